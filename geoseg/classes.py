@@ -1,0 +1,216 @@
+"""What the numbers in a class raster mean: names, colours, and the values that label rasters use for them."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import ConfigError
+
+NODATA = 255
+"""Class id of pixels without valid input; also the ignore index of labels. Never a class."""
+UNCERTAIN = 254
+"""Class id of pixels below ``--min-confidence``. Never a class."""
+MAX_CLASSES = 254
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScheme:
+    """Names and colours of the classes 0..n-1, and how label rasters write them."""
+
+    names: tuple[str, ...]
+    """One name a class; the position is the class id in every raster that geoseg writes."""
+    colors: tuple[Color, ...]
+    """One RGB triple a class, 0..255."""
+    values: tuple[tuple[int, ...], ...]
+    """The values in label rasters that mean each class (usually one: its id)."""
+    ignore: tuple[int, ...] = (NODATA,)
+    """Values in label rasters that mean "no label"."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.names) <= MAX_CLASSES:
+            raise ConfigError(
+                f"{len(self.names)} classes given; a class raster holds 1 to {MAX_CLASSES} (254 and 255 are codes)"
+            )
+        if len(self.colors) != len(self.names) or len(self.values) != len(self.names):
+            raise ConfigError(
+                f"{len(self.names)} class names, {len(self.colors)} colours, {len(self.values)} values; "
+                "give one of each for every class"
+            )
+        if len(set(self.names)) != len(self.names):
+            doubled = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise ConfigError(f"class name {doubled[0]!r} is given twice; names must differ")
+        for color in self.colors:
+            if len(color) != 3 or not all(0 <= part <= 255 for part in color):
+                raise ConfigError(f"colour {color} is not three numbers in 0..255")
+        seen: dict[int, str] = {}
+        for name, values in zip(self.names, self.values, strict=True):
+            for value in values:
+                if value in self.ignore:
+                    raise ConfigError(f"label value {value} means class {name!r} and is ignored; give it one meaning")
+                if value in seen:
+                    raise ConfigError(f"label value {value} means both {seen[value]!r} and {name!r}; give it one class")
+                seen[value] = name
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def from_names(cls, names: Sequence[str], colors: Sequence[Sequence[int]] | None = None) -> ClassScheme:
+        """The scheme whose label values are the ids themselves; colours are made up where none are given."""
+        chosen = default_colors(len(names)) if colors is None else tuple(_color(color) for color in colors)
+        return cls(tuple(names), chosen, tuple((index,) for index in range(len(names))))
+
+    @classmethod
+    def parse(cls, document: object) -> ClassScheme:
+        """The scheme of a parsed classes file: ``{classes: [name | {id, name, color}, ...], ignore: 255}``.
+
+        ``id`` is the value in label rasters, or a list of values for many-to-one; class rasters carry the
+        position 0..n-1. A bare list is taken as ``classes``.
+
+        Raises:
+            ConfigError: the document has another shape, or gives a value two meanings.
+        """
+        if isinstance(document, list):
+            document = {"classes": document}
+        if not isinstance(document, Mapping) or not isinstance(document.get("classes"), list):
+            raise ConfigError("a classes file needs a list under 'classes', of names or of {id, name, color}")
+        unknown = set(document) - {"classes", "ignore"}
+        if unknown:
+            raise ConfigError(f"classes file: unknown key {sorted(unknown)[0]!r}; known are 'classes' and 'ignore'")
+        entries = [_entry(position, entry) for position, entry in enumerate(document["classes"])]
+        fallback = default_colors(len(entries))
+        return cls(
+            names=tuple(name for name, _, _ in entries),
+            colors=tuple(color or fallback[index] for index, (_, color, _) in enumerate(entries)),
+            values=tuple(values for _, _, values in entries),
+            ignore=_values(document.get("ignore", NODATA), "ignore"),
+        )
+
+    def ids_from_values(self, labels: NDArray[Any]) -> tuple[NDArray[np.uint8], dict[int, int]]:
+        """Class ids of a label raster, and how many pixels hold each value that the scheme does not know.
+
+        Args:
+            labels: any shape, integers as the label raster holds them.
+
+        Returns:
+            ``(ids, unknown)``: uint8 of the same shape, 255 where ignored or unknown; counts by unknown value.
+        """
+        values, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        meaning = {value: index for index, group in enumerate(self.values) for value in group}
+        table = np.full(len(values), NODATA, np.uint8)
+        unknown: dict[int, int] = {}
+        for position, value in enumerate(values.tolist()):
+            if value in meaning:
+                table[position] = meaning[value]
+            elif value not in self.ignore:
+                unknown[value] = int(counts[position])
+        return table[inverse].reshape(labels.shape), unknown
+
+    def ids_from_colors(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], dict[Color, int]]:
+        """Class ids of a colour-coded label, and how many pixels have each colour that is no class's.
+
+        Args:
+            rgb: ``(3, height, width)`` uint8.
+
+        Returns:
+            ``(ids, unknown)``: ``(height, width)`` uint8, 255 where the colour is unknown; counts by colour.
+        """
+        packed = rgb[0].astype(np.int64) << 16 | rgb[1].astype(np.int64) << 8 | rgb[2]
+        by_code = {r << 16 | g << 8 | b: index for index, (r, g, b) in enumerate(self.colors)}
+        codes, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+        table = np.array([by_code.get(code, NODATA) for code in codes.tolist()], np.uint8)
+        unknown = {
+            (code >> 16, code >> 8 & 255, code & 255): int(count)
+            for code, count in zip(codes.tolist(), counts, strict=True)
+            if code not in by_code
+        }
+        return table[inverse].reshape(packed.shape), unknown
+
+    def colors_from_ids(self, ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """``(3, height, width)`` uint8 RGB of ``(height, width)`` class ids; codes 254 and 255 become black."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(self)] = self.colors
+        return np.moveaxis(table[ids], -1, 0)
+
+
+def default_colors(count: int) -> tuple[Color, ...]:
+    """`count` distinct colours: hues a golden angle apart, alternating in brightness."""
+    return tuple(
+        _color(
+            [round(255 * part) for part in colorsys.hsv_to_rgb(index * 0.381966 % 1.0, 0.65, 0.95 - 0.3 * (index % 2))]
+        )
+        for index in range(count)
+    )
+
+
+def _color(parts: Sequence[int]) -> Color:
+    if len(parts) != 3:
+        raise ConfigError(f"colour {list(parts)} is not three numbers in 0..255")
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+def _values(given: object, where: str) -> tuple[int, ...]:
+    values = given if isinstance(given, list) else [given]
+    if not values or not all(isinstance(value, int) for value in values):
+        raise ConfigError(f"{where}: {given!r} is not a whole number or a list of them")
+    return tuple(values)
+
+
+def _entry(position: int, entry: object) -> tuple[str, Color | None, tuple[int, ...]]:
+    if isinstance(entry, str):
+        return entry, None, (position,)
+    if not isinstance(entry, Mapping) or "name" not in entry:
+        raise ConfigError(f"class {position}: {entry!r} is neither a name nor {{id, name, color}}")
+    unknown = set(entry) - {"id", "name", "color"}
+    if unknown:
+        raise ConfigError(f"class {position}: unknown key {sorted(unknown)[0]!r}; known are id, name and color")
+    color = _color(entry["color"]) if entry.get("color") is not None else None
+    return str(entry["name"]), color, _values(entry.get("id", position), f"class {position}: id")
+
+
+ISPRS = ClassScheme(
+    names=("impervious surfaces", "building", "low vegetation", "tree", "car", "clutter"),
+    colors=((255, 255, 255), (0, 0, 255), (0, 255, 255), (0, 255, 0), (255, 255, 0), (255, 0, 0)),
+    values=((0,), (1,), (2,), (3,), (4,), (5,)),
+)
+"""The ISPRS 2D benchmark's classes and colours (Vaihingen, Potsdam), contest order."""
+
+_CITYSCAPES = (
+    (7, "road", (128, 64, 128)),
+    (8, "sidewalk", (244, 35, 232)),
+    (11, "building", (70, 70, 70)),
+    (12, "wall", (102, 102, 156)),
+    (13, "fence", (190, 153, 153)),
+    (17, "pole", (153, 153, 153)),
+    (19, "traffic light", (250, 170, 30)),
+    (20, "traffic sign", (220, 220, 0)),
+    (21, "vegetation", (107, 142, 35)),
+    (22, "terrain", (152, 251, 152)),
+    (23, "sky", (70, 130, 180)),
+    (24, "person", (220, 20, 60)),
+    (25, "rider", (255, 0, 0)),
+    (26, "car", (0, 0, 142)),
+    (27, "truck", (0, 0, 70)),
+    (28, "bus", (0, 60, 100)),
+    (31, "train", (0, 80, 100)),
+    (32, "motorcycle", (0, 0, 230)),
+    (33, "bicycle", (119, 11, 32)),
+)
+CITYSCAPES = ClassScheme(
+    names=tuple(name for _, name, _ in _CITYSCAPES),
+    colors=tuple(color for _, _, color in _CITYSCAPES),
+    values=tuple((value,) for value, _, _ in _CITYSCAPES),
+    ignore=(NODATA, -1, *(value for value in range(31) if value not in {entry[0] for entry in _CITYSCAPES})),
+)
+"""The 19 evaluated classes of Cityscapes in trainId order; label values are the ``labelIds``."""
+
+SCHEMES: dict[str, ClassScheme] = {"isprs": ISPRS, "cityscapes": CITYSCAPES}
+"""Schemes that go by a name where a classes file is asked for."""

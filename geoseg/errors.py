@@ -1,0 +1,40 @@
+"""Everything that geoseg raises on purpose.
+
+GeosegError
+├── ConfigError   an option, a config or a classes file is wrong (exit 2)
+├── ModelError    a system, an encoder or a model file is wrong (exit 2)
+├── SourceError   one input raster is refused or cannot be read (that input fails, the others go on)
+├── OutputError   an output cannot be written, or stands in the way
+├── TilingError   a window, an overlap or a block makes no sense
+└── VectorError   polygons cannot be made or written
+
+Each message says what came, what is needed and what to do, in one line.
+"""
+
+
+class GeosegError(Exception):
+    """Base of all errors that geoseg raises on purpose."""
+
+
+class ConfigError(GeosegError, ValueError):
+    """An option, a config file or a classes file is wrong."""
+
+
+class ModelError(GeosegError, ValueError):
+    """A system, an encoder or a model file is wrong."""
+
+
+class SourceError(GeosegError, OSError):
+    """An input raster is refused or cannot be read."""
+
+
+class OutputError(GeosegError, OSError):
+    """An output cannot be written, or another one stands in its place."""
+
+
+class TilingError(GeosegError, ValueError):
+    """A window, an overlap or a block makes no sense."""
+
+
+class VectorError(GeosegError, ValueError):
+    """Polygons cannot be made or written."""
