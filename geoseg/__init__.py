@@ -1,0 +1,71 @@
+"""Orthophotos of any size to georeferenced class rasters and clean polygons.
+
+Imports go down only:
+errors, classes -> tiling, metrics -> raster | vector | models (side by side, none imports another)
+-> inference, training, scenes -> config -> commands -> cli. Names below are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoseg import metrics, scenes
+    from geoseg.classes import ClassScheme
+    from geoseg.commands.predict import run as predict
+    from geoseg.commands.train import run as train
+    from geoseg.commands.vectorize import run as vectorize
+    from geoseg.errors import GeosegError
+    from geoseg.models import create_model, load_model, save_model, systems
+    from geoseg.raster import open_raster
+    from geoseg.vector import polygonize
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ClassScheme": ("geoseg.classes", "ClassScheme"),
+    "GeosegError": ("geoseg.errors", "GeosegError"),
+    "create_model": ("geoseg.models", "create_model"),
+    "load_model": ("geoseg.models", "load_model"),
+    "metrics": ("geoseg.metrics", ""),
+    "open_raster": ("geoseg.raster", "open_raster"),
+    "polygonize": ("geoseg.vector", "polygonize"),
+    "predict": ("geoseg.commands.predict", "run"),
+    "save_model": ("geoseg.models", "save_model"),
+    "scenes": ("geoseg.scenes", ""),
+    "systems": ("geoseg.models", "systems"),
+    "train": ("geoseg.commands.train", "run"),
+    "vectorize": ("geoseg.commands.vectorize", "run"),
+}
+
+__all__ = [
+    "ClassScheme",
+    "GeosegError",
+    "create_model",
+    "load_model",
+    "metrics",
+    "open_raster",
+    "polygonize",
+    "predict",
+    "save_model",
+    "scenes",
+    "systems",
+    "train",
+    "vectorize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, imported on first use (PEP 562), so that `import geoseg` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
+    module_name, attribute = _HOMES[name]
+    module = importlib.import_module(module_name)
+    value = getattr(module, attribute) if attribute else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

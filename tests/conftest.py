@@ -1,0 +1,49 @@
+"""Rasters made by code, for every test that needs one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import Affine, from_origin
+
+UTM = "EPSG:32632"
+GRID = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
+
+
+@pytest.fixture
+def make_raster(tmp_path: Path) -> Callable[..., Path]:
+    """A factory of small rasters: ``make_raster("a.tif", bands=3, height=64, width=80, dtype="uint8", ...)``."""
+
+    def make(
+        name: str = "scene.tif",
+        *,
+        data: np.ndarray | None = None,
+        bands: int = 3,
+        height: int = 64,
+        width: int = 80,
+        dtype: str = "uint8",
+        seed: int = 0,
+        crs: str | None = UTM,
+        transform: Affine | None = GRID,
+        **profile: Any,
+    ) -> Path:
+        if data is None:
+            high = 255 if dtype == "uint8" else 1000
+            data = np.random.default_rng(seed).integers(1, high, (bands, height, width)).astype(dtype)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        options = {"driver": "GTiff", "crs": crs, **profile}
+        if transform is not None:
+            options["transform"] = transform
+        with rasterio.open(
+            path, "w", count=data.shape[0], height=data.shape[1], width=data.shape[2], dtype=data.dtype, **options
+        ) as file:
+            file.write(data)
+        return path
+
+    return make
