@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from geoseg.models.blocks import Classifier, conv_bn_relu
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 5)])
+def test_conv_bn_relu_keeps_height_and_width(kernel: int, dilation: int) -> None:
+    block = conv_bn_relu(4, 6, kernel, dilation)
+    out = block(torch.randn(2, 4, 7, 5))
+    assert out.shape == (2, 6, 7, 5)
+    assert out.min() >= 0
+    assert block[0].bias is None
+
+
+def test_classifier_stays_in_float32_under_autocast() -> None:
+    classifier = Classifier(8, 3).eval()
+    x = torch.randn(1, 8, 4, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert classifier(x).dtype == torch.float32
+        assert classifier(x.bfloat16()).dtype == torch.float32
+    assert classifier(x).dtype == torch.float32
+
+
+def test_classifier_follows_float64_weights() -> None:
+    assert Classifier(8, 3).double()(torch.randn(1, 8, 4, 4, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_classifier_drops_out_in_training_only() -> None:
+    classifier = Classifier(8, 3, dropout=0.5)
+    x = torch.randn(1, 8, 4, 4)
+    assert not torch.equal(classifier(x), classifier(x))
+    classifier.eval()
+    assert torch.equal(classifier(x), classifier(x))
