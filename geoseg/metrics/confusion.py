@@ -1,0 +1,139 @@
+"""One integer confusion matrix, filled piece by piece; every figure is derived from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.classes import MAX_CLASSES, NODATA, UNCERTAIN
+from geoseg.errors import ConfigError
+
+Floats = NDArray[np.float64]
+
+
+class ConfusionMatrix:
+    """Counts of (reference, predicted) pairs over any number of updates.
+
+    A class that the reference never shows has no say in the means. Pixels with a reference but without a
+    prediction (255 nodata, 254 uncertain) are `missed`: they count against IoU, recall, F1 and accuracy,
+    so that nothing is won by predicting only what is easy.
+    """
+
+    def __init__(self, n: int, ignore: int = NODATA) -> None:
+        if not 1 <= n <= MAX_CLASSES:
+            raise ConfigError(f"a confusion matrix of {n} classes; use 1 to {MAX_CLASSES}")
+        self.n = n
+        self.ignore = ignore
+        self._counts = np.zeros((n, n + 1), np.int64)
+
+    @property
+    def matrix(self) -> NDArray[np.int64]:
+        """``(n, n)`` int64 pixel counts; rows are the reference, columns the prediction."""
+        return self._counts[:, : self.n]
+
+    @property
+    def missed(self) -> NDArray[np.int64]:
+        """``(n,)`` int64: pixels of each reference class that are predicted 254 or 255."""
+        return self._counts[:, self.n]
+
+    def update(self, reference: NDArray[Any], predicted: NDArray[Any]) -> None:
+        """Count one piece.
+
+        Args:
+            reference: class ids 0..n-1 of any shape; `ignore` is left out.
+            predicted: the same shape; class ids, 254 or 255.
+
+        Raises:
+            ConfigError: shapes differ, or a value is no class.
+        """
+        if reference.shape != predicted.shape:
+            raise ConfigError(f"reference {reference.shape} and prediction {predicted.shape} differ in shape")
+        labelled = reference != self.ignore
+        rows = reference[labelled].astype(np.int64)
+        cols = predicted[labelled].astype(np.int64)
+        cols[(cols == NODATA) | (cols == UNCERTAIN)] = self.n
+        self._refuse_strangers(rows, self.n, "reference")
+        self._refuse_strangers(cols, self.n + 1, "prediction")
+        counts = np.bincount(rows * (self.n + 1) + cols, minlength=self._counts.size)
+        self._counts += counts.reshape(self._counts.shape)
+
+    def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
+        """The counts of both."""
+        if (self.n, self.ignore) != (other.n, other.ignore):
+            raise ConfigError(f"confusion matrices of {self.n} and {other.n} classes cannot be added")
+        merged = ConfusionMatrix(self.n, self.ignore)
+        merged._counts = self._counts + other._counts
+        return merged
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """``(n,)`` whether the reference shows each class: those that enter the means."""
+        found: NDArray[np.bool_] = self._actual > 0
+        return found
+
+    @property
+    def overall_accuracy(self) -> float:
+        """Correct pixels among all with a reference; NaN where there are none."""
+        return float(_ratio(self._correct.sum(), self._counts.sum()))
+
+    @property
+    def iou(self) -> Floats:
+        """``(n,)`` intersection over union; NaN for a class that neither side shows."""
+        return _ratio(self._correct, self._actual + self._predicted - self._correct)
+
+    @property
+    def f1(self) -> Floats:
+        """``(n,)`` harmonic mean of precision and recall; NaN for a class that neither side shows."""
+        return _ratio(2 * self._correct, self._actual + self._predicted)
+
+    @property
+    def precision(self) -> Floats:
+        """``(n,)`` correct among predicted; NaN for a class that is never predicted."""
+        return _ratio(self._correct, self._predicted)
+
+    @property
+    def recall(self) -> Floats:
+        """``(n,)`` correct among actual; NaN for a class that the reference never shows."""
+        return _ratio(self._correct, self._actual)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean of `iou` over the classes of the reference; NaN without any."""
+        return self._mean(self.iou)
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean of `f1` over the classes of the reference; NaN without any."""
+        return self._mean(self.f1)
+
+    @property
+    def _correct(self) -> NDArray[np.int64]:
+        return np.diagonal(self.matrix)
+
+    @property
+    def _actual(self) -> NDArray[np.int64]:
+        total: NDArray[np.int64] = self._counts.sum(axis=1)
+        return total
+
+    @property
+    def _predicted(self) -> NDArray[np.int64]:
+        total: NDArray[np.int64] = self.matrix.sum(axis=0)
+        return total
+
+    def _mean(self, figures: Floats) -> float:
+        return float(figures[self.present].mean()) if self.present.any() else float("nan")
+
+    def _refuse_strangers(self, values: NDArray[np.int64], end: int, where: str) -> None:
+        strangers = values[(values < 0) | (values >= end)]
+        if strangers.size:
+            raise ConfigError(
+                f"the {where} holds {strangers[0]}, which is none of the {self.n} classes; map its values to ids first"
+            )
+
+
+def _ratio(part: Any, whole: Any) -> Floats:
+    whole = np.asarray(whole, np.float64)
+    quotient: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return quotient
