@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import settings
 from rasterio.transform import Affine, from_origin
+
+# Examples take as long as the machine's other work lets them.
+settings.register_profile("geoseg", deadline=None, max_examples=50)
+settings.load_profile("geoseg")
 
 UTM = "EPSG:32632"
 GRID = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)

@@ -1,0 +1,193 @@
+"""One global lattice of windows over a raster, and the blocks that are cut from it.
+
+A network with global context sees another answer when its window moves. So the windows of a raster are fixed
+once, from its upper left corner, and a block, the unit of work, never moves one: it runs the windows that touch it.
+
+    lattice (window 6, overlap 2, stride 4) on 17 columns: starts 0, 4, 8, 11 (the last is slid inward)
+    0         1
+    01234567890123456
+    [----]
+        [----]
+            [----]
+               [----]
+    blend: bands 0-3, 4-7, 8-10, 11-16: what each row of windows finishes
+    crop:  bands 0-4, 5-8, 9-12, 13-16: what each window owns, its centre being the nearest
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+from typing import Literal
+
+from geoseg.errors import TilingError
+from geoseg.tiling.window import Window
+
+Stitch = Literal["blend", "crop"]
+
+ACCUMULATOR_BYTES = 128 * 2**20
+"""What one block's accumulator may take, unless that makes blocks narrower than `NARROWEST_STRIP`."""
+NARROWEST_STRIP = 4096
+"""Pixels. Narrower strips run too many windows twice at their seams."""
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """The lattice of windows over one raster."""
+
+    height: int
+    """Raster rows."""
+    width: int
+    """Raster columns."""
+    window: int
+    """Side of the square windows, pixels. A raster smaller than that is padded up to it."""
+    overlap: int
+    """Pixels that neighbouring windows share, 0 to window - 1 (more at the raster's far edges)."""
+    stitch: Stitch = "blend"
+    """How windows become one raster: weighted sums, or each pixel from the window whose centre is nearest."""
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise TilingError(f"raster of {self.height} x {self.width} pixels is empty; nothing to cut into windows")
+        if self.window < 1:
+            raise TilingError(f"window={self.window} pixels; use 1 or more (512 is usual)")
+        if not 0 <= self.overlap < self.window:
+            raise TilingError(f"overlap={self.overlap} does not fit window={self.window}; use 0 to {self.window - 1}")
+        if self.stitch not in ("blend", "crop"):
+            raise TilingError(f"stitch={self.stitch!r} is unknown; use 'blend' or 'crop'")
+
+    @property
+    def stride(self) -> int:
+        """Pixels from one window to the next."""
+        return self.window - self.overlap
+
+    @cached_property
+    def row_starts(self) -> tuple[int, ...]:
+        """First row of each lattice row."""
+        return _starts(self.height, self.window, self.stride)
+
+    @cached_property
+    def col_starts(self) -> tuple[int, ...]:
+        """First column of each lattice column."""
+        return _starts(self.width, self.window, self.stride)
+
+    @cached_property
+    def row_edges(self) -> tuple[int, ...]:
+        """Band borders: lattice row i finishes the rows from ``row_edges[i]`` up to ``row_edges[i + 1]``."""
+        return self._edges(self.row_starts, self.height)
+
+    @cached_property
+    def col_edges(self) -> tuple[int, ...]:
+        """The same for columns; with `crop`, the columns that each lattice column owns."""
+        return self._edges(self.col_starts, self.width)
+
+    def __len__(self) -> int:
+        """How many windows the lattice has."""
+        return len(self.row_starts) * len(self.col_starts)
+
+    def window_at(self, lattice_row: int, lattice_col: int) -> Window:
+        """The part of one window that lies inside the raster."""
+        return Window(
+            self.row_starts[lattice_row],
+            self.col_starts[lattice_col],
+            min(self.window, self.height),
+            min(self.window, self.width),
+        )
+
+    def blocks(self, block: int | Literal["auto"] = "auto", *, classes: int = 1, at_least: int = 1) -> list[Block]:
+        """The raster cut into units of work, row-major.
+
+        Args:
+            block: side of square blocks in pixels (in `crop` moved to the nearest ownership lines), or ``auto``:
+                full-height strips as wide as keeps ``classes * window * width * 4`` bytes within 128 MiB,
+                never narrower than 4,096 pixels.
+            classes: channels of the accumulator.
+            at_least: cut so many strips where the raster is wide enough (``auto`` only).
+
+        Raises:
+            TilingError: `block` is below 1.
+        """
+        if block == "auto":
+            widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
+            most = max(1, self.width // NARROWEST_STRIP)
+            strips = max(ceil(self.width / widest), min(at_least, most))
+            rows, cols = [0, self.height], [round(self.width * part / strips) for part in range(strips + 1)]
+        elif block < 1:
+            raise TilingError(f"block={block} pixels; use 1 or more, or 'auto'")
+        else:
+            rows = [*range(0, self.height, block), self.height]
+            cols = [*range(0, self.width, block), self.width]
+        if self.stitch == "crop" or block == "auto":
+            # In `blend` a strip that begins where a window does shares the fewest windows with its neighbour.
+            rows, cols = _snapped(rows, self.row_edges), _snapped(cols, self.col_edges)
+        return [
+            Block(self, Window(top, left, bottom - top, right - left))
+            for top, bottom in itertools.pairwise(rows)
+            for left, right in itertools.pairwise(cols)
+        ]
+
+    def _edges(self, starts: tuple[int, ...], length: int) -> tuple[int, ...]:
+        if self.stitch == "blend":
+            return (*starts, length)
+        # The line between two windows lies midway between their centres; a pixel whose centre lies on it
+        # goes to the lower index.
+        lines = [(first + second + self.window + 1) // 2 for first, second in itertools.pairwise(starts)]
+        return (0, *lines, length)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of the raster that is predicted in one go, and the windows that this takes."""
+
+    grid: TileGrid
+    area: Window
+
+    @cached_property
+    def lattice_rows(self) -> range:
+        """Lattice rows whose windows are needed for the area."""
+        return self._needed(self.grid.row_starts, self.grid.row_edges, self.area.row, self.area.row_end)
+
+    @cached_property
+    def lattice_cols(self) -> range:
+        """Lattice columns whose windows are needed for the area."""
+        return self._needed(self.grid.col_starts, self.grid.col_edges, self.area.col, self.area.col_end)
+
+    def band(self, lattice_row: int) -> Window | None:
+        """What one lattice row finishes of the area, None where that is nothing."""
+        edges = self.grid.row_edges
+        top, bottom = max(edges[lattice_row], self.area.row), min(edges[lattice_row + 1], self.area.row_end)
+        return Window(top, self.area.col, bottom - top, self.area.width) if bottom > top else None
+
+    def bands(self) -> Iterator[tuple[int, Window]]:
+        """``(lattice row, band)`` from top to bottom; the bands tile the area."""
+        for lattice_row in self.lattice_rows:
+            band = self.band(lattice_row)
+            if band is not None:
+                yield lattice_row, band
+
+    def rows_for(self, band: Window) -> list[int]:
+        """Lattice rows that contribute to `band`, top to bottom."""
+        starts, edges = self.grid.row_starts, self.grid.row_edges
+        return [*self._needed(starts, edges, band.row, band.row_end)]
+
+    def _needed(self, starts: tuple[int, ...], edges: tuple[int, ...], first: int, end: int) -> range:
+        if self.grid.stitch == "crop":
+            hits = [i for i in range(len(starts)) if edges[i] < end and edges[i + 1] > first]
+        else:
+            hits = [i for i, start in enumerate(starts) if start < end and start + self.grid.window > first]
+        return range(hits[0], hits[-1] + 1)
+
+
+def _starts(length: int, window: int, stride: int) -> tuple[int, ...]:
+    if length <= window:
+        return (0,)
+    count = ceil((length - window) / stride) + 1
+    return tuple(min(index * stride, length - window) for index in range(count))
+
+
+def _snapped(lines: list[int], edges: tuple[int, ...]) -> list[int]:
+    """Block borders moved to the nearest ownership lines, doubled ones dropped."""
+    return sorted({min(edges, key=lambda edge: abs(edge - line)) for line in lines})

@@ -1,0 +1,121 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geoseg.errors import TilingError
+from geoseg.tiling import TileGrid, Window
+
+
+@st.composite
+def grids(draw, stitch=None):
+    window = draw(st.integers(1, 16))
+    return TileGrid(
+        height=draw(st.integers(1, 40)),
+        width=draw(st.integers(1, 40)),
+        window=window,
+        overlap=draw(st.integers(0, window - 1)),
+        stitch=stitch or draw(st.sampled_from(["blend", "crop"])),
+    )
+
+
+@given(grids())
+def test_windows_cover_every_pixel_and_start_on_the_stride_except_the_last(grid):
+    for starts, length in ((grid.row_starts, grid.height), (grid.col_starts, grid.width)):
+        assert all(start == index * grid.stride for index, start in enumerate(starts[:-1]))
+        assert starts[0] == 0
+        assert starts[-1] == max(0, length - grid.window)
+        assert all(second - first <= grid.stride for first, second in pairwise(starts))
+
+
+@given(grids(), st.one_of(st.just("auto"), st.integers(3, 50)), st.integers(1, 4))
+def test_blocks_tile_the_raster_and_bands_tile_each_block(grid, block, classes):
+    seen = np.zeros((grid.height, grid.width), int)
+    for piece in grid.blocks(block, classes=classes):
+        for lattice_row, band in piece.bands():
+            seen[band.slices()] += 1
+            assert lattice_row in piece.rows_for(band)
+            assert piece.rows_for(band)[-1] == lattice_row
+    assert (seen == 1).all()
+
+
+@given(grids(stitch="blend"), st.integers(3, 50))
+def test_a_block_runs_exactly_the_windows_that_touch_it(grid, block):
+    for piece in grid.blocks(block):
+        for row in range(len(grid.row_starts)):
+            for col in range(len(grid.col_starts)):
+                touches = grid.window_at(row, col).intersect(piece.area) is not None
+                assert touches == (row in piece.lattice_rows and col in piece.lattice_cols)
+
+
+@given(grids(stitch="crop"))
+def test_each_pixel_belongs_to_the_window_with_the_nearest_centre_ties_to_the_lower_index(grid):
+    for starts, edges, length in (
+        (grid.row_starts, grid.row_edges, grid.height),
+        (grid.col_starts, grid.col_edges, grid.width),
+    ):
+        # Doubled distances between pixel centres and window centres, in whole numbers.
+        distance = np.abs(
+            2 * np.arange(length)[:, None] + 1 - (2 * np.array(starts)[None, :] + min(grid.window, length))
+        )
+        owner = np.searchsorted(edges, np.arange(length), side="right") - 1
+        np.testing.assert_array_equal(owner, distance.argmin(1))
+
+
+@given(grids(stitch="crop"), st.integers(3, 50))
+def test_crop_runs_every_window_once_whatever_the_blocks(grid, block):
+    runs = sum(len(piece.lattice_rows) * len(piece.lattice_cols) for piece in grid.blocks(block))
+    assert runs == len(grid)
+
+
+def forwards(grid, **options):
+    return sum(len(block.lattice_rows) * len(block.lattice_cols) for block in grid.blocks(**options))
+
+
+def test_default_blocks_on_20000_square_cost_two_percent():
+    grid = TileGrid(20_000, 20_000, 512, 128)
+    assert [block.area.width for block in grid.blocks(classes=6)] == [9984, 10_016]
+    assert forwards(grid, classes=6) / len(grid) == pytest.approx(53 / 52)
+    assert forwards(grid, block=2048) / len(grid) == pytest.approx(1.38, abs=0.01)
+    assert forwards(grid, block=4096) / len(grid) == pytest.approx(1.16, abs=0.01)
+
+
+def test_a_block_that_spans_the_raster_costs_nothing():
+    grid = TileGrid(4096, 4096, 512, 128)
+    assert len(grid.blocks()) == 1
+    assert forwards(grid) == len(grid)
+
+
+def test_workers_get_strips_where_the_raster_is_wide_enough():
+    assert len(TileGrid(5000, 40_000, 512, 128).blocks(classes=6, at_least=8)) == 8
+    assert len(TileGrid(5000, 9000, 512, 128).blocks(classes=6, at_least=8)) == 2
+
+
+def test_many_classes_never_make_strips_narrower_than_4096():
+    assert len(TileGrid(600, 12_288, 512, 128).blocks(classes=250)) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ((0, 5, 4, 1), "0 x 5 pixels is empty"),
+        ((5, 5, 0, 0), "window=0 pixels; use 1 or more"),
+        ((5, 5, 4, 4), "overlap=4 does not fit window=4; use 0 to 3"),
+        ((5, 5, 4, -1), "overlap=-1 does not fit window=4"),
+        ((5, 5, 4, 1, "mean"), "stitch='mean' is unknown; use 'blend' or 'crop'"),
+    ],
+)
+def test_nonsense_is_refused_at_birth(fields, message):
+    with pytest.raises(TilingError, match=message):
+        TileGrid(*fields)
+
+
+def test_a_block_below_one_pixel_is_refused():
+    with pytest.raises(TilingError, match="block=0 pixels; use 1 or more, or 'auto'"):
+        TileGrid(5, 5, 4, 1).blocks(0)
+
+
+def test_a_window_reaches_no_further_than_a_small_raster():
+    assert TileGrid(1, 700, 512, 128).window_at(0, 1) == Window(0, 188, 1, 512)
