@@ -1,0 +1,205 @@
+"""From things to pixels: ground, roofs, cars and trees painted on a canvas.
+
+Ground is painted in two steps, because it covers everything: patches write row numbers of a table into an index map,
+then one pass over the window turns numbers into colours. What stands on the ground is painted thing by thing, each
+only where it is higher than what stands there already, so the order does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.scenes.canvas import Canvas, Float, Mask
+from geoseg.scenes.chance import stream
+from geoseg.scenes.things import BUILDING, CAR, TREE, Car, Patch, Roof, Surface, Tree
+
+
+def paint_ground(canvas: Canvas, patches: Sequence[Patch], beneath: Surface) -> None:
+    """Lay the patches in the order of their layers over a surface that is everywhere."""
+    index = np.zeros(canvas.labels.shape, np.intp)
+    table = [beneath]
+    rows: dict[Surface, int] = {beneath: 0}
+    for patch in sorted(patches, key=lambda patch: patch.layer):
+        xs, ys = zip(*patch.corners, strict=True)
+        area = canvas.cut((min(xs), min(ys), max(xs), max(ys)))
+        if area is None:
+            continue
+        row = rows.setdefault(patch.surface, len(table))
+        if row == len(table):
+            table.append(patch.surface)
+        np.copyto(index[area], row, where=_within(canvas, area, patch))
+    _colour_ground(canvas, index, table)
+
+
+def _within(canvas: Canvas, area: tuple[slice, slice], patch: Patch) -> Mask:
+    """Pixels of an area inside a convex patch, whichever way round its corners run."""
+    y, x = canvas.y[area[0]], canvas.x[area[1]]
+    corners = patch.corners
+    (ax, ay), (bx, by), (cx, cy) = corners[:3]
+    turn = 1.0 if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) > 0 else -1.0
+    inside = np.ones((len(y), len(x)), np.bool_)
+    for (ax, ay), (bx, by) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        inside &= (turn * (bx - ax) * (y - ay))[:, None] >= (turn * (by - ay) * (x - ax))[None, :]
+    return inside
+
+
+def _colour_ground(canvas: Canvas, index: NDArray[np.intp], table: list[Surface]) -> None:
+    def column(values: list[float]) -> Float:
+        return np.take(np.array(values, np.float32), index)
+
+    canvas.labels[:] = np.take(np.array([surface.label for surface in table], np.uint8), index)
+    mix = canvas.patchy + np.float32(0.6) * canvas.broad
+    mix += np.float32(0.5) * canvas.clump
+    mix -= column([surface.threshold for surface in table])
+    mix *= column([surface.sharpness for surface in table])
+    np.clip(mix, 0.0, 1.0, out=mix)
+    texture = column([surface.mottle for surface in table])
+    texture *= canvas.fine + np.float32(0.7) * canvas.clump
+    grain = column([surface.grain for surface in table])
+    for band in range(4):
+        tone = column([surface.other[band] - surface.base[band] for surface in table])
+        tone *= mix
+        tone += column([surface.base[band] for surface in table])
+        tone *= np.float32(1.0) + texture + grain * canvas.grain[0]
+        canvas.colour[band] = tone
+
+
+def paint_roof(canvas: Canvas, roof: Roof, sun: tuple[float, float], elevation: float) -> None:
+    """One roof: its faces in the light they get, its courses or seams, stains, windows and edges."""
+    area = canvas.cut(roof.box.bounds())
+    if area is None:
+        return
+    u, v = canvas.local(roof.box, area)
+    half, side = np.float32(roof.box.length / 2), np.float32(roof.box.width / 2)
+    from_end, from_eaves = half - np.abs(u), side - np.abs(v)
+    edge = np.minimum(from_end, from_eaves)
+    lit = _roof_light(roof, sun, elevation)
+    if roof.kind == "flat":
+        height = np.full_like(u, roof.eaves)
+        shade = np.full_like(u, 1.0)
+    elif roof.kind == "gabled":
+        height = np.float32(roof.eaves) + np.float32(roof.slope) * from_eaves
+        shade = np.where(v > 0, np.float32(lit[0]), np.float32(lit[1]))
+    else:
+        height = np.float32(roof.eaves) + np.float32(roof.slope) * edge
+        ends = np.where(u > 0, np.float32(lit[2]), np.float32(lit[3]))
+        shade = np.where(from_end < from_eaves, ends, np.where(v > 0, np.float32(lit[0]), np.float32(lit[1])))
+    seen = (edge >= 0) & (height > canvas.level[area])
+    tone = _roof_texture(canvas, roof, area, u, v, edge)
+    for band in range(4):
+        face = np.float32(roof.colour[band]) * tone
+        for panel in roof.panels:
+            inside = np.abs(u - np.float32(panel.u)) <= panel.length / 2
+            inside &= np.abs(v - np.float32(panel.v)) <= panel.width / 2
+            np.copyto(face, np.float32(panel.colour[band]), where=inside)
+        np.copyto(canvas.colour[band][area], face, where=seen)
+    np.copyto(canvas.level[area], height, where=seen)
+    np.copyto(canvas.shade[area], shade, where=seen)
+    np.copyto(canvas.labels[area], np.uint8(BUILDING), where=seen)
+
+
+def _roof_light(roof: Roof, sun: tuple[float, float], elevation: float) -> tuple[float, float, float, float]:
+    """Direct sun on the faces towards +v, -v, +u, -u, relative to level ground (Lambert's cosine)."""
+    toward_u = sun[0] * roof.box.cos + sun[1] * roof.box.sin
+    toward_v = sun[1] * roof.box.cos - sun[0] * roof.box.sin
+    flat = 1.0 / (1.0 + roof.slope**2) ** 0.5
+    across, along = roof.slope * toward_v / elevation, roof.slope * toward_u / elevation
+    faces = (1 + across, 1 - across, 1 + along, 1 - along)
+    lit = [max(0.0, face) * flat for face in faces]
+    return lit[0], lit[1], lit[2], lit[3]
+
+
+def _roof_texture(canvas: Canvas, roof: Roof, area: tuple[slice, slice], u: Float, v: Float, edge: Float) -> Float:
+    """Relative brightness of the roofing, around 1."""
+    tone = np.float32(1.0) + np.float32(roof.wear) * (canvas.clump[area] + np.float32(0.8) * canvas.patchy[area])
+    tone += np.float32(0.04) * canvas.grain[1][area] + np.float32(0.05) * canvas.fine[area]
+    streaks = stream(roof.key, 0).uniform(-0.05, 0.05, 64).astype(np.float32)
+    if roof.seam:
+        # Tile courses run along the ridge; a streak is what rain has washed down between two rafters.
+        tone += np.take(streaks, np.floor(u * np.float32(1.6)).astype(np.int32) & 63)
+        course = v * np.float32(1.0 / roof.seam)
+        course -= np.floor(course)
+        tone += np.where(course < 0.35, np.float32(-0.07), np.float32(0.03))
+    if roof.kind == "flat":
+        np.multiply(tone, np.float32(1.16), out=tone, where=edge < 0.35)
+        np.multiply(tone, np.float32(0.86), out=tone, where=(edge >= 0.35) & (edge < 0.6))
+    else:
+        np.multiply(tone, np.float32(0.8), out=tone, where=edge < 0.2)
+        if roof.kind == "gabled":
+            np.multiply(tone, np.float32(1.14), out=tone, where=np.abs(v) < 0.17)
+    return tone
+
+
+def paint_car(canvas: Canvas, car: Car, sun: tuple[float, float]) -> None:
+    """One car: rounded body, windows round the cabin, light and dark flanks."""
+    area = canvas.cut(car.box.bounds())
+    if area is None:
+        return
+    u, v = canvas.local(car.box, area)
+    half, side = car.box.length / 2, car.box.width / 2
+    bulge = np.maximum(np.abs(u) - np.float32(half - 0.55), 0.0)
+    body = (np.abs(u) <= half) & (np.abs(v) <= np.float32(side) - np.float32(0.8) * bulge * bulge)
+    seen = body & (np.float32(car.height) > canvas.level[area])
+    van = car.height > 2.0
+    front, back = (0.62 * half, -0.93 * half) if van else (0.30 * half, -0.70 * half)
+    cabin = (u < front) & (u > back)
+    glass = cabin & ((u > front - 0.75) | (u < back + (0.0 if van else 0.6)) | (np.abs(v) > side - 0.28))
+    # The body curves: the flank towards the sun is brighter, the one away from it darker.
+    toward = np.float32(sun[1] * car.box.cos - sun[0] * car.box.sin)
+    tone = np.float32(1.0) + toward * v * np.float32(0.22 / side) + np.float32(0.05) * canvas.grain[2][area]
+    tone += np.where(cabin, np.float32(0.08), np.float32(-0.04))
+    level = np.where(cabin, np.float32(car.height), np.float32(min(car.height, 1.0)))
+    for band in range(4):
+        paint = np.float32(car.colour[band]) * tone
+        np.copyto(paint, np.float32(car.glass * (0.9 + 0.06 * band)), where=glass)
+        np.copyto(canvas.colour[band][area], paint, where=seen)
+    np.copyto(canvas.level[area], level, where=seen)
+    np.copyto(canvas.shade[area], np.float32(1.0), where=seen)
+    np.copyto(canvas.labels[area], np.uint8(CAR), where=seen)
+
+
+def paint_tree(canvas: Canvas, tree: Tree, sun: tuple[float, float], bumps: Float) -> None:
+    """One crown: ragged outline, clumps of leaves, a bright side towards the sun and dark gaps."""
+    reach = tree.radius * 1.25
+    area = canvas.cut((tree.x - reach, tree.y - reach, tree.x + reach, tree.y + reach))
+    if area is None:
+        return
+    x = ((canvas.x[area[1]] - tree.x) / tree.radius).astype(np.float32)[None, :]
+    y = ((canvas.y[area[0]] - tree.y) / tree.radius).astype(np.float32)[:, None]
+    clumps = canvas.clump[area] + np.float32(0.6) * canvas.fine[area]
+    rim = np.float32(0.94) + np.float32(0.22 * tree.ragged) * clumps
+    distance = (x * x + y * y) / (rim * rim)
+    dome = np.sqrt(np.maximum(np.float32(1.0) - distance, 0.0))
+    if tree.conifer:
+        dome = dome * dome
+    height = np.float32(tree.height) * (np.float32(0.42) + np.float32(0.58) * dome)
+    height += np.float32(0.35 * tree.ragged) * clumps
+    seen = (distance < 1.0) & (height > canvas.level[area])
+    slope = np.float32(sun[0]) * x + np.float32(sun[1]) * y
+    shade = np.float32(0.86) + np.float32(0.5 if tree.conifer else 0.42) * slope + np.float32(1.25) * bumps[area]
+    np.clip(shade, 0.12, 1.7, out=shade)
+    leaf = np.float32(0.86) + np.float32(0.14) * clumps + np.float32(0.11) * canvas.grain[3][area]
+    leaf += np.float32(0.12) * dome
+    for band in range(4):
+        np.copyto(canvas.colour[band][area], np.float32(tree.colour[band]) * leaf, where=seen)
+    np.copyto(canvas.level[area], height, where=seen)
+    np.copyto(canvas.shade[area], shade, where=seen)
+    np.copyto(canvas.labels[area], np.uint8(TREE), where=seen)
+
+
+def leaf_bumps(canvas: Canvas, sun: tuple[float, float]) -> Float:
+    """How much the clumps of a crown face the sun: the clump noise minus itself a step away from the sun."""
+    step = 0.35 / canvas.sampling
+    down, across = round(-sun[1] * step), round(-sun[0] * step)
+    relief = canvas.clump + np.float32(0.6) * canvas.fine
+    return relief - shifted(relief, -down, -across)
+
+
+def shifted(field: Float, down: int, across: int) -> Float:
+    """The field's values `down` rows and `across` columns away; beyond the window its border is repeated."""
+    rows = np.clip(np.arange(field.shape[0]) + down, 0, field.shape[0] - 1)
+    cols = np.clip(np.arange(field.shape[1]) + across, 0, field.shape[1] - 1)
+    return np.take(field[rows], cols, axis=1)
