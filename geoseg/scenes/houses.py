@@ -18,7 +18,7 @@ def pitched(
 ) -> list[Roof]:
     """A gabled or hipped house with chimney, and often windows or solar panels in the roof."""
     if box.width > box.length:
-        box = Box(box.x, box.y, -box.sin, box.cos, box.width, box.length)
+        box = box.turned()
     kind = kind or ("gabled" if rng.random() < 0.7 else "hipped")
     slope = float(rng.uniform(0.45, 0.95))
     if colour is None:
@@ -49,9 +49,8 @@ def angled(rng: np.random.Generator, town: Town, box: Box, eaves: float) -> list
         0.42 * box.length,
         rng.uniform(0.55, 0.8) * box.width,
     )
-    turned = Box(wing.x, wing.y, -wing.sin, wing.cos, wing.width, wing.length)
     slope = roofs[0].slope
-    roofs.append(Roof(turned, "gabled", eaves, slope, colour, 0.36, roofs[0].wear, roofs[0].key + 1))
+    roofs.append(Roof(wing.turned(), "gabled", eaves, slope, colour, 0.36, roofs[0].wear, roofs[0].key + 1))
     return roofs
 
 

@@ -1,70 +1,18 @@
-"""From things to pixels: ground, roofs, cars and trees painted on a canvas.
+"""From things to pixels: roofs, cars and trees painted on a canvas.
 
-Ground is painted in two steps, because it covers everything: patches write row numbers of a table into an index map,
-then one pass over the window turns numbers into colours. What stands on the ground is painted thing by thing, each
-only where it is higher than what stands there already, so the order does not matter.
+Each is painted only where it is higher than what stands there already, so the order does not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from geoseg.scenes.canvas import Canvas, Float, Mask
+from geoseg.scenes.canvas import Canvas, Float
 from geoseg.scenes.chance import stream
-from geoseg.scenes.things import BUILDING, CAR, TREE, Car, Patch, Roof, Surface, Tree
+from geoseg.scenes.things import BUILDING, CAR, TREE, Car, Roof, Tree
 
-
-def paint_ground(canvas: Canvas, patches: Sequence[Patch], beneath: Surface) -> None:
-    """Lay the patches in the order of their layers over a surface that is everywhere."""
-    index = np.zeros(canvas.labels.shape, np.intp)
-    table = [beneath]
-    rows: dict[Surface, int] = {beneath: 0}
-    for patch in sorted(patches, key=lambda patch: patch.layer):
-        xs, ys = zip(*patch.corners, strict=True)
-        area = canvas.cut((min(xs), min(ys), max(xs), max(ys)))
-        if area is None:
-            continue
-        row = rows.setdefault(patch.surface, len(table))
-        if row == len(table):
-            table.append(patch.surface)
-        np.copyto(index[area], row, where=_within(canvas, area, patch))
-    _colour_ground(canvas, index, table)
-
-
-def _within(canvas: Canvas, area: tuple[slice, slice], patch: Patch) -> Mask:
-    """Pixels of an area inside a convex patch, whichever way round its corners run."""
-    y, x = canvas.y[area[0]], canvas.x[area[1]]
-    corners = patch.corners
-    (ax, ay), (bx, by), (cx, cy) = corners[:3]
-    turn = 1.0 if (bx - ax) * (cy - by) - (by - ay) * (cx - bx) > 0 else -1.0
-    inside = np.ones((len(y), len(x)), np.bool_)
-    for (ax, ay), (bx, by) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        inside &= (turn * (bx - ax) * (y - ay))[:, None] >= (turn * (by - ay) * (x - ax))[None, :]
-    return inside
-
-
-def _colour_ground(canvas: Canvas, index: NDArray[np.intp], table: list[Surface]) -> None:
-    def column(values: list[float]) -> Float:
-        return np.take(np.array(values, np.float32), index)
-
-    canvas.labels[:] = np.take(np.array([surface.label for surface in table], np.uint8), index)
-    mix = canvas.patchy + np.float32(0.6) * canvas.broad
-    mix += np.float32(0.5) * canvas.clump
-    mix -= column([surface.threshold for surface in table])
-    mix *= column([surface.sharpness for surface in table])
-    np.clip(mix, 0.0, 1.0, out=mix)
-    texture = column([surface.mottle for surface in table])
-    texture *= canvas.fine + np.float32(0.7) * canvas.clump
-    grain = column([surface.grain for surface in table])
-    for band in range(4):
-        tone = column([surface.other[band] - surface.base[band] for surface in table])
-        tone *= mix
-        tone += column([surface.base[band] for surface in table])
-        tone *= np.float32(1.0) + texture + grain * canvas.grain[0]
-        canvas.colour[band] = tone
+BUMP = 0.35
+"""Size of the leaf clumps whose bright and dark sides are painted, metres."""
 
 
 def paint_roof(canvas: Canvas, roof: Roof, sun: tuple[float, float], elevation: float) -> None:
@@ -192,7 +140,7 @@ def paint_tree(canvas: Canvas, tree: Tree, sun: tuple[float, float], bumps: Floa
 
 def leaf_bumps(canvas: Canvas, sun: tuple[float, float]) -> Float:
     """How much the clumps of a crown face the sun: the clump noise minus itself a step away from the sun."""
-    step = 0.35 / canvas.sampling
+    step = BUMP / canvas.sampling
     down, across = round(-sun[1] * step), round(-sun[0] * step)
     relief = canvas.clump + np.float32(0.6) * canvas.fine
     return relief - shifted(relief, -down, -across)

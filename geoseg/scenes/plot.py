@@ -109,9 +109,8 @@ class Plot:
         for _ in range(int(self.rng.poisson(count * self.town.leafiness))):
             u, v = self.rng.uniform(0.06, 0.94, 2)
             tree = garden_tree(self.rng, self.town, self.inside(u, v), largest)
-            trunk = Box(tree.x, tree.y, 1.0, 0.0, 1.2, 1.2)
             room = 0.3 if self.rng.random() < crowded else 0.8 * tree.radius
-            if self.holds(trunk, 0.4) and self.clear(trunk, room):
+            if self.holds(tree.trunk, 0.5) and self.clear(tree.trunk, room):
                 self.content.trees.append(tree)
                 if self.rng.random() < 0.4:
                     self._plant_beside(tree)
@@ -121,9 +120,9 @@ class Plot:
         for turn in self.rng.uniform(0, math.tau, int(self.rng.integers(1, 4))):
             apart = tree.radius * self.rng.uniform(0.8, 1.5)
             place = (tree.x + apart * math.cos(turn), tree.y + apart * math.sin(turn))
-            trunk = Box(*place, 1.0, 0.0, 1.2, 1.2)
-            if self.holds(trunk, 0.4) and self.clear(trunk, 0.5 * tree.radius):
-                self.content.trees.append(garden_tree(self.rng, self.town, place, 1.2 * tree.radius))
+            companion = garden_tree(self.rng, self.town, place, 1.2 * tree.radius)
+            if self.holds(companion.trunk, 0.5) and self.clear(companion.trunk, 0.5 * tree.radius):
+                self.content.trees.append(companion)
 
     def inside(self, u: float, v: float) -> Point:
         """World position at shares u along and v down the block, 0..1."""

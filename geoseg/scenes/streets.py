@@ -146,10 +146,12 @@ def _park_and_drive(content: Content, town: Town, street: Edge, frame: Box, rng:
     """Cars along the kerbs, and a few on the lanes (traffic keeps to the right)."""
     end = frame.length / 2 - 13
     for side in (-1, 1):
+        parked: list[float] = []
         busy = rng.uniform(0.1, 0.85) * town.traffic if rng.random() < 0.75 else 0.0
         u = -end
         while u < end:
             if rng.random() < busy:
+                parked.append(u)
                 content.cars.append(
                     car_at(rng, frame, u, side * (street.width / 2 - 1.15), heading=0.0 if side > 0 else math.pi)
                 )
@@ -157,7 +159,9 @@ def _park_and_drive(content: Content, town: Town, street: Edge, frame: Box, rng:
         for _ in range(int(rng.poisson((0.9 if street.main else 0.25) * town.traffic))):
             u = rng.uniform(-end, end)
             lane = side * (street.width * (0.16 if street.width > 8 else 0.1) + 0.1)
-            content.cars.append(car_at(rng, frame, u, lane, heading=0.0 if side > 0 else math.pi))
+            # In a narrow street there is room to drive only where nobody has parked.
+            if street.width > 8 or all(abs(u - other) > 6.2 for other in parked):
+                content.cars.append(car_at(rng, frame, u, lane, heading=0.0 if side > 0 else math.pi))
 
 
 def _lay_corner(content: Content, town: Town, i: int, j: int) -> None:

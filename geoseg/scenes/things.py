@@ -41,6 +41,10 @@ class Box:
         x, y = self.point(u, v)
         return Box(x, y, self.cos, self.sin, length, width)
 
+    def turned(self) -> Box:
+        """The same rectangle with length and width exchanged."""
+        return Box(self.x, self.y, -self.sin, self.cos, self.width, self.length)
+
     def corners(self) -> tuple[Point, ...]:
         """The four corners, in one sense of rotation."""
         half, side = self.length / 2, self.width / 2
@@ -124,6 +128,11 @@ class Tree:
     conifer: bool
     ragged: float
     """How much the outline and the leaf clumps vary, 0..1."""
+
+    @property
+    def trunk(self) -> Box:
+        """The ground that it stands on."""
+        return Box(self.x, self.y, 1.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from geoseg.scenes import palette
 from geoseg.scenes.blocks import block_content
 from geoseg.scenes.canvas import Canvas
 from geoseg.scenes.chance import stream
+from geoseg.scenes.ground import paint_ground
 from geoseg.scenes.light import cast_shadows, develop, expose, shadow_margin
-from geoseg.scenes.paint import leaf_bumps, paint_car, paint_ground, paint_roof, paint_tree
+from geoseg.scenes.paint import BUMP, leaf_bumps, paint_car, paint_roof, paint_tree
 from geoseg.scenes.streets import node, street_content
 from geoseg.scenes.things import Content
 from geoseg.scenes.town import Town, town_of
@@ -50,7 +51,8 @@ def render(
     """
     _check(seed, height, width, ground_sampling)
     town = town_of(seed)
-    top, left, bottom, right = (margin + 3 for margin in shadow_margin(town, ground_sampling))
+    beyond = 2 + math.ceil(BUMP / ground_sampling)
+    top, left, bottom, right = (margin + beyond for margin in shadow_margin(town, ground_sampling))
     canvas = Canvas(seed, row - top, col - left, height + top + bottom, width + left + right, ground_sampling)
     content = _content(town, canvas)
     paint_ground(canvas, content.patches, palette.lawn(stream(seed, 8), town))
