@@ -1,4 +1,4 @@
-"""The few layers that all heads share."""
+"""The few layers and moves that all heads share."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 1, dilation:
     )
 
 
+def wide(x: Tensor) -> Tensor:
+    """`x` in float32 at least: what sums over many positions, softmaxes and upsampling are computed in."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def tokens(x: Tensor) -> Tensor:
+    """The positions ``(N, h·w, C)`` of a map ``(N, C, h, w)``, row-major."""
+    return x.flatten(2).transpose(1, 2)
+
+
 class Classifier(nn.Module):
     """Class logits of each position: dropout (where asked for) and a 1x1 convolution, in float32 also under autocast.
 
@@ -30,5 +40,5 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N, classes, h, w)`` of features ``(N, in_channels, h, w)``."""
         with torch.autocast(x.device.type, enabled=False):
-            logits: Tensor = self.conv(self.dropout(x.to(self.conv.weight.dtype)))
+            logits: Tensor = self.conv(self.dropout(wide(x)))
         return logits

@@ -1,0 +1,107 @@
+"""OCRNet: each pixel is described by the classes' regions that it is related to. Equation numbers are the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+
+@dataclass(frozen=True)
+class OCRNetSwitches(Switches):
+    """Where the paper and the released code differ."""
+
+    channels: int = 512
+    """Width of the pixel representations x and z."""
+    key_channels: int = 256
+    """Width of φ, ψ and δ."""
+    scale: bool = True
+    """Whether the relation φᵀψ is divided by the square root of `key_channels`."""
+    relation: Literal["one", "two"] = "one"
+    """How many 1x1 convolutions φ and ψ have."""
+    coarse: Literal["linear", "conv"] = "linear"
+    """What makes the soft object regions: a 1x1 convolution, or a 3x3 convolution to `channels` before it."""
+    dropout: float = 0.0
+    """Dropout before each of the two classifiers (the coarse one only where it has a convolution before it)."""
+
+
+class OCRNetHead(ContextHead):
+    """Object-contextual representations.
+
+    Takes stage 3 for the coarse segmentation and stage 4 for the pixels. Preset ``paper`` is the printed text
+    (sec. 3.3), ``released`` follows openseg.pytorch (two convolutions in φ and ψ, a 3x3 convolution before the
+    coarse logits, scaled relations, dropout; its biases before a batch normalisation have no effect and are left
+    out). ``geoseg`` is ``paper`` but for the scale: at 256 ReLU channels unscaled relations saturate the softmax.
+    """
+
+    name = "ocrnet"
+    paper = "Object-Contextual Representations for Semantic Segmentation, ECCV 2020, https://arxiv.org/abs/1909.11065"
+    stages = 2
+    presets: ClassVar = {
+        "geoseg": OCRNetSwitches(),
+        "paper": OCRNetSwitches(scale=False),
+        "released": OCRNetSwitches(relation="two", coarse="conv", dropout=0.05),
+    }
+    aux_weights: ClassVar = {"coarse": 0.4}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: OCRNetSwitches = self.choose(preset, given)
+        middle, deep = in_channels
+        width, keys = self.switches.channels, self.switches.key_channels
+        dropout = self.switches.dropout
+        if self.switches.coarse == "linear":
+            self.coarse: nn.Module = Classifier(middle, classes)
+        else:
+            self.coarse = nn.Sequential(conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout))
+        self.reduce = conv_bn_relu(deep, width, 3)
+        self.phi = self._relation(width, keys)
+        self.psi = self._relation(width, keys)
+        self.delta = conv_bn_relu(width, keys)
+        self.rho = conv_bn_relu(keys, width)
+        self.g = conv_bn_relu(2 * width, width)
+        self.classify = Classifier(width, classes, dropout)
+
+    def _relation(self, width: int, keys: int) -> nn.Sequential:
+        first = conv_bn_relu(width, keys)
+        return first if self.switches.relation == "one" else nn.Sequential(first, conv_bn_relu(keys, keys))
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits and ``coarse`` logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+        middle, deep = features
+        coarse = self.coarse(middle)
+        x = self.reduce(deep)
+        f = object_regions(x, coarse).to(x.dtype)  # (N, C, K, 1)
+        y = self.rho(self._contexts(self.phi(x), self.psi(f), self.delta(f)))  # (3)
+        z = self.g(torch.cat([x, y], 1))  # (6)
+        return Outputs(self.classify(z), {"coarse": coarse})
+
+    def _contexts(self, phi: Tensor, psi: Tensor, delta: Tensor) -> Tensor:
+        """Sum over k of w_ik δ(f_k), ``(N, d, h, w)``, with w_ik the softmax over k of φ(x_i)ᵀψ(f_k) (5)."""
+        with torch.autocast(phi.device.type, enabled=False):
+            relation = tokens(wide(phi)) @ wide(psi).flatten(2)  # (N, h·w, K)
+            if self.switches.scale:
+                relation = relation * phi.shape[1] ** -0.5
+            context = wide(delta).flatten(2) @ relation.softmax(2).transpose(1, 2)  # (N, d, h·w)
+        return context.reshape(phi.shape).to(phi.dtype)
+
+
+def object_regions(x: Tensor, coarse: Tensor) -> Tensor:
+    """The representation of each object region (4).
+
+    Args:
+        x: ``(N, C, h, w)`` pixel representations.
+        coarse: ``(N, K, h, w)`` logits; their softmax over the positions of an image weights the pixels.
+
+    Returns:
+        ``(N, C, K, 1)`` in float32 at least: a map of K positions.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        weights = wide(coarse).flatten(2).softmax(2)
+        return (weights @ tokens(wide(x))).transpose(1, 2).unsqueeze(3)

@@ -1,0 +1,189 @@
+"""Encoders of segmentation-models-pytorch and timm, as the heads take them: maps of one size, shallow to deep."""
+
+from __future__ import annotations
+
+import difflib
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError
+from geoseg.models.weights import IMAGENET, load_weights
+
+OWN_STRIDE = 32
+"""Pixels from one position to the next in the deepest map of an encoder that is not dilated."""
+
+
+class Encoder(nn.Module):
+    """The deepest `stages` maps of an encoder.
+
+    Where their strides differ (an encoder at its own stride), the deeper ones are brought to the size of the
+    shallowest by bilinear interpolation, so that nothing that was seen is thrown away.
+    """
+
+    channels: tuple[int, ...]
+    """Channels of each map, shallow to deep."""
+    stride: int
+    """Pixels from one position to the next in the deepest map, before it is resized."""
+    multiple: int
+    """Image heights and widths must be multiples of this."""
+
+    def __init__(self, model: nn.Module, channels: tuple[int, ...], stride: int, multiple: int) -> None:
+        super().__init__()
+        self.model = model
+        self.channels, self.stride, self.multiple = channels, stride, multiple
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Maps ``(N, channels[i], h, w)`` of an image ``(N, bands, H, W)``."""
+        # Encoders that start at stride 4 give an empty map for stride 2.
+        maps = [features for features in self.model(x) if features.shape[1]][-len(self.channels) :]
+        return _resized(maps)
+
+
+class HRNetEncoder(nn.Module):
+    """HRNet's four branches at strides 4 to 32, resized to stride 4 and concatenated: one map, given to all stages."""
+
+    def __init__(self, model: nn.Module, branches: list[int], stages: int) -> None:
+        super().__init__()
+        self.model = model
+        self.channels = (sum(branches),) * stages
+        self.stride, self.multiple = 4, OWN_STRIDE  # the branches are added to each other at exact ratios
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """The same map ``(N, channels[0], H/4, W/4)`` for each stage of an image ``(N, bands, H, W)``."""
+        return [torch.cat(_resized(self.model(x)), 1)] * len(self.channels)
+
+
+def _resized(maps: list[Tensor]) -> list[Tensor]:
+    """All maps at the size of the first."""
+    size = maps[0].shape[2:]
+    return [
+        x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in maps
+    ]
+
+
+def build_encoder(
+    name: str,
+    *,
+    in_channels: int = 3,
+    output_stride: int | None = None,
+    weights: str | None = None,
+    stages: int = 1,
+) -> Encoder | HRNetEncoder:
+    """An encoder by smp's name (``resnet50``, ``tu-tf_efficientnet_lite0``).
+
+    Args:
+        name: smp's own encoders, timm's with ``tu-`` before their name; ``tu-hrnet_w*`` gives its raw branches.
+        in_channels: bands of the image.
+        output_stride: 8, 16 or 32; None is 8 where the encoder can be dilated, else its own.
+        weights: None (random), ``imagenet`` (from smp's or timm's hub), a file, or ``package:NAME``.
+        stages: how many of the deepest maps to give.
+
+    Raises:
+        ModelError: there is no such encoder, it cannot be had at that stride, or the weights do not fit.
+    """
+    check_name(name)
+    pretrained = hub_argument(name, weights)
+    if name.startswith("tu-hrnet_w"):
+        encoder: Encoder | HRNetEncoder = _hrnet(name, in_channels, output_stride, pretrained, stages)
+    else:
+        encoder = _pyramid(name, in_channels, output_stride, pretrained, stages)
+    load_weights(encoder, weights)
+    return encoder
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is neither smp's nor timm's.
+
+    Raises:
+        ModelError: with the nearest names there are.
+    """
+    known = [*smp.encoders.encoders, *(f"tu-{model}" for model in timm.list_models())]
+    if name in known or (name.startswith("tu-") and timm.is_model(name[3:])):
+        return
+    near = difflib.get_close_matches(name, known, n=3) or ["resnet50", "tu-tf_efficientnet_lite0"]
+    raise ModelError(f"there is no encoder {name!r}; near it are {', '.join(near)} (timm's models go as tu-NAME)")
+
+
+def hub_argument(name: str, weights: str | None) -> str | bool | None:
+    """What smp wants to hear about ImageNet weights: nothing, their name, or True for timm's models.
+
+    Raises:
+        ModelError: there are none of this encoder.
+    """
+    if weights != IMAGENET:
+        return None
+    if name.startswith("tu-"):
+        if not timm.get_pretrained_cfg(name[3:]).has_weights:
+            raise ModelError(f"timm has no imagenet weights of {name}; give a file, package:NAME or null")
+        return True
+    settings = smp.encoders.encoders[name]["pretrained_settings"]
+    if IMAGENET not in settings:
+        raise ModelError(f"smp has no imagenet weights of {name}; give a file, package:NAME or null")
+    return IMAGENET
+
+
+def unreachable(name: str) -> ModelError:
+    """The error for ImageNet weights that are not on this machine and cannot be fetched."""
+    return ModelError(
+        f"the imagenet weights of {name} cannot be fetched; connect to the network once, or give a file or package:NAME"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of another library's message, or the name of the error where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+class NotDilatableError(ModelError):
+    """An encoder whose stride cannot be changed was asked for another one."""
+
+
+def _pyramid(
+    name: str, in_channels: int, output_stride: int | None, pretrained: str | bool | None, stages: int
+) -> Encoder:
+    if output_stride is None:
+        try:
+            return _pyramid(name, in_channels, 8, pretrained, stages)
+        except NotDilatableError:
+            return _pyramid(name, in_channels, OWN_STRIDE, pretrained, stages)
+    try:
+        model = smp.encoders.get_encoder(name, in_channels=in_channels, weights=pretrained, output_stride=output_stride)
+    except OSError as error:
+        raise unreachable(name) from error
+    except (AssertionError, TypeError, ValueError) as error:
+        if output_stride != OWN_STRIDE:
+            raise NotDilatableError(
+                f"encoder {name} cannot be had at output stride {output_stride}; leave it out or give {OWN_STRIDE} "
+                "(its own), or choose an encoder that can be dilated, such as resnet50 or tu-tf_efficientnet_lite0"
+            ) from error
+        raise ModelError(
+            f"encoder {name} gives no pyramid of maps ({first_line(error)}); choose another, such as resnet50"
+        ) from error
+    channels = [count for count in model.out_channels if count]
+    # The attention of mix transformers looks at patches of 32 pixels, dilated or not.
+    multiple = OWN_STRIDE if name.startswith("mit_") else output_stride
+    return Encoder(model, tuple(channels[-stages:]), output_stride, multiple)
+
+
+def _hrnet(
+    name: str, in_channels: int, output_stride: int | None, pretrained: str | bool | None, stages: int
+) -> HRNetEncoder:
+    if output_stride not in (None, 4):
+        raise ModelError(f"encoder {name} runs at stride 4, not {output_stride}; leave output_stride out")
+    try:
+        # An empty feature_location asks for the raw branches, not for the classifier's wider maps.
+        model = timm.create_model(
+            name[3:],
+            features_only=True,
+            feature_location="",
+            out_indices=(1, 2, 3, 4),
+            in_chans=in_channels,
+            pretrained=bool(pretrained),
+        )
+    except OSError as error:
+        raise unreachable(name) from error
+    return HRNetEncoder(model, model.feature_info.channels(), stages)

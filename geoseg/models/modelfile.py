@@ -1,0 +1,196 @@
+"""The model file: one ``.safetensors``, its tensors the network's, its metadata the card. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ModelError, OutputError
+from geoseg.models.card import Card
+from geoseg.models.segmenter import Segmenter, build_segmenter
+
+CARD_KEY = "geoseg"
+"""The key of the file's metadata under which the card stands."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network that is ready to predict, and its card."""
+
+    net: Segmenter
+    """In eval mode."""
+    card: Card
+    digest: str = ""
+    """SHA-256 of the file, in hexadecimal digits; empty for a model that was never written."""
+    path: Path | None = None
+    """Where it was read from."""
+
+
+def save_model(
+    net: Segmenter,
+    path: str | Path,
+    *,
+    classes: Sequence[str] | ClassScheme,
+    bands: Sequence[str],
+    value_range: Sequence[float],
+    mean: Sequence[float],
+    std: Sequence[float],
+    window: int = 512,
+    overlap: int = 128,
+    ground_sampling: float | None = None,
+    colors: Sequence[Sequence[int]] | None = None,
+    training: Mapping[str, Any] | None = None,
+    license: str | None = None,  # noqa: A002 - the card's own word
+) -> Path:
+    """Write a network and its card; the file stands under its name only when it is whole.
+
+    Args:
+        net: the network, in any mode, on any device.
+        path: where to, ending in ``.safetensors``.
+        classes: names of the classes in the order of the logits, or their scheme.
+        bands: names of the bands in order.
+        value_range: lowest and highest value of the rasters, such as ``(0, 255)``.
+        mean: of each band, in units of the value range.
+        std: of each band, in units of the value range.
+        window: pixels a side of the windows to predict on.
+        overlap: pixels that neighbouring windows share.
+        ground_sampling: metres on the ground a pixel.
+        colors: RGB of each class, where `classes` are names; made up where left out.
+        training: how the weights came about.
+        license: terms of use of the weights.
+
+    Raises:
+        ModelError: the facts do not fit the network, or each other.
+        OutputError: the file cannot be written.
+    """
+    if isinstance(classes, ClassScheme) and colors is not None:
+        raise ModelError("colors are given beside a ClassScheme that has its own; leave them out")
+    scheme = classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
+    low, high = value_range
+    card = Card(
+        spec=net.spec,
+        classes=scheme,
+        bands=tuple(bands),
+        value_range=(float(low), float(high)),
+        mean=tuple(float(value) for value in mean),
+        std=tuple(float(value) for value in std),
+        window=window,
+        overlap=overlap,
+        ground_sampling=ground_sampling,
+        training=dict(training or {}),
+        license=license,
+    )
+    return write_model(net, card, path)
+
+
+def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
+    """Write a network under a card that stands already.
+
+    Raises:
+        ModelError: the card is another network's, or the name does not end in ``.safetensors``.
+        OutputError: the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path}: a model file ends in .safetensors; name it {path.with_suffix('.safetensors').name}")
+    if card.spec != net.spec:
+        raise ModelError("the card describes another network than the one to be saved; make the card from net.spec")
+    # Plain copies: safetensors refuses tensors that share memory, or lie in another order (channels_last).
+    tensors = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in net.state_dict().items()
+    }
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+            written = Path(folder) / path.name
+            save_file(tensors, written, metadata={CARD_KEY: card.to_json()})
+            os.replace(written, path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: cannot be written ({error}); choose a folder with room and write access") from error
+    return path
+
+
+def load_model(path: str | Path) -> Model:
+    """The model of a file, in eval mode on the CPU.
+
+    Raises:
+        ModelError: the file is missing, damaged, no geoseg model, from a newer geoseg, or its tensors do not fit its
+            card; one line that says what to do.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        card = _card(path, file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    try:
+        net = build_segmenter(card.spec)
+    except ModelError as error:
+        raise ModelError(f"{path}: its network cannot be built: {error}") from error
+    _check_tensors(path, net.state_dict(), tensors)
+    net.load_state_dict(tensors)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Model(net.eval(), card, digest, path)
+
+
+def load_card(path: str | Path) -> Card:
+    """The card of a model file, without building the network.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        return _card(path, file.metadata())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The open safetensors file; what goes wrong while it is read becomes one clear line."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)  # the length of the header, 8 bytes, then the header, a JSON object
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg") from error
+    if head[8:] != b"{":
+        raise ModelError(f"{path}: not a safetensors file; give a model file written by geoseg")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            yield opened
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: damaged or cut short ({error}); copy or download it again") from error
+
+
+def _card(path: Path, metadata: Mapping[str, str] | None) -> Card:
+    if metadata is None or CARD_KEY not in metadata:
+        raise ModelError(f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model")
+    try:
+        return Card.from_json(metadata[CARD_KEY])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Refuse a file whose tensors are not the network's, naming the first that is not."""
+    for name, tensor in wanted.items():
+        if name not in found:
+            raise ModelError(f"{path}: lacks tensor {name!r} of its network; save the model again")
+        if found[name].shape != tensor.shape:
+            raise ModelError(
+                f"{path}: tensor {name!r} is {tuple(found[name].shape)}, its network needs {tuple(tensor.shape)}; "
+                "save the model again"
+            )
+    surplus = sorted(found.keys() - wanted.keys())
+    if surplus:
+        raise ModelError(f"{path}: has tensor {surplus[0]!r}, which its network does not; save the model again")

@@ -1,0 +1,144 @@
+"""Networks: an encoder, a head, and logits at the image's own size."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError
+from geoseg.models.blocks import wide
+from geoseg.models.context import HEADS, Outputs
+from geoseg.models.encoder import build_encoder, first_line
+from geoseg.models.peers import PEERS, build_peer
+from geoseg.models.spec import ModelSpec
+
+DEFAULT_ENCODER = "resnet50"
+
+
+class Segmenter(nn.Module):
+    """A network for images of any size.
+
+    In training mode it gives `Outputs`: logits at the image's size, auxiliary logits at feature size. In eval
+    mode it gives the logits alone.
+    """
+
+    spec: ModelSpec
+    stride: int
+    """The output stride: pixels from one position of the encoder's deepest map to the next."""
+    multiple: int
+    """Heights and widths are padded to multiples of this."""
+
+    def __init__(self, spec: ModelSpec, encoder: nn.Module | None, head: nn.Module, stride: int, multiple: int) -> None:
+        super().__init__()
+        self.spec = replace(spec, output_stride=stride)
+        self.encoder = encoder
+        self.head = head
+        self.stride, self.multiple = stride, multiple
+
+    def forward(self, x: Tensor) -> Tensor | Outputs:
+        """Class logits of each pixel.
+
+        Args:
+            x: ``(N, in_channels, H, W)`` normalised image, H and W from 1 on. A size that is no multiple of
+                `multiple` is padded by repeating the last row and column, and cropped again: so features keep
+                their place on the ground.
+
+        Returns:
+            ``(N, classes, H, W)`` float32 (float64 where the weights are). In eval mode on a CPU, an image's logits
+            are bitwise the same whatever the batch it stands in.
+
+        Raises:
+            ModelError: the image has another number of bands.
+        """
+        if x.shape[1] != self.spec.in_channels:
+            raise ModelError(f"the image has {x.shape[1]} bands, the network takes {self.spec.in_channels}")
+        if self.training:
+            return self._outputs(x)
+        if x.device.type == "cpu" and not torch.compiler.is_exporting() and len(x) > 1:
+            # CPU kernels may sum in another order in another batch, and no batch is faster than its images here.
+            return torch.cat([self._outputs(x[index : index + 1]).logits for index in range(len(x))])
+        return self._outputs(x).logits
+
+    def _outputs(self, x: Tensor) -> Outputs:
+        height, width = x.shape[2:]
+        if self.multiple > 1:
+            x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        logits, aux = self.head([x] if self.encoder is None else self.encoder(x))
+        logits = wide(logits)
+        if logits.shape[2:] != x.shape[2:]:
+            logits = F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return Outputs(logits[:, :, :height, :width], aux)
+
+
+def create_model(
+    system: str,
+    *,
+    encoder: str | None = None,
+    classes: int,
+    in_channels: int = 3,
+    output_stride: int | None = None,
+    encoder_weights: str | None = None,
+    preset: str = "geoseg",
+    **system_options: Any,
+) -> Segmenter:
+    """A network, in training mode, with a randomly initialised head.
+
+    Args:
+        system: one of `systems()`.
+        encoder: smp's name, or timm's after ``tu-``; left out, ``resnet50`` (none where the system takes none).
+        classes: number of classes, 1..254.
+        in_channels: bands of the image.
+        output_stride: 8, 16 or 32. Left out, 8 where the encoder can be dilated, else its own; for ``smp.*`` smp's.
+        encoder_weights: None (random), ``imagenet`` (fetched), a safetensors or torch file, or ``package:NAME``.
+        preset: a reading of the paper: ``geoseg``, and ``paper`` or ``released`` where the system has them.
+        system_options: the system's own switches.
+
+    Raises:
+        ModelError: a name, a number, a switch or the weights do not fit; the message says what would.
+    """
+    if encoder is None and (system in PEERS or (system in HEADS and HEADS[system].stages > 0)):
+        encoder = DEFAULT_ENCODER
+    spec = ModelSpec(system, encoder, output_stride, in_channels, classes, preset, system_options)
+    net = build_segmenter(spec, encoder_weights)
+    _try_out(net)
+    return net
+
+
+def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segmenter:
+    """The network of a spec.
+
+    Raises:
+        ModelError: the encoder cannot be had as the spec says, or the weights do not fit.
+    """
+    if spec.encoder is None:
+        return Segmenter(spec, None, HEADS[spec.system]((spec.in_channels,), spec.classes, spec.preset), 1, 1)
+    if spec.system in PEERS:
+        return Segmenter(spec, *build_peer(spec, spec.encoder, encoder_weights))
+    head_class = HEADS[spec.system]
+    encoder = build_encoder(
+        spec.encoder,
+        in_channels=spec.in_channels,
+        output_stride=spec.output_stride,
+        weights=encoder_weights,
+        stages=head_class.stages,
+    )
+    head = head_class(encoder.channels, spec.classes, spec.preset, **spec.options)
+    return Segmenter(replace(spec, options=asdict(head.switches)), encoder, head, encoder.stride, encoder.multiple)
+
+
+def _try_out(net: Segmenter) -> None:
+    """Pass a small image: some encoders take one image size only, some decoders not all encoders, and say so late."""
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(torch.zeros(1, net.spec.in_channels, 64, 96))
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{net.spec.system} does not run with encoder {net.spec.encoder} ({first_line(error)}); "
+            "choose another encoder, such as resnet50"
+        ) from error
+    net.train()

@@ -1,0 +1,66 @@
+"""What a network is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from geoseg.classes import MAX_CLASSES
+from geoseg.errors import ModelError
+from geoseg.models.context import HEADS
+from geoseg.models.peers import PEERS, check_options
+
+
+def systems() -> tuple[str, ...]:
+    """The names that `create_model` takes: the context systems, the baselines, and smp's own decoders."""
+    return (*HEADS, *PEERS)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that a network is made from, except its weights."""
+
+    system: str
+    """One of `systems()`."""
+    encoder: str | None
+    """smp's name of the encoder; None for a system that takes the image itself."""
+    output_stride: int | None
+    """Pixels from one position of the encoder's deepest map to the next. None asks for the finest that can be had;
+    the spec of a network that stands holds the number."""
+    in_channels: int
+    """Bands of the image."""
+    classes: int
+    """Number of classes."""
+    preset: str = "geoseg"
+    """The reading of the system's paper."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The system's switches. A network that stands names them all: what a preset means may change, it may not."""
+
+    def __post_init__(self) -> None:
+        if self.system not in systems():
+            raise ModelError(f"there is no system {self.system!r}; there are {', '.join(systems())}")
+        if self.in_channels < 1:
+            raise ModelError(f"in_channels={self.in_channels}: an image has 1 band or more")
+        if not 1 <= self.classes <= MAX_CLASSES:
+            raise ModelError(f"classes={self.classes}: give 1 to {MAX_CLASSES}")
+        if self.output_stride not in (None, 1, 4, 8, 16, 32):
+            raise ModelError(f"output_stride={self.output_stride}: give 8, 16 or 32, or leave it out")
+        if self.system in PEERS:
+            self._check_peer()
+        else:
+            HEADS[self.system].choose(self.preset, self.options)
+        if self.takes_encoder and self.encoder is None:
+            raise ModelError(f"{self.system} needs an encoder, such as resnet50")
+        if not self.takes_encoder and (self.encoder is not None or self.output_stride not in (None, 1)):
+            raise ModelError(f"{self.system} takes the image itself; leave encoder and output_stride out")
+
+    def _check_peer(self) -> None:
+        if self.preset != "geoseg":
+            raise ModelError(f"{self.system} has no preset {self.preset!r}; it has geoseg")
+        check_options(self.system, self.options)
+
+    @property
+    def takes_encoder(self) -> bool:
+        """Whether the system works on an encoder's features."""
+        return self.system in PEERS or HEADS[self.system].stages > 0
