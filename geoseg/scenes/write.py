@@ -8,19 +8,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.transform import Affine, from_origin
 from rasterio.windows import Window
 
 from geoseg.classes import NODATA
 from geoseg.errors import ConfigError, OutputError
-from geoseg.scenes.chance import salt, smooth_noise
+from geoseg.scenes.edge import SIDES, Edge
 from geoseg.scenes.world import BANDS, CLASSES, GROUND_SAMPLING, render
 
 CRS = "EPSG:32632"
-SIDES = ("top", "left", "bottom", "right")
+_TAG = "GEOSEG_SCENE"
+"""What a scene file shows, so that it need not be made twice; the leading number is the version of the look."""
 _STEP = 1024
 """Pixels painted at a time: the memory of any scene is that of one such window."""
 
@@ -42,7 +41,7 @@ def write_scene(
     ground_sampling: float = GROUND_SAMPLING,
     nodata_edge: bool | Sequence[str] = True,
 ) -> Scene:
-    """Write a scene of any size, window by window.
+    """Write a scene of any size, window by window; files that hold this very scene already are left alone.
 
     Args:
         path: GeoTIFF with bands near-infrared, red, green, blue (uint8, nodata 0); its folder is made.
@@ -64,29 +63,26 @@ def write_scene(
             raise ConfigError(f"nodata_edge: {side!r} is no side of a scene; choose from {', '.join(SIDES)}")
     render(seed, *origin, min(height, 1), min(width, 1), ground_sampling=ground_sampling)  # refuses nonsense early
     scene = Scene(Path(path), None if labels is None else Path(labels))
-    shared = {"transform": _placed(seed, origin, ground_sampling), "height": height, "width": width}
+    facts = f"1; seed {seed}; {height} x {width} from {tuple(origin)}; {ground_sampling} m; edge {', '.join(sides)}"
+    if all(_stands(file, facts) for file in scene if file is not None):
+        return scene
+    shared = {"transform": _placed(seed, origin, ground_sampling), "height": height, "width": width, "facts": facts}
+    edge = Edge(seed, origin, (height, width), sides)
     with ExitStack() as stack:
-        image_file = stack.enter_context(
-            _new_raster(scene.image, count=4, nodata=0, photometric="MINISBLACK", **shared)
-        )
-        image_file.descriptions = BANDS
+        image_file = stack.enter_context(_new_raster(scene.image, BANDS, nodata=0, **shared))
         label_file = None
         if scene.labels is not None:
-            label_file = stack.enter_context(_new_raster(scene.labels, count=1, nodata=NODATA, **shared))
-            label_file.descriptions = ("class",)
+            label_file = stack.enter_context(_new_raster(scene.labels, ("class",), nodata=NODATA, **shared))
             label_file.write_colormap(1, {index: (*color, 255) for index, color in enumerate(CLASSES.colors)})
-        edge = _Edge(seed, origin, (height, width), sides)
-        for row in range(0, height, _STEP):
-            for col in range(0, width, _STEP):
-                rows, cols = min(_STEP, height - row), min(_STEP, width - col)
-                image, ids = render(seed, origin[0] + row, origin[1] + col, rows, cols, ground_sampling=ground_sampling)
-                outside = edge.outside(row, col, rows, cols)
-                image[:, outside] = 0
-                window = Window(col, row, cols, rows)
-                image_file.write(image, window=window)
-                if label_file is not None:
-                    ids[outside] = NODATA
-                    label_file.write(ids, 1, window=window)
+        for row, col, rows, cols in _pieces(height, width):
+            image, ids = render(seed, origin[0] + row, origin[1] + col, rows, cols, ground_sampling=ground_sampling)
+            outside = edge.outside(row, col, rows, cols)
+            image[:, outside] = 0
+            ids[outside] = NODATA
+            window = Window(col, row, cols, rows)
+            image_file.write(image, window=window)
+            if label_file is not None:
+                label_file.write(ids, 1, window=window)
     return scene
 
 
@@ -123,34 +119,20 @@ def write_folder(
     return written
 
 
-class _Edge:
-    """Where the survey ends: a frayed line along each ragged side, at a depth that follows the world."""
+def _pieces(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Row, column, height and width of the windows that are painted one after the other."""
+    for row in range(0, height, _STEP):
+        for col in range(0, width, _STEP):
+            yield row, col, min(_STEP, height - row), min(_STEP, width - col)
 
-    def __init__(self, seed: int, origin: tuple[int, int], shape: tuple[int, int], sides: Sequence[str]) -> None:
-        self._depths = {}
-        deepest = max(4.0, min(90.0, 0.06 * min(shape)))
-        for number, side in enumerate(SIDES):
-            axis = 1 if side in ("top", "bottom") else 0
-            along = np.arange(origin[axis], origin[axis] + shape[axis], dtype=np.float64)
-            line = np.zeros(1)
-            wander = [
-                smooth_noise(salt(seed, 40 + number), line, np.floor(along / step) * step, wavelength)[0]
-                for step, wavelength in ((1, 420.0), (16, 48.0), (2, 6.0))
-            ]
-            depth = deepest * (0.45 + 0.4 * wander[0] + 0.2 * wander[1] + 0.04 * wander[2])
-            self._depths[side] = np.maximum(depth, 0.0) if side in sides else np.zeros(len(along))
-        self._shape = shape
 
-    def outside(self, row: int, col: int, height: int, width: int) -> NDArray[np.bool_]:
-        """``(height, width)``: True where a window of the scene has no image."""
-        rows, cols = np.arange(row, row + height)[:, None], np.arange(col, col + width)[None, :]
-        across, down = slice(col, col + width), slice(row, row + height)
-        return np.asarray(
-            (rows < self._depths["top"][None, across])
-            | (self._shape[0] - 1 - rows < self._depths["bottom"][None, across])
-            | (cols < self._depths["left"][down, None])
-            | (self._shape[1] - 1 - cols < self._depths["right"][down, None])
-        )
+def _stands(path: Path, facts: str) -> bool:
+    """Whether a complete file with these facts stands under a name (files get their names when they are complete)."""
+    try:
+        with rasterio.open(path) as file:
+            return bool(file.tags().get(_TAG) == facts)
+    except rasterio.errors.RasterioError:
+        return False
 
 
 def _placed(seed: int, origin: tuple[int, int], ground_sampling: float) -> Affine:
@@ -162,7 +144,7 @@ def _placed(seed: int, origin: tuple[int, int], ground_sampling: float) -> Affin
 
 
 @contextmanager
-def _new_raster(path: Path, **profile: Any) -> Iterator[Any]:
+def _new_raster(path: Path, bands: Sequence[str], facts: str, **profile: Any) -> Iterator[Any]:
     """A GeoTIFF open for writing under a temporary name, renamed when it is complete."""
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -171,6 +153,8 @@ def _new_raster(path: Path, **profile: Any) -> Iterator[Any]:
             building,
             "w",
             driver="GTiff",
+            count=len(bands),
+            photometric="MINISBLACK",  # four 8-bit bands would be taken for RGB and alpha
             dtype="uint8",
             crs=CRS,
             compress="deflate",
@@ -182,9 +166,14 @@ def _new_raster(path: Path, **profile: Any) -> Iterator[Any]:
             BIGTIFF="IF_SAFER",
             **profile,
         ) as file:
+            file.descriptions = tuple(bands)
+            file.update_tags(**{_TAG: facts})
             yield file
         building.replace(path)
+    except OutputError:
+        raise  # the labels', written inside the image's context
     except (OSError, rasterio.errors.RasterioError) as error:
         raise OutputError(f"{path}: the scene cannot be written ({error}); choose another folder") from error
     finally:
-        building.unlink(missing_ok=True)
+        if building.exists():
+            building.unlink()
