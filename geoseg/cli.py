@@ -1,0 +1,191 @@
+"""The command line: text to arguments, one call of a command, its report printed.
+
+Commands import what they need when they are called, so that ``geoseg --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from geoseg.commands.report import Report
+    from geoseg.progress import Progress
+
+EXIT_WRONG = 2
+"""Options, model or config are wrong, or no input can be used: nothing was begun."""
+EXIT_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="geoseg", message="geoseg %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Orthophotos of any size to georeferenced class rasters and clean polygons."""
+    context.obj = debug
+
+
+def _json_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command)
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option("--window", type=int, metavar="PX", help="Side of the windows.  [default: the model's]")
+@click.option("--overlap", type=int, metavar="PX", help="Overlap of the windows.  [default: the model's]")
+@click.option("--stitch", default="blend", show_default=True, type=click.Choice(["blend", "crop"]))
+@click.option("--block", default="auto", show_default=True, metavar="PX|auto", help="Side of the units of work.")
+@click.option("--batch", default="auto", show_default=True, metavar="N|auto", help="Windows per forward.")
+@click.option("--dry-run", is_flag=True, help="Print the plan (windows, memory, time) and stop.")
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]")
+@click.option("--precision", default="auto", show_default=True, type=click.Choice(["auto", "fp32", "bf16", "fp16"]))
+@click.option("--scales", default="1", show_default=True, metavar="S,S,...", help="Multi-scale averaging: 0.5,1,2.")
+@click.option("--flip", is_flag=True, help="Also average the mirrored windows.")
+@click.option("--bands", metavar="N,N,...", help="The file's bands in the model's order: 4,1,2.")
+@click.option("--value-range", metavar="LO,HI", help="Source values that mean the model's value range.")
+@click.option("--nodata", type=float, metavar="V", help="Source value that means no data.")
+@click.option("--crs", metavar="EPSG:N", help="CRS of sources that have none.")
+@click.option("--confidence", is_flag=True, help="Also write the confidence raster.")
+@click.option("--probabilities", is_flag=True, help="Also write the probabilities of all classes.")
+@click.option("--min-confidence", default=0.0, metavar="P", help="Pixels below it become 254, 'uncertain'.")
+@click.option("--vectors", default="gpkg", show_default=True, metavar="gpkg,shp|none", help="Polygon formats.")
+@click.option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in this one]")
+@click.option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_json_option
+def predict(sources: tuple[Path, ...], model: Path, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Turn orthophotos into class rasters and polygons.
+
+    SOURCES are files or folders (searched recursively): GeoTIFF, COG, VRT, JPEG 2000, PNG, JPEG.
+    """
+
+    def work(progress: Progress) -> Report:
+        from geoseg.commands.predict import run
+
+        return run(list(sources), model, out, progress=progress, **options)
+
+    _call(work, quiet=quiet, as_json=as_json)
+
+
+@cli.command()
+@click.argument("rasters", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Polygon file (.gpkg or .shp).")
+@click.option("--confidence", type=click.Path(path_type=Path), help="Confidence raster of the same grid.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that stands there.")
+@_json_option
+def vectorize(rasters: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Turn class rasters into polygons without seams, gaps or overlaps."""
+
+    def work(_: Progress) -> Report:
+        from geoseg.commands.vectorize import run
+
+        return run(list(rasters), **options)
+
+    _call(work, as_json=as_json)
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a value of the config.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<config>]")
+@click.option("--resume", is_flag=True, help="Continue the run that stands in the run folder.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_json_option
+def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Train a model as CONFIG (YAML) says."""
+
+    def work(progress: Progress) -> Report:
+        from geoseg.commands.train import run
+
+        return run(config, progress=progress, **options)
+
+    _call(work, quiet=quiet, as_json=as_json)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_json_option
+def info(file: Path, as_json: bool) -> None:
+    """Say what geoseg makes of a raster or a model file."""
+
+    def work(_: Progress) -> Report:
+        from geoseg.commands.info import run
+
+        return run(file)
+
+    _call(work, as_json=as_json)
+
+
+@cli.command()
+@_json_option
+def systems(as_json: bool) -> None:
+    """List the segmentation systems."""
+
+    def work(_: Progress) -> Report:
+        from geoseg.commands.systems import run
+
+        return run()
+
+    _call(work, as_json=as_json)
+
+
+@cli.command()
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder of the demo.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_json_option
+def demo(out: Path, quiet: bool, as_json: bool) -> None:
+    """Run the main job on a generated scene with the bundled model."""
+
+    def work(progress: Progress) -> Report:
+        from geoseg.commands.demo import run
+
+        return run(out, progress=progress)
+
+    _call(work, quiet=quiet, as_json=as_json)
+
+
+def _call(work: Callable[[Progress], Report], *, quiet: bool = False, as_json: bool = False) -> None:
+    """Run a command, print its report and end with its exit code; errors are one line each on stderr."""
+    from geoseg.errors import GeosegError
+    from geoseg.progress import Progress
+    from geoseg.terminal import TerminalProgress
+
+    progress = Progress() if quiet else TerminalProgress()
+    try:
+        report = work(progress)
+    except GeosegError as error:
+        if click.get_current_context().obj:  # --debug
+            raise
+        for line in str(error).splitlines():
+            click.echo(f"geoseg: {line}", err=True)
+        sys.exit(EXIT_WRONG)
+    except KeyboardInterrupt:
+        click.echo("geoseg: interrupted; the same command continues where this run stopped", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    for line in report.data.get("warnings", []):
+        if not quiet:
+            click.echo(f"geoseg: warning: {line}", err=True)
+    for line in report.data.get("failures", []):
+        click.echo(f"geoseg: {line}", err=True)
+    if as_json:
+        click.echo(json.dumps(report.data, indent=2))
+    elif not quiet:
+        click.echo(report.text)
+    sys.exit(report.exit_code)
+
+
+def main() -> None:
+    """The ``geoseg`` program."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What geoseg makes of a file: a model's card, or a raster's grid, bands and validity."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyogrio
+import rasterio
+
+from geoseg.commands.report import Report
+from geoseg.models import Model, load_model
+from geoseg.raster import Source, open_raster
+
+
+def run(file: str | os.PathLike[str]) -> Report:
+    """Describe a model file or a raster.
+
+    Raises:
+        ModelError: a ``.safetensors`` file that is no geoseg model.
+        SourceError: the raster is missing or geoseg would refuse it; the message says why.
+    """
+    path = Path(file)
+    facts = _model_facts(load_model(path)) if path.suffix == ".safetensors" else _raster_facts(open_raster(path))
+    width = max(len(name) for name in facts)
+    lines = [f"{name.replace('_', ' '):<{width}}  {_told(value)}" for name, value in facts.items()]
+    return Report("\n".join([str(path), *lines]), {"path": str(path), **facts})
+
+
+def _model_facts(model: Model) -> dict[str, Any]:
+    card, spec = model.card, model.card.spec
+    return {
+        "kind": "model",
+        "system": spec.system,
+        "preset": spec.preset,
+        "encoder": spec.encoder,
+        "output_stride": spec.output_stride,
+        "options": dict(spec.options),
+        "parameters": sum(parameter.numel() for parameter in model.net.parameters()),
+        "classes": list(card.classes.names),
+        "bands": list(card.bands),
+        "value_range": list(card.value_range),
+        "mean": list(card.mean),
+        "std": list(card.std),
+        "ground_sampling": card.ground_sampling,
+        "window": card.window,
+        "overlap": card.overlap,
+        "training": dict(card.training),
+        "license": card.license,
+        "sha256": model.digest,
+    }
+
+
+def _raster_facts(source: Source) -> dict[str, Any]:
+    return {
+        "kind": "raster",
+        "height": source.height,
+        "width": source.width,
+        "bands": list(source.bands),
+        "band_names": list(source.band_names),
+        "dtype": source.dtype,
+        "nodata": source.nodata,
+        "crs": None if source.crs is None else source.crs.to_string(),
+        "transform": list(source.transform)[:6],
+        "ground_sampling": source.ground_sampling,
+        "warnings": list(source.warnings),
+        "gdal": f"{rasterio.__gdal_version__} (rasters), {pyogrio.__gdal_version_string__} (polygons)",
+    }
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(_told(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_told(item)}" for name, item in value.items()) or "none"
+    return "none" if value is None else str(value)

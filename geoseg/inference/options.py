@@ -1,0 +1,104 @@
+"""The options of ``geoseg predict``, checked once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from geoseg.errors import ConfigError
+from geoseg.tiling.grid import Stitch
+from geoseg.vector import FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """What the user asked for; lists may also be given as comma-separated text."""
+
+    window: int | None = None
+    """Side of the windows, pixels; None: the card's."""
+    overlap: int | None = None
+    """Pixels that neighbouring windows share; None: the card's."""
+    stitch: Stitch = "blend"
+    block: int | Literal["auto"] = "auto"
+    batch: int | Literal["auto"] = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    bands: tuple[int, ...] | None = None
+    """The file's bands (from 1) in the model's order; None: the first ones."""
+    value_range: tuple[float, float] | None = None
+    """The source's values that mean the card's value range; None: they are the same."""
+    nodata: float | None = None
+    crs: str | None = None
+    confidence: bool = False
+    probabilities: bool = False
+    min_confidence: float = 0.0
+    vectors: tuple[str, ...] = ("gpkg",)
+    workers: int = 0
+    """Worker processes; 0: threads in this process."""
+    overwrite: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch != "auto" and (not isinstance(self.batch, int) or self.batch < 1):
+            raise ConfigError(f"batch {self.batch!r}: give a whole number of windows, 1 or more, or auto")
+        if not 0.0 <= self.min_confidence <= 1.0:
+            raise ConfigError(f"min_confidence {self.min_confidence}: give a probability between 0 and 1")
+        if self.workers < 0:
+            raise ConfigError(f"workers {self.workers}: give the number of worker processes, or 0 for none")
+        if self.bands is not None and (not self.bands or min(self.bands) < 1):
+            raise ConfigError(f"bands {list(self.bands)}: bands count from 1; give them in the model's order, as 4,1,2")
+        for name in self.vectors:
+            if name not in FORMATS:
+                raise ConfigError(
+                    f"vectors {name!r} is not a format that geoseg writes; use {', '.join(FORMATS)} or none"
+                )
+
+    @property
+    def batch_size(self) -> int | None:
+        """Windows per forward; None where geoseg chooses."""
+        return None if self.batch == "auto" else self.batch
+
+    @classmethod
+    def of(cls, **options: Any) -> PredictOptions:
+        """The options from keywords, as Python callers and the command line give them.
+
+        Raises:
+            ConfigError: an option is unknown or has no sense.
+        """
+        known = [option.name for option in fields(cls)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise ConfigError(f"option {name!r} is unknown" + (f"; did you mean {near[0]}?" if near else ""))
+        given = dict(options)
+        for name, number in (("scales", float), ("bands", int), ("value_range", float)):
+            if given.get(name) is not None:
+                given[name] = _numbers(name, given[name], number)
+        if len(given.get("value_range") or (0, 1)) != 2:
+            raise ConfigError(f"value_range {options['value_range']!r}: give two numbers, as 0,65535")
+        if "vectors" in given:
+            given["vectors"] = _formats(given["vectors"])
+        if given.get("block", "auto") != "auto":
+            (given["block"],) = _numbers("block", given["block"], int)
+        if given.get("batch", "auto") != "auto":
+            (given["batch"],) = _numbers("batch", given["batch"], int)
+        return cls(**given)
+
+
+def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[Any, ...]:
+    items = given.split(",") if isinstance(given, str) else given if isinstance(given, Iterable) else [given]
+    try:
+        return tuple(number(item) for item in items)
+    except (TypeError, ValueError):
+        kind = "whole numbers" if number is int else "numbers"
+        raise ConfigError(f"{name} {given!r}: give {kind} separated by commas") from None
+
+
+def _formats(given: Any) -> tuple[str, ...]:
+    items = given.split(",") if isinstance(given, str) else list(given or ())
+    names = tuple(dict.fromkeys(str(item).strip().lower() for item in items))
+    return () if names == ("none",) else names

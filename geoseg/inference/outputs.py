@@ -1,0 +1,103 @@
+"""The files that a raster's parts become, each under a key that says what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from geoseg.classes import ClassScheme
+from geoseg.inference.parts import PartFolder
+from geoseg.raster import (
+    Part,
+    Source,
+    class_cog,
+    confidence_cog,
+    probabilities_cog,
+    read_fingerprint,
+    read_part,
+    write_preview,
+)
+from geoseg.tiling import Block
+from geoseg.vector import PartPieces, join_pieces, read_vector_fingerprint, write_polygons
+
+RASTERS = ("classes", "confidence", "probabilities")
+
+State = Literal["absent", "stands", "differs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file that the user asked for."""
+
+    kind: str
+    """``classes``, ``confidence``, ``probabilities``, or a vector format."""
+    path: Path
+    key: str
+    """What it is made from; stored inside it."""
+
+    def state(self) -> State:
+        """Whether the file stands, made from the same, or another file stands in its place."""
+        if not self.path.exists():
+            return "absent"
+        read = read_fingerprint if self.kind in RASTERS else read_vector_fingerprint
+        return "stands" if read(self.path) == self.key else "differs"
+
+
+def output_path(target: Path, kind: str) -> Path:
+    """Where an output of a source stands; `target` is the output path without suffix."""
+    name = f"{target.name}_{kind}.tif" if kind in RASTERS else f"{target.name}_polygons.{kind}"
+    return target.with_name(name)
+
+
+def preview_path(target: Path) -> Path:
+    """Where the picture of a source's classes stands."""
+    return target.with_name(f"{target.name}_preview.png")
+
+
+def write_raster(output: Output, folder: PartFolder, blocks: list[Block], classes: ClassScheme) -> None:
+    """Turn a raster's parts into one Cloud-Optimized GeoTIFF.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    grid, source = blocks[0].grid, folder.source
+    parts = folder.parts(blocks, output.kind)
+    place = {"height": grid.height, "width": grid.width, "transform": source.transform, "crs": source.crs}
+    if output.kind == "classes":
+        class_cog(parts, output.path, classes=classes, fingerprint=output.key, **place)
+    elif output.kind == "confidence":
+        confidence_cog(parts, output.path, fingerprint=output.key, **place)
+    else:
+        labels = folder.parts(blocks, "classes")
+        probabilities_cog(parts, labels, output.path, classes=classes, fingerprint=output.key, **place)
+
+
+def write_vectors(
+    outputs: Sequence[Output], pieces: Iterable[PartPieces], source: Source, classes: ClassScheme
+) -> None:
+    """Join the pieces of all parts and stream the regions into every polygon file at once.
+
+    Raises:
+        OutputError: a file cannot be written, or passes its format's limits.
+    """
+    regions = join_pieces(pieces, source.height, source.width)
+    keys = {output.path: output.key for output in outputs}
+    write_polygons(regions, keys, transform=source.transform, crs=source.crs, classes=classes)
+
+
+def write_picture(target: Path, source: Source, classes: ClassScheme) -> None:
+    """Draw imagery and classes side by side, with a legend."""
+    write_preview(output_path(target, "classes"), preview_path(target), classes=classes, source=source)
+
+
+def count_classes(parts: Iterable[Part], classes: Sequence[str]) -> dict[str, int]:
+    """Pixels of each class, and of the codes ``uncertain`` (254) and ``nodata`` (255)."""
+    counts = np.zeros(256, np.int64)
+    for part in parts:
+        counts += np.bincount(read_part(part).ravel(), minlength=256)
+    named = {name: int(counts[index]) for index, name in enumerate(classes)}
+    return {**named, "uncertain": int(counts[254]), "nodata": int(counts[255])}

@@ -1,0 +1,187 @@
+"""A batch of windows in, probabilities out: device, precision, memory layout and test-time augmentation."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from geoseg.errors import ConfigError, ModelError
+from geoseg.inference.normalize import Normalization
+from geoseg.models import Model
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_GPU_BATCH = 16
+"""Where ``--batch auto`` starts on a GPU; it halves when memory runs out."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device behind ``auto``, ``cpu`` or ``cuda[:N]``.
+
+    Raises:
+        ConfigError: the device is unknown or not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {name!r} asked for, {torch.cuda.device_count()} CUDA devices found; use --device cpu"
+        )
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
+    """The precision behind ``auto``: bf16 where the processor computes in it natively, else fp32.
+
+    Raises:
+        ConfigError: the precision is unknown, or fp16 is asked of a CPU.
+    """
+    if name == "auto":
+        return "bf16" if _has_native_bf16(device) else "fp32"
+    if name == "fp16" and device.type == "cpu":
+        raise ConfigError("precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto")
+    if name in ("fp32", "bf16", "fp16"):
+        return name  # type: ignore[return-value]  # narrowed by the line above, which mypy does not follow
+    raise ConfigError(f"precision {name!r} is unknown; use auto, fp32, bf16 or fp16")
+
+
+def _has_native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # torch emulates bf16 on any CPU with AVX-512, slower than fp32: only the instructions themselves count.
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How windows are run; part of what decides the pixels."""
+
+    device: str = "cpu"
+    """``cpu`` or ``cuda[:N]``."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    scales: tuple[float, ...] = (1.0,)
+    """Each window is run at these sizes; probabilities are averaged in this order."""
+    flip: bool = False
+    """Each scale is also run mirrored left to right."""
+    source_range: tuple[float, float] | None = None
+    """The source's values that mean the card's value range; None: taken as they are."""
+
+    def __post_init__(self) -> None:
+        if not self.scales or not all(0.1 <= scale <= 8.0 for scale in self.scales):
+            raise ConfigError(f"scales {list(self.scales)}: give one or more factors between 0.1 and 8")
+        if self.source_range is not None and not self.source_range[0] < self.source_range[1]:
+            raise ConfigError(f"value range {self.source_range}: the first value must be below the second")
+
+
+class Predictor:
+    """A model ready to run windows on one device."""
+
+    def __init__(self, model: Model, options: Options, batch: int | None = 1) -> None:
+        self.classes = len(model.card.classes)
+        self.options = options
+        self.batch = batch or (1 if options.device == "cpu" else _GPU_BATCH)
+        """Windows per forward; where it was left to geoseg (None), it halves when a GPU's memory runs out."""
+        self._batch_may_shrink = batch is None
+        self.forwards = 0
+        """Windows run so far (test-time augmentation counts once a window)."""
+        self.seconds = 0.0
+        """Time spent in them."""
+        self._device = torch.device(options.device)
+        self._normalize = Normalization.of(model.card, options.source_range)
+        self._stride = model.net.stride
+        self._net = model.net.to(self._device).to(memory_format=torch.channels_last).eval()
+
+    def probabilities(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Probabilities of some windows.
+
+        Args:
+            pixels: ``(n, bands, window, window)`` in the source's dtype and units.
+            valid: ``(n, window, window)`` bool.
+
+        Returns:
+            ``(n, classes, window, window)`` float32, summing to 1 over classes.
+
+        Raises:
+            ModelError: the network gives values that are no probabilities, or does not fit into memory.
+        """
+        while True:
+            try:
+                parts = [
+                    self._run(pixels[first : first + self.batch], valid[first : first + self.batch])
+                    for first in range(0, len(pixels), self.batch)
+                ]
+                return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            except torch.cuda.OutOfMemoryError:
+                if not self._batch_may_shrink or self.batch == 1:
+                    raise ModelError(
+                        f"{self.batch} windows of {pixels.shape[-1]} px do not fit into the GPU's memory; "
+                        "use a smaller --batch or --window"
+                    ) from None
+                self.batch //= 2
+                torch.cuda.empty_cache()
+
+    def _run(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            x = self._normalize(_tensor(pixels).to(self._device), torch.from_numpy(valid).to(self._device))
+            probabilities = self._augmented(x).cpu().numpy()
+        self.seconds += time.perf_counter() - started
+        self.forwards += len(pixels)
+        if not np.isfinite(probabilities.sum(dtype=np.float64)):
+            raise ModelError("the network gives NaN; its weights or the card's mean and std are broken, or use fp32")
+        return probabilities
+
+    def _augmented(self, x: Tensor) -> Tensor:
+        size = x.shape[2:]
+        runs: list[Tensor] = []
+        for scale in self.options.scales:
+            scaled = x
+            if scale != 1.0:
+                sides = [max(1, round(side * scale / self._stride)) * self._stride for side in size]
+                scaled = F.interpolate(x, size=sides, mode="bilinear", align_corners=False)
+            for mirrored in (False, True) if self.options.flip else (False,):
+                probabilities = self._forward(scaled.flip(3) if mirrored else scaled)
+                probabilities = probabilities.flip(3) if mirrored else probabilities
+                if scale != 1.0:
+                    probabilities = F.interpolate(probabilities, size=size, mode="bilinear", align_corners=False)
+                runs.append(probabilities)
+        total = runs[0]
+        for run in runs[1:]:
+            total = total + run
+        return total if len(runs) == 1 else total / len(runs)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        with self._autocast():
+            logits = self._net(x.contiguous(memory_format=torch.channels_last))
+        # Softmax over a strided class axis is what torch does fastest: planes, not interleaved classes.
+        return torch.softmax(logits.float().contiguous(), dim=1)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.options.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self._device.type, _DTYPES[self.options.precision])
+
+
+def _tensor(pixels: NDArray[Any]) -> Tensor:
+    """A tensor of the same values; torch computes with few unsigned types, so those are widened."""
+    if pixels.dtype == np.uint16:
+        pixels = pixels.astype(np.int32)
+    elif pixels.dtype == np.uint32:
+        pixels = pixels.astype(np.int64)
+    return torch.from_numpy(np.ascontiguousarray(pixels))

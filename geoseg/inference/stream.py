@@ -1,0 +1,217 @@
+"""One block, read, run and stitched as a stream: a reader one lattice row ahead, finished bands out.
+
+    reader thread   | row i+1 |          one lattice row ahead, into the buffer that is free
+    caller's thread | row i   | forward, stitch -> Band i -> yielded
+
+Two buffers go round, so that memory is what the plan says and the heap does not fragment.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.inference.blocks import Band, decide, make_stitcher
+from geoseg.inference.predictor import Options, Predictor
+from geoseg.models import Model
+from geoseg.raster import Source
+from geoseg.tiling import Block, TileGrid, Window
+from geoseg.tiling.grid import Stitch
+
+
+@dataclass(slots=True)
+class _Strip:
+    """The pixels under one lattice row of a block."""
+
+    lattice_row: int
+    area: Window
+    pixels: NDArray[Any]
+    valid: NDArray[np.bool_]
+
+
+def predict_bands(
+    model: Model,
+    source: Source,
+    *,
+    window: int | None = None,
+    overlap: int | None = None,
+    stitch: Stitch = "blend",
+    batch: int | None = 1,
+    device: str = "cpu",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    scales: tuple[float, ...] = (1.0,),
+    flip: bool = False,
+    source_range: tuple[float, float] | None = None,
+) -> Iterator[Band]:
+    """Predict a raster in this process, giving back whole-width bands from top to bottom.
+
+    Memory is bounded by the raster's width; nothing is written. Validation and notebooks use it.
+
+    Args:
+        model: the model.
+        source: the raster, bands in the model's order.
+        window: side of the windows, pixels; None: the card's.
+        overlap: pixels that windows share; None: the card's.
+        stitch: ``blend`` or ``crop``.
+        batch: windows per forward; None: as many as suit the device.
+        device: ``cpu`` or ``cuda[:N]``.
+        precision: what the network computes in.
+        scales: sizes at which each window is run.
+        flip: run each also mirrored.
+        source_range: the source's values that mean the card's value range.
+    """
+    card = model.card
+    grid = TileGrid(
+        source.height,
+        source.width,
+        card.window if window is None else window,
+        card.overlap if overlap is None else overlap,
+        stitch,
+    )
+    predictor = Predictor(model, Options(device, precision, scales, flip, source_range), batch)
+    block = Block(grid, Window(0, 0, source.height, source.width))
+    for _, band in stream_block(block, source, predictor):
+        yield band
+
+
+def stream_block(
+    block: Block,
+    source: Source,
+    predictor: Predictor,
+    *,
+    min_confidence: float = 0.0,
+    probabilities: bool = False,
+    wanted: Collection[int] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    on_window: Callable[[int], None] = lambda _: None,
+) -> Iterator[tuple[int, Band]]:
+    """Predict one block, giving back ``(lattice row, band)`` from top to bottom.
+
+    Args:
+        block: the area and its windows.
+        source: the raster, bands in the model's order.
+        predictor: the model, ready to run.
+        min_confidence: valid pixels whose probability is below it get 254.
+        probabilities: bands also carry the probabilities of all classes.
+        wanted: lattice rows whose bands are needed (None: all); only windows that touch these bands run.
+        stopped: asked before each forward; True ends the stream with KeyboardInterrupt.
+        on_window: called with the number of windows that were run or found empty.
+
+    Raises:
+        SourceError: the raster cannot be read.
+        ModelError: the network does not fit into memory or gives NaN.
+    """
+    bands = {row: band for row, band in block.bands() if wanted is None or row in wanted}
+    rows = sorted({row for band in bands.values() for row in block.rows_for(band)})
+    stitcher = make_stitcher(block, predictor.classes)
+    for strip in _strips(block, source, rows):
+        for passed, columns in _batches(block, strip, predictor.batch):
+            if stopped():
+                raise KeyboardInterrupt
+            if columns:
+                pixels, valid = _cut(block, strip, columns)
+                for column, window in zip(columns, predictor.probabilities(pixels, valid), strict=True):
+                    stitcher.add(strip.lattice_row, column, window)
+            on_window(passed)
+        band = bands.get(strip.lattice_row)
+        if band is not None:
+            scores, totals = stitcher.finish(strip.lattice_row)
+            valid = strip.valid[band.slices(strip.area.row, strip.area.col)]
+            yield (
+                strip.lattice_row,
+                decide(band, scores, totals, valid, min_confidence=min_confidence, probabilities=probabilities),
+            )
+
+
+def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list[int]]]:
+    """Lattice columns in groups of a batch, those without a valid pixel left out, with the number they stand for."""
+    passed: int = 0
+    group: list[int] = []
+    for column in block.lattice_cols:
+        window = block.grid.window_at(strip.lattice_row, column)
+        passed += 1
+        if strip.valid[window.slices(strip.area.row, strip.area.col)].any():
+            group.append(column)
+        if len(group) == size:
+            yield passed, group
+            passed, group = 0, []
+    if passed:
+        yield passed, group
+
+
+def _cut(block: Block, strip: _Strip, columns: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Windows out of a strip: ``(n, bands, window, window)`` and ``(n, window, window)``, padded by reflection."""
+    side = block.grid.window
+    pixels, valid = [], []
+    for column in columns:
+        window = block.grid.window_at(strip.lattice_row, column)
+        rows, cols = window.slices(strip.area.row, strip.area.col)
+        missing = ((0, side - window.height), (0, side - window.width))
+        chunk, mask = strip.pixels[:, rows, cols], strip.valid[rows, cols]
+        if missing != ((0, 0), (0, 0)):
+            chunk, mask = np.pad(chunk, ((0, 0), *missing), mode="reflect"), np.pad(mask, missing, mode="reflect")
+        pixels.append(chunk)
+        valid.append(mask)
+    return np.stack(pixels), np.stack(valid)
+
+
+def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
+    """The strips of these lattice rows, read one ahead in a thread."""
+    first = block.grid.window_at(0, block.lattice_cols[0])
+    last = block.grid.window_at(0, block.lattice_cols[-1])
+    left, width, height = first.col, last.col_end - first.col, first.height
+    free: queue.Queue[tuple[NDArray[Any], NDArray[np.bool_]]] = queue.Queue()
+    for _ in range(2):
+        free.put((np.empty((len(source.bands), height, width), source.dtype), np.empty((height, width), np.bool_)))
+    ready: queue.Queue[_Strip | BaseException | None] = queue.Queue()
+    ended = threading.Event()
+
+    def read() -> None:
+        before: _Strip | None = None
+        try:
+            with source.open() as reader:
+                for row in rows:
+                    pixels, valid = free.get()
+                    if ended.is_set():
+                        return
+                    strip = _Strip(row, Window(block.grid.row_starts[row], left, height, width), pixels, valid)
+                    known = _keep_overlap(before, strip)
+                    if known < height:
+                        fresh = reader.read(strip.area.row + known, left, height - known, width)
+                        pixels[:, known:], valid[known:] = fresh
+                    ready.put(strip)
+                    before = strip
+            ready.put(None)
+        except BaseException as error:  # handed to the caller's thread, which raises it
+            ready.put(error)
+
+    thread = threading.Thread(target=read, name="geoseg-reader", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+            free.put((item.pixels, item.valid))
+    finally:
+        ended.set()
+        free.put((np.empty(0), np.empty(0, np.bool_)))
+        thread.join()
+
+
+def _keep_overlap(before: _Strip | None, strip: _Strip) -> int:
+    """Copy the rows that the strip shares with the one before; how many these are."""
+    if before is None:
+        return 0
+    shared = before.area.row_end - strip.area.row
+    if shared <= 0:
+        return 0
+    strip.pixels[:, :shared] = before.pixels[:, -shared:]
+    strip.valid[:shared] = before.valid[-shared:]
+    return shared

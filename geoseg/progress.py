@@ -1,0 +1,19 @@
+"""How a command tells what it is doing, without knowing who listens."""
+
+from __future__ import annotations
+
+
+class Progress:
+    """Listens to a running command; this one keeps silent."""
+
+    def note(self, line: str) -> None:
+        """One line that a person should read: the plan, what is resumed, a step's figures."""
+
+    def begin(self, name: str, total: int) -> None:
+        """A step of `total` units begins."""
+
+    def advance(self, count: int) -> None:
+        """`count` units of the step are done."""
+
+    def end(self) -> None:
+        """The step is over."""

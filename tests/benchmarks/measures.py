@@ -1,0 +1,111 @@
+"""The measures behind the figures in ``docs/performance.md``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+import geoseg
+from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from tests.benchmarks.imagery import write_imagery
+from tests.benchmarks.loop import predict_by_hand
+from tests.benchmarks.models import write_model
+
+
+def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, object]:
+    return geoseg.predict(image, model, out=out, **options).data
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _against_loop(folder: Path, name: str, system: str, encoder: str | None, size: int, precision: str) -> None:
+    image = write_imagery(folder / f"{size}.tif", size)
+    model = write_model(folder / f"{name}.safetensors", system, encoder)
+    hand = _timed(lambda: predict_by_hand(image, model, folder / "hand.tif"))
+    data: dict[str, object] = {}
+    out = folder / f"{name}-{precision}"
+    ours = _timed(lambda: data.update(_predict(image, model, out, vectors="none", precision=precision)))
+    mega = size * size / 1e6
+    print(
+        f"{name} {size}^2 {data['options']['precision']}: by hand {mega / hand:.2f} MPix/s, "
+        f"geoseg {mega / ours:.2f} MPix/s, ratio {hand / ours:.2f}; stages {data['seconds']}",
+        flush=True,
+    )
+
+
+def throughput_pixel(folder: Path) -> None:
+    """`pixel` against the loop written by hand, 8192 x 8192."""
+    _against_loop(folder, "pixel", "pixel", None, 8192, "auto")
+
+
+def throughput_resnet18(folder: Path) -> None:
+    """FCN on ResNet-18 against the loop written by hand, 4096 x 4096, auto and fp32."""
+    for precision in ("auto", "fp32"):
+        _against_loop(folder, "fcn-resnet18", "fcn", "resnet18", 4096, precision)
+
+
+def overhead(folder: Path) -> None:
+    """HCNet on ResNet-18, 4096 x 4096, GeoPackage included: total against the bare forward of the same windows."""
+    image = write_imagery(folder / "4096.tif", 4096)
+    file = write_model(folder / "hcnet.safetensors", "hcnet", "resnet18")
+    data = _predict(image, file, folder / "overhead")
+    model = geoseg.load_model(file)
+    device = choose_device("auto")
+    predictor = Predictor(model, Options(str(device), choose_precision("auto", device)))
+    with rasterio.open(image) as source:
+        pixels = source.read(window=rasterio.windows.Window(0, 0, 512, 512))[None]
+    valid = np.ones((1, 512, 512), bool)
+    predictor.probabilities(pixels, valid)
+    predictor.seconds, predictor.forwards = 0.0, 0
+    for _ in range(data["forwards"]):
+        predictor.probabilities(pixels, valid)
+    print(
+        f"total {data['seconds']['total']:.1f} s, bare forward of {data['forwards']} windows {predictor.seconds:.1f} s, "
+        f"ratio {data['seconds']['total'] / predictor.seconds:.3f}; stages {data['seconds']}",
+        flush=True,
+    )
+
+
+def precision_resnet50(folder: Path) -> None:
+    """`--precision auto` against fp32 as torch runs it by default, HCNet on ResNet-50, 2048 x 2048."""
+    image = write_imagery(folder / "2048.tif", 2048)
+    model = write_model(folder / "hcnet50.safetensors", "hcnet", "resnet50")
+    seconds = {}
+    for precision in ("fp32", "auto"):
+        data = _predict(image, model, folder / f"precision-{precision}", precision=precision, vectors="none")
+        seconds[precision] = data["seconds"]["total"]
+        print(precision, data["options"]["precision"], data["seconds"], flush=True)
+    print(f"ratio {seconds['fp32'] / seconds['auto']:.2f}", flush=True)
+
+
+def memory(folder: Path) -> None:
+    """Peak memory of `pixel` on 5,000 and 20,000 squared, each in a process of its own."""
+    model = write_model(folder / "pixel.safetensors", "pixel", None)
+    peaks = []
+    for size in (5000, 20_000):
+        image = write_imagery(folder / f"{size}.tif", size)
+        out = folder / f"memory-{size}"
+        command = [sys.executable, "-m", "geoseg.cli", "predict", str(image), "--model", str(model), "--out", str(out)]
+        subprocess.run([*command, "--vectors", "none", "--quiet"], check=True)
+        report = json.loads((out / "report.json").read_text())
+        peaks.append(report["peak_memory_bytes"] / 2**30)
+        planned = report["plan"]["peak_memory_bytes"] / 2**30
+        print(f"{size}^2: peak {peaks[-1]:.2f} GiB, plan {planned:.2f} GiB, {report['seconds']}", flush=True)
+    print(f"ratio {peaks[1] / peaks[0]:.2f}", flush=True)
+
+
+ALL: dict[str, Callable[[Path], None]] = {
+    measure.__name__: measure
+    for measure in (throughput_pixel, throughput_resnet18, overhead, precision_resnet50, memory)
+}

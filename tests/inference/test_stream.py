@@ -1,0 +1,152 @@
+"""A raster's bands, whatever the blocks, batches and the validity of its pixels."""
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from geoseg.errors import ModelError, SourceError
+from geoseg.inference import Options, Predictor, predict_bands
+from geoseg.inference.stream import stream_block
+from geoseg.raster import open_raster
+from geoseg.tiling import TileGrid
+
+
+def labels_of(model, source, grid, block, batch=1):
+    predictor = Predictor(model, Options(), batch)
+    labels = np.full((source.height, source.width), 77, np.uint8)
+    confidence = labels.copy()
+    for piece in grid.blocks(block, classes=predictor.classes):
+        for _, band in stream_block(piece, source, predictor):
+            labels[band.area.slices()] = band.labels
+            confidence[band.area.slices()] = band.confidence
+    return labels, confidence, predictor.forwards
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 14).flatmap(lambda window: st.tuples(st.just(window), st.integers(0, window - 1))),
+    st.sampled_from(["blend", "crop"]),
+    st.integers(4, 30),
+    st.integers(0, 99),
+)
+def test_labels_do_not_depend_on_blocks_or_batches(make_raster, make_model, height, width, sizes, stitch, block, seed):
+    model = make_model(window=sizes[0], overlap=sizes[1])
+    source = open_raster(make_raster(height=height, width=width, seed=seed))
+    grid = TileGrid(height, width, *sizes, stitch)
+    whole = labels_of(model, source, grid, "auto")
+    cut = labels_of(model, source, grid, block, batch=4)
+    np.testing.assert_array_equal(cut[0], whole[0])
+    np.testing.assert_array_equal(cut[1], whole[1])
+    assert whole[2] == len(grid)
+    if stitch == "crop":
+        assert cut[2] == len(grid)
+
+
+def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(make_raster, make_model):
+    data = np.random.default_rng(0).integers(1, 255, (3, 64, 64)).astype(np.uint8)
+    model = make_model(window=16, overlap=4)
+    full = labels_of(model, open_raster(make_raster("full.tif", data=data)), TileGrid(64, 64, 16, 4), "auto")
+    data[:, 30:, :] = 0
+    source = open_raster(make_raster("half.tif", data=data, nodata=0))
+    labels, confidence, forwards = labels_of(model, source, TileGrid(64, 64, 16, 4), "auto")
+    assert (labels[30:] == 255).all()
+    assert (confidence[30:] == 0).all()
+    assert (labels[:30] < 4).all()
+    # The first 12 rows are seen by windows that hold no invalid pixel.
+    np.testing.assert_array_equal(labels[:12], full[0][:12])
+    assert forwards == 3 * len(TileGrid(64, 64, 16, 4).col_starts)
+
+
+def test_a_raster_without_a_valid_pixel_is_all_255(make_raster, make_model):
+    source = open_raster(make_raster(data=np.zeros((3, 40, 30), np.uint8), nodata=0))
+    labels, confidence, forwards = labels_of(make_model(), source, TileGrid(40, 30, 16, 4), "auto")
+    assert (labels == 255).all()
+    assert (confidence == 0).all()
+    assert forwards == 0
+
+
+def test_a_small_raster_is_padded_by_reflection(make_raster, make_model):
+    data = np.random.default_rng(1).integers(1, 255, (3, 1, 9)).astype(np.uint8)
+    model = make_model(window=16, overlap=4)
+    (band,) = predict_bands(model, open_raster(make_raster(data=data)))
+    padded = np.pad(data, ((0, 0), (0, 15), (0, 7)), mode="reflect").astype(np.float32)
+    with torch.inference_mode():
+        logits = model.net(torch.from_numpy((padded - 127.5) / 64.0)[None])
+    np.testing.assert_array_equal(band.labels, logits.argmax(1)[0, :1, :9].numpy())
+
+
+def test_only_the_windows_that_touch_wanted_bands_run(make_raster, make_model):
+    model = make_model(window=16, overlap=4)
+    source = open_raster(make_raster(height=100, width=40))
+    grid = TileGrid(100, 40, 16, 4)
+    (block,) = grid.blocks()
+    everything = dict(stream_block(block, source, Predictor(model, Options())))
+    predictor = Predictor(model, Options())
+    some = dict(stream_block(block, source, predictor, wanted={2, 5}))
+    assert sorted(some) == [2, 5]
+    for lattice_row, band in some.items():
+        np.testing.assert_array_equal(band.labels, everything[lattice_row].labels)
+        np.testing.assert_array_equal(band.confidence, everything[lattice_row].confidence)
+    assert predictor.forwards == 4 * len(grid.col_starts)
+
+
+@pytest.mark.parametrize("options", [{"flip": True}, {"scales": (0.5, 1.0, 2.0)}, {"scales": (0.75,), "flip": True}])
+def test_augmented_probabilities_still_sum_to_one(make_model, options):
+    predictor = Predictor(make_model(window=20, overlap=4), Options(**options))
+    pixels = np.random.default_rng(2).integers(0, 255, (2, 3, 20, 20)).astype(np.uint8)
+    probabilities = predictor.probabilities(pixels, np.ones((2, 20, 20), bool))
+    assert probabilities.shape == (2, 4, 20, 20)
+    np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=1e-5)
+
+
+def test_flip_averages_the_mirrored_run(make_model):
+    model = make_model(window=12, overlap=4)
+    pixels = np.random.default_rng(2).integers(0, 255, (1, 3, 12, 12)).astype(np.uint8)
+    valid = np.ones((1, 12, 12), bool)
+    once = Predictor(model, Options()).probabilities(pixels, valid)
+    mirrored = Predictor(model, Options()).probabilities(pixels[..., ::-1], valid)[..., ::-1]
+    both = Predictor(model, Options(flip=True)).probabilities(pixels, valid)
+    np.testing.assert_allclose(both, (once + mirrored) / 2, rtol=1e-6)
+
+
+def test_source_ranges_are_mapped_onto_the_models(make_raster, make_model):
+    data = np.random.default_rng(0).integers(1, 255, (3, 30, 30)).astype(np.uint8)
+    model = make_model()
+    (plain,) = predict_bands(model, open_raster(make_raster("a.tif", data=data)), window=30, overlap=0)
+    stretched = make_raster("b.tif", data=(data.astype(np.uint16) * 257))
+    (same,) = predict_bands(model, open_raster(stretched), window=30, overlap=0, source_range=(0, 65535))
+    np.testing.assert_array_equal(plain.labels, same.labels)
+
+
+def test_a_network_that_gives_nan_is_named(make_raster, make_model):
+    model = make_model()
+    with torch.no_grad():
+        model.net.own.fill_(float("nan"))
+    with pytest.raises(ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"):
+        list(predict_bands(model, open_raster(make_raster())))
+
+
+def test_a_damaged_file_ends_the_stream_with_its_name(make_raster, make_model):
+    path = make_raster(height=600, width=600, compress="deflate", tiled=True, blockxsize=128, blockysize=128)
+    source = open_raster(path)
+    with rasterio.open(path) as file:
+        offset = int(file.get_tag_item("BLOCK_OFFSET_0_3", "TIFF", bidx=1))
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 4000)
+    with pytest.raises(SourceError, match=r"scene\.tif"):
+        list(predict_bands(make_model(window=128, overlap=16), source))
+
+
+def test_an_interrupt_is_honoured_before_the_next_forward(make_raster, make_model):
+    predictor = Predictor(make_model(), Options())
+    (block,) = TileGrid(64, 80, 16, 4).blocks()
+    stream = stream_block(block, open_raster(make_raster()), predictor, stopped=lambda: predictor.forwards >= 3)
+    with pytest.raises(KeyboardInterrupt):
+        list(stream)
+    assert predictor.forwards == 3
