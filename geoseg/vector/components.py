@@ -1,0 +1,122 @@
+"""Regions of a label raster: pixels of one class that hang together side by side (connectivity 4).
+
+A run is a stretch of equal labels along a row. Runs, not pixels, are joined: a raster has far fewer of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.classes import NODATA, UNCERTAIN
+from geoseg.errors import VectorError
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The regions of a label raster, numbered by their first pixel in row-major order."""
+
+    framed: NDArray[np.uint8]
+    """``(height + 2, width + 2)`` labels inside a frame of `NODATA`; `UNCERTAIN` became `NODATA`."""
+    run: NDArray[np.int32]
+    """Number of the run that holds each pixel of `framed`, flat."""
+    region_of_run: NDArray[np.int32]
+    """Region of each run; -1 where there is none."""
+    class_id: NDArray[np.uint8]
+    """Class of each region."""
+    pixels: NDArray[np.int64]
+    """Pixels of each region."""
+    confidence_sum: NDArray[np.int64] | None
+    """Sum of the uint8 confidence over each region; None where no confidence was given."""
+
+    def region_at(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Region of pixels by their flat position in `framed`; -1 where there is none."""
+        return self.region_of_run[self.run[positions]]
+
+    def line(self, rows: int | slice, cols: int | slice) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Regions (-1 where there is none) and classes along a row or a column of `framed`."""
+        return self.region_of_run[self.run.reshape(self.framed.shape)[rows, cols]], self.framed[rows, cols].copy()
+
+
+def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> Components:
+    """Number the regions of a label raster and count what they hold.
+
+    Args:
+        labels: ``(height, width)`` class ids; 254 and 255 belong to no region.
+        confidence: uint8 of the same shape, or None.
+
+    Raises:
+        VectorError: an array is not 2-d uint8, or their shapes differ.
+    """
+    _check(labels, confidence)
+    framed = _framed(np.where(labels == UNCERTAIN, NODATA, labels), NODATA)
+    flat, stride = framed.ravel(), framed.shape[1]
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    lengths = np.diff(starts, append=flat.size)
+    run = np.repeat(np.arange(starts.size, dtype=np.int32), lengths)
+
+    # The frame keeps runs of a class within their row, and gives each of them a row above and below.
+    run_label = flat[starts]
+    inside = np.flatnonzero(run_label != NODATA).astype(np.int32)
+    region_of_run = np.full(starts.size, -1, np.int32)
+    root = _linked(run_label, inside, run[starts[inside] - stride], run[starts[inside] + stride])[inside]
+    first = inside[root == inside]
+    region_of_run[first] = np.arange(first.size)
+    region_of_run[inside] = region_of_run[root]
+
+    def total(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        # The float64 sums of bincount are exact: whole numbers below 2**53.
+        return np.bincount(region_of_run[inside], values[inside], minlength=first.size).astype(np.int64)
+
+    sums = None
+    if confidence is not None:
+        sums = total(np.add.reduceat(_framed(confidence, 0).ravel(), starts, dtype=np.int64))
+    return Components(framed, run, region_of_run, run_label[first], total(lengths), sums)
+
+
+def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise VectorError(
+            f"labels of shape {labels.shape} and type {labels.dtype}; polygons are made from (height, width) uint8"
+        )
+    if confidence is not None and (confidence.shape != labels.shape or confidence.dtype != np.uint8):
+        raise VectorError(
+            f"confidence of shape {confidence.shape} and type {confidence.dtype} on labels of shape {labels.shape}; "
+            "give uint8 of the same shape"
+        )
+
+
+def _framed(array: NDArray[np.uint8], value: int) -> NDArray[np.uint8]:
+    height, width = array.shape
+    framed = np.full((height + 2, width + 2), value, np.uint8)
+    framed[1:-1, 1:-1] = array
+    return framed
+
+
+def _linked(
+    run_label: NDArray[np.uint8], runs: NDArray[np.int32], above: NDArray[np.int32], below: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """The first run of each run's region.
+
+    Two runs overlap from a column on where one of them starts, so looking straight up and straight down from
+    each run's first pixel finds every pair.
+    """
+    up = run_label[above] == run_label[runs]
+    down = run_label[below] == run_label[runs]
+    return _connect(run_label.size, np.concatenate([runs[up], runs[down]]), np.concatenate([above[up], below[down]]))
+
+
+def _connect(count: int, one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The least member of each of the numbers 0..count-1's connected set, given pairs that belong together."""
+    root = np.arange(count, dtype=np.int32)
+    while one.size:
+        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(root, higher := root[root]):
+            root = higher
+        one, other = root[one], root[other]
+        apart = one != other
+        one, other = one[apart], other[apart]
+    return root

@@ -1,0 +1,154 @@
+"""Outlines from signed corners.
+
+At a point where four pixels meet, a region's corner is the mixed difference of its indicator:
+
+    a | b        a - b - c + d     a, b, c, d: 1 where the pixel belongs to the region
+    --+--
+    c | d
+
+It is 0 where the outline passes straight or not at all, +1 or -1 where it turns, and +2 or -2 where two pixels
+of the region meet at their tips alone. The corners fix the region, and they are linear in it: the corners of a
+union of disjoint pieces are the sum of the pieces' corners. So joining pieces is adding integers, and a vertex
+at a seam vanishes by itself.
+
+An outline runs along rows and columns by turns. Sorted along a row, a region's corners are the ends of the
+outline's edges, two by two; so they are along a column. Following both pairings goes round each ring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.vector.components import Components
+
+
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """Corners of some regions, sorted by region, row and column; a corner of value ±2 stands there twice."""
+
+    region: NDArray[np.int64]
+    """Number of the region; every region has corners."""
+    row: NDArray[np.int64]
+    col: NDArray[np.int64]
+    positive: NDArray[np.bool_]
+    """Whether the corner's value is above 0."""
+
+    def __len__(self) -> int:
+        return self.region.size
+
+
+def find_corners(components: Components) -> Corners:
+    """The corners of all regions, in the raster's own pixel coordinates."""
+    flat, stride = components.framed.ravel(), components.framed.shape[1]
+    count = flat.size - stride - 1
+    across = flat[1:] != flat[:-1]
+    down = flat[stride:] != flat[:-stride]
+    turns = (across[:count] | across[stride : stride + count]) & (down[:count] | down[1 : count + 1])
+    at = np.flatnonzero(turns)
+    row, col = np.divmod(at, stride)
+    region = np.concatenate([components.region_at(at + step) for step in (0, 1, stride, stride + 1)])
+    positive = np.repeat([True, False, False, True], at.size)
+    inside = region >= 0
+    return add_corners(
+        region[inside].astype(np.int64), np.tile(row, 4)[inside], np.tile(col, 4)[inside], positive[inside]
+    )
+
+
+def add_corners(
+    region: NDArray[np.int64], row: NDArray[np.int64], col: NDArray[np.int64], positive: NDArray[np.bool_]
+) -> Corners:
+    """The sum of corners of value ±1 in any order; those that cancel are gone."""
+    if not region.size:
+        return Corners(region, row, col, positive)
+    row_0, col_0 = row.min(), col.min()
+    row_bits, col_bits = _bits(row - row_0), _bits(col - col_0)
+    # One packed integer a corner: sorting it is several times faster than sorting by three keys.
+    key = (((region << row_bits | (row - row_0)) << col_bits | (col - col_0)) << 1) | positive
+    key.sort()
+    place = key >> 1
+    first = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
+    value = np.add.reduceat(np.where(key & 1, 1, -1), first)
+    place = np.repeat(place[first], np.abs(value))
+    positive = np.repeat(value > 0, np.abs(value))
+    return Corners(
+        region=place >> (row_bits + col_bits),
+        row=(place >> col_bits & (1 << row_bits) - 1) + row_0,
+        col=(place & (1 << col_bits) - 1) + col_0,
+        positive=positive,
+    )
+
+
+def outline(corners: Corners) -> NDArray[np.object_]:
+    """One valid polygon a region, in the order of the regions, with x = column and y = row.
+
+    Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring starts at its
+    topmost edge. A region that meets itself at a tip gets a hole that touches there.
+    """
+    edges = len(corners) // 2
+    # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left corner is positive.
+    below = corners.positive[0::2]
+    # With the region on its left hand, an edge runs west above the region and east below it.
+    head = 2 * np.arange(edges) + ~below
+    tail = 2 * np.arange(edges) + below
+    path, first = _cycles(_column_mates(corners)[head] // 2)
+
+    ring_sizes = 2 * np.diff(first, append=path.size) + 1
+    ring_stops = np.cumsum(ring_sizes)
+    closing = np.zeros(path.size * 2 + first.size, np.bool_)
+    closing[ring_stops - 1] = True
+    vertices = np.empty(closing.size, np.int64)
+    vertices[~closing] = np.column_stack([tail[path], head[path]]).ravel()
+    vertices[closing] = tail[path[first]]
+
+    coordinates = np.column_stack([corners.col[vertices], corners.row[vertices]]).astype(np.float64)
+    # The topmost edge of all belongs to the shell, so each region's first ring is its shell and the rest are holes.
+    ring_region = corners.region[2 * path[first]]
+    shells = np.flatnonzero(np.concatenate([[True], ring_region[1:] != ring_region[:-1]])) if first.size else first
+    offsets = (np.append(0, ring_stops), np.append(shells, first.size))
+    polygons: NDArray[np.object_] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, offsets)
+    return polygons
+
+
+def _column_mates(corners: Corners) -> NDArray[np.int64]:
+    """The other end of each corner's edge along its column."""
+    row_0, col_0 = (corners.row.min(), corners.col.min()) if len(corners) else (0, 0)
+    row, col = corners.row - row_0, corners.col - col_0
+    key = ((corners.region << _bits(col) | col) << _bits(row) | row) << 1
+    # A corner of value ±2 stands there twice: first as an end of the edge to its left, then of that to its right.
+    # Along the column the upper edge comes first. At +2 (pixels a and d) the right edge turns up round b and the
+    # left one down round c; at -2 the left one turns up round a. So rings part where the region is pinched.
+    twice = np.flatnonzero(key[1:] == key[:-1])
+    key[np.where(corners.positive[twice], twice, twice + 1)] |= 1
+    order = np.argsort(key)
+    mates = np.empty_like(order)
+    mates[order[0::2]], mates[order[1::2]] = order[1::2], order[0::2]
+    return mates
+
+
+def _cycles(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The cycles of a permutation, one after the other, and where each begins; each starts at its least member.
+
+    A plain loop over a list: chasing pointers is the one thing that numpy does not do faster.
+    """
+    successor = following.tolist()
+    path: list[int] = []
+    first: list[int] = []
+    visit = path.append
+    for start, after in enumerate(successor):
+        if after < 0:
+            continue
+        first.append(len(path))
+        at = start
+        while after >= 0:
+            visit(at)
+            successor[at] = -1
+            at, after = after, successor[after]
+    return np.array(path, np.int64), np.array(first, np.int64)
+
+
+def _bits(values: NDArray[np.int64]) -> int:
+    return int(values.max(initial=0)).bit_length()

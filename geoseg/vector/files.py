@@ -1,0 +1,191 @@
+"""The vector file formats: how each is written, and what belongs to it on disk."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import ClassVar
+
+import pyogrio
+import pyogrio.raw
+
+from geoseg.errors import ConfigError, OutputError, VectorError
+from geoseg.vector.tables import FIELDS, Layer, Table
+
+_TAG = "GEOSEG_FINGERPRINT"
+
+
+class VectorFile(ABC):
+    """A polygon file that is being written, table by table."""
+
+    suffix: ClassVar[str]
+    driver: ClassVar[str]
+    several_layers: ClassVar[bool]
+    layer_options: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self._begun = False
+
+    @staticmethod
+    @abstractmethod
+    def companions(path: Path) -> list[Path]:
+        """All other files that belong to the file at `path`, or would be taken for its own."""
+
+    @staticmethod
+    @abstractmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """What a finished file says that it was made from; None where it says nothing."""
+
+    def check(self, layer: Layer) -> None:  # noqa: B027 - most formats take any layer
+        """Raise VectorError where the format cannot hold a layer."""
+
+    def write(self, layer: Layer, table: Table) -> None:
+        """Append rows to a layer, which is made when it is first seen."""
+        with _crs_may_be_missing() if layer.crs is None else nullcontext():
+            pyogrio.raw.write(
+                self.path,
+                table.geometry,
+                table.columns,
+                FIELDS,
+                layer=layer.name if self.several_layers else self.path.stem,
+                driver=self.driver,
+                geometry_type="Polygon",
+                crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
+                encoding="UTF-8",
+                append=self._begun,
+                layer_options=self.layer_options,
+                layer_metadata=self.metadata(),
+            )
+        self._begun = True
+
+    def metadata(self) -> dict[str, str] | None:
+        """What the format stores about each layer when it is made."""
+        return None
+
+    def finish(self) -> None:  # noqa: B027 - most formats are complete as they are
+        """Complete the file after the last table."""
+
+
+class GeoPackage(VectorFile):
+    """OGC GeoPackage: layers of any size in one SQLite file."""
+
+    suffix = ".gpkg"
+    driver = "GPKG"
+    several_layers = True
+    layer_options: ClassVar[dict[str, str]] = {"GEOMETRY_NAME": "geom"}
+
+    @staticmethod
+    def companions(path: Path) -> list[Path]:
+        """SQLite's logs: one left over by another file of this name would be played into the new one."""
+        return [path.with_name(path.name + tail) for tail in ("-wal", "-shm", "-journal")]
+
+    @staticmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """The entry in the metadata of the first layer."""
+        try:
+            first_layer = pyogrio.list_layers(path)[0][0]
+            metadata = pyogrio.read_info(path, layer=first_layer)["layer_metadata"]
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError):
+            return None
+        return (metadata or {}).get(_TAG)
+
+    def metadata(self) -> dict[str, str]:
+        """The fingerprint; not in the dataset's own metadata, for which GDAL leaves an .aux.xml wherever it reads."""
+        return {_TAG: self.fingerprint}
+
+
+class Shapefile(VectorFile):
+    """ESRI Shapefile: one layer, at most 2 GB, texts of at most 254 bytes."""
+
+    suffix = ".shp"
+    driver = "ESRI Shapefile"
+    several_layers = False
+    size_limit: ClassVar[int] = 2**31 - 1
+    """Bytes that .shp and .dbf may each have by the format's definition; many readers fail beyond."""
+    text_limit: ClassVar[int] = 254
+    """Bytes of a text."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        super().__init__(path, fingerprint)
+        self._shapes = 100
+        self._rows = 1000
+
+    @staticmethod
+    def companions(path: Path) -> list[Path]:
+        """The parts of the shapefile, the indexes that others may have added, and the fingerprint."""
+        parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx")
+        return [*(path.with_suffix(part) for part in parts), _sidecar(path)]
+
+    @staticmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """The entry in the sidecar."""
+        try:
+            entry = json.loads(_sidecar(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return entry.get(_TAG) if isinstance(entry, dict) else None
+
+    def check(self, layer: Layer) -> None:
+        """Refuse class names that the attribute table would cut."""
+        for name in layer.classes.names:
+            if len(name.encode()) > self.text_limit:
+                raise VectorError(
+                    f"class name {name[:20]!r}... has {len(name.encode())} bytes, a shapefile holds "
+                    f"{self.text_limit}; shorten it or write a GeoPackage (.gpkg)"
+                )
+
+    def write(self, layer: Layer, table: Table) -> None:
+        """Append rows, unless the file would pass the format's limit."""
+        self._shapes += 52 * len(table) + 4 * table.rings + 16 * table.vertices
+        self._rows += (self.text_limit + 70) * len(table)
+        if max(self._shapes, self._rows) > self.size_limit:
+            raise OutputError(
+                f"{self.path.name} would pass the {self.size_limit / 1e9:.1f} GB that a shapefile can have; "
+                "write a GeoPackage (.gpkg) instead"
+            )
+        super().write(layer, table)
+
+    def finish(self) -> None:
+        """Add the fingerprint, for which the format has no place."""
+        _sidecar(self.path).write_text(json.dumps({_TAG: self.fingerprint}) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _crs_may_be_missing() -> Iterator[None]:
+    """No warning from pyogrio: a missing CRS is allowed, and the user was told when the raster was opened."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        yield
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_suffix(".geoseg.json")
+
+
+FORMATS: dict[str, type[VectorFile]] = {kind.suffix.removeprefix("."): kind for kind in (GeoPackage, Shapefile)}
+"""The formats by the names that ``--vectors`` takes."""
+
+
+def format_of(path: Path) -> type[VectorFile]:
+    """The format that a path's suffix names.
+
+    Raises:
+        ConfigError: none does.
+    """
+    kind = FORMATS.get(path.suffix.lower().removeprefix("."))
+    if kind is None:
+        known = " or ".join(kind.suffix for kind in FORMATS.values())
+        raise ConfigError(f"{path}: suffix {path.suffix!r} names no vector format that geoseg writes; use {known}")
+    return kind
+
+
+def read_vector_fingerprint(path: Path) -> str | None:
+    """What a polygon file says that it was made from; None where it is not geoseg's."""
+    kind = FORMATS.get(path.suffix.lower().removeprefix("."))
+    return None if kind is None else kind.read_fingerprint(path)

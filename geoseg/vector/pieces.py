@@ -1,0 +1,108 @@
+"""What one part of a raster knows about the polygons: those inside it are done, those at its border are pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import VectorError
+from geoseg.vector.components import find_components
+from geoseg.vector.corners import Corners, find_corners, outline
+from geoseg.vector.regions import Regions
+
+
+class Side(NamedTuple):
+    """The pixels along one side of a part, as the neighbour across it needs them."""
+
+    piece: NDArray[np.int64]
+    """Piece that holds each pixel; -1 where there is none (nodata)."""
+    class_id: NDArray[np.uint8]
+    """Class of each pixel; 255 where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartPieces:
+    """The regions of one part of a raster. Holds arrays alone, so it travels between processes."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+    whole: Regions
+    """Regions that touch no side of the part."""
+    class_id: NDArray[np.uint8]
+    """Class of each piece: a region that touches a side, and may go on beyond it."""
+    pixels: NDArray[np.int64]
+    confidence_sum: NDArray[np.int64] | None
+    corners: Corners
+    """Corners of the pieces, in the whole raster's pixel coordinates."""
+    top: Side
+    bottom: Side
+    left: Side
+    right: Side
+
+    def __post_init__(self) -> None:
+        if self.row < 0 or self.col < 0 or self.height < 1 or self.width < 1:
+            raise VectorError(
+                f"a part of {self.height} x {self.width} pixels at row {self.row}, column {self.col}; "
+                "a part holds pixels and lies inside its raster"
+            )
+
+
+def part_pieces(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None, row: int, col: int) -> PartPieces:
+    """Polygonize one part of a raster, for `join_pieces`.
+
+    Args:
+        labels: ``(height, width)`` class ids of the part; 254 and 255 make no polygon.
+        confidence: uint8 of the same shape, or None.
+        row: the part's first row in the raster.
+        col: its first column.
+
+    Raises:
+        VectorError: an array is not 2-d uint8, their shapes differ, or the part is empty.
+    """
+    components = find_components(labels, confidence)
+    height, width = labels.shape
+    inside = slice(1, -1)
+    lines = [components.line(*line) for line in ((1, inside), (-2, inside), (inside, 1), (inside, -2))]
+    is_piece = np.zeros(components.class_id.size, np.bool_)
+    for regions, _ in lines:
+        is_piece[regions[regions >= 0]] = True
+    # The last entry answers for region -1.
+    piece = np.append(np.where(is_piece, np.cumsum(is_piece) - 1, -1), -1)
+    corners = find_corners(components)
+    of_piece = is_piece[corners.region]
+    sums = components.confidence_sum
+    whole = Regions(
+        outline(_part_of(corners, ~of_piece, row, col)),
+        components.class_id[~is_piece],
+        components.pixels[~is_piece],
+        None if sums is None else sums[~is_piece],
+    )
+    outer = _part_of(corners, of_piece, row, col)
+    top, bottom, left, right = (Side(piece[regions], class_id) for regions, class_id in lines)
+    return PartPieces(
+        row=row,
+        col=col,
+        height=height,
+        width=width,
+        whole=whole,
+        class_id=components.class_id[is_piece],
+        pixels=components.pixels[is_piece],
+        confidence_sum=None if sums is None else sums[is_piece],
+        corners=replace(outer, region=piece[outer.region]),
+        top=top,
+        bottom=bottom,
+        left=left,
+        right=right,
+    )
+
+
+def _part_of(corners: Corners, chosen: NDArray[np.bool_], row: int, col: int) -> Corners:
+    """Some of a part's corners, in the whole raster's pixel coordinates."""
+    return Corners(
+        corners.region[chosen], corners.row[chosen] + row, corners.col[chosen] + col, corners.positive[chosen]
+    )

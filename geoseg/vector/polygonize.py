@@ -1,0 +1,75 @@
+"""Polygons of a label raster that is in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from geoseg.vector.components import find_components
+from geoseg.vector.corners import find_corners, outline
+from geoseg.vector.regions import Regions
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPolygon:
+    """One connected region of one class."""
+
+    geometry: shapely.Polygon
+    """In CRS coordinates."""
+    class_id: int
+    pixels: int
+    """Number of pixels."""
+    confidence: float | None
+    """Mean confidence, 0..1; None where no confidence was given."""
+
+
+def polygonize(
+    labels: NDArray[np.uint8], transform: Affine, *, confidence: NDArray[np.uint8] | None = None
+) -> list[LabelPolygon]:
+    """Outline each region of one class (connectivity 4), in CRS coordinates.
+
+    Rasterizing the polygons gives the labels back exactly. A raster that does not fit into memory is cut into
+    parts: see `part_pieces` and `join_pieces`, whose polygons are the same.
+
+    Args:
+        labels: ``(height, width)`` class ids; 254 (uncertain) and 255 (nodata) make no polygon.
+        transform: pixel corner to CRS, as rasterio gives it.
+        confidence: ``(height, width)`` uint8, 255 times the probability of the label.
+
+    Returns:
+        The regions in row-major order of their first pixels.
+
+    Raises:
+        VectorError: an array is not 2-d uint8, or their shapes differ.
+    """
+    components = find_components(labels, confidence)
+    regions = Regions(
+        outline(find_corners(components)), components.class_id, components.pixels, components.confidence_sum
+    )
+    return [
+        LabelPolygon(geometry, class_id, pixels, None if confidence is None else mean)
+        for geometry, class_id, pixels, mean in zip(
+            to_crs(regions.geometry, transform),
+            regions.class_id.tolist(),
+            regions.pixels.tolist(),
+            regions.confidence.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def to_crs(geometry: NDArray[np.object_], transform: Affine) -> NDArray[np.object_]:
+    """Geometries in pixel coordinates moved to CRS coordinates; shared vertices stay shared to the last bit."""
+
+    def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        col, row = points.T
+        return np.column_stack(
+            [transform.a * col + transform.b * row + transform.c, transform.d * col + transform.e * row + transform.f]
+        )
+
+    moved: NDArray[np.object_] = shapely.transform(geometry, apply)
+    return moved

@@ -1,0 +1,108 @@
+"""Regions as rows of a vector layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import VectorError
+from geoseg.vector.area import area_rule
+from geoseg.vector.polygonize import to_crs
+from geoseg.vector.regions import Regions
+
+FIELDS = ("class_id", "class", "area_m2", "confidence")
+"""Attributes of every polygon; short enough for a shapefile."""
+
+_ROWS = 65_536
+_VERTICES = 4_000_000
+"""A table is handed on when it holds so many rows or vertices (64 MB), so that files are opened seldom."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The polygons of one raster on their way into a file."""
+
+    name: str
+    regions: Iterable[Regions]
+    """Consumed once."""
+    transform: Affine
+    """Pixel corner to CRS."""
+    crs: CRS | None
+    classes: ClassScheme
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a layer; all arrays have one entry a row."""
+
+    geometry: NDArray[np.object_]
+    """Polygons in CRS coordinates, as WKB."""
+    class_id: NDArray[np.int32]
+    class_name: NDArray[np.object_]
+    area: NDArray[np.float64]
+    """Square metres; NaN without CRS."""
+    confidence: NDArray[np.float64]
+    """Mean, 0..1; NaN where there is none."""
+    vertices: int
+    rings: int
+
+    def __len__(self) -> int:
+        return int(self.geometry.size)
+
+    @property
+    def columns(self) -> list[NDArray[np.int32] | NDArray[np.float64] | NDArray[np.object_]]:
+        """The attributes in the order of `FIELDS`."""
+        return [self.class_id, self.class_name, self.area, self.confidence]
+
+
+def tabulate(layer: Layer) -> Iterator[Table]:
+    """The rows of a layer in tables of bounded size; at least one table, which may be empty.
+
+    Raises:
+        VectorError: a region is of a class that has no name.
+    """
+    rule = area_rule(layer.transform, layer.crs)
+    names = np.array(layer.classes.names, object)
+
+    def table(batch: list[Regions]) -> Table:
+        class_id = _joined([regions.class_id for regions in batch], np.int32)
+        if class_id.size and class_id.max() >= names.size:
+            raise VectorError(
+                f"labels of class {class_id.max()} in layer {layer.name!r}, where {names.size} classes are named; "
+                "name every class that the labels hold"
+            )
+        pixel_geometry = _joined([regions.geometry for regions in batch], object)
+        geometry = to_crs(pixel_geometry, layer.transform)
+        return Table(
+            geometry=shapely.to_wkb(geometry),
+            class_id=class_id,
+            class_name=names[class_id],
+            area=rule.areas(geometry, _joined([regions.pixels for regions in batch], np.int64)),
+            confidence=_joined([regions.confidence for regions in batch], np.float64),
+            vertices=int(shapely.get_num_coordinates(geometry).sum()),
+            rings=geometry.size + int(shapely.get_num_interior_rings(geometry).sum()),
+        )
+
+    batch: list[Regions] = []
+    rows = vertices = 0
+    written = False
+    for regions in layer.regions:
+        batch.append(regions)
+        rows += len(regions)
+        vertices += int(shapely.get_num_coordinates(regions.geometry).sum())
+        if rows >= _ROWS or vertices >= _VERTICES:
+            yield table(batch)
+            batch, rows, vertices, written = [], 0, 0, True
+    if batch or not written:
+        yield table(batch)
+
+
+def _joined(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray:  # type: ignore[type-arg]
+    return np.concatenate([np.zeros(0, dtype), *arrays]).astype(dtype, copy=False)

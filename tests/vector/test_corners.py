@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoseg.vector.components import find_components
+from geoseg.vector.corners import Corners, add_corners, find_corners, outline
+
+
+def corners_of(*drawn: str) -> Corners:
+    labels = np.array([[0 if mark == "x" else 255 for mark in row] for row in drawn], np.uint8)
+    return find_corners(find_components(labels, None))
+
+
+def together(*several: Corners) -> tuple[np.ndarray, ...]:
+    columns = ("region", "row", "col", "positive")
+    return tuple(np.concatenate([getattr(each, column) for each in several]) for column in columns)
+
+
+def listed(corners: Corners) -> list[tuple[int, ...]]:
+    return list(zip(*(column.tolist() for column in together(corners)), strict=True))
+
+
+def test_a_pixel_has_four_corners_of_alternating_sign() -> None:
+    assert listed(corners_of("x")) == [(0, 0, 0, True), (0, 0, 1, False), (0, 1, 0, False), (0, 1, 1, True)]
+
+
+@pytest.mark.parametrize(
+    ("whole", "one", "other"),
+    [
+        (("xx",), ("x.",), (".x",)),
+        (("x", "x"), ("x", "."), (".", "x")),
+        (("xxx", "x.x", "xxx"), ("xxx", "x..", "x.."), ("...", "..x", ".xx")),
+    ],
+)
+def test_the_corners_of_a_union_are_the_sum_of_the_corners(
+    whole: tuple[str, ...], one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    assert listed(add_corners(*together(corners_of(*one), corners_of(*other)))) == listed(corners_of(*whole))
+
+
+def test_a_pinch_stands_there_twice() -> None:
+    pinched = listed(corners_of("xx.", "x.x", "xxx"))
+    assert pinched.count((0, 1, 2, True)) == 2
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=20, deadline=None)
+def test_the_order_of_the_summands_does_not_matter(random: object) -> None:
+    corners = together(corners_of("xxx", "x.x", "xx."))
+    order = np.arange(corners[0].size)
+    random.shuffle(order)  # type: ignore[attr-defined]
+    assert listed(add_corners(*(column[order] for column in corners))) == listed(corners_of("xxx", "x.x", "xx."))
+
+
+def test_coordinates_far_from_the_origin_are_kept() -> None:
+    region, row, col, positive = together(corners_of("x"))
+    moved = outline(add_corners(region, row + 3_000_000, col + 5_000_000, positive))
+    assert moved[0].bounds == (5_000_000, 3_000_000, 5_000_001, 3_000_001)
+
+
+def test_no_corners_make_no_outline() -> None:
+    assert outline(corners_of(".")).size == 0
+
+
+def test_a_straight_edge_has_no_vertex_between_its_ends() -> None:
+    square = outline(corners_of("xxxx", "xxxx"))[0]
+    assert shapely.get_num_coordinates(square) == 5

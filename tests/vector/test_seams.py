@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from geoseg.errors import VectorError
+from geoseg.vector import PartPieces, join_pieces, part_pieces, polygonize
+from geoseg.vector.seams import _Seams
+
+Cut = tuple[int, int, int, int]  # row, column, height, width
+Facts = list[tuple[bytes, int, int, float]]
+
+
+@st.composite
+def cut_rasters(draw: st.DrawFn) -> tuple[np.ndarray, list[Cut]]:
+    """Labels, and parts of any sizes that tile them, in any order."""
+    shapes = array_shapes(min_dims=2, max_dims=2, max_side=12)
+    labels = draw(arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 254, 255])))
+
+    def cut(row: int, col: int, height: int, width: int) -> list[Cut]:
+        along = draw(st.sampled_from(["rows", "cols", "none"]))
+        if along == "rows" and height > 1:
+            upper = draw(st.integers(1, height - 1))
+            return cut(row, col, upper, width) + cut(row + upper, col, height - upper, width)
+        if along == "cols" and width > 1:
+            left = draw(st.integers(1, width - 1))
+            return cut(row, col, height, left) + cut(row, col + left, height, width - left)
+        return [(row, col, height, width)]
+
+    return labels, draw(st.permutations(cut(0, 0, *labels.shape)))
+
+
+def grid(shape: tuple[int, int], height: int, width: int) -> list[Cut]:
+    return [
+        (row, col, min(height, shape[0] - row), min(width, shape[1] - col))
+        for row in range(0, shape[0], height)
+        for col in range(0, shape[1], width)
+    ]
+
+
+def parts_of(labels: np.ndarray, confidence: np.ndarray | None, cuts: list[Cut]) -> list[PartPieces]:
+    return [
+        part_pieces(
+            labels[row : row + height, col : col + width],
+            None if confidence is None else confidence[row : row + height, col : col + width],
+            row,
+            col,
+        )
+        for row, col, height, width in cuts
+    ]
+
+
+def joined(parts: list[PartPieces], shape: tuple[int, int]) -> Facts:
+    return sorted(
+        (shapely.to_wkb(geometry), int(class_id), int(pixels), float(confidence))
+        for regions in join_pieces(parts, *shape)
+        for geometry, class_id, pixels, confidence in zip(
+            regions.geometry, regions.class_id, regions.pixels, regions.confidence, strict=True
+        )
+    )
+
+
+def whole(labels: np.ndarray, confidence: np.ndarray) -> Facts:
+    polygons = polygonize(labels, Affine.identity(), confidence=confidence)
+    return sorted(
+        (shapely.to_wkb(each.geometry), each.class_id, each.pixels, float(each.confidence or 0.0)) for each in polygons
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(cut_rasters())
+def test_parts_give_the_polygons_of_the_whole_bit_for_bit(case: tuple[np.ndarray, list[Cut]]) -> None:
+    labels, cuts = case
+    confidence = (np.arange(labels.size) * 37 % 256).astype(np.uint8).reshape(labels.shape)
+    assert joined(parts_of(labels, confidence, cuts), labels.shape) == whole(labels, confidence)
+
+
+def test_the_corner_cases_survive_cutting_into_single_pixels(drawn: np.ndarray) -> None:
+    parts = parts_of(drawn, drawn, grid(drawn.shape, 1, 1))
+    assert joined(parts, drawn.shape) == whole(drawn, drawn)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 200), (200, 9), (16, 16), (50, 33)])
+def test_bands_strips_and_tiles_give_the_same(
+    height: int, width: int, make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]
+) -> None:
+    labels, confidence = make_blobs(120, 140)
+    assert joined(parts_of(labels, confidence, grid(labels.shape, height, width)), labels.shape) == whole(
+        labels, confidence
+    )
+
+
+def test_a_region_of_thousands_of_pieces_becomes_one_polygon() -> None:
+    streets = np.ones((240, 240), np.uint8)
+    streets[::6] = streets[:, ::6] = 0
+    parts = parts_of(streets, streets, grid(streets.shape, 5, 5))
+    assert joined(parts, streets.shape) == whole(streets, streets)
+
+
+def test_pieces_travel_between_processes(make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+    labels, confidence = make_blobs(40, 40)
+    parts = pickle.loads(pickle.dumps(parts_of(labels, confidence, grid(labels.shape, 16, 16))))
+    assert joined(parts, labels.shape) == whole(labels, confidence)
+
+
+def test_without_confidence_there_is_none() -> None:
+    labels = np.zeros((4, 4), np.uint8)
+    (regions,) = join_pieces(parts_of(labels, None, grid((4, 4), 2, 2)), 4, 4)
+    assert regions.confidence_sum is None
+    assert np.isnan(regions.confidence).all()
+
+
+def test_regions_come_out_as_soon_as_they_are_closed() -> None:
+    labels = np.repeat(np.arange(8, dtype=np.uint8), 2)[:, None].repeat(6, axis=1)
+    parts = iter(parts_of(labels, None, grid(labels.shape, 4, 6)))
+    taken: list[int] = []
+
+    def counted() -> Iterator[PartPieces]:
+        for part in parts:
+            taken.append(part.row)
+            yield part
+
+    first = next(join_pieces(counted(), *labels.shape))
+    assert first.class_id.tolist() == [0]
+    assert taken == [0]
+
+
+def test_memory_holds_the_open_regions_alone(make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+    labels, confidence = make_blobs(400, 60)
+    seams = _Seams(*labels.shape)
+    held = []
+    for part in parts_of(labels, confidence, grid(labels.shape, 20, 30)):
+        seams.add(part)
+        held.append(len(seams._open))
+    assert max(held) < 60  # pixels along the front; there are more than a thousand pieces in all
+    assert not seams._open
+    assert not seams._fronts
+
+
+@pytest.mark.parametrize(
+    "cuts",
+    [
+        [(0, 0, 2, 4)],
+        [(0, 0, 4, 2), (0, 2, 2, 2)],
+        [(0, 0, 4, 4), (0, 0, 4, 4)],
+        [(0, 0, 2, 4), (0, 0, 2, 4)],
+        [],
+    ],
+    ids=["gap below", "gap in a corner", "twice", "overlap and gap", "no part"],
+)
+def test_parts_that_do_not_tile_the_raster_are_refused(cuts: list[Cut]) -> None:
+    with pytest.raises(VectorError, match=r"do not tile their raster of 4 x 4; give parts that cover it once"):
+        list(join_pieces(parts_of(np.zeros((4, 4), np.uint8), None, cuts), 4, 4))
+
+
+def test_a_part_beyond_the_raster_is_refused() -> None:
+    part = part_pieces(np.zeros((2, 3), np.uint8), None, 1, 0)
+    with pytest.raises(VectorError, match=r"2 x 3 at row 1, column 0 reaches beyond its raster of 2 x 3"):
+        list(join_pieces([part], 2, 3))
+
+
+def test_a_part_before_the_raster_is_refused() -> None:
+    with pytest.raises(VectorError, match=r"2 x 3 pixels at row -1, column 0; a part holds pixels"):
+        part_pieces(np.zeros((2, 3), np.uint8), None, -1, 0)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from rasterio.crs import CRS
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import VectorError
+from geoseg.vector import Layer, Regions
+from geoseg.vector import tables as module
+from geoseg.vector.tables import tabulate
+
+CLASSES = ClassScheme.from_names(["road", "roof"])
+
+
+def squares(count: int, class_id: int = 0) -> Regions:
+    geometry = shapely.box(np.arange(count), 0, np.arange(count) + 1, 1)
+    ones = np.ones(count, np.int64)
+    return Regions(geometry, np.full(count, class_id, np.uint8), ones, 51 * ones)
+
+
+def layer(*regions: Regions) -> Layer:
+    return Layer("town", iter(regions), Affine.scale(2.0, -2.0), CRS.from_epsg(32632), CLASSES)
+
+
+def test_rows_carry_geometry_in_crs_coordinates_and_all_attributes() -> None:
+    (table,) = tabulate(layer(squares(2, class_id=1)))
+    assert shapely.from_wkb(table.geometry[1]).bounds == (2.0, -2.0, 4.0, 0.0)
+    assert [column.tolist() for column in table.columns] == [[1, 1], ["roof", "roof"], [4.0, 4.0], [0.2, 0.2]]
+    assert (len(table), table.vertices, table.rings) == (2, 10, 2)
+
+
+def test_a_layer_without_regions_is_one_empty_table() -> None:
+    assert [len(table) for table in tabulate(layer())] == [0]
+
+
+def test_small_batches_are_gathered_and_large_ones_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ROWS", 10)
+    drawn: list[int] = []
+
+    def batches() -> Iterator[Regions]:
+        for size in (4, 4, 4, 30, 1):
+            drawn.append(size)
+            yield squares(size)
+
+    tables = tabulate(Layer("town", batches(), Affine.identity(), None, CLASSES))
+    assert len(next(tables)) == 12
+    assert drawn == [4, 4, 4]
+    assert [len(table) for table in tables] == [30, 1]
+
+
+def test_many_vertices_fill_a_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_VERTICES", 25)
+    assert [len(table) for table in tabulate(layer(squares(5), squares(2)))] == [5, 2]
+
+
+def test_a_class_without_name_is_refused() -> None:
+    with pytest.raises(VectorError, match=r"class 2 in layer 'town', where 2 classes are named; name every class"):
+        list(tabulate(layer(squares(1, class_id=2))))

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from affine import Affine
+from rasterio.crs import CRS
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ConfigError, OutputError, VectorError
+from geoseg.vector import (
+    FORMATS,
+    Layer,
+    Regions,
+    join_pieces,
+    part_pieces,
+    polygonize,
+    read_vector_fingerprint,
+    write_layers,
+    write_polygons,
+)
+from geoseg.vector import tables as tables_module
+from geoseg.vector.files import Shapefile
+
+UTM = CRS.from_epsg(32632)
+TRANSFORM = Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0)
+CLASSES = ClassScheme.from_names(["Straße", "Dach", "grass", "屋根" * 20])
+Blobs = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+every_format = pytest.mark.parametrize("suffix", FORMATS)
+
+
+def regions_of(labels: np.ndarray, confidence: np.ndarray | None, rows: int = 16) -> Iterator[Regions]:
+    parts = [
+        part_pieces(labels[row : row + rows], None if confidence is None else confidence[row : row + rows], row, 0)
+        for row in range(0, labels.shape[0], rows)
+    ]
+    return join_pieces(parts, *labels.shape)
+
+
+def write(path: Path, labels: np.ndarray, confidence: np.ndarray | None = None, *, crs: CRS | None = UTM) -> int:
+    regions = regions_of(labels, confidence)
+    return write_polygons(regions, {path: "f00d"}, transform=TRANSFORM, crs=crs, classes=CLASSES)
+
+
+def rows_of(path: Path, layer: str | None = None) -> set[tuple[object, ...]]:
+    frame = pyogrio.read_dataframe(path, layer=layer)
+    assert frame.columns.tolist() == ["class_id", "class", "area_m2", "confidence", "geometry"]
+    assert frame.geometry.is_valid.all()
+    columns = (frame["class_id"], frame["class"], frame["area_m2"], frame["confidence"].round(9))
+    outlines = [shapely.to_wkb(shapely.normalize(geometry)) for geometry in frame.geometry]
+    return set(zip(outlines, *columns, strict=True))
+
+
+@every_format
+def test_a_file_holds_every_polygon_with_its_attributes(
+    suffix: str, tmp_path: Path, make_blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables_module, "_ROWS", 20)  # so that it is written in several tables
+    labels, confidence = make_blobs(60, 70)
+    path = tmp_path / f"town.{suffix}"
+    count = write(path, labels, confidence)
+    expected = {
+        (
+            shapely.to_wkb(shapely.normalize(each.geometry)),
+            each.class_id,
+            CLASSES.names[each.class_id],
+            each.pixels * 0.25,
+            round(each.confidence or 0.0, 9),
+        )
+        for each in polygonize(labels, TRANSFORM, confidence=confidence)
+    }
+    assert rows_of(path) == expected
+    assert count == len(expected)
+    assert pyogrio.list_layers(path)[:, 0].tolist() == ["town"]
+    assert pyogrio.read_info(path)["crs"] == "EPSG:32632"
+    assert read_vector_fingerprint(path) == "f00d"
+
+
+@every_format
+def test_reading_leaves_no_file_behind(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    write(path, np.zeros((4, 4), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    read_vector_fingerprint(path)
+    pyogrio.read_dataframe(path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@every_format
+def test_areas_are_null_without_crs_and_confidence_where_none_was_computed(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    write(path, np.zeros((4, 4), np.uint8), crs=None)
+    frame = pyogrio.read_dataframe(path)
+    assert frame["area_m2"].isna().all()
+    assert frame["confidence"].isna().all()
+    assert frame.crs is None
+
+
+@every_format
+def test_no_polygons_make_a_valid_empty_file(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    assert write(path, np.full((4, 4), 255, np.uint8)) == 0
+    info = pyogrio.read_info(path)
+    assert (info["features"], info["geometry_type"], info["crs"]) == (0, "Polygon", "EPSG:32632")
+    assert info["fields"].tolist() == ["class_id", "class", "area_m2", "confidence"]
+    assert read_vector_fingerprint(path) == "f00d"
+
+
+@every_format
+def test_a_standing_file_is_replaced_with_all_that_belonged_to_it(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    write(path, np.zeros((4, 4), np.uint8))
+    stale = [companion for companion in FORMATS[suffix].companions(path) if not companion.exists()]
+    for companion in stale:
+        companion.write_text("of the old file")
+    write(path, np.array([[0, 1]], np.uint8), crs=None)
+    assert len(pyogrio.read_dataframe(path)) == 2
+    assert pyogrio.read_info(path)["crs"] is None
+    assert not any(companion.exists() for companion in stale)
+
+
+@every_format
+def test_a_failure_leaves_the_old_file_and_nothing_else(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    write(path, np.zeros((4, 4), np.uint8))
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(VectorError, match=r"class 9 in layer 'town', where 4 classes are named"):
+        write(path, np.full((4, 4), 9, np.uint8))
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_several_formats_are_written_in_one_go(tmp_path: Path, make_blobs: Blobs) -> None:
+    labels, confidence = make_blobs(30, 40)
+    outputs = {tmp_path / f"town.{suffix}": suffix for suffix in FORMATS}
+    write_polygons(regions_of(labels, confidence), outputs, transform=TRANSFORM, crs=UTM, classes=CLASSES)
+    package, shapefile = outputs
+    assert rows_of(package) == rows_of(shapefile)
+    assert [read_vector_fingerprint(path) for path in outputs] == list(FORMATS)
+
+
+def test_a_geopackage_holds_several_layers_each_with_a_spatial_index(tmp_path: Path) -> None:
+    path = tmp_path / "towns.gpkg"
+    labels = {"east": np.array([[0, 1]], np.uint8), "west": np.zeros((3, 3), np.uint8)}
+    layers = [Layer(name, regions_of(each, None), TRANSFORM, UTM, CLASSES) for name, each in labels.items()]
+    assert write_layers(layers, {path: "f00d"}) == [2, 1]
+    assert pyogrio.list_layers(path)[:, 0].tolist() == ["east", "west"]
+    for name in labels:
+        assert pyogrio.read_info(path, layer=name)["capabilities"]["fast_spatial_filter"]
+        assert rows_of(path, name)
+    assert len(pyogrio.read_dataframe(path, layer="east", bbox=(500_000.6, 5_399_999.6, 500_000.9, 5_399_999.9))) == 1
+
+
+def test_the_spatial_index_knows_rows_that_came_in_later_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables_module, "_ROWS", 1)
+    labels = np.arange(200, dtype=np.uint8)[:, None] % 3
+    path = tmp_path / "town.gpkg"
+    write(path, labels)
+    lowest = (500_000.1, 5_399_900.1, 500_000.4, 5_399_900.4)
+    assert len(pyogrio.read_dataframe(path, bbox=lowest)) == 1
+
+
+def test_a_shapefile_says_its_encoding_and_its_crs(tmp_path: Path) -> None:
+    write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {"town.shp", "town.shx", "town.dbf", "town.prj", "town.cpg", "town.geoseg.json"}
+    assert (tmp_path / "town.cpg").read_text() == "UTF-8"
+    assert "UTM" in (tmp_path / "town.prj").read_text()
+
+
+def test_huge_areas_fit_into_a_shapefile(tmp_path: Path) -> None:
+    path = tmp_path / "town.shp"
+    regions = regions_of(np.zeros((4, 4), np.uint8), None)
+    write_polygons(regions, {path: ""}, transform=Affine.scale(123_456.7), crs=UTM, classes=CLASSES)
+    np.testing.assert_allclose(pyogrio.read_dataframe(path)["area_m2"], 16 * 123_456.7**2, rtol=1e-12)
+
+
+def test_a_shapefile_beyond_its_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shapefile, "size_limit", 10_000)
+    random = np.random.default_rng(0).integers(0, 3, (40, 40)).astype(np.uint8)
+    with pytest.raises(OutputError, match=r"town.shp would pass the .* GB that a shapefile can have; write a GeoPack"):
+        write(tmp_path / "town.shp", random)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_size_of_a_shapefile_is_never_underestimated(tmp_path: Path, make_blobs: Blobs) -> None:
+    path = tmp_path / "town.shp"
+    file = Shapefile(path, "")
+    layer = Layer("town", regions_of(*make_blobs(60, 70)), TRANSFORM, UTM, CLASSES)
+    for table in tables_module.tabulate(layer):
+        file.write(layer, table)
+    assert path.stat().st_size == file._shapes
+    assert path.with_suffix(".dbf").stat().st_size <= file._rows
+
+
+def test_a_class_name_that_a_shapefile_would_cut_is_refused(tmp_path: Path) -> None:
+    classes = ClassScheme.from_names(["ä" * 128])
+    regions = regions_of(np.zeros((4, 4), np.uint8), None)
+    with pytest.raises(VectorError, match=r"has 256 bytes, a shapefile holds 254; shorten it or write a GeoPackage"):
+        write_polygons(regions, {tmp_path / "town.shp": ""}, transform=TRANSFORM, crs=UTM, classes=classes)
+
+
+def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"suffix '.kml' names no vector format .* use .gpkg or .shp"):
+        write(tmp_path / "town.kml", np.zeros((4, 4), np.uint8))
+
+
+@every_format
+def test_a_folder_in_the_way_is_refused(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"town.{suffix}").mkdir()
+    with pytest.raises(OutputError, match=r"is a folder; give the name of a polygon file"):
+        write(tmp_path / f"town.{suffix}", np.zeros((4, 4), np.uint8))
+
+
+@every_format
+def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / f"town.{suffix}"
+    with pytest.raises(
+        OutputError, match=r"town.* cannot be written \(.+\); free the disk or choose another"
+    ) as caught:
+        write(path, np.zeros((4, 4), np.uint8))
+    assert "\n" not in str(caught.value)
+
+
+@every_format
+def test_what_gdal_says_is_told_in_one_line(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise pyogrio.errors.DataSourceError("sqlite3_exec failed:\ndatabase or disk is full")
+
+    monkeypatch.setattr(pyogrio.raw, "write", fail)
+    with pytest.raises(OutputError, match=r"town.* cannot be written \(sqlite3_exec failed: database or disk is full"):
+        write(tmp_path / f"town.{suffix}", np.zeros((4, 4), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_belongs_to_a_file_is_in_place_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    replace = os.replace
+
+    def noted(source: Path, target: Path) -> None:
+        order.append(Path(target).suffix)
+        replace(source, target)
+
+    monkeypatch.setattr("geoseg.vector.write.os.replace", noted)
+    write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
+    assert order[-1] == ".shp"
+    assert len(order) == 6
+
+
+@pytest.mark.parametrize("name", ["foreign.gpkg", "broken.gpkg", "missing.gpkg", "foreign.shp", "picture.png"])
+def test_files_of_others_have_no_fingerprint(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.startswith("foreign"):
+        square = shapely.to_wkb(np.array([shapely.box(0, 0, 1, 1)]))
+        pyogrio.raw.write(path, square, [np.arange(1)], ["a"], geometry_type="Polygon", crs="EPSG:32632")
+    elif name != "missing.gpkg":
+        path.write_bytes(b"no file of this kind")
+    assert read_vector_fingerprint(path) is None
+
+
+def test_a_damaged_sidecar_is_no_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "town.geoseg.json").write_text("[")
+    assert read_vector_fingerprint(tmp_path / "town.shp") is None
