@@ -24,7 +24,7 @@ def pitched(
     if colour is None:
         colour = roof_colour(rng, town, flat=False)[1]
     panels = _windows(rng, box) if kind == "gabled" else ()
-    roof = Roof(box, kind, eaves, slope, colour, 0.36, rng.uniform(0.03, 0.12), int(rng.integers(1 << 30)), panels)
+    roof = Roof(box, kind, eaves, slope, colour, 0.45, rng.uniform(0.03, 0.12), int(rng.integers(1 << 30)), panels)
     ridge = eaves + slope * box.width / 2
     roofs = [roof]
     if rng.random() < 0.75:
@@ -50,7 +50,7 @@ def angled(rng: np.random.Generator, town: Town, box: Box, eaves: float) -> list
         rng.uniform(0.55, 0.8) * box.width,
     )
     slope = roofs[0].slope
-    roofs.append(Roof(wing.turned(), "gabled", eaves, slope, colour, 0.36, roofs[0].wear, roofs[0].key + 1))
+    roofs.append(Roof(wing.turned(), "gabled", eaves, slope, colour, 0.45, roofs[0].wear, roofs[0].key + 1))
     return roofs
 
 

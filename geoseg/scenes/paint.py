@@ -70,10 +70,16 @@ def _roof_texture(canvas: Canvas, roof: Roof, area: tuple[slice, slice], u: Floa
         tone += np.take(streaks, np.floor(u * np.float32(1.6)).astype(np.int32) & 63)
         course = v * np.float32(1.0 / roof.seam)
         course -= np.floor(course)
-        tone += np.where(course < 0.35, np.float32(-0.07), np.float32(0.03))
+        tone += np.where(course < 0.4, np.float32(-0.13), np.float32(0.07))
     if roof.kind == "flat":
-        np.multiply(tone, np.float32(1.16), out=tone, where=edge < 0.35)
-        np.multiply(tone, np.float32(0.86), out=tone, where=(edge >= 0.35) & (edge < 0.6))
+        if not roof.seam:
+            # Sheets of roofing felt, two metres wide, with a dark welded seam between them.
+            sheet = v * np.float32(0.5) + np.float32(0.3)
+            number = np.floor(sheet)
+            tone += np.take(streaks, number.astype(np.int32) & 63)
+            tone += np.where(sheet - number < 0.12, np.float32(-0.12), np.float32(0.0))
+        np.multiply(tone, np.float32(1.2), out=tone, where=edge < 0.42)
+        np.multiply(tone, np.float32(0.8), out=tone, where=(edge >= 0.42) & (edge < 0.7))
     else:
         np.multiply(tone, np.float32(0.8), out=tone, where=edge < 0.2)
         if roof.kind == "gabled":

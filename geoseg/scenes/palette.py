@@ -20,7 +20,7 @@ _ROOFS: dict[str, Colour] = {
     "old tile": (112, 112, 82, 72),
     "brown": (96, 92, 76, 70),
     "slate": (84, 88, 92, 98),
-    "grey": (104, 108, 110, 112),
+    "grey": (112, 114, 114, 113),
     "light": (158, 158, 154, 146),
     "metal": (196, 200, 204, 208),
     "copper": (118, 104, 132, 118),
@@ -111,7 +111,7 @@ def asphalt(rng: np.random.Generator, town: Town, spread: float = 0.07) -> Surfa
     """Road surface with mended patches."""
     tone = town.asphalt * float(np.clip(rng.normal(1.0, spread), 0.7, 1.4))
     base = varied(rng, (tone * 0.97, tone, tone * 1.01, tone * 1.02), 0.0, 0.015)
-    return Surface(IMPERVIOUS, base, shaded(base, rng.uniform(0.84, 1.14)), 0.35, 5.0, 0.035, 0.05)
+    return Surface(IMPERVIOUS, base, shaded(base, rng.uniform(0.84, 1.14)), 0.35, 5.0, 0.03, 0.03)
 
 
 def paving(rng: np.random.Generator, *, brick: float = 0.28) -> Surface:

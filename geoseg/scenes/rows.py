@@ -116,4 +116,4 @@ def _fill_yard(plot: Plot, across: float) -> None:
 
 def _row_roof(rng: np.random.Generator, house: Box, eaves: float, colour: Colour) -> Roof:
     """One unit of a row: the ridge runs along the row whatever the unit's proportions."""
-    return Roof(house, "gabled", eaves, 0.7, colour, 0.36, rng.uniform(0.03, 0.12), int(rng.integers(1 << 30)))
+    return Roof(house, "gabled", eaves, 0.7, colour, 0.45, rng.uniform(0.03, 0.12), int(rng.integers(1 << 30)))

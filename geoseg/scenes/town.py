@@ -78,5 +78,5 @@ def town_of(seed: int) -> Town:
         traffic=rng.uniform(0.7, 1.25),
         gain=tuple(exposure * rng.uniform(0.96, 1.04) for _ in range(4)),  # type: ignore[arg-type]
         haze=tuple(rng.uniform(2, 14) + extra for extra in (0.0, 2.0, 4.0, 8.0)),  # type: ignore[arg-type]
-        noise=rng.uniform(3.2, 5.6),
+        noise=rng.uniform(2.6, 4.6),
     )

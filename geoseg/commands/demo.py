@@ -1,0 +1,133 @@
+"""The main job on two scenes of a town that does not exist, judged by the truth that their generator knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.windows import Window
+
+from geoseg.commands import predict
+from geoseg.commands.report import Report
+from geoseg.errors import GeosegError, ModelError
+from geoseg.metrics import ConfusionMatrix
+from geoseg.models import Model, load_model
+from geoseg.progress import Progress
+from geoseg.scenes import BANDS, CLASSES, Scene, write_folder
+
+SEED = 900_015
+"""The demo's town. Training and its validation use small seeds, so the bundled model has never seen it."""
+_ROWS = 1024
+"""Rows compared at a time."""
+
+
+def run(
+    out: str | Path,
+    *,
+    size: int = 2048,
+    seed: int = SEED,
+    model: str | Path | Model | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Make two adjoining scenes, predict and vectorize them, and compare with the truth.
+
+    Args:
+        out: folder that gets ``images``, ``labels`` (the truth, which prediction never reads) and ``predicted``.
+        size: height and width of each scene, pixels.
+        seed: the town.
+        model: a model file or a loaded model; the bundled one by default.
+        progress: who listens; nobody by default.
+        options: options of ``geoseg predict`` with underscores.
+
+    Returns:
+        Where the files are and how good they are. `exit_code` is that of the prediction.
+
+    Raises:
+        ModelError: the bundled model is missing, or the given one does not know the scenes' bands or classes.
+        GeosegError: as from ``geoseg predict``.
+    """
+    listener = progress or Progress()
+    loaded = _model(model)
+    folder = Path(out)
+    listener.note(f"drawing two adjoining scenes of {size} x {size} pixels in {folder}")
+    scenes = write_folder(folder, scenes=2, size=size, seed=seed)
+    bands = [BANDS.index(band) + 1 for band in loaded.card.bands]
+    predicted = predict.run(
+        folder / "images", loaded, folder / "predicted", progress=progress, **{"bands": bands, **options}
+    )
+    outputs = [entry.get("outputs", {}) for entry in predicted.data.get("inputs", [])]
+    confusion = ConfusionMatrix(len(CLASSES))
+    for scene, files in _judged(scenes, outputs):
+        _compare(confusion, scene, files)
+    data = {**predicted.data, "accuracy": _figures(confusion)}
+    return Report(_story(folder, predicted, outputs, confusion), data, predicted.exit_code)
+
+
+def _model(given: str | Path | Model | None) -> Model:
+    if isinstance(given, Model):
+        model = given
+    elif given is not None:
+        model = load_model(Path(given))
+    else:
+        bundled = resources.files("geoseg") / "data" / "demo.safetensors"
+        if not bundled.is_file():
+            raise ModelError("this installation has no geoseg/data/demo.safetensors; reinstall geoseg, or give a model")
+        with resources.as_file(bundled) as path:
+            model = load_model(path)
+    strangers = [band for band in model.card.bands if band not in BANDS]
+    if strangers:
+        raise ModelError(f"the model wants band {strangers[0]!r}; the demo's scenes have {', '.join(BANDS)}")
+    if model.card.classes.names != CLASSES.names:
+        raise ModelError(
+            f"the model knows {', '.join(model.card.classes.names)}; the demo needs one for {', '.join(CLASSES.names)}"
+        )
+    return model
+
+
+def _judged(scenes: Sequence[Scene], outputs: Sequence[dict[str, str]]) -> list[tuple[Path, Path]]:
+    """Truth and class raster of each scene whose prediction stands."""
+    rasters = {Path(files["classes"]).name: Path(files["classes"]) for files in outputs if "classes" in files}
+    pairs = [(scene.labels, rasters.get(f"{scene.image.stem}_classes.tif")) for scene in scenes]
+    return [(truth, raster) for truth, raster in pairs if truth is not None and raster is not None]
+
+
+def _compare(confusion: ConfusionMatrix, truth: Path, raster: Path) -> None:
+    """Count a pair of rasters, a strip at a time."""
+    with rasterio.open(truth) as reference, rasterio.open(raster) as predicted:
+        if reference.shape != predicted.shape:
+            raise GeosegError(f"{raster} is {predicted.shape}, its scene {reference.shape} pixels; remove the folder")
+        for row in range(0, reference.height, _ROWS):
+            strip = Window(0, row, reference.width, min(_ROWS, reference.height - row))
+            confusion.update(reference.read(1, window=strip), predicted.read(1, window=strip))
+
+
+def _figures(confusion: ConfusionMatrix) -> dict[str, Any]:
+    return {
+        "mean_iou": confusion.mean_iou,
+        "overall_accuracy": confusion.overall_accuracy,
+        "iou": {
+            name: iou if present else None
+            for name, iou, present in zip(CLASSES.names, confusion.iou.tolist(), confusion.present, strict=True)
+        },
+        "confusion_matrix": confusion.matrix.tolist(),
+        "missed": confusion.missed.tolist(),
+    }
+
+
+def _story(folder: Path, predicted: Report, outputs: Sequence[dict[str, str]], confusion: ConfusionMatrix) -> str:
+    lines = [predicted.text, "", f"orthophotos          {folder / 'images'}"]
+    names = {"classes": "class rasters", "gpkg": "polygons", "shp": "polygons", "preview": "previews"}
+    for kind in dict.fromkeys(kind for files in outputs for kind in files):
+        title = names.get(kind, kind)
+        for files in outputs:
+            if kind in files:
+                lines.append(f"{title:<20} {files[kind]}")
+                title = ""
+    lines += ["", f"against the known truth in {folder / 'labels'}:"]
+    lines += [f"  {name:<22} IoU {iou:.3f}" for name, iou in zip(CLASSES.names, confusion.iou, strict=True)]
+    lines.append(f"  mean IoU {confusion.mean_iou:.3f}, overall accuracy {confusion.overall_accuracy:.3f}")
+    return "\n".join(lines)
