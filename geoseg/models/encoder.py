@@ -116,14 +116,15 @@ def hub_argument(name: str, weights: str | None) -> str | bool | None:
     """
     if weights != IMAGENET:
         return None
-    if name.startswith("tu-"):
-        if not timm.get_pretrained_cfg(name[3:]).has_weights:
-            raise ModelError(f"timm has no imagenet weights of {name}; give a file, package:NAME or null")
-        return True
-    settings = smp.encoders.encoders[name]["pretrained_settings"]
-    if IMAGENET not in settings:
-        raise ModelError(f"smp has no imagenet weights of {name}; give a file, package:NAME or null")
-    return IMAGENET
+    timms = name.startswith("tu-")
+    there_are = (
+        timm.models.is_model_pretrained(name[3:])
+        if timms
+        else IMAGENET in smp.encoders.encoders[name]["pretrained_settings"]
+    )
+    if not there_are:
+        raise ModelError(f"there are no imagenet weights of {name}; give a file, package:NAME or null")
+    return True if timms else IMAGENET
 
 
 def unreachable(name: str) -> ModelError:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from geoseg.classes import ClassScheme
@@ -78,14 +78,13 @@ def save_model(
     if isinstance(classes, ClassScheme) and colors is not None:
         raise ModelError("colors are given beside a ClassScheme that has its own; leave them out")
     scheme = classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
-    low, high = value_range
     card = Card(
         spec=net.spec,
         classes=scheme,
         bands=tuple(bands),
-        value_range=(float(low), float(high)),
-        mean=tuple(float(value) for value in mean),
-        std=tuple(float(value) for value in std),
+        value_range=_numbers(value_range),  # type: ignore[arg-type]  # the card counts them
+        mean=_numbers(mean),
+        std=_numbers(std),
         window=window,
         overlap=overlap,
         ground_sampling=ground_sampling,
@@ -112,12 +111,13 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in net.state_dict().items()
     }
+    content = save(tensors, metadata={CARD_KEY: card.to_json()})
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
             written = Path(folder) / path.name
-            save_file(tensors, written, metadata={CARD_KEY: card.to_json()})
+            written.write_bytes(content)
             os.replace(written, path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error}); choose a folder with room and write access") from error
     return path
 
@@ -153,6 +153,10 @@ def load_card(path: str | Path) -> Card:
     path = Path(path)
     with _opened(path) as file:
         return _card(path, file.metadata())
+
+
+def _numbers(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 @contextmanager

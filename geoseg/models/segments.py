@@ -65,8 +65,8 @@ def _lay_out(labels: Tensor, segments: int) -> tuple[Tensor, Tensor, Tensor, Ten
     elements = labels.shape[1]
     blocks = (elements + segments * (BLOCK - 1)) // BLOCK
     position = torch.arange(elements, device=labels.device)
-    keys = (labels * elements + position).sort(1).values  # unique, so that no stable sort is needed
-    order, ranked = keys % elements, keys // elements
+    order = (labels * elements + position).sort(1).indices  # unique keys, so that no stable sort is needed
+    ranked = labels.gather(1, order)
 
     sizes = (labels.unsqueeze(2) == torch.arange(segments, device=labels.device)).sum(1)  # (N, S)
     blocks_of = (sizes + BLOCK - 1) // BLOCK

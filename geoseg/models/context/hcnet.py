@@ -15,7 +15,7 @@ from geoseg.models.context.base import ContextHead, Outputs, Switches
 from geoseg.models.segments import segment_sums
 
 EPS = 1e-6
-"""Keeps the denominators of eq. (4) off zero; in float32, where they are summed."""
+"""Keeps the denominators of eqs. (1) and (4) off zero."""
 
 Norm = Literal["relu", "softplus", "raw", "softmax"]
 
@@ -111,7 +111,8 @@ class RegionContext(nn.Module):
         """X'' ``(N, C, h, w)`` of X' and of the affiliation probabilities Q ``(N, K, h, w)``, in float32 at least."""
         with torch.autocast(x.device.type, enabled=False):
             q = q.flatten(2)
-            pooled = q @ tokens(wide(x)) / q.sum(2, keepdim=True)  # (1): (N, K, C); a softmax is nowhere 0
+            # (1): (N, K, C). In float32 the softmax of a class that no pixel comes near is 0 all over.
+            pooled = q @ tokens(wide(x)) / q.sum(2, keepdim=True).clamp(min=EPS)
         regions = pooled.transpose(1, 2).unsqueeze(3)  # a map of K positions, (N, C, K, 1)
         one_set = torch.zeros_like(regions[:, 0], dtype=torch.int64)
         regions = self.attention(regions, one_set, 1).squeeze(3)  # R'

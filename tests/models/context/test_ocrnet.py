@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from geoseg.models.context.ocrnet import OCRNetHead
+
+
+@pytest.mark.parametrize("preset", OCRNetHead.presets)
+def test_head_equals_equations_3_to_6(preset: str) -> None:
+    torch.manual_seed(0)
+    head = OCRNetHead((6, 10), 4, preset, channels=12, key_channels=8).eval().double()
+    middle, deep = torch.randn(2, 6, 5, 7, dtype=torch.float64), torch.randn(2, 10, 5, 7, dtype=torch.float64)
+    coarse, x = head.coarse(middle), head.reduce(deep)
+    f = torch.einsum("nkhw,nchw->nck", coarse.flatten(2).softmax(2).reshape(coarse.shape), x)[..., None]
+    relation = torch.einsum("ndhw,ndk->nhwk", head.phi(x), head.psi(f)[..., 0]) * (1 if preset == "paper" else 8**-0.5)
+    y = head.rho(torch.einsum("nhwk,ndk->ndhw", relation.softmax(3), head.delta(f)[..., 0]))
+    expected = head.classify(head.g(torch.cat([x, y], 1)))
+    outputs = head([middle, deep])
+    torch.testing.assert_close(outputs.logits, expected, rtol=1e-10, atol=1e-10)
+    assert torch.equal(outputs.aux["coarse"], coarse)
+
+
+def test_presets_have_the_parameters_of_text_and_code() -> None:
+    def millions(preset: str) -> float:
+        head = OCRNetHead((1024, 2048), 19, preset)
+        apart = {id(p) for part in (head.classify, head.coarse) for p in part.parameters()}
+        return sum(p.numel() for p in head.parameters() if id(p) not in apart) / 1e6
+
+    assert round(millions("paper"), 1) == 10.5  # as printed in the paper's table 4
+    assert round(millions("geoseg"), 1) == 10.5
+    assert round(millions("released"), 2) == 10.62

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from geoseg.classes import ISPRS, ClassScheme
+from geoseg.errors import ModelError
+from geoseg.models import Card, ModelSpec
+
+SPEC = ModelSpec("hcnet", "resnet18", 8, 3, 6)
+FACTS: dict[str, Any] = {
+    "spec": SPEC,
+    "classes": ISPRS,
+    "bands": ("nir", "red", "green"),
+    "value_range": (0.0, 255.0),
+    "mean": (1.0, 2.0, 3.0),
+    "std": (1.0, 2.0, 3.0),
+}
+
+
+def test_json_gives_the_card_back() -> None:
+    card = Card(**FACTS, window=256, overlap=0, ground_sampling=0.1, training={"steps": 3}, license="CC0-1.0")
+    assert Card.from_json(card.to_json()) == card
+    assert Card.from_json(Card(**FACTS).to_json()) == Card(**FACTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ClassScheme.from_names(["a", "b"])}, "2 classes are named, the network tells 6 apart"),
+        ({"bands": ("red",)}, "bands has 1 entries, the network takes 3 bands"),
+        ({"bands": ("red", "red", "blue")}, "bands red, red, blue: names must differ"),
+        ({"mean": (1.0,)}, "mean has 1 entries, the network takes 3 bands"),
+        ({"std": (1.0, 0.0, 1.0)}, "must be finite, and std above 0"),
+        ({"mean": (1.0, math.nan, 1.0)}, "must be finite, and std above 0"),
+        ({"value_range": (255.0, 0.0)}, "is not two numbers, low then high"),
+        ({"overlap": 512}, "window 512 and overlap 512: overlap goes from 0 to window - 1"),
+        ({"window": 0}, "window 0 and overlap 128"),
+        ({"ground_sampling": 0.0}, "ground_sampling 0.0 is not a length in metres"),
+    ],
+)
+def test_a_card_that_makes_no_sense_is_refused_at_birth(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Card(**{**FACTS, **change})
+
+
+def test_training_that_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(ModelError, match="training holds what JSON cannot"):
+        Card(**FACTS, training={"loss": math.nan}).to_json()
+
+
+def edited(**change: Any) -> str:
+    document = json.loads(Card(**FACTS).to_json())
+    for key, value in change.items():
+        if value is None:
+            del document[key]
+        else:
+            document[key] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "its card is no geoseg card"),
+        ("[]", "its card is no geoseg card"),
+        ("{}", "its card is no geoseg card"),
+        (edited(format=2), "its card has format 2, this geoseg reads up to 1; upgrade geoseg"),
+        (edited(mean=None), "its card has no 'mean'; train or save the model again"),
+        (edited(mean=["x"] * 3), "its card cannot be right .*upgrade geoseg, or save the model again"),
+        (edited(window="wide"), "its card cannot be right"),
+        (edited(spec={"system": "laternet"}), "its card cannot be right"),
+        (
+            edited(spec={**json.loads(Card(**FACTS).to_json())["spec"], "system": "laternet"}),
+            "there is no system 'laternet'; there are .*upgrade geoseg",
+        ),
+    ],
+)
+def test_a_text_that_is_no_card_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Card.from_json(text)

@@ -1,0 +1,181 @@
+"""One tester for all heads: a new head adds its lines to `HEADS`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError
+from geoseg.models import HEADS, ContextHead, Outputs
+
+CLASSES = 5
+SMALL = {
+    "hcnet": {"channels": 16, "prior_channels": 8},
+    "ocrnet": {"channels": 16, "key_channels": 8},
+    "fcn": {"channels": 16},
+}
+"""Widths that keep a test small; the forms are those of the full width."""
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("hcnet", {}),
+    ("hcnet", {"preset": "paper"}),
+    ("hcnet", {"norm": "softplus"}),
+    ("hcnet", {"norm": "softmax"}),
+    ("hcnet", {"fusion": "region"}),
+    ("hcnet", {"pixel": False}),
+    ("hcnet", {"region": False}),
+    ("ocrnet", {}),
+    ("ocrnet", {"preset": "paper"}),
+    ("ocrnet", {"preset": "released"}),
+    ("fcn", {}),
+    ("pixel", {}),
+]
+cases = pytest.mark.parametrize(
+    ("name", "options"),
+    CASES,
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else value,
+)
+
+
+def make_head(name: str, options: dict[str, Any], seed: int = 0) -> tuple[ContextHead, tuple[int, ...]]:
+    """A small head whose gates are open, and the channels that it takes."""
+    torch.manual_seed(seed)
+    head_class = HEADS[name]
+    channels = (12, 20)[-head_class.stages :] if head_class.stages else (3,)
+    head = head_class(channels, CLASSES, **SMALL.get(name, {}), **options)
+    for parameter_name, parameter in head.named_parameters():
+        if parameter_name.endswith("alpha"):
+            nn.init.constant_(parameter, 0.5)
+    return head, channels
+
+
+def make_features(channels: tuple[int, ...], images: int, height: int, width: int, **kind: Any) -> list[Tensor]:
+    torch.manual_seed(1)
+    return [torch.randn(images, count, height, width, **kind) for count in channels]
+
+
+@cases
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (9, 6), (17, 23)])
+@pytest.mark.parametrize("images", [1, 3])
+def test_logits_have_the_size_of_the_features(
+    name: str, options: dict[str, Any], size: tuple[int, int], images: int
+) -> None:
+    head, channels = make_head(name, options)
+    with torch.no_grad():
+        outputs = head.eval()(make_features(channels, images, *size))
+    assert isinstance(outputs, Outputs)
+    for logits in (outputs.logits, *outputs.aux.values()):
+        assert logits.shape == (images, CLASSES, *size)
+        assert logits.isfinite().all()
+
+
+@cases
+def test_gradient_reaches_every_parameter(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    outputs = head.train()(make_features(channels, 2, 9, 11))
+    assert outputs.aux.keys() == head.aux_weights.keys()
+    sum((logits**2).mean() for logits in (outputs.logits, *outputs.aux.values())).backward()
+    silent = [key for key, parameter in head.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    assert silent == []
+
+
+@cases
+def test_main_logits_alone_train_all_that_they_depend_on(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
+    (head.train()(features).logits ** 2).mean().backward()
+    assert all(x.grad is not None and x.grad.any() for x in features)
+
+
+@cases
+def test_eval_is_deterministic(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    features = make_features(channels, 2, 9, 11)
+    with torch.no_grad():
+        first, second = (head.eval()(features).logits for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@cases
+def test_float64_stays_float64_and_near_float32(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    features = make_features(channels, 2, 9, 11, dtype=torch.float64)
+    with torch.no_grad():
+        exact = head.eval().double()(features).logits
+        near = head.float()([x.float() for x in features]).logits
+    assert exact.dtype == torch.float64
+    if options.get("preset") != "paper":  # raw weights cancel: there float32 is far from float64
+        torch.testing.assert_close(near.double(), exact, rtol=1e-3, atol=1e-4)
+
+
+@cases
+def test_bfloat16_autocast_gives_float32_logits_near_the_exact(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    features = make_features(channels, 2, 9, 11)
+    with torch.no_grad():
+        exact = head.eval()(features).logits
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = head(features)
+    assert all(logits.dtype == torch.float32 for logits in (outputs.logits, *outputs.aux.values()))
+    if options.get("preset") != "paper":
+        assert (outputs.logits - exact).abs().mean() < 0.1 * exact.std()
+
+
+@cases
+def test_channels_last_changes_nothing_but_rounding(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    features = make_features(channels, 2, 9, 11, dtype=torch.float64)
+    with torch.no_grad():
+        expected = head.eval().double()(features).logits
+        head.to(memory_format=torch.channels_last)
+        found = head([x.contiguous(memory_format=torch.channels_last) for x in features]).logits
+    torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
+
+
+@cases
+def test_classes_that_no_pixel_has_do_no_harm(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    for branch in ("prior.classify", "coarse", "coarse.1"):  # all pixels to class 2 by a wide margin
+        try:
+            nn.init.constant_(head.get_submodule(branch).conv.bias, -300.0).data[2] = 300.0  # type: ignore[union-attr, operator]
+        except AttributeError:
+            continue
+    features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
+    outputs = head.train()(features)
+    outputs.logits.sum().backward()
+    assert outputs.logits.isfinite().all()
+    assert all(x.grad is not None and x.grad.isfinite().all() for x in features)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_preset_names_a_paper_and_starts_with_geoseg(name: str) -> None:
+    assert next(iter(HEADS[name].presets)) == "geoseg"
+    assert HEADS[name].paper
+    assert any(case == name for case, _ in CASES), f"{name} is not in CASES"
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_preset_that_a_system_lacks_is_refused_with_those_it_has(name: str) -> None:
+    with pytest.raises(ModelError, match=f"{name} has no preset 'nosuch'; it has geoseg"):
+        HEADS[name]((3, 3), CLASSES, "nosuch")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"chanels": 8}, "hcnet has no option 'chanels'; it has channels, prior_channels, norm"),
+        ({"channels": 0}, "hcnet: option channels=0: give a whole number from 1 on"),
+        ({"channels": True}, "hcnet: option channels=True: give a whole number from 1 on"),
+        ({"norm": "l2"}, "hcnet: option norm='l2': give 'relu' or 'softplus' or 'raw' or 'softmax'"),
+        ({"pixel": 1}, "hcnet: option pixel=1: give true or false"),
+    ],
+)
+def test_a_switch_that_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        HEADS["hcnet"]((8,), CLASSES, **options)
+    with pytest.raises(ModelError, match="option dropout=-1: give a number from 0 on"):
+        HEADS["fcn"]((8,), CLASSES, dropout=-1)
+    with pytest.raises(ModelError, match="pixel has no option 'channels'; it has none"):
+        HEADS["pixel"]((8,), CLASSES, channels=8)

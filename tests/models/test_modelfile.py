@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ModelError, OutputError
+from geoseg.models import Card, Segmenter, load_card, load_model, save_model, write_model
+
+from .conftest import make_net
+
+FACTS: dict[str, Any] = {
+    "classes": ["road", "roof", "tree", "car"],
+    "bands": ["red", "green", "blue"],
+    "value_range": (0, 255),
+    "mean": [100, 110, 120],
+    "std": [50, 60, 70],
+}
+
+
+@pytest.fixture
+def net() -> Segmenter:
+    return make_net("hcnet", encoder="tu-mobilenetv3_small_050")
+
+
+@pytest.fixture
+def saved(net: Segmenter, tmp_path: Path) -> Path:
+    return save_model(net, tmp_path / "model.safetensors", **FACTS)
+
+
+def test_a_loaded_model_gives_the_same_logits_and_facts(net: Segmenter, tmp_path: Path) -> None:
+    path = save_model(net.train(), tmp_path / "a.safetensors", **FACTS, ground_sampling=0.1, training={"steps": 9})
+    model = load_model(path)
+    x = torch.randn(1, 3, 40, 50)
+    assert torch.equal(model.net(x), net.eval()(x))
+    assert not model.net.training
+    assert model.net.spec == net.spec == model.card.spec
+    assert model.card.classes == ClassScheme.from_names(FACTS["classes"])
+    assert (model.card.mean, model.card.ground_sampling, model.card.training) == ((100, 110, 120), 0.1, {"steps": 9})
+    assert model.path == path
+    assert model.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert load_card(path) == model.card
+
+
+@pytest.mark.parametrize("system", ["pixel", "ocrnet", "smp.unet", "smp.deeplabv3plus"])
+def test_every_kind_of_system_comes_back(system: str, tmp_path: Path) -> None:
+    net = make_net(system)
+    path = save_model(net, tmp_path / "a.safetensors", **FACTS)
+    x = torch.randn(1, 3, 33, 33)
+    assert torch.equal(load_model(path).net(x), net(x))
+
+
+def test_tied_and_channels_last_tensors_are_saved(net: Segmenter, tmp_path: Path) -> None:
+    net = net.to(memory_format=torch.channels_last)
+    pixel, region = net.head.pixel, net.head.region.attention
+    pixel.query.weight = region.query.weight
+    path = save_model(net, tmp_path / "a.safetensors", **FACTS)
+    tensors = load_file(path)
+    assert torch.equal(tensors["head.pixel.query.weight"], tensors["head.region.attention.query.weight"])
+    x = torch.randn(1, 3, 40, 40)
+    torch.testing.assert_close(load_model(path).net(x), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_file_is_safetensors_with_a_json_card(saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        card = json.loads(file.metadata()["geoseg"])
+    assert card["format"] == 1
+    assert card["spec"]["system"] == "hcnet"
+
+
+def test_a_write_that_fails_leaves_the_standing_file_alone(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = saved.read_bytes()
+
+    def full_disk(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(OutputError, match=r"cannot be written .*No space left.*; choose a folder with room"):
+        save_model(make_net("pixel"), saved, **FACTS)
+    assert saved.read_bytes() == before
+    assert [file.name for file in saved.parent.iterdir()] == [saved.name]
+
+
+def test_the_file_is_readable_by_others(saved: Path) -> None:
+    plain = saved.parent / "plain"
+    plain.touch()
+    assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bands": ["red"]}, "bands has 1 entries, the network takes 3 bands"),
+        ({"classes": ["road"]}, "1 classes are named, the network tells 4 apart"),
+        ({"mean": [1, 2]}, "mean has 2 entries"),
+        ({"value_range": (0, 1, 2)}, "value_range .* is not two numbers"),
+        ({"colors": [(0, 0, 0)] * 4, "classes": ClassScheme.from_names(list("abcd"))}, "leave them out"),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=message):
+        save_model(make_net("pixel"), tmp_path / "a.safetensors", **{**FACTS, **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_value_range_mean_and_std_have_no_defaults(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="'value_range', 'mean', and 'std'"):
+        save_model(make_net("pixel"), tmp_path / "a.safetensors", classes=list("abcd"), bands=list("rgb"))  # type: ignore[call-arg]
+
+
+def test_a_card_of_another_network_and_another_suffix_are_refused(saved: Path, tmp_path: Path) -> None:
+    card: Card = load_card(saved)
+    with pytest.raises(ModelError, match=r"the card describes another network .* make the card from net.spec"):
+        write_model(make_net("pixel"), card, tmp_path / "b.safetensors")
+    with pytest.raises(ModelError, match=r"a model file ends in \.safetensors; name it b\.safetensors"):
+        write_model(make_net("pixel"), card, tmp_path / "b.pth")
+
+
+def test_a_file_that_is_no_model_is_refused_in_one_line(saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    bad = {
+        "empty": (b"", "not a safetensors file; give a model file written by geoseg"),
+        "text": (b"hello, I am a text file", "not a safetensors file"),
+        "header": (whole[:200], r"damaged or cut short \(.*\); copy or download it again"),
+        "cut": (whole[:-1], r"damaged or cut short \(.*\); copy or download it again"),
+    }
+    for name, (content, message) in bad.items():
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=message) as caught:
+            load_model(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+    with pytest.raises(ModelError, match=r"nowhere.safetensors: cannot be read \(No such file or directory\); give a"):
+        load_model(tmp_path / "nowhere.safetensors")
+
+
+def rewritten(saved: Path, card: str | None = None, **tensors: torch.Tensor | None) -> Path:
+    """The file with tensors put in or taken out, under its own card or another."""
+    with safe_open(saved, "pt") as file:
+        metadata = file.metadata()
+    content = {**load_file(saved), **tensors}
+    kept = {name: tensor for name, tensor in content.items() if tensor is not None}
+    path = saved.with_name("rewritten.safetensors")
+    save_file(kept, path, metadata={"geoseg": card if card is not None else metadata["geoseg"]})
+    return path
+
+
+def test_tensors_that_are_not_the_networks_are_refused(saved: Path) -> None:
+    name = "head.classify.conv.weight"
+    with pytest.raises(ModelError, match=f"lacks tensor '{name}' of its network; save the model again"):
+        load_model(rewritten(saved, **{name: None}))
+    with pytest.raises(ModelError, match=rf"tensor '{name}' is \(1,\), its network needs \(4, 16, 1, 1\)"):
+        load_model(rewritten(saved, **{name: torch.zeros(1)}))
+    with pytest.raises(ModelError, match="has tensor 'extra', which its network does not"):
+        load_model(rewritten(saved, extra=torch.zeros(1)))
+
+
+def test_a_file_without_a_card_or_from_a_newer_geoseg_is_refused(saved: Path, tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "plain.safetensors")
+    with pytest.raises(ModelError, match="holds tensors but no geoseg card; give a file written by geoseg"):
+        load_model(tmp_path / "plain.safetensors")
+    with safe_open(saved, "pt") as file:
+        card = json.loads(file.metadata()["geoseg"])
+    with pytest.raises(ModelError, match="format 99, this geoseg reads up to 1; upgrade geoseg"):
+        load_model(rewritten(saved, json.dumps({**card, "format": 99})))
+    card["spec"]["system"] = "laternet"
+    with pytest.raises(ModelError, match="there is no system 'laternet'"):
+        load_model(rewritten(saved, json.dumps(card)))
+    card["spec"].update(system="hcnet", encoder="resnet9000")
+    with pytest.raises(ModelError, match="its network cannot be built: there is no encoder 'resnet9000'"):
+        load_model(rewritten(saved, json.dumps(card)))

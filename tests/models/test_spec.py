@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import segmentation_models_pytorch as smp
+
+from geoseg.errors import ModelError
+from geoseg.models import HEADS, ModelSpec, systems
+
+GOOD: dict[str, Any] = {
+    "system": "hcnet",
+    "encoder": "resnet18",
+    "output_stride": 8,
+    "in_channels": 3,
+    "classes": 6,
+}
+
+
+def test_systems_are_the_heads_and_the_decoders_of_smp() -> None:
+    assert set(systems()) == {*HEADS, *(f"smp.{name}" for name in smp.MODEL_ARCHITECTURES_MAPPING)}
+    assert {"hcnet", "ocrnet", "fcn", "pixel", "smp.unet"} <= set(systems())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"system": "hcnett"}, "there is no system 'hcnett'; there are hcnet, ocrnet"),
+        ({"in_channels": 0}, "in_channels=0: an image has 1 band or more"),
+        ({"classes": 0}, "classes=0: give 1 to 254"),
+        ({"classes": 255}, "classes=255: give 1 to 254"),
+        ({"output_stride": 12}, "output_stride=12: give 8, 16 or 32, or leave it out"),
+        ({"preset": "released"}, "hcnet has no preset 'released'; it has geoseg, paper"),
+        ({"options": {"chanels": 1}}, "hcnet has no option 'chanels'"),
+        ({"encoder": None}, "hcnet needs an encoder, such as resnet50"),
+        ({"system": "pixel"}, "pixel takes the image itself; leave encoder and output_stride out"),
+        ({"system": "smp.unet", "preset": "paper"}, "smp.unet has no preset 'paper'; it has geoseg"),
+        ({"system": "smp.unet", "options": {"norm": "relu"}}, "smp.unet has no option 'norm'; it has decoder_use_norm"),
+    ],
+)
+def test_a_spec_that_makes_no_sense_is_refused_at_birth(change: dict[str, Any], message: str) -> None:
+    ModelSpec(**GOOD)
+    with pytest.raises(ModelError, match=message):
+        ModelSpec(**{**GOOD, **change})
