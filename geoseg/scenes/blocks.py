@@ -24,7 +24,7 @@ _BUILDERS = {
 }
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=384)
 def block_content(town: Town, i: int, j: int) -> Content:
     """Everything on block (i, j) of a town."""
     rng = stream(town.seed, 7, i, j)

@@ -79,7 +79,7 @@ def edges_at(town: Town, i: int, j: int) -> list[Edge]:
     return [street for street in meeting if street.width]
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=384)
 def street_content(town: Town, i: int, j: int) -> Content:
     """The streets and the corner that cell (i, j) owns, with their cars and trees."""
     content = Content()
