@@ -63,18 +63,14 @@ def build_peer(spec: ModelSpec, encoder: str, weights: str | None) -> tuple[nn.M
         ModelError: the decoder does not take this encoder, output stride or options, or the weights do not fit.
     """
     check_name(encoder)
-    arguments = dict(spec.options)
+    arguments = {**spec.options, "encoder_weights": hub_argument(encoder, weights)}
     if spec.output_stride is not None and "encoder_output_stride" in _arguments(spec.system):
         arguments["encoder_output_stride"] = spec.output_stride
     if spec.system == "smp.dpt":
         arguments["dynamic_img_size"] = True  # else a vision transformer takes images of one size only
     try:
         model: Any = PEERS[spec.system](
-            encoder_name=encoder,
-            encoder_weights=hub_argument(encoder, weights),
-            in_channels=spec.in_channels,
-            classes=spec.classes,
-            **arguments,
+            encoder_name=encoder, in_channels=spec.in_channels, classes=spec.classes, **arguments
         )
     except OSError as error:
         raise unreachable(encoder) from error

@@ -22,8 +22,8 @@ DEFAULT_ENCODER = "resnet50"
 class Segmenter(nn.Module):
     """A network for images of any size.
 
-    In training mode it gives `Outputs`: logits at the image's size, auxiliary logits at feature size. In eval
-    mode it gives the logits alone.
+    In eval mode it gives logits. In training mode it gives `Outputs`: logits at the image's size, and auxiliary logits
+    at feature size; these cover the padded image, so training crops had best be multiples of `multiple`.
     """
 
     spec: ModelSpec

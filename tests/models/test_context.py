@@ -24,6 +24,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("hcnet", {"norm": "softplus"}),
     ("hcnet", {"norm": "softmax"}),
     ("hcnet", {"fusion": "region"}),
+    ("hcnet", {"shared": False}),
     ("hcnet", {"pixel": False}),
     ("hcnet", {"region": False}),
     ("ocrnet", {}),

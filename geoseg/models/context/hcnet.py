@@ -34,6 +34,8 @@ class HCNetSwitches(Switches):
     held off zero; ``softmax`` exponentiates A (quadratic in the pixels of a region)."""
     fusion: Literal["concat", "sum", "region"] = "concat"
     """How X' and X'' are aggregated: concatenated and mixed by a 1x1 convolution, added, or X'' alone."""
+    shared: bool = True
+    """Whether all classes share one PiAM in the pixel context module, or each has its own (fig. 4 draws N boxes)."""
     pixel: bool = True
     """Whether the pixel context module stands (else X' = X)."""
     region: bool = True
@@ -58,12 +60,13 @@ class HCNetHead(ContextHead):
     def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
         super().__init__(in_channels, classes)
         self.switches: HCNetSwitches = self.choose(preset, given)
-        width = self.switches.channels
+        width, norm = self.switches.channels, self.switches.norm
         self.classes = classes
+        banks = 1 if self.switches.shared else classes
         self.prior = PreSegmentation(in_channels[-1], self.switches.prior_channels, classes)
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
-        self.pixel = PositionIndependentAttention(width, self.switches.norm) if self.switches.pixel else None
-        self.region = RegionContext(width, self.switches.norm) if self.switches.region else None
+        self.pixel = PositionIndependentAttention(width, norm, banks) if self.switches.pixel else None
+        self.region = RegionContext(width, norm) if self.switches.region else None
         concat = self.switches.region and self.switches.fusion == "concat"
         self.fuse = conv_bn_relu(2 * width, width) if concat else None
         self.classify = Classifier(width, classes)
@@ -132,12 +135,13 @@ class PositionIndependentAttention(nn.Module):
     do not sum to 1; Aᵀ makes the rows' sums the weights. A is never formed (`segment_sums`), except for softmax.
     """
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int, norm: Norm, banks: int = 1) -> None:
         super().__init__()
         self.norm = norm
-        self.query = nn.Conv2d(channels, max(1, channels // 4), 1)
-        self.key = nn.Conv2d(channels, max(1, channels // 4), 1)
-        self.alpha = nn.Parameter(torch.zeros(1))
+        self.banks = banks
+        self.query = nn.Conv2d(channels, banks * max(1, channels // 4), 1)
+        self.key = nn.Conv2d(channels, banks * max(1, channels // 4), 1)
+        self.alpha = nn.Parameter(torch.zeros(banks))
 
     def forward(self, x: Tensor, labels: Tensor, sets: int) -> Tensor:
         """B' ``(N, C, h, w)`` of B ``(N, C, h, w)``, in float32 at least.
@@ -145,13 +149,23 @@ class PositionIndependentAttention(nn.Module):
         Args:
             x: the elements of all sets.
             labels: ``(N, h, w)`` int64, the set that each element belongs to, in 0..sets-1.
-            sets: how many there are; some may be empty.
+            sets: how many there are; some may be empty. With more banks than one, each set has its own weights.
         """
-        o, p = self._activate(self.query(x)), self._activate(self.key(x))
+        bank = labels if self.banks > 1 else torch.zeros_like(labels)
+        o, p = (self._activate(self._project(conv, x, bank)) for conv in (self.query, self.key))
         with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
             x = wide(x)
             context = self._means(tokens(wide(o)), tokens(wide(p)), tokens(x), labels.flatten(1), sets)
-            return x + self.alpha * context.transpose(1, 2).reshape(x.shape)
+            return x + self.alpha[bank].unsqueeze(1) * context.transpose(1, 2).reshape(x.shape)
+
+    def _project(self, conv: nn.Conv2d, x: Tensor, bank: Tensor) -> Tensor:
+        """O or P ``(N, d, h, w)``, each element's from its own bank of weights."""
+        projected: Tensor = conv(x)
+        if self.banks == 1:
+            return projected
+        projected = projected.reshape(len(x), self.banks, -1, *x.shape[2:])  # (N, banks, d, h, w)
+        index = bank[:, None, None].expand(-1, 1, projected.shape[2], -1, -1)
+        return projected.gather(1, index).squeeze(1)
 
     def _activate(self, x: Tensor) -> Tensor:
         if self.norm == "relu":

@@ -11,16 +11,17 @@ from geoseg.models.context.hcnet import EPS, HCNetHead, Norm, PositionIndependen
 NORMS: tuple[Norm, ...] = ("relu", "softplus", "raw", "softmax")
 
 
-def make_attention(norm: Norm) -> PositionIndependentAttention:
-    module = PositionIndependentAttention(8, norm).double()
-    nn.init.constant_(module.alpha, 0.7)
+def make_attention(norm: Norm, banks: int = 1) -> PositionIndependentAttention:
+    module = PositionIndependentAttention(8, norm, banks).double()
+    nn.init.uniform_(module.alpha, 0.5, 0.9)
     return module
 
 
-def attend_set(module: PositionIndependentAttention, b: Tensor) -> Tensor:
+def attend_set(module: PositionIndependentAttention, b: Tensor, bank: int = 0) -> Tensor:
     """B' of one set B ``(C, K)``, equations (3) and (4) and the residual word for word."""
-    o = module.query.weight[:, :, 0, 0] @ b + module.query.bias[:, None]
-    p = module.key.weight[:, :, 0, 0] @ b + module.key.bias[:, None]
+    rows = slice(2 * bank, 2 * bank + 2)
+    o = module.query.weight[rows, :, 0, 0] @ b + module.query.bias[rows, None]
+    p = module.key.weight[rows, :, 0, 0] @ b + module.key.bias[rows, None]
     if module.norm in ("relu", "softplus"):
         activate = getattr(torch.nn.functional, module.norm)
         o, p = activate(o), activate(p)
@@ -32,17 +33,23 @@ def attend_set(module: PositionIndependentAttention, b: Tensor) -> Tensor:
         a = a / torch.where(row.abs() < EPS, EPS * torch.where(row < 0, -1.0, 1.0), row)
     else:
         a = a / (a.sum(1, keepdim=True) + EPS)
-    return module.alpha * (b @ a.T) + b
+    return module.alpha[bank] * (b @ a.T) + b
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @settings(max_examples=15, deadline=None)
-@given(height=st.integers(1, 24), width=st.integers(1, 24), classes=st.integers(1, 6), seed=st.integers(0, 2**32 - 1))
+@given(
+    height=st.integers(1, 24),
+    width=st.integers(1, 24),
+    classes=st.integers(1, 6),
+    shared=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_pixel_context_equals_the_quadratic_definition_class_by_class(
-    norm: Norm, height: int, width: int, classes: int, seed: int
+    norm: Norm, height: int, width: int, classes: int, shared: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    module = make_attention(norm)
+    module = make_attention(norm, 1 if shared else classes)
     x = torch.randn(2, 8, height, width, dtype=torch.float64, requires_grad=True)
     labels = (torch.rand(2, height, width) ** 3 * classes).long()
     expected = torch.empty_like(x)
@@ -50,7 +57,7 @@ def test_pixel_context_equals_the_quadratic_definition_class_by_class(
         for label in range(classes):
             inside = labels[image] == label
             if inside.any():
-                expected[image, :, inside] = attend_set(module, x[image, :, inside])
+                expected[image, :, inside] = attend_set(module, x[image, :, inside], 0 if shared else label)
     found = module(x, labels, classes)
     if norm == "raw":  # rows whose weights nearly cancel amplify rounding without bound
         assert torch.allclose(found, expected, rtol=1e-6, atol=1e-6 * float(expected.detach().abs().max()))
