@@ -1,0 +1,75 @@
+"""From what the user named, files and folders, to the rasters to work on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.errors import ConfigError
+from geoseg.raster.fingerprint import read_fingerprint
+
+SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
+"""What is taken for a raster inside folders, in any case; a file that is named itself may end in anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One input, and where its outputs go."""
+
+    path: Path
+    relative: Path
+    """The outputs' path below the output folder, without suffix."""
+
+
+def find_sources(paths: Iterable[str | Path]) -> list[Found]:
+    """The rasters that `paths` name: files as they are, folders searched recursively.
+
+    Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A missing path, and a
+    folder without any raster, are kept as they are: opening them says what is wrong, while the others go on.
+
+    Args:
+        paths: files and folders. Below a folder the relative path is kept; a single file keeps its stem alone.
+
+    Returns:
+        In the order given, folders sorted by name; each file once.
+
+    Raises:
+        ConfigError: the outputs of two inputs would bear the same name.
+    """
+    found: dict[Path, Found] = {}
+    for path in map(Path, paths):
+        for source in _below(path) if path.is_dir() else _single(path):
+            found.setdefault(source.path.resolve(), source)
+    targets: dict[Path, Path] = {}
+    for source in found.values():
+        other = targets.setdefault(source.relative, source.path)
+        if other != source.path:
+            raise ConfigError(
+                f"{other} and {source.path} would both write {source.relative}_*; "
+                "rename one, or give each its own --out"
+            )
+    return list(found.values())
+
+
+def _single(path: Path) -> Iterator[Found]:
+    if read_fingerprint(path) is None:
+        yield Found(path, Path(path.stem))
+
+
+def _below(folder: Path) -> Iterator[Found]:
+    rasters = [path for path in _walk(folder) if path.suffix.lower() in SUFFIXES]
+    if not rasters:
+        yield Found(folder, Path(folder.resolve().name))
+    for path in rasters:
+        if read_fingerprint(path) is None:
+            yield Found(path, path.relative_to(folder).with_suffix(""))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(root, name)

@@ -1,0 +1,96 @@
+"""Finished pieces of an output on disk: small GeoTIFFs that stand under their names only when they are whole."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+
+from geoseg.errors import OutputError, SourceError
+from geoseg.raster.dataset import opened
+
+_PROFILE: dict[str, Any] = {
+    "driver": "GTiff",
+    "dtype": "uint8",
+    "tiled": True,
+    "blockxsize": 512,
+    "blockysize": 512,
+    # On class maps 300 MB/s in and 650 MB/s out on one core: faster than DEFLATE and LZW, and smaller than PackBits.
+    "compress": "zstd",
+    "zstd_level": 1,
+    "interleave": "band",
+    # Where a part lies is Part's to say; any transform but the identity keeps rasterio from warning of none.
+    "transform": Affine.translation(1, 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of an output raster, in a file of its own."""
+
+    path: Path
+    row: int
+    """First row, in pixels of the output."""
+    col: int
+    """First column."""
+    height: int
+    width: int
+
+
+def write_part(part: Part, data: NDArray[np.uint8]) -> None:
+    """Write a part in one step: it stands whole under its name, or not at all.
+
+    Args:
+        part: where it lies in the output, and its file.
+        data: ``(height, width)`` or ``(bands, height, width)`` uint8.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+        ValueError: the data has another shape than the part.
+    """
+    planes = data[None] if data.ndim == 2 else data
+    if planes.shape[1:] != (part.height, part.width):
+        raise ValueError(f"data of shape {data.shape} for a part of {part.height} x {part.width} pixels")
+    temporary = part.path.with_name(f".{part.path.name}.tmp")
+    try:
+        # GDAL reports a full disk late or never, Python's own writing at once: the file is made in memory first.
+        with MemoryFile() as memory:
+            with memory.open(count=len(planes), height=part.height, width=part.width, **_PROFILE) as file:
+                file.write(planes)
+            temporary.write_bytes(memory.getbuffer())
+        os.replace(temporary, part.path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"{part.path.parent}: cannot be written ({error.strerror or error}); free the disk or choose another --out"
+        ) from error
+
+
+def read_part(part: Part) -> NDArray[np.uint8]:
+    """``(bands, height, width)`` uint8.
+
+    Raises:
+        SourceError: the part is missing.
+        rasterio.errors.RasterioIOError: the part is damaged.
+    """
+    # A part has no sidecars: GDAL need not look through the names of all other parts.
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), opened(part.path) as file:
+        data: NDArray[np.uint8] = file.read()
+    return data
+
+
+def part_is_whole(part: Part, bands: int) -> bool:
+    """Whether the part stands with the right shape and type, and all of it can be read."""
+    try:
+        data = read_part(part)
+    except (SourceError, RasterioError):
+        return False
+    return data.shape == (bands, part.height, part.width) and data.dtype == np.uint8

@@ -1,0 +1,153 @@
+"""A picture of a prediction: classes with their legend, and the imagery beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
+from geoseg.errors import SourceError
+from geoseg.raster.bands import same_name
+from geoseg.raster.fingerprint import TAG, read_fingerprint
+from geoseg.raster.reader import Reader
+from geoseg.raster.replace import replacing
+from geoseg.raster.source import Source, open_raster
+
+_SIDE = 1600
+"""Pixels of the picture's longer side, legend and margins apart; two panels share it."""
+_GAP, _LINE, _ENTRY = 10, 24, 170
+"""Pixels: between panels, a line of text, an entry of the legend across."""
+_CHUNK_ROWS = 512
+_NO_DATA = 217
+"""The grey of invalid pixels: white is a class in the ISPRS colours."""
+
+
+def write_preview(raster: Path, out: Path, *, classes: ClassScheme, source: Source | None = None) -> None:
+    """Draw a class raster, and the imagery it was made from beside it; the raster's fingerprint goes with it.
+
+    Args:
+        raster: the class raster; its overviews are read where it has some.
+        out: the PNG file; an older one is replaced.
+        classes: names and colours.
+        source: the imagery: red, green and blue where the bands bear these names, else the first three, or the first
+            as grey. uint8 is shown as it is, other types are stretched.
+
+    Raises:
+        OutputError: the picture cannot be written.
+        SourceError: raster or imagery cannot be read.
+    """
+    labels = _decimated(open_raster(raster, nodata=NODATA), _SIDE // 2 if source else _SIDE)[0][0]
+    panels = [("classes", _colored(labels, classes))]
+    if source is not None:
+        panels.insert(0, (source.path.name, _imagery(source)))
+    figure = _figure(panels, _legend(labels, classes))
+    tags = {TAG: read_fingerprint(raster) or "preview"}
+    with replacing(out) as made:
+        figure.savefig(made, format="png", metadata=tags)
+
+
+def _figure(panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str, tuple[float, ...]]]) -> Any:
+    # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    height, width = panels[0][1].shape[:2]
+    across = max(len(panels) * (width + _GAP) + _GAP, 2 * _ENTRY)
+    columns = max(1, min(len(legend), across // _ENTRY))
+    below = _LINE * (-(-len(legend) // columns) + 1)
+    down = _LINE + height + below
+    # One pixel of a panel is one pixel of the picture: nothing is laid out twice, nothing resampled.
+    figure = Figure(figsize=(across / 100, down / 100), dpi=100)
+    FigureCanvasAgg(figure)
+    for index, (title, picture) in enumerate(panels):
+        left = (_GAP + index * (width + _GAP)) / across
+        axes = figure.add_axes((left, below / down, width / across, height / down))
+        axes.imshow(picture, interpolation="nearest", aspect="auto")
+        axes.set_title(title, fontsize=10, parse_math=False)
+        axes.set_axis_off()
+    handles = [Patch(facecolor=color, edgecolor="0.4", label=name) for name, color in legend]
+    for text in figure.legend(handles=handles, loc="lower center", ncols=columns, fontsize=9).get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def _legend(labels: NDArray[np.uint8], classes: ClassScheme) -> list[tuple[str, tuple[float, ...]]]:
+    """Names and colours (0..1) of what the picture shows."""
+    named = {**dict(enumerate(classes.names)), UNCERTAIN: "uncertain", NODATA: "no data"}
+    shown = np.unique(labels)
+    colors = _colored(shown[None], classes)[0] / 255
+    return [
+        (named.get(value, f"unknown class {value}"), tuple(color))
+        for value, color in zip(shown.tolist(), colors, strict=True)
+    ]
+
+
+def _colored(labels: NDArray[np.uint8], classes: ClassScheme) -> NDArray[np.uint8]:
+    """``(height, width, 3)`` uint8."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(classes)] = classes.colors
+    table[UNCERTAIN] = 128
+    table[NODATA] = _NO_DATA
+    return np.take(table, labels, axis=0)
+
+
+def _imagery(source: Source) -> NDArray[np.uint8]:
+    """``(height, width, 3)`` uint8, invalid pixels grey."""
+    names = [same_name(name) for name in source.band_names]
+    if {"red", "green", "blue"} <= set(names):
+        shown = [names.index(name) for name in ("red", "green", "blue")]
+    else:
+        shown = [0, 1, 2] if len(names) >= 3 else [0, 0, 0]
+    pixels, valid = _decimated(source, _SIDE // 2)
+    bands_last = np.moveaxis(pixels[shown], 0, -1)
+    picture = bands_last.copy() if bands_last.dtype == np.uint8 else _stretched(bands_last, valid)
+    picture[~valid] = _NO_DATA
+    return picture
+
+
+def _stretched(picture: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The 2nd to 98th percentile of the valid values of all bands, spread over 0..255."""
+    if not valid.any():
+        return np.zeros(picture.shape, np.uint8)
+    low, high = np.percentile(picture[valid], (2, 98))
+    values = np.where(valid[..., None], picture, low).astype(np.float64)
+    shares: NDArray[np.float64] = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    return (shares * 255).astype(np.uint8)
+
+
+def _decimated(source: Source, side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Every n-th pixel, read strip by strip, from the smallest overview that has enough of them.
+
+    Returns:
+        ``(pixels, valid)``: ``(bands, h, w)`` in the source's type, ``(h, w)`` bool; h, w at most `side`.
+    """
+    with _smallest(source, side) as reader:
+        step = -(-max(reader.height, reader.width) // side)
+        pixels = np.empty((len(source.bands), -(-reader.height // step), -(-reader.width // step)), source.dtype)
+        valid = np.empty(pixels.shape[1:], np.bool_)
+        rows = max(1, _CHUNK_ROWS // step) * step
+        for row in range(0, reader.height, rows):
+            strip, strip_valid = reader.read(row, 0, min(rows, reader.height - row), reader.width)
+            place = slice(row // step, row // step + -(-strip.shape[1] // step))
+            pixels[:, place] = strip[:, ::step, ::step]
+            valid[place] = strip_valid[::step, ::step]
+    return pixels, valid
+
+
+def _smallest(source: Source, side: int) -> Reader:
+    """A reader of the smallest level that is not smaller than the picture."""
+    reader = source.open()
+    for level in reversed(range(reader.overviews)):
+        try:
+            smaller = Reader(source, overview=level)
+        except SourceError:  # external overviews may lack what the file itself has
+            continue
+        if max(smaller.height, smaller.width) >= side:
+            reader.close()
+            return smaller
+        smaller.close()
+    return reader

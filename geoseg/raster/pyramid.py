@@ -1,0 +1,141 @@
+"""Overviews: each level half the one below, by mode or by mean, invalid pixels left out.
+
+GDAL builds overviews of a virtual raster too, but spends several times as long on them as on the file itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from geoseg.raster.dataset import opened
+
+BLOCK = 512
+"""Side of a COG's tiles; a raster that fits into one has no overviews."""
+
+_CHUNK_ROWS, _CHUNK_COLS = 2 * BLOCK, 8 * BLOCK
+"""What is halved at a time: whole tiles of the level below and of the level above, 4 MiB a band."""
+
+Halve = Callable[[NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.uint8]]
+"""From values and validity, both ``(height, width)``, to values of ``(ceil(height / 2), ceil(width / 2))``."""
+
+
+def halve_by_mode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The most frequent valid value of each 2 x 2 square; ties go to the first. An odd last row counts twice.
+
+    Where no pixel is valid, the value is one of the invalid ones.
+    """
+    a, b, c, d = _quarters(values)
+    # The first of the four that equals a later one has the most votes; where all differ, it is a.
+    mode = a.copy()
+    np.copyto(mode, c, where=c == d)
+    np.copyto(mode, b, where=(b == c) | (b == d))
+    np.copyto(mode, a, where=(a == b) | (a == c) | (a == d))
+    if not valid.all():
+        # Invalid pixels share one value. Where it wins or ties, at most two others are left: they agree, or they tie.
+        first = d.copy()
+        mode_valid = np.zeros(mode.shape, np.bool_)
+        for quarter, quarter_valid in zip((c, b, a), _quarters(valid)[2::-1], strict=True):
+            np.copyto(first, quarter, where=quarter_valid)
+        for quarter, quarter_valid in zip((a, b, c, d), _quarters(valid), strict=True):
+            mode_valid |= quarter_valid & (quarter == mode)
+        np.copyto(mode, first, where=~mode_valid)
+    return mode
+
+
+def halve_by_mean(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The mean of each 2 x 2 square's valid values, rounded; 0 where there are none. An odd last row counts twice."""
+    if valid.all():
+        return ((_sum(values) + 2) >> 2).astype(np.uint8)
+    count = _sum(valid)
+    total = _sum(np.where(valid, values, np.uint8(0)))
+    return ((total + count // 2) // np.maximum(count, 1)).astype(np.uint8)
+
+
+def write_pyramid(base: Path, folder: Path, halve: Halve, *, nodata: int | None) -> list[Path]:
+    """Write the overviews of a uint8 raster as GeoTIFFs, largest first, until one fits into a tile.
+
+    Args:
+        base: the raster; without `nodata` its mask says what is valid, and the overviews get masks.
+        folder: where the overviews go.
+        halve: what makes one level of the one below.
+        nodata: the value of invalid pixels, None where the raster has a mask.
+
+    Raises:
+        rasterio.errors.RasterioError: the base cannot be read or an overview cannot be written.
+    """
+    levels: list[Path] = []
+    below = base
+    while _longer_side(below) > BLOCK:
+        level = folder / f"overview{len(levels) + 1}.tif"
+        _write_level(below, level, halve, nodata)
+        levels.append(level)
+        below = level
+    return levels
+
+
+def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> None:
+    with opened(below) as source:
+        profile: dict[str, Any] = {
+            "driver": "GTiff",
+            "dtype": "uint8",
+            "count": source.count,
+            "height": -(-source.height // 2),
+            "width": -(-source.width // 2),
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "interleave": "band",
+            "compress": "zstd",
+            "zstd_level": 1,
+            "bigtiff": "if_safer",
+            "transform": Affine.translation(1, 1),  # not the identity, of which rasterio would warn
+        }
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(level, "w", **profile) as target:
+            for window in _chunks(source.height, source.width):
+                _halve_window(source, target, window, halve, nodata)
+
+
+def _halve_window(source: Any, target: Any, window: Window, halve: Halve, nodata: int | None) -> None:
+    height, width = -(-window.height // 2), -(-window.width // 2)
+    place = Window(window.col_off // 2, window.row_off // 2, width, height)
+    masked = None if nodata is not None else source.read_masks(1, window=window) > 0
+    for band in range(1, source.count + 1):
+        values = source.read(band, window=window)
+        target.write(halve(values, values != nodata if masked is None else masked), band, window=place)
+    if masked is not None:
+        target.write_mask(_sum(masked) > 0, window=place)
+
+
+def _chunks(height: int, width: int) -> Iterator[Window]:
+    for row in range(0, height, _CHUNK_ROWS):
+        for col in range(0, width, _CHUNK_COLS):
+            yield Window(col, row, min(_CHUNK_COLS, width - col), min(_CHUNK_ROWS, height - row))
+
+
+def _quarters(values: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """The top left, top right, bottom left and bottom right of each 2 x 2 square."""
+    height, width = values.shape
+    if height % 2 or width % 2:
+        values = np.pad(values, ((0, height % 2), (0, width % 2)), mode="edge")
+    return values[::2, ::2], values[::2, 1::2], values[1::2, ::2], values[1::2, 1::2]
+
+
+def _sum(values: NDArray[Any]) -> NDArray[np.uint16]:
+    a, b, c, d = _quarters(values)
+    total: NDArray[np.uint16] = np.add(a, b, dtype=np.uint16)
+    total += c
+    total += d
+    return total
+
+
+def _longer_side(path: Path) -> int:
+    with opened(path) as file:
+        return int(max(file.height, file.width))

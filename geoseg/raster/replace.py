@@ -1,0 +1,49 @@
+"""Files that appear under their names only when they are finished."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rasterio._err import CPLE_BaseError  # what rasterio.shutil raises, and rasterio.errors does not name
+from rasterio.errors import RasterioError
+
+from geoseg.errors import OutputError
+
+_SIDECARS = (".aux.xml", ".ovr", ".msk")
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A path of the same name in a temporary folder beside `out`, moved into its place when the block succeeds.
+
+    Sidecars made beside it are moved first and the file last, so that a file that stands is complete. Sidecars of an
+    older file, which would describe the new one wrongly, are removed. When the block fails, `out` stays as it was.
+
+    Raises:
+        OutputError: the disk is full, or the folder or the file cannot be written.
+    """
+    folder: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        yield folder / out.name
+        for suffix in _SIDECARS:
+            made, final = folder / f"{out.name}{suffix}", out.with_name(f"{out.name}{suffix}")
+            if made.exists():
+                os.replace(made, final)
+            else:
+                final.unlink(missing_ok=True)
+        os.replace(folder / out.name, out)
+    except OutputError:
+        raise
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        words = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+        raise OutputError(f"{out}: cannot be written ({words}); free the disk or choose another --out") from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+
+from geoseg.errors import ConfigError, SourceError
+from geoseg.raster import check_source, open_raster
+
+RGB = ("red", "green", "blue")
+IRRG = ("nir", "red", "green")
+
+
+def check(source, bands=RGB, value_range=(0, 255), ground_sampling=None, source_range=None):
+    return check_source(
+        source, bands=bands, value_range=value_range, ground_sampling=ground_sampling, source_range=source_range
+    )
+
+
+def filled(make_raster, low, high, dtype, **profile):
+    data = np.random.default_rng(0).uniform(low, high, (3, 64, 80)).astype(dtype)
+    return open_raster(make_raster(data=data, **profile))
+
+
+def described(path, *names):
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = names
+    return path
+
+
+def test_fitting_source_has_no_warning(make_raster):
+    assert check(open_raster(make_raster()), ground_sampling=0.5) == []
+
+
+def test_warnings_of_the_source_come_along(make_raster):
+    (line,) = check(open_raster(make_raster(crs=None)), ground_sampling=0.5)
+    assert "scene.tif: has no coordinate system" in line
+
+
+@pytest.mark.parametrize(
+    ("bands", "needs"),
+    [(4, r"4 bands .*the model takes 3 \(nir, red, green\); .*like --bands 4,1,2"), (1, "1 band .*like --bands 1,1,1")],
+)
+def test_other_number_of_bands_is_refused_with_bands_to_choose(make_raster, bands, needs):
+    with pytest.raises(SourceError, match=needs):
+        check(open_raster(make_raster(bands=bands, photometric="MINISBLACK")), bands=IRRG)
+
+
+def test_alpha_does_not_count_and_is_named(make_raster):
+    with pytest.raises(SourceError, match=r"4 bands \(red, green, blue, alpha\), the model takes 4 .*--bands 1,2,3,4"):
+        check(open_raster(make_raster(bands=4)), bands=(*RGB, "nir"))
+
+
+def test_other_number_of_chosen_bands_is_refused(make_raster):
+    with pytest.raises(SourceError, match=r"2 chosen bands .*the model takes 3"):
+        check(open_raster(make_raster(), bands=(1, 2)))
+
+
+def test_names_in_another_order_are_refused_with_the_right_order(make_raster):
+    source = open_raster(described(make_raster(), "B", "G", "R"))
+    with pytest.raises(SourceError, match=r"named B, G, R, .*use --bands 3,2,1, or --bands 1,2,3 if the names are"):
+        check(source)
+
+
+def test_colour_interpretation_in_another_order_is_refused(make_raster):
+    path = make_raster()
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    with pytest.raises(SourceError, match="use --bands 3,2,1"):
+        check(open_raster(path))
+
+
+@pytest.mark.parametrize("bands", [(3, 2, 1), (1, 2, 3)])
+def test_chosen_bands_are_taken_at_their_word(make_raster, bands):
+    assert check(open_raster(described(make_raster(), "blue", "green", "red"), bands=bands)) == []
+
+
+def test_file_that_names_other_bands_is_warned_about(make_raster):
+    (line,) = check(open_raster(described(make_raster(), *RGB)), bands=IRRG)
+    assert "its bands are named red, green, blue, the model takes nir, red, green" in line
+
+
+def test_colours_of_false_colour_imagery_are_no_contradiction(make_raster):
+    assert check(open_raster(make_raster()), bands=IRRG) == []
+
+
+def test_palette_is_refused(make_raster):
+    path = make_raster(bands=1)
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, {0: (1, 2, 3)})
+    with pytest.raises(SourceError, match="palette indices, not colours; the model takes red, green, blue: expand"):
+        check(open_raster(path))
+
+
+def test_uint8_is_read_off_its_type(make_raster):
+    with pytest.raises(SourceError, match=r"uint8 values \(0 to 255\), the model takes 0 to 10000; .*0,255"):
+        check(open_raster(make_raster()), value_range=(0, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype", "value_range", "suggested"),
+    [
+        (0, 4000, "uint16", (0, 255), "0,4095"),
+        (0, 200, "uint16", (0, 255), "0,255"),
+        (0, 200, "int16", (0, 255), "0,255"),
+        (0, 40_000, "uint16", (0, 10_000), "0,65535"),
+        (0, 100, "uint16", (0, 10_000), "0,255"),
+        (0, 1, "float32", (0, 255), "0,1"),
+        (0, 255, "float32", (0, 1), "0,255"),
+        (-1, 1, "float32", (0, 255), "-1,1"),
+    ],
+)
+def test_values_on_another_scale_are_refused_with_the_likely_range(
+    make_raster, low, high, dtype, value_range, suggested
+):
+    with pytest.raises(SourceError, match=f"{dtype} values .*the model takes .*--value-range {suggested}$"):
+        check(filled(make_raster, low, high, dtype), value_range=value_range)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype", "value_range"),
+    [
+        (100, 3000, "uint16", (0, 10_000)),
+        (0, 255, "float32", (0, 255)),
+        (0, 1, "float32", (0, 1)),
+        (0, 60_000, "uint16", (0, 65_535)),
+        (-2, 2, "float32", (-3, 3)),
+    ],
+)
+def test_values_that_fit_pass(make_raster, low, high, dtype, value_range):
+    assert check(filled(make_raster, low, high, dtype), value_range=value_range) == []
+
+
+def test_a_few_values_beyond_the_range_are_glints(make_raster):
+    data = np.random.default_rng(0).integers(100, 3000, (3, 64, 80)).astype(np.uint16)
+    data[:, 0, 0] = 30_000
+    assert check(open_raster(make_raster(data=data)), value_range=(0, 10_000)) == []
+
+
+def test_nodata_does_not_speak_about_the_scale(make_raster):
+    data = np.full((3, 64, 80), -9999, np.float32)
+    data[:, 10:20] = 0.5
+    source = open_raster(make_raster(data=data, nodata=-9999))
+    assert check(source, value_range=(0, 1)) == []
+
+
+def test_nothing_but_nodata_passes(make_raster):
+    source = open_raster(make_raster(data=np.zeros((3, 64, 80), np.float32), nodata=0))
+    assert check(source) == []
+
+
+def test_told_range_ends_the_question(make_raster):
+    assert check(filled(make_raster, 0, 4000, "uint16"), source_range=(0, 4095)) == []
+
+
+@pytest.mark.parametrize("wrong", [(255, 0), (1, 1), (0, float("nan"))])
+def test_told_range_must_be_one(make_raster, wrong):
+    with pytest.raises(ConfigError, match="give the lowest and the highest value, lowest first"):
+        check(open_raster(make_raster()), source_range=wrong)
+
+
+@pytest.mark.parametrize(("trained", "warned"), [(0.5, 0), (0.4, 0), (0.62, 0), (0.39, 1), (0.64, 1), (5.0, 1)])
+def test_ground_sampling_beyond_a_quarter_is_warned_about(make_raster, trained, warned):
+    warnings = check(open_raster(make_raster()), ground_sampling=trained)
+    assert len(warnings) == warned
+    assert all("ground sampling is 0.5 m" in line for line in warnings)
+
+
+def test_a_large_raster_is_sampled_not_read(make_raster, monkeypatch):
+    source = open_raster(make_raster(dtype="uint16", height=3000, width=2000, tiled=True))
+    read = []
+    original = type(source.open()).read
+    monkeypatch.setattr(
+        "geoseg.raster.reader.Reader.read",
+        lambda self, row, col, height, width: read.append(height * width) or original(self, row, col, height, width),
+    )
+    check(source, value_range=(0, 10_000))
+    assert sum(read) <= 16 * 256 * 256
+
+
+def test_world_mercator_pixels_are_measured_on_the_ground(make_raster):
+    path = make_raster(crs="EPSG:3857", transform=from_origin(9_519_926, 3_202_940, 0.149, 0.149))
+    assert check(open_raster(path), ground_sampling=0.1317) == []  # 27.6 degrees north: 0.149 m are 0.132 m

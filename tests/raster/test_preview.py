@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import rasterio
+from matplotlib.image import imread
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import OutputError, SourceError
+from geoseg.raster import open_raster, read_fingerprint, write_preview
+from geoseg.raster.preview import _decimated, _figure, _imagery, _legend
+
+CLASSES = ClassScheme.from_names(
+    ["road", "roof", "$tree$", "water"], [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
+)
+SHOWN = {"road": (255, 0, 0), "$tree$": (0, 0, 255), "uncertain": (128, 128, 128), "no data": (217, 217, 217)}
+
+
+@pytest.fixture
+def labels(make_raster):
+    """Four stripes: road, tree, uncertain, no data; roof and water do not occur."""
+    data = np.repeat(np.array([0, 2, 254, 255], np.uint8), 20)[None, None].repeat(64, axis=1)
+    return make_raster("labels.tif", data=data, nodata=255)
+
+
+def test_the_picture_shows_each_class_in_its_colour_pixel_by_pixel(labels, tmp_path):
+    write_preview(labels, tmp_path / "preview.png", classes=CLASSES)
+    picture = (imread(tmp_path / "preview.png")[..., :3] * 255).round().astype(int)
+    for color in SHOWN.values():
+        assert (picture == color).all(axis=-1).sum() >= 64 * 20
+
+
+def test_the_legend_names_what_is_shown(labels):
+    with rasterio.open(labels) as file:
+        legend = dict(_legend(file.read(1), CLASSES))
+    assert {name: tuple(round(255 * part) for part in color) for name, color in legend.items()} == SHOWN
+    drawn = _figure([("classes", np.zeros((4, 4, 3), np.uint8))], list(legend.items())).legends[0]
+    assert [text.get_text() for text in drawn.get_texts()] == list(SHOWN)
+
+
+def test_imagery_stands_beside_the_classes(labels, make_raster, tmp_path):
+    source = open_raster(make_raster())
+    write_preview(labels, tmp_path / "alone.png", classes=CLASSES)
+    write_preview(labels, tmp_path / "both.png", classes=CLASSES, source=source)
+    picture = (imread(tmp_path / "both.png")[..., :3] * 255).round().astype(int)
+    with rasterio.open(source.path) as file:
+        first = np.moveaxis(file.read(), 0, -1)
+    row, col = next(
+        (row, col)
+        for row in range(picture.shape[0] - 64)
+        for col in range(picture.shape[1] - 80)
+        if (picture[row, col] == first[0, 0]).all() and (picture[row : row + 64, col : col + 80] == first).all()
+    )
+    assert (picture[row, col + 90] == CLASSES.colors[0]).all()  # ten pixels between the panels
+
+
+def test_the_picture_is_known_as_geosegs_own(labels, tmp_path):
+    write_preview(labels, tmp_path / "a.png", classes=CLASSES)
+    with rasterio.open(labels, "r+") as file:
+        file.update_tags(GEOSEG_FINGERPRINT="abc")
+    write_preview(labels, tmp_path / "b.png", classes=CLASSES)
+    assert read_fingerprint(tmp_path / "a.png") == "preview"
+    assert read_fingerprint(tmp_path / "b.png") == "abc"
+
+
+def test_named_bands_give_true_colour_in_any_order(make_raster):
+    path = make_raster(bands=4, photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("nir", "blue", "green", "red")
+        data = file.read()
+    assert (_imagery(open_raster(path)) == np.moveaxis(data[[3, 2, 1]], 0, -1)).all()
+
+
+@pytest.mark.parametrize(("bands", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (4, [0, 1, 2])])
+def test_other_imagery_shows_its_first_bands_as_they_are(make_raster, bands, shown):
+    path = make_raster(bands=bands, photometric="MINISBLACK")
+    with rasterio.open(path) as file:
+        assert (_imagery(open_raster(path)) == np.moveaxis(file.read()[shown], 0, -1)).all()
+
+
+def test_wide_values_are_stretched_and_invalid_ones_grey(make_raster):
+    data = np.linspace(0, 4000, 3 * 64 * 80).reshape(3, 64, 80).astype(np.float32)
+    data[:, :5] = np.nan
+    picture = _imagery(open_raster(make_raster(data=data)))
+    assert (picture[:5] == 217).all()
+    assert (picture[5:].min(), picture[5:].max()) == (0, 255)
+
+
+def test_nothing_valid_is_all_grey(make_raster):
+    assert (_imagery(open_raster(make_raster(data=np.full((3, 8, 8), np.nan, np.float32)))) == 217).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1300, 40), (64, 3000), (1601, 1601)])
+def test_every_nth_pixel_is_taken(make_raster, height, width):
+    path = make_raster(bands=1, height=height, width=width)
+    pixels, valid = _decimated(open_raster(path), 800)
+    step = -(-max(height, width) // 800)
+    with rasterio.open(path) as file:
+        assert (pixels == file.read()[:, ::step, ::step]).all()
+    assert valid.shape == pixels.shape[1:]
+
+
+def test_overviews_are_used_where_they_are_large_enough(make_raster):
+    path = make_raster(bands=1, height=1000, width=900, tiled=True)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4], rasterio.enums.Resampling.average)
+    with rasterio.open(path, OVERVIEW_LEVEL=0) as file:
+        assert (_decimated(open_raster(path), 500)[0] == file.read()).all()
+    with rasterio.open(path) as file:
+        assert (_decimated(open_raster(path), 501)[0] == file.read()[:, ::2, ::2]).all()
+
+
+def test_a_folder_that_cannot_be_written_is_told(labels, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"p\.png: cannot be written .*; free the disk or choose another --out"):
+        write_preview(labels, tmp_path / "file" / "p.png", classes=CLASSES)
+
+
+def test_a_missing_raster_is_told(tmp_path):
+    with pytest.raises(SourceError, match="no such file"):
+        write_preview(tmp_path / "none.tif", tmp_path / "p.png", classes=CLASSES)

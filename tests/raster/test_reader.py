@@ -1,0 +1,229 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.enums import ColorInterp
+from rasterio.transform import Affine
+from rasterio.windows import Window
+
+from geoseg.errors import SourceError, TilingError
+from geoseg.raster import open_raster
+
+HEIGHT, WIDTH = 150, 170
+DATA = np.random.default_rng(0).integers(0, 255, (3, HEIGHT, WIDTH), dtype=np.uint8)
+DATA[:, 40:90, :60] = 0  # declared nodata where a profile says so
+HOLES = np.zeros((HEIGHT, WIDTH), np.uint8)
+HOLES[20:120, 30:] = 255
+TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64}
+PROFILES = {
+    "striped": {},
+    "one row a strip": {"blockysize": 1, "compress": "lzw"},
+    "one strip": {"blockysize": HEIGHT, "compress": "deflate"},
+    "narrow tiles": {"tiled": True, "blockxsize": 16, "blockysize": 160, "compress": "deflate"},
+    "tiled": {**TILED, "compress": "deflate", "predictor": 2},
+    "planar": {**TILED, "interleave": "band"},
+    "ycbcr": {**TILED, "compress": "jpeg", "photometric": "YCBCR"},
+    "bigtiff": {**TILED, "BIGTIFF": "YES"},
+    "nodata": {**TILED, "nodata": 0},
+    "uint16": {**TILED, "dtype": "uint16", "nodata": 0},
+    "float32": {**TILED, "dtype": "float32"},
+    "south up": {"transform": Affine(1, 0, 5e5, 0, 1, 54e5)},
+}
+
+
+def write(path, data, **profile):
+    options = {"driver": "GTiff", "crs": "EPSG:32632", "transform": Affine(1, 0, 5e5, 0, -1, 54e5), **profile}
+    options.setdefault("dtype", data.dtype)
+    with rasterio.open(path, "w", count=len(data), height=HEIGHT, width=WIDTH, **options) as file:
+        file.write(data.astype(options["dtype"]))
+        if profile.get("mask"):
+            file.write_mask(HOLES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    made = {name: write(folder / f"{name}.tif", DATA, **profile) for name, profile in PROFILES.items()}
+    made["alpha"] = write(folder / "alpha.tif", np.concatenate([DATA, HOLES[None]]), **TILED)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        made["internal mask"] = write(folder / "mask.tif", DATA, mask=True)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False):
+        made["mask beside"] = write(folder / "msk.tif", DATA, mask=True)
+    for name, driver in [("png", "PNG"), ("jpg", "JPEG"), ("jp2", "JP2OpenJPEG"), ("vrt", "VRT"), ("cog", "COG")]:
+        made[name] = folder / f"tiled.{name}"
+        rasterio.shutil.copy(str(made["tiled"]), str(made[name]), driver=driver)
+    made["rgba.png"] = folder / "rgba.png"
+    rasterio.shutil.copy(str(made["alpha"]), str(made["rgba.png"]), driver="PNG")
+    return made
+
+
+ALL = [*PROFILES, "alpha", "internal mask", "mask beside", "png", "jpg", "jp2", "vrt", "cog", "rgba.png"]
+
+
+@pytest.mark.parametrize("name", ALL)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_any_window_of_any_file_is_what_rasterio_reads(images, name, data):
+    row, col = data.draw(st.integers(0, HEIGHT - 1)), data.draw(st.integers(0, WIDTH - 1))
+    height, width = data.draw(st.integers(1, HEIGHT - row)), data.draw(st.integers(1, WIDTH - col))
+    with open_raster(images[name]).open() as reader, rasterio.open(images[name]) as oracle:
+        pixels, valid = reader.read(row, col, height, width)
+        window = Window(col, row, width, height)
+        assert (pixels == oracle.read([1, 2, 3], window=window)).all()
+        assert (valid == (oracle.dataset_mask(window=window) > 0)).all()
+    assert pixels.dtype == oracle.dtypes[0]
+    assert valid.dtype == np.bool_
+
+
+@pytest.mark.parametrize("name", ["tiled", "alpha", "nodata"])
+def test_a_buffer_is_filled_and_given_back(images, name):
+    out = np.empty((3, 50, 60), np.uint8)
+    with open_raster(images[name]).open() as reader:
+        for row in (0, 70):
+            pixels, valid = reader.read(row, 5, 50, 60, out=out)
+            fresh, fresh_valid = reader.read(row, 5, 50, 60)
+            assert pixels is out
+            assert (out == fresh).all()
+            assert (valid == fresh_valid).all()
+
+
+def test_a_later_read_leaves_an_earlier_one_alone(images):
+    with open_raster(images["alpha"]).open() as reader:
+        first, _ = reader.read(0, 0, 60, 60)
+        before = first.copy()
+        reader.read(60, 60, 60, 60, out=np.empty((3, 60, 60), np.uint8))
+        reader.read(60, 60, 60, 60)
+    assert (first == before).all()
+
+
+def test_chosen_bands_come_in_the_order_chosen(images):
+    with open_raster(images["tiled"], bands=(3, 1, 3)).open() as reader:
+        assert (reader.read(0, 0, HEIGHT, WIDTH)[0] == DATA[[2, 0, 2]]).all()
+
+
+def test_given_nodata_replaces_the_declared_and_counts_in_the_used_bands_alone(images):
+    data = np.full((3, HEIGHT, WIDTH), 9, np.uint8)
+    data[:2, :10] = 7
+    path = write(images["tiled"].with_name("given.tif"), data, nodata=9)
+    for bands, invalid in [((1, 2), 10), ((1, 2, 3), 0)]:
+        with open_raster(path, bands=bands, nodata=7).open() as reader:
+            assert (~reader.read(0, 0, HEIGHT, WIDTH)[1]).sum() == invalid * WIDTH
+
+
+def test_given_nodata_adds_to_alpha(images):
+    with open_raster(images["alpha"], nodata=0).open() as reader:
+        _, valid = reader.read(0, 0, HEIGHT, WIDTH)
+    assert (valid == ((HOLES > 0) & (DATA > 0).any(axis=0))).all()
+
+
+def test_band_with_alpha_mark_masks_nothing_when_it_is_read(images):
+    with open_raster(images["alpha"], bands=(4, 1)).open() as reader:
+        pixels, valid = reader.read(0, 0, HEIGHT, WIDTH)
+    assert (pixels[0] == HOLES).all()
+    assert valid.all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_pixel_with_one_value_that_is_not_finite_is_invalid(images, bad):
+    data = DATA.astype(np.float32)
+    data[1, 3, 4] = bad
+    path = write(images["tiled"].with_name("nan.tif"), data)
+    with open_raster(path).open() as reader:
+        _, valid = reader.read(0, 0, HEIGHT, WIDTH)
+    assert not valid[3, 4]
+    assert valid.sum() == valid.size - 1
+    with open_raster(path, bands=(1, 3)).open() as reader:
+        assert reader.read(0, 0, HEIGHT, WIDTH)[1].all()
+
+
+def test_nan_declared_as_nodata_is_invalid(images):
+    data = np.where(HOLES > 0, DATA, np.nan).astype(np.float32)
+    path = write(images["tiled"].with_name("nan-nodata.tif"), data, nodata=float("nan"))
+    with open_raster(path).open() as reader:
+        assert (reader.read(0, 0, HEIGHT, WIDTH)[1] == (HOLES > 0)).all()
+
+
+def test_lowest_float_as_nodata(images):
+    lowest = float(np.finfo(np.float32).min)
+    data = np.where(HOLES > 0, DATA, lowest).astype(np.float32)
+    path = write(images["tiled"].with_name("lowest.tif"), data, nodata=lowest)
+    with open_raster(path).open() as reader:
+        assert (reader.read(0, 0, HEIGHT, WIDTH)[1] == (HOLES > 0)).all()
+
+
+def test_mask_of_each_band_of_a_vrt(images):
+    vrt = images["tiled"].with_name("masks.vrt")
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}">{source}<MaskBand><VRTRasterBand dataType="Byte">'
+        '<SimpleSource><SourceFilename relativeToVRT="1">alpha.tif</SourceFilename><SourceBand>4</SourceBand>'
+        "</SimpleSource></VRTRasterBand></MaskBand></VRTRasterBand>"
+        for band in (1, 2)
+        for source in [
+            '<SimpleSource><SourceFilename relativeToVRT="1">tiled.tif</SourceFilename>'
+            f"<SourceBand>{band}</SourceBand></SimpleSource>"
+        ]
+    )
+    vrt.write_text(f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}">{bands}</VRTDataset>')
+    with open_raster(vrt).open() as reader:
+        pixels, valid = reader.read(0, 0, HEIGHT, WIDTH)
+    assert (pixels == DATA[:2]).all()
+    assert (valid == (HOLES > 0)).all()
+
+
+@pytest.mark.parametrize("name", ["png", "jpg", "jp2", "tiled"])
+def test_damaged_file_names_the_window(images, name, tmp_path):
+    damaged = tmp_path / images[name].name
+    content = images[name].read_bytes()
+    third = len(content) // 3
+    # A TIFF keeps its length, or opening it would tell.
+    damage = bytes(third) + content[2 * third :] if name == "tiled" else b""
+    damaged.write_bytes(content[:third] + damage)
+    source = open_raster(damaged)
+    with (
+        source.open() as reader,
+        pytest.raises(SourceError, match=r"rows 0 to 149, columns 0 to 169 cannot be read \(.*copy or export it again"),
+    ):
+        reader.read(0, 0, HEIGHT, WIDTH)
+
+
+def test_vrt_that_lost_a_file_says_so(images, tmp_path):
+    vrt = tmp_path / "lost.vrt"
+    vrt.write_text(images["vrt"].read_text().replace("tiled.tif", "gone.tif"))
+    with pytest.raises(SourceError, match=r"lost.vrt: .*gone.tif"), open_raster(vrt).open() as reader:
+        reader.read(0, 0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "window", [(-1, 0, 1, 1), (0, -1, 1, 1), (0, 0, HEIGHT + 1, 1), (0, WIDTH, 1, 1), (0, 0, 0, 1)]
+)
+def test_window_outside_the_raster_is_refused(images, window):
+    with open_raster(images["tiled"]).open() as reader, pytest.raises(TilingError, match="does not lie inside"):
+        reader.read(*window)
+
+
+def test_paletted_picture_reads_its_indices(make_raster):
+    path = make_raster(bands=1)
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, {0: (1, 2, 3)})
+        assert file.colorinterp[0] == ColorInterp.palette
+    with open_raster(path).open() as reader, rasterio.open(path) as oracle:
+        assert (reader.read(0, 0, 64, 80)[0] == oracle.read()).all()
+
+
+@pytest.mark.skipif("GEOSEG_DATA" not in os.environ, reason="GEOSEG_DATA names no folder of real imagery")
+def test_every_real_geotiff_opens_and_reads_as_rasterio_does():
+    paths = sorted(Path(os.environ["GEOSEG_DATA"]).rglob("*.tif"))
+    assert paths
+    for path in paths:
+        source = open_raster(path)
+        window = Window(source.width // 3, source.height // 3, source.width // 4, source.height // 4)
+        with source.open() as reader, rasterio.open(path) as oracle:
+            pixels, valid = reader.read(window.row_off, window.col_off, window.height, window.width)
+            assert (pixels == oracle.read(list(source.bands), window=window)).all(), path
+            assert (valid == (oracle.dataset_mask(window=window) > 0)).all(), path

@@ -1,0 +1,226 @@
+import pickle
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.transform import Affine, from_origin
+
+from geoseg.errors import ConfigError, SourceError
+from geoseg.raster import open_raster
+
+GRID = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
+
+
+def converted(path, suffix, driver, **options):
+    out = path.with_suffix(suffix)
+    rasterio.shutil.copy(str(path), str(out), driver=driver, **options)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("suffix", "driver"),
+    [(".png", "PNG"), (".jpg", "JPEG"), (".jp2", "JP2OpenJPEG"), (".vrt", "VRT"), (".cog.tif", "COG")],
+)
+def test_formats_open_with_their_size_and_bands(make_raster, suffix, driver):
+    source = open_raster(converted(make_raster(), suffix, driver))
+    assert (source.height, source.width, source.bands, source.dtype) == (64, 80, (1, 2, 3), "uint8")
+    assert source.band_names == ("red", "green", "blue")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
+@pytest.mark.parametrize("bands", [1, 2, 13])
+def test_real_types_and_band_counts_open(make_raster, dtype, bands):
+    source = open_raster(make_raster(bands=bands, dtype=dtype, photometric="MINISBLACK"))
+    assert (source.dtype, source.bands) == (dtype, tuple(range(1, bands + 1)))
+
+
+def test_bigtiff_opens(make_raster):
+    assert open_raster(make_raster(BIGTIFF="YES")).width == 80
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        GRID,
+        Affine(0.5, 0, 500_000, 0, 0.5, 5_400_000),
+        Affine.translation(500_000, 5_400_000) * Affine.rotation(20) * Affine.scale(0.5, -0.5),
+    ],
+)
+def test_transforms_are_kept_north_up_south_up_and_rotated(make_raster, grid):
+    source = open_raster(make_raster(transform=grid))
+    assert source.transform.almost_equals(grid)
+    assert source.ground_sampling == pytest.approx(0.5)
+
+
+def test_world_file_places_a_picture(make_raster):
+    png = converted(make_raster(transform=None, crs=None), ".png", "PNG")
+    png.with_suffix(".pgw").write_text("0.5\n0\n0\n-0.5\n500000.25\n5399999.75\n")
+    source = open_raster(png)
+    assert source.transform == GRID
+    assert source.crs is None
+    assert "has no coordinate system" in source.warnings[0]
+    assert open_raster(png, crs="EPSG:32632").ground_sampling == pytest.approx(0.5)
+
+
+def test_plain_picture_is_no_accident(make_raster):
+    png = converted(make_raster(transform=None, crs=None), ".png", "PNG")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        source = open_raster(png)
+        with source.open() as reader:
+            reader.read(0, 0, 1, 1)
+    assert not caught
+    assert not source.georeferenced
+    assert source.ground_sampling is None
+    assert "has no georeferencing" in source.warnings[0]
+
+
+def test_alpha_is_a_mask_and_no_band(make_raster):
+    source = open_raster(make_raster(bands=4))  # GDAL marks the fourth of four uint8 bands as alpha
+    assert source.bands == (1, 2, 3)
+    assert source.validity.alpha == 4
+
+
+def test_band_marked_as_alpha_is_imagery_when_asked_for_by_number(make_raster):
+    source = open_raster(make_raster(bands=4), bands=(4, 1, 2))
+    assert source.bands == (4, 1, 2)
+    assert source.validity.alpha is None
+    assert "band 4 is marked as alpha" in source.warnings[0]
+
+
+def test_descriptions_name_the_bands(make_raster):
+    path = make_raster()
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("nir", "red", "green")
+    assert open_raster(path, bands=(2, 3)).band_names == ("red", "green")
+
+
+def test_source_survives_pickling(make_raster):
+    source = open_raster(make_raster(nodata=0))
+    assert pickle.loads(pickle.dumps(source)) == source
+
+
+def test_nodata_is_the_declared_or_the_given_value(make_raster):
+    path = make_raster(nodata=7)
+    assert open_raster(path).nodata == 7
+    assert open_raster(path, nodata=9).nodata == 9
+    assert open_raster(make_raster("without.tif")).nodata is None
+
+
+def test_nodata_that_cannot_occur_is_told(make_raster):
+    assert "-9999 cannot occur in uint8" in open_raster(make_raster(), nodata=-9999).warnings[0]
+
+
+def test_given_crs_replaces_another_and_says_so(make_raster):
+    source = open_raster(make_raster(), crs="EPSG:25832")
+    assert source.crs == CRS.from_epsg(25832)
+    assert "EPSG:32632 is replaced by --crs EPSG:25832" in source.warnings[0]
+
+
+def test_given_crs_cannot_place_what_has_no_transform(make_raster):
+    png = converted(make_raster(transform=None, crs=None), ".png", "PNG")
+    source = open_raster(png, crs="EPSG:25832")
+    assert source.crs is None
+    assert "--crs cannot place it" in source.warnings[0]
+
+
+def test_ground_control_points_are_not_taken_for_a_transform(make_raster):
+    path = make_raster(transform=None, crs=None)
+    with rasterio.open(path, "r+") as file:
+        corners = [(0, 0, 5e5, 54e5), (0, 80, 5e5 + 40, 54e5), (64, 0, 5e5, 54e5 - 32)]
+        file.gcps = ([rasterio.control.GroundControlPoint(*corner) for corner in corners], CRS.from_epsg(32632))
+    assert any("ground control points" in line for line in open_raster(path).warnings)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(SourceError, match="no such file or folder; check the path"):
+        open_raster(tmp_path / "none.tif")
+
+
+def test_folder(tmp_path):
+    with pytest.raises(SourceError, match="this folder holds no raster to read; put GeoTIFF"):
+        open_raster(tmp_path)
+
+
+def test_zero_size_file(tmp_path):
+    (tmp_path / "zero.tif").touch()
+    with pytest.raises(SourceError, match=r"the file is empty \(0 bytes\); copy or export it again"):
+        open_raster(tmp_path / "zero.tif")
+
+
+def test_not_an_image(tmp_path):
+    (tmp_path / "text.tif").write_text("not an image")
+    with pytest.raises(SourceError, match=r"text.tif: not an image that can be read .*; give GeoTIFF"):
+        open_raster(tmp_path / "text.tif")
+
+
+def test_messages_are_one_line(tmp_path):
+    (tmp_path / "bad.vrt").write_text("<VRTDataset rasterXSize='0' rasterYSize='0'/>")
+    with pytest.raises(SourceError) as caught:
+        open_raster(tmp_path / "bad.vrt")
+    assert "\n" not in str(caught.value)
+
+
+def test_complex_numbers(make_raster):
+    with pytest.raises(SourceError, match="holds complex numbers; geoseg reads real ones"):
+        open_raster(make_raster(data=np.ones((1, 8, 8), np.complex64)))
+
+
+def test_alpha_alone(make_raster):
+    path = make_raster(bands=1)
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.alpha]
+    with pytest.raises(SourceError, match="an alpha band and nothing else"):
+        open_raster(path)
+
+
+def test_band_beyond_the_file(make_raster):
+    with pytest.raises(SourceError, match=r"--bands 4,1,2 asks for band 4, the file has 3 \(red, green, blue\)"):
+        open_raster(make_raster(), bands=(4, 1, 2))
+
+
+def test_no_band(make_raster):
+    with pytest.raises(ConfigError, match="--bands names no band"):
+        open_raster(make_raster(), bands=())
+
+
+def test_unknown_crs(make_raster):
+    with pytest.raises(ConfigError, match="--crs EPSG:999999: not a coordinate system that PROJ knows"):
+        open_raster(make_raster(), crs="EPSG:999999")
+
+
+@pytest.mark.parametrize("profile", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}])
+def test_tiff_without_its_end_is_refused_before_any_work(make_raster, profile):
+    whole = make_raster(height=512, width=512, **profile)
+    cut = whole.with_name("cut.tif")
+    cut.write_bytes(whole.read_bytes()[:-20_000])
+    with pytest.raises(SourceError, match=r"the file is cut short .*; copy or export it again"):
+        open_raster(cut)
+
+
+def test_vrt_over_bands_of_different_types_reads_the_common_type(make_raster, tmp_path):
+    make_raster("a.tif", bands=1, dtype="uint8")
+    make_raster("b.tif", bands=1, dtype="uint16")
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{number}"><SimpleSource><SourceFilename relativeToVRT="1">{name}'
+        "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for number, (name, kind) in enumerate([("a.tif", "Byte"), ("b.tif", "UInt16")], start=1)
+    )
+    vrt = tmp_path / "both.vrt"
+    vrt.write_text(f'<VRTDataset rasterXSize="80" rasterYSize="64">{bands}</VRTDataset>')
+    source = open_raster(vrt)
+    assert source.dtype == "uint16"
+    with source.open() as reader, rasterio.open(tmp_path / "b.tif") as oracle:
+        assert (reader.read(0, 0, 64, 80)[0][1] == oracle.read(1)).all()
+
+
+def test_raster_that_was_replaced_meanwhile_is_not_read(make_raster):
+    source = open_raster(make_raster())
+    shutil.copy(make_raster("other.tif", height=32), source.path)
+    with pytest.raises(SourceError, match="is 32 x 80 pixels now and was 64 x 80"):
+        source.open()
