@@ -1,1 +1,1 @@
-"""."""
+"""From labelled rasters to a model file: patches, augmentation, losses, one loop."""

@@ -1,0 +1,171 @@
+"""The YAML of a training run: read once, refused with path and reason, frozen from then on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from geoseg.classes import NODATA, SCHEMES, ClassScheme
+from geoseg.documents import expand, first_error, override, read_yaml
+from geoseg.errors import ConfigError
+from geoseg.training.recipe import Recipe
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class Rasters(_Section):
+    """Images and their labels, paired by a shared key; see `geoseg.training.pairs`."""
+
+    images: str
+    """A file, a folder, or a pattern whose stars are the key."""
+    labels: str
+    """The same for labels: one band of class values."""
+
+
+class ClassEntry(_Section):
+    """One class."""
+
+    name: str
+    id: Annotated[tuple[int, ...], BeforeValidator(_as_list)]
+    """The values in label rasters that mean it."""
+    color: tuple[int, int, int]
+
+
+class Data(_Section):
+    """What is learnt from, and what its numbers mean."""
+
+    train: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    val: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list)] = ()
+    bands: tuple[int | str, ...] | dict[str, int] | None = None
+    """Names of the file's bands in their order; or name: number of the bands to take; or numbers. None: all."""
+    value_range: tuple[float, float] | None = None
+    """The range of the files' values; left out, it is 0 to 255 for uint8 and must be given for other types."""
+    mean: tuple[float, ...] | None = None
+    """Of each band, in the files' units; left out, it is measured on the training rasters."""
+    std: tuple[float, ...] | None = None
+    ground_sampling: Annotated[float, Field(gt=0)] | None = None
+    """Metres a pixel; left out, it is taken from the training rasters where they are georeferenced."""
+    classes: tuple[ClassEntry, ...]
+    """Names or {id, name, color}; in the file also the path of a classes file, or isprs or cityscapes."""
+    ignore: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = (NODATA,)
+    """Values in label rasters that mean "no label"."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_classes(cls, document: Any) -> Any:
+        """Classes in whatever form they are given become full entries."""
+        if not isinstance(document, Mapping) or "classes" not in document:
+            return document
+        ignore = document.get("ignore")
+        scheme = read_classes(document["classes"], ignore)
+        entries = [
+            {"name": name, "id": list(values), "color": list(color)}
+            for name, values, color in zip(scheme.names, scheme.values, scheme.colors, strict=True)
+        ]
+        return {**document, "classes": entries, "ignore": list(scheme.ignore)}
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes as the rest of geoseg takes them."""
+        return ClassScheme(
+            tuple(entry.name for entry in self.classes),
+            tuple(entry.color for entry in self.classes),
+            tuple(entry.id for entry in self.classes),
+            self.ignore,
+        )
+
+
+class Network(_Section):
+    """What `create_model` makes."""
+
+    system: str
+    preset: str = "geoseg"
+    encoder: str | None = None
+    """smp's name, or timm's after ``tu-``; left out, resnet50 (none where the system takes none)."""
+    encoder_weights: str | None = None
+    """``imagenet``, a file, or ``package:NAME``."""
+    output_stride: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Switches of the system."""
+    license: str | None = None
+    """Under which the model file may be used; written into its card."""
+
+
+class Lattice(_Section):
+    """How the model will be run unless told otherwise; validation runs it so."""
+
+    window: Annotated[int, Field(ge=1)] = 512
+    overlap: Annotated[int, Field(ge=0)] = 128
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Lattice:
+        if self.overlap >= self.window:
+            raise ValueError(f"overlap {self.overlap} does not fit window {self.window}; use less")
+        return self
+
+
+class TrainConfig(_Section):
+    """A whole config file."""
+
+    data: Data
+    model: Network
+    train: Recipe = Field(default_factory=Recipe)
+    predict: Lattice = Lattice()
+
+
+def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()) -> TrainConfig:
+    """A config from a YAML file or from the mapping that it would hold.
+
+    Args:
+        source: path, or mapping. ``${NAME}`` in any text is replaced by the environment's; relative paths count
+            from the working directory.
+        overrides: ``key.path=value`` each, the value in YAML.
+
+    Raises:
+        ConfigError: the file is missing or no YAML, a variable is unset, or a key or value is wrong.
+    """
+    document = source if isinstance(source, Mapping) else read_yaml(Path(source))
+    if not isinstance(document, Mapping):
+        raise ConfigError(f"{source}: holds a list; the keys data, model, train and predict are needed")
+    for assignment in overrides:
+        document = override(document, assignment)
+    document = expand(document)
+    try:
+        return TrainConfig.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(first_error(error, document, TrainConfig)) from None
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The YAML of a config with everything resolved; `load_config` reads it back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110)
+
+
+def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
+    """The scheme behind a name (isprs, cityscapes), the path of a classes file, or its content.
+
+    Raises:
+        ConfigError: there is no such scheme or file, or it says something else than classes.
+    """
+    if isinstance(given, str):
+        if given in SCHEMES and ignore is None:
+            return SCHEMES[given]
+        if given in SCHEMES:
+            scheme = SCHEMES[given]
+            return ClassScheme(scheme.names, scheme.colors, scheme.values, tuple(_as_list(ignore)))
+        if not Path(given).is_file():
+            raise ConfigError(f"{given}: no such classes file, and no scheme; known schemes are {', '.join(SCHEMES)}")
+        given = read_yaml(Path(given))
+    document = dict(given) if isinstance(given, Mapping) else {"classes": given}
+    return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})

@@ -1,0 +1,104 @@
+"""From what a config names to opened, checked tiles: files, bands, value range, ground sampling."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.errors import ConfigError
+from geoseg.raster import Source
+from geoseg.raster.bands import order_by_name
+from geoseg.training.pairs import pair_files
+from geoseg.training.tiles import Tile, open_tile
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Which bands of the files are used, in the network's order."""
+
+    numbers: tuple[int, ...]
+    """Bands in the files, counted from 1."""
+    names: tuple[str, ...]
+    """What they show."""
+
+
+def find_pairs(rasters: Iterable[tuple[str, str]]) -> list[tuple[Path, Path]]:
+    """Images with their labels, from ``(images, labels)`` patterns; a file that two patterns name counts once."""
+    return list(dict.fromkeys(pair for images, labels in rasters for pair in pair_files(images, labels)))
+
+
+def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: Source) -> Bands:
+    """The bands that a config means, looked up in one of its images.
+
+    Args:
+        given: names of the bands to take, ``{name: number}``, numbers, or None for all. Names that the file itself
+            does not know are given to its bands in their order.
+        source: an image opened with all its bands.
+
+    Raises:
+        ConfigError: names and bands do not agree in number, or a name is given twice.
+    """
+    own_names = tuple(
+        name if name != "undefined" and source.band_names.count(name) == 1 else f"band {number}"
+        for number, name in zip(source.bands, source.band_names, strict=True)
+    )
+    if given is None:
+        return Bands(source.bands, own_names)
+    if isinstance(given, Mapping):
+        return _checked(tuple(given.values()), tuple(given))
+    if all(isinstance(band, int) for band in given):
+        by_number = dict(zip(source.bands, own_names, strict=True))
+        numbers = tuple(map(int, given))
+        return _checked(numbers, tuple(by_number.get(number, f"band {number}") for number in numbers))
+    names = tuple(map(str, given))
+    order = order_by_name(names, source.file_bands)
+    if order is None and len(names) != len(source.bands):
+        raise ConfigError(
+            f"data.bands: {len(names)} names for the {len(source.bands)} bands of {source.path}; "
+            f"say which is which, as {{{names[0]}: 1, ...}}"
+        )
+    return _checked(source.bands if order is None else order, names)
+
+
+def _checked(numbers: tuple[int, ...], names: tuple[str, ...]) -> Bands:
+    if not numbers or min(numbers) < 1 or len(set(names)) != len(names):
+        raise ConfigError(
+            f"data.bands: {dict(zip(names, numbers, strict=True))}; bands count from 1, names must differ"
+        )
+    return Bands(numbers, names)
+
+
+def open_tiles(pairs: Iterable[tuple[Path, Path]], bands: Bands) -> list[Tile]:
+    """Every pair, its files checked.
+
+    Raises:
+        SourceError: a file cannot be read, or an image and its labels do not fit together.
+    """
+    return [open_tile(image, labels, bands.numbers) for image, labels in pairs]
+
+
+def choose_value_range(given: tuple[float, float] | None, tiles: Sequence[Tile]) -> tuple[float, float]:
+    """The value range that a config means: uint8 speaks for itself, other types must be told.
+
+    Raises:
+        ConfigError: it is needed and not given, or empty.
+    """
+    if given is None:
+        other = next((tile.image for tile in tiles if tile.image.dtype != "uint8"), None)
+        if other is not None:
+            raise ConfigError(
+                f"data.value_range: is missing, and {other.path} is {other.dtype}; give the range of its values, "
+                "as [0, 10000]"
+            )
+        return 0.0, 255.0
+    if not given[0] < given[1]:
+        raise ConfigError(f"data.value_range: {list(given)}; the first value must be below the second")
+    return given
+
+
+def typical_sampling(tiles: Iterable[Tile]) -> float | None:
+    """Median ground sampling of the images in metres; None where none is georeferenced."""
+    known = [tile.image.ground_sampling for tile in tiles if tile.image.ground_sampling is not None]
+    return statistics.median(known) if known else None

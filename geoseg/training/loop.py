@@ -1,0 +1,152 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import GeosegError
+from geoseg.inference.normalize import Normalization
+from geoseg.metrics import ConfusionMatrix
+from geoseg.models import Card, Model, Segmenter, write_model
+from geoseg.progress import Progress
+from geoseg.training.history import History, plot_curves, read_rows
+from geoseg.training.patches import Batch, Patches, batches
+from geoseg.training.recipe import Recipe
+from geoseg.training.state import load_state, save_state
+from geoseg.training.tiles import Tile
+from geoseg.training.trainer import Trainer
+from geoseg.training.validate import figures, validate
+
+MODEL = "model.safetensors"
+STATE = "last.safetensors"
+"""What ``--resume`` continues from, in the run folder."""
+
+
+@dataclass
+class Outcome:
+    """What came of a training so far."""
+
+    step: int = 0
+    """Steps done."""
+    best_step: int = 0
+    """The step whose network stands in the model file."""
+    best: dict[str, Any] = field(default_factory=dict)
+    """Its validation figures; empty without validation tiles."""
+    compute: float = 0.0
+    """Seconds in forward, backward and optimizer."""
+    wait: float = 0.0
+    """Seconds waiting for patches."""
+    validation: float = 0.0
+    """Seconds validating."""
+
+    @property
+    def compute_share(self) -> float:
+        """Share of the training time (validation left out) that the network itself took."""
+        return self.compute / (self.compute + self.wait) if self.compute else 1.0
+
+
+def fit(
+    net: Segmenter,
+    card: Card,
+    patches: Patches,
+    tiles: Sequence[Tile],
+    recipe: Recipe,
+    class_weights: NDArray[np.float32],
+    folder: Path,
+    *,
+    resume: bool = False,
+    progress: Progress,
+) -> Outcome:
+    """Train a network; the best one by mean IoU (without validation tiles the last) becomes ``model.safetensors``.
+
+    Args:
+        net: freshly made, or with weights to start from.
+        card: what the model file will say; its `training` is completed with the figures.
+        patches: what is learnt.
+        tiles: whole tiles that the network is judged on.
+        recipe: numbers of the training.
+        class_weights: ``(classes,)`` of the cross-entropy.
+        folder: gets ``model.safetensors``, ``last.safetensors``, ``metrics.csv`` and ``curves.png``.
+        resume: go on from ``last.safetensors``.
+        progress: told of each step and each validation.
+
+    Raises:
+        GeosegError: the loss is no longer a number, a raster cannot be read, or the folder cannot be written.
+    """
+    trainer = Trainer(net, recipe, Normalization.of(card), class_weights)
+    outcome = Outcome(**load_state(folder / STATE, trainer.net, trainer.optimizer)) if resume else Outcome()
+    history = History(folder / "metrics.csv", card.classes.names, outcome.step)
+    progress.begin("training", recipe.steps)
+    progress.advance(outcome.step)
+    losses: list[float] = []
+    waiting = time.perf_counter()
+    for batch in batches(patches, recipe, outcome.step):
+        started = time.perf_counter()
+        loss, rate = trainer.step(outcome.step, batch)
+        outcome.wait += started - waiting
+        outcome.compute += time.perf_counter() - started
+        if not math.isfinite(loss):
+            raise GeosegError(_no_number(outcome.step, loss, batch, patches.tiles))
+        outcome.step += 1
+        losses.append(loss)
+        progress.advance(1)
+        due = outcome.step % recipe.validate_every == 0 or outcome.step == recipe.steps
+        if due or outcome.step % recipe.log_every == 0:
+            mean_loss = sum(losses) / len(losses)
+            losses.clear()
+            confusion = _judge(trainer, card, tiles, outcome, folder) if due and tiles else None
+            history.add(outcome.step, outcome.compute + outcome.wait, rate, mean_loss, confusion)
+            if due:
+                progress.note(_line(outcome, recipe, mean_loss, confusion))
+                save_state(folder / STATE, trainer.net, trainer.optimizer, dataclasses.asdict(outcome))
+                plot_curves(read_rows(history.path), folder / "curves.png")
+        waiting = time.perf_counter()
+    if not tiles:
+        outcome.best_step = outcome.step
+        _save(trainer, card, outcome, folder)
+    progress.end()
+    return outcome
+
+
+def _judge(trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path) -> ConfusionMatrix:
+    """Validate, and save the model where it is the best so far."""
+    started = time.perf_counter()
+    trainer.net.eval()
+    model = Model(trainer.net, card, digest="", path=None)
+    confusion = validate(model, tiles, device=str(trainer.device), precision=trainer.precision)
+    outcome.validation += time.perf_counter() - started
+    if not outcome.best or outcome.best["mean_iou"] is None or confusion.mean_iou > outcome.best["mean_iou"]:
+        outcome.best_step, outcome.best = outcome.step, figures(confusion, card.classes.names)
+        _save(trainer, card, outcome, folder)
+    return confusion
+
+
+def _save(trainer: Trainer, card: Card, outcome: Outcome, folder: Path) -> None:
+    training = {**card.training, "step": outcome.best_step, "validation": outcome.best}
+    write_model(trainer.net, dataclasses.replace(card, training=training), folder / MODEL)
+
+
+def _line(outcome: Outcome, recipe: Recipe, loss: float, confusion: ConfusionMatrix | None) -> str:
+    """What a person wants to know now and then."""
+    line = f"step {outcome.step} of {recipe.steps}: loss {loss:.4f}"
+    if confusion is None:
+        return line
+    line += f", mean IoU {confusion.mean_iou:.4f}, overall accuracy {confusion.overall_accuracy:.4f}"
+    return line + (" (best)" if outcome.best_step == outcome.step else "")
+
+
+def _no_number(step: int, loss: float, batch: Batch, tiles: Sequence[Tile]) -> str:
+    names = ", ".join(str(tiles[position].image.path) for position in sorted(set(batch.tiles.tolist())))
+    return (
+        f"step {step + 1}: the loss is {loss}; patches came from {names}; "
+        "lower train.learning_rate, use precision fp32, or look for strange values in these files"
+    )

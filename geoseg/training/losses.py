@@ -1,0 +1,66 @@
+"""Class-weighted cross-entropy over main and auxiliary logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from geoseg.classes import NODATA
+from geoseg.models import Outputs
+
+
+def median_frequency_weights(counts: NDArray[np.int64], clip: tuple[float, float] = (0.1, 10.0)) -> NDArray[np.float32]:
+    """``w_c = median(f) / f_c`` with ``f_c`` the share of class c in all labelled pixels.
+
+    HCNet (arXiv 2010.04962) equations 6 and 7, taken literally: frequencies over the whole training set, not over
+    the images that show the class. Absent classes have no say in the median and get weight 1. Clipping is ours: a
+    class of a few hundred pixels would otherwise outweigh all others.
+
+    Args:
+        counts: ``(classes,)`` labelled pixels of each class.
+        clip: the smallest and the largest weight.
+
+    Returns:
+        ``(classes,)`` float32.
+    """
+    present = counts > 0
+    weights = np.ones(len(counts))
+    if present.any():
+        frequencies = counts[present] / counts.sum()
+        weights[present] = np.clip(np.median(frequencies) / frequencies, *clip)
+    return weights.astype(np.float32)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean cross-entropy of the labelled pixels; 0 for a batch without any.
+
+    Args:
+        logits: ``(N, classes, h, w)``; resized bilinearly to the labels.
+        labels: ``(N, H, W)`` int64 class ids, 255 unlabelled.
+        weights: ``(classes,)`` float32.
+    """
+    if logits.shape[2:] != labels.shape[1:]:
+        logits = F.interpolate(logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False)
+    total = F.cross_entropy(logits.float(), labels, weights, ignore_index=NODATA, reduction="sum")
+    counts = torch.bincount(labels[labels != NODATA], minlength=len(weights))
+    return total / (weights * counts).sum().clamp(min=1e-6)
+
+
+def segmentation_loss(outputs: Outputs, labels: Tensor, weights: Tensor, aux_weights: Mapping[str, float]) -> Tensor:
+    """Cross-entropy of the main logits plus that of each auxiliary, times its weight.
+
+    Args:
+        outputs: what a network gives in training mode.
+        labels: ``(N, H, W)`` int64 class ids, 255 unlabelled.
+        weights: ``(classes,)`` float32.
+        aux_weights: by name, for each auxiliary output.
+    """
+    loss = cross_entropy(outputs.logits, labels, weights)
+    for name, logits in outputs.aux.items():
+        loss = loss + aux_weights[name] * cross_entropy(logits, labels, weights)
+    return loss

@@ -1,0 +1,40 @@
+"""Optimizer and schedule of a recipe."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from geoseg.models import Segmenter
+from geoseg.training.recipe import Recipe
+
+
+def make_optimizer(net: Segmenter, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD or AdamW over two groups, encoder and rest, each with its own ``base_rate``."""
+    encoder: list[nn.Parameter] = [] if net.encoder is None else list(net.encoder.parameters())
+    known = {id(parameter) for parameter in encoder}
+    rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    rates = ((encoder, recipe.learning_rate * recipe.encoder_lr_factor), (rest, recipe.learning_rate))
+    groups = [{"params": parameters, "base_rate": rate} for parameters, rate in rates if parameters]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+
+
+def rate_factor(step: int, recipe: Recipe) -> float:
+    """What the learning rates are multiplied with in one step: a straight rise, then the poly schedule.
+
+    A function of the step alone, so that a resumed run needs no state of a scheduler.
+
+    Args:
+        step: counted from 0.
+        recipe: its `steps`, `warmup` and `power`.
+    """
+    poly = (1.0 - step / recipe.steps) ** recipe.power
+    return float(poly * (step + 1) / recipe.warmup if step < recipe.warmup else poly)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Give each group its base rate times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_rate"] * factor

@@ -1,0 +1,163 @@
+"""Random patches straight from the rasters.
+
+Patch number n is a function of the seed and n alone: which tile, where, and how it is changed. So neither the
+number of workers nor a stop in between changes what is learnt, and a resumed run goes on at the number it left.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from geoseg.classes import NODATA, ClassScheme
+from geoseg.tiling import Window
+from geoseg.training.augment import Patch, augment_patch, resize, zoom_factor
+from geoseg.training.recipe import Recipe
+from geoseg.training.tiles import Tile, TileReader
+
+OPEN_TILES = 100
+"""Tiles held open at once by one process; systems allow a process some 1,000 files."""
+TRIES = 20
+"""Windows drawn until one holds a label; sparse labels would otherwise give batches without any."""
+
+
+class Batch(NamedTuple):
+    """What one step learns from."""
+
+    pixels: Tensor
+    """``(N, bands, crop, crop)`` float32, in the rasters' units."""
+    valid: Tensor
+    """``(N, crop, crop)`` bool."""
+    labels: Tensor
+    """``(N, crop, crop)`` int64 class ids, 255 unlabelled."""
+    tiles: Tensor
+    """``(N,)`` positions of the tiles that the patches are from."""
+
+
+class Patches(Dataset[tuple[Any, ...]]):
+    """All patches of a run by their number; uniform over the area of all tiles."""
+
+    def __init__(
+        self, tiles: Sequence[Tile], scheme: ClassScheme, recipe: Recipe, value_range: tuple[float, float]
+    ) -> None:
+        self.tiles = list(tiles)
+        self._scheme = scheme
+        self._recipe = recipe
+        self._value_range = value_range
+        areas = np.array([tile.area for tile in tiles], np.float64)
+        self._shares = areas / areas.sum()
+        held = sum(tile.bytes for tile in tiles) * max(1, recipe.workers)
+        self._cached = held <= recipe.cache * 2**30
+        self._sources: dict[int, TileReader | _Held] = {}
+
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        """Pixels, mask, labels and tile of one patch."""
+        rng = np.random.default_rng((self._recipe.seed, number))
+        for _ in range(TRIES):
+            position = int(rng.choice(len(self.tiles), p=self._shares))
+            patch = self._read(position, rng)
+            if (patch.labels != NODATA).any():
+                break
+        patch = augment_patch(patch, self._recipe.augment, self._value_range, rng)
+        # Copies: a mirrored or turned view has strides that no tensor takes.
+        pixels = np.array(patch.pixels, np.float32, order="C")
+        return pixels, np.array(patch.valid, order="C"), np.array(patch.labels, np.int64, order="C"), position
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the open files: each worker opens its own."""
+        return self.__dict__ | {"_sources": {}}
+
+    def _read(self, position: int, rng: np.random.Generator) -> Patch:
+        """A random square of one tile at the size of the crop; what the tile lacks is mirrored, without labels."""
+        image = self.tiles[position].image
+        crop = self._recipe.crop
+        side = max(1, round(crop / zoom_factor(self._recipe.augment, rng)))
+        height, width = min(side, image.height), min(side, image.width)
+        row = int(rng.integers(image.height - height + 1))
+        col = int(rng.integers(image.width - width + 1))
+        patch = self._source(position).read(Window(row, col, height, width))
+        if (height, width) != (side, side):
+            missing = ((0, side - height), (0, side - width))
+            patch = Patch(
+                np.pad(patch.pixels, ((0, 0), *missing), mode="reflect"),
+                np.pad(patch.valid, missing, mode="reflect"),
+                np.pad(patch.labels, missing, constant_values=NODATA),
+            )
+        return resize(patch, crop)
+
+    def _source(self, position: int) -> TileReader | _Held:
+        """One tile, opened (or read whole) when it is first asked for."""
+        if position not in self._sources:
+            if not self._cached and len(self._sources) == OPEN_TILES:
+                self._sources.pop(next(iter(self._sources))).close()
+            reader = TileReader(self.tiles[position], self._scheme)
+            self._sources[position] = _Held(reader) if self._cached else reader
+        return self._sources[position]
+
+
+class _Held:
+    """A tile in memory."""
+
+    def __init__(self, reader: TileReader) -> None:
+        with reader:
+            image = reader.tile.image
+            self._whole = reader.read(Window(0, 0, image.height, image.width))
+
+    def read(self, window: Window) -> Patch:
+        rows, cols = window.slices()
+        return self._whole.moved(lambda array: array[..., rows, cols])
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def batches(patches: Patches, recipe: Recipe, first_step: int = 0) -> Iterator[Batch]:
+    """The batches of the steps from `first_step` on, prepared while the network computes."""
+    loader: DataLoader[tuple[Any, ...]] = DataLoader(
+        patches,
+        sampler=range(first_step * recipe.batch, recipe.steps * recipe.batch),
+        batch_size=recipe.batch,
+        num_workers=recipe.workers,
+        pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
+    )
+    made = (Batch(*parts) for parts in loader)
+    return made if recipe.workers else ahead(made)
+
+
+def ahead(items: Iterable[Batch], depth: int = 2) -> Iterator[Batch]:
+    """The same items, computed up to `depth` ahead in a thread."""
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            for item in items:
+                ready.put(item)
+                if ended.is_set():
+                    return
+            ready.put(None)
+        except BaseException as error:  # handed to the caller's thread, which raises it
+            ready.put(error)
+
+    thread = threading.Thread(target=work, name="geoseg-patches", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        ended.set()
+        while thread.is_alive():  # it may be waiting for room
+            try:
+                ready.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        thread.join()

@@ -1,0 +1,95 @@
+"""Everything a stopped run needs to go on, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from geoseg.errors import OutputError
+
+FORMAT = "geoseg-training-1"
+
+
+def save_state(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
+    """Write network, optimizer and random state; a crash while writing leaves the previous file.
+
+    Args:
+        path: the file; a temporary one beside it is renamed.
+        net: its parameters and buffers.
+        optimizer: its state of each parameter.
+        facts: what else the run needs (step, best figure ...), ready for JSON.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # Clones: safetensors refuses tensors that share memory, and wants plain layouts.
+        plain = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+        }
+        save_file(plain, temporary, {"format": FORMAT, "facts": json.dumps(facts)})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: the training state cannot be written ({error}); the previous one stands") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts of a state file.
+
+    Raises:
+        OutputError: the file is no state of a training.
+    """
+    with _opened(path) as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        return facts
+
+
+def load_state(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put network, optimizer and random generators where `save_state` found them; gives back the facts.
+
+    Raises:
+        OutputError: the file is no state of a training, or of another network.
+    """
+    with _opened(path) as file:
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    try:
+        net.load_state_dict({name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
+    except RuntimeError as error:
+        raise OutputError(f"{path}: the state of another network; start anew in another --out") from error
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["random.cpu"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    return facts
+
+
+def _opened(path: Path) -> Any:
+    try:
+        file = safe_open(path, framework="pt")
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: no readable training state ({error}); start anew in another --out") from error
+    if (file.metadata() or {}).get("format") != FORMAT:  # type: ignore[no-untyped-call]  # safetensors leaves it out
+        raise OutputError(f"{path}: not the state of a geoseg training; start anew in another --out")
+    return file

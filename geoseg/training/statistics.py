@@ -1,0 +1,93 @@
+"""What the training rasters hold, in one streaming pass: pixels of each class, mean and deviation of each band."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.classes import NODATA, ClassScheme
+from geoseg.errors import SourceError
+from geoseg.tiling import Window
+from geoseg.training.tiles import Tile, TileReader
+
+STRIP_PIXELS = 2**20
+"""Pixels read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures of all labelled, valid pixels: those that training sees."""
+
+    class_counts: NDArray[np.int64]
+    """``(classes,)`` labelled pixels of each class."""
+    mean: tuple[float, ...]
+    """Of each band, in the raster's units."""
+    std: tuple[float, ...]
+    """Of each band, likewise; 1 where a band is constant, which nothing could scale."""
+    low: float
+    """Smallest value of any band."""
+    high: float
+    """Largest."""
+
+
+def collect_statistics(tiles: Sequence[Tile], scheme: ClassScheme) -> Statistics:
+    """Read every tile once.
+
+    Raises:
+        SourceError: a tile cannot be read, its labels hold a value that is neither a class nor ignored, or
+            no pixel at all is labelled.
+    """
+    counts = np.zeros(len(scheme), np.int64)
+    total, mean, squares = 0, np.zeros(0), np.zeros(0)
+    low, high = np.inf, -np.inf
+    for tile in tiles:
+        with TileReader(tile, scheme) as reader:
+            for window in strips(tile):
+                patch = reader.read(window)
+                _refuse_unknown(tile, reader.unknown_values(window))
+                labelled = patch.labels != NODATA
+                counts += np.bincount(patch.labels[labelled], minlength=len(scheme))
+                values = patch.pixels[:, labelled].astype(np.float64)
+                if values.size:
+                    total, mean, squares = _merge(total, mean, squares, values)
+                    low, high = min(low, values.min()), max(high, values.max())
+    if not total:
+        raise SourceError(f"{tiles[0].labels.path}: no pixel of the training labels is labelled; check data.classes")
+    deviation = np.sqrt(squares / total)
+    return Statistics(
+        counts, tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist()), float(low), float(high)
+    )
+
+
+def strips(tile: Tile) -> Iterator[Window]:
+    """Windows of whole rows that cover a tile from top to bottom."""
+    height, width = tile.image.height, tile.image.width
+    rows = max(1, STRIP_PIXELS // width)
+    for row in range(0, height, rows):
+        yield Window(row, 0, min(rows, height - row), width)
+
+
+def _merge(
+    total: int, mean: NDArray[np.float64], squares: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """Count, mean and sum of squared deviations of two groups (Chan et al. 1979), exact also far from zero."""
+    count = values.shape[1]
+    own_mean = values.mean(axis=1)
+    own_squares = ((values - own_mean[:, None]) ** 2).sum(axis=1)
+    if not total:
+        return count, own_mean, own_squares
+    step = own_mean - mean
+    merged = total + count
+    return merged, mean + step * count / merged, squares + own_squares + step**2 * total * count / merged
+
+
+def _refuse_unknown(tile: Tile, unknown: dict[int, int]) -> None:
+    if unknown:
+        value, pixels = next(iter(unknown.items()))
+        raise SourceError(
+            f"{tile.labels.path}: value {value} ({pixels} pixels) is no class and not ignored; "
+            f"add it to data.classes or to data.ignore"
+        )

@@ -1,0 +1,48 @@
+"""How good a network is on whole tiles, predicted exactly as `predict` would."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from geoseg.inference.stream import predict_bands
+from geoseg.metrics import ConfusionMatrix
+from geoseg.models import Model
+from geoseg.training.tiles import Tile, TileReader
+
+
+def validate(
+    model: Model, tiles: Sequence[Tile], *, device: str = "cpu", precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+) -> ConfusionMatrix:
+    """The confusion matrix over all labelled pixels of all tiles, by sliding window in bounded memory.
+
+    Args:
+        model: network and card; the card's window and overlap are the lattice.
+        tiles: rasters with their labels.
+        device: ``cpu`` or ``cuda[:N]``.
+        precision: what the network computes in.
+    """
+    confusion = ConfusionMatrix(len(model.card.classes))
+    for tile in tiles:
+        with TileReader(tile, model.card.classes) as reader:
+            for band in predict_bands(model, tile.image, device=device, precision=precision):
+                confusion.update(reader.reference(band.area), band.labels)
+    return confusion
+
+
+def figures(confusion: ConfusionMatrix, names: Sequence[str]) -> dict[str, Any]:
+    """The figures of a validation, ready for JSON; None where a figure is undefined."""
+    return {
+        "mean_iou": _number(confusion.mean_iou),
+        "mean_f1": _number(confusion.mean_f1),
+        "overall_accuracy": _number(confusion.overall_accuracy),
+        "iou": dict(zip(names, map(_number, confusion.iou.tolist()), strict=True)),
+        "f1": dict(zip(names, map(_number, confusion.f1.tolist()), strict=True)),
+        "confusion_matrix": confusion.matrix.tolist(),
+        "missed": confusion.missed.tolist(),
+    }
+
+
+def _number(figure: float) -> float | None:
+    return None if math.isnan(figure) else round(figure, 6)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import geoseg
+from geoseg.commands.train import run
+from geoseg.config import load_config
+from geoseg.errors import ConfigError, OutputError, SourceError
+from geoseg.models import load_model
+from geoseg.progress import Progress
+
+
+class Notes(Progress):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def config(make_raster: Callable[..., Path], tmp_path: Path) -> dict[str, Any]:
+    """A config of a few steps on two small tiles."""
+    for seed, name in enumerate(("train_1", "train_2", "val_1")):
+        labels = np.kron(np.random.default_rng(seed).integers(0, 2, (1, 4, 5)), np.ones((1, 16, 16))).astype(np.uint8)
+        image = (60 + 120 * labels + np.random.default_rng(seed).integers(0, 20, (4, 64, 80))).astype(np.uint8)
+        make_raster(f"images/{name}_ortho.tif", data=image)
+        make_raster(f"labels/{name}_gt.tif", data=10 * labels)
+    pairs = {
+        part: {"images": f"{tmp_path}/images/{part}_*_ortho.tif", "labels": f"{tmp_path}/labels/{part}_*_gt.tif"}
+        for part in ("train", "val")
+    }
+    return {
+        "data": {
+            **pairs,
+            "bands": {"nir": 4, "red": 1},
+            "classes": [{"id": 0, "name": "dark"}, {"id": 10, "name": "bright"}],
+        },
+        "model": {"system": "pixel", "license": "CC0-1.0"},
+        "train": {"steps": 6, "batch": 2, "crop": 16, "validate_every": 3, "log_every": 3, "learning_rate": 0.5},
+        "predict": {"window": 32, "overlap": 8},
+    }
+
+
+def test_training_gives_a_model_file_and_its_figures(config: dict[str, Any], tmp_path: Path) -> None:
+    notes = Notes()
+    report = run(config, out=tmp_path / "run", progress=notes)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "config.yaml", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
+    }  # fmt: skip
+    assert report.exit_code == 0
+    assert report.data["steps"] == 6
+    assert report.data["parameters"] == {"encoder": 0, "all": 6}
+    assert f"mean IoU {report.data['validation']['mean_iou']:.4f}" in report.text
+    assert "in forward and backward" in report.text
+    assert notes.lines[0].startswith("2 training tiles with 10,240 labelled pixels (dark ")
+    assert notes.lines[1].startswith("step 3 of 6: loss ")
+
+
+def test_the_card_says_what_the_config_and_the_rasters_say(config: dict[str, Any], tmp_path: Path) -> None:
+    run(config, out=tmp_path / "run")
+    card = load_model(tmp_path / "run" / "model.safetensors").card
+    assert (card.bands, card.value_range, card.window, card.overlap) == (("nir", "red"), (0.0, 255.0), 32, 8)
+    assert card.classes.names == ("dark", "bright")
+    assert card.license == "CC0-1.0"
+    assert card.ground_sampling == pytest.approx(0.5)
+    assert 60 < card.mean[0] < 210
+    assert card.training["geoseg"] == geoseg.__version__
+    assert sum(card.training["class_pixels"].values()) == 10_240
+    assert set(card.training["validation"]["iou"]) == {"dark", "bright"}
+
+
+def test_the_resolved_config_trains_again(config: dict[str, Any], tmp_path: Path) -> None:
+    first = run(config, out=tmp_path / "run")
+    again = run(tmp_path / "run" / "config.yaml", out=tmp_path / "again")
+    assert again.data["validation"] == first.data["validation"]
+
+
+def test_mean_and_deviation_that_are_given_are_kept(config: dict[str, Any], tmp_path: Path) -> None:
+    overrides = ["data.mean=[1, 2]", "data.std=[3, 4]", "data.ground_sampling=0.1", "data.value_range=[0, 300]"]
+    run(config, out=tmp_path / "run", overrides=overrides)
+    card = load_model(tmp_path / "run" / "model.safetensors").card
+    assert (card.mean, card.std, card.ground_sampling, card.value_range) == ((1, 2), (3, 4), 0.1, (0, 300))
+
+
+def test_a_file_names_its_run_folder(config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    report = run("tiny.yaml", overrides=["train.steps=3"])
+    assert report.data["model"] == str(Path("runs/tiny/model.safetensors"))
+    assert load_config(Path("runs/tiny/config.yaml")).train.steps == 3
+
+
+def test_another_run_is_not_trained_over(config: dict[str, Any], tmp_path: Path) -> None:
+    run(config, out=tmp_path / "run")
+    with pytest.raises(OutputError, match="holds a training already; --resume continues it, another --out keeps it"):
+        run(config, out=tmp_path / "run")
+
+
+def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_path: Path) -> None:
+    first = run(config, out=tmp_path / "run", resume=True)
+    again = run(config, out=tmp_path / "run", resume=True, overrides=["train.workers=1"])
+    assert again.data["validation"] == first.data["validation"]
+    with pytest.raises(
+        ConfigError, match=r"train\.learning_rate: 0\.25, but the run in .* began with 0\.5; set it back"
+    ):
+        run(config, out=tmp_path / "run", resume=True, overrides=["train.learning_rate=0.25"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.mean=[1, 2, 3]", r"data\.mean: 3 numbers for 2 bands"),
+        ("data.value_range=[0, 50]", r"data\.value_range: \[0\.0, 50\.0\], but the training rasters hold \d+ to \d+"),
+        ("train.class_weights=[1]", r"train\.class_weights: 1 numbers for 2 classes"),
+        ("model.system=hcnt", "there is no system 'hcnt'"),
+        ("model.options={wide: 3}", "wide"),
+    ],
+)
+def test_configs_that_do_not_fit_the_data_begin_nothing(
+    config: dict[str, Any], tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(config, out=tmp_path / "run", overrides=[override])
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_with_a_strange_value_are_refused(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"value 10 \(\d+ pixels\) is no class and not ignored"):
+        run(config, out=tmp_path / "run", overrides=["data.classes=[dark, bright]"])
+
+
+def test_a_folder_that_cannot_be_written_is_named(config: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot be written .*; give another --out"):
+        run(config, out=tmp_path / "file" / "run")
+
+
+def test_class_weights_may_be_given_or_left_out(config: dict[str, Any], tmp_path: Path) -> None:
+    texts = []
+    for index, weights in enumerate(("median", "none", "[1, 5]")):
+        run(config, out=tmp_path / str(index), overrides=[f"train.class_weights={weights}"])
+        texts.append((tmp_path / str(index) / "metrics.csv").read_text())
+    assert len(set(texts)) == 3

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from geoseg.classes import CITYSCAPES, ISPRS
+from geoseg.config import dump_config, load_config
+from geoseg.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+def document(**sections: Any) -> dict[str, Any]:
+    """The smallest config."""
+    data = {"train": {"images": "images/*.tif", "labels": "labels/*.tif"}, "classes": ["ground", "roof"]}
+    return {"data": data, "model": {"system": "hcnet"}} | sections
+
+
+def test_the_smallest_config_takes_all_defaults() -> None:
+    config = load_config(document())
+    assert config.data.train[0].images == "images/*.tif"
+    assert config.data.scheme.names == ("ground", "roof")
+    assert config.data.ignore == (255,)
+    assert (config.train.learning_rate, config.train.momentum, config.train.power) == (0.01, 0.9, 0.9)
+    assert (config.predict.window, config.predict.overlap) == (512, 128)
+
+
+def test_a_config_is_read_back_from_its_own_yaml() -> None:
+    data = document()["data"] | {"classes": "isprs", "mean": [1, 2, 3], "std": [4, 5, 6], "bands": {"nir": 4, "red": 1}}
+    config = load_config(document(data=data, train={"class_weights": [1, 2.5], "aux_weights": {"prior": 0.5}}))
+    assert load_config(yaml.safe_load(dump_config(config))) == config
+
+
+def test_configs_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_config(document()).data.mean = (1.0,)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.lerning_rate=1", r"^train\.lerning_rate: unknown key; did you mean learning_rate\?$"),
+        ("train.augment.flp=true", r"^train\.augment\.flp: unknown key; did you mean flip\?$"),
+        ("data.train.imgs=3", r"^data\.train\.imgs: unknown key; did you mean images\?$"),
+        ("trian.steps=3", r"^trian: unknown key; did you mean train\?$"),
+        ("data.zzz=1", r"^data\.zzz: unknown key; known are train, val, bands"),
+        ("train.steps=many", r"^train\.steps: 'many' is not a whole number$"),
+        ("train.learning_rate=fast", r"^train\.learning_rate: 'fast' is not a number$"),
+        ("train.augment.flip=3", r"^train\.augment\.flip: 3 is not true or false$"),
+        ("train.steps=0", r"^train\.steps: 0 is refused; it should be greater than or equal to 1$"),
+        ("train.optimizer=adam", r"^train\.optimizer: 'adam' is refused; it should be 'sgd' or 'adamw'$"),
+        ("train=3", r"^train: 3 is not a mapping of keys to values$"),
+        ("train.warmup=20000", r"^train: warmup of 20000 steps"),
+        ("model.system=", r"^model\.system: None is not text$"),
+        ("data.mean=[1, x]", r"^data\.mean\[1\]: 'x' is not a number$"),
+        ("data.value_range=[1]", r"^data\.value_range\[1\]: is missing$"),
+        ("data.train=[]", r"^data\.train: \[\] is refused"),
+        ("data.train={images: 3, labels: x}", r"^data\.train\.images: 3 is not text$"),
+        ("data.classes=[a, a]", r"^data: class name 'a' is given twice"),
+        ("data.classes=isprs2", r"^data: isprs2: no such classes file, and no scheme; known schemes are isprs"),
+        ("predict.overlap=600", r"^predict: overlap 600 does not fit window 512"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_its_path(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(document(), [override])
+
+
+def test_a_missing_section_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^data: is missing$"):
+        load_config({"model": {"system": "fcn"}})
+
+
+def test_overrides_are_yaml_and_reach_into_lists() -> None:
+    config = load_config(
+        document(),
+        ["train.augment.scale=[0.5, 2]", "train.learning_rate=1e-3", "data.classes.1=house", "model.encoder=null"],
+    )
+    assert config.train.augment.scale == (0.5, 2.0)
+    assert config.train.learning_rate == 0.001
+    assert config.data.scheme.names == ("ground", "house")
+    assert config.model.encoder is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.steps", "give key.path=value"),
+        ("=3", "give key.path=value"),
+        ("train.steps=[1", "the value is no YAML"),
+        ("model.system.name=3", "'name' lies inside 'hcnet', which holds no keys"),
+    ],
+)
+def test_overrides_of_another_form_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(document(), [override])
+
+
+def test_variables_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILES", "/data/tiles")
+    config = load_config(document(), ["data.train.images='${TILES}/*.tif'"])
+    assert config.data.train[0].images == "/data/tiles/*.tif"
+    with pytest.raises(ConfigError, match=r"^data\.train\.labels: \$\{NO_SUCH\} is not set"):
+        load_config(document(), ["data.train.labels='${NO_SUCH}/*.tif'"])
+
+
+def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
+    file = tmp_path / "classes.yaml"
+    file.write_text("classes: [{id: [1, 2], name: paved, color: [9, 9, 9]}, {id: 0, name: green}]\nignore: [7, 255]\n")
+    read = load_config(document(), [f"data.classes={file}"]).data.scheme
+    assert (read.names, read.values, read.ignore) == (("paved", "green"), ((1, 2), (0,)), (7, 255))
+    assert load_config(document(), [f"data.classes={file}", "data.ignore=9"]).data.scheme.ignore == (9,)
+    assert load_config(document(), ["data.classes=isprs"]).data.scheme == ISPRS
+    assert load_config(document(), ["data.classes=cityscapes"]).data.scheme == CITYSCAPES
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- 1\n", "holds a list"), ("3\n", "holds 3"), ("a: [", "no YAML"), (None, "cannot be read")],
+)
+def test_files_that_hold_no_config_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    file = tmp_path / "run.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(file)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
+def test_shipped_configs_load_and_open_with_their_command(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOSEG_DATA", "/data")
+    monkeypatch.setenv("GEOSEG_DEMO", "/demo")
+    load_config(path)
+    assert f"geoseg train configs/{path.name}" in path.read_text().splitlines()[0]

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ConfigError, GeosegError
+from geoseg.models import Card, create_model, load_model
+from geoseg.progress import Progress
+from geoseg.training import loop
+from geoseg.training.history import read_rows
+from geoseg.training.loop import Outcome, fit
+from geoseg.training.patches import Patches
+from geoseg.training.recipe import Recipe
+from geoseg.training.tiles import Tile
+
+MakeTile = Callable[..., Tile]
+SCHEME = ClassScheme.from_names(["dark", "bright"])
+RECIPE = Recipe(
+    steps=8, batch=2, crop=32, learning_rate=0.05, validate_every=4, log_every=2, device="cpu", precision="fp32"
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums in one order, whatever the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class PulledError(Exception):
+    """The plug is pulled."""
+
+
+class PulledAt(Progress):
+    """Interrupts the run after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def advance(self, count: int) -> None:
+        self.left -= count
+        if self.left == 0:
+            raise PulledError
+
+
+@pytest.fixture
+def train(make_tile: MakeTile) -> Callable[..., Outcome]:
+    """Trains a small HCNet on one checkered tile and judges it on another."""
+    tiles, judges = [make_tile("train", seed=1)], [make_tile("val", seed=2)]
+
+    def run(folder: Path, recipe: Recipe = RECIPE, validation: bool = True, **options: Any) -> Outcome:
+        folder.mkdir(exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        net = create_model("hcnet", encoder="tu-test_resnet", classes=2, channels=16, prior_channels=8)
+        card = Card(net.spec, SCHEME, ("r", "g", "b"), (0.0, 255.0), (120.0,) * 3, (60.0,) * 3, 64, 16)
+        patches = Patches(tiles, SCHEME, recipe, (0.0, 255.0))
+        weights = np.ones(2, np.float32)
+        options = {"progress": Progress()} | options
+        return fit(net, card, patches, judges if validation else [], recipe, weights, folder, **options)
+
+    return run
+
+
+def losses(folder: Path) -> list[str]:
+    return [row["loss"] for row in read_rows(folder / "metrics.csv")]
+
+
+def test_the_loss_falls_and_the_classes_are_told_apart(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = train(tmp_path, replace(RECIPE, steps=40, validate_every=20))
+    rows = read_rows(tmp_path / "metrics.csv")
+    assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
+    assert outcome.best["mean_iou"] > 0.6
+    assert 0 < outcome.compute_share <= 1
+
+
+def test_the_folder_holds_model_state_figures_and_curves(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = train(tmp_path)
+    names = {"model.safetensors", "last.safetensors", "metrics.csv", "curves.png"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == names
+    card = load_model(tmp_path / "model.safetensors").card
+    assert card.training["step"] == outcome.best_step
+    assert card.training["validation"]["mean_iou"] == outcome.best["mean_iou"]
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["2", "4", "6", "8"]
+
+
+def test_the_same_seed_gives_the_same_losses(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    train(tmp_path / "one")
+    train(tmp_path / "two")
+    train(tmp_path / "three", replace(RECIPE, seed=1))
+    assert losses(tmp_path / "one") == losses(tmp_path / "two")
+    assert losses(tmp_path / "one") != losses(tmp_path / "three")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_stopped_run_goes_on_as_if_nothing_had_been(
+    train: Callable[..., Outcome], tmp_path: Path, optimizer: Any
+) -> None:
+    recipe = replace(RECIPE, optimizer=optimizer, learning_rate=0.01)
+    train(tmp_path / "whole", recipe)
+    with pytest.raises(PulledError):
+        train(tmp_path / "stopped", recipe, progress=PulledAt(7))
+    assert len(losses(tmp_path / "stopped")) == 3
+    train(tmp_path / "stopped", recipe, resume=True)
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
+    whole, stopped = (load_model(tmp_path / name / "model.safetensors").net for name in ("whole", "stopped"))
+    for one, other in zip(whole.state_dict().values(), stopped.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_finished_run_has_nothing_left_to_do(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = train(tmp_path)
+    again = train(tmp_path, resume=True)
+    assert (again.step, again.best) == (outcome.step, outcome.best)
+
+
+def test_the_best_network_is_kept_not_the_last(
+    train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, judged = loop.validate, iter([False, True])
+
+    def worse_the_second_time(*arguments: Any, **options: Any) -> Any:
+        confusion = real(*arguments, **options)
+        if next(judged):
+            confusion._counts[:] = [[0, 1, 0], [1, 0, 0]]
+        return confusion
+
+    monkeypatch.setattr(loop, "validate", worse_the_second_time)
+    assert train(tmp_path).best_step == 4
+    assert load_model(tmp_path / "model.safetensors").card.training["step"] == 4
+
+
+def test_without_validation_the_last_network_is_the_model(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = train(tmp_path, validation=False)
+    assert (outcome.best_step, outcome.best) == (8, {})
+    assert load_model(tmp_path / "model.safetensors").card.training["step"] == 8
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_files(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    with pytest.raises(
+        GeosegError, match=r"step \d+: the loss is (nan|inf); patches came from .*train\.tif; lower train"
+    ):
+        train(tmp_path, replace(RECIPE, steps=20, learning_rate=1e30))
+
+
+def test_weights_of_outputs_that_are_not_there_are_refused(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="hcnet has no auxiliary output 'coarse'; it has prior"):
+        train(tmp_path, replace(RECIPE, aux_weights={"coarse": 0.4}))
+
+
+def test_precisions_may_follow_one_another_in_one_process(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    short = replace(RECIPE, steps=2)
+    train(tmp_path / "fp32", short)
+    train(tmp_path / "bf16", replace(short, precision="bf16"))
+    assert losses(tmp_path / "fp32") != losses(tmp_path / "bf16")

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from geoseg.models import create_model
+from geoseg.training.optimizer import make_optimizer, rate_factor, set_rates
+from geoseg.training.recipe import Recipe
+
+
+def test_the_schedule_is_torchs_polynomial() -> None:
+    recipe = Recipe(steps=10, power=0.9)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    oracle = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=10, power=0.9)
+    for step in range(10):
+        assert rate_factor(step, recipe) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        oracle.step()
+
+
+def test_the_rate_rises_in_a_straight_line_first() -> None:
+    recipe = Recipe(steps=100, power=0.0, warmup=4)
+    assert [rate_factor(step, recipe) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_encoder_learns_at_its_own_rate(name: str) -> None:
+    net = create_model("fcn", encoder="tu-test_resnet", classes=2)
+    recipe = Recipe(optimizer=name, learning_rate=0.1, encoder_lr_factor=0.1, weight_decay=0.02)  # type: ignore[arg-type]
+    optimizer = make_optimizer(net, recipe)
+    set_rates(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.05])
+    assert all(group["weight_decay"] == 0.02 for group in optimizer.param_groups)
+    held = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert held == len(list(net.parameters()))
+
+
+def test_a_network_without_encoder_has_one_group() -> None:
+    optimizer = make_optimizer(create_model("pixel", classes=2), Recipe())
+    assert len(optimizer.param_groups) == 1

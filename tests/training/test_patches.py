@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.classes import ClassScheme
+from geoseg.training import patches as module
+from geoseg.training.patches import Batch, Patches, ahead, batches
+from geoseg.training.recipe import Augment, Recipe
+from geoseg.training.tiles import Tile
+
+MakeTile = Callable[..., Tile]
+SCHEME = ClassScheme.from_names([f"class {index}" for index in range(200)])
+STILL = Augment(flip=False, turn=False)
+RECIPE = Recipe(steps=6, batch=3, crop=16, seed=5)
+RANGE = (0.0, 255.0)
+
+
+def coded_tile(make_tile: MakeTile, name: str = "a", height: int = 64, width: int = 80, first: int = 0) -> Tile:
+    """A tile whose pixels say what their label is."""
+    ids = (np.arange(height * width).reshape(1, height, width) * 7 % 90 + first).astype(np.uint8)
+    return make_tile(name, image=np.repeat(ids, 3, axis=0), labels=ids)
+
+
+def equal(first: Batch, second: Batch) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("cache", [0.0, 1.0])
+def test_pixels_and_labels_come_from_the_same_place(make_tile: MakeTile, cache: float) -> None:
+    patches = Patches([coded_tile(make_tile)], SCHEME, replace(RECIPE, cache=cache), RANGE)
+    for number in range(20):
+        pixels, valid, labels, tile = patches[number]
+        assert (pixels.shape, pixels.dtype, labels.dtype, tile) == ((3, 16, 16), np.float32, np.int64, 0)
+        np.testing.assert_array_equal(pixels[1], labels)
+        assert valid.all()
+
+
+def test_a_patch_is_a_function_of_seed_and_number(make_tile: MakeTile) -> None:
+    tiles = [coded_tile(make_tile)]
+    one, other = (Patches(tiles, SCHEME, RECIPE, RANGE) for _ in range(2))
+    for number in (4, 0, 9):
+        np.testing.assert_array_equal(one[number][0], other[number][0])
+    reseeded = Patches(tiles, SCHEME, replace(RECIPE, seed=6), RANGE)
+    assert not np.array_equal(one[0][0], reseeded[0][0])
+    assert not np.array_equal(one[0][0], one[1][0])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(make_tile: MakeTile, workers: int) -> None:
+    recipe = replace(RECIPE, augment=Augment(scale=(0.5, 2.0), brightness=0.1, contrast=0.1))
+    tiles = [coded_tile(make_tile, "a"), coded_tile(make_tile, "b", 33, 40, first=90)]
+    expected = list(batches(Patches(tiles, SCHEME, recipe, RANGE), recipe))
+    assert [len(batch.labels) for batch in expected] == [3] * 6
+    other = replace(recipe, workers=workers)
+    rest = list(batches(Patches(tiles, SCHEME, other, RANGE), other, first_step=2))
+    assert len(rest) == 4
+    assert all(map(equal, expected[2:], rest))
+
+
+def test_large_tiles_are_seen_more_often(make_tile: MakeTile) -> None:
+    tiles = [coded_tile(make_tile, "large", 64, 96), coded_tile(make_tile, "small", 32, 64, first=90)]
+    patches = Patches(tiles, SCHEME, RECIPE, RANGE)
+    drawn = [patches[number][3] for number in range(400)]
+    assert np.mean(drawn) == pytest.approx(0.25, abs=0.06)
+
+
+def test_every_pixel_can_be_seen(make_tile: MakeTile) -> None:
+    ids = np.arange(20 * 9, dtype=np.uint8).reshape(1, 20, 9)
+    patches = Patches([make_tile(image=ids.repeat(3, 0), labels=ids)], SCHEME, replace(RECIPE, crop=8), RANGE)
+    seen = {value for number in range(200) for value in np.unique(patches[number][2])}
+    assert seen == set(range(180))
+
+
+def test_a_tile_smaller_than_the_crop_is_mirrored_without_labels(make_tile: MakeTile) -> None:
+    tile = coded_tile(make_tile, height=5, width=30)
+    recipe = replace(RECIPE, crop=16, augment=STILL)
+    pixels, valid, labels, _ = Patches([tile], SCHEME, recipe, RANGE)[0]
+    np.testing.assert_array_equal(pixels, np.pad(pixels[:, :5], ((0, 0), (0, 11), (0, 0)), mode="reflect"))
+    assert valid.all()
+    assert (labels[5:] == 255).all()
+    assert (labels[:5] != 255).all()
+
+
+def test_windows_without_a_label_are_drawn_again(make_tile: MakeTile) -> None:
+    labels = np.full((1, 96, 96), 255, np.uint8)
+    labels[0, :24, :24] = 1
+    tile = make_tile(image=np.ones((3, 96, 96), np.uint8), labels=labels)
+    patches = Patches([tile], SCHEME, RECIPE, RANGE)
+    assert np.mean([(patches[number][2] != 255).any() for number in range(40)]) > 0.6
+
+
+def test_files_are_closed_where_there_are_too_many(make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OPEN_TILES", 2)
+    tiles = [coded_tile(make_tile, f"t{n}", 32, 32) for n in range(4)]
+    patches = Patches(tiles, SCHEME, replace(RECIPE, cache=0), RANGE)
+    assert {patches[number][3] for number in range(30)} == {0, 1, 2, 3}
+    assert len(patches._sources) == 2
+
+
+def test_an_error_in_the_thread_reaches_the_caller() -> None:
+    def broken() -> Iterator[Batch]:
+        raise OSError("torn file")
+        yield
+
+    with pytest.raises(OSError, match="torn file"):
+        next(ahead(broken()))
+
+
+def test_the_thread_ends_when_the_caller_leaves_early(make_tile: MakeTile) -> None:
+    before = threading.active_count()
+    made = batches(Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE), RECIPE)
+    next(made)
+    made.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
