@@ -164,7 +164,7 @@ class _Seams:
                     self._open[piece].waiting -= count
                     met.add(piece)
             same = (ours >= 0) & (theirs >= 0) & (our_class == their_class)
-            for pair in np.unique(np.stack([ours[same], theirs[same]]), axis=1).T.tolist():
+            for pair in set(zip(ours[same].tolist(), theirs[same].tolist(), strict=True)):
                 self._unite(*pair)
         return met
 

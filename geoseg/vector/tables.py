@@ -21,8 +21,8 @@ FIELDS = ("class_id", "class", "area_m2", "confidence")
 """Attributes of every polygon; short enough for a shapefile."""
 
 _ROWS = 65_536
-_VERTICES = 4_000_000
-"""A table is handed on when it holds so many rows or vertices (64 MB), so that files are opened seldom."""
+_VERTICES = 1_000_000
+"""A table is handed on when it holds so many rows or vertices (16 MB), so that files are opened seldom."""
 
 
 @dataclass(frozen=True)
