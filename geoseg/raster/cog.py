@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import rasterio
 import rasterio.shutil
@@ -14,7 +15,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, SourceError
 from geoseg.raster.dataset import opened
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.mosaic import Mosaic
@@ -139,8 +140,11 @@ def _write(mosaic: Mosaic, out: Path, halve: Halve, **options: str) -> None:
 
 
 def _refuse_full_disk(mosaic: Mosaic, out: Path) -> None:
-    """A COG takes about as much room as its parts, and GDAL bears a full disk badly, from silence to a crash."""
-    needed = sum(part.path.stat().st_size for part in mosaic.parts)
+    """Refuse to begin what cannot end: GDAL bears a full disk badly, from silence to a crash.
+
+    While it is made, a COG with its overviews takes at least a quarter more than its parts.
+    """
+    needed = sum(part.path.stat().st_size for part in mosaic.parts) * 5 // 4
     free = shutil.disk_usage(out.parent).free
     if free < needed:
         raise OutputError(
@@ -152,14 +156,23 @@ def _refuse_full_disk(mosaic: Mosaic, out: Path) -> None:
 def _is_whole(path: Path) -> bool:
     """Whether every tile of every level lies within the file: GDAL may lose the last bytes without a word."""
     size = path.stat().st_size
-    with opened(path) as file:
-        height, width = file.shape
-        for level in range(-1, len(file.overviews(1))):
-            place = {"dm": "TIFF", "bidx": 1} | ({} if level < 0 else {"ovr": level})
-            for row, col in itertools.product(range(-(-height // BLOCK)), range(-(-width // BLOCK))):
-                offset = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", **place)
-                length = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", **place)
-                if not offset or not length or int(offset) + int(length) > size:
-                    return False
-            height, width = -(-height // 2), -(-width // 2)
-    return True
+    sidecar = path.with_name(f"{path.name}.aux.xml")
+    if sidecar.exists() and not sidecar.read_text(encoding="utf-8").rstrip().endswith(">"):
+        return False
+    try:
+        with opened(path) as file:
+            return all(0 < end <= size for end in _tile_ends(file))
+    except SourceError:
+        return False
+
+
+def _tile_ends(file: Any) -> Iterator[int]:
+    """Where each tile of each level ends in the file; 0 for a tile that is missing."""
+    height, width = file.shape
+    for level in range(-1, len(file.overviews(1))):
+        place = {"dm": "TIFF", "bidx": 1} | ({} if level < 0 else {"ovr": level})
+        for row, col in itertools.product(range(-(-height // BLOCK)), range(-(-width // BLOCK))):
+            offset = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", **place)
+            length = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", **place)
+            yield int(offset) + int(length) if offset and length else 0
+        height, width = -(-height // 2), -(-width // 2)

@@ -36,12 +36,15 @@ def find_sources(paths: Iterable[str | Path]) -> list[Found]:
         In the order given, folders sorted by name; each file once.
 
     Raises:
-        ConfigError: the outputs of two inputs would bear the same name.
+        ConfigError: the outputs of two inputs would bear the same name, or only outputs of geoseg's are named.
     """
+    given = [Path(path) for path in paths]
     found: dict[Path, Found] = {}
-    for path in map(Path, paths):
+    for path in given:
         for source in _below(path) if path.is_dir() else _single(path):
             found.setdefault(source.path.resolve(), source)
+    if given and not found:
+        raise ConfigError(f"{given[0]}: was made by geoseg itself; give the imagery")
     targets: dict[Path, Path] = {}
     for source in found.values():
         other = targets.setdefault(source.relative, source.path)
@@ -53,18 +56,14 @@ def find_sources(paths: Iterable[str | Path]) -> list[Found]:
     return list(found.values())
 
 
-def _single(path: Path) -> Iterator[Found]:
-    if read_fingerprint(path) is None:
-        yield Found(path, Path(path.stem))
+def _single(path: Path) -> list[Found]:
+    return [] if read_fingerprint(path) else [Found(path, Path(path.stem))]
 
 
-def _below(folder: Path) -> Iterator[Found]:
-    rasters = [path for path in _walk(folder) if path.suffix.lower() in SUFFIXES]
-    if not rasters:
-        yield Found(folder, Path(folder.resolve().name))
-    for path in rasters:
-        if read_fingerprint(path) is None:
-            yield Found(path, path.relative_to(folder).with_suffix(""))
+def _below(folder: Path) -> list[Found]:
+    rasters = [path for path in _walk(folder) if path.suffix.lower() in SUFFIXES and read_fingerprint(path) is None]
+    found = [Found(path, path.relative_to(folder).with_suffix("")) for path in rasters]
+    return found or [Found(folder, Path(folder.resolve().name))]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

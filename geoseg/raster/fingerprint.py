@@ -59,6 +59,9 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
+    if str(path).startswith("/vsi"):  # in an archive or on a server: GDAL's own file systems, of which only it knows
+        digest.update(str(path).encode())
+        return
     facts = path.stat()
     digest.update(f"{facts.st_size} {facts.st_mtime_ns}\n".encode())
     with path.open("rb") as stream:

@@ -41,12 +41,9 @@ def halve_by_mode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     if not valid.all():
         # Invalid pixels share one value. Where it wins or ties, at most two others are left: they agree, or they tie.
         first = d.copy()
-        mode_valid = np.zeros(mode.shape, np.bool_)
         for quarter, quarter_valid in zip((c, b, a), _quarters(valid)[2::-1], strict=True):
             np.copyto(first, quarter, where=quarter_valid)
-        for quarter, quarter_valid in zip((a, b, c, d), _quarters(valid), strict=True):
-            mode_valid |= quarter_valid & (quarter == mode)
-        np.copyto(mode, first, where=~mode_valid)
+        np.copyto(mode, first, where=mode == values.flat[valid.argmin()])
     return mode
 
 

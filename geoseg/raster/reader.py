@@ -119,8 +119,8 @@ class Reader:
                 pixels = out
         if validity.mask_bands:
             valid &= self._file.read_masks(list(validity.mask_bands), window=window).any(axis=0)
-        if validity.declares_nodata:
-            valid &= _differs(pixels, validity.nodata)
+        if validity.nodata_values is not None:
+            valid &= _differs(pixels, validity.nodata_values)
         if np.issubdtype(pixels.dtype, np.floating):
             valid &= np.isfinite(pixels).all(axis=0)
         return pixels, valid
@@ -145,9 +145,11 @@ class Reader:
         return self._alpha_buffer[:needed].reshape(count, height, width)
 
 
-def _differs(pixels: NDArray[Any], nodata: tuple[float | None, ...]) -> NDArray[np.bool_]:
+def _differs(pixels: NDArray[Any], nodata: tuple[float, ...]) -> NDArray[np.bool_]:
     """``(height, width)`` bool: True where any band differs from its nodata value (NaN never equals)."""
-    differs: NDArray[np.bool_] = pixels[0] != nodata[0]
-    for band, value in zip(pixels[1:], nodata[1:], strict=True):
-        differs |= band != value
+    differs = np.zeros(pixels.shape[1:], np.bool_)
+    for band, value in zip(pixels, nodata, strict=True):
+        # Compared with a float, whole numbers would all become float64 first.
+        whole = value.is_integer() and np.issubdtype(band.dtype, np.integer)
+        differs |= band != (int(value) if whole else value)
     return differs

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rasterio._err import CPLE_BaseError  # what rasterio.shutil raises, and rasterio.errors does not name
@@ -15,6 +16,8 @@ from rasterio.errors import RasterioError
 from geoseg.errors import OutputError
 
 _SIDECARS = (".aux.xml", ".ovr", ".msk")
+_NEXT_TO_NOTHING = 1_000_000
+"""Bytes. What GDAL leaves of a disk that it has found full."""
 
 
 @contextmanager
@@ -30,6 +33,8 @@ def replacing(out: Path) -> Iterator[Path]:
     folder: Path | None = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        for left in out.parent.glob(f".{glob.escape(out.name)}-*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         yield folder / out.name
         for suffix in _SIDECARS:
@@ -42,8 +47,18 @@ def replacing(out: Path) -> Iterator[Path]:
     except OutputError:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        words = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
-        raise OutputError(f"{out}: cannot be written ({words}); free the disk or choose another --out") from error
+        raise OutputError(
+            f"{out}: cannot be written ({_reason(error, out)}); free the disk or choose another --out"
+        ) from error
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reason(error: Exception, out: Path) -> str:
+    """What went wrong, in a few words: GDAL speaks of tags and directories where the disk is full."""
+    with suppress(OSError):
+        if shutil.disk_usage(out.parent).free < _NEXT_TO_NOTHING:
+            return "the disk is full"
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(words.split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,10 @@ class Validity:
     """The file bands whose GDAL masks (internal, ``.msk``, of a VRT) are read: one where all bands share a mask."""
 
     @property
-    def declares_nodata(self) -> bool:
-        """Whether a pixel can be nodata at all: a band without a value never is, and keeps the pixel valid."""
-        return None not in self.nodata
+    def nodata_values(self) -> tuple[float, ...] | None:
+        """The nodata values; None where a band has none, which keeps every pixel valid."""
+        values = tuple(value for value in self.nodata if value is not None)
+        return values if len(values) == len(self.nodata) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Source:
     """All bands of the file, in file order."""
     bands_chosen: bool = False
     """Whether the caller chose the bands by number."""
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
     """What a user should know about the file, one line each."""
 
     @property
@@ -70,8 +71,8 @@ class Source:
     @property
     def nodata(self) -> float | None:
         """The nodata value of the bands that are read; None where there is none, or no single one."""
-        values = set(self.validity.nodata)
-        return next(iter(values)) if len(values) == 1 else None
+        values = {str(value): value for value in self.validity.nodata}  # NaN does not equal itself, its name does
+        return next(iter(values.values())) if len(values) == 1 else None
 
     @property
     def georeferenced(self) -> bool:

@@ -39,6 +39,15 @@ def test_own_outputs_are_known_by_their_tag_not_their_name(tmp_path, make_raster
     ]
 
 
+def test_nothing_but_own_outputs_is_told(tmp_path, make_raster):
+    path = make_raster("out/scene.tif")
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(GEOSEG_FINGERPRINT="abc")
+    with pytest.raises(ConfigError, match=r"scene\.tif: was made by geoseg itself; give the imagery"):
+        find_sources([path])
+    assert names(find_sources([tmp_path / "out"])) == [("out", "out")]
+
+
 def test_a_file_named_twice_counts_once(tmp_path, make_raster):
     path = make_raster("a.tif")
     assert len(find_sources([path, tmp_path, path])) == 1

@@ -43,6 +43,20 @@ def test_a_failure_leaves_the_older_file_and_is_one_line(tmp_path, error):
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
+def test_what_a_killed_run_left_behind_goes(tmp_path):
+    (tmp_path / ".a.tif-0123").mkdir()
+    (tmp_path / ".a.tif-0123" / "a.tif").write_text("half")
+    with replacing(tmp_path / "a.tif") as made:
+        made.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_a_disk_found_full_is_called_so_whatever_gdal_says(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
+    with pytest.raises(OutputError, match=r"cannot be written \(the disk is full\)"), replacing(tmp_path / "a.tif"):
+        raise RasterioIOError("TIFFRewriteDirectory:Error fetching directory count")
+
+
 def test_other_errors_pass_and_leave_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a.tif") as made:
         made.write_text(str(1 / np.int64(0).item()))

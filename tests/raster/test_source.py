@@ -110,6 +110,7 @@ def test_nodata_is_the_declared_or_the_given_value(make_raster):
     assert open_raster(path).nodata == 7
     assert open_raster(path, nodata=9).nodata == 9
     assert open_raster(make_raster("without.tif")).nodata is None
+    assert np.isnan(open_raster(make_raster("nan.tif", dtype="float32", nodata=float("nan"))).nodata)
 
 
 def test_nodata_that_cannot_occur_is_told(make_raster):
