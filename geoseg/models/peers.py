@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError
 from geoseg.models.blocks import wide
 from geoseg.models.context.base import Outputs
-from geoseg.models.encoder import check_name, first_line, hub_argument, unreachable
-from geoseg.models.weights import load_weights
+from geoseg.models.encoder import check_name, hub_argument, unreachable
+from geoseg.models.weights import first_line, load_weights
 
 if TYPE_CHECKING:
     from geoseg.models.spec import ModelSpec

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError
 from geoseg.models.blocks import wide
 from geoseg.models.context import HEADS, Outputs
-from geoseg.models.encoder import build_encoder, first_line
+from geoseg.models.encoder import build_encoder
 from geoseg.models.peers import PEERS, build_peer
 from geoseg.models.spec import ModelSpec
+from geoseg.models.weights import first_line
 
 DEFAULT_ENCODER = "resnet50"
 

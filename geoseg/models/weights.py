@@ -25,12 +25,10 @@ _WRAPPERS = frozenset({"module", "model", "encoder", "backbone"})
 def load_weights(encoder: nn.Module, source: str | None) -> None:
     """Fill `encoder` with the weights of a file, or of an installed package (``package:NAME``).
 
-    None and ``imagenet`` leave it as it was made.
-
-    Tensors are matched by name, without prefixes such as ``module.`` or ``encoder.``; where the names differ, a
-    torch file is matched by position and shape. Tensors that the encoder lacks (a classifier's) are left out. A
-    first convolution of 3 bands is fitted to other band counts by smp's rule: summed for one band, else
-    repeated in turn and scaled by 3 / bands.
+    None and ``imagenet`` leave it as it was made. Tensors are matched by name, without prefixes such as ``module.``
+    or ``encoder.``; where the names differ, a torch file is matched by position and shape. Tensors that the encoder
+    lacks (a classifier's) are left out. A first convolution of 3 bands is fitted to other band counts by smp's rule:
+    summed for one band, else repeated in turn and scaled by 3 / bands.
 
     Raises:
         ModelError: the source cannot be read, or a tensor does not fit; the message names the first.
@@ -78,7 +76,7 @@ def _read(path: Path) -> Mapping[str, object]:
             return dict(sorted(load_file(path).items()))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise ModelError(f"{path}: not a readable weights file ({_line(error)}); download it again") from error
+        raise ModelError(f"{path}: not a readable weights file ({first_line(error)}); download it again") from error
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: holds more than tensors, and geoseg runs no code from weights files; convert it to safetensors"
@@ -133,5 +131,6 @@ def _fit_bands(weight: Tensor, wanted: Tensor) -> Tensor:
     return weight[:, torch.arange(bands) % 3] * (3 / bands)
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of another library's message, or the name of the error where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

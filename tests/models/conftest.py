@@ -27,7 +27,7 @@ def make_net(system: str = "hcnet", **options: Any) -> Segmenter:
     """A small seeded network in eval mode, with the gates of its context open."""
     torch.manual_seed(0)
     if system != "pixel":
-        options = {"encoder": "resnet18", **options}
+        options = {"encoder": "tu-mobilenetv3_small_050", **options}
     net = create_model(system, **{"classes": 4, **WIDTHS.get(system, {}), **options})
     for name, parameter in net.named_parameters():
         if name.endswith("alpha"):

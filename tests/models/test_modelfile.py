@@ -28,7 +28,7 @@ FACTS: dict[str, Any] = {
 
 @pytest.fixture
 def net() -> Segmenter:
-    return make_net("hcnet", encoder="tu-mobilenetv3_small_050")
+    return make_net("hcnet")
 
 
 @pytest.fixture

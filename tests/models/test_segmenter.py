@@ -53,15 +53,16 @@ def net(request: pytest.FixtureRequest) -> Segmenter:
     return make_net(request.param, encoder="tu-tf_efficientnet_lite0")
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(height=st.integers(1, 100), width=st.integers(1, 100), channels_last=st.booleans())
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(height=st.integers(1, 80), width=st.integers(1, 80), channels_last=st.booleans())
 def test_logits_are_bitwise_the_same_in_any_batch(net: Segmenter, height: int, width: int, channels_last: bool) -> None:
     assert_same_in_any_batch(net, height, width, channels_last)
 
 
 @pytest.mark.parametrize(("system", "size"), [("hcnet", (64, 64)), ("hcnet", (72, 81)), ("pixel", (61, 47))])
 def test_other_networks_are_bitwise_the_same_in_any_batch(system: str, size: tuple[int, int]) -> None:
-    assert_same_in_any_batch(make_net(system), *size, False)
+    encoder = {} if system == "pixel" else {"encoder": "resnet18"}
+    assert_same_in_any_batch(make_net(system, **encoder), *size, False)
 
 
 def assert_same_in_any_batch(net: Segmenter, height: int, width: int, channels_last: bool) -> None:

@@ -151,21 +151,19 @@ class PositionIndependentAttention(nn.Module):
             labels: ``(N, h, w)`` int64, the set that each element belongs to, in 0..sets-1.
             sets: how many there are; some may be empty. With more banks than one, each set has its own weights.
         """
-        bank = labels if self.banks > 1 else torch.zeros_like(labels)
-        o, p = (self._activate(self._project(conv, x, bank)) for conv in (self.query, self.key))
+        o, p = (self._activate(self._own(conv(x), labels)) for conv in (self.query, self.key))
+        alpha = self._own(self.alpha.reshape(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:]), labels)
         with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
             x = wide(x)
             context = self._means(tokens(wide(o)), tokens(wide(p)), tokens(x), labels.flatten(1), sets)
-            return x + self.alpha[bank].unsqueeze(1) * context.transpose(1, 2).reshape(x.shape)
+            return x + alpha * context.transpose(1, 2).reshape(x.shape)
 
-    def _project(self, conv: nn.Conv2d, x: Tensor, bank: Tensor) -> Tensor:
-        """O or P ``(N, d, h, w)``, each element's from its own bank of weights."""
-        projected: Tensor = conv(x)
+    def _own(self, x: Tensor, labels: Tensor) -> Tensor:
+        """What each element's own bank gave, ``(N, d, h, w)``, of what all gave, ``(N, banks·d, h, w)``."""
         if self.banks == 1:
-            return projected
-        projected = projected.reshape(len(x), self.banks, -1, *x.shape[2:])  # (N, banks, d, h, w)
-        index = bank[:, None, None].expand(-1, 1, projected.shape[2], -1, -1)
-        return projected.gather(1, index).squeeze(1)
+            return x
+        x = x.reshape(x.shape[0], self.banks, -1, *x.shape[2:])
+        return x.gather(1, labels[:, None, None].expand(-1, 1, x.shape[2], -1, -1)).squeeze(1)
 
     def _activate(self, x: Tensor) -> Tensor:
         if self.norm == "relu":
