@@ -145,7 +145,7 @@ def polygonize_parts(folder: PartFolder, blocks: list[Block]) -> Iterator[PartPi
 
     def polygonize(index: int) -> PartPieces:
         part, confidence = pairs[index]
-        return part_pieces(read_part(part), read_part(confidence), part.row, part.col)
+        return part_pieces(read_part(part)[0], read_part(confidence)[0], part.row, part.col)
 
     threads = torch.get_num_threads()
     for first in range(0, len(pairs), threads):
@@ -165,7 +165,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
         ) as cluster,
         Client(cluster) as client,

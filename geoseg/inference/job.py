@@ -101,6 +101,8 @@ class JobRunner:
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
+        if self._work.is_dir() and not any(self._work.iterdir()):
+            self._work.rmdir()
 
     def run(self, job: Job) -> JobResult:
         """Make the outputs of one raster that do not stand yet.

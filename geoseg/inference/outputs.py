@@ -98,6 +98,6 @@ def count_classes(parts: Iterable[Part], classes: Sequence[str]) -> dict[str, in
     """Pixels of each class, and of the codes ``uncertain`` (254) and ``nodata`` (255)."""
     counts = np.zeros(256, np.int64)
     for part in parts:
-        counts += np.bincount(read_part(part).ravel(), minlength=256)
+        counts += np.bincount(read_part(part)[0].ravel(), minlength=256)
     named = {name: int(counts[index]) for index, name in enumerate(classes)}
     return {**named, "uncertain": int(counts[254]), "nodata": int(counts[255])}

@@ -114,11 +114,8 @@ class PartFolder:
         return blocks, batch, False
 
     def remove(self) -> None:
-        """Remove the folder, and its parent when nothing else is being made there."""
+        """Remove the folder and what is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        parent = self.path.parent
-        if parent.is_dir() and not any(parent.iterdir()):
-            parent.rmdir()
 
 
 def _read_plan(path: Path, grid: TileGrid) -> tuple[list[Block], int | None] | None:

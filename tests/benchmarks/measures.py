@@ -71,7 +71,8 @@ def overhead(folder: Path) -> None:
     for _ in range(data["forwards"]):
         predictor.probabilities(pixels, valid)
     print(
-        f"total {data['seconds']['total']:.1f} s, bare forward of {data['forwards']} windows {predictor.seconds:.1f} s, "
+        f"total {data['seconds']['total']:.1f} s, "
+        f"bare forward of {data['forwards']} windows {predictor.seconds:.1f} s, "
         f"ratio {data['seconds']['total'] / predictor.seconds:.3f}; stages {data['seconds']}",
         flush=True,
     )

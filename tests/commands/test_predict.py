@@ -1,0 +1,416 @@
+"""The main job: what stands after a run, after a second one, after an interrupt, and after bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.features import rasterize
+
+import geoseg
+from geoseg.errors import ConfigError, ModelError, OutputError, SourceError
+from geoseg.progress import Progress
+
+
+class Notes(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Bits depend on the number of torch threads, so that is fixed."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def read(path):
+    with rasterio.open(path) as file:
+        return file.read()
+
+
+def smooth(make_raster, name="scene.tif", height=150, width=170, **options):
+    """Imagery in areas, as ground has them, so that classes come in regions."""
+    rng = np.random.default_rng(4)
+    coarse = rng.integers(1, 255, (3, height // 10 + 1, width // 10 + 1))
+    data = np.kron(coarse, np.ones((10, 10), int))[:, :height, :width] + rng.integers(-9, 9, (3, height, width))
+    return make_raster(name, data=np.clip(data, 1, 255).astype(np.uint8), **options)
+
+
+def test_all_outputs_stand_and_say_what_they_are(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster, nodata=0), tmp_path / "out"
+    report = geoseg.predict(scene, model_file, out=out, confidence=True, probabilities=True, vectors="gpkg,shp")
+    assert report.exit_code == 0
+    with rasterio.open(out / "scene_classes.tif") as file, rasterio.open(scene) as source:
+        assert (file.crs, file.transform, file.shape) == (source.crs, source.transform, source.shape)
+        assert file.nodata == 255
+        assert file.colormap(1)[255][3] == 0
+        labels = file.read(1)
+    assert labels.max() < 4
+    probabilities = read(out / "scene_probabilities.tif")
+    np.testing.assert_array_equal(
+        probabilities.argmax(0)[probabilities.max(0) > 130], labels[probabilities.max(0) > 130]
+    )
+    np.testing.assert_array_equal(read(out / "scene_confidence.tif")[0], probabilities.max(0))
+    polygons = geopandas.read_file(out / "scene_polygons.gpkg")
+    assert set(polygons.columns) == {"class_id", "class", "area_m2", "confidence", "geometry"}
+    assert polygons.area_m2.sum() == pytest.approx(150 * 170 * 0.25)
+    assert len(geopandas.read_file(out / "scene_polygons.shp")) == len(polygons)
+    assert (out / "scene_preview.png").read_bytes().startswith(b"\x89PNG")
+    written = json.loads((out / "report.json").read_text())
+    assert written["inputs"][0]["status"] == "done"
+    assert written["seconds"]["forward"] <= written["seconds"]["total"]
+    assert sum(written["inputs"][0]["pixels"].values()) == 150 * 170
+    assert not (out / ".geoseg").exists()
+
+
+def test_rasterizing_the_polygons_gives_back_the_classes(make_raster, hcnet_file, tmp_path):
+    scene = smooth(make_raster)
+    geoseg.predict(scene, hcnet_file, out=tmp_path / "out", block=64)
+    with rasterio.open(tmp_path / "out/scene_classes.tif") as file:
+        labels = file.read(1)
+        polygons = geopandas.read_file(tmp_path / "out/scene_polygons.gpkg")
+        shapes = zip(polygons.geometry, polygons.class_id, strict=True)
+        back = rasterize(shapes, out_shape=file.shape, transform=file.transform, fill=255, dtype="uint8")
+    assert polygons.is_valid.all()
+    np.testing.assert_array_equal(back, labels)
+
+
+@pytest.mark.parametrize("options", [{"block": 64}, {"block": 100}, {"batch": 4}, {"block": 64, "batch": 3}])
+@pytest.mark.parametrize("stitch", ["blend", "crop"])
+def test_labels_and_confidence_do_not_depend_on_how_they_were_computed(
+    make_raster, hcnet_file, tmp_path, options, stitch
+):
+    scene = smooth(make_raster)
+    run = {"vectors": "none", "confidence": True, "precision": "fp32", "stitch": stitch}
+    geoseg.predict(scene, hcnet_file, out=tmp_path / "whole", **run)
+    geoseg.predict(scene, hcnet_file, out=tmp_path / "cut", **run, **options)
+    for name in ("scene_classes.tif", "scene_confidence.tif"):
+        np.testing.assert_array_equal(read(tmp_path / "cut" / name), read(tmp_path / "whole" / name))
+
+
+def test_polygons_do_not_depend_on_blocks(make_raster, hcnet_file, tmp_path):
+    scene = smooth(make_raster)
+    tables = []
+    for block in ("auto", 50):
+        geoseg.predict(scene, hcnet_file, out=tmp_path / str(block), block=block, precision="fp32")
+        table = geopandas.read_file(tmp_path / str(block) / "scene_polygons.gpkg")
+        tables.append(
+            {
+                (g.normalize().wkb, c, a, p)
+                for g, c, a, p in table[["geometry", "class_id", "area_m2", "confidence"]].to_numpy()
+            }
+        )
+    assert tables[0] == tables[1]
+
+
+def test_two_worker_processes_give_the_same_bits(make_raster, hcnet_file, tmp_path):
+    scene = smooth(make_raster)
+    run = {"vectors": "none", "confidence": True, "precision": "fp32", "block": 64}
+    geoseg.predict(scene, hcnet_file, out=tmp_path / "threads", **run)
+    report = geoseg.predict(scene, hcnet_file, out=tmp_path / "workers", workers=2, **run)
+    assert report.data["forwards"] > 0
+    for name in ("scene_classes.tif", "scene_confidence.tif"):
+        np.testing.assert_array_equal(read(tmp_path / "workers" / name), read(tmp_path / "threads" / name))
+
+
+def test_a_second_run_keeps_what_stands_and_another_key_is_refused_without_overwrite(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    geoseg.predict(scene, model_file, out=out)
+    stamp = (out / "scene_classes.tif").stat().st_mtime_ns
+    again = geoseg.predict(scene, model_file, out=out, block=40)
+    assert again.data["inputs"][0]["status"] == "kept"
+    assert again.data["forwards"] == 0
+    other = geoseg.predict(scene, model_file, out=out, overlap=4)
+    assert other.exit_code == 1
+    assert "stands there, made from another source, model or options" in other.data["failures"][0]
+    assert (out / "scene_classes.tif").stat().st_mtime_ns == stamp
+    replaced = geoseg.predict(scene, model_file, out=out, overlap=4, overwrite=True)
+    assert replaced.data["inputs"][0]["status"] == "done"
+
+
+def test_a_foreign_file_in_the_way_is_never_replaced_unasked(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    out.mkdir()
+    (out / "scene_classes.tif").write_bytes(b"mine")
+    report = geoseg.predict(scene, model_file, out=out)
+    assert report.exit_code == 1
+    assert "or not by geoseg" in report.data["failures"][0]
+    assert (out / "scene_classes.tif").read_bytes() == b"mine"
+
+
+class StopAfter(Notes):
+    """Interrupts a run as Ctrl-C does, after some windows."""
+
+    def __init__(self, windows):
+        super().__init__()
+        self.left = windows
+
+    def advance(self, count):
+        self.left -= count
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("vectors", ["none", "gpkg"])
+def test_an_interrupted_run_is_resumed_to_the_same_bits(make_raster, hcnet_file, tmp_path, vectors):
+    scene = smooth(make_raster)
+    run = {"vectors": vectors, "precision": "fp32", "block": 64}
+    geoseg.predict(scene, hcnet_file, out=tmp_path / "whole", **run)
+    with pytest.raises(KeyboardInterrupt):
+        geoseg.predict(scene, hcnet_file, out=tmp_path / "cut", progress=StopAfter(40), **run)
+    assert not list((tmp_path / "cut").glob("scene*"))
+    notes = Notes()
+    resumed = geoseg.predict(
+        scene, hcnet_file, out=tmp_path / "cut", progress=notes, **{**run, "block": "auto", "batch": 2}
+    )
+    assert any("scene.tif: resuming, " in line and "bands stand" in line for line in notes.lines)
+    whole = json.loads((tmp_path / "whole/report.json").read_text())
+    assert 0 < resumed.data["forwards"] < whole["forwards"]
+    np.testing.assert_array_equal(read(tmp_path / "cut/scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif"))
+
+
+def test_a_damaged_part_counts_as_missing(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    run = {"vectors": "none", "precision": "fp32"}
+    geoseg.predict(scene, model_file, out=tmp_path / "whole", **run)
+    with pytest.raises(KeyboardInterrupt):
+        geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), **run)
+    parts = sorted((out / ".geoseg").rglob("*-classes.tif"))
+    parts[0].write_bytes(parts[0].read_bytes()[:-40])
+    geoseg.predict(scene, model_file, out=out, **run)
+    np.testing.assert_array_equal(read(out / "scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif"))
+
+
+def test_parts_of_other_options_are_named_and_removed_by_overwrite(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), overlap=4)
+    notes = Notes()
+    geoseg.predict(scene, model_file, out=out, progress=notes)
+    assert any("holds parts of a run with other options; --overwrite removes them" in line for line in notes.lines)
+    geoseg.predict(scene, model_file, out=out, overwrite=True, overlap=2)
+    assert not (out / ".geoseg").exists()
+
+
+def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(make_raster, model_file, tmp_path):
+    smooth(make_raster, "in/north/a.tif", 40, 50)
+    smooth(make_raster, "in/south/a.tif", 40, 50)
+    first = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "in", vectors="none")
+    assert [entry["status"] for entry in first.data["inputs"]] == ["done", "done"]
+    assert (tmp_path / "in/north/a_classes.tif").exists()
+    assert (tmp_path / "in/south/a_classes.tif").exists()
+    second = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "in", vectors="none")
+    assert [entry["status"] for entry in second.data["inputs"]] == ["kept", "kept"]
+
+
+def test_two_sources_with_one_target_are_refused_naming_both(make_raster, model_file, tmp_path):
+    one, other = smooth(make_raster, "a/x.tif"), smooth(make_raster, "b/x.tif")
+    with pytest.raises(ConfigError, match=r"a/x\.tif.*b/x\.tif"):
+        geoseg.predict([one, other], model_file, out=tmp_path / "out")
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(make_raster, model_file, tmp_path):
+    notes = Notes()
+    report = geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "out", dry_run=True, progress=notes)
+    assert any("42 forwards at most" in line for line in notes.lines)
+    assert report.data["plan"]["forwards"] == 42
+    assert report.data["plan"]["peak_memory_bytes"] > 0
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_all_nodata_input_is_done_with_a_warning(make_raster, model_file, tmp_path):
+    scene = make_raster(data=np.zeros((3, 40, 40), np.uint8), nodata=0)
+    report = geoseg.predict(scene, model_file, out=tmp_path / "out")
+    assert report.exit_code == 0
+    assert any("no valid pixel; all of the output is nodata" in line for line in report.data["warnings"])
+    assert (read(tmp_path / "out/scene_classes.tif") == 255).all()
+    assert len(geopandas.read_file(tmp_path / "out/scene_polygons.gpkg")) == 0
+
+
+def test_pixels_below_the_least_confidence_are_254_and_make_no_polygon(make_raster, model_file, tmp_path):
+    scene = smooth(make_raster)
+    geoseg.predict(scene, model_file, out=tmp_path / "out", min_confidence=0.5, confidence=True)
+    labels, confidence = read(tmp_path / "out/scene_classes.tif")[0], read(tmp_path / "out/scene_confidence.tif")[0]
+    assert (labels == 254).any()
+    assert confidence[labels == 254].max() <= 128
+    assert confidence[labels < 254].min() >= 127
+    assert geopandas.read_file(tmp_path / "out/scene_polygons.gpkg").class_id.max() < 4
+
+
+def test_a_failed_input_is_named_and_the_others_go_on(make_raster, model_file, tmp_path):
+    smooth(make_raster, "in/good.tif", 50, 50)
+    smooth(make_raster, "in/two_bands.tif", 50, 50)
+    make_raster("in/two_bands.tif", bands=2)
+    (tmp_path / "in/broken.tif").write_bytes(b"no image at all")
+    (tmp_path / "in/empty.tif").write_bytes(b"")
+    report = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    status = {Path(entry["path"]).name: entry["status"] for entry in report.data["inputs"]}
+    assert status == {"good.tif": "done", "two_bands.tif": "refused", "broken.tif": "refused", "empty.tif": "refused"}
+    assert len(report.data["failures"]) == 3
+    assert all("\n" not in line for line in report.data["failures"])
+    assert {path.name for path in (tmp_path / "out").glob("*_classes.tif")} == {"good_classes.tif"}
+
+
+def test_a_file_that_breaks_halfway_fails_alone_and_leaves_nothing_under_a_final_name(
+    make_raster, model_file, tmp_path
+):
+    smooth(make_raster, "in/b_good.tif", 60, 60)
+    broken = smooth(
+        make_raster, "in/a_broken.tif", 600, 600, tiled=True, blockxsize=128, blockysize=128, compress="deflate"
+    )
+    with rasterio.open(broken) as file:
+        offset = int(file.get_tag_item("BLOCK_OFFSET_2_3", "TIFF", bidx=1))
+    with broken.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 500)
+    report = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    status = {Path(entry["path"]).name: entry["status"] for entry in report.data["inputs"]}
+    assert status == {"a_broken.tif": "failed", "b_good.tif": "done"}
+    assert "a_broken.tif" in report.data["failures"][0]
+    assert not list((tmp_path / "out").glob("a_broken*"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        ({"bands": 2}, r"scene\.tif.*--bands"),
+        ({"dtype": "uint16"}, r"scene\.tif.*uint16.*--value-range"),
+        ({"dtype": "int16"}, r"scene\.tif.*int16.*--value-range"),
+    ],
+)
+def test_a_raster_that_does_not_fit_is_refused_with_what_mends_it(make_raster, model_file, tmp_path, make, message):
+    with pytest.raises(ConfigError, match=message):
+        geoseg.predict(make_raster(**make), model_file, out=tmp_path / "out")
+
+
+def test_what_mends_it_mends_it(make_raster, model_file, tmp_path):
+    deep = make_raster("deep.tif", dtype="uint16", bands=5)
+    report = geoseg.predict(deep, model_file, out=tmp_path / "out", bands="3,1,2", value_range="0,1000")
+    assert report.exit_code == 0
+
+
+def test_a_missing_crs_is_a_warning_and_crs_mends_it(make_raster, model_file, tmp_path):
+    scene = smooth(make_raster, crs=None)
+    report = geoseg.predict(scene, model_file, out=tmp_path / "without")
+    assert any("coordinate system" in line for line in report.data["warnings"])
+    assert geopandas.read_file(tmp_path / "without/scene_polygons.gpkg").area_m2.isna().all()
+    geoseg.predict(scene, model_file, out=tmp_path / "with", crs="EPSG:25832")
+    assert geopandas.read_file(tmp_path / "with/scene_polygons.gpkg").crs.to_epsg() == 25832
+
+
+def test_another_ground_sampling_is_a_warning(make_raster, model_file, tmp_path):
+    from rasterio.transform import from_origin
+
+    scene = smooth(make_raster, transform=from_origin(500_000, 5_400_000, 2.0, 2.0))
+    report = geoseg.predict(scene, model_file, out=tmp_path / "out", vectors="none")
+    assert any("0.5" in line and "2" in line for line in report.data["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overlap": 40}, "overlap=40 does not fit window=32"),
+        ({"window": 0}, "window=0 pixels"),
+        ({"block": "big"}, "block 'big': give whole numbers"),
+        ({"batch": 0}, "batch 0: give a whole number of windows"),
+        ({"scales": "0.5,x"}, "scales '0.5,x': give numbers separated by commas"),
+        ({"scales": "0"}, "give one or more factors between 0.1 and 8"),
+        ({"value_range": "5"}, "value_range '5': give two numbers"),
+        ({"value_range": "9,3"}, "the first value must be below the second"),
+        ({"vectors": "dwg"}, "vectors 'dwg' is not a format that geoseg writes; use gpkg, shp or none"),
+        ({"min_confidence": 2.0}, "min_confidence 2.0: give a probability"),
+        ({"bands": "0,1,2"}, "bands count from 1"),
+        ({"device": "tpu"}, "device 'tpu'"),
+        ({"precision": "fp16"}, "precision fp16 is for GPUs"),
+        ({"precision": "int8"}, "precision 'int8' is unknown"),
+        ({"workers": -1}, "workers -1"),
+        ({"ovrlap": 3}, "option 'ovrlap' is unknown; did you mean overlap?"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_begins(make_raster, model_file, tmp_path, options, message):
+    with pytest.raises((ConfigError, ValueError), match=message.replace("?", r"\?")):
+        geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "out", **options)
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_a_missing_file_and_an_empty_folder_are_named(model_file, tmp_path):
+    with pytest.raises((ConfigError, SourceError), match=r"nothing\.tif"):
+        geoseg.predict(tmp_path / "nothing.tif", model_file, out=tmp_path / "out")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises((ConfigError, SourceError), match="bare"):
+        geoseg.predict(tmp_path / "bare", model_file, out=tmp_path / "out")
+
+
+def test_a_broken_model_is_named(make_raster, tmp_path):
+    (tmp_path / "m.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(ModelError, match=r"m\.safetensors"):
+        geoseg.predict(smooth(make_raster), tmp_path / "m.safetensors", out=tmp_path / "out")
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(make_raster, model_file, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file/out cannot be written .*; choose another --out"):
+        geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "file" / "out")
+
+
+def test_a_full_disk_fails_the_input_and_leaves_no_final_file(make_raster, model_file, tmp_path, monkeypatch):
+    from geoseg.inference import parts
+
+    def full(part, data):
+        raise OutputError(f"{part.path.parent}: cannot write parts (No space left on device); free the disk")
+
+    monkeypatch.setattr(parts, "write_part", full)
+    report = geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    assert "No space left on device" in report.data["failures"][0]
+    assert not list((tmp_path / "out").glob("scene*"))
+
+
+def test_a_model_in_memory_works_too_also_with_workers(make_raster, model_file, tmp_path):
+    from dataclasses import replace
+
+    model = replace(geoseg.load_model(model_file), path=None)
+    scene = smooth(make_raster)
+    geoseg.predict(scene, model, out=tmp_path / "here", vectors="none")
+    geoseg.predict(scene, model, out=tmp_path / "there", vectors="none", workers=1)
+    np.testing.assert_array_equal(read(tmp_path / "here/scene_classes.tif"), read(tmp_path / "there/scene_classes.tif"))
+    assert not (tmp_path / "there/.geoseg").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
+    scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
+    command = [sys.executable, "-m", "geoseg.cli", "predict", str(scene), "--model", str(hcnet_file), "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert (
+            errors.strip().splitlines()[-1] == "geoseg: interrupted; the same command continues where this run stopped"
+        )
+        assert "Traceback" not in errors
+    assert not list(out.glob("scene*"))
+    again = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "scene.tif: resuming, " in again.stderr
+    assert (out / "scene_classes.tif").exists()
