@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -42,9 +43,6 @@ class VectorFile(ABC):
     def read_fingerprint(path: Path) -> str | None:
         """What a finished file says that it was made from; None where it says nothing."""
 
-    def check(self, layer: Layer) -> None:  # noqa: B027 - most formats take any layer
-        """Raise VectorError where the format cannot hold a layer."""
-
     def write(self, layer: Layer, table: Table) -> None:
         """Append rows to a layer, which is made when it is first seen."""
         with _crs_may_be_missing() if layer.crs is None else nullcontext():
@@ -53,7 +51,7 @@ class VectorFile(ABC):
                 table.geometry,
                 table.columns,
                 FIELDS,
-                layer=layer.name if self.several_layers else self.path.stem,
+                layer=self.layer_name(layer),
                 driver=self.driver,
                 geometry_type="Polygon",
                 crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
@@ -63,6 +61,10 @@ class VectorFile(ABC):
                 layer_metadata=self.metadata(),
             )
         self._begun = True
+
+    def layer_name(self, layer: Layer) -> str:
+        """What the layer is called in the file."""
+        return layer.name
 
     def metadata(self) -> dict[str, str] | None:
         """What the format stores about each layer when it is made."""
@@ -95,6 +97,11 @@ class GeoPackage(VectorFile):
             return None
         return (metadata or {}).get(_TAG)
 
+    def layer_name(self, layer: Layer) -> str:
+        """The layer's name, behind an underscore where GDAL refuses it: a reserved prefix, or a sign in front."""
+        refused = layer.name.lower().startswith(("gpkg", "sqlite_")) or not re.match(r"\w", layer.name)
+        return f"_{layer.name}" if refused else layer.name
+
     def metadata(self) -> dict[str, str]:
         """The fingerprint; not in the dataset's own metadata, for which GDAL leaves an .aux.xml wherever it reads."""
         return {_TAG: self.fingerprint}
@@ -113,8 +120,8 @@ class Shapefile(VectorFile):
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         super().__init__(path, fingerprint)
-        self._shapes = 100
-        self._rows = 1000
+        # Bytes of .shp (exact) and .dbf (at most), headers first.
+        self._shapes, self._rows = 100, 1000
 
     @staticmethod
     def companions(path: Path) -> list[Path]:
@@ -131,19 +138,22 @@ class Shapefile(VectorFile):
             return None
         return entry.get(_TAG) if isinstance(entry, dict) else None
 
-    def check(self, layer: Layer) -> None:
-        """Refuse class names that the attribute table would cut."""
-        for name in layer.classes.names:
-            if len(name.encode()) > self.text_limit:
-                raise VectorError(
-                    f"class name {name[:20]!r}... has {len(name.encode())} bytes, a shapefile holds "
-                    f"{self.text_limit}; shorten it or write a GeoPackage (.gpkg)"
-                )
+    def layer_name(self, layer: Layer) -> str:  # noqa: ARG002 - whatever the layer is called
+        """The file's stem: GDAL would name another file after the layer."""
+        return self.path.stem
 
     def write(self, layer: Layer, table: Table) -> None:
-        """Append rows, unless the file would pass the format's limit."""
+        """Append rows, unless the file would pass the format's limits."""
+        longest = max(layer.classes.names, key=lambda name: len(name.encode()))
+        text = len(longest.encode())
+        if text > self.text_limit:
+            raise VectorError(
+                f"class name {longest[:20]!r}... has {text} bytes, a shapefile holds {self.text_limit}; "
+                "shorten it or write a GeoPackage (.gpkg)"
+            )
         self._shapes += 52 * len(table) + 4 * table.rings + 16 * table.vertices
-        self._rows += (self.text_limit + 70) * len(table)
+        # GDAL makes texts 80 bytes wide where they are shorter; the other columns and the row's mark take 70 at most.
+        self._rows += (max(text, 80) + 70) * len(table)
         if max(self._shapes, self._rows) > self.size_limit:
             raise OutputError(
                 f"{self.path.name} would pass the {self.size_limit / 1e9:.1f} GB that a shapefile can have; "
@@ -178,7 +188,7 @@ def format_of(path: Path) -> type[VectorFile]:
     Raises:
         ConfigError: none does.
     """
-    kind = FORMATS.get(path.suffix.lower().removeprefix("."))
+    kind = FORMATS.get(path.suffix.removeprefix("."))
     if kind is None:
         known = " or ".join(kind.suffix for kind in FORMATS.values())
         raise ConfigError(f"{path}: suffix {path.suffix!r} names no vector format that geoseg writes; use {known}")
@@ -187,5 +197,5 @@ def format_of(path: Path) -> type[VectorFile]:
 
 def read_vector_fingerprint(path: Path) -> str | None:
     """What a polygon file says that it was made from; None where it is not geoseg's."""
-    kind = FORMATS.get(path.suffix.lower().removeprefix("."))
+    kind = FORMATS.get(path.suffix.removeprefix("."))
     return None if kind is None else kind.read_fingerprint(path)

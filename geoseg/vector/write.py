@@ -60,8 +60,6 @@ def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[i
     with ExitStack() as stack:
         files = [stack.enter_context(_building(path, fingerprint)) for path, fingerprint in outputs.items()]
         for layer in layers:
-            for file in files:
-                file.check(layer)
             rows = 0
             for table in tabulate(layer):
                 rows += len(table)
@@ -110,4 +108,6 @@ def _blaming(path: Path) -> Iterator[None]:
         raise
     except (OSError, RuntimeError) as error:  # pyogrio's errors are RuntimeErrors
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise OutputError(f"{path} cannot be written ({reason}); free the disk or choose another place") from error
+        raise OutputError(
+            f"{path} cannot be written ({reason}); choose another name or place, or free the disk"
+        ) from error
