@@ -1,7 +1,7 @@
 """The labelled scenes that the demo model learns from: many towns to train on, others to judge it by.
 
-    python pipelines/demo_scenes.py /tmp/scenes
-    GEOSEG_DEMO=/tmp/scenes geoseg train configs/demo.yaml
+python pipelines/demo_scenes.py /tmp/scenes
+GEOSEG_DEMO=/tmp/scenes geoseg train configs/demo.yaml
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from geoseg import scenes
 
 
-def write_scenes(folder: Path, *, train: int = 40, val: int = 4, size: int = 1024, first_seed: int = 1_000) -> None:
+def write_scenes(folder: Path, *, train: int = 40, val: int = 4, size: int = 1024, first_seed: int = 1) -> None:
     """Write ``train`` and ``val`` scenes, one town each, into ``FOLDER/{train,val}/{images,labels}``.
 
     Args:
@@ -20,7 +20,7 @@ def write_scenes(folder: Path, *, train: int = 40, val: int = 4, size: int = 102
         train: towns to learn from, seeds from `first_seed` on.
         val: towns to judge by, the seeds after these.
         size: side of a scene, pixels.
-        first_seed: no town of the demo itself has such a high seed.
+        first_seed: the seed of the first town; `geoseg demo` shows one of a far higher seed.
     """
     for index in range(train + val):
         part = folder / ("train" if index < train else "val")

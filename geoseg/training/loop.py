@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,26 @@ def fit(
     history = History(folder / "metrics.csv", card.classes.names, outcome.step)
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)
+    try:
+        for rate, loss in _steps(trainer, patches, outcome, progress):
+            due = outcome.step % recipe.validate_every == 0 or outcome.step == recipe.steps
+            confusion = _judge(trainer, card, tiles, outcome, folder) if due and tiles else None
+            history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
+            if due:
+                progress.note(_line(outcome, recipe, loss, confusion))
+                save_state(folder / STATE, trainer.net, trainer.optimizer, dataclasses.asdict(outcome))
+                plot_curves(read_rows(history.path), folder / "curves.png")
+    finally:
+        progress.end()
+    if not tiles:
+        outcome.best_step = outcome.step
+        _save(trainer, card, outcome, folder)
+    return outcome
+
+
+def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress) -> Iterator[tuple[float, float]]:
+    """Run all steps that are left, giving back learning rate and mean loss whenever something is to be noted."""
+    recipe = trainer.recipe
     losses: list[float] = []
     waiting = time.perf_counter()
     for batch in batches(patches, recipe, outcome.step):
@@ -99,22 +119,12 @@ def fit(
         outcome.step += 1
         losses.append(loss)
         progress.advance(1)
-        due = outcome.step % recipe.validate_every == 0 or outcome.step == recipe.steps
-        if due or outcome.step % recipe.log_every == 0:
-            mean_loss = sum(losses) / len(losses)
+        if not (
+            outcome.step % recipe.log_every and outcome.step % recipe.validate_every and recipe.steps - outcome.step
+        ):
+            yield rate, sum(losses) / len(losses)
             losses.clear()
-            confusion = _judge(trainer, card, tiles, outcome, folder) if due and tiles else None
-            history.add(outcome.step, outcome.compute + outcome.wait, rate, mean_loss, confusion)
-            if due:
-                progress.note(_line(outcome, recipe, mean_loss, confusion))
-                save_state(folder / STATE, trainer.net, trainer.optimizer, dataclasses.asdict(outcome))
-                plot_curves(read_rows(history.path), folder / "curves.png")
         waiting = time.perf_counter()
-    if not tiles:
-        outcome.best_step = outcome.step
-        _save(trainer, card, outcome, folder)
-    progress.end()
-    return outcome
 
 
 def _judge(trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path) -> ConfusionMatrix:

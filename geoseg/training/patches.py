@@ -125,6 +125,8 @@ def batches(patches: Patches, recipe: Recipe, first_step: int = 0) -> Iterator[B
         sampler=range(first_step * recipe.batch, recipe.steps * recipe.batch),
         batch_size=recipe.batch,
         num_workers=recipe.workers,
+        # Its own generator: drawing from the global one would shift the dropout of a resumed run.
+        generator=torch.Generator(),
         pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
     )
     made = (Batch(*parts) for parts in loader)

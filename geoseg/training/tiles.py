@@ -94,7 +94,13 @@ class TileReader:
     def unknown_values(self, window: Window) -> dict[int, int]:
         """How many pixels hold each label value that is neither a class nor ignored."""
         values, known = self._labels.read(window.row, window.col, window.height, window.width)
-        return self._scheme.ids_from_values(values[0][known])[1]
+        held = values[0][known]
+        if held.dtype == np.uint8:
+            counts = np.bincount(held, minlength=256)
+            distinct = np.flatnonzero(counts)
+            strangers = self._scheme.ids_from_values(distinct)[1]
+            return {value: int(counts[value]) for value in strangers}
+        return self._scheme.ids_from_values(held)[1]
 
     def _ids(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         # Nearly all labels are uint8, where looking up is far cheaper than finding the distinct values.

@@ -27,6 +27,8 @@ class Trainer:
         self.recipe = recipe
         self.device = choose_device(recipe.device)
         self.precision = choose_precision(recipe.precision, self.device)
+        if self.device.index is not None:
+            torch.cuda.set_device(self.device)  # accelerate takes the current one
         # accelerate keeps one state a process and refuses a second run with another precision.
         AcceleratorState._reset_state(reset_partial_state=True)
         mixed = "no" if self.precision == "fp32" else self.precision

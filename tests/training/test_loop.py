@@ -27,6 +27,9 @@ RECIPE = Recipe(
 )
 
 
+SWITCHES: dict[str, dict[str, Any]] = {"hcnet": {"prior_channels": 8}, "fcn": {"dropout": 0.5}}
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Sums in one order, whatever the machine."""
@@ -57,10 +60,12 @@ def train(make_tile: MakeTile) -> Callable[..., Outcome]:
     """Trains a small HCNet on one checkered tile and judges it on another."""
     tiles, judges = [make_tile("train", seed=1)], [make_tile("val", seed=2)]
 
-    def run(folder: Path, recipe: Recipe = RECIPE, validation: bool = True, **options: Any) -> Outcome:
+    def run(
+        folder: Path, recipe: Recipe = RECIPE, *, validation: bool = True, system: str = "hcnet", **options: Any
+    ) -> Outcome:
         folder.mkdir(exist_ok=True)
         torch.manual_seed(recipe.seed)
-        net = create_model("hcnet", encoder="tu-test_resnet", classes=2, channels=16, prior_channels=8)
+        net = create_model(system, encoder="tu-test_resnet", classes=2, channels=16, **SWITCHES[system])
         card = Card(net.spec, SCHEME, ("r", "g", "b"), (0.0, 255.0), (120.0,) * 3, (60.0,) * 3, 64, 16)
         patches = Patches(tiles, SCHEME, recipe, (0.0, 255.0))
         weights = np.ones(2, np.float32)
@@ -100,16 +105,16 @@ def test_the_same_seed_gives_the_same_losses(train: Callable[..., Outcome], tmp_
     assert losses(tmp_path / "one") != losses(tmp_path / "three")
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(("system", "optimizer"), [("hcnet", "sgd"), ("fcn", "adamw")])
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(
-    train: Callable[..., Outcome], tmp_path: Path, optimizer: Any
+    train: Callable[..., Outcome], tmp_path: Path, system: str, optimizer: Any
 ) -> None:
     recipe = replace(RECIPE, optimizer=optimizer, learning_rate=0.01)
-    train(tmp_path / "whole", recipe)
+    train(tmp_path / "whole", recipe, system=system)
     with pytest.raises(PulledError):
-        train(tmp_path / "stopped", recipe, progress=PulledAt(7))
+        train(tmp_path / "stopped", recipe, system=system, progress=PulledAt(7))
     assert len(losses(tmp_path / "stopped")) == 3
-    train(tmp_path / "stopped", recipe, resume=True)
+    train(tmp_path / "stopped", recipe, system=system, resume=True)
     assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
     whole, stopped = (load_model(tmp_path / name / "model.safetensors").net for name in ("whole", "stopped"))
     for one, other in zip(whole.state_dict().values(), stopped.state_dict().values(), strict=True):
