@@ -1,7 +1,7 @@
-"""The labelled scenes that the demo model learns from: many towns to train on, others to judge it by.
+"""The labelled towns that the demo model learns from, is judged by while it trains, and is tested on afterwards.
 
-python pipelines/demo_scenes.py /tmp/scenes
-GEOSEG_DEMO=/tmp/scenes geoseg train configs/demo.yaml
+python pipelines/demo_scenes.py scenes
+GEOSEG_DEMO=scenes geoseg train configs/demo.yaml
 """
 
 from __future__ import annotations
@@ -11,29 +11,35 @@ from pathlib import Path
 
 from geoseg import scenes
 
+PARTS = {"train": 1, "val": 101, "test": 2001}
+"""The first seed of each part; `geoseg demo` shows a town of a far higher one."""
 
-def write_scenes(folder: Path, *, train: int = 40, val: int = 4, size: int = 1024, first_seed: int = 1) -> None:
-    """Write ``train`` and ``val`` scenes, one town each, into ``FOLDER/{train,val}/{images,labels}``.
+
+def write_towns(folder: Path, counts: dict[str, int], size: int) -> list[scenes.Scene]:
+    """Write one scene a town into ``FOLDER/PART/images`` and ``FOLDER/PART/labels``.
 
     Args:
         folder: is made; scenes that stand there already are kept.
-        train: towns to learn from, seeds from `first_seed` on.
-        val: towns to judge by, the seeds after these.
+        counts: towns of each part of `PARTS`.
         size: side of a scene, pixels.
-        first_seed: the seed of the first town; `geoseg demo` shows one of a far higher seed.
     """
-    for index in range(train + val):
-        part = folder / ("train" if index < train else "val")
-        name = f"town_{first_seed + index}.tif"
-        scenes.write_scene(part / "images" / name, size, first_seed + index, labels=part / "labels" / name)
+    written = []
+    for part, count in counts.items():
+        for seed in range(PARTS[part], PARTS[part] + count):
+            # Any place in a town is like any other; these lie within 3,000 pixels of its origin.
+            origin = (517 * seed % 3000, 911 * seed % 3000)
+            name = f"town_{seed}.tif"
+            image, labels = (folder / part / kind / name for kind in ("images", "labels"))
+            written.append(scenes.write_scene(image, size, seed, labels=labels, origin=origin))
+    return written
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--train", type=int, default=40, help="towns to learn from (%(default)s)")
-    parser.add_argument("--val", type=int, default=4, help="towns to judge by (%(default)s)")
+    for name, count in (("train", 24), ("val", 4), ("test", 4)):
+        parser.add_argument(f"--{name}", type=int, default=count, help=f"towns to {name} (%(default)s)")
     parser.add_argument("--size", type=int, default=1024, help="side of a scene, pixels (%(default)s)")
-    arguments = parser.parse_args()
-    write_scenes(arguments.folder, train=arguments.train, val=arguments.val, size=arguments.size)
-    print(f"{arguments.train} + {arguments.val} towns in {arguments.folder}")
+    chosen = parser.parse_args()
+    towns = write_towns(chosen.folder, {part: getattr(chosen, part) for part in PARTS}, chosen.size)
+    print(f"{len(towns)} towns in {chosen.folder}")

@@ -60,14 +60,3 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(arguments: list[str], capsys:
     with pytest.raises(SystemExit):
         script.main(arguments[:4] + arguments[6:])
     assert "go together" in capsys.readouterr().err
-
-
-def test_demo_scenes_are_written_in_two_parts(tmp_path: Path) -> None:
-    load("demo_scenes").write_scenes(tmp_path, train=2, val=1, size=64)
-    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.tif"))
-    assert found == [
-        *(f"train/images/town_{seed}.tif" for seed in (1, 2)),
-        *(f"train/labels/town_{seed}.tif" for seed in (1, 2)),
-        "val/images/town_3.tif",
-        "val/labels/town_3.tif",
-    ]
