@@ -136,7 +136,7 @@ def _check(found: Found, model: Model, options: PredictOptions, out: Path) -> tu
     window = card.window if options.window is None else options.window
     overlap = card.overlap if options.overlap is None else options.overlap
     grid = TileGrid(source.height, source.width, window, overlap, options.stitch)
-    return Job(source, out / found.relative, grid), [f"{found.path}: {line}" for line in warnings]
+    return Job(source, out / found.relative, grid), warnings
 
 
 def _planned(
