@@ -9,6 +9,7 @@ import yaml
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError
+from geoseg.models import create_model
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -130,8 +131,21 @@ def test_files_that_hold_no_config_are_refused(tmp_path: Path, text: str | None,
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
-def test_shipped_configs_load_and_open_with_their_command(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_configs_build_their_model_and_open_with_their_command(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GEOSEG_DATA", "/data")
     monkeypatch.setenv("GEOSEG_DEMO", "/demo")
-    load_config(path)
+    config = load_config(path)
+    classes, bands = len(config.data.classes), config.data.bands
+    assert bands is not None
+    create_model(
+        config.model.system,
+        encoder=config.model.encoder,
+        classes=classes,
+        in_channels=len(bands),
+        output_stride=config.model.output_stride,
+        preset=config.model.preset,
+        **config.model.options,
+    )
     assert f"geoseg train configs/{path.name}" in path.read_text().splitlines()[0]

@@ -23,7 +23,15 @@ from geoseg.errors import ConfigError, OutputError
 from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
 from geoseg.raster import open_raster
-from geoseg.training.dataset import Bands, choose_bands, choose_value_range, find_pairs, open_tiles, typical_sampling
+from geoseg.training.dataset import (
+    Bands,
+    choose_bands,
+    choose_value_range,
+    find_pairs,
+    open_tiles,
+    sampling_warnings,
+    typical_sampling,
+)
 from geoseg.training.loop import MODEL, STATE, Outcome, fit
 from geoseg.training.losses import median_frequency_weights
 from geoseg.training.patches import Patches
@@ -66,7 +74,7 @@ def run(
     resume = _may_begin(folder, chosen, resume)
     bands, train, val = _tiles(chosen.data)
     value_range = choose_value_range(chosen.data.value_range, train)
-    found = collect_statistics(train, chosen.data.scheme)
+    found = _statistics(train, chosen, listener)
     listener.note(_summary(chosen, train, val, found))
     torch.manual_seed(chosen.train.seed)
     net = _network(chosen, len(bands.names))
@@ -75,7 +83,7 @@ def run(
     _write_config(folder, chosen)
     patches = Patches(train, card.classes, chosen.train, value_range)
     outcome = fit(net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener)
-    return _report(folder, outcome, net, card)
+    return _report(folder, outcome, net, card, sampling_warnings(train))
 
 
 def _name(config: object) -> str:
@@ -113,6 +121,14 @@ def _tiles(data: Data) -> tuple[Bands, list[Tile], list[Tile]]:
     train, val = (find_pairs((entry.images, entry.labels) for entry in part) for part in (data.train, data.val))
     bands = choose_bands(data.bands, open_raster(train[0][0]))
     return bands, open_tiles(train, bands), open_tiles(val, bands)
+
+
+def _statistics(train: list[Tile], config: TrainConfig, listener: Progress) -> Statistics:
+    listener.begin("reading the training tiles", len(train))
+    try:
+        return collect_statistics(train, config.data.scheme, listener)
+    finally:
+        listener.end()
 
 
 def _summary(config: TrainConfig, train: list[Tile], val: list[Tile], found: Statistics) -> str:
@@ -200,7 +216,7 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
         raise OutputError(f"{folder}: cannot be written ({error}); give another --out") from error
 
 
-def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card) -> Report:
+def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card, warnings: list[str]) -> Report:
     total = outcome.compute + outcome.wait + outcome.validation
     parameters = {
         "encoder": 0 if net.encoder is None else sum(part.numel() for part in net.encoder.parameters()),
@@ -229,6 +245,7 @@ def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card) -> Repor
         "parameters": parameters,
         "seconds": {"compute": outcome.compute, "wait": outcome.wait, "validation": outcome.validation, "total": total},
         "compute_share": outcome.compute_share,
+        "warnings": warnings,
     }
     return Report("\n".join(lines), data)
 

@@ -100,5 +100,18 @@ def choose_value_range(given: tuple[float, float] | None, tiles: Sequence[Tile])
 
 def typical_sampling(tiles: Iterable[Tile]) -> float | None:
     """Median ground sampling of the images in metres; None where none is georeferenced."""
-    known = [tile.image.ground_sampling for tile in tiles if tile.image.ground_sampling is not None]
+    known = _samplings(tiles)
     return statistics.median(known) if known else None
+
+
+def sampling_warnings(tiles: Iterable[Tile]) -> list[str]:
+    """A warning where the images differ more in ground sampling than prediction would let pass unremarked."""
+    known = _samplings(tiles)
+    if not known or max(known) <= 1.25 * min(known):
+        return []
+    return [f"training images differ in ground sampling, from {min(known):.3g} to {max(known):.3g} m a pixel"]
+
+
+def _samplings(tiles: Iterable[Tile]) -> list[float]:
+    found = (tile.image.ground_sampling for tile in tiles)
+    return [sampling for sampling in found if sampling is not None]

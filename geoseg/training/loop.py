@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, OutputError
 from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
@@ -89,13 +89,17 @@ def fit(
     progress.advance(outcome.step)
     try:
         for rate, loss in _steps(trainer, patches, outcome, progress):
-            due = outcome.step % recipe.validate_every == 0 or outcome.step == recipe.steps
+            due = _due(outcome.step, recipe.validate_every, recipe.steps)
             confusion = _judge(trainer, card, tiles, outcome, folder) if due and tiles else None
             history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
                 progress.note(_line(outcome, recipe, loss, confusion))
                 save_state(folder / STATE, trainer.net, trainer.optimizer, dataclasses.asdict(outcome))
                 plot_curves(read_rows(history.path), folder / "curves.png")
+    except GeosegError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error}); --resume continues once there is room") from error
     finally:
         progress.end()
     if not tiles:
@@ -119,12 +123,14 @@ def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progr
         outcome.step += 1
         losses.append(loss)
         progress.advance(1)
-        if not (
-            outcome.step % recipe.log_every and outcome.step % recipe.validate_every and recipe.steps - outcome.step
-        ):
+        if any(_due(outcome.step, every, recipe.steps) for every in (recipe.log_every, recipe.validate_every)):
             yield rate, sum(losses) / len(losses)
             losses.clear()
         waiting = time.perf_counter()
+
+
+def _due(step: int, every: int, steps: int) -> bool:
+    return step % every == 0 or step == steps
 
 
 def _judge(trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path) -> ConfusionMatrix:

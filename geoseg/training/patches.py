@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.errors import GeosegError
 from geoseg.tiling import Window
 from geoseg.training.augment import Patch, augment_patch, resize, zoom_factor
 from geoseg.training.recipe import Recipe
@@ -130,7 +131,15 @@ def batches(patches: Patches, recipe: Recipe, first_step: int = 0) -> Iterator[B
         pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
     )
     made = (Batch(*parts) for parts in loader)
-    return made if recipe.workers else ahead(made)
+    return _plain_errors(made) if recipe.workers else ahead(made)
+
+
+def _plain_errors(made: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; what a worker refuses is said in its own line again, without torch's traceback around it."""
+    try:
+        yield from made
+    except GeosegError as error:
+        raise type(error)(str(error).strip().splitlines()[-1].partition(": ")[2]) from error
 
 
 def ahead(items: Iterable[Batch], depth: int = 2) -> Iterator[Batch]:

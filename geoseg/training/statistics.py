@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import SourceError
+from geoseg.progress import Progress
 from geoseg.tiling import Window
 from geoseg.training.tiles import Tile, TileReader
 
+SILENT = Progress()
 STRIP_PIXELS = 2**20
 """Pixels read at once."""
 
@@ -33,8 +35,13 @@ class Statistics:
     """Largest."""
 
 
-def collect_statistics(tiles: Sequence[Tile], scheme: ClassScheme) -> Statistics:
+def collect_statistics(tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress = SILENT) -> Statistics:
     """Read every tile once.
+
+    Args:
+        tiles: what is learnt from.
+        scheme: its classes.
+        progress: told of each tile.
 
     Raises:
         SourceError: a tile cannot be read, its labels hold a value that is neither a class nor ignored, or
@@ -54,6 +61,7 @@ def collect_statistics(tiles: Sequence[Tile], scheme: ClassScheme) -> Statistics
                 if values.size:
                     total, mean, squares = _merge(total, mean, squares, values)
                     low, high = min(low, values.min()), max(high, values.max())
+        progress.advance(1)
     if not total:
         raise SourceError(f"{tiles[0].labels.path}: no pixel of the training labels is labelled; check data.classes")
     deviation = np.sqrt(squares / total)
@@ -89,5 +97,5 @@ def _refuse_unknown(tile: Tile, unknown: dict[int, int]) -> None:
         value, pixels = next(iter(unknown.items()))
         raise SourceError(
             f"{tile.labels.path}: value {value} ({pixels} pixels) is no class and not ignored; "
-            f"add it to data.classes or to data.ignore"
+            "add it to data.classes or to data.ignore"
         )

@@ -1,16 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.transform import Affine
 
 from geoseg.errors import ConfigError
 from geoseg.raster import Source, open_raster
-from geoseg.training.dataset import choose_bands, choose_value_range, find_pairs, open_tiles, typical_sampling
+from geoseg.training.dataset import (
+    choose_bands,
+    choose_value_range,
+    find_pairs,
+    open_tiles,
+    sampling_warnings,
+    typical_sampling,
+)
 from geoseg.training.tiles import Tile
 
 MakeTile = Callable[..., Tile]
@@ -75,6 +84,13 @@ def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path
     tiles = open_tiles(pairs, choose_bands([3, 1], open_raster(pairs[0][0])))
     assert [tile.image.bands for tile in tiles] == [(3, 1), (3, 1)]
     assert typical_sampling(tiles) == pytest.approx(0.5)
+
+
+def test_images_of_different_ground_sampling_are_warned_about(make_tile: MakeTile) -> None:
+    fine = make_tile("fine")
+    coarse = replace(fine, image=replace(fine.image, transform=fine.image.transform @ Affine.scale(2)))
+    assert sampling_warnings([fine, fine]) == []
+    assert sampling_warnings([fine, coarse]) == ["training images differ in ground sampling, from 0.5 to 1 m a pixel"]
 
 
 def test_ground_sampling_stays_unknown_without_a_crs(make_raster: Callable[..., Path]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import ConfigError, GeosegError
+from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.models import Card, create_model, load_model
 from geoseg.progress import Progress
 from geoseg.training import loop
@@ -154,6 +155,17 @@ def test_a_loss_that_is_no_number_stops_with_step_and_files(train: Callable[...,
         GeosegError, match=r"step \d+: the loss is (nan|inf); patches came from .*train\.tif; lower train"
     ):
         train(tmp_path, replace(RECIPE, steps=20, learning_rate=1e30))
+
+
+def test_a_full_disk_is_said_in_one_line(
+    train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(loop, "plot_curves", full)
+    with pytest.raises(OutputError, match=r"cannot be written \(.*No space left on device.*\); --resume continues"):
+        train(tmp_path)
 
 
 def test_weights_of_outputs_that_are_not_there_are_refused(train: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from geoseg.classes import ClassScheme
+from geoseg.errors import SourceError
 from geoseg.training import patches as module
 from geoseg.training.patches import Batch, Patches, ahead, batches
 from geoseg.training.recipe import Augment, Recipe
@@ -101,6 +102,16 @@ def test_files_are_closed_where_there_are_too_many(make_tile: MakeTile, monkeypa
     patches = Patches(tiles, SCHEME, replace(RECIPE, cache=0), RANGE)
     assert {patches[number][3] for number in range(30)} == {0, 1, 2, 3}
     assert len(patches._sources) == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_breaks_while_training_is_named_in_one_line(make_tile: MakeTile, workers: int) -> None:
+    tile = coded_tile(make_tile)
+    recipe = replace(RECIPE, workers=workers, cache=0)
+    made = batches(Patches([tile], SCHEME, recipe, RANGE), recipe)
+    tile.image.path.write_bytes(b"torn")
+    with pytest.raises(SourceError, match=r"^[^\n]*a\.tif[^\n]*$"):
+        list(made)
 
 
 def test_an_error_in_the_thread_reaches_the_caller() -> None:
