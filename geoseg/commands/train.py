@@ -12,9 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import geoseg
 from geoseg.commands.report import Report
@@ -33,9 +31,8 @@ from geoseg.training.dataset import (
     typical_sampling,
 )
 from geoseg.training.loop import MODEL, STATE, Outcome, fit
-from geoseg.training.losses import median_frequency_weights
+from geoseg.training.losses import choose_class_weights
 from geoseg.training.patches import Patches
-from geoseg.training.recipe import Recipe
 from geoseg.training.statistics import Statistics, collect_statistics
 from geoseg.training.tiles import Tile
 
@@ -79,7 +76,7 @@ def run(
     torch.manual_seed(chosen.train.seed)
     net = _network(chosen, len(bands.names))
     card = _card(chosen, net, bands, value_range, train, found)
-    weights = _class_weights(chosen.train, found)
+    weights = choose_class_weights(chosen.train, found.class_counts)
     _write_config(folder, chosen)
     patches = Patches(train, card.classes, chosen.train, value_range)
     outcome = fit(net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener)
@@ -193,19 +190,6 @@ def _card(
         },
         license=config.model.license,
     )
-
-
-def _class_weights(recipe: Recipe, found: Statistics) -> NDArray[np.float32]:
-    count = len(found.class_counts)
-    if recipe.class_weights == "median":
-        return median_frequency_weights(found.class_counts, recipe.class_weight_range)
-    if recipe.class_weights == "none":
-        return np.ones(count, np.float32)
-    if len(recipe.class_weights) != count:
-        raise ConfigError(
-            f"train.class_weights: {len(recipe.class_weights)} numbers for {count} classes; give one each"
-        )
-    return np.array(recipe.class_weights, np.float32)
 
 
 def _write_config(folder: Path, config: TrainConfig) -> None:

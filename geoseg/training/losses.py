@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from geoseg.classes import NODATA
+from geoseg.errors import ConfigError
 from geoseg.models import Outputs
+from geoseg.training.recipe import Recipe
 
 
 def median_frequency_weights(counts: NDArray[np.int64], clip: tuple[float, float] = (0.1, 10.0)) -> NDArray[np.float32]:
@@ -34,6 +36,22 @@ def median_frequency_weights(counts: NDArray[np.int64], clip: tuple[float, float
         frequencies = counts[present] / counts.sum()
         weights[present] = np.clip(np.median(frequencies) / frequencies, *clip)
     return weights.astype(np.float32)
+
+
+def choose_class_weights(recipe: Recipe, counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The ``(classes,)`` float32 weights that a recipe asks for.
+
+    Raises:
+        ConfigError: it gives another number of weights than there are classes.
+    """
+    if recipe.class_weights == "median":
+        return median_frequency_weights(counts, recipe.class_weight_range)
+    if recipe.class_weights == "none":
+        return np.ones(len(counts), np.float32)
+    given = recipe.class_weights
+    if len(given) != len(counts):
+        raise ConfigError(f"train.class_weights: {len(given)} numbers for {len(counts)} classes; give one each")
+    return np.array(given, np.float32)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
