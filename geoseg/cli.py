@@ -107,7 +107,7 @@ def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 
         return run(config, progress=progress, **options)
 
-    _call(work, quiet=quiet, as_json=as_json)
+    _call(work, quiet=quiet, as_json=as_json, resume="--resume continues from the last validation")
 
 
 @cli.command()
@@ -152,7 +152,13 @@ def demo(out: Path, quiet: bool, as_json: bool) -> None:
     _call(work, quiet=quiet, as_json=as_json)
 
 
-def _call(work: Callable[[Progress], Report], *, quiet: bool = False, as_json: bool = False) -> None:
+def _call(
+    work: Callable[[Progress], Report],
+    *,
+    quiet: bool = False,
+    as_json: bool = False,
+    resume: str = "the same command continues where this run stopped",
+) -> None:
     """Run a command, print its report and end with its exit code; errors are one line each on stderr."""
     from geoseg.errors import GeosegError
     from geoseg.progress import Progress
@@ -168,7 +174,7 @@ def _call(work: Callable[[Progress], Report], *, quiet: bool = False, as_json: b
             click.echo(f"geoseg: {line}", err=True)
         sys.exit(EXIT_WRONG)
     except KeyboardInterrupt:
-        click.echo("geoseg: interrupted; the same command continues where this run stopped", err=True)
+        click.echo(f"geoseg: interrupted; {resume}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     for line in report.data.get("warnings", []):
         if not quiet:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from geoseg.errors import ModelError, SourceError
 from geoseg.inference import Options, Predictor, predict_bands
 from geoseg.inference.stream import stream_block
+from geoseg.models import create_model
 from geoseg.raster import open_raster
 from geoseg.tiling import TileGrid
 
@@ -45,6 +46,42 @@ def test_labels_do_not_depend_on_blocks_or_batches(make_raster, make_model, heig
     assert whole[2] == len(grid)
     if stitch == "crop":
         assert cut[2] == len(grid)
+
+
+@pytest.fixture(scope="module")
+def hcnet():
+    """A real HCNet whose alphas are not 0, so that its context depends on the window."""
+    torch.manual_seed(0)
+    net = create_model("hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("alpha"):
+                parameter.fill_(0.7)
+    return net
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(
+    st.integers(20, 90),
+    st.integers(20, 90),
+    st.sampled_from([24, 33, 48]).flatmap(lambda window: st.tuples(st.just(window), st.integers(0, window // 2))),
+    st.sampled_from(["blend", "crop"]),
+    st.integers(16, 60),
+)
+def test_labels_of_a_real_hcnet_do_not_depend_on_blocks_or_batches(
+    make_raster, make_model, hcnet, height, width, sizes, stitch, block
+):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        model = make_model(window=sizes[0], overlap=sizes[1], net=hcnet)
+        source = open_raster(make_raster(height=height, width=width))
+        grid = TileGrid(height, width, *sizes, stitch)
+        whole, cut = labels_of(model, source, grid, "auto"), labels_of(model, source, grid, block, batch=4)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(cut[0], whole[0])
+    np.testing.assert_array_equal(cut[1], whole[1])
 
 
 def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(make_raster, make_model):
