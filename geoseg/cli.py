@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,7 +170,7 @@ def _call(
         report = work(progress)
     except GeosegError as error:
         if click.get_current_context().obj:  # --debug
-            raise
+            traceback.print_exc()
         for line in str(error).splitlines():
             click.echo(f"geoseg: {line}", err=True)
         sys.exit(EXIT_WRONG)

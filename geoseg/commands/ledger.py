@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Any
 
 import geoseg
 from geoseg.commands.report import Report
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, OutputError
 from geoseg.inference.job import Job, JobResult
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import peak_memory
@@ -88,9 +89,13 @@ class Ledger:
 
     def write(self, path: Path) -> None:
         """Write the report in one step."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(self.data(), indent=2) + "\n")
-        os.replace(temporary, path)
+        temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+        try:
+            temporary.write_text(json.dumps(_finite(self.data()), indent=2, allow_nan=False) + "\n")
+            os.replace(temporary, path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise OutputError(f"{path}: cannot be written ({error.strerror}); free the disk") from error
 
     def report(self, *, dry_run: bool = False) -> Report:
         """What the command gives back."""
@@ -104,7 +109,16 @@ class Ledger:
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         seconds = data["seconds"]
         text = f"{told} in {seconds['total']:.1f} s ({seconds['forward']:.1f} s of it in the network)"
-        return Report(text, data, 1 if self.failures else 0)
+        return Report(text, _finite(data), 1 if self.failures else 0)
+
+
+def _finite(value: Any) -> Any:
+    """The same document with NaN and infinities as text, which JSON can hold."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _one_line(error: GeosegError) -> str:

@@ -74,6 +74,9 @@ def run(
                     ledger.done(job, runner.run(job))
                 except GeosegError as error:
                     ledger.fail(job, error)
+                except (MemoryError, OSError, RuntimeError) as error:
+                    # What a library raised about this raster (memory, GDAL, a dead worker) must not stop the others.
+                    ledger.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
     finally:
         # Also after an interrupt: the report tells what stands.
         ledger.write(folder / "report.json")

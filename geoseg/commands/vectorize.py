@@ -36,7 +36,7 @@ PathLike = str | os.PathLike[str]
 _PART_ROWS, _PART_COLS = 1024, 8192
 """What is read and polygonized at a time: whole tiles of a COG, some 200 MB at work."""
 
-_CACHE_MB = 128
+_CACHE = 128 * 2**20
 """Of decoded blocks; GDAL would take 5 % of the machine's memory."""
 
 
@@ -81,7 +81,7 @@ def run(
 
     names = [target.stem] if len(jobs) == 1 else [job.source.path.stem for job in jobs]
     layers = [job.layer(name) for job, name in zip(jobs, names, strict=True)]
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         counts = write_layers(layers, {target: key})
     warnings += [line for job in jobs for line in job.warnings()]
     made = [

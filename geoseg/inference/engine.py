@@ -30,8 +30,8 @@ from geoseg.raster import Source, read_part
 from geoseg.tiling import Block
 from geoseg.vector import PartPieces, part_pieces
 
-GDAL_CACHE_MB = 64
-"""GDAL keeps decoded blocks up to this; its own default is 5 % of the machine's memory in each process."""
+GDAL_CACHE = 64 * 2**20
+"""Bytes of decoded blocks that GDAL keeps; its own default is 5 % of the machine's memory in each process."""
 
 _TOPIC = "geoseg-windows"
 
@@ -74,7 +74,7 @@ def run_block(
     forwards, seconds = predictor.forwards, predictor.seconds
     missing = task.folder.missing(task.number, task.block)
     if missing:
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB), _writer(task) as write:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), _writer(task) as write:
             for lattice_row, band in stream_block(
                 task.block,
                 task.source,
@@ -96,7 +96,7 @@ def _writer(task: BlockTask) -> Iterator[Callable[[int, Band], None]]:
     failed: list[BaseException] = []
 
     def work() -> None:
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB):
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
             while (item := waiting.get()) is not None:
                 if failed:
                     continue  # keep emptying the queue, so that the caller's thread never waits for it
@@ -196,7 +196,7 @@ def run_on_cluster(
     """
     client.subscribe_topic(_TOPIC, lambda event: on_window(event[1]))
     futures = client.map(
-        _run_remote, list(tasks), model=model, options=options, batch=batch, threads=threads, pure=False, retries=2
+        _run_remote, list(tasks), model=model, options=options, batch=batch, threads=threads, pure=False
     )
     try:
         return list(client.gather(futures))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import shutil
 import time
 from contextlib import ExitStack
@@ -14,7 +16,7 @@ import torch
 
 from geoseg.errors import OutputError
 from geoseg.inference.engine import (
-    GDAL_CACHE_MB,
+    GDAL_CACHE,
     BlockResult,
     BlockTask,
     local_cluster,
@@ -85,6 +87,8 @@ class JobRunner:
 
     def __init__(self, model: Model, predictor: Predictor, options: PredictOptions, out: Path, progress: Progress):
         self._model = model
+        # A model that was made or changed in memory is known by its weights, not by a file that it may once have been.
+        self._digest = weights_digest(model) if model.path is None else model.digest
         self._predictor = predictor
         self._options = options
         self._work = out / WORK_FOLDER
@@ -118,9 +122,13 @@ class JobRunner:
         result = JobResult(outputs={output.kind: output.path for output in outputs}, windows=len(job.grid))
         result.outputs["preview"] = preview_path(job.target)
         missing = self._missing(outputs)
-        if missing or not result.outputs["preview"].exists():
+        if missing:
             result.status = "done"
             self._make(job, facts, missing, result)
+        else:
+            self._folder(job, facts).remove()  # a run that was killed at its very end leaves its parts
+            if not result.outputs["preview"].exists():
+                write_picture(job.target, job.source, self._model.card.classes)
         result.seconds["total"] = time.perf_counter() - started
         return result
 
@@ -133,7 +141,7 @@ class JobRunner:
             "bands": job.source.bands,
             "nodata": self._options.nodata,
             "crs": str(job.source.crs),
-            "model": self._model.digest,
+            "model": self._digest,
             "window": job.grid.window,
             "overlap": job.grid.overlap,
             "stitch": job.grid.stitch,
@@ -185,7 +193,7 @@ class JobRunner:
         result.seconds["forward"] = sum(part.forward_seconds for part in parts)
         result.seconds["predict"], at = clock() - at, clock()
         classes = self._model.card.classes
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB):
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
             for output in missing:
                 if output.kind in ("classes", "confidence", "probabilities"):
                     write_raster(output, folder, blocks, classes)
@@ -212,7 +220,7 @@ class JobRunner:
 
     def _clear_stale(self, job: Job, folder: PartFolder) -> None:
         """Parts of runs with other options are named, and removed by ``--overwrite``."""
-        for other in sorted(self._work.glob(f"{self._flat_name(job)}-????????????????")):
+        for other in sorted(self._work.glob(f"{glob.escape(self._flat_name(job))}-????????????????")):
             if other == folder.path:
                 continue
             if self._options.overwrite:
@@ -259,7 +267,16 @@ class JobRunner:
         """The model as a file, which worker processes load."""
         if self._model_file is None:
             self._work.mkdir(exist_ok=True)
-            self._model_file = self._work / f"model-{self._model.digest[:16]}.safetensors"
+            self._model_file = self._work / f"model-{self._digest[:16]}.safetensors"
             write_model(self._model.net, self._model.card, self._model_file)
             self._stack.callback(self._model_file.unlink, missing_ok=True)
         return self._model_file
+
+
+def weights_digest(model: Model) -> str:
+    """Hexadecimal digest of a model's card and weights as they are now."""
+    digest = hashlib.sha256(model.card.to_json().encode())
+    for name, tensor in sorted(model.net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

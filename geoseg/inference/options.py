@@ -82,10 +82,12 @@ class PredictOptions:
             raise ConfigError(f"value_range {options['value_range']!r}: give two numbers, as 0,65535")
         if "vectors" in given:
             given["vectors"] = _formats(given["vectors"])
-        if given.get("block", "auto") != "auto":
-            (given["block"],) = _numbers("block", given["block"], int)
-        if given.get("batch", "auto") != "auto":
-            (given["batch"],) = _numbers("batch", given["batch"], int)
+        for name in ("block", "batch"):
+            if given.get(name, "auto") != "auto":
+                numbers = _numbers(name, given[name], int)
+                if len(numbers) != 1:
+                    raise ConfigError(f"{name} {given[name]!r}: give one whole number, or auto")
+                given[name] = numbers[0]
         return cls(**given)
 
 

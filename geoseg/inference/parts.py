@@ -96,7 +96,7 @@ class PartFolder:
         grid = blocks[0].grid
         if path.is_file():
             known = _read_plan(path, grid)
-            if known is not None:
+            if known is not None and any(self.path.glob("*-classes.tif")):
                 return *known, True
         document = {
             "batch": batch,
@@ -124,7 +124,7 @@ def _read_plan(path: Path, grid: TileGrid) -> tuple[list[Block], int | None] | N
         document = json.loads(path.read_text())
         blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
         batch = document["batch"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return (
         (blocks, batch)

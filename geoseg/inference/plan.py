@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from geoseg.inference.engine import GDAL_CACHE_MB
+from geoseg.inference.engine import GDAL_CACHE
 from geoseg.inference.predictor import Predictor
 from geoseg.raster import Source
 from geoseg.tiling import Block, TileGrid
@@ -127,7 +127,7 @@ def _block_bytes(block: Block, classes: int, depth: int, probabilities: bool) ->
     strips = 3 * rows * reach * (depth + 1)  # two buffers, and what is being read
     band = max(band.height for _, band in block.bands()) * block.area.width
     finished = 3 * band * (2 + (classes if probabilities else 0))  # decided, waiting, being written
-    return accumulator + strips + finished + GDAL_CACHE_MB * 2**20
+    return accumulator + strips + finished + GDAL_CACHE
 
 
 def _duration(seconds: float) -> str:
