@@ -11,7 +11,9 @@ import geoseg
 CLASSES = ["impervious surfaces", "building", "low vegetation", "tree", "car", "clutter"]
 
 
-def write_model(path: Path, system: str, encoder: str | None, *, output_stride: int | None = None, **options: object) -> Path:
+def write_model(
+    path: Path, system: str, encoder: str | None, *, output_stride: int | None = None, **options: object
+) -> Path:
     """A geoseg model file of three uint8 bands and six classes."""
     torch.manual_seed(0)
     net = geoseg.create_model(
