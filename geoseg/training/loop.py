@@ -83,7 +83,7 @@ def fit(
         GeosegError: the loss is no longer a number, a raster cannot be read, or the folder cannot be written.
     """
     trainer = Trainer(net, recipe, Normalization.of(card), class_weights)
-    outcome = Outcome(**load_state(folder / STATE, trainer.net, trainer.optimizer)) if resume else Outcome()
+    outcome = Outcome(**load_state(folder / STATE, *trainer.parts)) if resume else Outcome()
     history = History(folder / "metrics.csv", card.classes.names, outcome.step)
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)
@@ -94,7 +94,7 @@ def fit(
             history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
                 progress.note(_line(outcome, recipe, loss, confusion))
-                save_state(folder / STATE, trainer.net, trainer.optimizer, dataclasses.asdict(outcome))
+                save_state(folder / STATE, *trainer.parts, dataclasses.asdict(outcome))
                 plot_curves(read_rows(history.path), folder / "curves.png")
     except GeosegError:
         raise
@@ -136,8 +136,7 @@ def _due(step: int, every: int, steps: int) -> bool:
 def _judge(trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path) -> ConfusionMatrix:
     """Validate, and save the model where it is the best so far."""
     started = time.perf_counter()
-    trainer.net.eval()
-    model = Model(trainer.net, card, digest="", path=None)
+    model = Model(trainer.judged, card, digest="", path=None)
     confusion = validate(model, tiles, device=str(trainer.device), precision=trainer.precision)
     outcome.validation += time.perf_counter() - started
     if not outcome.best or outcome.best["mean_iou"] is None or confusion.mean_iou > outcome.best["mean_iou"]:
@@ -148,7 +147,7 @@ def _judge(trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome
 
 def _save(trainer: Trainer, card: Card, outcome: Outcome, folder: Path) -> None:
     training = {**card.training, "step": outcome.best_step, "validation": outcome.best}
-    write_model(trainer.net, dataclasses.replace(card, training=training), folder / MODEL)
+    write_model(trainer.judged, dataclasses.replace(card, training=training), folder / MODEL)
 
 
 def _line(outcome: Outcome, recipe: Recipe, loss: float, confusion: ConfusionMatrix | None) -> str:

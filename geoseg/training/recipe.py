@@ -55,6 +55,8 @@ class Recipe:
     """The rate falls as ``(1 - step / steps) ** power``."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the rate first rises from zero in a straight line."""
+    ema: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Decay a step of the moving average of the weights, which is then what is judged and saved; 0 or null: none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Decides the initial weights, the patches and their augmentation."""
     class_weights: Literal["median", "none"] | tuple[Positive, ...] = "median"

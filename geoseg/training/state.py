@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ from geoseg.errors import OutputError
 FORMAT = "geoseg-training-1"
 
 
-def save_state(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
-    """Write network, optimizer and random state; a crash while writing leaves the previous file.
+def save_state(
+    path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, facts: dict[str, Any]
+) -> None:
+    """Write networks, optimizer and random state; a crash while writing leaves the previous file.
 
     Args:
         path: the file; a temporary one beside it is renamed.
-        net: its parameters and buffers.
+        nets: their parameters and buffers, under names without a point.
         optimizer: its state of each parameter.
         facts: what else the run needs (step, best figure ...), ready for JSON.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    tensors = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+    tensors = {f"{key}.{name}": tensor for key, net in nets.items() for name, tensor in net.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
     tensors["random.cpu"] = torch.get_rng_state()
@@ -60,8 +63,8 @@ def read_facts(path: Path) -> dict[str, Any]:
         return facts
 
 
-def load_state(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put network, optimizer and random generators where `save_state` found them; gives back the facts.
+def load_state(path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put networks, optimizer and random generators where `save_state` found them; gives back the facts.
 
     Raises:
         OutputError: the file is no state of a training, or of another network.
@@ -70,19 +73,24 @@ def load_state(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> 
         tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])
     try:
-        net.load_state_dict({name[4:]: tensor for name, tensor in tensors.items() if name.startswith("net.")})
+        for key, net in nets.items():
+            net.load_state_dict(_below(tensors, f"{key}."))
     except RuntimeError as error:
         raise OutputError(f"{path}: the state of another network; start anew in another --out") from error
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
+    for name, tensor in _below(tensors, "optimizer.").items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
     return facts
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, under what is left of them."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _opened(path: Path) -> Any:

@@ -9,11 +9,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
+from torch import nn
 
 from geoseg.errors import ConfigError
 from geoseg.inference.normalize import Normalization
 from geoseg.inference.predictor import choose_device, choose_precision
 from geoseg.models import ContextHead, Outputs, Segmenter
+from geoseg.training.average import Average
 from geoseg.training.losses import segmentation_loss
 from geoseg.training.optimizer import make_optimizer, rate_factor, set_rates
 from geoseg.training.patches import Batch
@@ -34,11 +36,23 @@ class Trainer:
         mixed = "no" if self.precision == "fp32" else self.precision
         self._accelerator = Accelerator(cpu=self.device.type == "cpu", mixed_precision=mixed)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
+        self.average = Average(self.net, recipe.ema) if recipe.ema else None
         self.optimizer = make_optimizer(net, recipe)
         self._model, self._stepper = self._accelerator.prepare(self.net, self.optimizer)
         self._normalize = normalize
         self._aux_weights = choose_aux_weights(net, recipe.aux_weights)
         self._weights = torch.from_numpy(class_weights).to(self.device)
+
+    @property
+    def parts(self) -> tuple[dict[str, nn.Module], torch.optim.Optimizer]:
+        """What a stopped run needs to go on: networks by name, and the optimizer."""
+        averages = {} if self.average is None else {"average": self.average.net}
+        return {"net": self.net, **averages}, self.optimizer
+
+    @property
+    def judged(self) -> Segmenter:
+        """The network that is validated and saved, in eval mode: the average of the weights where there is one."""
+        return self.net.eval() if self.average is None else self.average.net
 
     def step(self, step: int, batch: Batch) -> tuple[float, float]:
         """Learn from one batch.
@@ -62,6 +76,8 @@ class Trainer:
             self._stepper.zero_grad(set_to_none=True)
             self._accelerator.backward(loss)
             self._stepper.step()
+            if self.average is not None:
+                self.average.update(self.net, step)
         return value, self.recipe.learning_rate * factor
 
 

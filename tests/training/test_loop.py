@@ -106,11 +106,13 @@ def test_the_same_seed_gives_the_same_losses(train: Callable[..., Outcome], tmp_
     assert losses(tmp_path / "one") != losses(tmp_path / "three")
 
 
-@pytest.mark.parametrize(("system", "optimizer"), [("hcnet", "sgd"), ("fcn", "adamw")])
+@pytest.mark.parametrize(
+    ("system", "options"), [("hcnet", {"optimizer": "sgd"}), ("fcn", {"optimizer": "adamw"}), ("hcnet", {"ema": 0.9})]
+)
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(
-    train: Callable[..., Outcome], tmp_path: Path, system: str, optimizer: Any
+    train: Callable[..., Outcome], tmp_path: Path, system: str, options: dict[str, Any]
 ) -> None:
-    recipe = replace(RECIPE, optimizer=optimizer, learning_rate=0.01)
+    recipe = replace(RECIPE, learning_rate=0.01, **options)
     train(tmp_path / "whole", recipe, system=system)
     with pytest.raises(PulledError):
         train(tmp_path / "stopped", recipe, system=system, progress=PulledAt(7))
@@ -120,6 +122,16 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     whole, stopped = (load_model(tmp_path / name / "model.safetensors").net for name in ("whole", "stopped"))
     for one, other in zip(whole.state_dict().values(), stopped.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_average_of_the_weights_is_judged_and_saved(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    for name, ema in (("plain", None), ("off", 0.0), ("slow", 0.5)):
+        train(tmp_path / name, replace(RECIPE, ema=ema), validation=False)
+    assert losses(tmp_path / "plain") == losses(tmp_path / "off") == losses(tmp_path / "slow")
+    files = {name: (tmp_path / name / "model.safetensors") for name in ("plain", "off", "slow")}
+    weights = {name: next(iter(load_model(file).net.parameters())) for name, file in files.items()}
+    assert torch.equal(weights["plain"], weights["off"])
+    assert not torch.equal(weights["plain"], weights["slow"])
 
 
 def test_a_finished_run_has_nothing_left_to_do(train: Callable[..., Outcome], tmp_path: Path) -> None:

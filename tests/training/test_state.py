@@ -33,10 +33,10 @@ def learn(net: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) ->
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
     net, optimizer = trained(name, 3)
-    save_state(tmp_path / "last.safetensors", net, optimizer, {"step": 3})
+    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3})
     learn(net, optimizer, 3)
     other, other_optimizer = trained(name, 0)
-    assert load_state(tmp_path / "last.safetensors", other, other_optimizer) == {"step": 3}
+    assert load_state(tmp_path / "last.safetensors", {"net": other}, other_optimizer) == {"step": 3}
     learn(other, other_optimizer, 3)
     for one, two in zip(net.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
@@ -44,14 +44,14 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
 
 def test_a_state_before_the_first_step_is_fine(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 0)
-    save_state(tmp_path / "last.safetensors", net, optimizer, {})
-    load_state(tmp_path / "last.safetensors", net, optimizer)
+    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {})
+    load_state(tmp_path / "last.safetensors", {"net": net}, optimizer)
 
 
 def test_a_full_disk_leaves_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, optimizer = trained("sgd", 1)
     path = tmp_path / "last.safetensors"
-    save_state(path, net, optimizer, {"step": 1})
+    save_state(path, {"net": net}, optimizer, {"step": 1})
 
     def full(tensors: object, target: Path, metadata: object) -> None:
         Path(target).write_bytes(b"half")
@@ -59,8 +59,8 @@ def test_a_full_disk_leaves_the_previous_state(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(state, "save_file", full)
     with pytest.raises(OutputError, match=r"cannot be written .*No space left.*; the previous one stands"):
-        save_state(path, net, optimizer, {"step": 2})
-    assert load_state(path, net, optimizer) == {"step": 1}
+        save_state(path, {"net": net}, optimizer, {"step": 2})
+    assert load_state(path, {"net": net}, optimizer) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -68,18 +68,18 @@ def test_files_that_hold_no_state_are_refused(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 0)
     path = tmp_path / "last.safetensors"
     with pytest.raises(OutputError, match="no readable training state"):
-        load_state(path, net, optimizer)
+        load_state(path, {"net": net}, optimizer)
     path.write_bytes(b"torn")
     with pytest.raises(OutputError, match="no readable training state"):
-        load_state(path, net, optimizer)
+        load_state(path, {"net": net}, optimizer)
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(OutputError, match="not the state of a geoseg training"):
-        load_state(path, net, optimizer)
+        load_state(path, {"net": net}, optimizer)
 
 
 def test_another_networks_state_is_refused(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 1)
-    save_state(tmp_path / "last.safetensors", net, optimizer, {})
+    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {})
     other = create_model("pixel", classes=3)
     with pytest.raises(OutputError, match="the state of another network; start anew"):
-        load_state(tmp_path / "last.safetensors", other, make_optimizer(other, Recipe()))
+        load_state(tmp_path / "last.safetensors", {"net": other}, make_optimizer(other, Recipe()))
