@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that also trains on a single position.
+
+    One value per channel (one image's global mean, or its map of one position) has no variance. The running
+    statistics normalise it then, as in eval mode, and stay as they are; with two values or more, nothing differs.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised ``(N, C, h, w)``."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -11,9 +29,24 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 1, dilation:
     padding = dilation * (kernel // 2)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False),
-        nn.BatchNorm2d(out_channels),
+        BatchNorm(out_channels),
         nn.ReLU(inplace=True),
     )
+
+
+def of_parts(block: nn.Sequential, parts: Sequence[Tensor]) -> Tensor:
+    """What a `conv_bn_relu` gives for the parts concatenated along the channels, without concatenating them.
+
+    W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)``, standing for a map of it.
+    """
+    layers: list[Any] = list(block)
+    conv, norm, relu = layers
+    weights = conv.weight.split([part.shape[1] for part in parts], 1)
+    total, *others = (F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True))
+    for other in others:
+        total = total + other
+    result: Tensor = relu(norm(total))
+    return result
 
 
 def wide(x: Tensor) -> Tensor:
@@ -24,6 +57,24 @@ def wide(x: Tensor) -> Tensor:
 def tokens(x: Tensor) -> Tensor:
     """The positions ``(N, h·w, C)`` of a map ``(N, C, h, w)``, row-major."""
     return x.flatten(2).transpose(1, 2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
+    """Dot-product attention of the positions of a map to those of another: softmax over the keys of `scale`·q·k.
+
+    Args:
+        query: ``(N, d, h, w)``.
+        key: ``(N, d, ...)``, its positions on any axes.
+        value: ``(N, C, ...)``, the same positions.
+        scale: factor of the products; None is 1/√d.
+
+    Returns:
+        ``(N, C, h, w)``. The matrix of pairs is stored only where the device has no fused kernel for these widths.
+    """
+    # The axis of heads, as 3-d tensors do not export; contiguous, as fused kernels refuse transposed positions.
+    q, k, v = (tokens(x).contiguous().unsqueeze(1) for x in (query, key, value))
+    context = F.scaled_dot_product_attention(q, k, v, scale=scale).squeeze(1)
+    return context.transpose(1, 2).reshape(query.shape[0], -1, *query.shape[2:])
 
 
 class Classifier(nn.Module):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geoseg.models.blocks import Classifier, conv_bn_relu
+from geoseg.models.blocks import Classifier, attend, conv_bn_relu
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 5)])
@@ -34,3 +34,13 @@ def test_classifier_drops_out_in_training_only() -> None:
     assert not torch.equal(classifier(x), classifier(x))
     classifier.eval()
     assert torch.equal(classifier(x), classifier(x))
+
+
+def test_attention_equals_its_matrix_written_out_whatever_axes_the_keys_have() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 3, 5), torch.randn(2, 4, 7), torch.randn(2, 6, 7)
+    for scale, factor in ((None, 0.5), (1.0, 1.0)):
+        weights = (torch.einsum("ndhw,ndj->nhwj", q, k) * factor).softmax(3)
+        expected = torch.einsum("nhwj,ncj->nchw", weights, v)
+        torch.testing.assert_close(attend(q, k, v, scale), expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(attend(q, k[..., None], v[..., None], scale), expected, rtol=1e-5, atol=1e-5)

@@ -16,6 +16,16 @@ SMALL = {
     "hcnet": {"channels": 16, "prior_channels": 8},
     "ocrnet": {"channels": 16, "key_channels": 8},
     "fcn": {"channels": 16},
+    "ppm": {"channels": 16},
+    "aspp": {"channels": 8},
+    "self_attention": {"channels": 16, "key_channels": 8},
+    "double_attention": {"channels": 16, "key_channels": 8, "descriptors": 6},
+    "ccnet": {"channels": 16},
+    "danet": {"channels": 16},
+    "ann": {"channels": 16, "key_channels": 8},
+    "dnl": {"channels": 16, "key_channels": 8},
+    "acf": {"channels": 16},
+    "psanet": {"channels": 16, "size": 11},
 }
 """Widths that keep a test small; the forms are those of the full width."""
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -31,6 +41,20 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("ocrnet", {"preset": "paper"}),
     ("ocrnet", {"preset": "released"}),
     ("fcn", {}),
+    ("ppm", {}),
+    ("aspp", {}),
+    ("aspp", {"kernel": 3}),
+    ("self_attention", {}),
+    ("double_attention", {}),
+    ("ccnet", {}),
+    ("ccnet", {"loops": 1}),
+    ("danet", {}),
+    ("danet", {"attention": "position"}),
+    ("danet", {"attention": "channel"}),
+    ("ann", {}),
+    ("dnl", {}),
+    ("acf", {}),
+    ("psanet", {}),
     ("pixel", {}),
 ]
 cases = pytest.mark.parametrize(

@@ -16,6 +16,16 @@ from geoseg.models import HEADS
 CASES: dict[str, dict[str, Any]] = {
     "hcnet": {"channels": 64, "prior_channels": 16},
     "ocrnet": {"channels": 64, "key_channels": 32},
+    "ppm": {"channels": 64},
+    "aspp": {"channels": 32},
+    "self_attention": {"channels": 64, "key_channels": 32},
+    "double_attention": {"channels": 64, "key_channels": 32},
+    "ccnet": {"channels": 64},
+    "danet": {"channels": 64},
+    "ann": {"channels": 64, "key_channels": 32},
+    "dnl": {"channels": 64, "key_channels": 32},
+    "acf": {"channels": 64},
+    "psanet": {"channels": 64, "size": 33},
 }
 
 

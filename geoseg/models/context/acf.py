@@ -1,0 +1,60 @@
+"""ACFNet's scheme: each pixel is told the centers of the classes that a coarse segmentation sees in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+EPS = 1e-6
+"""Keeps the weight of a class that no pixel comes near off zero."""
+
+
+@dataclass(frozen=True)
+class ACFSwitches(Switches):
+    """The one width of the comparison."""
+
+    channels: int = 512
+    """Width of the pixels' representations and of the class centers."""
+
+
+class ACFHead(ContextHead):
+    """Class centers F_k = Σ_i P_ki x_i / Σ_i P_ki and class attention y_i = Σ_k P_ki F_k, with one coarse map P.
+
+    As in OCRNet's comparison (table 1), P comes from a linear classifier of stage 3, no atrous pyramid stands
+    before it, and the context is concatenated with the pixel's own representation.
+    """
+
+    name = "acf"
+    paper = "ACFNet: Attentional Class Feature Network for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1909.09408"
+    stages = 2
+    presets: ClassVar = {"geoseg": ACFSwitches()}
+    aux_weights: ClassVar = {"coarse": 0.4}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: ACFSwitches = self.choose(preset, given)
+        middle, deep = in_channels
+        width = self.switches.channels
+        self.coarse = Classifier(middle, classes)
+        self.reduce = conv_bn_relu(deep, width, 3)
+        self.refine = conv_bn_relu(width, width)
+        self.fuse = conv_bn_relu(2 * width, width)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits and ``coarse`` logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+        middle, deep = features
+        coarse, x = self.coarse(middle), self.reduce(deep)
+        with torch.autocast(x.device.type, enabled=False):
+            p = wide(coarse).softmax(1).flatten(2)  # (N, K, h·w)
+            centers = p @ tokens(wide(x)) / p.sum(2, keepdim=True).clamp(min=EPS)  # (N, K, C)
+            context = (centers.transpose(1, 2) @ p).reshape(x.shape)
+        y = self.refine(context.to(x.dtype))
+        return Outputs(self.classify(self.fuse(torch.cat([x, y], 1))), {"coarse": coarse})

@@ -1,0 +1,62 @@
+"""DeepLabv3's atrous spatial pyramid pooling: each pixel with its neighbours at four distances and the image's mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, conv_bn_relu, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+RATES = (12, 24, 36)
+"""Dilations of the 3x3 convolutions at output stride 8."""
+
+
+@dataclass(frozen=True)
+class ASPPSwitches(Switches):
+    """The paper's width; comparisons in other papers take another."""
+
+    channels: int = 256
+    """Width of each branch and of the fusion."""
+    kernel: Literal[1, 3] = 1
+    """Side of the convolution that fuses the branches: 1 in the paper, 3 in ISNet's comparison."""
+
+
+class ASPPHead(ContextHead):
+    """Five parallel branches, concatenated and fused by one convolution."""
+
+    name = "aspp"
+    paper = "Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, https://arxiv.org/abs/1706.05587"
+    presets: ClassVar = {"geoseg": ASPPSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: ASPPSwitches = self.choose(preset, given)
+        width = self.switches.channels
+        self.pyramid = AtrousPyramid(in_channels[-1], width)
+        self.fuse = conv_bn_relu(5 * width, width, self.switches.kernel)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        return Outputs(self.classify(self.fuse(self.pyramid(features[-1]))), {})
+
+
+class AtrousPyramid(nn.Module):
+    """A 1x1 convolution, three dilated 3x3 convolutions and the mean of the image, each to `channels`."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            [conv_bn_relu(in_channels, channels), *(conv_bn_relu(in_channels, channels, 3, rate) for rate in RATES)]
+        )
+        self.image = conv_bn_relu(in_channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 5·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
+        mean = self.image(wide(x).mean((2, 3), keepdim=True).to(x.dtype))
+        return torch.cat([*(branch(x) for branch in self.branches), mean.expand(-1, -1, *x.shape[2:])], 1)

@@ -1,0 +1,79 @@
+"""CCNet: each pixel looks along its row and its column, twice, and so reaches all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, conv_bn_relu, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+
+@dataclass(frozen=True)
+class CCNetSwitches(Switches):
+    """The options of the paper's ablations."""
+
+    channels: int = 512
+    """Width of the attended features; queries and keys have an eighth of it."""
+    loops: int = 2
+    """How often the one attention is passed, R: at 2, every pixel hears of every other."""
+
+
+class CCNetHead(ContextHead):
+    """Recurrent criss-cross attention between two 3x3 convolutions, concatenated with the encoder's map."""
+
+    name = "ccnet"
+    paper = "CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1811.11721"
+    presets: ClassVar = {"geoseg": CCNetSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: CCNetSwitches = self.choose(preset, given)
+        width = self.switches.channels
+        self.reduce = conv_bn_relu(in_channels[-1], width, 3)
+        self.attention = CrissCrossAttention(width)
+        self.smooth = conv_bn_relu(width, width, 3)
+        self.fuse = conv_bn_relu(in_channels[-1] + width, width, 3)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        x = self.reduce(features[-1])
+        for _ in range(self.switches.loops):
+            x = self.attention(x)
+        return Outputs(self.classify(self.fuse(torch.cat([features[-1], self.smooth(x)], 1))), {})
+
+
+class CrissCrossAttention(nn.Module):
+    """One softmax over the h + w - 1 positions in the row and the column of a pixel, added to it through a gate.
+
+    Rows and columns are two batches of small matrix products. Each holds the pixel itself; the column's is struck
+    out, so that it counts once.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(channels, max(1, channels // 8), 1)
+        self.key = nn.Conv2d(channels, max(1, channels // 8), 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
+        q, k, v = (conv(x) for conv in (self.query, self.key, self.value))
+        height = x.shape[2]
+        with torch.autocast(x.device.type, enabled=False):
+            q, k, v = wide(q), wide(k), wide(v)
+            row = q.permute(0, 2, 3, 1) @ k.permute(0, 2, 1, 3)  # (N, h, w, w)
+            column = q.permute(0, 3, 2, 1) @ k.permute(0, 3, 1, 2)  # (N, w, h, h)
+            itself = torch.eye(height, dtype=torch.bool, device=x.device)
+            column = column.masked_fill(itself, -torch.inf).transpose(1, 2)  # (N, h, w, h)
+            weights = torch.cat([column, row], 3).softmax(3)
+            context = weights[..., height:] @ v.permute(0, 2, 3, 1)  # (N, h, w, C)
+            down = weights[..., :height].transpose(1, 2) @ v.permute(0, 3, 2, 1)  # (N, w, h, C)
+            context = (context + down.transpose(1, 2)).permute(0, 3, 1, 2)
+        return x + (self.alpha * context).to(x.dtype)

@@ -1,0 +1,87 @@
+"""DANet: attention between all positions and attention between all channels, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, attend, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+
+@dataclass(frozen=True)
+class DANetSwitches(Switches):
+    """The options of the paper's ablation."""
+
+    channels: int = 512
+    """Width of both branches; queries and keys have an eighth of it."""
+    attention: Literal["both", "position", "channel"] = "both"
+    """Which branches stand."""
+
+
+class DANetHead(ContextHead):
+    """Each branch: a 3x3 convolution, its attention, a 3x3 convolution; the branches are added.
+
+    The released code also trains a classifier on each branch, of which the paper does not speak; they are left out.
+    """
+
+    name = "danet"
+    paper = "Dual Attention Network for Scene Segmentation, CVPR 2019, https://arxiv.org/abs/1809.02983"
+    presets: ClassVar = {"geoseg": DANetSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: DANetSwitches = self.choose(preset, given)
+        width = self.switches.channels
+        attentions: dict[str, nn.Module] = {"position": PositionAttention(width), "channel": ChannelAttention()}
+        self.branches = nn.ModuleList(
+            nn.Sequential(conv_bn_relu(in_channels[-1], width, 3), attention, conv_bn_relu(width, width, 3))
+            for name, attention in attentions.items()
+            if self.switches.attention in ("both", name)
+        )
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        branches = [branch(features[-1]) for branch in self.branches]
+        return Outputs(self.classify(sum(branches[1:], branches[0])), {})
+
+
+class PositionAttention(nn.Module):
+    """E_j = α Σ_i s_ji D_i + A_j (2), with s the softmax over i of B_i·C_j (1), α = 0 at the start."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(channels, max(1, channels // 8), 1)
+        self.key = nn.Conv2d(channels, max(1, channels // 8), 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
+        context = attend(self.query(x), self.key(x), self.value(x), scale=1.0)
+        return x + self.alpha * context
+
+
+class ChannelAttention(nn.Module):
+    """E_j = β Σ_i x_ji A_i + A_j (4) over channels i, β = 0 at the start (`alpha` here).
+
+    The released code, unlike (3), takes the softmax of the negative products: a channel looks to those unlike it.
+    That is what was trained and measured, and so it stands here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
+        with torch.autocast(x.device.type, enabled=False):
+            a = wide(x)
+            weights = (-(a.flatten(2) @ tokens(a))).softmax(2)  # (N, C, C)
+            context = (weights @ a.flatten(2)).reshape(x.shape)
+        return x + (self.alpha * context).to(x.dtype)

@@ -1,0 +1,72 @@
+"""Disentangled non-local attention: what two pixels share, apart from what makes a pixel weigh in everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, attend, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+
+@dataclass(frozen=True)
+class DNLSwitches(Switches):
+    """The widths of the papers' comparisons."""
+
+    channels: int = 512
+    """Width of the attended features."""
+    key_channels: int = 256
+    """Width of queries, keys and values."""
+
+
+class DNLHead(ContextHead):
+    """The block between two 3x3 convolutions, concatenated with the encoder's map."""
+
+    name = "dnl"
+    paper = "Disentangled Non-Local Neural Networks, ECCV 2020, https://arxiv.org/abs/2006.06668"
+    presets: ClassVar = {"geoseg": DNLSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: DNLSwitches = self.choose(preset, given)
+        width, deep = self.switches.channels, in_channels[-1]
+        self.reduce = conv_bn_relu(deep, width, 3)
+        self.attention = DisentangledAttention(width, self.switches.key_channels)
+        self.smooth = conv_bn_relu(width, width, 3)
+        self.fuse = conv_bn_relu(deep + width, width, 3)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        x = self.smooth(self.attention(self.reduce(features[-1])))
+        return Outputs(self.classify(self.fuse(torch.cat([features[-1], x], 1))), {})
+
+
+class DisentangledAttention(nn.Module):
+    """Weights softmax_j((q_i - μ_q)·(k_j - μ_k)) + softmax_j(m_j): the whitened pairwise and the unary term.
+
+    The means are over the positions of an image. The weighted sum of the values goes back through one convolution
+    and its normalisation, and is added to the map.
+    """
+
+    def __init__(self, channels: int, key_channels: int) -> None:
+        super().__init__()
+        self.query = nn.Conv2d(channels, key_channels, 1)
+        self.key = nn.Conv2d(channels, key_channels, 1)
+        self.value = nn.Conv2d(channels, key_channels, 1)
+        self.mask = nn.Conv2d(channels, 1, 1)
+        self.out = nn.Sequential(nn.Conv2d(key_channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
+        q, k, v, m = (conv(x) for conv in (self.query, self.key, self.value, self.mask))
+        pairwise = attend(q - q.mean((2, 3), keepdim=True), k - k.mean((2, 3), keepdim=True), v, scale=1.0)
+        with torch.autocast(x.device.type, enabled=False):
+            share = wide(m).flatten(2).softmax(2)  # (N, 1, h·w)
+            unary = (share @ tokens(wide(v))).transpose(1, 2).unsqueeze(3)  # (N, d, 1, 1)
+        context: Tensor = self.out(pairwise + unary.to(v.dtype))
+        return x + context

@@ -1,0 +1,65 @@
+"""PSPNet's pyramid pooling module: means over grids of 1, 4, 9 and 36 cells, laid back under each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, conv_bn_relu
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.pooling import pool_pyramid
+
+SIZES = (1, 2, 3, 6)
+"""Cells along each side of the grids."""
+
+
+@dataclass(frozen=True)
+class PPMSwitches(Switches):
+    """The one width of the paper."""
+
+    channels: int = 512
+    """Width of the 3x3 convolution after the pyramid."""
+
+
+class PPMHead(ContextHead):
+    """The encoder's map and its pyramid, concatenated, and a 3x3 convolution."""
+
+    name = "ppm"
+    paper = "Pyramid Scene Parsing Network, CVPR 2017, https://arxiv.org/abs/1612.01105"
+    presets: ClassVar = {"geoseg": PPMSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: PPMSwitches = self.choose(preset, given)
+        width, deep = self.switches.channels, in_channels[-1]
+        level = max(1, deep // len(SIZES))
+        self.pyramid = PyramidPooling(deep, level)
+        self.fuse = conv_bn_relu(deep + len(SIZES) * level, width, 3)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        x = features[-1]
+        return Outputs(self.classify(self.fuse(torch.cat([x, self.pyramid(x)], 1))), {})
+
+
+class PyramidPooling(nn.Module):
+    """Each grid's means, through a 1x1 convolution to `channels`, interpolated to the map's size, concatenated."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(conv_bn_relu(in_channels, channels) for _ in SIZES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 4·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
+        grids = torch.split(pool_pyramid(x, SIZES).to(x.dtype), [size**2 for size in SIZES], 2)
+        levels = [
+            level(grid.reshape(*grid.shape[:2], size, size))
+            for level, grid, size in zip(self.levels, grids, SIZES, strict=True)
+        ]
+        return torch.cat([F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=False) for y in levels], 1)

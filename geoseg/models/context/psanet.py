@@ -1,0 +1,97 @@
+"""PSANet: each pixel predicts how it collects from, and how it distributes to, every relative position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+
+@dataclass(frozen=True)
+class PSANetSwitches(Switches):
+    """The paper's sizes."""
+
+    channels: int = 512
+    """Width of both branches."""
+    size: int = 97
+    """Side of the feature maps in training, which sets how many relative positions a pixel predicts weights for:
+    97 for crops of 769 pixels at output stride 8. Smaller maps use the middle of the prediction. On larger ones
+    positions farther off than training saw take the weight of the farthest it saw; the paper tests on crops of the
+    training size, so a window of that size is its own use."""
+
+
+class PSANetHead(ContextHead):
+    """Two branches, collect and distribute, at half the map's size; concatenated, brought back and fused.
+
+    Weights are a softmax over the positions that a pixel collects from, as the released code has it. Resizing keeps
+    corners where the other heads keep them (``align_corners=False``).
+    """
+
+    name = "psanet"
+    paper = "PSANet: Point-wise Spatial Attention Network for Scene Parsing, ECCV 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
+    presets: ClassVar = {"geoseg": PSANetSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: PSANetSwitches = self.choose(preset, given)
+        width, deep = self.switches.channels, in_channels[-1]
+        reach = (self.switches.size + 1) // 2 - 1
+        self.collect = PointwiseAttention(deep, width, reach, distribute=False)
+        self.distribute = PointwiseAttention(deep, width, reach, distribute=True)
+        self.project = conv_bn_relu(2 * width, deep)
+        self.fuse = conv_bn_relu(2 * deep, width, 3)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        x = features[-1]
+        context = self.project(torch.cat([self.collect(x), self.distribute(x)], 1))
+        context = F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return Outputs(self.classify(self.fuse(torch.cat([x, context], 1))), {})
+
+
+class PointwiseAttention(nn.Module):
+    """One branch: z_i = Σ_j a_ij x_j, a_ij read off a map over relative positions that a pixel predicts.
+
+    Collecting, pixel i predicts the weights of its own sum; distributing, each pixel j predicts how much it gives,
+    and i reads its share from there. The map over relative positions has side 2·reach + 1.
+    """
+
+    def __init__(self, in_channels: int, channels: int, reach: int, *, distribute: bool) -> None:
+        super().__init__()
+        self.reach = reach
+        self.distribute = distribute
+        self.reduce = conv_bn_relu(in_channels, channels)
+        self.adapt = conv_bn_relu(channels, channels)
+        self.predict = nn.Conv2d(channels, (2 * reach + 1) ** 2, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, channels, ⌈h/2⌉, ⌈w/2⌉)`` of a map ``(N, in_channels, h, w)``."""
+        x = self.reduce(x)
+        half = ((x.shape[2] + 1) // 2, (x.shape[3] + 1) // 2)
+        x = F.interpolate(x, size=half, mode="bilinear", align_corners=False)
+        predicted = tokens(self.predict(self.adapt(x)))  # (N, T, (2·reach + 1)²)
+        index = self._relative(half, x.device).expand(x.shape[0], -1, -1)
+        with torch.autocast(x.device.type, enabled=False):
+            weights = wide(predicted).gather(2, index)  # (N, T, T): who predicts, about whom
+            weights = (weights.transpose(1, 2) if self.distribute else weights).softmax(2)
+            z = wide(x).flatten(2) @ weights.transpose(1, 2)  # (N, C, T)
+        return z.reshape(x.shape).to(x.dtype)
+
+    def _relative(self, size: tuple[int, int], device: torch.device) -> Tensor:
+        """Where each position stands in the map that each other one predicts, ``(T, T)``: row i, about column j."""
+        row, column = (self._offsets(length, device) for length in size)
+        index = row[:, None, :, None] * (2 * self.reach + 1) + column[None, :, None, :]  # (h, w, h, w)
+        return index.flatten(2).flatten(0, 1)
+
+    def _offsets(self, length: int, device: torch.device) -> Tensor:
+        """From each of `length` places to each other, ``(length, length)``, 0 being `reach` places before it."""
+        place = torch.arange(length, device=device)
+        return (place - place[:, None]).clamp(-self.reach, self.reach) + self.reach

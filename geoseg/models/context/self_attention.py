@@ -1,0 +1,53 @@
+"""Self-attention: each pixel gathers from all others by similarity, the scheme that region contexts are measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from geoseg.models.blocks import Classifier, attend, conv_bn_relu
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+
+
+@dataclass(frozen=True)
+class SelfAttentionSwitches(Switches):
+    """The widths of the papers' comparisons."""
+
+    channels: int = 512
+    """Width of the pixels' representations."""
+    key_channels: int = 256
+    """Width of queries, keys and values."""
+
+
+class SelfAttentionHead(ContextHead):
+    """Softmax of scaled products over all positions, concatenated with the pixel's own representation.
+
+    The arrangement is the one that OCRNet's table 4 counts: single 1x1 convolutions for queries, keys, values and
+    the way back, and a 1x1 convolution of the concatenation.
+    """
+
+    name = "self_attention"
+    paper = "OCNet: Object Context Network for Scene Parsing, 2018, https://arxiv.org/abs/1809.00916"
+    presets: ClassVar = {"geoseg": SelfAttentionSwitches()}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: SelfAttentionSwitches = self.choose(preset, given)
+        width, keys = self.switches.channels, self.switches.key_channels
+        self.reduce = conv_bn_relu(in_channels[-1], width, 3)
+        self.query = conv_bn_relu(width, keys)
+        self.key = conv_bn_relu(width, keys)
+        self.value = conv_bn_relu(width, keys)
+        self.out = conv_bn_relu(keys, width)
+        self.fuse = conv_bn_relu(2 * width, width)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        x = self.reduce(features[-1])
+        context = self.out(attend(self.query(x), self.key(x), self.value(x)))
+        return Outputs(self.classify(self.fuse(torch.cat([context, x], 1))), {})
