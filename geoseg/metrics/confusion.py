@@ -67,6 +67,16 @@ class ConfusionMatrix:
         merged._counts = self._counts + other._counts
         return merged
 
+    def without(self, classes: NDArray[np.bool_]) -> ConfusionMatrix:
+        """The same counts as if the reference pixels of some classes had no label.
+
+        Args:
+            classes: ``(n,)``, True for the classes to leave out.
+        """
+        kept = ConfusionMatrix(self.n, self.ignore)
+        kept._counts = np.where(classes[:, None], 0, self._counts)
+        return kept
+
     @property
     def present(self) -> NDArray[np.bool_]:
         """``(n,)`` whether the reference shows each class: those that enter the means."""
@@ -76,37 +86,57 @@ class ConfusionMatrix:
     @property
     def overall_accuracy(self) -> float:
         """Correct pixels among all with a reference; NaN where there are none."""
-        return float(_ratio(self._correct.sum(), self._counts.sum()))
+        return float(ratio(self._correct.sum(), self._counts.sum()))
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa: agreement beyond what the class frequencies alone would give; NaN where that is all there is.
+
+        A missed pixel is a prediction of a class that the reference never shows.
+        """
+        total = float(self._counts.sum())
+        by_chance = float(ratio((self._actual / max(total, 1.0) * self._predicted).sum(), total))
+        return float(ratio(self.overall_accuracy - by_chance, 1.0 - by_chance))
 
     @property
     def iou(self) -> Floats:
         """``(n,)`` intersection over union; NaN for a class that neither side shows."""
-        return _ratio(self._correct, self._actual + self._predicted - self._correct)
+        return ratio(self._correct, self._actual + self._predicted - self._correct)
 
     @property
     def f1(self) -> Floats:
         """``(n,)`` harmonic mean of precision and recall; NaN for a class that neither side shows."""
-        return _ratio(2 * self._correct, self._actual + self._predicted)
+        return ratio(2 * self._correct, self._actual + self._predicted)
 
     @property
     def precision(self) -> Floats:
         """``(n,)`` correct among predicted; NaN for a class that is never predicted."""
-        return _ratio(self._correct, self._predicted)
+        return ratio(self._correct, self._predicted)
 
     @property
     def recall(self) -> Floats:
         """``(n,)`` correct among actual; NaN for a class that the reference never shows."""
-        return _ratio(self._correct, self._actual)
+        return ratio(self._correct, self._actual)
 
     @property
     def mean_iou(self) -> float:
         """Mean of `iou` over the classes of the reference; NaN without any."""
-        return self._mean(self.iou)
+        return self.mean(self.iou)
 
     @property
     def mean_f1(self) -> float:
         """Mean of `f1` over the classes of the reference; NaN without any."""
-        return self._mean(self.f1)
+        return self.mean(self.f1)
+
+    def mean(self, figures: Floats, among: NDArray[np.bool_] | None = None) -> float:
+        """Mean of ``(n,)`` figures over the classes of the reference; NaN without any.
+
+        Args:
+            figures: one a class.
+            among: ``(n,)``, True for the classes that may enter; all of them by default.
+        """
+        entering = self.present if among is None else self.present & among
+        return float(figures[entering].mean()) if entering.any() else float("nan")
 
     @property
     def _correct(self) -> NDArray[np.int64]:
@@ -122,9 +152,6 @@ class ConfusionMatrix:
         total: NDArray[np.int64] = self.matrix.sum(axis=0)
         return total
 
-    def _mean(self, figures: Floats) -> float:
-        return float(figures[self.present].mean()) if self.present.any() else float("nan")
-
     def _refuse_strangers(self, values: NDArray[np.int64], end: int, where: str) -> None:
         strangers = values[(values < 0) | (values >= end)]
         if strangers.size:
@@ -133,7 +160,8 @@ class ConfusionMatrix:
             )
 
 
-def _ratio(part: Any, whole: Any) -> Floats:
+def ratio(part: Any, whole: Any) -> Floats:
+    """The quotient, NaN where `whole` is 0."""
     whole = np.asarray(whole, np.float64)
     quotient: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
     return quotient

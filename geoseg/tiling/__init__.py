@@ -1,7 +1,8 @@
 """Windows, the lattice they form, blocks cut from it, and the weights that blend them: integers and numpy only."""
 
 from geoseg.tiling.blend import edge_weights, weight_totals
+from geoseg.tiling.connect import connect
 from geoseg.tiling.grid import Block, TileGrid
 from geoseg.tiling.window import Window
 
-__all__ = ["Block", "TileGrid", "Window", "edge_weights", "weight_totals"]
+__all__ = ["Block", "TileGrid", "Window", "connect", "edge_weights", "weight_totals"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import VectorError
+from geoseg.tiling import connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +107,4 @@ def _linked(
     """
     up = run_label[above] == run_label[runs]
     down = run_label[below] == run_label[runs]
-    return _connect(run_label.size, np.concatenate([runs[up], runs[down]]), np.concatenate([above[up], below[down]]))
-
-
-def _connect(count: int, one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The least member of each of the numbers 0..count-1's connected set, given pairs that belong together."""
-    root = np.arange(count, dtype=np.int32)
-    while one.size:
-        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
-        while not np.array_equal(root, higher := root[root]):
-            root = higher
-        one, other = root[one], root[other]
-        apart = one != other
-        one, other = one[apart], other[apart]
-    return root
+    return connect(run_label.size, np.concatenate([runs[up], runs[down]]), np.concatenate([above[up], below[down]]))
