@@ -38,6 +38,8 @@ class ModelSpec:
     """The system's switches. A network that stands names them all: what a preset means may change, it may not."""
 
     def __post_init__(self) -> None:
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
+        object.__setattr__(self, "options", options)  # documents have lists where switches are tuples
         if self.system not in systems():
             raise ModelError(f"there is no system {self.system!r}; there are {', '.join(systems())}")
         if self.in_channels < 1:

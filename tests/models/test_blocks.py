@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geoseg.models.blocks import Classifier, attend, conv_bn_relu
+from geoseg.models.blocks import BatchNorm, Classifier, attend, conv_bn_relu, of_parts
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 5)])
@@ -13,6 +13,39 @@ def test_conv_bn_relu_keeps_height_and_width(kernel: int, dilation: int) -> None
     assert out.shape == (2, 6, 7, 5)
     assert out.min() >= 0
     assert block[0].bias is None
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_parts_give_what_their_concatenation_gives(kernel: int) -> None:
+    torch.manual_seed(0)
+    block = conv_bn_relu(9, 5, kernel).double()
+    parts = [torch.randn(2, count, 6, 7, dtype=torch.float64) for count in (4, 2, 3)]
+    torch.testing.assert_close(of_parts(block, parts), block(torch.cat(parts, 1)), rtol=1e-12, atol=1e-12)
+
+
+def test_a_vector_among_the_parts_stands_for_a_map_of_it() -> None:
+    torch.manual_seed(0)
+    block = conv_bn_relu(5, 4).double()
+    vector, x = torch.randn(2, 3, 1, 1, dtype=torch.float64), torch.randn(2, 2, 6, 7, dtype=torch.float64)
+    expected = block(torch.cat([vector.expand(-1, -1, 6, 7), x], 1))
+    torch.testing.assert_close(of_parts(block, [vector, x]), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_single_vector_is_normalised_by_the_running_statistics_and_leaves_them() -> None:
+    torch.manual_seed(0)
+    norm = BatchNorm(3)
+    norm(torch.randn(4, 3, 2, 2) + 1)
+    before = norm.running_mean.clone()
+    x = torch.randn(1, 3, 1, 1)
+    trained = norm(x)
+    assert torch.equal(norm.running_mean, before)
+    assert torch.equal(trained, norm.eval()(x))
+
+
+def test_two_values_are_normalised_as_ever() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 1, 2)
+    assert torch.equal(BatchNorm(3)(x), torch.nn.BatchNorm2d(3)(x))
 
 
 def test_classifier_stays_in_float32_under_autocast() -> None:

@@ -15,6 +15,7 @@ CLASSES = 5
 SMALL = {
     "hcnet": {"channels": 16, "prior_channels": 8},
     "ocrnet": {"channels": 16, "key_channels": 8},
+    "apcnet": {"channels": 16},
     "fcn": {"channels": 16},
     "ppm": {"channels": 16},
     "aspp": {"channels": 8},
@@ -40,6 +41,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("ocrnet", {}),
     ("ocrnet", {"preset": "paper"}),
     ("ocrnet", {"preset": "released"}),
+    ("apcnet", {}),
+    ("apcnet", {"preset": "paper"}),
+    ("apcnet", {"preset": "released"}),
+    ("apcnet", {"guidance": "concat"}),
+    ("apcnet", {"gla": False}),
+    ("apcnet", {"scales": (4, 1)}),
+    ("apcnet", {"deep": False}),
     ("fcn", {}),
     ("ppm", {}),
     ("aspp", {}),
@@ -100,10 +108,20 @@ def test_logits_have_the_size_of_the_features(
 def test_gradient_reaches_every_parameter(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
     outputs = head.train()(make_features(channels, 2, 9, 11))
-    assert outputs.aux.keys() == head.aux_weights.keys()
+    left_out = {name for name in head.aux_weights if getattr(head.switches, name, True) is False}
+    assert outputs.aux.keys() == head.aux_weights.keys() - left_out
     sum((logits**2).mean() for logits in (outputs.logits, *outputs.aux.values())).backward()
     silent = [key for key, parameter in head.named_parameters() if parameter.grad is None or not parameter.grad.any()]
     assert silent == []
+
+
+@cases
+def test_one_image_of_one_position_trains(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    outputs = head.train()(make_features(channels, 1, 1, 1))
+    sum(logits.sum() for logits in (outputs.logits, *outputs.aux.values())).backward()
+    gradients = [parameter.grad for parameter in head.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
 @cases
@@ -111,7 +129,8 @@ def test_main_logits_alone_train_all_that_they_depend_on(name: str, options: dic
     head, channels = make_head(name, options)
     features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
     (head.train()(features).logits ** 2).mean().backward()
-    assert all(x.grad is not None and x.grad.any() for x in features)
+    used = features[-1:] if "deep" in head.aux_weights else features  # stage 3 serves those logits alone
+    assert all(x.grad is not None and x.grad.any() for x in used)
 
 
 @cases
@@ -169,9 +188,9 @@ def test_classes_that_no_pixel_has_do_no_harm(name: str, options: dict[str, Any]
             continue
     features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
     outputs = head.train()(features)
-    outputs.logits.sum().backward()
+    sum(logits.sum() for logits in (outputs.logits, *outputs.aux.values())).backward()
     assert outputs.logits.isfinite().all()
-    assert all(x.grad is not None and x.grad.isfinite().all() for x in features)
+    assert all(x.grad is None or x.grad.isfinite().all() for x in features)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -200,6 +219,9 @@ def test_a_preset_that_a_system_lacks_is_refused_with_those_it_has(name: str) ->
 def test_a_switch_that_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         HEADS["hcnet"]((8,), CLASSES, **options)
+    for scales in ((), (1, 0), 3, (True,)):
+        with pytest.raises(ModelError, match=r"apcnet: option scales=.*: give one or more whole numbers from 1 on"):
+            HEADS["apcnet"]((8, 8), CLASSES, scales=scales)
     with pytest.raises(ModelError, match="option dropout=-1: give a number from 0 on"):
         HEADS["fcn"]((8,), CLASSES, dropout=-1)
     with pytest.raises(ModelError, match="pixel has no option 'channels'; it has none"):

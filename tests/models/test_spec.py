@@ -22,6 +22,11 @@ def test_systems_are_the_heads_and_the_decoders_of_smp() -> None:
     assert {"hcnet", "ocrnet", "fcn", "pixel", "smp.unet"} <= set(systems())
 
 
+def test_lists_of_a_document_are_the_tuples_of_switches() -> None:
+    spec = ModelSpec(**{**GOOD, "system": "apcnet"}, options={"scales": [1, 2]})
+    assert spec == ModelSpec(**{**GOOD, "system": "apcnet"}, options={"scales": (1, 2)})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

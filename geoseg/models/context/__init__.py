@@ -2,6 +2,7 @@
 
 from geoseg.models.context.acf import ACFHead
 from geoseg.models.context.ann import ANNHead
+from geoseg.models.context.apcnet import APCNetHead
 from geoseg.models.context.aspp import ASPPHead
 from geoseg.models.context.base import ContextHead, Outputs
 from geoseg.models.context.ccnet import CCNetHead
@@ -21,6 +22,7 @@ HEADS: dict[str, type[ContextHead]] = {
     for head in (
         HCNetHead,
         OCRNetHead,
+        APCNetHead,
         FCNHead,
         PPMHead,
         ASPPHead,
@@ -41,6 +43,7 @@ __all__ = [
     "HEADS",
     "ACFHead",
     "ANNHead",
+    "APCNetHead",
     "ASPPHead",
     "CCNetHead",
     "ContextHead",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, attend, conv_bn_relu
+from geoseg.models.blocks import BatchNorm, Classifier, attend, conv_bn_relu
 from geoseg.models.context.base import ContextHead, Outputs, Switches
 from geoseg.models.pooling import pool_pyramid
 
@@ -47,7 +47,7 @@ class ANNHead(ContextHead):
         middle, deep = in_channels
         width, keys = self.switches.channels, self.switches.key_channels
         self.fusion = PooledAttention(deep, keys, middle)
-        self.mix = nn.Sequential(nn.Conv2d(2 * deep, deep, 1, bias=False), nn.BatchNorm2d(deep))
+        self.mix = nn.Sequential(nn.Conv2d(2 * deep, deep, 1, bias=False), BatchNorm(deep))
         self.reduce = conv_bn_relu(deep, width, 3)
         self.pyramid = PooledAttention(width, keys)
         self.fuse = conv_bn_relu(2 * width, width)
@@ -70,8 +70,9 @@ class PooledAttention(nn.Module):
         super().__init__()
         self.query = conv_bn_relu(channels, key_channels)
         self.key = self.query if source_channels is None else conv_bn_relu(source_channels, key_channels)
-        self.value = nn.Conv2d(source_channels or channels, key_channels, 1)
-        self.out = nn.Conv2d(key_channels, channels, 1)
+        # Biases of these two would be taken out again by the normalisation of the convolution that follows the block.
+        self.value = nn.Conv2d(source_channels or channels, key_channels, 1, bias=False)
+        self.out = nn.Conv2d(key_channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor, source: Tensor) -> Tensor:
         """The context ``(N, channels, h, w)`` of a map ``(N, channels, h, w)``."""

@@ -26,7 +26,7 @@ class Switches:
     """The options of one system: a frozen dataclass whose values are checked against their annotations at birth.
 
     ``Literal[...]`` takes one of its names, ``bool`` a truth value, ``int`` a number from 1 on (a width or a
-    count), ``float`` a number from 0 on.
+    count), ``tuple[int, ...]`` one or more such numbers, ``float`` a number from 0 on.
     """
 
     def __post_init__(self) -> None:
@@ -42,6 +42,9 @@ def _fits(value: object, hint: Any) -> tuple[bool, str]:
     """Whether a switch's value keeps to its annotation, and what would."""
     if get_origin(hint) is Literal:
         return value in get_args(hint), " or ".join(repr(name) for name in get_args(hint))
+    if get_origin(hint) is tuple:
+        counts = isinstance(value, tuple) and len(value) > 0 and all(_fits(item, int)[0] for item in value)
+        return counts, "one or more whole numbers from 1 on"
     if hint is bool:
         return isinstance(value, bool), "true or false"
     if hint is int:
@@ -66,7 +69,7 @@ class ContextHead(nn.Module, ABC):
     presets: ClassVar[Mapping[str, Any]]
     """The `Switches` of each preset that the system has; ``geoseg`` always stands first."""
     aux_weights: ClassVar[Mapping[str, float]] = {}
-    """The paper's loss weight of each auxiliary output, beside 1 for the main one."""
+    """The paper's loss weight of each auxiliary output, beside 1 for the main one. Switches may leave outputs out."""
 
     switches: Any
     """The `Switches` that this head was built with."""

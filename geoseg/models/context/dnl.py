@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, attend, conv_bn_relu, tokens, wide
+from geoseg.models.blocks import BatchNorm, Classifier, attend, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
 
 
@@ -59,7 +59,7 @@ class DisentangledAttention(nn.Module):
         self.key = nn.Conv2d(channels, key_channels, 1)
         self.value = nn.Conv2d(channels, key_channels, 1)
         self.mask = nn.Conv2d(channels, 1, 1)
-        self.out = nn.Sequential(nn.Conv2d(key_channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        self.out = nn.Sequential(nn.Conv2d(key_channels, channels, 1, bias=False), BatchNorm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""

@@ -1,0 +1,137 @@
+"""APCNet: each pixel weighs the means of a pyramid of grids for itself. Equation numbers are the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.models.blocks import Classifier, conv_bn_relu, of_parts, wide
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.pooling import pool_pyramid
+
+
+@dataclass(frozen=True)
+class APCNetSwitches(Switches):
+    """What the paper leaves open, and the parts that its ablations switch off."""
+
+    channels: int = 512
+    """Width of x, y and z (sec. 3.2)."""
+    scales: tuple[int, ...] = (1, 2, 3, 6)
+    """s of each pyramid level, the X divided into s x s subregions (sec. 3.1; table 2 chooses these)."""
+    gla: bool = True
+    """Whether affinities are guided by g(X), eq. (2), or made of x_i alone (table 3)."""
+    guidance: Literal["add", "concat"] = "add"
+    """How x and g(X) are integrated (sec. 3.2): added, as in the released code, or concatenated."""
+    residual: Literal["conv", "plain"] = "conv"
+    """How x is added to eq. (1): after a 1x1 convolution of the sum, and before another (released code), or directly
+    (sec. 3.2). The affinities are not normalised and the sum grows with s²; only the first keeps scales alike."""
+    deep: bool = True
+    """Whether stage 3 is supervised too (table 4)."""
+    dropout: float = 0.1
+    """Dropout before each of the classifiers (released code)."""
+
+
+class APCNetHead(ContextHead):
+    """Adaptive pyramid context: one adaptive context module (ACM) for each scale, all beside the encoder's own map.
+
+    Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training (their weight is not in the paper;
+    0.4 is the released code's). Preset ``paper`` is the printed text, ``released`` the authors' code, which
+    ``geoseg`` follows. In all of them every 1x1 convolution but that of the affinities is normalised and rectified,
+    and a 3x3 convolution precedes the classifier, of which the paper says nothing.
+
+    Three exact rearrangements: the first convolutions of all modules are one product (batch statistics are by
+    channel); a convolution of a weighted sum is the weighted sum of the convolved vectors; and the affinities of g
+    are a bias of those of x. An image alone in its batch has one global vector, see `BatchNorm`.
+    """
+
+    name = "apcnet"
+    paper = (
+        "Adaptive Pyramid Context Network for Semantic Segmentation, CVPR 2019, "
+        "https://openaccess.thecvf.com/content_CVPR_2019/html/"
+        "He_Adaptive_Pyramid_Context_Network_for_Semantic_Segmentation_CVPR_2019_paper.html"
+    )
+    stages = 2
+    presets: ClassVar = {
+        "geoseg": APCNetSwitches(),
+        "paper": APCNetSwitches(residual="plain", dropout=0.0),
+        "released": APCNetSwitches(),
+    }
+    aux_weights: ClassVar = {"deep": 0.4}
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: APCNetSwitches = self.choose(preset, given)
+        middle, deepest = in_channels
+        width, scales, dropout = self.switches.channels, self.switches.scales, self.switches.dropout
+        self.reduce = conv_bn_relu(deepest, len(scales) * width)
+        self.contexts = nn.ModuleList(AdaptiveContext(deepest, scale, self.switches) for scale in scales)
+        self.fuse = conv_bn_relu(deepest + len(scales) * width, width, 3)
+        self.classify = Classifier(width, classes, dropout)
+        self.deep = None
+        if self.switches.deep:
+            half = max(1, width // 2)
+            self.deep = nn.Sequential(conv_bn_relu(middle, half, 3), Classifier(half, classes, dropout))
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits, and in training ``deep`` logits, ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+        middle, deepest = features
+        logits = self.classify(of_parts(self.fuse, [deepest, *self._contexts(deepest)]))  # sec. 3.3
+        return Outputs(logits, {"deep": self.deep(middle)} if self.deep is not None and self.training else {})
+
+    def _contexts(self, features: Tensor) -> list[Tensor]:
+        """zˢ of each scale, ``(N, C, h, w)``."""
+        scales = self.switches.scales
+        reduced = self.reduce(features).chunk(len(scales), 1)  # x of each scale
+        pooled = torch.split(pool_pyramid(features, scales), [scale * scale for scale in scales], 2)
+        modules = zip(self.contexts, reduced, pooled, strict=True)
+        return [module(x, means.unsqueeze(3)) for module, x, means in modules]
+
+
+class AdaptiveContext(nn.Module):
+    """ACM (sec. 3.2, fig. 2) of one scale s."""
+
+    def __init__(self, in_channels: int, scale: int, switches: APCNetSwitches) -> None:
+        super().__init__()
+        width, bins = switches.channels, scale * scale
+        self.subregions = conv_bn_relu(in_channels, width)
+        self.guide = conv_bn_relu(width, width) if switches.gla else None
+        concat = switches.gla and switches.guidance == "concat"
+        self.affinity = nn.Conv2d(2 * width if concat else width, bins, 1)
+        released = switches.residual == "conv"
+        self.residual = conv_bn_relu(width, width) if released else None
+        self.fusion = conv_bn_relu(width, width) if released else None
+
+    def forward(self, x: Tensor, means: Tensor) -> Tensor:
+        """The context z ``(N, C, h, w)``.
+
+        Args:
+            x: the reduced map ``(N, C, h, w)``.
+            means: the bins' means ``(N, in_channels, s², 1)``.
+        """
+        alpha = self._affinities(x).sigmoid().flatten(2)  # (N, s², h·w)
+        y = self.subregions(means.to(x.dtype))  # (N, C, s², 1)
+        if self.residual is None or self.fusion is None:
+            return _weighted(y, alpha, x) + x
+        conv, norm, relu = self.residual
+        z = relu(norm(_weighted(conv(y), alpha, x)))  # W (α y) = α (W y)
+        fused: Tensor = self.fusion(F.relu(z + x))
+        return fused
+
+    def _affinities(self, x: Tensor) -> Tensor:
+        """Logits of α, ``(N, s², h, w)``."""
+        weights = torch.split(self.affinity.weight, x.shape[1], 1)  # of x and of g: two if concatenated, one if added
+        logits = F.conv2d(x, weights[0], self.affinity.bias)
+        if self.guide is None:
+            return logits
+        g = self.guide(wide(x).mean((2, 3), keepdim=True).to(x.dtype))
+        return logits + F.conv2d(g, weights[-1])  # W [x; g] or W (x + g)
+
+
+def _weighted(y: Tensor, alpha: Tensor, x: Tensor) -> Tensor:
+    """The sum over j of α_ij y_j (1), laid out as `x`."""
+    return (y.flatten(2) @ alpha).reshape(x.shape)
