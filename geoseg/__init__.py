@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geoseg.commands.vectorize import run as vectorize
     from geoseg.errors import GeosegError
     from geoseg.models import create_model, load_model, save_model, systems
+    from geoseg.models.cost import Cost, cost
     from geoseg.raster import open_raster
     from geoseg.vector import polygonize
 
@@ -25,7 +26,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ClassScheme": ("geoseg.classes", "ClassScheme"),
+    "Cost": ("geoseg.models.cost", "Cost"),
     "GeosegError": ("geoseg.errors", "GeosegError"),
+    "cost": ("geoseg.models.cost", "cost"),
     "create_model": ("geoseg.models", "create_model"),
     "load_model": ("geoseg.models", "load_model"),
     "metrics": ("geoseg.metrics", ""),
@@ -41,7 +44,9 @@ _HOMES = {
 
 __all__ = [
     "ClassScheme",
+    "Cost",
     "GeosegError",
+    "cost",
     "create_model",
     "load_model",
     "metrics",

@@ -23,17 +23,26 @@ EXIT_WRONG = 2
 EXIT_INTERRUPTED = 130
 
 
+def _debug(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Remember it for the whole program: the option may stand before or behind the command's name."""
+    context.obj = bool(context.obj) or wanted
+
+
+_debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_debug, help="Show the traceback of an error."
+)
+
+
+def _common_options(command: Callable[..., None]) -> Callable[..., None]:
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+    return as_json(_debug_option(command))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="geoseg", message="geoseg %(version)s")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+@_debug_option
+def cli() -> None:
     """Orthophotos of any size to georeferenced class rasters and clean polygons."""
-    context.obj = debug
-
-
-def _json_option(command: Callable[..., None]) -> Callable[..., None]:
-    return click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")(command)
 
 
 @cli.command()
@@ -61,7 +70,7 @@ def _json_option(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in this one]")
 @click.option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@_json_option
+@_common_options
 def predict(sources: tuple[Path, ...], model: Path, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.
 
@@ -81,7 +90,7 @@ def predict(sources: tuple[Path, ...], model: Path, out: Path, quiet: bool, as_j
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Polygon file (.gpkg or .shp).")
 @click.option("--confidence", type=click.Path(path_type=Path), help="Confidence raster of the same grid.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that stands there.")
-@_json_option
+@_common_options
 def vectorize(rasters: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Turn class rasters into polygons without seams, gaps or overlaps."""
 
@@ -99,7 +108,7 @@ def vectorize(rasters: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<config>]")
 @click.option("--resume", is_flag=True, help="Continue the run that stands in the run folder.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@_json_option
+@_common_options
 def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train a model as CONFIG (YAML) says."""
 
@@ -113,7 +122,7 @@ def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_json_option
+@_common_options
 def info(file: Path, as_json: bool) -> None:
     """Say what geoseg makes of a raster or a model file."""
 
@@ -126,14 +135,15 @@ def info(file: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@_json_option
-def systems(as_json: bool) -> None:
-    """List the segmentation systems."""
+@click.option("--cost", metavar="HxW", help="Count the heads on feature maps of this size: 64x128.")
+@_common_options
+def systems(cost: str | None, as_json: bool) -> None:
+    """List the segmentation systems, or what their heads cost."""
 
     def work(_: Progress) -> Report:
         from geoseg.commands.systems import run
 
-        return run()
+        return run(cost)
 
     _call(work, as_json=as_json)
 
@@ -141,7 +151,7 @@ def systems(as_json: bool) -> None:
 @cli.command()
 @click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder of the demo.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@_json_option
+@_common_options
 def demo(out: Path, quiet: bool, as_json: bool) -> None:
     """Run the main job on a generated scene with the bundled model."""
 

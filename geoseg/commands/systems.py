@@ -1,16 +1,37 @@
-"""The segmentation systems by name, with their papers."""
+"""The segmentation systems by name: their papers, or what their heads cost."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from typing import Any
+
 from geoseg.commands.report import Report
+from geoseg.errors import ConfigError
 from geoseg.models import systems
 from geoseg.models.context import HEADS
+from geoseg.models.cost import cost as count
 
 _READY_MADE = "segmentation-models-pytorch's own decoder"
+_CHANNELS = 2048
+_CLASSES = 19
+_MEBIBYTE = 2**20
 
 
-def run() -> Report:
-    """List the systems that `geoseg.create_model` knows, their presets and papers."""
+def run(cost: str | None = None) -> Report:
+    """List the systems that `geoseg.create_model` knows, their presets and papers.
+
+    Args:
+        cost: size of a feature map, ``HEIGHTxWIDTH``: list what each context head costs on it instead, with 2048
+            channels and 19 classes.
+
+    Raises:
+        ConfigError: `cost` is no such size.
+    """
+    return _papers() if cost is None else _costs(*_size(cost))
+
+
+def _papers() -> Report:
     described = [
         {
             "name": name,
@@ -22,3 +43,31 @@ def run() -> Report:
     width = max(len(name) for name in systems())
     lines = [f"{entry['name']:<{width}}  {entry['paper']}  [{', '.join(entry['presets'])}]" for entry in described]
     return Report("\n".join(lines), {"systems": described})
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", text):
+        raise ConfigError(f"--cost {text}: give the height and width of a feature map, such as 64x128")
+    height, width = map(int, text.split("x"))
+    return height, width
+
+
+def _costs(height: int, width: int) -> Report:
+    names = [name for name, head in HEADS.items() if head.stages]
+    shape = (1, _CHANNELS, height, width)
+    counted: list[dict[str, Any]] = [{"name": name, **asdict(count(name, shape, _CLASSES))} for name in names]
+    for entry in counted:
+        del entry["paper_count"]
+    column = max(len(name) for name in names)
+    lines = [
+        f"one forward on {height}x{width} features of {_CHANNELS} channels, {_CLASSES} classes, float32",
+        f"{'':<{column}}  {'params':>8}  {'conv GMAC':>9}  {'matmul GMAC':>11}  {'peak MiB':>8}",
+    ]
+    for entry in counted:
+        params, convolutions, products = (entry[key] for key in ("params", "conv_macs", "matmul_macs"))
+        peak = entry["peak_bytes"] / _MEBIBYTE
+        lines.append(
+            f"{entry['name']:<{column}}  {params / 1e6:>7.2f}M  {convolutions / 1e9:>9.2f}  "
+            f"{products / 1e9:>11.2f}  {peak:>8.0f}"
+        )
+    return Report("\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted})

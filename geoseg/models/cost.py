@@ -1,0 +1,129 @@
+"""What a head costs: parameters, multiply-accumulates and memory of one forward, counted by running it.
+
+PyTorch's own `FlopCounterMode` sees every convolution, matrix product and attention. Where no shape depends on the
+data the run is on fake tensors, which have a size and a device but no values: nothing is computed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from geoseg.errors import ModelError
+from geoseg.models.context import HEADS, ContextHead
+from geoseg.models.paper_tables import TABLES, Row
+
+Table = Literal["isnet_table2", "ocr_table4"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts of one forward in eval mode, float32, on a CPU."""
+
+    params: int
+    """Learned numbers."""
+    conv_macs: int
+    """Multiply-accumulates of convolutions."""
+    matmul_macs: int
+    """Multiply-accumulates of matrix products and attention."""
+    peak_bytes: int
+    """Most bytes of tensors alive at a time that the forward made: without weights, the encoder's features and what
+    kernels need inside themselves."""
+    paper_count: int | None
+    """FLOPs as the paper of the table counts them (`paper_tables`), of its authors' arrangement; else None."""
+
+
+def cost(
+    system: str,
+    feature_shape: Sequence[int] = (1, 2048, 128, 128),
+    classes: int = 19,
+    as_in: Table | None = None,
+    **system_options: Any,
+) -> Cost:
+    """The cost of a system's head.
+
+    Args:
+        system: one of `geoseg.systems()`, but for segmentation-models-pytorch's decoders.
+        feature_shape: ``(images, channels, height, width)`` of the deepest map. Systems that also take stage 3 get it
+            with half the channels; a system without an encoder gets an image of this shape.
+        classes: number of classes. The papers' rows of OCRNet are counted at 150.
+        as_in: build and count the system as that table does (without the classifiers and what else it leaves out);
+            None is the whole head as geoseg builds it.
+        system_options: ``preset`` and the system's switches; with `as_in` on top of the table's configuration.
+
+    Raises:
+        ModelError: there is no such head or row, or a switch does not fit.
+    """
+    if system not in HEADS:
+        raise ModelError(f"{system!r} has no head whose cost could be counted; those that have are {', '.join(HEADS)}")
+    images, channels, height, width = feature_shape
+    row = Row() if as_in is None else _row(system, as_in, images * height * width, channels, classes)
+    stages = HEADS[system].stages
+    in_channels = (channels // 2, channels) if stages == 2 else (channels,)
+    with FakeTensorMode():
+        head = HEADS[system](in_channels, classes, **{**row.options, **system_options}).eval()
+        row.adjust(head)
+        features = [torch.empty(images, count, height, width) for count in in_channels]
+        conv_macs, matmul_macs, peak = _run(head, features, row.left_out())
+    counted = None if as_in is None else row.count(head, images * height * width, matmul_macs)
+    return Cost(row.params(head), conv_macs, matmul_macs, peak, counted)
+
+
+def _row(system: str, as_in: str, positions: int, channels: int, classes: int) -> Row:
+    if as_in not in TABLES:
+        raise ModelError(f"there is no table {as_in!r}; give {' or '.join(TABLES)}, or None")
+    rows = TABLES[as_in](positions, channels, classes)
+    if system not in rows:
+        raise ModelError(f"{as_in} has no row of {system}; it has {', '.join(rows)}")
+    return rows[system]
+
+
+def _run(head: ContextHead, features: list[Tensor], left_out: Sequence[str]) -> tuple[int, int, int]:
+    """Multiply-accumulates of convolutions and of products without the parts `left_out`, and peak bytes of all."""
+    live = _LiveBytes([*head.parameters(), *head.buffers(), *features])
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter, live:
+        head(features)
+    by_part = counter.get_flop_counts()
+    name = type(head).__name__
+    sums = {True: 0, False: 0}
+    for part, sign in (("Global", 1), *((f"{name}.{part}", -1) for part in left_out)):
+        for operation, flops in by_part.get(part, {}).items():
+            sums[operation is torch.ops.aten.convolution] += sign * flops // 2
+    return sums[True], sums[False], live.peak
+
+
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the storages that operations give back, until they are freed."""
+
+    def __init__(self, given: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.known = {tensor.untyped_storage()._cdata for tensor in given}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        self.peak = max(self.peak, self.now)
+        return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata not in self.known:
+            self.known.add(storage._cdata)
+            self.now += storage.nbytes()
+            weakref.finalize(storage, self._drop, storage._cdata, storage.nbytes())
+
+    def _drop(self, address: int, size: int) -> None:
+        self.known.discard(address)
+        self.now -= size

@@ -1,0 +1,145 @@
+"""Two papers' tables of cost: the configurations behind their rows, and how their authors counted.
+
+Neither paper says it; these are the readings under which the printed figures come out.
+
+ISNet, table 2: a counter that hooks modules. A convolution counts its multiply-accumulates (and one for each biased
+output), batch normalisation 2 for an element, ReLU 1, a pooling module 1 for each element of its input. Functions
+are not seen: matrix products, softmax, interpolation. Classifiers, ISNet's own 3x3 fusions and its semantic stream's
+own convolutions are left out.
+
+OCRNet, table 4: 2 for each multiply-accumulate of convolutions and of matrix products, and 1 for each output of a
+convolution: the authors' all have a bias (geoseg's have none before a normalisation, which takes it out again).
+Classifiers are left out.
+
+Both counted their authors' arrangement, in which a convolution may run over all positions of a map where geoseg's
+runs over a few vectors. So each row says over how many positions the authors' ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from geoseg.models.blocks import conv_bn_relu
+from geoseg.models.context import ContextHead
+from geoseg.models.context.ppm import SIZES as PYRAMID
+
+
+def _as_it_is(_: ContextHead) -> None:
+    """The head of a row that needs no change."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Preset and switches of the head."""
+    positions: Mapping[str, int] = field(default_factory=dict)
+    """Positions that parts of the head ran over, all calls together; the longest name that fits counts. Parts not
+    named ran over the map once, and 0 leaves a part out of the table."""
+    pooled: int = 0
+    """Elements that went into pooling modules."""
+    products: bool | None = None
+    """None: the counter of ISNet's table 2. Else that of OCRNet's table 4; False where geoseg's matrix products are
+    no products in the authors' arrangement."""
+    adjust: Callable[[ContextHead], None] = _as_it_is
+    """Makes of geoseg's head what the authors had, where no switch does."""
+
+    def left_out(self) -> list[str]:
+        """The parts that the table does not count."""
+        return [part for part, positions in self.positions.items() if positions == 0]
+
+    def params(self, head: nn.Module) -> int:
+        """Learned numbers of what is counted."""
+        counted = sum(p.numel() for name, p in head.named_parameters() if self._positions(name, 1))
+        if self.products is None:
+            return counted
+        bare = [(name, conv) for name, conv in _convolutions(head) if conv.bias is None]
+        return counted + sum(conv.out_channels for name, conv in bare if self._positions(name, 1))
+
+    def count(self, head: nn.Module, positions: int, matmul_macs: int) -> int:
+        """The paper's count, of a map of so many positions."""
+        if self.products is not None:
+            convolutions = sum(
+                self._positions(name, positions) * (2 * conv.weight.numel() + conv.out_channels)
+                for name, conv in _convolutions(head)
+            )
+            return convolutions + (2 * matmul_macs if self.products else 0)
+        total, channels = self.pooled, 0
+        for name, module in head.named_modules():
+            each = 0
+            if isinstance(module, nn.Conv2d):
+                each = module.weight.numel() + (0 if module.bias is None else module.out_channels)
+            elif isinstance(module, nn.BatchNorm2d):
+                channels = module.num_features
+                each = 2 * channels
+            elif isinstance(module, nn.ReLU):  # it always follows a normalisation
+                each = channels
+            total += each * self._positions(name, positions)
+        return total
+
+    def _positions(self, name: str, default: int) -> int:
+        fitting = [part for part in self.positions if f"{name}.".startswith(f"{part}.")]
+        return self.positions[max(fitting, key=len)] if fitting else default
+
+
+def _convolutions(head: nn.Module) -> list[tuple[str, nn.Conv2d]]:
+    return [(name, module) for name, module in head.named_modules() if isinstance(module, nn.Conv2d)]
+
+
+def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
+    """The rows of ISNet's table 2 for a map of `n` positions."""
+    out = {"classify": 0}
+    levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
+    keys = {"psi": classes, "delta": classes}
+    grids = {f"contexts.{index}.subregions": size * size for index, size in enumerate(PYRAMID)}
+    grids |= {f"contexts.{index}.guide": 1 for index in range(len(PYRAMID))}
+    return {
+        "aspp": Row({"channels": 512, "kernel": 3}, {**out, "pyramid.image": 1}, pooled=channels * n),
+        "ppm": Row({}, {**out, **levels}, pooled=4 * channels * n),
+        "ccnet": Row({}, {**out, "attention": 2 * n}),
+        # Two convolutions in φ and ψ; a 3x3 convolution g where the paper has 1x1.
+        "ocrnet": Row({"relation": "two"}, {**out, **keys, "coarse": 0}, adjust=_wide_fusion),
+        # Queries, keys and values without biases.
+        "danet": Row({}, out, adjust=_without_biases),
+        # Keys and values (256 channels each) of both blocks go into four pooling modules each; the second block's one
+        # convolution for queries and keys was run twice.
+        "ann": Row({}, {**out, "pyramid.query": 2 * n}, pooled=2 * 2 * 4 * 256 * n),
+        "dnl": Row({}, out),
+        "apcnet": Row({"preset": "released"}, {**out, **grids, "deep": 0}),
+    }
+
+
+def _wide_fusion(head: ContextHead) -> None:
+    width = head.switches.channels
+    head.g = conv_bn_relu(2 * width, width, 3)
+
+
+def _without_biases(head: ContextHead) -> None:
+    for name, conv in _convolutions(head):
+        if name.startswith("branches"):
+            conv.bias = None
+
+
+def ocr_table4(n: int, _: int, classes: int) -> dict[str, Row]:
+    """The rows of OCRNet's table 4. The parameters printed for `danet` and `ccnet` are those of lighter heads."""
+    out = {"classify": 0}
+    levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
+    keys = {"psi": classes, "delta": classes}
+    return {
+        "ppm": Row({}, {**out, **levels}, products=False),
+        "aspp": Row({}, {**out, "pyramid.image": 1}, products=False),
+        "danet": Row({}, out, products=True),
+        "ccnet": Row({}, {**out, "attention": 2 * n}, products=True),
+        "self_attention": Row({}, out, products=True),
+        "double_attention": Row({}, out, products=True),
+        "ocrnet": Row({"preset": "paper"}, {**out, **keys, "coarse": 0}, products=True),
+    }
+
+
+TABLES: dict[str, Callable[[int, int, int], dict[str, Row]]] = {"isnet_table2": isnet_table2, "ocr_table4": ocr_table4}
+"""Each table's rows by system, of a map's positions and channels and the number of classes."""

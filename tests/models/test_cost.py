@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from geoseg.errors import ModelError
+from geoseg.models import HEADS
+from geoseg.models.cost import cost
+from geoseg.models.paper_tables import TABLES
+
+ATTENTION = 2 * 256 * (128 * 128) ** 2
+"""Multiply-accumulates of self-attention's two products over a map of 128x128, keys and values of 256 channels."""
+FIVE = [name for name in ("hcnet", "ocrnet", "apcnet", "isnet", "ranet") if name in HEADS]
+
+ISNET_TABLE_2: list[tuple[str, dict[str, Any], str, str]] = [
+    ("aspp", {}, "42.21", "674.47"),
+    ("ppm", {}, "23.07", "309.45"),
+    ("ccnet", {}, "23.92", "397.38"),
+    ("ocrnet", {"classes": 150}, "14.82", "237.45"),
+    ("danet", {}, "23.92", "392.02"),
+    ("ann", {}, "20.32", "335.24"),
+    ("dnl", {}, "24.12", "395.25"),
+    ("apcnet", {}, "30.46", "413.12"),
+]
+OCR_TABLE_4: list[tuple[str, dict[str, Any], str, str]] = [
+    ("ppm", {}, "23.1", "619"),
+    ("aspp", {}, "15.5", "492"),
+    ("self_attention", {}, "10.5", "619"),
+    ("ocrnet", {"classes": 150}, "10.5", "340"),
+]
+
+
+@pytest.mark.parametrize(("system", "options", "params", "flops"), ISNET_TABLE_2)
+def test_isnets_table_2_comes_out_to_its_last_digit(
+    system: str, options: dict[str, Any], params: str, flops: str
+) -> None:
+    counted = cost(system, as_in="isnet_table2", **options)
+    assert counted.paper_count is not None
+    assert f"{counted.params / 1e6:.2f}" == params
+    assert f"{counted.paper_count / 1e9:.2f}" == flops
+
+
+@pytest.mark.parametrize(("system", "options", "params", "flops"), OCR_TABLE_4)
+def test_ocrnets_table_4_comes_out_as_printed(system: str, options: dict[str, Any], params: str, flops: str) -> None:
+    counted = cost(system, as_in="ocr_table4", **options)
+    assert counted.paper_count is not None
+    assert f"{counted.params / 1e6:.1f}" == params
+    assert f"{counted.paper_count / 1e9:.0f}" == flops
+
+
+@pytest.mark.parametrize(("system", "flops"), [("danet", "1110"), ("ccnet", "804"), ("double_attention", "338")])
+def test_ocrnets_other_rows_agree_in_flops_alone(system: str, flops: str) -> None:
+    counted = cost(system, as_in="ocr_table4")
+    assert counted.paper_count is not None
+    assert f"{counted.paper_count / 1e9:.0f}" == flops
+
+
+def test_hcnets_contexts_cost_a_twentieth_of_attention_between_all_pixels() -> None:
+    assert cost("self_attention").matmul_macs == ATTENTION
+    # The blocks of segments are laid out by their number alone, so this is the count of every partition.
+    assert cost("hcnet").matmul_macs <= 0.05 * ATTENTION
+
+
+@pytest.mark.parametrize("name", FIVE)
+def test_no_system_needs_more_than_600_mebibytes(name: str) -> None:
+    assert cost(name).peak_bytes <= 600 * 2**20
+
+
+@pytest.mark.parametrize("labels", ["one region", "stripes", "random"])
+def test_hcnets_count_is_that_of_a_real_run_on_any_partition(labels: str) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    torch.manual_seed(0)
+    head = HEADS["hcnet"]((6,), 4, channels=8, prior_channels=4).eval()
+    x = torch.randn(1, 6, 24, 20)
+    prior = {
+        "one region": torch.zeros(1, 4, 24, 20).index_fill(1, torch.tensor([2]), 9.0),
+        "stripes": torch.eye(4)[torch.arange(20) % 4].T[None, :, None].expand(1, 4, 24, 20),
+        "random": torch.randn(1, 4, 24, 20),
+    }[labels]
+    head.prior.forward = lambda _: prior
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        head([x])
+    products = counter.get_flop_counts()["Global"][torch.ops.aten.bmm] // 2
+    assert products == cost("hcnet", (1, 6, 24, 20), 4, channels=8, prior_channels=4).matmul_macs
+
+
+def test_counts_are_those_of_the_arithmetic() -> None:
+    counted = cost("fcn", (2, 6, 5, 7), 3, channels=4)
+    assert counted.params == 4 * 6 * 9 + 2 * 4 + 4 * 3 + 3
+    assert counted.conv_macs == 2 * 35 * (4 * 6 * 9 + 4 * 3)
+    assert counted.matmul_macs == 0
+    assert counted.peak_bytes == 4 * 2 * 35 * (4 + 4)  # a convolution's output and its normalised copy
+    assert counted.paper_count is None
+
+
+def test_nothing_is_computed() -> None:
+    assert cost("self_attention", (1, 2048, 4096, 4096)).matmul_macs == 2 * 256 * 4096**4
+
+
+def test_every_row_of_a_table_is_a_head() -> None:
+    for table in TABLES.values():
+        assert set(table(1, 8, 3)) <= set(HEADS)
+
+
+def test_what_cannot_be_counted_is_refused_with_what_can() -> None:
+    with pytest.raises(ModelError, match=r"'smp.unet' has no head whose cost could be counted; those that have are"):
+        cost("smp.unet")
+    with pytest.raises(ModelError, match="isnet_table2 has no row of fcn; it has aspp, ppm"):
+        cost("fcn", as_in="isnet_table2")
+    with pytest.raises(ModelError, match="there is no table 'x'; give isnet_table2 or ocr_table4, or None"):
+        cost("fcn", as_in="x")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="fcn has no option 'chanels'"):
+        cost("fcn", chanels=3)
