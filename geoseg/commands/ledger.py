@@ -13,17 +13,19 @@ from typing import Any
 import geoseg
 from geoseg.commands.report import Report
 from geoseg.errors import GeosegError, OutputError
-from geoseg.inference.job import Job, JobResult
+from geoseg.inference.job import JobResult
+from geoseg.inference.keys import key_of
+from geoseg.inference.memory import peak_memory
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.plan import peak_memory
 from geoseg.inference.predictor import Options
+from geoseg.inference.survey import Job, Surveyor
 from geoseg.models import Model
 
 
 class Ledger:
     """The record of one run of ``predict``."""
 
-    def __init__(self, started: float, model: Model, options: PredictOptions, how: Options) -> None:
+    def __init__(self, started: float, model: Model, options: PredictOptions, how: Options, surveyor: Surveyor) -> None:
         self.plan: dict[str, Any] = {}
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
@@ -36,7 +38,11 @@ class Ledger:
                 "encoder": model.card.spec.encoder,
             },
             "options": {**asdict(options), "device": how.device, "precision": how.precision},
+            "fingerprint": key_of(surveyor.settings),
+            "threads": surveyor.threads,
         }
+        self._workers = options.workers
+        self._worker_memory = 0
 
     @property
     def failures(self) -> list[str]:
@@ -55,18 +61,26 @@ class Ledger:
         """Note an input whose run failed."""
         self._inputs[job.source.path] |= {"status": "failed", "error": _one_line(error)}
 
+    def interrupt(self, job: Job) -> None:
+        """Note the input in whose run the user stopped."""
+        self._inputs[job.source.path] |= {"status": "interrupted"}
+
     def done(self, job: Job, result: JobResult) -> None:
         """Note an input whose outputs stand."""
         entry = self._inputs[job.source.path]
         entry |= {
             "status": result.status,
             "outputs": {kind: str(path) for kind, path in result.outputs.items()},
+            "fingerprints": result.keys,
             "windows": result.windows,
             "forwards": result.forwards,
             "pixels": result.pixels,
+            "uncertain_pixels": result.uncertain,
+            "nodata_pixels": result.nodata,
             "seconds": {stage: round(value, 3) for stage, value in result.seconds.items()},
         }
-        if result.pixels and not any(count for name, count in result.pixels.items() if name != "nodata"):
+        self._worker_memory = max(self._worker_memory, result.worker_memory)
+        if not result.uncertain and not any(result.pixels.values()):
             entry["warnings"].append(f"{job.source.path}: no valid pixel; all of the output is nodata")
 
     def data(self) -> dict[str, Any]:
@@ -82,7 +96,7 @@ class Ledger:
             "windows": sum(entry.get("windows", 0) for entry in inputs),
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
             "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
-            "peak_memory_bytes": peak_memory(),
+            "peak_memory_bytes": peak_memory() + self._workers * self._worker_memory,
             "warnings": [line for entry in inputs for line in entry["warnings"]],
             "failures": self.failures,
         }

@@ -9,17 +9,22 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from geoseg.commands.ledger import Ledger
 from geoseg.commands.report import Report
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
-from geoseg.inference.job import Job, JobRunner
+from geoseg.inference.job import JobRunner
 from geoseg.inference.options import PredictOptions
+from geoseg.inference.parts import WORK_FOLDER
 from geoseg.inference.plan import Probe, RasterPlan
 from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from geoseg.inference.survey import Job, Survey, Surveyor
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
 from geoseg.raster import Found, check_source, find_sources, open_raster
@@ -41,7 +46,8 @@ def run(
         model: a model file, or a loaded model.
         out: folder for the outputs.
         progress: who listens to plan and progress; nobody by default.
-        options: the options of ``geoseg predict`` with underscores; see `PredictOptions`.
+        options: the options of ``geoseg predict`` with underscores; see `PredictOptions`. With ``workers`` a script
+            needs ``if __name__ == "__main__":`` around the call: worker processes import the script.
 
     Returns:
         What was done, also written to ``out/report.json``. `exit_code` is 1 where some inputs failed.
@@ -49,7 +55,7 @@ def run(
     Raises:
         ConfigError: an option is wrong, or no input can be used; nothing was begun.
         ModelError: the model file is wrong.
-        OutputError: the output folder cannot be written, or the disk has no room.
+        OutputError: the output folder cannot be written or another run writes into it, or the disk has no room.
     """
     started = time.perf_counter()
     listener = progress or Progress()
@@ -59,44 +65,66 @@ def run(
     precision = choose_precision(chosen.precision, device)
     how = Options(str(device), precision, chosen.scales, chosen.flip, chosen.value_range)
     predictor = Predictor(loaded, how, chosen.batch_size)
-    folder = _output_folder(Path(out))
-    ledger = Ledger(started, loaded, chosen, how)
+    folder = Path(out)
+    surveyor = Surveyor(loaded, how, chosen, folder)
+    ledger = Ledger(started, loaded, chosen, how, surveyor)
     jobs = _checked(sources, loaded, chosen, folder, ledger)
-    plan = _planned(jobs, predictor, chosen, folder, ledger)
-    for line in plan:
-        listener.note(line)
     if chosen.dry_run:
+        _tell_plan(_surveyed(jobs, surveyor, ledger), predictor, chosen, folder, ledger, listener)
         return ledger.report(dry_run=True)
-    try:
-        with JobRunner(loaded, predictor, chosen, folder, listener) as runner:
-            for job in jobs:
-                try:
-                    ledger.done(job, runner.run(job))
-                except GeosegError as error:
-                    ledger.fail(job, error)
-                except (MemoryError, OSError, RuntimeError) as error:
-                    # What a library raised about this raster (memory, GDAL, a dead worker) must not stop the others.
-                    ledger.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
-    finally:
-        # Also after an interrupt: the report tells what stands.
+    with _held(folder):
+        surveys = _surveyed(jobs, surveyor, ledger)
+        _tell_plan(surveys, predictor, chosen, folder, ledger, listener)
+        try:
+            with JobRunner(loaded, predictor, chosen, surveyor, listener) as runner:
+                for survey in surveys:
+                    _run_one(survey.job, runner, ledger)
+        except BaseException:
+            try:
+                ledger.write(folder / "report.json")
+            except OutputError as error:  # what ended the run is told, not this
+                listener.note(str(error))
+            raise
         ledger.write(folder / "report.json")
     return ledger.report()
 
 
-def _output_folder(out: Path) -> Path:
-    """The output folder, made and tried.
+def _run_one(job: Job, runner: JobRunner, ledger: Ledger) -> None:
+    """Run a raster; what goes wrong with it is noted and must not stop the others."""
+    try:
+        ledger.done(job, runner.run(job))
+    except GeosegError as error:
+        ledger.fail(job, error)
+    except (MemoryError, OSError, RuntimeError) as error:  # of a library: memory, GDAL, a dead worker
+        ledger.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
+    except KeyboardInterrupt:
+        ledger.interrupt(job)
+        raise
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """The output folder, made, tried, and ours alone.
 
     Raises:
-        OutputError: it cannot be made or written.
+        OutputError: it cannot be made or written, or another run writes into it.
     """
-    probe = out / f".geoseg-probe-{os.getpid()}"
+    work = out / WORK_FOLDER
+    lock = FileLock(work / "lock", timeout=0)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        work.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise OutputError(f"another run writes into {out}; wait for its end or choose another --out") from None
     except OSError as error:
         raise OutputError(f"output folder {out} cannot be written ({error.strerror}); choose another --out") from error
-    return out
+    try:
+        yield
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+        if not any(work.iterdir()):
+            work.rmdir()
 
 
 def _checked(
@@ -142,23 +170,44 @@ def _check(found: Found, model: Model, options: PredictOptions, out: Path) -> tu
     return Job(source, out / found.relative, grid), warnings
 
 
-def _planned(
-    jobs: Sequence[Job], predictor: Predictor, options: PredictOptions, out: Path, ledger: Ledger
-) -> list[str]:
-    """The plan in lines for a person; its figures go into the ledger.
+def _surveyed(jobs: Sequence[Job], surveyor: Surveyor, ledger: Ledger) -> list[Survey]:
+    """What stands and what is left of each raster; where that cannot be told, the raster is noted as failed."""
+    surveys = []
+    for job in jobs:
+        try:
+            surveys.append(surveyor.survey(job))
+        except GeosegError as error:
+            ledger.fail(job, error)
+    return surveys
+
+
+def _tell_plan(
+    surveys: Sequence[Survey],
+    predictor: Predictor,
+    options: PredictOptions,
+    out: Path,
+    ledger: Ledger,
+    listener: Progress,
+) -> None:
+    """Tell the plan and note its figures.
 
     Raises:
         OutputError: the disk has less room than the outputs will surely take.
     """
-    plans = [job.plan(predictor.classes, options) for job in jobs]
-    first = jobs[0]
-    probe = Probe.of(predictor, first.grid, bands=len(first.source.bands), dtype=first.source.dtype)
-    total = RasterPlan.total(plans)
-    ledger.plan = total.figures(probe)
-    free = shutil.disk_usage(out).free
-    if free < total.output:
+    left = [survey for survey in surveys if survey.forwards]
+    if not left:
+        listener.note("plan: no window is left to run")
+        return
+    source = left[0].job.source
+    probe = Probe.of(predictor, left[0].job.grid, bands=len(source.bands), dtype=source.dtype)
+    total = RasterPlan.total([survey.plan() for survey in left])
+    ledger.plan = total.figures(probe, options.workers)
+    for line in total.lines(len(left), probe, options.workers):
+        listener.note(line)
+    disk = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(disk).free
+    if free < total.least_output:
         raise OutputError(
             f"{out} has {free / 1e6:.0f} MB free, the outputs take about {total.output / 1e6:.0f} MB; "
             "free the disk or choose another --out"
         )
-    return total.lines(len(jobs), probe)

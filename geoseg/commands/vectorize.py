@@ -20,7 +20,7 @@ import rasterio
 from geoseg.classes import MAX_CLASSES, NODATA, ClassScheme
 from geoseg.commands.report import Report
 from geoseg.errors import ConfigError, OutputError, SourceError
-from geoseg.raster import Source, open_raster, source_fingerprint
+from geoseg.raster import Source, open_raster, read_class_names, source_fingerprint
 from geoseg.vector import (
     Layer,
     PartPieces,
@@ -188,19 +188,29 @@ def _on_grid_of(source: Source, path: Path) -> Source:
 
 
 def _class_names(path: Path) -> list[str]:
-    """A name for every class id: the raster's category names (as GDAL stores them), ``class N`` where there is none."""
+    """A name for every class id: geoseg's own, or GDAL's category names, or ``class N`` where there are none."""
+    own = read_class_names(path)
+    return _one_each(_category_names(path) if own is None else own)
+
+
+def _category_names(path: Path) -> list[str]:
+    """The names that GDAL keeps beside a raster, or in a VRT."""
     described = path if path.suffix.lower() == ".vrt" else path.with_name(f"{path.name}.aux.xml")
-    categories: list[str] = []
-    if described.is_file():
-        try:
-            # GDAL has read the same file before: whatever could be wrong with it has shown by now.
-            found = ET.parse(described).find(".//CategoryNames")  # noqa: S314
-        except ET.ParseError as error:
-            raise SourceError(f"{described}: is no readable XML ({error}); remove it to go on without names") from error
-        categories = [] if found is None else [entry.text or "" for entry in found]
+    if not described.is_file():
+        return []
+    try:
+        # GDAL has read the same file before: whatever could be wrong with it has shown by now.
+        found = ET.parse(described).find(".//CategoryNames")  # noqa: S314
+    except ET.ParseError as error:
+        raise SourceError(f"{described}: is no readable XML ({error}); remove it to go on without names") from error
+    return [] if found is None else [entry.text or "" for entry in found]
+
+
+def _one_each(known: Sequence[str]) -> list[str]:
+    """A name of its own for every class id that a raster can hold."""
     names: list[str] = []
     for class_id in range(MAX_CLASSES):
-        name = categories[class_id].strip() if class_id < len(categories) else ""
+        name = known[class_id].strip() if class_id < len(known) else ""
         names.append(name if name and name not in names else f"{name or 'class'} {class_id}")
     return names
 

@@ -9,9 +9,11 @@ It can be run again, elsewhere, or twice; what it leaves is the same.
 from __future__ import annotations
 
 import queue
+import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +24,7 @@ import rasterio
 import torch
 
 from geoseg.inference.blocks import Band
+from geoseg.inference.memory import GDAL_CACHE, peak_memory
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Options, Predictor
 from geoseg.inference.stream import stream_block
@@ -29,9 +32,6 @@ from geoseg.models import Model, load_model
 from geoseg.raster import Source, read_part
 from geoseg.tiling import Block
 from geoseg.vector import PartPieces, part_pieces
-
-GDAL_CACHE = 64 * 2**20
-"""Bytes of decoded blocks that GDAL keeps; its own default is 5 % of the machine's memory in each process."""
 
 _TOPIC = "geoseg-windows"
 
@@ -55,6 +55,8 @@ class BlockResult:
     """Windows that were run."""
     forward_seconds: float
     """Time spent in them."""
+    peak_memory: int
+    """Bytes that the process has held at most so far."""
 
 
 def run_block(
@@ -74,19 +76,20 @@ def run_block(
     forwards, seconds = predictor.forwards, predictor.seconds
     missing = task.folder.missing(task.number, task.block)
     if missing:
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), _writer(task) as write:
-            for lattice_row, band in stream_block(
-                task.block,
-                task.source,
-                predictor,
-                min_confidence=task.min_confidence,
-                probabilities=task.folder.probabilities,
-                wanted=frozenset(missing),
-                stopped=stopped,
-                on_window=on_window,
-            ):
+        bands = stream_block(
+            task.block,
+            task.source,
+            predictor,
+            min_confidence=task.min_confidence,
+            probabilities=task.folder.probabilities,
+            wanted=frozenset(missing),
+            stopped=stopped,
+            on_window=on_window,
+        )
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE), closing(bands), _writer(task) as write:
+            for lattice_row, band in bands:
                 write(lattice_row, band)
-    return BlockResult(predictor.forwards - forwards, predictor.seconds - seconds)
+    return BlockResult(predictor.forwards - forwards, predictor.seconds - seconds, peak_memory())
 
 
 @contextmanager
@@ -170,6 +173,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.run(_leave_interrupts_to_the_client)
         yield client
 
 
@@ -194,28 +198,53 @@ def run_on_cluster(
         threads: torch threads of each worker (Dask's nanny leaves it one, whatever the machine has).
         on_window: called in this process with the number of windows done.
     """
+    from distributed import as_completed
+
+    run = uuid.uuid4().hex
     client.subscribe_topic(_TOPIC, lambda event: on_window(event[1]))
     futures = client.map(
-        _run_remote, list(tasks), model=model, options=options, batch=batch, threads=threads, pure=False
+        _run_remote, list(tasks), run=run, model=model, options=options, batch=batch, threads=threads, pure=False
     )
     try:
-        return list(client.gather(futures))
-    finally:
+        return [result for _, result in as_completed(futures, with_results=True)]
+    except BaseException:
+        # An interrupt, or a block that failed: the others end at their next forward, and leave whole parts only.
         client.cancel(futures)
+        client.run(_stop, run)
+        raise
+    finally:
         client.unsubscribe_topic(_TOPIC)
 
 
-def _run_remote(task: BlockTask, *, model: Path, options: Options, batch: int | None, threads: int) -> BlockResult:
+_stopped_runs: set[str] = set()
+"""Of a worker process: the runs whose blocks shall not go on."""
+
+
+def _stop(run: str) -> None:
+    _stopped_runs.add(run)
+
+
+def _leave_interrupts_to_the_client() -> None:
+    """Ctrl-C reaches all processes of a terminal; only the one that the user talks to acts on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_remote(
+    task: BlockTask, *, run: str, model: Path, options: Options, batch: int | None, threads: int
+) -> BlockResult | None:
     from distributed import get_worker
 
     worker = get_worker()
     torch.set_num_threads(threads)
-    return run_block(
-        task,
-        _loaded(model, options, batch),
-        stopped=lambda: False,
-        on_window=lambda count: worker.log_event(_TOPIC, count),
-    )
+    try:
+        return run_block(
+            task,
+            _loaded(model, options, batch),
+            stopped=lambda: run in _stopped_runs,
+            on_window=lambda count: worker.log_event(_TOPIC, count),
+        )
+    except KeyboardInterrupt:  # from `stopped`; nobody waits for the result, and Dask would end the worker with noise
+        return None
 
 
 @lru_cache(maxsize=1)

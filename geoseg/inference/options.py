@@ -82,22 +82,52 @@ class PredictOptions:
             raise ConfigError(f"value_range {options['value_range']!r}: give two numbers, as 0,65535")
         if "vectors" in given:
             given["vectors"] = _formats(given["vectors"])
-        for name in ("block", "batch"):
-            if given.get(name, "auto") != "auto":
-                numbers = _numbers(name, given[name], int)
-                if len(numbers) != 1:
-                    raise ConfigError(f"{name} {given[name]!r}: give one whole number, or auto")
-                given[name] = numbers[0]
+        for name, number in _SINGLE.items():
+            # What a default of None or "auto" means is said by the option itself.
+            if name in given and given[name] != next(field.default for field in fields(cls) if field.name == name):
+                given[name] = _number(name, given[name], number)
+        for name in ("flip", "confidence", "probabilities", "overwrite", "dry_run"):
+            if not isinstance(given.get(name, False), bool):
+                raise ConfigError(f"{name} {given[name]!r}: give true or false")
         return cls(**given)
+
+
+_SINGLE: dict[str, type[int] | type[float]] = {
+    "window": int,
+    "overlap": int,
+    "block": int,
+    "batch": int,
+    "workers": int,
+    "nodata": float,
+    "min_confidence": float,
+}
+"""Options of one number."""
+
+
+def _number(name: str, given: Any, number: type[int] | type[float]) -> int | float:
+    try:
+        return _exactly(given, number)
+    except (TypeError, ValueError, OverflowError):
+        kind = "one whole number" if number is int else "one number"
+        other = ", or auto" if name in ("block", "batch") else ""
+        raise ConfigError(f"{name} {given!r}: give {kind}{other}") from None
 
 
 def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[Any, ...]:
     items = given.split(",") if isinstance(given, str) else given if isinstance(given, Iterable) else [given]
     try:
-        return tuple(number(item) for item in items)
-    except (TypeError, ValueError):
+        return tuple(_exactly(item, number) for item in items)
+    except (TypeError, ValueError, OverflowError):
         kind = "whole numbers" if number is int else "numbers"
         raise ConfigError(f"{name} {given!r}: give {kind} separated by commas") from None
+
+
+def _exactly(item: Any, number: type[int] | type[float]) -> int | float:
+    """The item as this kind of number; 2.5 is no whole number."""
+    value = number(item)
+    if not isinstance(item, str) and value != item and item == item:  # NaN differs from itself, and is a nodata value
+        raise ValueError
+    return value
 
 
 def _formats(given: Any) -> tuple[str, ...]:

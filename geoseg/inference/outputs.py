@@ -8,23 +8,26 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
 from geoseg.inference.parts import PartFolder
 from geoseg.raster import (
-    Part,
     Source,
     class_cog,
     confidence_cog,
+    open_raster,
     probabilities_cog,
     read_fingerprint,
-    read_part,
     write_preview,
 )
 from geoseg.tiling import Block
 from geoseg.vector import PartPieces, join_pieces, read_vector_fingerprint, write_polygons
 
 RASTERS = ("classes", "confidence", "probabilities")
+
+_CHUNK_PIXELS = 2**22
+"""Pixels counted at once."""
 
 State = Literal["absent", "stands", "differs"]
 
@@ -34,7 +37,7 @@ class Output:
     """One file that the user asked for."""
 
     kind: str
-    """``classes``, ``confidence``, ``probabilities``, or a vector format."""
+    """``classes``, ``confidence``, ``probabilities``, ``preview``, or a vector format."""
     path: Path
     key: str
     """What it is made from; stored inside it."""
@@ -43,19 +46,15 @@ class Output:
         """Whether the file stands, made from the same, or another file stands in its place."""
         if not self.path.exists():
             return "absent"
-        read = read_fingerprint if self.kind in RASTERS else read_vector_fingerprint
+        read = read_fingerprint if self.kind in (*RASTERS, "preview") else read_vector_fingerprint
         return "stands" if read(self.path) == self.key else "differs"
 
 
 def output_path(target: Path, kind: str) -> Path:
     """Where an output of a source stands; `target` is the output path without suffix."""
-    name = f"{target.name}_{kind}.tif" if kind in RASTERS else f"{target.name}_polygons.{kind}"
-    return target.with_name(name)
-
-
-def preview_path(target: Path) -> Path:
-    """Where the picture of a source's classes stands."""
-    return target.with_name(f"{target.name}_preview.png")
+    if kind in RASTERS:
+        return target.with_name(f"{target.name}_{kind}.tif")
+    return target.with_name(f"{target.name}_preview.png" if kind == "preview" else f"{target.name}_polygons.{kind}")
 
 
 def write_raster(output: Output, folder: PartFolder, blocks: list[Block], classes: ClassScheme) -> None:
@@ -89,15 +88,26 @@ def write_vectors(
     write_polygons(regions, keys, transform=source.transform, crs=source.crs, classes=classes)
 
 
-def write_picture(target: Path, source: Source, classes: ClassScheme) -> None:
-    """Draw imagery and classes side by side, with a legend."""
-    write_preview(output_path(target, "classes"), preview_path(target), classes=classes, source=source)
+def write_picture(output: Output, labels: Path, source: Source, classes: ClassScheme) -> None:
+    """Draw imagery and the class raster `labels` side by side, with a legend.
+
+    Raises:
+        OutputError: the picture cannot be written.
+    """
+    write_preview(labels, output.path, classes=classes, fingerprint=output.key, source=source)
 
 
-def count_classes(parts: Iterable[Part], classes: Sequence[str]) -> dict[str, int]:
-    """Pixels of each class, and of the codes ``uncertain`` (254) and ``nodata`` (255)."""
+def count_classes(labels: Path) -> NDArray[np.int64]:
+    """Pixels of each code 0..255 of a class raster.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
     counts = np.zeros(256, np.int64)
-    for part in parts:
-        counts += np.bincount(read_part(part)[0].ravel(), minlength=256)
-    named = {name: int(counts[index]) for index, name in enumerate(classes)}
-    return {**named, "uncertain": int(counts[254]), "nodata": int(counts[255])}
+    source = open_raster(labels)
+    rows = max(1, _CHUNK_PIXELS // source.width)
+    with source.open() as reader:
+        for row in range(0, source.height, rows):
+            pixels, _ = reader.read(row, 0, min(rows, source.height - row), source.width)
+            counts += np.bincount(pixels.ravel(), minlength=256)
+    return counts

@@ -1,6 +1,6 @@
 """Finished bands on disk: one folder a raster, named by the key of what decides its pixels.
 
-    DIR/.geoseg/<stem>-<part key>/
+    DIR/.geoseg/<folder of the source>/<stem>-<part key>/
         plan.json               blocks, batch, precision: a resumed run keeps them
         0000-00003-classes.tif  block 0, lattice row 3; renamed last, so that it vouches for the others
 
@@ -9,14 +9,11 @@ A part stands under its name only when it is whole. Parts that do not verify cou
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from geoseg.errors import OutputError
 from geoseg.inference.blocks import Band
@@ -25,11 +22,6 @@ from geoseg.tiling import Block, TileGrid, Window
 
 WORK_FOLDER = ".geoseg"
 """Where parts live until the outputs stand, inside the output folder."""
-
-
-def key_of(facts: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits that change when any of these facts does."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +78,21 @@ class PartFolder:
             data = getattr(band, "labels" if kind == "classes" else kind)
             write_part(self.part(number, lattice_row, band.area, kind), data)
 
-    def keep_plan(self, blocks: list[Block], batch: int | None) -> tuple[list[Block], int | None, bool]:
-        """Blocks and batch to run: those of the run that began here, else the given ones, which are noted.
+    def read_plan(self, grid: TileGrid) -> tuple[list[Block], int | None] | None:
+        """Blocks and batch of the run that began here; None where none did, so that they can be chosen anew."""
+        if not any(self.path.glob("*-classes.tif")):
+            return None
+        return _read_plan(self._plan_path, grid)
 
-        Returns:
-            ``(blocks, batch, resumed)``.
+    def write_plan(self, blocks: list[Block], batch: int | None, precision: str) -> None:
+        """Begin a run: note what a later one must keep to, and a reader may want to know.
+
+        Raises:
+            OutputError: the folder cannot be written.
         """
-        path = self.path / "plan.json"
-        grid = blocks[0].grid
-        if path.is_file():
-            known = _read_plan(path, grid)
-            if known is not None and any(self.path.glob("*-classes.tif")):
-                return *known, True
+        path = self._plan_path
         document = {
+            "precision": precision,
             "batch": batch,
             "blocks": [[block.area.row, block.area.col, block.area.height, block.area.width] for block in blocks],
         }
@@ -111,11 +105,18 @@ class PartFolder:
             raise OutputError(
                 f"cannot write {path}: {error.strerror}; choose another --out or free the disk"
             ) from error
-        return blocks, batch, False
+
+    @property
+    def _plan_path(self) -> Path:
+        return self.path / "plan.json"
 
     def remove(self) -> None:
-        """Remove the folder and what is in it."""
+        """Remove the folder and what is in it, and the folders above it that are left empty."""
         shutil.rmtree(self.path, ignore_errors=True)
+        for folder in self.path.parents:
+            if folder.name == WORK_FOLDER or not folder.is_dir() or any(folder.iterdir()):
+                return
+            folder.rmdir()
 
 
 def _read_plan(path: Path, grid: TileGrid) -> tuple[list[Block], int | None] | None:

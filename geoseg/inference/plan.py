@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import psutil
 
-from geoseg.inference.engine import GDAL_CACHE
+from geoseg.inference.memory import GDAL_CACHE, peak_memory
 from geoseg.inference.predictor import Predictor
 from geoseg.raster import Source
 from geoseg.tiling import Block, TileGrid
 
 CLASS_BYTES_PER_PIXEL = 0.15
 """Bytes a pixel of a compressed class raster with overviews usually takes; noisy classes take more."""
+LEAST_BYTES_PER_PIXEL = 0.01
+"""What it takes at least, where a picture shows anything: a disk without this much room is refused at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class RasterPlan:
     windows: int
     """Windows of the lattice; those without a valid pixel will not be run."""
     forwards: int
-    """Windows that the blocks run at most; more than `windows` where blocks share some."""
+    """Windows that are left to run at most; more than `windows` where blocks share some, fewer in a resumed run."""
     window_pixels: int
     """Pixels of one window."""
     blocks: int
@@ -38,20 +37,25 @@ class RasterPlan:
     """Bytes of the class raster, roughly."""
 
     @classmethod
-    def of(cls, blocks: list[Block], source: Source, classes: int, probabilities: bool) -> RasterPlan:
-        """The plan of running `blocks` over a raster."""
+    def of(cls, blocks: list[Block], source: Source, classes: int, probabilities: bool, *, forwards: int) -> RasterPlan:
+        """The plan of running `forwards` windows, cut into `blocks`, over a raster."""
         grid = blocks[0].grid
         pixels = grid.height * grid.width
         depth = len(source.bands) * np.dtype(source.dtype).itemsize
         return cls(
             pixels=pixels,
             windows=len(grid),
-            forwards=sum(len(block.lattice_rows) * len(block.lattice_cols) for block in blocks),
+            forwards=forwards,
             window_pixels=grid.window**2,
             blocks=len(blocks),
             memory=max(_block_bytes(block, classes, depth, probabilities) for block in blocks),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
         )
+
+    @property
+    def least_output(self) -> int:
+        """Bytes that the class raster will surely take."""
+        return int(self.pixels * LEAST_BYTES_PER_PIXEL)
 
     @classmethod
     def total(cls, plans: Sequence[RasterPlan]) -> RasterPlan:
@@ -66,7 +70,11 @@ class RasterPlan:
             output=sum(plan.output for plan in plans),
         )
 
-    def figures(self, probe: Probe) -> dict[str, float]:
+    def peak(self, probe: Probe, workers: int) -> int:
+        """Bytes that all processes will hold at their peaks."""
+        return probe.peak_bytes + (self.memory if not workers else workers * (probe.peak_bytes + self.memory))
+
+    def figures(self, probe: Probe, workers: int) -> dict[str, float]:
         """The plan for the report."""
         return {
             "pixels": self.pixels,
@@ -74,20 +82,20 @@ class RasterPlan:
             "forwards": self.forwards,
             "forwards_per_window": round(self.forwards / self.windows, 4),
             "blocks": self.blocks,
-            "peak_memory_bytes": probe.peak_bytes + self.memory,
-            "seconds": round(self.forwards * probe.seconds, 1),
+            "peak_memory_bytes": self.peak(probe, workers),
+            "seconds": round(self.forwards * probe.seconds / max(1, workers), 1),
             "output_bytes": self.output,
         }
 
-    def lines(self, rasters: int, probe: Probe) -> list[str]:
+    def lines(self, rasters: int, probe: Probe, workers: int) -> list[str]:
         """The plan for a person."""
         per_pixel = self.forwards * self.window_pixels / self.pixels
         return [
             f"plan: {rasters} raster{'s' if rasters > 1 else ''}, {self.pixels / 1e6:.1f} Mpx, "
             f"{self.windows} windows in {self.blocks} block{'s' if self.blocks > 1 else ''}, "
             f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)",
-            f"      about {_duration(self.forwards * probe.seconds)}, "
-            f"{(probe.peak_bytes + self.memory) / 2**30:.1f} GiB of memory, "
+            f"      about {_duration(self.forwards * probe.seconds / max(1, workers))}, "
+            f"{self.peak(probe, workers) / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters",
         ]
 
@@ -108,21 +116,6 @@ class Probe:
         started = time.perf_counter()
         predictor.probabilities(pixels, valid)
         return cls((time.perf_counter() - started) / predictor.batch, peak_memory())
-
-
-def peak_memory() -> int:
-    """Bytes that this process has held at most."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Linux keeps a process's ru_maxrss across exec, so that it may be its parent's; VmHWM is its own.
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def _block_bytes(block: Block, classes: int, depth: int, probabilities: bool) -> int:

@@ -106,6 +106,12 @@ class Predictor:
         self._normalize = Normalization.of(model.card, options.source_range)
         self._stride = model.net.stride
         self._net = model.net.to(self._device).to(memory_format=torch.channels_last).eval()
+        self._model = model
+
+    def with_batch(self, batch: int | None) -> Predictor:
+        """This predictor (what it has found to fit stays found), or where `batch` differs, another one."""
+        same = self._batch_may_shrink if batch is None else not self._batch_may_shrink and self.batch == batch
+        return self if same else Predictor(self._model, self.options, batch)
 
     def probabilities(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Probabilities of some windows.
@@ -120,21 +126,24 @@ class Predictor:
         Raises:
             ModelError: the network gives values that are no probabilities, or does not fit into memory.
         """
-        while True:
+        parts: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(pixels):
+            chunk = slice(done, done + self.batch)
             try:
-                parts = [
-                    self._run(pixels[first : first + self.batch], valid[first : first + self.batch])
-                    for first in range(0, len(pixels), self.batch)
-                ]
-                return parts[0] if len(parts) == 1 else np.concatenate(parts)
+                parts.append(self._run(pixels[chunk], valid[chunk]))
+                done += self.batch
+                continue
             except torch.cuda.OutOfMemoryError:
+                # Freed only after this clause: the exception holds the frames, and they the tensors.
                 if not self._batch_may_shrink or self.batch == 1:
                     raise ModelError(
                         f"{self.batch} windows of {pixels.shape[-1]} px do not fit into the GPU's memory; "
                         "use a smaller --batch or --window"
                     ) from None
-                self.batch //= 2
-                torch.cuda.empty_cache()
+            self.batch //= 2
+            torch.cuda.empty_cache()
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _run(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         started = time.perf_counter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,7 +90,7 @@ def stream_block(
     wanted: Collection[int] | None = None,
     stopped: Callable[[], bool] = lambda: False,
     on_window: Callable[[int], None] = lambda _: None,
-) -> Iterator[tuple[int, Band]]:
+) -> Generator[tuple[int, Band], None, None]:
     """Predict one block, giving back ``(lattice row, band)`` from top to bottom.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
     planes = data[None] if data.ndim == 2 else data
     if planes.shape[1:] != (part.height, part.width):
         raise ValueError(f"data of shape {data.shape} for a part of {part.height} x {part.width} pixels")
-    temporary = part.path.with_name(f".{part.path.name}.tmp")
+    # A name of its own: a cluster may run a task twice at once.
+    temporary = part.path.with_name(f".{part.path.name}-{uuid.uuid4().hex}.tmp")
     try:
         # GDAL reports a full disk late or never, Python's own writing at once: the file is made in memory first.
         with MemoryFile() as memory:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import SourceError
 from geoseg.raster.bands import same_name
-from geoseg.raster.fingerprint import TAG, read_fingerprint
+from geoseg.raster.fingerprint import TAG
 from geoseg.raster.reader import Reader
 from geoseg.raster.replace import replacing
 from geoseg.raster.source import Source, open_raster
@@ -25,13 +25,16 @@ _NO_DATA = 217
 """The grey of invalid pixels: white is a class in the ISPRS colours."""
 
 
-def write_preview(raster: Path, out: Path, *, classes: ClassScheme, source: Source | None = None) -> None:
-    """Draw a class raster, and the imagery it was made from beside it; the raster's fingerprint goes with it.
+def write_preview(
+    raster: Path, out: Path, *, classes: ClassScheme, fingerprint: str, source: Source | None = None
+) -> None:
+    """Draw a class raster, and the imagery it was made from beside it.
 
     Args:
         raster: the class raster; its overviews are read where it has some.
         out: the PNG file; an older one is replaced.
         classes: names and colours.
+        fingerprint: what the picture was made from; stored in it.
         source: the imagery: red, green and blue where the bands bear these names, else the first three, or the first
             as grey. uint8 is shown as it is, other types are stretched.
 
@@ -44,9 +47,8 @@ def write_preview(raster: Path, out: Path, *, classes: ClassScheme, source: Sour
     if source is not None:
         panels.insert(0, (source.path.name, _imagery(source)))
     figure = _figure(panels, _legend(labels, classes))
-    tags = {TAG: read_fingerprint(raster) or "preview"}
     with replacing(out) as made:
-        figure.savefig(made, format="png", metadata=tags)
+        figure.savefig(made, format="png", metadata={TAG: fingerprint})
 
 
 def _figure(panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str, tuple[float, ...]]]) -> Any:

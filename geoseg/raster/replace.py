@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ from rasterio._err import CPLE_BaseError  # what rasterio.shutil raises, and ras
 from rasterio.errors import RasterioError
 
 from geoseg.errors import OutputError
+from geoseg.temporary import folder_beside
 
 _SIDECARS = (".aux.xml", ".ovr", ".msk")
 _NEXT_TO_NOTHING = 1_000_000
@@ -30,29 +29,22 @@ def replacing(out: Path) -> Iterator[Path]:
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
-    folder: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for left in out.parent.glob(f".{glob.escape(out.name)}-*"):  # by a run that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        yield folder / out.name
-        for suffix in _SIDECARS:
-            made, final = folder / f"{out.name}{suffix}", out.with_name(f"{out.name}{suffix}")
-            if made.exists():
-                os.replace(made, final)
-            else:
-                final.unlink(missing_ok=True)
-        os.replace(folder / out.name, out)
+        with folder_beside(out) as folder:
+            yield folder / out.name
+            for suffix in _SIDECARS:
+                made, final = folder / f"{out.name}{suffix}", out.with_name(f"{out.name}{suffix}")
+                if made.exists():
+                    os.replace(made, final)
+                else:
+                    final.unlink(missing_ok=True)
+            os.replace(folder / out.name, out)
     except OutputError:
         raise
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise OutputError(
             f"{out}: cannot be written ({_reason(error, out)}); free the disk or choose another --out"
         ) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _reason(error: Exception, out: Path) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import GeosegError, OutputError
+from geoseg.temporary import folder_beside
 from geoseg.vector.files import VectorFile, format_of
 from geoseg.vector.regions import Regions
 from geoseg.vector.tables import Layer, tabulate
@@ -76,17 +75,14 @@ def _building(path: Path, fingerprint: str) -> Iterator[VectorFile]:
     kind = format_of(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
-    with _blaming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
+    with ExitStack() as stack:
+        with _blaming(path):
+            folder = stack.enter_context(folder_beside(path))
         file = kind(folder / path.name, fingerprint)
         yield file
         with _blaming(path):
             file.finish()
             _move(kind, file.path, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _move(kind: type[VectorFile], built: Path, path: Path) -> None:

@@ -229,7 +229,69 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(make_raster, model_file, tm
     assert any("42 forwards at most" in line for line in notes.lines)
     assert report.data["plan"]["forwards"] == 42
     assert report.data["plan"]["peak_memory_bytes"] > 0
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_plan_of_a_resumed_run_counts_what_is_left(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    run = {"vectors": "none", "precision": "fp32"}
+    with pytest.raises(KeyboardInterrupt):
+        geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), **run)
+    report = json.loads((out / "report.json").read_text())
+    assert report["inputs"][0]["status"] == "interrupted"
+    planned = geoseg.predict(scene, model_file, out=out, dry_run=True, **run)
+    resumed = geoseg.predict(scene, model_file, out=out, **run)
+    assert 0 < planned.data["plan"]["forwards"] == resumed.data["plan"]["forwards"] == resumed.data["forwards"] < 42
+    notes = Notes()
+    kept = geoseg.predict(scene, model_file, out=out, progress=notes, **run)
+    assert notes.lines == ["plan: no window is left to run"]
+    assert kept.data["inputs"][0]["pixels"] == resumed.data["inputs"][0]["pixels"]
+    assert kept.data["fingerprint"] == resumed.data["fingerprint"]
+
+
+def test_a_folder_that_another_run_writes_into_is_refused(make_raster, model_file, tmp_path):
+    class Second(Notes):
+        def begin(self, what, total):
+            with pytest.raises(OutputError, match=r"another run writes into .*; wait for its end or choose another"):
+                geoseg.predict(scene, model_file, out=tmp_path / "out")
+            self.lines.append("tried")
+
+    scene, notes = smooth(make_raster), Second()
+    assert geoseg.predict(scene, model_file, out=tmp_path / "out", progress=notes).exit_code == 0
+    assert "tried" in notes.lines
+    assert not (tmp_path / "out/.geoseg").exists()
+
+
+def test_a_model_that_was_changed_after_loading_is_another_model(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    model = geoseg.load_model(model_file)
+    geoseg.predict(scene, model, out=out, vectors="none")
+    with torch.no_grad():
+        next(model.net.parameters()).mul_(-1)
+    changed = geoseg.predict(scene, model, out=out, vectors="none")
+    assert "made from another source, model or options" in changed.data["failures"][0]
+    geoseg.predict(scene, model, out=out, vectors="none", overwrite=True)
+    geoseg.predict(scene, model, out=tmp_path / "workers", vectors="none", workers=1)
+    np.testing.assert_array_equal(read(out / "scene_classes.tif"), read(tmp_path / "workers/scene_classes.tif"))
+
+
+def test_a_picture_of_the_users_own_is_never_replaced_unasked(make_raster, model_file, tmp_path):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    out.mkdir()
+    (out / "scene_preview.png").write_bytes(b"mine")
+    report = geoseg.predict(scene, model_file, out=out)
+    assert "scene_preview.png stands there" in report.data["failures"][0]
+    assert (out / "scene_preview.png").read_bytes() == b"mine"
+    assert geoseg.predict(scene, model_file, out=out, overwrite=True).exit_code == 0
+    (out / "scene_preview.png").unlink()
+    again = geoseg.predict(scene, model_file, out=out)
+    assert again.data["forwards"] == 0
+    assert (out / "scene_preview.png").exists()
+
+
+def test_options_may_be_text_as_a_form_or_a_file_gives_them(make_raster, model_file, tmp_path):
+    options = {"min_confidence": "0.4", "window": "32", "overlap": 8, "batch": "2", "nodata": "0", "dry_run": True}
+    assert geoseg.predict(smooth(make_raster), model_file, out=tmp_path, **options).exit_code == 0
 
 
 def test_an_all_nodata_input_is_done_with_a_warning(make_raster, model_file, tmp_path):
@@ -327,7 +389,10 @@ def test_another_ground_sampling_is_a_warning(make_raster, model_file, tmp_path)
     [
         ({"overlap": 40}, "overlap=40 does not fit window=32"),
         ({"window": 0}, "window=0 pixels"),
-        ({"block": "big"}, "block 'big': give whole numbers"),
+        ({"block": "big"}, "block 'big': give one whole number, or auto"),
+        ({"workers": None}, "workers None: give one whole number"),
+        ({"window": 2.5}, "window 2.5: give one whole number"),
+        ({"flip": "yes"}, "flip 'yes': give true or false"),
         ({"batch": 0}, "batch 0: give a whole number of windows"),
         ({"scales": "0.5,x"}, "scales '0.5,x': give numbers separated by commas"),
         ({"scales": "0"}, "give one or more factors between 0.1 and 8"),
@@ -391,6 +456,23 @@ def test_a_model_in_memory_works_too_also_with_workers(make_raster, model_file, 
     geoseg.predict(scene, model, out=tmp_path / "there", vectors="none", workers=1)
     np.testing.assert_array_equal(read(tmp_path / "here/scene_classes.tif"), read(tmp_path / "there/scene_classes.tif"))
     assert not (tmp_path / "there/.geoseg").exists()
+
+
+def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
+    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
+    command = [sys.executable, "-m", "geoseg.cli", "predict", str(scene), "--model", str(hcnet_file), "--out", str(out)]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--quiet"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "geoseg: interrupted; the same command continues where this run stopped\n"
+    assert json.loads((out / "report.json").read_text())["inputs"][0]["status"] == "interrupted"
+    assert not list(out.glob("scene*"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

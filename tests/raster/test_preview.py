@@ -22,7 +22,7 @@ def labels(make_raster):
 
 
 def test_the_picture_shows_each_class_in_its_colour_pixel_by_pixel(labels, tmp_path):
-    write_preview(labels, tmp_path / "preview.png", classes=CLASSES)
+    write_preview(labels, tmp_path / "preview.png", classes=CLASSES, fingerprint="k")
     picture = (imread(tmp_path / "preview.png")[..., :3] * 255).round().astype(int)
     for color in SHOWN.values():
         assert (picture == color).all(axis=-1).sum() >= 64 * 20
@@ -38,8 +38,8 @@ def test_the_legend_names_what_is_shown(labels):
 
 def test_imagery_stands_beside_the_classes(labels, make_raster, tmp_path):
     source = open_raster(make_raster())
-    write_preview(labels, tmp_path / "alone.png", classes=CLASSES)
-    write_preview(labels, tmp_path / "both.png", classes=CLASSES, source=source)
+    write_preview(labels, tmp_path / "alone.png", classes=CLASSES, fingerprint="k")
+    write_preview(labels, tmp_path / "both.png", classes=CLASSES, fingerprint="k", source=source)
     picture = (imread(tmp_path / "both.png")[..., :3] * 255).round().astype(int)
     with rasterio.open(source.path) as file:
         first = np.moveaxis(file.read(), 0, -1)
@@ -53,12 +53,8 @@ def test_imagery_stands_beside_the_classes(labels, make_raster, tmp_path):
 
 
 def test_the_picture_is_known_as_geosegs_own(labels, tmp_path):
-    write_preview(labels, tmp_path / "a.png", classes=CLASSES)
-    with rasterio.open(labels, "r+") as file:
-        file.update_tags(GEOSEG_FINGERPRINT="abc")
-    write_preview(labels, tmp_path / "b.png", classes=CLASSES)
-    assert read_fingerprint(tmp_path / "a.png") == "preview"
-    assert read_fingerprint(tmp_path / "b.png") == "abc"
+    write_preview(labels, tmp_path / "a.png", classes=CLASSES, fingerprint="abc")
+    assert read_fingerprint(tmp_path / "a.png") == "abc"
 
 
 def test_named_bands_give_true_colour_in_any_order(make_raster):
@@ -111,9 +107,9 @@ def test_overviews_are_used_where_they_are_large_enough(make_raster):
 def test_a_folder_that_cannot_be_written_is_told(labels, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"p\.png: cannot be written .*; free the disk or choose another --out"):
-        write_preview(labels, tmp_path / "file" / "p.png", classes=CLASSES)
+        write_preview(labels, tmp_path / "file" / "p.png", classes=CLASSES, fingerprint="k")
 
 
 def test_a_missing_raster_is_told(tmp_path):
     with pytest.raises(SourceError, match="no such file"):
-        write_preview(tmp_path / "none.tif", tmp_path / "p.png", classes=CLASSES)
+        write_preview(tmp_path / "none.tif", tmp_path / "p.png", classes=CLASSES, fingerprint="k")
