@@ -41,8 +41,8 @@ class Row:
     positions: Mapping[str, int] = field(default_factory=dict)
     """Positions that parts of the head ran over, all calls together; the longest name that fits counts. Parts not
     named ran over the map once, and 0 leaves a part out of the table."""
-    pooled: int = 0
-    """Elements that went into pooling modules."""
+    pooled: Mapping[str, int] = field(default_factory=dict)
+    """Elements that went into pooling modules, by the part that they belong to."""
     products: bool | None = None
     """None: the counter of ISNet's table 2. Else that of OCRNet's table 4; False where geoseg's matrix products are
     no products in the authors' arrangement."""
@@ -69,7 +69,8 @@ class Row:
                 for name, conv in _convolutions(head)
             )
             return convolutions + (2 * matmul_macs if self.products else 0)
-        total, channels = self.pooled, 0
+        names, channels = dict(head.named_modules()), 0
+        total = sum(elements for part, elements in self.pooled.items() if part in names)
         for name, module in head.named_modules():
             each = 0
             if isinstance(module, nn.Conv2d):
@@ -98,9 +99,12 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
     keys = {"psi": classes, "delta": classes}
     grids = {f"contexts.{index}.subregions": size * size for index, size in enumerate(PYRAMID)}
     grids |= {f"contexts.{index}.guide": 1 for index in range(len(PYRAMID))}
+    blocks = 2 * 4 * 256 * n
     return {
-        "aspp": Row({"channels": 512, "kernel": 3}, {**out, "pyramid.image": 1}, pooled=channels * n),
-        "ppm": Row({}, {**out, **levels}, pooled=4 * channels * n),
+        "aspp": Row(
+            {"channels": 512, "kernel": 3}, {**out, "pyramid.image": 1}, pooled={"pyramid.image": channels * n}
+        ),
+        "ppm": Row({}, {**out, **levels}, pooled={"pyramid": 4 * channels * n}),
         "ccnet": Row({}, {**out, "attention": 2 * n}),
         # Two convolutions in φ and ψ; a 3x3 convolution g where the paper has 1x1.
         "ocrnet": Row({"relation": "two"}, {**out, **keys, "coarse": 0}, adjust=_wide_fusion),
@@ -108,9 +112,15 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
         "danet": Row({}, out, adjust=_without_biases),
         # Keys and values (256 channels each) of both blocks go into four pooling modules each; the second block's one
         # convolution for queries and keys was run twice.
-        "ann": Row({}, {**out, "pyramid.query": 2 * n}, pooled=2 * 2 * 4 * 256 * n),
+        "ann": Row({}, {**out, "pyramid.query": 2 * n}, pooled={"fusion": blocks, "pyramid": blocks}),
         "dnl": Row({}, out),
         "apcnet": Row({"preset": "released"}, {**out, **grids, "deep": 0}),
+        # With ``semantic=False`` the row of ILCM, with ``image="none"`` that of SLCM.
+        "isnet": Row(
+            {"preset": "released", "fuse": "sum"},
+            {**out, "semantic.classify": 0, "deep": 0},
+            pooled={"image": 512 * n},
+        ),
     }
 
 

@@ -23,6 +23,9 @@ ISNET_TABLE_2: list[tuple[str, dict[str, Any], str, str]] = [
     ("ann", {}, "20.32", "335.24"),
     ("dnl", {}, "24.12", "395.25"),
     ("apcnet", {}, "30.46", "413.12"),
+    ("isnet", {"semantic": False}, "10.36", "169.77"),
+    ("isnet", {"image": "none"}, "10.10", "165.47"),
+    ("isnet", {}, "11.02", "180.60"),
 ]
 OCR_TABLE_4: list[tuple[str, dict[str, Any], str, str]] = [
     ("ppm", {}, "23.1", "619"),
@@ -61,6 +64,11 @@ def test_hcnets_contexts_cost_a_twentieth_of_attention_between_all_pixels() -> N
     assert cost("self_attention").matmul_macs == ATTENTION
     # The blocks of segments are laid out by their number alone, so this is the count of every partition.
     assert cost("hcnet").matmul_macs <= 0.05 * ATTENTION
+
+
+def test_isnet_of_table_2_costs_at_most_320_giga_in_truth() -> None:
+    counted = cost("isnet", as_in="isnet_table2")
+    assert counted.conv_macs + counted.matmul_macs <= 320e9
 
 
 @pytest.mark.parametrize("name", FIVE)

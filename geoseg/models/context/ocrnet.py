@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.aspp import AtrousPyramid
 from geoseg.models.context.base import ContextHead, Outputs, Switches
 
 
@@ -27,6 +28,9 @@ class OCRNetSwitches(Switches):
     """How many 1x1 convolutions φ and ψ have."""
     coarse: Literal["linear", "conv"] = "linear"
     """What makes the soft object regions: a 1x1 convolution, or a 3x3 convolution to `channels` before it."""
+    pixels: Literal["conv", "aspp"] = "conv"
+    """What makes x of stage 4: a 3x3 convolution, or an atrous pyramid with branches of `key_channels` and a 1x1
+    convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the released code has OCR as a further branch."""
     dropout: float = 0.0
     """Dropout before each of the two classifiers (the coarse one only where it has a convolution before it)."""
 
@@ -60,7 +64,10 @@ class OCRNetHead(ContextHead):
             self.coarse: nn.Module = Classifier(middle, classes)
         else:
             self.coarse = nn.Sequential(conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout))
-        self.reduce = conv_bn_relu(deep, width, 3)
+        if self.switches.pixels == "conv":
+            self.reduce: nn.Module = conv_bn_relu(deep, width, 3)
+        else:
+            self.reduce = nn.Sequential(AtrousPyramid(deep, keys), conv_bn_relu(5 * keys, width))
         self.phi = self._relation(width, keys)
         self.psi = self._relation(width, keys)
         self.delta = conv_bn_relu(width, keys)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
+from geoseg.models import create_model
 from geoseg.models.context.ocrnet import OCRNetHead
 
 
@@ -30,3 +32,20 @@ def test_presets_have_the_parameters_of_text_and_code() -> None:
     assert round(millions("paper"), 1) == 10.5  # as printed in the paper's table 4
     assert round(millions("geoseg"), 1) == 10.5
     assert round(millions("released"), 2) == 10.62
+
+
+def test_hrnet_gives_one_map_of_720_channels_for_regions_and_pixels() -> None:
+    with FakeTensorMode():  # sizes alone
+        net = create_model("ocrnet", encoder="tu-hrnet_w48", classes=19)
+        outputs = net(torch.empty(2, 3, 64, 96))
+    assert net.stride == 4
+    assert net.head.coarse.conv.in_channels == net.head.reduce[0].in_channels == 720
+    assert outputs.logits.shape == (2, 19, 64, 96)
+    assert outputs.aux["coarse"].shape == (2, 19, 16, 24)
+
+
+def test_atrous_pyramid_makes_the_pixels_on_request() -> None:
+    head = OCRNetHead((6, 10), 4, channels=12, key_channels=8, pixels="aspp")
+    pyramid, fuse = head.reduce
+    assert [branch[0].out_channels for branch in pyramid.branches] == [8] * 4
+    assert (fuse[0].in_channels, fuse[0].out_channels) == (40, 12)
