@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from geoseg.classes import NODATA, SCHEMES, ClassScheme
 from geoseg.documents import expand, first_error, override, read_yaml
 from geoseg.errors import ConfigError
 from geoseg.training.recipe import Recipe
+from geoseg.training.validate import figure_names
 
 
 def _as_list(value: Any) -> Any:
@@ -122,6 +124,19 @@ class TrainConfig(_Section):
     model: Network
     train: Recipe = Field(default_factory=Recipe)
     predict: Lattice = Lattice()
+
+    @model_validator(mode="after")
+    def _judged(self) -> TrainConfig:
+        known, given = figure_names(self.data.scheme.names), self.train.best_by
+        if given not in known:
+            near = difflib.get_close_matches(given, known, n=1)
+            raise ValueError(
+                f"train.best_by: there is no figure {given!r}; "
+                + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+            )
+        if self.train.patience is not None and not self.data.val:
+            raise ValueError("train.patience: nothing is validated; give data.val, or leave patience out")
+        return self
 
 
 def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()) -> TrainConfig:

@@ -21,6 +21,7 @@ from geoseg.errors import ConfigError, OutputError
 from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
 from geoseg.raster import open_raster
+from geoseg.training.board import require_tensorboard
 from geoseg.training.dataset import (
     Bands,
     choose_bands,
@@ -33,11 +34,14 @@ from geoseg.training.dataset import (
 from geoseg.training.loop import MODEL, STATE, Outcome, fit
 from geoseg.training.losses import choose_class_weights
 from geoseg.training.patches import Patches
+from geoseg.training.sampling import PixelSample, choose_sampler
 from geoseg.training.statistics import Statistics, collect_statistics
 from geoseg.training.tiles import Tile
 
 CONFIG = "config.yaml"
 """The resolved config in the run folder."""
+FREE = ("device", "precision", "workers", "cache", "patience", "pictures", "tensorboard")
+"""Keys of ``train`` that a resumed run may change: they do not touch what is learnt in a step."""
 
 
 def run(
@@ -69,16 +73,20 @@ def run(
     listener = progress or Progress()
     folder = Path(out) if out is not None else Path("runs") / _name(config)
     resume = _may_begin(folder, chosen, resume)
+    if chosen.train.tensorboard:
+        require_tensorboard()
     bands, train, val = _tiles(chosen.data)
     value_range = choose_value_range(chosen.data.value_range, train)
-    found = _statistics(train, chosen, listener)
+    sample = PixelSample(len(chosen.data.classes), seed=chosen.train.seed)
+    found = _statistics(train, chosen, listener, sample)
     listener.note(_summary(chosen, train, val, found))
     torch.manual_seed(chosen.train.seed)
     net = _network(chosen, len(bands.names))
     card = _card(chosen, net, bands, value_range, train, found)
     weights = choose_class_weights(chosen.train, found.class_counts)
     _write_config(folder, chosen)
-    patches = Patches(train, card.classes, chosen.train, value_range)
+    sampler = choose_sampler(chosen.train, train, sample.places)
+    patches = Patches(train, card.classes, chosen.train, value_range, sampler)
     outcome = fit(net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener)
     return _report(folder, outcome, net, card, sampling_warnings(train))
 
@@ -96,7 +104,7 @@ def _may_begin(folder: Path, config: TrainConfig, resume: bool) -> bool:
         return False
     then, now = (_flat(part.model_dump(mode="json")) for part in (load_config(folder / CONFIG), config))
     # Data may have moved since, and another machine may go on.
-    free = ("data.train", "data.val", "train.device", "train.precision", "train.workers", "train.cache")
+    free = ("data.train", "data.val", *(f"train.{key}" for key in FREE))
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key) and not key.startswith(free):
             raise ConfigError(
@@ -120,10 +128,12 @@ def _tiles(data: Data) -> tuple[Bands, list[Tile], list[Tile]]:
     return bands, open_tiles(train, bands), open_tiles(val, bands)
 
 
-def _statistics(train: list[Tile], config: TrainConfig, listener: Progress) -> Statistics:
+def _statistics(train: list[Tile], config: TrainConfig, listener: Progress, sample: PixelSample) -> Statistics:
     listener.begin("reading the training tiles", len(train))
     try:
-        return collect_statistics(train, config.data.scheme, listener)
+        return collect_statistics(
+            train, config.data.scheme, listener, sample if config.train.sampling == "balanced" else None
+        )
     finally:
         listener.end()
 

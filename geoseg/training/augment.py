@@ -14,7 +14,7 @@ from geoseg.training.recipe import Augment
 
 
 class Patch(NamedTuple):
-    """A square of a training raster."""
+    """A rectangle of a training raster."""
 
     pixels: NDArray[Any]
     """``(bands, height, width)`` in the raster's units; anything, also NaN, where not valid."""
@@ -34,23 +34,23 @@ def zoom_factor(augment: Augment, rng: np.random.Generator) -> float:
     return low if low == high else float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def resize(patch: Patch, side: int) -> Patch:
-    """The patch at ``side x side``: pixels bilinear (area-weighted when shrinking), labels nearest.
+def resize(patch: Patch, size: tuple[int, int]) -> Patch:
+    """The patch at another height and width: pixels bilinear (area-weighted when shrinking), labels nearest.
 
     A pixel stays valid where all that it was made of is valid.
     """
-    if patch.labels.shape == (side, side):
+    if patch.labels.shape == size:
         return patch
     layers = np.concatenate([patch.pixels.astype(np.float32), patch.valid[None].astype(np.float32)])
     smooth = F.interpolate(
-        torch.from_numpy(layers)[None], size=(side, side), mode="bilinear", align_corners=False, antialias=True
+        torch.from_numpy(layers)[None], size=size, mode="bilinear", align_corners=False, antialias=True
     )[0].numpy()
-    labels = F.interpolate(torch.from_numpy(patch.labels)[None, None], size=(side, side), mode="nearest-exact")
+    labels = F.interpolate(torch.from_numpy(patch.labels)[None, None], size=size, mode="nearest-exact")
     return Patch(smooth[:-1], smooth[-1] > 0.999, labels[0, 0].numpy())
 
 
 def augment_patch(patch: Patch, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator) -> Patch:
-    """Flip, turn, and change brightness and contrast of a square patch.
+    """Flip, turn (square patches), and change brightness and contrast of a patch.
 
     Args:
         patch: as it was read.

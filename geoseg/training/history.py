@@ -20,7 +20,7 @@ class History:
         """Go on with the file up to `first_step`; rows after it, of a run that was stopped, are dropped."""
         self.path = path
         self._classes = list(classes)
-        self._columns = ["step", "seconds", "learning_rate", "loss", "mean_iou", "overall_accuracy"]
+        self._columns = ["step", "seconds", "learning_rate", "loss", "mean_iou", "mean_f1", "overall_accuracy"]
         self._columns += [f"iou_{name}" for name in classes]
         kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if first_step else []
         with path.open("w", newline="") as file:
@@ -35,7 +35,7 @@ class History:
         row: dict[str, object] = {"step": step, "seconds": f"{seconds:.1f}", "learning_rate": f"{learning_rate:.6g}"}
         row["loss"] = f"{loss:.5f}"
         if confusion is not None:
-            row |= {"mean_iou": f"{confusion.mean_iou:.5f}", "overall_accuracy": f"{confusion.overall_accuracy:.5f}"}
+            row |= {name: f"{getattr(confusion, name):.5f}" for name in ("mean_iou", "mean_f1", "overall_accuracy")}
             row |= {f"iou_{name}": f"{iou:.5f}" for name, iou in zip(self._classes, confusion.iou, strict=True)}
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)

@@ -18,13 +18,13 @@ from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
 from geoseg.progress import Progress
-from geoseg.training.history import History, plot_curves, read_rows
+from geoseg.training.diary import Diary
 from geoseg.training.patches import Batch, Patches, batches
+from geoseg.training.pictures import Panel
 from geoseg.training.recipe import Recipe
-from geoseg.training.state import load_state, save_state
 from geoseg.training.tiles import Tile
 from geoseg.training.trainer import Trainer
-from geoseg.training.validate import figures, validate
+from geoseg.training.validate import figure, figures, validate
 
 MODEL = "model.safetensors"
 STATE = "last.safetensors"
@@ -66,7 +66,7 @@ def fit(
     resume: bool = False,
     progress: Progress,
 ) -> Outcome:
-    """Train a network; the best one by mean IoU (without validation tiles the last) becomes ``model.safetensors``.
+    """Train a network; the best one (without validation tiles the last) becomes ``model.safetensors``.
 
     Args:
         net: freshly made, or with weights to start from.
@@ -75,7 +75,7 @@ def fit(
         tiles: whole tiles that the network is judged on.
         recipe: numbers of the training.
         class_weights: ``(classes,)`` of the cross-entropy.
-        folder: gets ``model.safetensors``, ``last.safetensors``, ``metrics.csv`` and ``curves.png``.
+        folder: gets ``model.safetensors``, ``last.safetensors``, ``metrics.csv``, ``curves.png`` and ``pictures``.
         resume: go on from ``last.safetensors``.
         progress: told of each step and each validation.
 
@@ -83,19 +83,23 @@ def fit(
         GeosegError: the loss is no longer a number, a raster cannot be read, or the folder cannot be written.
     """
     trainer = Trainer(net, recipe, Normalization.of(card), class_weights)
-    outcome = Outcome(**load_state(folder / STATE, *trainer.parts)) if resume else Outcome()
-    history = History(folder / "metrics.csv", card.classes.names, outcome.step)
+    outcome = Outcome(**trainer.load(folder / STATE)) if resume else Outcome()
+    diary = Diary(folder, card.classes, recipe, outcome.step) if trainer.chief else None
+    progress = progress if trainer.chief else Progress()
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)
     try:
         for rate, loss in _steps(trainer, patches, outcome, progress):
             due = _due(outcome.step, recipe.validate_every, recipe.steps)
-            confusion = _judge(trainer, card, tiles, outcome, folder) if due and tiles else None
-            history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
+            panels = _panels(tiles[:: trainer.share[1]], recipe) if due and diary else []
+            confusion = _judge(trainer, card, tiles, outcome, folder, panels) if due and tiles else None
+            if diary:
+                diary.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
                 progress.note(_line(outcome, recipe, loss, confusion))
-                save_state(folder / STATE, *trainer.parts, dataclasses.asdict(outcome))
-                plot_curves(read_rows(history.path), folder / "curves.png")
+                trainer.save(folder / STATE, dataclasses.asdict(outcome))
+            if due and diary:
+                diary.draw(outcome.step, panels)
     except GeosegError:
         raise
     except OSError as error:
@@ -113,7 +117,10 @@ def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progr
     recipe = trainer.recipe
     losses: list[float] = []
     waiting = time.perf_counter()
-    for batch in batches(patches, recipe, outcome.step):
+    for batch in batches(patches, recipe, outcome.step, trainer.share):
+        if _given_up(outcome, recipe):
+            progress.note(f"no better {recipe.best_by} in {recipe.patience} validations; stopped early")
+            return
         started = time.perf_counter()
         loss, rate = trainer.step(outcome.step, batch)
         outcome.wait += started - waiting
@@ -133,19 +140,41 @@ def _due(step: int, every: int, steps: int) -> bool:
     return step % every == 0 or step == steps
 
 
-def _judge(trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path) -> ConfusionMatrix:
-    """Validate, and save the model where it is the best so far."""
+def _given_up(outcome: Outcome, recipe: Recipe) -> bool:
+    """Whether the validations since the best one are as many as patience lasts."""
+    if recipe.patience is None or not outcome.best:
+        return False
+    return (outcome.step - outcome.best_step) // recipe.validate_every >= recipe.patience
+
+
+def _panels(tiles: Sequence[Tile], recipe: Recipe) -> list[Panel]:
+    images = [tile.image for tile in tiles[: recipe.pictures]]
+    return [Panel(image.path.name, image.height, image.width) for image in images]
+
+
+def _judge(
+    trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path, panels: Sequence[Panel]
+) -> ConfusionMatrix:
+    """Validate, each process its share of the tiles, and save the model where it is the best so far."""
     started = time.perf_counter()
+    rank, processes = trainer.share
     model = Model(trainer.judged, card, digest="", path=None)
-    confusion = validate(model, tiles, device=str(trainer.device), precision=trainer.precision)
+    own = validate(
+        model, tiles[rank::processes], device=str(trainer.device), precision=trainer.precision, panels=panels
+    )
+    confusion = trainer.total(own)
     outcome.validation += time.perf_counter() - started
-    if not outcome.best or outcome.best["mean_iou"] is None or confusion.mean_iou > outcome.best["mean_iou"]:
-        outcome.best_step, outcome.best = outcome.step, figures(confusion, card.classes.names)
+    found = figures(confusion, card.classes.names)
+    now, best = (figure(each, trainer.recipe.best_by) if each else None for each in (found, outcome.best))
+    if not outcome.best or best is None or (now is not None and now > best):
+        outcome.best_step, outcome.best = outcome.step, found
         _save(trainer, card, outcome, folder)
     return confusion
 
 
 def _save(trainer: Trainer, card: Card, outcome: Outcome, folder: Path) -> None:
+    if not trainer.chief:
+        return
     training = {**card.training, "step": outcome.best_step, "validation": outcome.best}
     write_model(trainer.judged, dataclasses.replace(card, training=training), folder / MODEL)
 
@@ -160,8 +189,11 @@ def _line(outcome: Outcome, recipe: Recipe, loss: float, confusion: ConfusionMat
 
 
 def _no_number(step: int, loss: float, batch: Batch, tiles: Sequence[Tile]) -> str:
-    names = ", ".join(str(tiles[position].image.path) for position in sorted(set(batch.tiles.tolist())))
+    places = "; ".join(
+        f"{tiles[tile].image.path} row {row} column {col}, {height} x {width} pixels"
+        for tile, row, col, height, width in batch.places.tolist()
+    )
     return (
-        f"step {step + 1}: the loss is {loss}; patches came from {names}; "
+        f"step {step + 1}: the loss is {loss}; patches came from {places}; "
         "lower train.learning_rate, use precision fp32, or look for strange values in these files"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -69,16 +69,23 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return total / (weights * counts).sum().clamp(min=1e-6)
 
 
-def segmentation_loss(outputs: Outputs, labels: Tensor, weights: Tensor, aux_weights: Mapping[str, float]) -> Tensor:
-    """Cross-entropy of the main logits plus that of each auxiliary, times its weight.
+def segmentation_loss(
+    outputs: Outputs,
+    labels: Tensor,
+    weights: Tensor,
+    aux_weights: Mapping[str, float],
+    criterion: Callable[[Tensor, Tensor, Tensor], Tensor] = cross_entropy,
+) -> Tensor:
+    """The loss of the main logits plus the cross-entropy of each auxiliary, times its weight.
 
     Args:
         outputs: what a network gives in training mode.
         labels: ``(N, H, W)`` int64 class ids, 255 unlabelled.
         weights: ``(classes,)`` float32.
         aux_weights: by name, for each auxiliary output.
+        criterion: of the main logits; see `geoseg.training.criteria`.
     """
-    loss = cross_entropy(outputs.logits, labels, weights)
+    loss = criterion(outputs.logits, labels, weights)
     for name, logits in outputs.aux.items():
         loss = loss + aux_weights[name] * cross_entropy(logits, labels, weights)
     return loss

@@ -10,28 +10,43 @@ from geoseg.training.recipe import Recipe
 
 
 def make_optimizer(net: Segmenter, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD or AdamW over two groups, encoder and rest, each with its own ``base_rate``."""
+    """SGD or AdamW over groups, encoder and rest, each with its own ``base_rate``.
+
+    Where the recipe spares normalisation the weight decay, each group falls in two: with decay and without.
+    """
     encoder: list[nn.Parameter] = [] if net.encoder is None else list(net.encoder.parameters())
     known = {id(parameter) for parameter in encoder}
     rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
     rates = ((encoder, recipe.learning_rate * recipe.encoder_lr_factor), (rest, recipe.learning_rate))
-    groups = [{"params": parameters, "base_rate": rate} for parameters, rate in rates if parameters]
+    groups = [
+        {"params": part, "base_rate": rate, "weight_decay": decay}
+        for parameters, rate in rates
+        for part, decay in _by_decay(parameters, recipe)
+        if part
+    ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
+def _by_decay(parameters: list[nn.Parameter], recipe: Recipe) -> list[tuple[list[nn.Parameter], float]]:
+    if recipe.decay_norms:
+        return [(parameters, recipe.weight_decay)]
+    flat = [parameter for parameter in parameters if parameter.ndim <= 1]
+    return [([parameter for parameter in parameters if parameter.ndim > 1], recipe.weight_decay), (flat, 0.0)]
+
+
 def rate_factor(step: int, recipe: Recipe) -> float:
-    """What the learning rates are multiplied with in one step: a straight rise, then the poly schedule.
+    """What the learning rates are multiplied with in one step: a straight rise, then the poly or linear schedule.
 
     A function of the step alone, so that a resumed run needs no state of a scheduler.
 
     Args:
         step: counted from 0.
-        recipe: its `steps`, `warmup` and `power`.
+        recipe: its `steps`, `warmup`, `schedule` and `power`.
     """
-    poly = (1.0 - step / recipe.steps) ** recipe.power
-    return float(poly * (step + 1) / recipe.warmup if step < recipe.warmup else poly)
+    left = (1.0 - step / recipe.steps) ** (1.0 if recipe.schedule == "linear" else recipe.power)
+    return float(left * (step + 1) / recipe.warmup if step < recipe.warmup else left)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -6,6 +6,7 @@ number of workers nor a stop in between changes what is learnt, and a resumed ru
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -21,6 +23,7 @@ from geoseg.errors import GeosegError
 from geoseg.tiling import Window
 from geoseg.training.augment import Patch, augment_patch, resize, zoom_factor
 from geoseg.training.recipe import Recipe
+from geoseg.training.sampling import Sampler, Target, Uniform
 from geoseg.training.tiles import Tile, TileReader
 
 OPEN_TILES = 100
@@ -33,68 +36,81 @@ class Batch(NamedTuple):
     """What one step learns from."""
 
     pixels: Tensor
-    """``(N, bands, crop, crop)`` float32, in the rasters' units."""
+    """``(N, bands, height, width)`` float32, in the rasters' units."""
     valid: Tensor
-    """``(N, crop, crop)`` bool."""
+    """``(N, height, width)`` bool."""
     labels: Tensor
-    """``(N, crop, crop)`` int64 class ids, 255 unlabelled."""
-    tiles: Tensor
-    """``(N,)`` positions of the tiles that the patches are from."""
+    """``(N, height, width)`` int64 class ids, 255 unlabelled."""
+    places: Tensor
+    """``(N, 5)`` int64 where the patches are from: position of the tile, then row, column, height and width there."""
+
+    def split(self, parts: int) -> Iterator[Batch]:
+        """The batch in `parts` parts of one size."""
+        size = len(self.labels) // parts
+        return (Batch(*(tensor[first : first + size] for tensor in self)) for first in range(0, parts * size, size))
 
 
 class Patches(Dataset[tuple[Any, ...]]):
-    """All patches of a run by their number; uniform over the area of all tiles."""
+    """All patches of a run by their number."""
 
     def __init__(
-        self, tiles: Sequence[Tile], scheme: ClassScheme, recipe: Recipe, value_range: tuple[float, float]
+        self,
+        tiles: Sequence[Tile],
+        scheme: ClassScheme,
+        recipe: Recipe,
+        value_range: tuple[float, float],
+        sampler: Sampler | None = None,
     ) -> None:
+        """Patches of these tiles; without a sampler, uniform over the area of all."""
         self.tiles = list(tiles)
         self._scheme = scheme
         self._recipe = recipe
         self._value_range = value_range
-        areas = np.array([tile.area for tile in tiles], np.float64)
-        self._shares = areas / areas.sum()
+        self._sampler = sampler or Uniform(tiles)
         held = sum(tile.bytes for tile in tiles) * max(1, recipe.workers)
         self._cached = held <= recipe.cache * 2**30
         self._sources: dict[int, TileReader | _Held] = {}
+        self._process = os.getpid()
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
-        """Pixels, mask, labels and tile of one patch."""
+        """Pixels, mask, labels and place of one patch."""
         rng = np.random.default_rng((self._recipe.seed, number))
         for _ in range(TRIES):
-            position = int(rng.choice(len(self.tiles), p=self._shares))
-            patch = self._read(position, rng)
+            patch, place = self._read(self._sampler.draw(rng), rng)
             if (patch.labels != NODATA).any():
                 break
         patch = augment_patch(patch, self._recipe.augment, self._value_range, rng)
         # Copies: a mirrored or turned view has strides that no tensor takes.
         pixels = np.array(patch.pixels, np.float32, order="C")
-        return pixels, np.array(patch.valid, order="C"), np.array(patch.labels, np.int64, order="C"), position
+        return pixels, np.array(patch.valid, order="C"), np.array(patch.labels, np.int64, order="C"), place
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the open files: each worker opens its own."""
         return self.__dict__ | {"_sources": {}}
 
-    def _read(self, position: int, rng: np.random.Generator) -> Patch:
-        """A random square of one tile at the size of the crop; what the tile lacks is mirrored, without labels."""
-        image = self.tiles[position].image
-        crop = self._recipe.crop
-        side = max(1, round(crop / zoom_factor(self._recipe.augment, rng)))
-        height, width = min(side, image.height), min(side, image.width)
-        row = int(rng.integers(image.height - height + 1))
-        col = int(rng.integers(image.width - width + 1))
-        patch = self._source(position).read(Window(row, col, height, width))
-        if (height, width) != (side, side):
-            missing = ((0, side - height), (0, side - width))
+    def _read(self, target: Target, rng: np.random.Generator) -> tuple[Patch, NDArray[np.int64]]:
+        """A window at the size of the crop, and its place; what the tile lacks is mirrored, without labels."""
+        image = self.tiles[target.tile].image
+        zoom = zoom_factor(self._recipe.augment, rng)
+        tall, wide = (max(1, round(side / zoom)) for side in self._recipe.crop_size)
+        height, width = min(tall, image.height), min(wide, image.width)
+        window = target.window((image.height, image.width), (height, width), rng)
+        patch = self._source(target.tile).read(window)
+        if (height, width) != (tall, wide):
+            missing = ((0, tall - height), (0, wide - width))
             patch = Patch(
                 np.pad(patch.pixels, ((0, 0), *missing), mode="reflect"),
                 np.pad(patch.valid, missing, mode="reflect"),
                 np.pad(patch.labels, missing, constant_values=NODATA),
             )
-        return resize(patch, crop)
+        return resize(patch, self._recipe.crop_size), np.array(
+            [target.tile, window.row, window.col, height, width], np.int64
+        )
 
     def _source(self, position: int) -> TileReader | _Held:
         """One tile, opened (or read whole) when it is first asked for."""
+        if self._process != os.getpid():  # a forked worker: it would share the read position of its parent's files
+            self._sources, self._process = {}, os.getpid()
         if position not in self._sources:
             if not self._cached and len(self._sources) == OPEN_TILES:
                 self._sources.pop(next(iter(self._sources))).close()
@@ -119,12 +135,21 @@ class _Held:
         """Nothing is open."""
 
 
-def batches(patches: Patches, recipe: Recipe, first_step: int = 0) -> Iterator[Batch]:
-    """The batches of the steps from `first_step` on, prepared while the network computes."""
+def batches(patches: Patches, recipe: Recipe, first_step: int = 0, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+    """The batches of the steps from `first_step` on, prepared while the network computes.
+
+    Args:
+        patches: all of the run.
+        recipe: its `batch`, `steps` and `workers`.
+        first_step: counted from 0.
+        share: number of this process and how many there are; each takes its part of every batch.
+    """
+    rank, processes = share
+    size = recipe.batch // processes
+    firsts = range(first_step * recipe.batch + rank * size, recipe.steps * recipe.batch, recipe.batch)
     loader: DataLoader[tuple[Any, ...]] = DataLoader(
         patches,
-        sampler=range(first_step * recipe.batch, recipe.steps * recipe.batch),
-        batch_size=recipe.batch,
+        batch_sampler=[list(range(first, first + size)) for first in firsts],
         num_workers=recipe.workers,
         # Its own generator: drawing from the global one would shift the dropout of a resumed run.
         generator=torch.Generator(),

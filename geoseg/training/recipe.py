@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=8)]
+# Told apart by their form, so that an error speaks of the form that was given.
+Crop = Annotated[
+    Annotated[Side, Tag("side")] | Annotated[tuple[Side, Side], Tag("sides")],
+    Discriminator(lambda value: "sides" if isinstance(value, list | tuple) else "side"),
+]
+Loss = Literal["cross_entropy", "dice", "focal", "lovasz", "ohem"]
+
+
+def _as_weights(value: Any) -> Any:
+    """A loss, or several, in full: each with its weight."""
+    if isinstance(value, Mapping):
+        return value
+    return dict.fromkeys(value if isinstance(value, list | tuple) else [value], 1.0)
+
+
+def _cross_entropy() -> dict[Loss, float]:
+    return {"cross_entropy": 1.0}
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -20,7 +39,7 @@ class Augment:
     flip: bool = True
     """Mirror left-right, half of the time."""
     turn: bool = True
-    """Turn by 0, 90, 180 or 270 degrees: imagery from above has no upright."""
+    """Turn by 0, 90, 180 or 270 degrees: imagery from above has no upright. Square patches only."""
     scale: tuple[Positive, Positive] = (1.0, 1.0)
     """Zoom by a factor between these, drawn evenly on a logarithmic axis."""
     brightness: Fraction = 0.0
@@ -40,9 +59,13 @@ class Recipe:
     steps: Annotated[int, Field(ge=1)] = 10_000
     """Optimizer steps, the unit of the schedule."""
     batch: Annotated[int, Field(ge=1)] = 8
-    """Patches a step."""
-    crop: Annotated[int, Field(ge=8)] = 512
-    """Side of the square patches, pixels."""
+    """Patches a step, over all processes."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Parts that a batch is worked through in, for networks whose whole batch does not fit into memory."""
+    crop: Crop = 512
+    """Side of the square patches, or their height and width, in pixels."""
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    """Where patches are from: anywhere alike, or about a labelled pixel of a class, all classes alike."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.01
     """At the start of the schedule (after the warm-up)."""
@@ -51,14 +74,29 @@ class Recipe:
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of SGD; AdamW keeps its usual betas."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    decay_norms: bool = True
+    """Whether the weight decay also pulls biases and normalisation (all that has one axis)."""
+    schedule: Literal["poly", "linear"] = "poly"
+    """The rate falls as ``(1 - step / steps) ** power``; linear is a power of 1."""
     power: Annotated[float, Field(ge=0)] = 0.9
-    """The rate falls as ``(1 - step / steps) ** power``."""
     warmup: Annotated[int, Field(ge=0)] = 0
     """Steps over which the rate first rises from zero in a straight line."""
+    clip: Positive | None = None
+    """Longer gradients (their norm over all weights) are shortened to this."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Decay a step of the moving average of the weights, which is then what is judged and saved; 0 or null: none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Decides the initial weights, the patches and their augmentation."""
+    loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = Field(
+        default_factory=_cross_entropy
+    )
+    """Of the main logits: a name, several, or each with its weight. Auxiliary logits keep the papers' cross-entropy."""
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    """How far the focal loss turns away from easy pixels."""
+    ohem_threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """A pixel is hard where its true class has at most this probability."""
+    ohem_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """At least this share of the labelled pixels counts as hard."""
     class_weights: Literal["median", "none"] | tuple[Positive, ...] = "median"
     """Median-frequency weights from the training labels, none, or one number a class."""
     class_weight_range: tuple[Positive, Positive] = (0.1, 10.0)
@@ -68,8 +106,16 @@ class Recipe:
     augment: Augment = Augment()
     validate_every: Annotated[int, Field(ge=1)] = 1_000
     """Steps between validations; each also saves the state that ``--resume`` continues from."""
+    best_by: str = "mean_iou"
+    """The figure by which the best network is kept: mean_iou, mean_f1, overall_accuracy, or iou_ and a class."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Validations without a better figure after which the training ends; null: never."""
+    pictures: Annotated[int, Field(ge=0)] = 4
+    """Validation tiles that are drawn at each validation."""
     log_every: Annotated[int, Field(ge=1)] = 20
     """Steps that one row of ``metrics.csv`` averages over."""
+    tensorboard: bool = False
+    """Also write the figures for TensorBoard."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read patches; 0 reads in a background thread."""
     cache: Annotated[float, Field(ge=0)] = 2.0
@@ -80,5 +126,17 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.warmup >= self.steps:
             raise ValueError(f"warmup of {self.warmup} steps leaves nothing of {self.steps} steps; use fewer")
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch of {self.batch} does not split into {self.accumulate} parts; change accumulate")
+        height, width = self.crop_size
+        if height != width and self.augment.turn:
+            raise ValueError(
+                f"crop {[height, width]} is not square, so that patches cannot be turned; set augment.turn to false"
+            )
         if self.class_weight_range[0] > self.class_weight_range[1]:
             raise ValueError("class_weight_range: the first number must not be above the second")
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width of the patches."""
+        return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,20 @@ from geoseg.errors import OutputError
 FORMAT = "geoseg-training-1"
 
 
+def random_state() -> dict[str, Tensor]:
+    """Where torch's random generators stand in this process, by kind."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
 def save_state(
-    path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, facts: dict[str, Any]
+    path: Path,
+    nets: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    facts: Mapping[str, Any],
+    randoms: Sequence[Mapping[str, Tensor]],
 ) -> None:
     """Write networks, optimizer and random state; a crash while writing leaves the previous file.
 
@@ -28,6 +40,7 @@ def save_state(
         nets: their parameters and buffers, under names without a point.
         optimizer: its state of each parameter.
         facts: what else the run needs (step, best figure ...), ready for JSON.
+        randoms: `random_state` of each process.
 
     Raises:
         OutputError: the file cannot be written.
@@ -35,9 +48,8 @@ def save_state(
     tensors = {f"{key}.{name}": tensor for key, net in nets.items() for name, tensor in net.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    for rank, random in enumerate(randoms):
+        tensors |= {_random_name(kind, rank): state for kind, state in random.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         # Clones: safetensors refuses tensors that share memory, and wants plain layouts.
@@ -52,19 +64,16 @@ def save_state(
         temporary.unlink(missing_ok=True)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """The facts of a state file.
-
-    Raises:
-        OutputError: the file is no state of a training.
-    """
-    with _opened(path) as file:
-        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-        return facts
-
-
-def load_state(path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def load_state(
+    path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, rank: int = 0
+) -> dict[str, Any]:
     """Put networks, optimizer and random generators where `save_state` found them; gives back the facts.
+
+    Args:
+        path: the file.
+        nets: the same networks under the same names.
+        optimizer: over the same parameters.
+        rank: which process this is; one that was not there before keeps its random state.
 
     Raises:
         OutputError: the file is no state of a training, or of another network.
@@ -82,10 +91,15 @@ def load_state(path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    if (name := _random_name("cpu", rank)) in tensors:
+        torch.set_rng_state(tensors[name])
+    if (name := _random_name("cuda", rank)) in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors[name])
     return facts
+
+
+def _random_name(kind: str, rank: int) -> str:
+    return f"random.{kind}.{rank}" if rank else f"random.{kind}"
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import SourceError
 from geoseg.progress import Progress
 from geoseg.tiling import Window
+from geoseg.training.sampling import PixelSample
 from geoseg.training.tiles import Tile, TileReader
 
 SILENT = Progress()
@@ -35,13 +36,16 @@ class Statistics:
     """Largest."""
 
 
-def collect_statistics(tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress = SILENT) -> Statistics:
+def collect_statistics(
+    tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress = SILENT, sample: PixelSample | None = None
+) -> Statistics:
     """Read every tile once.
 
     Args:
         tiles: what is learnt from.
         scheme: its classes.
         progress: told of each tile.
+        sample: gathers pixels of each class on the way.
 
     Raises:
         SourceError: a tile cannot be read, its labels hold a value that is neither a class nor ignored, or
@@ -50,11 +54,13 @@ def collect_statistics(tiles: Sequence[Tile], scheme: ClassScheme, progress: Pro
     counts = np.zeros(len(scheme), np.int64)
     total, mean, squares = 0, np.zeros(0), np.zeros(0)
     low, high = np.inf, -np.inf
-    for tile in tiles:
+    for position, tile in enumerate(tiles):
         with TileReader(tile, scheme) as reader:
             for window in strips(tile):
                 patch = reader.read(window)
                 _refuse_unknown(tile, reader.unknown_values(window))
+                if sample is not None:
+                    sample.add(position, window, patch.labels)
                 labelled = patch.labels != NODATA
                 counts += np.bincount(patch.labels[labelled], minlength=len(scheme))
                 values = patch.pixels[:, labelled].astype(np.float64)

@@ -54,7 +54,7 @@ def test_training_gives_a_model_file_and_its_figures(config: dict[str, Any], tmp
     notes = Notes()
     report = run(config, out=tmp_path / "run", progress=notes)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "config.yaml", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
+        "config.yaml", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors", "pictures",
     }  # fmt: skip
     assert report.exit_code == 0
     assert report.data["steps"] == 6

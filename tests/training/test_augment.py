@@ -59,7 +59,7 @@ def test_jitter_does_not_look_at_invalid_pixels() -> None:
 @pytest.mark.parametrize("side", [3, 12])
 def test_resizing_keeps_constants_and_invents_no_label(side: int) -> None:
     labels = np.kron(np.array([[1, 2], [3, 4]], np.uint8), np.ones((3, 3), np.uint8))
-    patch = resize(Patch(np.full((2, 6, 6), 7, np.uint16), np.ones((6, 6), bool), labels), side)
+    patch = resize(Patch(np.full((2, 6, 6), 7, np.uint16), np.ones((6, 6), bool), labels), (side, side))
     np.testing.assert_allclose(patch.pixels, np.full((2, side, side), 7.0), rtol=1e-6)
     assert patch.valid.all()
     assert set(patch.labels.flat) <= {1, 2, 3, 4}
@@ -71,7 +71,7 @@ def test_resizing_keeps_constants_and_invents_no_label(side: int) -> None:
 def test_no_valid_pixel_is_mixed_from_invalid_ones(side: int) -> None:
     pixels = np.full((1, 8, 8), 50, np.float32)
     pixels[:, :, 5:] = np.nan
-    patch = resize(Patch(pixels, ~np.isnan(pixels[0]), np.zeros((8, 8), np.uint8)), side)
+    patch = resize(Patch(pixels, ~np.isnan(pixels[0]), np.zeros((8, 8), np.uint8)), (side, side))
     assert patch.valid.any()
     np.testing.assert_allclose(patch.pixels[0][patch.valid], 50, rtol=1e-6)
 

@@ -12,13 +12,16 @@ import torch
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, create_model, load_model
 from geoseg.progress import Progress
-from geoseg.training import loop
+from geoseg.training import diary, loop
 from geoseg.training.history import read_rows
 from geoseg.training.loop import Outcome, fit
 from geoseg.training.patches import Patches
 from geoseg.training.recipe import Recipe
+from geoseg.training.sampling import PixelSample, choose_sampler
+from geoseg.training.statistics import collect_statistics
 from geoseg.training.tiles import Tile
 
 MakeTile = Callable[..., Tile]
@@ -28,7 +31,12 @@ RECIPE = Recipe(
 )
 
 
-SWITCHES: dict[str, dict[str, Any]] = {"hcnet": {"prior_channels": 8}, "fcn": {"dropout": 0.5}}
+ENCODED = {"encoder": "tu-test_resnet", "channels": 16}
+SWITCHES: dict[str, dict[str, Any]] = {
+    "hcnet": {**ENCODED, "prior_channels": 8},
+    "fcn": {**ENCODED, "dropout": 0.5},
+    "pixel": {},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +74,12 @@ def train(make_tile: MakeTile) -> Callable[..., Outcome]:
     ) -> Outcome:
         folder.mkdir(exist_ok=True)
         torch.manual_seed(recipe.seed)
-        net = create_model(system, encoder="tu-test_resnet", classes=2, channels=16, **SWITCHES[system])
+        net = create_model(system, classes=2, **SWITCHES[system])
         card = Card(net.spec, SCHEME, ("r", "g", "b"), (0.0, 255.0), (120.0,) * 3, (60.0,) * 3, 64, 16)
-        patches = Patches(tiles, SCHEME, recipe, (0.0, 255.0))
+        sample = PixelSample(2)
+        collect_statistics(tiles, SCHEME, sample=sample)
+        sampler = choose_sampler(recipe, tiles, sample.places)
+        patches = Patches(tiles, SCHEME, recipe, (0.0, 255.0), sampler)
         weights = np.ones(2, np.float32)
         options = {"progress": Progress()} | options
         return fit(net, card, patches, judges if validation else [], recipe, weights, folder, **options)
@@ -91,6 +102,7 @@ def test_the_loss_falls_and_the_classes_are_told_apart(train: Callable[..., Outc
 def test_the_folder_holds_model_state_figures_and_curves(train: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = train(tmp_path)
     names = {"model.safetensors", "last.safetensors", "metrics.csv", "curves.png"}
+    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == ["step_000004.png", "step_000008.png"]
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == names
     card = load_model(tmp_path / "model.safetensors").card
     assert card.training["step"] == outcome.best_step
@@ -107,7 +119,12 @@ def test_the_same_seed_gives_the_same_losses(train: Callable[..., Outcome], tmp_
 
 
 @pytest.mark.parametrize(
-    ("system", "options"), [("hcnet", {"optimizer": "sgd"}), ("fcn", {"optimizer": "adamw"}), ("hcnet", {"ema": 0.9})]
+    ("system", "options"),
+    [
+        ("hcnet", {"optimizer": "sgd"}),
+        ("fcn", {"optimizer": "adamw", "clip": 0.1, "loss": {"cross_entropy": 1.0, "lovasz": 0.5}}),
+        ("hcnet", {"ema": 0.9, "accumulate": 2, "workers": 1, "sampling": "balanced"}),
+    ],
 )
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     train: Callable[..., Outcome], tmp_path: Path, system: str, options: dict[str, Any]
@@ -156,6 +173,66 @@ def test_the_best_network_is_kept_not_the_last(
     assert load_model(tmp_path / "model.safetensors").card.training["step"] == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [("overall_accuracy", (90, 10, 30, 70), (900, 0, 80, 20)), ("iou_bright", (100, 0, 60, 40), (9, 91, 0, 100))],
+)
+def test_any_figure_may_decide_which_is_best(
+    train: Callable[..., Outcome],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    first: tuple[int, ...],
+    second: tuple[int, ...],
+) -> None:
+    def judged(*counts: int) -> ConfusionMatrix:
+        confusion = ConfusionMatrix(2)
+        confusion._counts[:, :2] = np.reshape(counts, (2, 2))
+        return confusion
+
+    for best_by, best_step in (("mean_iou", 4), (name, 8)):
+        judgements = iter([judged(*first), judged(*second)])
+        monkeypatch.setattr(loop, "validate", lambda *_, made=judgements, **__: next(made))
+        assert train(tmp_path / best_by, replace(RECIPE, best_by=best_by, pictures=0)).best_step == best_step
+
+
+def test_a_run_that_gets_no_better_stops_and_stays_stopped(
+    train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "figure", lambda *_: 0.5)
+    recipe = replace(RECIPE, steps=20, validate_every=2, patience=3, pictures=0)
+    outcome = train(tmp_path, recipe)
+    assert (outcome.best_step, outcome.step) == (2, 8)
+    assert train(tmp_path, recipe, resume=True).step == 8
+
+
+def test_a_batch_in_parts_learns_what_the_whole_does(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    # pixel: no batch normalisation, and every patch is labelled throughout, so that means of means are means.
+    recipe = replace(RECIPE, batch=4, pictures=0)
+    for name, parts in (("whole", 1), ("halves", 2), ("quarters", 4)):
+        train(tmp_path / name, replace(recipe, accumulate=parts), system="pixel")
+    whole, *split = (np.array(losses(tmp_path / name), float) for name in ("whole", "halves", "quarters"))
+    assert len(set(whole)) == 4
+    for parts in split:
+        np.testing.assert_allclose(parts, whole, atol=2e-5)
+
+
+def test_long_gradients_are_shortened(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    nets = {}
+    for name, clip in (("free", None), ("clipped", 1e-4)):
+        recipe = replace(RECIPE, steps=2, optimizer="sgd", momentum=0.0, weight_decay=0.0, clip=clip)
+        train(tmp_path / name, recipe, system="pixel", validation=False)
+        nets[name] = load_model(tmp_path / name / "model.safetensors").net
+    torch.manual_seed(0)
+    begun = create_model("pixel", classes=2)
+    vector = torch.nn.utils.parameters_to_vector
+    moved = {
+        name: float((vector(net.parameters()) - vector(begun.parameters())).detach().norm())
+        for name, net in nets.items()
+    }
+    assert moved["clipped"] <= 2 * RECIPE.learning_rate * 1e-4 < moved["free"]
+
+
 def test_without_validation_the_last_network_is_the_model(train: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = train(tmp_path, validation=False)
     assert (outcome.best_step, outcome.best) == (8, {})
@@ -164,7 +241,8 @@ def test_without_validation_the_last_network_is_the_model(train: Callable[..., O
 
 def test_a_loss_that_is_no_number_stops_with_step_and_files(train: Callable[..., Outcome], tmp_path: Path) -> None:
     with pytest.raises(
-        GeosegError, match=r"step \d+: the loss is (nan|inf); patches came from .*train\.tif; lower train"
+        GeosegError,
+        match=r"step \d+: the loss is (nan|inf); patches came from .*train\.tif row \d+ column \d+, 32 x 32 pixels;",
     ):
         train(tmp_path, replace(RECIPE, steps=20, learning_rate=1e30))
 
@@ -175,7 +253,7 @@ def test_a_full_disk_is_said_in_one_line(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(loop, "plot_curves", full)
+    monkeypatch.setattr(diary, "plot_curves", full)
     with pytest.raises(OutputError, match=r"cannot be written \(.*No space left on device.*\); --resume continues"):
         train(tmp_path)
 

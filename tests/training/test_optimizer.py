@@ -24,6 +24,20 @@ def test_the_rate_rises_in_a_straight_line_first() -> None:
     assert [rate_factor(step, recipe) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
 
 
+def test_linear_is_a_straight_fall() -> None:
+    recipe = Recipe(steps=4, schedule="linear")
+    assert [rate_factor(step, recipe) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_biases_and_normalisation_may_be_spared_the_decay() -> None:
+    net = create_model("fcn", encoder="tu-test_resnet", classes=2)
+    groups = make_optimizer(net, Recipe(decay_norms=False, weight_decay=0.02)).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.02, 0.0, 0.02, 0.0]
+    for group in groups:
+        assert all((parameter.ndim > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(net.parameters()))
+
+
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_encoder_learns_at_its_own_rate(name: str) -> None:
     net = create_model("fcn", encoder="tu-test_resnet", classes=2)

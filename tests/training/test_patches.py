@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
+from geoseg.tiling import Window
 from geoseg.training import patches as module
 from geoseg.training.patches import Batch, Patches, ahead, batches
 from geoseg.training.recipe import Augment, Recipe
-from geoseg.training.tiles import Tile
+from geoseg.training.sampling import Balanced
+from geoseg.training.tiles import Tile, TileReader
 
 MakeTile = Callable[..., Tile]
 SCHEME = ClassScheme.from_names([f"class {index}" for index in range(200)])
@@ -36,8 +39,9 @@ def equal(first: Batch, second: Batch) -> bool:
 def test_pixels_and_labels_come_from_the_same_place(make_tile: MakeTile, cache: float) -> None:
     patches = Patches([coded_tile(make_tile)], SCHEME, replace(RECIPE, cache=cache), RANGE)
     for number in range(20):
-        pixels, valid, labels, tile = patches[number]
-        assert (pixels.shape, pixels.dtype, labels.dtype, tile) == ((3, 16, 16), np.float32, np.int64, 0)
+        pixels, valid, labels, place = patches[number]
+        assert (pixels.shape, pixels.dtype, labels.dtype) == ((3, 16, 16), np.float32, np.int64)
+        assert (place[0], *place[3:]) == (0, 16, 16)
         np.testing.assert_array_equal(pixels[1], labels)
         assert valid.all()
 
@@ -52,22 +56,59 @@ def test_a_patch_is_a_function_of_seed_and_number(make_tile: MakeTile) -> None:
     assert not np.array_equal(one[0][0], one[1][0])
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(make_tile: MakeTile, workers: int) -> None:
-    recipe = replace(RECIPE, augment=Augment(scale=(0.5, 2.0), brightness=0.1, contrast=0.1))
+@pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "fork"), (1, "spawn")])
+def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
+    make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch, workers: int, start: str | None
+) -> None:
+    recipe = replace(RECIPE, cache=0, augment=Augment(scale=(0.5, 2.0), brightness=0.1, contrast=0.1))
     tiles = [coded_tile(make_tile, "a"), coded_tile(make_tile, "b", 33, 40, first=90)]
-    expected = list(batches(Patches(tiles, SCHEME, recipe, RANGE), recipe))
+    made = Patches(tiles, SCHEME, recipe, RANGE, Balanced([np.array([[0, 9, 9], [1, 30, 2]], np.int32)]))
+    expected = list(batches(made, recipe))
     assert [len(batch.labels) for batch in expected] == [3] * 6
-    other = replace(recipe, workers=workers)
-    rest = list(batches(Patches(tiles, SCHEME, other, RANGE), other, first_step=2))
+    if start is not None:
+        monkeypatch.setattr(DataLoader, "multiprocessing_context", start)
+    # The same patches, whose files are open by now: workers must not read through them.
+    rest = list(batches(made, replace(recipe, workers=workers), first_step=2))
     assert len(rest) == 4
     assert all(map(equal, expected[2:], rest))
+
+
+def test_processes_share_the_batches_out_between_them(make_tile: MakeTile) -> None:
+    patches, recipe = Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE), replace(RECIPE, batch=4)
+    whole = list(batches(patches, recipe, 1))
+    halves = [list(batches(patches, recipe, 1, share=(rank, 2))) for rank in range(2)]
+    for batch, first, second in zip(whole, *halves, strict=True):
+        assert equal(batch, Batch(*(torch.cat(pair) for pair in zip(first, second, strict=True))))
+
+
+def test_a_batch_splits_into_parts_in_order(make_tile: MakeTile) -> None:
+    batch = next(batches(Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE), RECIPE))
+    parts = list(batch.split(3))
+    assert [len(part.labels) for part in parts] == [1, 1, 1]
+    assert equal(batch, Batch(*(torch.cat(pieces) for pieces in zip(*parts, strict=True))))
+
+
+def test_patches_may_be_wider_than_high(make_tile: MakeTile) -> None:
+    recipe = replace(RECIPE, crop=(8, 24), augment=Augment(turn=False, scale=(0.5, 2.0)))
+    patches = Patches([coded_tile(make_tile, height=20, width=30)], SCHEME, recipe, RANGE)
+    for number in range(20):
+        pixels, valid, labels, _ = patches[number]
+        assert (pixels.shape, valid.shape, labels.shape) == ((3, 8, 24), (8, 24), (8, 24))
+
+
+def test_the_place_says_where_a_patch_is_from(make_tile: MakeTile) -> None:
+    tile = coded_tile(make_tile)
+    patches = Patches([tile], SCHEME, replace(RECIPE, augment=STILL), RANGE)
+    with TileReader(tile, SCHEME) as reader:
+        for number in range(5):
+            _, _, labels, place = patches[number]
+            np.testing.assert_array_equal(labels, reader.read(Window(*map(int, place[1:]))).labels)
 
 
 def test_large_tiles_are_seen_more_often(make_tile: MakeTile) -> None:
     tiles = [coded_tile(make_tile, "large", 64, 96), coded_tile(make_tile, "small", 32, 64, first=90)]
     patches = Patches(tiles, SCHEME, RECIPE, RANGE)
-    drawn = [patches[number][3] for number in range(400)]
+    drawn = [patches[number][3][0] for number in range(400)]
     assert np.mean(drawn) == pytest.approx(0.25, abs=0.06)
 
 
@@ -100,7 +141,7 @@ def test_files_are_closed_where_there_are_too_many(make_tile: MakeTile, monkeypa
     monkeypatch.setattr(module, "OPEN_TILES", 2)
     tiles = [coded_tile(make_tile, f"t{n}", 32, 32) for n in range(4)]
     patches = Patches(tiles, SCHEME, replace(RECIPE, cache=0), RANGE)
-    assert {patches[number][3] for number in range(30)} == {0, 1, 2, 3}
+    assert {int(patches[number][3][0]) for number in range(30)} == {0, 1, 2, 3}
     assert len(patches._sources) == 2
 
 
@@ -124,8 +165,7 @@ def test_an_error_in_the_thread_reaches_the_caller() -> None:
 
 
 def test_the_thread_ends_when_the_caller_leaves_early(make_tile: MakeTile) -> None:
-    before = threading.active_count()
     made = batches(Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE), RECIPE)
     next(made)
     made.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert not any(thread.name.startswith("geoseg") for thread in threading.enumerate())

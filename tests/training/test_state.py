@@ -12,7 +12,7 @@ from geoseg.models import create_model
 from geoseg.training import state
 from geoseg.training.optimizer import make_optimizer
 from geoseg.training.recipe import Recipe
-from geoseg.training.state import load_state, save_state
+from geoseg.training.state import load_state, random_state, save_state
 
 
 def trained(optimizer_name: str, steps: int) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
@@ -33,7 +33,7 @@ def learn(net: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) ->
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
     net, optimizer = trained(name, 3)
-    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3})
+    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3}, [random_state()])
     learn(net, optimizer, 3)
     other, other_optimizer = trained(name, 0)
     assert load_state(tmp_path / "last.safetensors", {"net": other}, other_optimizer) == {"step": 3}
@@ -44,14 +44,14 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
 
 def test_a_state_before_the_first_step_is_fine(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 0)
-    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {})
+    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {}, [random_state()])
     load_state(tmp_path / "last.safetensors", {"net": net}, optimizer)
 
 
 def test_a_full_disk_leaves_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, optimizer = trained("sgd", 1)
     path = tmp_path / "last.safetensors"
-    save_state(path, {"net": net}, optimizer, {"step": 1})
+    save_state(path, {"net": net}, optimizer, {"step": 1}, [random_state()])
 
     def full(tensors: object, target: Path, metadata: object) -> None:
         Path(target).write_bytes(b"half")
@@ -59,7 +59,7 @@ def test_a_full_disk_leaves_the_previous_state(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(state, "save_file", full)
     with pytest.raises(OutputError, match=r"cannot be written .*No space left.*; the previous one stands"):
-        save_state(path, {"net": net}, optimizer, {"step": 2})
+        save_state(path, {"net": net}, optimizer, {"step": 2}, [random_state()])
     assert load_state(path, {"net": net}, optimizer) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
 
@@ -79,7 +79,7 @@ def test_files_that_hold_no_state_are_refused(tmp_path: Path) -> None:
 
 def test_another_networks_state_is_refused(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 1)
-    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {})
+    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {}, [random_state()])
     other = create_model("pixel", classes=3)
     with pytest.raises(OutputError, match="the state of another network; start anew"):
         load_state(tmp_path / "last.safetensors", {"net": other}, make_optimizer(other, Recipe()))
