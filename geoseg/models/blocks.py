@@ -34,12 +34,12 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 1, dilation:
     )
 
 
-def of_parts(block: nn.Sequential, parts: Sequence[Tensor]) -> Tensor:
+def of_parts(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
     """What a `conv_bn_relu` gives for the parts concatenated along the channels, without concatenating them.
 
     W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)``, standing for a map of it.
     """
-    layers: list[Any] = list(block)
+    layers: list[Any] = list(block.children())
     conv, norm, relu = layers
     weights = conv.weight.split([part.shape[1] for part in parts], 1)
     total, *others = (F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True))

@@ -16,6 +16,7 @@ SMALL = {
     "hcnet": {"channels": 16, "prior_channels": 8},
     "ocrnet": {"channels": 16, "key_channels": 8},
     "apcnet": {"channels": 16},
+    "isnet": {"channels": 16, "key_channels": 8},
     "fcn": {"channels": 16},
     "ppm": {"channels": 16},
     "aspp": {"channels": 8},
@@ -41,6 +42,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("ocrnet", {}),
     ("ocrnet", {"preset": "paper"}),
     ("ocrnet", {"preset": "released"}),
+    ("ocrnet", {"pixels": "aspp"}),
     ("apcnet", {}),
     ("apcnet", {"preset": "paper"}),
     ("apcnet", {"preset": "released"}),
@@ -48,6 +50,16 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("apcnet", {"gla": False}),
     ("apcnet", {"scales": (4, 1)}),
     ("apcnet", {"deep": False}),
+    ("isnet", {}),
+    ("isnet", {"preset": "paper"}),
+    ("isnet", {"preset": "released"}),
+    ("isnet", {"semantic": False}),
+    ("isnet", {"image": "none"}),
+    ("isnet", {"image": "none", "semantic": False, "fuse": "1x1"}),
+    ("isnet", {"image": "aspp"}),
+    ("isnet", {"image": "ppm", "attention": "plain"}),
+    ("isnet", {"fuse": "1x1"}),
+    ("isnet", {"fuse": "sum"}),
     ("fcn", {}),
     ("ppm", {}),
     ("aspp", {}),
@@ -181,7 +193,12 @@ def test_channels_last_changes_nothing_but_rounding(name: str, options: dict[str
 @cases
 def test_classes_that_no_pixel_has_do_no_harm(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
-    for branch in ("prior.classify", "coarse", "coarse.1"):  # all pixels to class 2 by a wide margin
+    for branch in (
+        "prior.classify",
+        "coarse",
+        "coarse.1",
+        "semantic.classify.1",
+    ):  # all pixels to class 2 by a wide margin
         try:
             nn.init.constant_(head.get_submodule(branch).conv.bias, -300.0).data[2] = 300.0  # type: ignore[union-attr, operator]
         except AttributeError:

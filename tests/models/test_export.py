@@ -17,6 +17,7 @@ CASES: dict[str, dict[str, Any]] = {
     "hcnet": {"channels": 64, "prior_channels": 16},
     "ocrnet": {"channels": 64, "key_channels": 32},
     "apcnet": {"channels": 64},
+    "isnet": {"channels": 64, "key_channels": 32},
     "ppm": {"channels": 64},
     "aspp": {"channels": 32},
     "self_attention": {"channels": 64, "key_channels": 32},

@@ -11,6 +11,7 @@ from geoseg.models.context.dnl import DNLHead
 from geoseg.models.context.double_attention import DoubleAttentionHead
 from geoseg.models.context.fcn import FCNHead
 from geoseg.models.context.hcnet import HCNetHead
+from geoseg.models.context.isnet import ISNetHead
 from geoseg.models.context.ocrnet import OCRNetHead
 from geoseg.models.context.pixel import PixelHead
 from geoseg.models.context.ppm import PPMHead
@@ -23,6 +24,7 @@ HEADS: dict[str, type[ContextHead]] = {
         HCNetHead,
         OCRNetHead,
         APCNetHead,
+        ISNetHead,
         FCNHead,
         PPMHead,
         ASPPHead,
@@ -52,6 +54,7 @@ __all__ = [
     "DoubleAttentionHead",
     "FCNHead",
     "HCNetHead",
+    "ISNetHead",
     "OCRNetHead",
     "Outputs",
     "PPMHead",
