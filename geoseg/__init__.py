@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from geoseg import metrics, scenes
     from geoseg.classes import ClassScheme
+    from geoseg.commands.compare import run as compare
+    from geoseg.commands.evaluate import run as evaluate
     from geoseg.commands.predict import run as predict
     from geoseg.commands.train import run as train
     from geoseg.commands.vectorize import run as vectorize
     from geoseg.errors import GeosegError
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
-    from geoseg.raster import open_raster
+    from geoseg.raster import open_raster, write_label_values
     from geoseg.vector import polygonize
 
 __version__ = "0.1.0"
@@ -28,8 +30,10 @@ _HOMES = {
     "ClassScheme": ("geoseg.classes", "ClassScheme"),
     "Cost": ("geoseg.models.cost", "Cost"),
     "GeosegError": ("geoseg.errors", "GeosegError"),
+    "compare": ("geoseg.commands.compare", "run"),
     "cost": ("geoseg.models.cost", "cost"),
     "create_model": ("geoseg.models", "create_model"),
+    "evaluate": ("geoseg.commands.evaluate", "run"),
     "load_model": ("geoseg.models", "load_model"),
     "metrics": ("geoseg.metrics", ""),
     "open_raster": ("geoseg.raster", "open_raster"),
@@ -40,14 +44,17 @@ _HOMES = {
     "systems": ("geoseg.models", "systems"),
     "train": ("geoseg.commands.train", "run"),
     "vectorize": ("geoseg.commands.vectorize", "run"),
+    "write_label_values": ("geoseg.raster", "write_label_values"),
 }
 
 __all__ = [
     "ClassScheme",
     "Cost",
     "GeosegError",
+    "compare",
     "cost",
     "create_model",
+    "evaluate",
     "load_model",
     "metrics",
     "open_raster",
@@ -58,6 +65,7 @@ __all__ = [
     "systems",
     "train",
     "vectorize",
+    "write_label_values",
 ]
 
 

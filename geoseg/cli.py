@@ -121,6 +121,49 @@ def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 
 
 @cli.command()
+@click.argument("predicted")
+@click.argument("reference")
+@click.option("--classes", required=True, metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for figures, plot, table, report.")
+@click.option("--protocol", default="plain", show_default=True, metavar="NAME", help="What enters the figures.")
+@click.option("--erode", type=int, metavar="R", help="Erode the reference by this many pixels.  [default: protocol's]")
+@click.option("--instances", metavar="FILE", help="Objects for the scale-sensitive IoU: raster, polygons, or a folder.")
+@click.option("--tolerance", default=3, show_default=True, metavar="PX", help="Of boundary F1.")
+@click.option("--resample", is_flag=True, help="Bring predictions on another grid to the reference's.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_common_options
+def evaluate(predicted: str, reference: str, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Judge class rasters against labels.
+
+    PREDICTED and REFERENCE are files, folders or patterns, paired by the tile that their names tell of.
+    """
+
+    def work(progress: Progress) -> Report:
+        from geoseg.commands.evaluate import run
+
+        return run(predicted, reference, progress=progress, **options)
+
+    _call(work, quiet=quiet, as_json=as_json, resume="nothing was written; run it again")
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a value of the config.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the runs and the comparison.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_common_options
+def compare(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Train several systems or switches on the same seeds and set them side by side."""
+
+    def work(progress: Progress) -> Report:
+        from geoseg.commands.compare import run
+
+        return run(config, progress=progress, **options)
+
+    _call(work, quiet=quiet, as_json=as_json)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_common_options
 def info(file: Path, as_json: bool) -> None:

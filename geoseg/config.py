@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from geoseg.classes import NODATA, SCHEMES, ClassScheme
-from geoseg.documents import expand, first_error, override, read_yaml
+from geoseg.classes import NODATA, ClassScheme
+from geoseg.documents import expand, first_error, override, read_classes, read_yaml
 from geoseg.errors import ConfigError
 from geoseg.training.recipe import Recipe
 from geoseg.training.validate import figure_names
@@ -97,11 +97,19 @@ class Network(_Section):
     """smp's name, or timm's after ``tu-``; left out, resnet50 (none where the system takes none)."""
     encoder_weights: str | None = None
     """``imagenet``, a file, or ``package:NAME``."""
+    start_from: str | None = None
+    """A geoseg model file of the same make whose weights are gone on with; its classes and bands may be others."""
     output_stride: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     """Switches of the system."""
     license: str | None = None
     """Under which the model file may be used; written into its card."""
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Network:
+        if self.start_from is not None and self.encoder_weights is not None:
+            raise ValueError("start_from and encoder_weights are both given; a network begins with one of them")
+        return self
 
 
 class Lattice(_Section):
@@ -117,6 +125,45 @@ class Lattice(_Section):
         return self
 
 
+class Comparison(_Section):
+    """What ``geoseg compare`` sets side by side; everything else is the config's."""
+
+    systems: tuple[str, ...] = ()
+    """Systems under their own names. Each has its preset's switches; ``model.options`` are those of ``model.system``."""
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """``name: {key.path: value, ...}``: what differs from the config."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
+    """Each variant is trained once a seed, so that differences are paired."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """The budget of each run; left out, ``train.steps``."""
+    baseline: str | None = None
+    """The variant that the others' differences are to; left out, the first one."""
+
+    @model_validator(mode="after")
+    def _names(self) -> Comparison:
+        names = [*self.systems, *self.variants]
+        if not names:
+            raise ValueError("nothing to compare; give systems: [hcnet, fcn] or variants: {name: {key.path: value}}")
+        twice = {name for name in names if names.count(name) > 1} | {s for s in self.seeds if self.seeds.count(s) > 1}
+        if twice:
+            raise ValueError(f"{sorted(map(str, twice))[0]} stands there twice; name each variant and each seed once")
+        if self.baseline is not None and self.baseline not in names:
+            raise ValueError(f"baseline {self.baseline!r} is none of {', '.join(names)}")
+        return self
+
+    def changes(self, own: str) -> dict[str, dict[str, Any]]:
+        """What each variant sets, by its name.
+
+        Args:
+            own: the config's own system, which keeps ``model.options``.
+        """
+        systems: dict[str, dict[str, Any]] = {
+            name: {} if name == own else {"model.system": name, "model.options": {}, "model.preset": "geoseg"}
+            for name in self.systems
+        }
+        return systems | self.variants
+
+
 class TrainConfig(_Section):
     """A whole config file."""
 
@@ -124,6 +171,7 @@ class TrainConfig(_Section):
     model: Network
     train: Recipe = Field(default_factory=Recipe)
     predict: Lattice = Lattice()
+    compare: Comparison | None = None
 
     @model_validator(mode="after")
     def _judged(self) -> TrainConfig:
@@ -165,22 +213,3 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: I
 def dump_config(config: TrainConfig) -> str:
     """The YAML of a config with everything resolved; `load_config` reads it back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110)
-
-
-def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
-    """The scheme behind a name (isprs, cityscapes), the path of a classes file, or its content.
-
-    Raises:
-        ConfigError: there is no such scheme or file, or it says something else than classes.
-    """
-    if isinstance(given, str):
-        if given in SCHEMES and ignore is None:
-            return SCHEMES[given]
-        if given in SCHEMES:
-            scheme = SCHEMES[given]
-            return ClassScheme(scheme.names, scheme.colors, scheme.values, tuple(_as_list(ignore)))
-        if not Path(given).is_file():
-            raise ConfigError(f"{given}: no such classes file, and no scheme; known schemes are {', '.join(SCHEMES)}")
-        given = read_yaml(Path(given))
-    document = dict(given) if isinstance(given, Mapping) else {"classes": given}
-    return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})

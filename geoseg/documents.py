@@ -6,12 +6,14 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
+from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError
 
 _PLAIN = {
@@ -43,6 +45,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict | list):
         raise ConfigError(f"{path}: holds {document!r}; keys and values are needed")
     return document  # type: ignore[return-value]  # callers that want a mapping check it themselves
+
+
+def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
+    """The scheme behind a name (isprs, cityscapes), the path of a classes file, or its content.
+
+    Raises:
+        ConfigError: there is no such scheme or file, or it says something else than classes.
+    """
+    if isinstance(given, str):
+        if given in SCHEMES:
+            values = ignore if isinstance(ignore, list | tuple) else (ignore,)
+            return SCHEMES[given] if ignore is None else replace(SCHEMES[given], ignore=tuple(values))
+        if not Path(given).is_file():
+            raise ConfigError(f"{given}: no such classes file, and no scheme; known schemes are {', '.join(SCHEMES)}")
+        given = read_yaml(Path(given))
+    document = dict(given) if isinstance(given, Mapping) else {"classes": given}
+    return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
 
 
 def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:

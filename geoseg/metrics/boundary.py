@@ -118,11 +118,11 @@ class BoundaryF1:
 
     @property
     def f1(self) -> Floats:
-        """``(n,)`` harmonic mean of precision and recall; 0 where only one side has a border, NaN where none has."""
+        """``(n,)`` harmonic mean of precision and recall; NaN where the reference has no border, as an eroded one."""
         total = np.nan_to_num(self.precision) + np.nan_to_num(self.recall)
         product = 2 * np.nan_to_num(self.precision) * np.nan_to_num(self.recall)
         scores = np.divide(product, total, out=np.zeros(self.n), where=total > 0)
-        return np.where(self._counts[0] + self._counts[2] > 0, scores, np.nan)
+        return np.where(self._counts[0] > 0, scores, np.nan)
 
     def _per_class(self, labels: Labels) -> NDArray[np.int64]:
         counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=256)[: self.n]

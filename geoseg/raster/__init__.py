@@ -4,6 +4,9 @@ from geoseg.raster.check import check_source
 from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog, read_class_names
 from geoseg.raster.find import Found, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
+from geoseg.raster.grid import Resampled, describe_grid, same_grid
+from geoseg.raster.label_values import write_label_values
+from geoseg.raster.labels import LabelReader
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
@@ -11,12 +14,15 @@ from geoseg.raster.source import Source, open_raster
 
 __all__ = [
     "Found",
+    "LabelReader",
     "Part",
     "Reader",
+    "Resampled",
     "Source",
     "check_source",
     "class_cog",
     "confidence_cog",
+    "describe_grid",
     "find_sources",
     "open_raster",
     "part_is_whole",
@@ -24,7 +30,9 @@ __all__ = [
     "read_class_names",
     "read_fingerprint",
     "read_part",
+    "same_grid",
     "source_fingerprint",
+    "write_label_values",
     "write_part",
     "write_preview",
 ]

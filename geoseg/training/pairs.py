@@ -25,7 +25,7 @@ def pair_files(images: str, labels: str) -> list[tuple[Path, Path]]:
     Raises:
         ConfigError: nothing is found, files stay without a partner, or the patterns do not fit together.
     """
-    image_files, label_files = _files(images), _files(labels)
+    image_files, label_files = files_by_key(images), files_by_key(labels)
     for pattern, files in ((images, image_files), (labels, label_files)):
         if not files:
             raise ConfigError(f"{pattern}: no such files; give a file, a folder or a pattern such as DIR/*_image.tif")
@@ -40,8 +40,8 @@ def pair_files(images: str, labels: str) -> list[tuple[Path, Path]]:
     return sorted((path, label_files[key]) for key, path in image_files.items())
 
 
-def _files(pattern: str) -> dict[Key, Path]:
-    """Files by key."""
+def files_by_key(pattern: str) -> dict[Key, Path]:
+    """The files that a file's path, a folder or a pattern means, each with its key; see `pair_files`."""
     if "*" in pattern:
         return _matches(pattern)
     path = Path(pattern)

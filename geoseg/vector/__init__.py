@@ -6,6 +6,7 @@ labels -> `part_pieces` (each part by itself) -> `join_pieces` (whole regions) -
 from geoseg.vector.files import FORMATS, format_of, read_vector_fingerprint
 from geoseg.vector.pieces import PartPieces, part_pieces
 from geoseg.vector.polygonize import LabelPolygon, polygonize
+from geoseg.vector.read import read_polygons
 from geoseg.vector.regions import Regions
 from geoseg.vector.seams import join_pieces
 from geoseg.vector.tables import FIELDS, Layer
@@ -22,6 +23,7 @@ __all__ = [
     "join_pieces",
     "part_pieces",
     "polygonize",
+    "read_polygons",
     "read_vector_fingerprint",
     "write_layers",
     "write_polygons",

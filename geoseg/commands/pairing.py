@@ -1,0 +1,134 @@
+"""Which prediction belongs to which reference: by the tile that both names tell of, never by order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.errors import ConfigError
+from geoseg.raster.find import SUFFIXES
+from geoseg.training.pairs import files_by_key
+
+_WORDS = re.compile(
+    r"[_.-](classes|labels?|label_?ids|gtfine|gtcoarse|leftimg8bit|instance_?ids|instances|rgb|irrg|rgbir|no_?boundary"
+    r"|images?|masks?|gt|reference)$",
+    re.IGNORECASE,
+)
+"""What data sets and geoseg add to a tile's name to say which file of it this is."""
+_OTHER_VIEWS = re.compile(r"_gt(fine|coarse)_(color|instanceids|labeltrainids)$", re.IGNORECASE)
+"""Files of Cityscapes that lie beside the labels and are none."""
+
+
+Files = dict[str, list[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A prediction and its reference."""
+
+    tile: str
+    """The key that both names share."""
+    predicted: Path
+    reference: Path
+
+
+def tile_key(path: Path) -> str:
+    """The tile that a file's name tells of: ``top_potsdam_2_10`` of ``top_potsdam_2_10_RGB_classes.tif``."""
+    key = path.stem
+    while shorter := _WORDS.sub("", key):
+        if shorter == key:
+            break
+        key = shorter
+    return key.casefold()
+
+
+def pair_by_tile(predicted: str, reference: str) -> tuple[list[Pair], list[str]]:
+    """Predictions with their references, sorted by tile, and one line for each file that stays alone.
+
+    Each argument is a file, a folder (searched recursively; of predictions ``*_classes.tif`` where there is one), or a
+    pattern with stars. Two files are a pair whatever their names. Two patterns with the same number of stars pair where
+    the stars stand for the same text. Otherwise names are compared without what says which file of a tile they are
+    (``_classes``, ``_RGB``, ``_label``, ``_noBoundary``, ``_leftImg8bit``, ``_gtFine_labelIds``, ...).
+
+    Raises:
+        ConfigError: nothing is found on one side.
+    """
+    if Path(predicted).is_file() and Path(reference).is_file():
+        return [Pair(tile_key(Path(reference)), Path(predicted), Path(reference))], []
+    ours, theirs = _grouped(predicted, reference)
+    for given, found in ((predicted, ours), (reference, theirs)):
+        if not found:
+            raise ConfigError(
+                f"{given}: no rasters there; give a file, a folder, or a pattern such as DIR/*_classes.tif"
+            )
+    pairs, lonely = [], []
+    for tile in sorted(ours.keys() | theirs.keys()):
+        mine, its = ours.get(tile, []), theirs.get(tile, [])
+        doubled = next((files for files in (mine, its) if len(files) > 1), None)
+        if doubled:
+            lonely.append(
+                f"{doubled[0]} and {doubled[1]} both belong to tile {tile}; name the files by a pattern, as "
+                f"'{doubled[0].parent}/*_classes.tif'"
+            )
+        elif not its:
+            lonely.append(f"{mine[0]}: no reference for tile {tile} under {reference}; add it or leave the tile out")
+        elif not mine:
+            lonely.append(f"{its[0]}: no prediction for tile {tile} under {predicted}; predict it or leave it out")
+        else:
+            pairs.append(Pair(tile, mine[0], its[0]))
+    return pairs, lonely
+
+
+def files_by_tile(given: str) -> Files:
+    """The files that a path, a folder or a pattern means, whatever they hold, by tile."""
+    return _by(tile_key, _listed(given))
+
+
+def _grouped(predicted: str, reference: str) -> tuple[Files, Files]:
+    """Predictions and references by key."""
+    if predicted.count("*") == reference.count("*") > 0:
+        ours, theirs = (
+            {"/".join(key): [path] for key, path in files_by_key(given).items()} for given in (predicted, reference)
+        )
+        return ours, theirs
+    guesses = [path for path in _listed(predicted) if path.suffix.lower() in SUFFIXES]
+    guesses = [path for path in guesses if path.name.endswith("_classes.tif")] or guesses
+    labels = [
+        path for path in _listed(reference) if path.suffix.lower() in SUFFIXES and not _OTHER_VIEWS.search(path.stem)
+    ]
+    ours, theirs = _by(tile_key, guesses), _by(tile_key, labels)
+    if any(len(files) > 1 for files in (*ours.values(), *theirs.values())):
+        # The same names in several folders: then the folders, which geoseg keeps, tell them apart.
+        placed = _by_place(predicted, guesses), _by_place(reference, labels)
+        if placed[0].keys() & placed[1].keys():
+            return placed
+    return ours, theirs
+
+
+def _by_place(given: str, files: Iterable[Path]) -> Files:
+    """Files by folder and tile; the folder counts from what was given."""
+    path = Path(given)
+    root = path if path.is_dir() else next(parent for parent in path.parents if "*" not in str(parent))
+    return _by(lambda file: f"{file.relative_to(root).parent.as_posix()}/{tile_key(file)}", files)
+
+
+def _listed(given: str) -> list[Path]:
+    path = Path(given)
+    if "*" in given:
+        return list(files_by_key(given).values())
+    if not path.is_dir():
+        return [path] if path.is_file() else []
+    return [
+        found
+        for found in sorted(path.rglob("*"))
+        if found.is_file() and not any(part.startswith(".") for part in found.relative_to(path).parts)
+    ]
+
+
+def _by(key: Callable[[Path], str], files: Iterable[Path]) -> Files:
+    grouped: Files = {}
+    for path in files:
+        grouped.setdefault(key(path), []).append(path)
+    return grouped
