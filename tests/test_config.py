@@ -68,6 +68,10 @@ def test_configs_are_frozen() -> None:
         ("train.ema=1.5", r"^train\.ema: 1\.5 is refused; it should be less than 1"),
         ("train.sampling=even", r"^train\.sampling: 'even' is refused; it should be 'uniform' or 'balanced'"),
         ("train.warmup=20000", r"^train: warmup of 20000 steps"),
+        (
+            "model={system: fcn, start_from: a.safetensors, encoder_weights: imagenet}",
+            r"^model: start_from and encoder_w",
+        ),
         ("model.system=", r"^model\.system: None is not text$"),
         ("data.mean=[1, x]", r"^data\.mean\[1\]: 'x' is not a number$"),
         ("data.value_range=[1]", r"^data\.value_range\[1\]: is missing$"),

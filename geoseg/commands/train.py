@@ -37,6 +37,7 @@ from geoseg.training.patches import Patches
 from geoseg.training.sampling import PixelSample, choose_sampler
 from geoseg.training.statistics import Statistics, collect_statistics
 from geoseg.training.tiles import Tile
+from geoseg.training.transfer import start_from
 
 CONFIG = "config.yaml"
 """The resolved config in the run folder."""
@@ -82,6 +83,8 @@ def run(
     listener.note(_summary(chosen, train, val, found))
     torch.manual_seed(chosen.train.seed)
     net = _network(chosen, len(bands.names))
+    if chosen.model.start_from is not None and not resume:
+        listener.note(start_from(chosen.model.start_from, net, chosen.data.scheme.names, bands.names))
     card = _card(chosen, net, bands, value_range, train, found)
     weights = choose_class_weights(chosen.train, found.class_counts)
     _write_config(folder, chosen)
@@ -104,7 +107,7 @@ def _may_begin(folder: Path, config: TrainConfig, resume: bool) -> bool:
         return False
     then, now = (_flat(part.model_dump(mode="json")) for part in (load_config(folder / CONFIG), config))
     # Data may have moved since, and another machine may go on.
-    free = ("data.train", "data.val", *(f"train.{key}" for key in FREE))
+    free = ("compare", "data.train", "data.val", *(f"train.{key}" for key in FREE))
     for key in sorted(then.keys() | now.keys()):
         if then.get(key) != now.get(key) and not key.startswith(free):
             raise ConfigError(
@@ -193,6 +196,7 @@ def _card(
         ground_sampling=data.ground_sampling or typical_sampling(train),
         training={
             "geoseg": geoseg.__version__,
+            "start_from": None if config.model.start_from is None else Path(config.model.start_from).name,
             "config_sha256": hashlib.sha256(dump_config(config).encode()).hexdigest(),
             "steps": config.train.steps,
             "tiles": len(train),

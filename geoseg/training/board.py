@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from geoseg.errors import ConfigError
@@ -15,7 +15,7 @@ def require_tensorboard() -> None:
     Raises:
         ConfigError: with what to install.
     """
-    if importlib.util.find_spec("tensorboard") is None:
+    if find_spec("tensorboard") is None:
         raise ConfigError("train.tensorboard: TensorBoard is not installed; pip install 'geoseg[tensorboard]'")
 
 

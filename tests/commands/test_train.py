@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -14,6 +12,7 @@ from geoseg.config import load_config
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.models import load_model
 from geoseg.progress import Progress
+from geoseg.training import board
 
 
 class Notes(Progress):
@@ -24,30 +23,6 @@ class Notes(Progress):
 
     def note(self, line: str) -> None:
         self.lines.append(line)
-
-
-@pytest.fixture
-def config(make_raster: Callable[..., Path], tmp_path: Path) -> dict[str, Any]:
-    """A config of a few steps on two small tiles."""
-    for seed, name in enumerate(("train_1", "train_2", "val_1")):
-        labels = np.kron(np.random.default_rng(seed).integers(0, 2, (1, 4, 5)), np.ones((1, 16, 16))).astype(np.uint8)
-        image = (60 + 120 * labels + np.random.default_rng(seed).integers(0, 20, (4, 64, 80))).astype(np.uint8)
-        make_raster(f"images/{name}_ortho.tif", data=image)
-        make_raster(f"labels/{name}_gt.tif", data=10 * labels)
-    pairs = {
-        part: {"images": f"{tmp_path}/images/{part}_*_ortho.tif", "labels": f"{tmp_path}/labels/{part}_*_gt.tif"}
-        for part in ("train", "val")
-    }
-    return {
-        "data": {
-            **pairs,
-            "bands": {"nir": 4, "red": 1},
-            "classes": [{"id": 0, "name": "dark"}, {"id": 10, "name": "bright"}],
-        },
-        "model": {"system": "pixel", "license": "CC0-1.0"},
-        "train": {"steps": 6, "batch": 2, "crop": 16, "validate_every": 3, "log_every": 3, "learning_rate": 0.5},
-        "predict": {"window": 32, "overlap": 8},
-    }
 
 
 def test_training_gives_a_model_file_and_its_figures(config: dict[str, Any], tmp_path: Path) -> None:
@@ -130,6 +105,36 @@ def test_configs_that_do_not_fit_the_data_begin_nothing(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         run(config, out=tmp_path / "run", overrides=[override])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_may_begin_with_another_one(config: dict[str, Any], tmp_path: Path) -> None:
+    run(config, out=tmp_path / "first")
+    start = f"model.start_from={tmp_path / 'first' / 'model.safetensors'}"
+    notes = Notes()
+    run(config, out=tmp_path / "second", overrides=[start, "data.bands={red: 1, nir: 4}"], progress=notes)
+    assert notes.lines[1].endswith("model.safetensors; first convolution fitted to bands red, nir (from nir, red)")
+    assert load_model(tmp_path / "second" / "model.safetensors").card.training["start_from"] == "model.safetensors"
+    first, second = ((tmp_path / name / "metrics.csv").read_text() for name in ("first", "second"))
+    assert float(second.splitlines()[1].split(",")[3]) < float(first.splitlines()[1].split(",")[3])
+    (tmp_path / "first" / "model.safetensors").unlink()
+    run(config, out=tmp_path / "second", overrides=[start, "data.bands={red: 1, nir: 4}"], resume=True)
+
+
+def test_rare_classes_may_be_drawn_as_often_as_others(config: dict[str, Any], tmp_path: Path) -> None:
+    texts = []
+    for sampling in ("uniform", "balanced"):
+        run(config, out=tmp_path / sampling, overrides=[f"train.sampling={sampling}"])
+        texts.append((tmp_path / sampling / "metrics.csv").read_text())
+    assert texts[0] != texts[1]
+
+
+def test_tensorboard_is_named_where_it_is_missing(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"train\.tensorboard: TensorBoard is not installed; pip install 'geoseg\["):
+        run(config, out=tmp_path / "run", overrides=["train.tensorboard=true"])
     assert not (tmp_path / "run").exists()
 
 
