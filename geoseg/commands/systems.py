@@ -10,6 +10,7 @@ from geoseg.commands.report import Report
 from geoseg.errors import ConfigError
 from geoseg.models import systems
 from geoseg.models.context import HEADS
+from geoseg.models.cost import SIDE
 from geoseg.models.cost import cost as count
 
 _READY_MADE = "segmentation-models-pytorch's own decoder"
@@ -70,4 +71,6 @@ def _costs(height: int, width: int) -> Report:
             f"{entry['name']:<{column}}  {params / 1e6:>7.2f}M  {convolutions / 1e9:>9.2f}  "
             f"{products / 1e9:>11.2f}  {peak:>8.0f}"
         )
+    if "ranet" in names:
+        lines.append(f"ranet, whose cost depends on the image: on regions of {SIDE}x{SIDE} positions")
     return Report("\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted})

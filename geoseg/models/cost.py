@@ -1,18 +1,20 @@
 """What a head costs: parameters, multiply-accumulates and memory of one forward, counted by running it.
 
 PyTorch's own `FlopCounterMode` sees every convolution, matrix product and attention. Where no shape depends on the
-data the run is on fake tensors, which have a size and a device but no values: nothing is computed.
+data the run is on fake tensors, which have a size and a device but no values: nothing is computed. RANet's regions
+depend on the image: it is run in earnest, on regions that are stated.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -23,6 +25,10 @@ from geoseg.models.context import HEADS, ContextHead
 from geoseg.models.paper_tables import TABLES, Row
 
 Table = Literal["isnet_table2", "ocr_table4"]
+Partition = Literal["uniform", "one"]
+
+SIDE = 16
+"""Positions along each side of the regions of a ``uniform`` partition."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ def cost(
     feature_shape: Sequence[int] = (1, 2048, 128, 128),
     classes: int = 19,
     as_in: Table | None = None,
+    partition: Partition = "uniform",
     **system_options: Any,
 ) -> Cost:
     """The cost of a system's head.
@@ -58,21 +65,27 @@ def cost(
         classes: number of classes. The papers' rows of OCRNet are counted at 150.
         as_in: build and count the system as that table does (without the classifiers and what else it leaves out);
             None is the whole head as geoseg builds it.
+        partition: the regions that `ranet` is counted on: squares of 16x16 positions, or one region. The other systems
+            cost the same on every image.
         system_options: ``preset`` and the system's switches; with `as_in` on top of the table's configuration.
 
     Raises:
-        ModelError: there is no such head or row, or a switch does not fit.
+        ModelError: there is no such head, row or partition, or a switch does not fit.
     """
     if system not in HEADS:
         raise ModelError(f"{system!r} has no head whose cost could be counted; those that have are {', '.join(HEADS)}")
+    if partition not in get_args(Partition):
+        raise ModelError(f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}")
     images, channels, height, width = feature_shape
     row = Row() if as_in is None else _row(system, as_in, images * height * width, channels, classes)
     stages = HEADS[system].stages
     in_channels = (channels // 2, channels) if stages == 2 else (channels,)
-    with FakeTensorMode():
+    with nullcontext() if system == "ranet" else FakeTensorMode():
         head = HEADS[system](in_channels, classes, **{**row.options, **system_options}).eval()
         row.adjust(head)
-        features = [torch.empty(images, count, height, width) for count in in_channels]
+        if system == "ranet":
+            _set_regions(head, _squares(height, width, SIDE if partition == "uniform" else None), images, classes)
+        features = [torch.zeros(images, count, height, width) for count in in_channels]
         conv_macs, matmul_macs, peak = _run(head, features, row.left_out())
     counted = None if as_in is None else row.count(head, images * height * width, matmul_macs)
     return Cost(row.params(head), conv_macs, matmul_macs, peak, counted)
@@ -100,6 +113,36 @@ def _run(head: ContextHead, features: list[Tensor], left_out: Sequence[str]) -> 
         for operation, flops in by_part.get(part, {}).items():
             sums[operation is torch.ops.aten.convolution] += sign * flops // 2
     return sums[True], sums[False], live.peak
+
+
+def _squares(height: int, width: int, side: int | None) -> Tensor:
+    """``(height, width)`` int64 classes 0 and 1 of squares, like a chessboard; without `side` all 0."""
+    row, column = torch.arange(height).unsqueeze(1), torch.arange(width)
+    return torch.zeros(height, width, dtype=torch.int64) if side is None else (row // side + column // side) % 2
+
+
+def _set_regions(head: Any, labels: Tensor, images: int, classes: int) -> None:
+    """Have a RANet see classes beyond doubt and no boundary, whatever its features."""
+    sure = 30.0
+    semantic = sure * torch.nn.functional.one_hot(labels, max(classes, 2))[..., :classes].permute(2, 0, 1).float()
+    boundary = torch.stack([torch.full(labels.shape, sure), torch.zeros(labels.shape)])
+    head.semantic = _Set(head.semantic, semantic.expand(images, -1, -1, -1))
+    head.boundary = _Set(head.boundary, boundary.expand(images, -1, -1, -1))
+
+
+class _Set(nn.Module):
+    """A classifier that is run, and whose logits are then these."""
+
+    def __init__(self, classifier: nn.Module, logits: Tensor) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.register_buffer("logits", logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits that were set."""
+        self.classifier(x)
+        logits: Tensor = self.get_buffer("logits")
+        return logits
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
