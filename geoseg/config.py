@@ -129,7 +129,7 @@ class Comparison(_Section):
     """What ``geoseg compare`` sets side by side; everything else is the config's."""
 
     systems: tuple[str, ...] = ()
-    """Systems under their own names. Each has its preset's switches; ``model.options`` are those of ``model.system``."""
+    """Systems by name. Each has its preset's switches; ``model.options`` are those of ``model.system``."""
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """``name: {key.path: value, ...}``: what differs from the config."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)

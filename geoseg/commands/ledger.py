@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geoseg
-from geoseg.commands.report import Report
+from geoseg.commands.report import Report, finite
 from geoseg.errors import GeosegError, OutputError
 from geoseg.inference.job import JobResult
 from geoseg.inference.keys import key_of
@@ -105,7 +104,7 @@ class Ledger:
         """Write the report in one step."""
         temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
         try:
-            temporary.write_text(json.dumps(_finite(self.data()), indent=2, allow_nan=False) + "\n")
+            temporary.write_text(json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n")
             os.replace(temporary, path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
@@ -123,16 +122,7 @@ class Ledger:
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         seconds = data["seconds"]
         text = f"{told} in {seconds['total']:.1f} s ({seconds['forward']:.1f} s of it in the network)"
-        return Report(text, _finite(data), 1 if self.failures else 0)
-
-
-def _finite(value: Any) -> Any:
-    """The same document with NaN and infinities as text, which JSON can hold."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return Report(text, finite(data), 1 if self.failures else 0)
 
 
 def _one_line(error: GeosegError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,3 +17,12 @@ class Report:
     """The same and more, ready for JSON (``--json`` prints it)."""
     exit_code: int = 0
     """0: all done; 1: some inputs were refused or failed, the others are done."""
+
+
+def finite(value: Any) -> Any:
+    """The same document with NaN and infinities as text, which JSON can hold."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

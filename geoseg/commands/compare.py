@@ -1,0 +1,200 @@
+"""Several systems, or one with several switches, trained on the same seeds and one budget, and put side by side.
+
+The story: name the runs; train those that do not stand, each in a folder of its own; when all stand, one table and
+one plot. Several processes may work on one folder: each takes the runs that no other holds.
+
+    OUT/<variant>/seed<k>/   a run folder of `train`, and result.json when it is done
+    OUT/compare.json, compare.csv, compare.png
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from geoseg.commands import train
+from geoseg.commands.comparison_files import write_comparison
+from geoseg.commands.report import Report
+from geoseg.config import Comparison, TrainConfig, dump_config, load_config
+from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.inference.keys import key_of
+from geoseg.metrics.paired import Difference, paired_difference
+from geoseg.progress import Progress
+
+FIGURES = ("mean_iou", "mean_f1", "overall_accuracy")
+"""What is compared, on the validation tiles after the last step."""
+RESULT = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training."""
+
+    variant: str
+    seed: int
+    config: TrainConfig
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        """Changes with anything in the config that the run depends on."""
+        return key_of({"config": dump_config(self.config)})
+
+
+def run(
+    config: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Compare what the config's ``compare`` names.
+
+    Args:
+        config: a YAML file with a ``compare`` section, or the mapping that it would hold.
+        out: folder of the runs and of the comparison; runs that are done there are kept, others are continued.
+        overrides: ``key.path=value`` each, over the file or mapping.
+        progress: who listens; nobody by default.
+
+    Returns:
+        Mean, spread and paired difference of each variant. `exit_code` is 1 where some runs failed or are still
+        held by another process; those are listed.
+
+    Raises:
+        ConfigError: the config is wrong or has no ``compare``, or a run that stands was made with another one.
+    """
+    listener, folder = progress or Progress(), Path(out)
+    base = load_config(config, overrides)
+    if base.compare is None:
+        raise ConfigError("compare: is missing; give compare: {systems: [hcnet, fcn], seeds: [0, 1, 2], steps: 1000}")
+    runs = _runs(base, base.compare, folder)
+    for one in runs:
+        _result(one)  # refuses a run of another config before any work
+    failures = []
+    for number, one in enumerate(runs, 1):
+        if _result(one) is None:
+            listener.note(f"run {number} of {len(runs)}: {one.variant}, seed {one.seed}")
+            failure = _train(one, listener)
+            failures += [failure] if failure else []
+    results = {(one.variant, one.seed): result for one in runs if (result := _result(one)) is not None}
+    return _report(base.compare, list(dict.fromkeys(one.variant for one in runs)), results, folder, failures)
+
+
+def _runs(base: TrainConfig, comparison: Comparison, out: Path) -> list[Run]:
+    """All runs, seed by seed, so that an early end leaves whole pairs.
+
+    Raises:
+        ConfigError: a variant's values do not fit.
+    """
+    document = base.model_dump(mode="json", exclude={"compare"})
+    runs = []
+    for seed in comparison.seeds:
+        for name, changes in comparison.changes(base.model.system).items():
+            steps = comparison.steps or base.train.steps
+            given = {"train.seed": seed, "train.steps": steps, "train.validate_every": steps, **changes}
+            try:
+                config = load_config(document, [f"{key}={json.dumps(value)}" for key, value in given.items()])
+            except ConfigError as error:
+                raise ConfigError(f"compare, {name}: {error}") from error
+            runs.append(Run(name, seed, config, out / name / f"seed{seed}"))
+    return runs
+
+
+def _result(one: Run) -> dict[str, Any] | None:
+    """What a finished run gave; None where it is not finished.
+
+    Raises:
+        ConfigError: it was made with another config.
+    """
+    path = one.folder / RESULT
+    if not path.is_file():
+        return None
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if document["key"] != one.key:
+        raise ConfigError(f"{one.folder}: was trained with another config; set it back, or give another --out")
+    return document
+
+
+def _train(one: Run, listener: Progress) -> str | None:
+    """Train one run, unless another process does; one line where it has no result."""
+    try:
+        one.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(one.folder / ".lock", timeout=0):
+            if _result(one) is not None:
+                return None
+            done = train.run(one.config, out=one.folder, resume=True, progress=listener).data
+            result = {"key": one.key, "variant": one.variant, "seed": one.seed, **done}
+            temporary = one.folder / f"{RESULT}.tmp"
+            temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+            os.replace(temporary, one.folder / RESULT)
+    except Timeout:
+        return f"{one.folder}: another process trains it; the same command later makes the whole table"
+    except OSError as error:
+        raise OutputError(f"{one.folder}: cannot be written ({error.strerror}); give another --out") from error
+    except GeosegError as error:
+        return f"{one.variant}, seed {one.seed}: {error}"
+    return None
+
+
+def _report(
+    comparison: Comparison,
+    names: list[str],
+    results: dict[tuple[str, int], dict[str, Any]],
+    folder: Path,
+    failures: list[str],
+) -> Report:
+    data: dict[str, Any] = {"baseline": comparison.baseline or names[0], "variants": {}, "failures": failures}
+    for name in names:
+        done = {seed: results[name, seed] for seed in comparison.seeds if (name, seed) in results}
+        if not done:
+            continue
+        entry: dict[str, Any] = {"seeds": list(done), "parameters": next(iter(done.values()))["parameters"]["all"]}
+        entry["seconds"] = sum(result["seconds"]["total"] for result in done.values()) / len(done)
+        for figure in FIGURES:
+            values = [result["validation"][figure] for result in done.values()]
+            entry[figure] = {"runs": values, **_spread(values)}
+            difference = _against(data["baseline"], done, results, figure)
+            entry[figure] |= {} if difference is None else {"difference": list(difference)}
+        data["variants"][name] = entry
+    files = write_comparison(folder, data, FIGURES)
+    data["files"] = {kind: str(path) for kind, path in files.items()}
+    return Report(_table(data), data, 1 if failures else 0)
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    mean = sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
+    return {"mean": mean, "std": variance**0.5}
+
+
+def _against(
+    baseline: str, done: dict[int, dict[str, Any]], results: dict[tuple[str, int], dict[str, Any]], figure: str
+) -> Difference | None:
+    """The difference to the baseline over the seeds that both have."""
+    pairs = [
+        (result["validation"][figure], results[baseline, seed]["validation"][figure])
+        for seed, result in done.items()
+        if (baseline, seed) in results
+    ]
+    return paired_difference(*zip(*pairs, strict=True)) if pairs else None
+
+
+def _table(data: dict[str, Any]) -> str:
+    """One line a variant: mean and standard deviation over the seeds, and the difference to the baseline."""
+    width = max([len(name) for name in data["variants"]] + [7])
+    head = f"{'':<{width}}  seeds  " + "  ".join(f"{figure:<17}" for figure in FIGURES)
+    lines = [f"{head}  mean_iou against {data['baseline']} (95 % interval)"]
+    for name, entry in data["variants"].items():
+        cells = "  ".join(f"{entry[figure]['mean']:.4f} ± {entry[figure]['std']:.4f}  " for figure in FIGURES)
+        line = f"{name:<{width}}  {len(entry['seeds']):>5}  {cells}"
+        if name != data["baseline"] and "difference" in entry["mean_iou"]:
+            mean, low, high = entry["mean_iou"]["difference"]
+            line += f"  {mean:+.4f} ({low:+.4f} to {high:+.4f})"
+        lines.append(line.rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""Comparisons of tiny models: what is paired, what is kept, and what is refused."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+import geoseg
+from geoseg.commands import compare
+from geoseg.errors import ConfigError
+from geoseg.progress import Progress
+
+
+class Notes(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture
+def variants(config):
+    """The same network at two learning rates."""
+    rates = {"fast": {"train.learning_rate": 0.5}, "slow": {"train.learning_rate": 0.001}}
+    return config | {"compare": {"variants": rates, "seeds": [3, 5], "steps": 4, "baseline": "slow"}}
+
+
+def test_each_variant_is_trained_once_a_seed_and_its_differences_are_paired(variants, tmp_path):
+    report = geoseg.compare(variants, out=tmp_path / "out")
+    assert report.exit_code == 0
+    fast, slow = (report.data["variants"][name]["mean_iou"] for name in ("fast", "slow"))
+    assert len(fast["runs"]) == len(slow["runs"]) == 2
+    assert fast["difference"][0] == pytest.approx(np.mean(np.subtract(fast["runs"], slow["runs"])))
+    assert slow["difference"] == [0.0, 0.0, 0.0]
+    assert fast["std"] == pytest.approx(np.std(fast["runs"], ddof=1))
+    for seed, figure in zip((3, 5), fast["runs"], strict=True):
+        alone = geoseg.train(
+            {key: value for key, value in variants.items() if key != "compare"},
+            out=tmp_path / f"alone{seed}",
+            overrides=[f"train.seed={seed}", "train.steps=4", "train.validate_every=4"],
+        )
+        assert alone.data["validation"]["mean_iou"] == figure
+    rows = list(csv.DictReader((tmp_path / "out/compare.csv").open()))
+    assert [row["variant"] for row in rows] == ["fast", "slow"]
+    assert json.loads((tmp_path / "out/compare.json").read_text())["variants"].keys() == {"fast", "slow"}
+    assert (tmp_path / "out/compare.png").read_bytes().startswith(b"\x89PNG")
+    assert "fast " in report.text
+    assert "against slow" in report.text
+
+
+def test_runs_that_are_done_are_kept_and_another_config_is_refused(variants, tmp_path):
+    first = geoseg.compare(variants, out=tmp_path / "out")
+    notes = Notes()
+    again = geoseg.compare(variants, out=tmp_path / "out", progress=notes)
+    assert notes.lines == []
+    assert again.data["variants"] == first.data["variants"]
+    with pytest.raises(ConfigError, match=r"fast/seed3: was trained with another config; set it back, or give another"):
+        geoseg.compare(variants, out=tmp_path / "out", overrides=["train.batch=1"])
+    wider = variants | {"compare": variants["compare"] | {"seeds": [3, 5, 7]}}
+    geoseg.compare(wider, out=tmp_path / "out", progress=notes)
+    assert [line for line in notes.lines if line.startswith("run ")] == [
+        "run 5 of 6: fast, seed 7",
+        "run 6 of 6: slow, seed 7",
+    ]
+
+
+def test_systems_bring_their_own_switches(config, tmp_path):
+    config["model"] |= {"system": "hcnet", "encoder": "tu-test_resnet", "options": {"channels": 8, "pixel": False}}
+    base = compare.load_config(config | {"compare": {"systems": ["fcn", "hcnet"], "seeds": [0]}})
+    runs = {one.variant: one.config.model for one in compare._runs(base, base.compare, tmp_path)}
+    assert (runs["fcn"].system, runs["fcn"].options) == ("fcn", {})
+    assert runs["hcnet"].options == {"channels": 8, "pixel": False}
+    assert runs["fcn"].encoder == "tu-test_resnet"
+
+
+def test_a_run_that_another_process_holds_is_left_to_it(variants, tmp_path):
+    held = tmp_path / "out/fast/seed5"
+    held.mkdir(parents=True)
+    with FileLock(held / ".lock"):
+        report = geoseg.compare(variants, out=tmp_path / "out")
+    assert report.exit_code == 1
+    assert report.data["failures"][0].endswith(
+        "another process trains it; the same command later makes the whole table"
+    )
+    assert report.data["variants"]["fast"]["seeds"] == [3]
+    assert geoseg.compare(variants, out=tmp_path / "out").exit_code == 0
+
+
+def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
+    variants["compare"]["variants"]["broken"] = {"model.system": "nosuch"}
+    report = geoseg.compare(variants, out=tmp_path / "out")
+    assert report.exit_code == 1
+    assert report.data["failures"][0].startswith("broken, seed 3: ")
+    assert report.data["variants"].keys() == {"fast", "slow"}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (None, "compare: is missing; give compare: {systems:"),
+        ({"seeds": [1]}, "compare: nothing to compare; give systems"),
+        ({"systems": ["fcn", "fcn"]}, "compare: fcn stands there twice"),
+        ({"systems": ["fcn"], "seeds": [1, 1]}, "compare: 1 stands there twice"),
+        ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is none of fcn"),
+        ({"variants": {"a": {"train.stepz": 3}}}, "compare, a: train.stepz: unknown key; did you mean steps?"),
+        ({"sytems": ["fcn"]}, "compare.sytems: unknown key; did you mean systems?"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(config, tmp_path, section, message):
+    document = config if section is None else config | {"compare": section}
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?").replace("{", r"\{")):
+        geoseg.compare(document, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
