@@ -42,9 +42,10 @@ def of_parts(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
     layers: list[Any] = list(block.children())
     conv, norm, relu = layers
     weights = conv.weight.split([part.shape[1] for part in parts], 1)
-    total, *others = (F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True))
-    for other in others:
-        total = total + other
+    products = (F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True))
+    total = next(products)
+    for product in products:  # one at a time, for memory's sake
+        total = total + product
     result: Tensor = relu(norm(total))
     return result
 

@@ -193,12 +193,8 @@ def test_channels_last_changes_nothing_but_rounding(name: str, options: dict[str
 @cases
 def test_classes_that_no_pixel_has_do_no_harm(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
-    for branch in (
-        "prior.classify",
-        "coarse",
-        "coarse.1",
-        "semantic.classify.1",
-    ):  # all pixels to class 2 by a wide margin
+    # All pixels to class 2 by a wide margin.
+    for branch in ("prior.classify", "coarse", "coarse.1", "semantic.classify.1"):
         try:
             nn.init.constant_(head.get_submodule(branch).conv.bias, -300.0).data[2] = 300.0  # type: ignore[union-attr, operator]
         except AttributeError:
