@@ -77,7 +77,7 @@ def cost(
     if partition not in get_args(Partition):
         raise ModelError(f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}")
     images, channels, height, width = feature_shape
-    row = Row() if as_in is None else _row(system, as_in, images * height * width, channels, classes)
+    row = Row() if as_in is None else _row(system, as_in, height * width, channels, classes)
     stages = HEADS[system].stages
     in_channels = (channels // 2, channels) if stages == 2 else (channels,)
     with nullcontext() if system == "ranet" else FakeTensorMode():
@@ -87,7 +87,7 @@ def cost(
             _set_regions(head, _squares(height, width, SIDE if partition == "uniform" else None), images, classes)
         features = [torch.zeros(images, count, height, width) for count in in_channels]
         conv_macs, matmul_macs, peak = _run(head, features, row.left_out())
-    counted = None if as_in is None else row.count(head, images * height * width, matmul_macs)
+    counted = None if as_in is None else images * row.count(head, height * width, matmul_macs // images)
     return Cost(row.params(head), conv_macs, matmul_macs, peak, counted)
 
 

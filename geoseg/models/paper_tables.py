@@ -62,7 +62,7 @@ class Row:
         return counted + sum(conv.out_channels for name, conv in bare if self._positions(name, 1))
 
     def count(self, head: nn.Module, positions: int, matmul_macs: int) -> int:
-        """The paper's count, of a map of so many positions."""
+        """The paper's count of one image, its map having so many positions."""
         if self.products is not None:
             convolutions = sum(
                 self._positions(name, positions) * (2 * conv.weight.numel() + conv.out_channels)
@@ -93,7 +93,7 @@ def _convolutions(head: nn.Module) -> list[tuple[str, nn.Conv2d]]:
 
 
 def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
-    """The rows of ISNet's table 2 for a map of `n` positions."""
+    """The rows of ISNet's table 2 for one image and a map of `n` positions."""
     out = {"classify": 0}
     levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
     keys = {"psi": classes, "delta": classes}
@@ -136,7 +136,7 @@ def _without_biases(head: ContextHead) -> None:
 
 
 def ocr_table4(n: int, _: int, classes: int) -> dict[str, Row]:
-    """The rows of OCRNet's table 4. The parameters printed for `danet` and `ccnet` are those of lighter heads."""
+    """The rows of OCRNet's table 4. The parameters printed for ``danet`` and ``ccnet`` are those of lighter heads."""
     out = {"classify": 0}
     levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
     keys = {"psi": classes, "delta": classes}
