@@ -17,6 +17,8 @@ _READY_MADE = "segmentation-models-pytorch's own decoder"
 _CHANNELS = 2048
 _CLASSES = 19
 _MEBIBYTE = 2**20
+_RUN_POSITIONS = 2**16
+"""The largest feature map that a head is run on in earnest to be counted: half a gigabyte."""
 
 
 def run(cost: str | None = None) -> Report:
@@ -54,7 +56,8 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _costs(height: int, width: int) -> Report:
-    names = [name for name, head in HEADS.items() if head.stages]
+    small = height * width <= _RUN_POSITIONS
+    names = [name for name, head in HEADS.items() if head.stages and (small or name != "ranet")]
     shape = (1, _CHANNELS, height, width)
     counted: list[dict[str, Any]] = [{"name": name, **asdict(count(name, shape, _CLASSES))} for name in names]
     for entry in counted:
@@ -71,6 +74,6 @@ def _costs(height: int, width: int) -> Report:
             f"{entry['name']:<{column}}  {params / 1e6:>7.2f}M  {convolutions / 1e9:>9.2f}  "
             f"{products / 1e9:>11.2f}  {peak:>8.0f}"
         )
-    if "ranet" in names:
-        lines.append(f"ranet, whose cost depends on the image: on regions of {SIDE}x{SIDE} positions")
+    regions = f"on regions of {SIDE}x{SIDE} positions" if small else f"left out above {_RUN_POSITIONS} positions"
+    lines.append(f"ranet, whose cost depends on the image: {regions}")
     return Report("\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted})

@@ -19,6 +19,12 @@ def test_costs_of_every_head_stand_in_the_report_and_its_text() -> None:
         assert entry["conv_macs"] > 0
 
 
+def test_a_map_too_large_to_run_ranet_on_leaves_it_out_and_says_so() -> None:
+    report = run("512x512")
+    assert "ranet" not in {entry["name"] for entry in report.data["systems"]}
+    assert "ranet, whose cost depends on the image: left out above 65536 positions" in report.text
+
+
 @pytest.mark.parametrize("size", ["64", "0x8", "axb", "64x128x3", "-1x4", "64X128", ""])
 def test_what_is_no_size_is_refused(size: str) -> None:
     with pytest.raises(ConfigError, match="give the height and width of a feature map, such as 64x128"):
