@@ -11,7 +11,7 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "progress"},
+    {"errors", "classes", "progress", "prefetch"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "documents"},
     {"inference", "training", "scenes"},

@@ -8,8 +8,7 @@ Two buffers go round, so that memory is what the plan says and the heap does not
 
 from __future__ import annotations
 
-import queue
-import threading
+import itertools
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from geoseg.inference.blocks import Band, decide, make_stitcher
 from geoseg.inference.predictor import Options, Predictor
 from geoseg.models import Model
+from geoseg.prefetch import ahead
 from geoseg.raster import Source
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.tiling.grid import Stitch
@@ -110,7 +110,7 @@ def stream_block(
     bands = {row: band for row, band in block.bands() if wanted is None or row in wanted}
     rows = sorted({row for band in bands.values() for row in block.rows_for(band)})
     stitcher = make_stitcher(block, predictor.classes)
-    for strip in _strips(block, source, rows):
+    for strip in ahead(_strips(block, source, rows), 1, "geoseg-reader"):
         for passed, columns in _batches(block, strip, predictor.batch):
             if stopped():
                 raise KeyboardInterrupt
@@ -162,47 +162,24 @@ def _cut(block: Block, strip: _Strip, columns: list[int]) -> tuple[NDArray[Any],
 
 
 def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
-    """The strips of these lattice rows, read one ahead in a thread."""
+    """The strips of these lattice rows, in two buffers that go round."""
     first = block.grid.window_at(0, block.lattice_cols[0])
     last = block.grid.window_at(0, block.lattice_cols[-1])
     left, width, height = first.col, last.col_end - first.col, first.height
-    free: queue.Queue[tuple[NDArray[Any], NDArray[np.bool_]]] = queue.Queue()
-    for _ in range(2):
-        free.put((np.empty((len(source.bands), height, width), source.dtype), np.empty((height, width), np.bool_)))
-    ready: queue.Queue[_Strip | BaseException | None] = queue.Queue()
-    ended = threading.Event()
-
-    def read() -> None:
-        before: _Strip | None = None
-        try:
-            with source.open() as reader:
-                for row in rows:
-                    pixels, valid = free.get()
-                    if ended.is_set():
-                        return
-                    strip = _Strip(row, Window(block.grid.row_starts[row], left, height, width), pixels, valid)
-                    known = _keep_overlap(before, strip)
-                    if known < height:
-                        fresh = reader.read(strip.area.row + known, left, height - known, width)
-                        pixels[:, known:], valid[known:] = fresh
-                    ready.put(strip)
-                    before = strip
-            ready.put(None)
-        except BaseException as error:  # handed to the caller's thread, which raises it
-            ready.put(error)
-
-    thread = threading.Thread(target=read, name="geoseg-reader", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-            free.put((item.pixels, item.valid))
-    finally:
-        ended.set()
-        free.put((np.empty(0), np.empty(0, np.bool_)))
-        thread.join()
+    buffers = [
+        (np.empty((len(source.bands), height, width), source.dtype), np.empty((height, width), np.bool_))
+        for _ in range(2)
+    ]
+    before: _Strip | None = None
+    with source.open() as reader:
+        for row, (pixels, valid) in zip(rows, itertools.cycle(buffers), strict=False):
+            strip = _Strip(row, Window(block.grid.row_starts[row], left, height, width), pixels, valid)
+            known = _keep_overlap(before, strip)
+            if known < height:
+                fresh = reader.read(strip.area.row + known, left, height - known, width)
+                pixels[:, known:], valid[known:] = fresh
+            yield strip
+            before = strip
 
 
 def _keep_overlap(before: _Strip | None, strip: _Strip) -> int:

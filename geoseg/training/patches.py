@@ -7,9 +7,7 @@ number of workers nor a stop in between changes what is learnt, and a resumed ru
 from __future__ import annotations
 
 import os
-import queue
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import GeosegError
+from geoseg.prefetch import ahead
 from geoseg.tiling import Window
 from geoseg.training.augment import Patch, augment_patch, resize, zoom_factor
 from geoseg.training.recipe import Recipe
@@ -28,6 +27,8 @@ from geoseg.training.tiles import Tile, TileReader
 
 OPEN_TILES = 100
 """Tiles held open at once by one process; systems allow a process some 1,000 files."""
+AHEAD = 3
+"""Batches that a thread makes before they are asked for, where no worker processes do."""
 TRIES = 20
 """Windows drawn until one holds a label; sparse labels would otherwise give batches without any."""
 
@@ -156,7 +157,7 @@ def batches(patches: Patches, recipe: Recipe, first_step: int = 0, share: tuple[
         pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
     )
     made = (Batch(*parts) for parts in loader)
-    return _plain_errors(made) if recipe.workers else ahead(made)
+    return _plain_errors(made) if recipe.workers else ahead(made, AHEAD, "geoseg-patches")
 
 
 def _plain_errors(made: Iterator[Batch]) -> Iterator[Batch]:
@@ -165,35 +166,3 @@ def _plain_errors(made: Iterator[Batch]) -> Iterator[Batch]:
         yield from made
     except GeosegError as error:
         raise type(error)(str(error).strip().splitlines()[-1].partition(": ")[2]) from error
-
-
-def ahead(items: Iterable[Batch], depth: int = 2) -> Iterator[Batch]:
-    """The same items, computed up to `depth` ahead in a thread."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
-    ended = threading.Event()
-
-    def work() -> None:
-        try:
-            for item in items:
-                ready.put(item)
-                if ended.is_set():
-                    return
-            ready.put(None)
-        except BaseException as error:  # handed to the caller's thread, which raises it
-            ready.put(error)
-
-    thread = threading.Thread(target=work, name="geoseg-patches", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        ended.set()
-        while thread.is_alive():  # it may be waiting for room
-            try:
-                ready.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        thread.join()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.tiling import Window
 from geoseg.training import patches as module
-from geoseg.training.patches import Batch, Patches, ahead, batches
+from geoseg.training.patches import Batch, Patches, batches
 from geoseg.training.recipe import Augment, Recipe
 from geoseg.training.sampling import Balanced
 from geoseg.training.tiles import Tile, TileReader
@@ -153,15 +153,6 @@ def test_a_file_that_breaks_while_training_is_named_in_one_line(make_tile: MakeT
     tile.image.path.write_bytes(b"torn")
     with pytest.raises(SourceError, match=r"^[^\n]*a\.tif[^\n]*$"):
         list(made)
-
-
-def test_an_error_in_the_thread_reaches_the_caller() -> None:
-    def broken() -> Iterator[Batch]:
-        raise OSError("torn file")
-        yield
-
-    with pytest.raises(OSError, match="torn file"):
-        next(ahead(broken()))
 
 
 def test_the_thread_ends_when_the_caller_leaves_early(make_tile: MakeTile) -> None:

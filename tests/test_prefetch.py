@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from geoseg.prefetch import ahead
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "geoseg-test"]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_items_come_whole_and_in_order(depth: int, count: int) -> None:
+    assert list(ahead(iter(range(count)), depth, "geoseg-test")) == list(range(count))
+    assert threads() == []
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_as_many_are_made_as_there_is_room_for(depth: int) -> None:
+    made: list[int] = []
+
+    def produce() -> Iterator[int]:
+        for item in range(10):
+            made.append(item)
+            yield item
+
+    for item in ahead(produce(), depth, "geoseg-test"):
+        # The one that is held, and those that may be ready; never more, soon exactly so many.
+        expected = min(10, item + 1 + depth)
+        deadline = time.monotonic() + 5
+        while len(made) < expected and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.01)
+        assert len(made) == expected
+
+
+def test_a_buffer_that_the_caller_holds_is_not_touched() -> None:
+    buffers = [[-1], [-1]]
+
+    def produce() -> Iterator[list[int]]:
+        for item in range(200):
+            buffers[item % 2][0] = item
+            yield buffers[item % 2]
+
+    for expected, held in enumerate(ahead(produce(), 1, "geoseg-test")):
+        assert held[0] == expected
+        time.sleep(0.0005)
+        assert held[0] == expected
+
+
+def test_an_error_reaches_the_caller_after_what_was_made_before() -> None:
+    def produce() -> Iterator[int]:
+        yield 1
+        raise OSError("torn file")
+
+    items = ahead(produce(), 2, "geoseg-test")
+    assert next(items) == 1
+    with pytest.raises(OSError, match="torn file"):
+        next(items)
+    assert threads() == []
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_the_producer_is_closed_in_its_thread_when_the_caller_leaves(taken: int) -> None:
+    closed_in: list[str] = []
+
+    def produce() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            closed_in.append(threading.current_thread().name)
+
+    items = ahead(produce(), 2, "geoseg-test")
+    for _ in range(taken):
+        next(items)
+    items.close()
+    assert closed_in == ["geoseg-test"]
+    assert threads() == []
