@@ -6,6 +6,7 @@ Commands import what they need when they are called, so that ``geoseg --help`` a
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -117,6 +118,8 @@ def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 
         return run(config, progress=progress, **options)
 
+    # Of several processes that train together, the first one speaks.
+    quiet = quiet or os.environ.get("RANK", "0") != "0"
     _call(work, quiet=quiet, as_json=as_json, resume="--resume continues from the last validation")
 
 
