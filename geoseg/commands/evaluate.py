@@ -21,7 +21,7 @@ import geoseg
 from geoseg.classes import ClassScheme
 from geoseg.commands.evaluation_files import write_files
 from geoseg.commands.judge import Candidate, Rules, Verdict, already_eroded, check_pair, judge
-from geoseg.commands.pairing import Files, Pair, files_by_tile, pair_by_tile
+from geoseg.commands.pairing import Files, Pair, files_by_tile, pair_by_tile, tile_key
 from geoseg.commands.report import Report
 from geoseg.documents import read_classes
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
@@ -135,15 +135,15 @@ def _objects_of(pair: Pair, objects: Files, *, alone: bool) -> Path:
     only = next(iter(objects.values())) if len(objects) == 1 else []
     if len(only) == 1 and (alone or only[0].suffix.lower() in SUFFIXES):
         return only[0]
-    found = objects.get(pair.tile, [])
-    if len(found) > 1:
-        found = [path for path in found if path.stem.endswith("_instanceIds")]
-    if len(found) != 1:
+    tile = tile_key(pair.reference)
+    found = objects.get(tile, [])
+    chosen = found if len(found) == 1 else [path for path in found if path.stem.endswith("_instanceIds")]
+    if len(chosen) != 1:
         raise SourceError(
-            f"{pair.reference}: {'several' if objects.get(pair.tile) else 'no'} files of objects for tile {pair.tile}; "
+            f"{pair.reference}: {'several' if found else 'no'} files of objects for tile {tile}; "
             "give one a tile with --instances, as a pattern where there are more"
         )
-    return found[0]
+    return chosen[0]
 
 
 def _judged(candidates: Sequence[Candidate], rules: Rules, failures: list[str], listener: Progress) -> list[Verdict]:

@@ -57,7 +57,7 @@ def pair_by_tile(predicted: str, reference: str) -> tuple[list[Pair], list[str]]
     """
     if Path(predicted).is_file() and Path(reference).is_file():
         return [Pair(tile_key(Path(reference)), Path(predicted), Path(reference))], []
-    ours, theirs = _grouped(predicted, reference)
+    ours, theirs = group_by_tile(predicted, reference)
     for given, found in ((predicted, ours), (reference, theirs)):
         if not found:
             raise ConfigError(
@@ -86,8 +86,8 @@ def files_by_tile(given: str) -> Files:
     return _by(tile_key, _listed(given))
 
 
-def _grouped(predicted: str, reference: str) -> tuple[Files, Files]:
-    """Predictions and references by key."""
+def group_by_tile(predicted: str, reference: str) -> tuple[Files, Files]:
+    """The files that each argument means, by the key that pairs them; see `pair_by_tile`."""
     if predicted.count("*") == reference.count("*") > 0:
         ours, theirs = (
             {"/".join(key): [path] for key, path in files_by_key(given).items()} for given in (predicted, reference)
@@ -111,7 +111,7 @@ def _by_place(given: str, files: Iterable[Path]) -> Files:
     """Files by folder and tile; the folder counts from what was given."""
     path = Path(given)
     root = path if path.is_dir() else next(parent for parent in path.parents if "*" not in str(parent))
-    return _by(lambda file: f"{file.relative_to(root).parent.as_posix()}/{tile_key(file)}", files)
+    return _by(lambda file: (file.relative_to(root).parent / tile_key(file)).as_posix(), files)
 
 
 def _listed(given: str) -> list[Path]:

@@ -19,6 +19,9 @@ from geoseg.raster.source import Source
 _OFF = 0.1
 """Pixels. Corners may differ by this: world files round; half a pixel is another convention and a fault."""
 
+_EXACT = 1e-6
+"""Pixels. How far a resampled position may be off."""
+
 
 def same_grid(one: Source, other: Source) -> bool:
     """Whether two rasters have the same size and, where both are georeferenced, the same place.
@@ -69,7 +72,8 @@ class Resampled:
         self._files = ExitStack()
         file = self._files.enter_context(opened(source.path))
         given = NODATA if source.nodata is None else source.nodata
-        # GDAL's usual way is to interpolate positions between a few exact ones, which depends on the window.
+        # GDAL interpolates positions between exact ones, which ones depends on the window, to within the tolerance;
+        # rasterio cannot ask it to do without.
         self._warped = self._files.enter_context(
             WarpedVRT(
                 file,
@@ -81,7 +85,7 @@ class Resampled:
                 resampling=Resampling.nearest,
                 src_nodata=given,
                 nodata=NODATA,
-                tolerance=0,
+                tolerance=_EXACT,
             )
         )
 

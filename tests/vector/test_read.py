@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+from rasterio.crs import CRS
+
+from geoseg.errors import VectorError
+from geoseg.vector import read_polygons
+
+BOXES = [shapely.box(0, 0, 2, 1), shapely.MultiPolygon([shapely.box(5, 5, 6, 6), shapely.box(8, 8, 9, 9)])]
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".fgb"])
+def test_polygons_come_in_the_crs_asked_for(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    frame = geopandas.GeoDataFrame({"n": [1, 2]}, geometry=BOXES, crs="EPSG:4326")
+    options = {"layer_options": {"SPATIAL_INDEX": "NO"}} if suffix == ".fgb" else {}
+    frame.to_file(path, **options)
+    expected = frame.to_crs("EPSG:32631").geometry.to_numpy()
+    found = read_polygons(path, CRS.from_epsg(32631))
+    # Some formats make multipolygons of all; their points are the same.
+    points = [shapely.get_coordinates(shapely.normalize(polygons)) for polygons in (found, expected)]
+    np.testing.assert_allclose(*points, atol=1e-6)
+    as_they_are = read_polygons(path, CRS.from_epsg(4326))
+    assert shapely.equals(as_they_are, np.array(BOXES)).all()
+    assert shapely.equals(read_polygons(path, None), np.array(BOXES)).all()
+
+
+def test_what_is_no_polygon_is_left_out_and_nothing_else_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0), BOXES[0]], crs="EPSG:4326").to_file(path)
+    assert len(read_polygons(path, None)) == 1
+    geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs="EPSG:4326").to_file(path)
+    with pytest.raises(VectorError, match="holds 1 features and no polygon; give polygons"):
+        read_polygons(path, None)
+    with pytest.raises(VectorError, match=r"nothing.gpkg: no polygons that can be read .*; give GeoPackage or GeoJSON"):
+        read_polygons(tmp_path / "nothing.gpkg", None)
