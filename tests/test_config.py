@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError
 from geoseg.models import create_model
+from geoseg.training.recipe import Augment, Recipe
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -165,4 +167,14 @@ def test_shipped_configs_build_their_model_and_open_with_their_command(
         preset=config.model.preset,
         **config.model.options,
     )
-    assert f"geoseg train configs/{path.name}" in path.read_text().splitlines()[0]
+    verb = "compare" if config.compare is not None else "train"
+    assert f"geoseg {verb} configs/{path.name}" in path.read_text().splitlines()[0]
+
+
+def test_every_key_of_a_recipe_is_documented() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "train.md").read_text()
+    keys = {field.name for field in fields(Recipe)} - {"augment"} | {
+        f"augment.{field.name}" for field in fields(Augment)
+    }
+    keys |= {"model.start_from"}
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []

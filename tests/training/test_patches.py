@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,12 +67,17 @@ def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
     made = Patches(tiles, SCHEME, recipe, RANGE, Balanced([np.array([[0, 9, 9], [1, 30, 2]], np.int32)]))
     expected = list(batches(made, recipe))
     assert [len(batch.labels) for batch in expected] == [3] * 6
+    started: list[str] = []
     if start is not None:
-        monkeypatch.setattr(DataLoader, "multiprocessing_context", start)
+        context = multiprocessing.get_context(start)
+        monkeypatch.setattr(module, "DataLoader", functools.partial(DataLoader, multiprocessing_context=context))
+        real = context.Process.start
+        monkeypatch.setattr(context.Process, "start", lambda process: (started.append(start), real(process)))
     # The same patches, whose files are open by now: workers must not read through them.
     rest = list(batches(made, replace(recipe, workers=workers), first_step=2))
     assert len(rest) == 4
     assert all(map(equal, expected[2:], rest))
+    assert started == [start] * workers
 
 
 def test_processes_share_the_batches_out_between_them(make_tile: MakeTile) -> None:
