@@ -1,0 +1,58 @@
+"""Add a context system of your own: one file with a head, one line in a list, and all of geoseg knows it.
+
+python examples/03_add_a_context_head.py
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import geoseg
+from geoseg.models.blocks import Classifier, conv_bn_relu
+from geoseg.models.context import HEADS, ContextHead, Outputs
+from geoseg.models.context.base import Switches
+
+
+@dataclass(frozen=True)
+class MeanSwitches(Switches):
+    """Options of the system: checked, saved in the model file, set in configs."""
+
+    channels: int = 256
+
+
+class MeanHead(ContextHead):
+    """Each pixel beside the mean of all pixels (the image-level feature of ParseNet)."""
+
+    name = "mean"
+    paper = "ParseNet: Looking Wider to See Better, 2015, https://arxiv.org/abs/1506.04579"
+    presets = {"geoseg": MeanSwitches()}  # noqa: RUF012 - read, never changed
+
+    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: MeanSwitches = self.choose(preset, given)
+        width = self.switches.channels
+        self.reduce = conv_bn_relu(in_channels[-1], width, 3)
+        self.fuse = conv_bn_relu(2 * width, width)
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of the encoder's deepest map."""
+        x = self.reduce(features[-1])
+        mean = x.mean((2, 3), keepdim=True).expand_as(x)
+        return Outputs(self.classify(self.fuse(torch.cat([x, mean], 1))), {})
+
+
+def main() -> None:
+    HEADS[MeanHead.name] = MeanHead  # inside geoseg: the line in geoseg/models/context/__init__.py
+    net = geoseg.create_model("mean", encoder="resnet18", classes=6, in_channels=4, channels=128)
+    with torch.no_grad():
+        logits = net.eval()(torch.zeros(1, 4, 100, 130))
+    print(f"{tuple(logits.shape)} logits, systems: {', '.join(geoseg.systems()[:20])} ...")
+    print(geoseg.cost("mean", feature_shape=(1, 512, 64, 64), classes=6, channels=128))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Time and peak memory of each context head alone, against plain self-attention in the same slot."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import multiprocessing
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from geoseg.inference.memory import peak_memory
+from geoseg.models import HEADS
+
+SYSTEMS = ("self_attention", "danet", "hcnet", "ocrnet", "apcnet", "isnet", "ranet")
+SIZES = ((64, 128), (96, 96))
+WITH_PLAIN = ("self_attention", "apcnet", "isnet")
+"""Systems that are also measured as their papers' code arranges them."""
+CLASSES = 19
+REPEATS = 3
+
+
+def make_features(height: int, width: int, stages: int, device: str) -> list[Tensor]:
+    """Maps of stage 3 and 4 in areas, as images give them, so that partitions have regions of all sizes."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = [torch.randn(1, channels, 8, 8, generator=generator) for channels in (1024, 2048)[-stages:]]
+    sized = [F.interpolate(x, size=(height, width), mode="bilinear").relu() for x in coarse]
+    return [x.to(device, memory_format=torch.channels_last) for x in sized]
+
+
+def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> tuple[float, float]:
+    """Seconds of one forward pass (the fastest of some) and MiB that it adds to the process, or takes on the GPU."""
+    torch.manual_seed(0)
+    head_class = HEADS[name]
+    head = head_class((1024, 2048)[-head_class.stages :], CLASSES).eval()
+    for key, parameter in head.named_parameters():
+        if key.endswith("alpha"):
+            nn.init.constant_(parameter, 0.5)
+    head = head.to(device, memory_format=torch.channels_last)
+    features = make_features(*size, head_class.stages, device)
+    run = head
+    if arrangement == "plain":
+        classify = importlib.import_module(f"tests.models.plain.{name}").classify
+        run = functools.partial(classify, head)
+    before = _memory(device)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(REPEATS):
+            _wait(device)
+            started = time.perf_counter()
+            run(features)
+            _wait(device)
+            seconds.append(time.perf_counter() - started)
+    return min(seconds), (_memory(device) - before) / 2**20
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _memory(device: str) -> int:
+    return torch.cuda.max_memory_allocated() if device == "cuda" else peak_memory()
+
+
+def heads(_: Path) -> None:
+    """Each head at K = 19 on 2048 channels: ratios to plain self-attention, and to its own plain arrangement."""
+    context = multiprocessing.get_context("spawn")
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        for size in SIZES:
+            found = {}
+            for name in SYSTEMS:
+                for arrangement in (
+                    ("geoseg", "plain") if name in ("self_attention", "apcnet", "isnet") else ("geoseg",)
+                ):
+                    with context.Pool(1) as pool:  # a process of its own, so that peaks do not mix
+                        found[name, arrangement] = pool.apply(measure, (name, arrangement, size, device))
+            base = found["self_attention", "plain"]
+            for (name, arrangement), (seconds, memory) in found.items():
+                own = found.get((name, "plain"), (float("nan"), 0.0))[0]
+                print(
+                    f"{device} {size[0]}x{size[1]} {name:<15} {arrangement:<7} {seconds:7.3f} s {memory:6.0f} MiB  "
+                    f"time {seconds / base[0]:.2f}, memory {memory / max(base[1], 1):.2f} of plain self-attention's; "
+                    f"{seconds / own:.2f} of its own plain arrangement's time",
+                    flush=True,
+                )
