@@ -46,6 +46,7 @@ class MeanHead(ContextHead):
 
 
 def main() -> None:
+    """Register the head, build a network with it, and count what it costs."""
     HEADS[MeanHead.name] = MeanHead  # inside geoseg: the line in geoseg/models/context/__init__.py
     net = geoseg.create_model("mean", encoder="resnet18", classes=6, in_channels=4, channels=128)
     with torch.no_grad():
