@@ -20,6 +20,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
+from timm.layers import convert_sync_batchnorm  # torch's own would drop the activations in timm's normalisation
 from torch import Tensor, nn
 
 from geoseg.errors import ConfigError
@@ -59,8 +60,8 @@ class Trainer:
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
         if processes > 1:
             torch.manual_seed(recipe.seed + rank)  # each process drops out other features
-            if self.device.type == "cuda":
-                nn.SyncBatchNorm.convert_sync_batchnorm(self.net)  # type: ignore[no-untyped-call]
+            if self.device.type == "cuda":  # torch has it for no other
+                self.net = convert_sync_batchnorm(self.net)
         self.average = Average(self.net, recipe.ema) if recipe.ema else None
         self.optimizer = make_optimizer(net, recipe)
         self._model, self._stepper = self._accelerator.prepare(self.net, self.optimizer)

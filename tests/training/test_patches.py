@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from geoseg.training import patches as module
 from geoseg.training.patches import Batch, Patches, batches
 from geoseg.training.recipe import Augment, Recipe
 from geoseg.training.sampling import Balanced
-from geoseg.training.tiles import Tile, TileReader
+from geoseg.training.tiles import Tile, TileReader, open_tile
 
 MakeTile = Callable[..., Tile]
 SCHEME = ClassScheme.from_names([f"class {index}" for index in range(200)])
@@ -150,6 +152,22 @@ def test_files_are_closed_where_there_are_too_many(make_tile: MakeTile, monkeypa
     patches = Patches(tiles, SCHEME, replace(RECIPE, cache=0), RANGE)
     assert {int(patches[number][3][0]) for number in range(30)} == {0, 1, 2, 3}
     assert len(patches._sources) == 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_breaks_in_the_middle_is_named_in_one_line(
+    make_tile: MakeTile, make_raster: Callable[..., Path], workers: int
+) -> None:
+    rng = np.random.default_rng(0)
+    blocks = {"tiled": True, "blockxsize": 64, "blockysize": 64}
+    image = make_raster("torn.tif", data=rng.integers(1, 255, (3, 1024, 1024), dtype=np.uint8), **blocks)
+    labels = make_raster("labels.tif", data=np.zeros((1, 1024, 1024), np.uint8))
+    recipe = replace(RECIPE, workers=workers, cache=0, steps=2000)
+    made = batches(Patches([open_tile(image, labels)], SCHEME, recipe, RANGE), recipe)
+    next(made)
+    os.truncate(image, image.stat().st_size // 2)
+    with pytest.raises(SourceError, match=r"^[^\n]*torn\.tif[^\n]*$"):
+        list(made)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
