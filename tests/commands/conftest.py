@@ -78,3 +78,39 @@ def config(make_raster: Callable[..., Path], tmp_path: Path) -> dict[str, Any]:
         "train": {"steps": 6, "batch": 2, "crop": 16, "validate_every": 3, "log_every": 3, "learning_rate": 0.5},
         "predict": {"window": 32, "overlap": 8},
     }
+
+
+def blocky(seed: int, values: list[int], side: int = 8) -> np.ndarray:
+    """Labels in squares, so that they have insides and borders."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.choice(np.array(values, np.uint8), (64 // side, 80 // side))
+    return np.kron(coarse, np.ones((side, side), np.uint8))
+
+
+@pytest.fixture
+def reference() -> np.ndarray:
+    return blocky(1, [0, 1, 2, 3, 5, 255])
+
+
+@pytest.fixture
+def predicted(reference: np.ndarray) -> np.ndarray:
+    """The reference moved a little, with noise, codes and a class that the reference never shows."""
+    rng = np.random.default_rng(2)
+    moved = np.where(reference == 255, 0, np.roll(reference, (2, 1), (0, 1)))
+    noise = rng.choice(np.array([0, 1, 2, 4, 254, 255], np.uint8), (64, 80))
+    return np.where(rng.random((64, 80)) < 0.1, noise, moved).astype(np.uint8)
+
+
+@pytest.fixture
+def make(make_raster: Callable[..., Path]) -> Callable[..., Path]:
+    """A factory of one-band rasters: ``make("pred/a_classes.tif", labels)``."""
+
+    def make_one(name: str, labels: np.ndarray, **profile: object) -> Path:
+        return make_raster(name, data=labels[None] if labels.ndim == 2 else labels, **profile)
+
+    return make_one
+
+
+@pytest.fixture
+def pair(make: Callable[..., Path], predicted: np.ndarray, reference: np.ndarray) -> tuple[Path, Path]:
+    return make("a_classes.tif", predicted), make("a_label.tif", reference)
