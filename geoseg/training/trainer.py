@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
@@ -172,11 +172,13 @@ def _accelerator(device: torch.device, precision: str, recipe: Recipe) -> Accele
     # accelerate keeps one state a process and refuses a second run with another precision.
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+    # What a head computes may depend on the regions that it sees, and some encoders keep layers that nothing uses.
+    found = DistributedDataParallelKwargs(find_unused_parameters=True)
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=recipe.accumulate,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE), found],
     )
 
 
