@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what WarpedVRT raises, and rasterio.errors does not name
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
@@ -74,8 +75,8 @@ class Resampled:
         given = NODATA if source.nodata is None else source.nodata
         # GDAL interpolates positions between exact ones, which ones depends on the window, to within the tolerance;
         # rasterio cannot ask it to do without.
-        self._warped = self._files.enter_context(
-            WarpedVRT(
+        try:
+            self._warped = WarpedVRT(
                 file,
                 src_crs=source.crs,
                 crs=grid.crs,
@@ -87,7 +88,10 @@ class Resampled:
                 nodata=NODATA,
                 tolerance=_EXACT,
             )
-        )
+        except (RasterioError, CPLE_BaseError) as error:
+            self._files.close()
+            raise SourceError(f"{source.path}: cannot be resampled ({reason(error)}); warp it first") from error
+        self._files.callback(self._warped.close)
 
     def __enter__(self) -> Resampled:
         return self

@@ -8,7 +8,7 @@ import pytest
 import rasterio
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
-from geoseg.errors import SourceError
+from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import LabelReader, open_raster, write_label_values
 
 Make = Callable[..., Path]
@@ -81,3 +81,6 @@ def test_label_values_of_other_classes_are_refused(make_raster: Make, tmp_path: 
         write_label_values(make_raster(data=np.full((1, 2, 2), 2, np.uint8)), tmp_path / "a.png", SCHEME)
     with pytest.raises(SourceError, match="is no class raster of 2 classes"):
         write_label_values(make_raster(bands=3), tmp_path / "a.png", SCHEME)
+    high = ClassScheme(("road", "roof"), ((0, 0, 255), (255, 0, 0)), ((300,), (7,)))
+    with pytest.raises(ConfigError, match="label value 300 does not fit into a byte; give classes with values of 0 to"):
+        write_label_values(make_raster(bands=1), tmp_path / "a.png", high)
