@@ -93,7 +93,7 @@ def run(
     if not judged:
         raise ConfigError("\n".join(failures))
     data = _data(judged, rules, chosen) | {
-        "warnings": [line for entry in judged for line in entry.pair.warnings],
+        "warnings": [line for entry in judged for line in (*entry.pair.warnings, *_hollow(entry))],
         "failures": failures,
         "seconds": round(time.perf_counter() - started, 3),
     }
@@ -158,6 +158,16 @@ def _judged(candidates: Sequence[Candidate], rules: Rules, failures: list[str], 
             listener.advance(1)
     listener.end()
     return judged
+
+
+def _hollow(entry: Verdict) -> list[str]:
+    """A warning where a pair has nothing to say."""
+    counts = entry.confusion
+    if counts.matrix.any():
+        return []
+    if counts.missed.any():
+        return [f"{entry.pair.predicted.path}: predicts nothing where {entry.pair.reference.path} has labels"]
+    return [f"{entry.pair.reference.path}: has no labelled pixel to judge by"]
 
 
 def _data(judged: Sequence[Verdict], rules: Rules, protocol: Protocol) -> dict[str, Any]:

@@ -163,6 +163,16 @@ def test_nothing_usable_is_an_error(make: Make, predicted: np.ndarray, tmp_path:
     assert not (tmp_path / "out/metrics.json").exists()
 
 
+def test_a_pair_that_says_nothing_is_warned_about(make: Make, reference: np.ndarray, tmp_path: Path) -> None:
+    empty = np.full(SHAPE, 255, np.uint8)
+    nothing = run(make("a_classes.tif", empty), make("a_label.tif", reference), "isprs", tmp_path / "out")
+    assert "a_classes.tif: predicts nothing where " in nothing.data["warnings"][0]
+    assert (nothing.exit_code, nothing.data["overall_accuracy"]) == (0, 0.0)
+    unlabelled = run(make("a_classes.tif", reference), make("a_label.tif", empty), "isprs", tmp_path / "out")
+    assert "a_label.tif: has no labelled pixel to judge by" in unlabelled.data["warnings"][0]
+    assert (unlabelled.data["mean_iou"], unlabelled.data["overall_accuracy"]) == (None, None)
+
+
 def test_other_classes_than_the_predictions_are_refused(
     make: Make, predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
 ) -> None:
