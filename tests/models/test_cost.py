@@ -7,12 +7,12 @@ import torch
 
 from geoseg.errors import ModelError
 from geoseg.models import HEADS
-from geoseg.models.cost import cost
+from geoseg.models.cost import Partition, Table, _run, _squares, cost
 from geoseg.models.paper_tables import TABLES
 
 ATTENTION = 2 * 256 * (128 * 128) ** 2
 """Multiply-accumulates of self-attention's two products over a map of 128x128, keys and values of 256 channels."""
-FIVE = [name for name in ("hcnet", "ocrnet", "apcnet", "isnet", "ranet") if name in HEADS]
+FIVE = ("hcnet", "ocrnet", "apcnet", "isnet", "ranet")
 
 ISNET_TABLE_2: list[tuple[str, dict[str, Any], str, str]] = [
     ("aspp", {}, "42.21", "674.47"),
@@ -53,6 +53,14 @@ def test_ocrnets_table_4_comes_out_as_printed(system: str, options: dict[str, An
     assert f"{counted.paper_count / 1e9:.0f}" == flops
 
 
+@pytest.mark.parametrize(("system", "table"), [(name, table) for table in TABLES for name in TABLES[table](1, 8, 3)])
+def test_two_images_count_twice(system: str, table: Table) -> None:
+    one, two = (cost(system, (images, 32, 6, 8), as_in=table) for images in (1, 2))
+    assert one.paper_count is not None
+    assert two.paper_count == 2 * one.paper_count
+    assert two.params == one.params
+
+
 @pytest.mark.parametrize(("system", "flops"), [("danet", "1110"), ("ccnet", "804"), ("double_attention", "338")])
 def test_ocrnets_other_rows_agree_in_flops_alone(system: str, flops: str) -> None:
     counted = cost(system, as_in="ocr_table4")
@@ -71,7 +79,9 @@ def test_isnet_of_table_2_costs_at_most_320_giga_in_truth() -> None:
     assert counted.conv_macs + counted.matmul_macs <= 320e9
 
 
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "ranet" else name for name in FIVE]
+)
 def test_no_system_needs_more_than_600_mebibytes(name: str) -> None:
     assert cost(name).peak_bytes <= 600 * 2**20
 
@@ -105,6 +115,30 @@ def test_counts_are_those_of_the_arithmetic() -> None:
     assert counted.paper_count is None
 
 
+def test_regions_are_squares_or_one() -> None:
+    labels = _squares(20, 40, 16)
+    assert (labels[:, 1:] != labels[:, :-1]).any(0).nonzero().flatten().tolist() == [15, 31]
+    assert (labels[1:] != labels[:-1]).any(1).nonzero().flatten().tolist() == [15]
+    assert not _squares(20, 40, None).any()
+
+
+@pytest.mark.parametrize("partition", ["uniform", "one"])
+def test_ranet_on_a_sixteenth_of_the_map_needs_less_than_a_sixteenth(partition: Partition) -> None:
+    counted = cost("ranet", (1, 2048, 32, 32), partition=partition)
+    assert counted.peak_bytes <= 600 * 2**20 / 16
+    assert counted.matmul_macs <= 0.05 * ATTENTION / 16
+
+
+@pytest.mark.parametrize("system", ["hcnet", "apcnet", "isnet", "ccnet", "danet", "psanet"])
+def test_fake_tensors_count_and_weigh_as_real_ones(system: str) -> None:
+    torch.manual_seed(0)
+    channels = (16, 32)[-HEADS[system].stages :]
+    head = HEADS[system](channels, 5, channels=16).eval()
+    features = [torch.randn(1, count, 13, 18) for count in channels]
+    counted = cost(system, (1, 32, 13, 18), 5, channels=16)
+    assert _run(head, features, []) == (counted.conv_macs, counted.matmul_macs, counted.peak_bytes)
+
+
 def test_nothing_is_computed() -> None:
     assert cost("self_attention", (1, 2048, 4096, 4096)).matmul_macs == 2 * 256 * 4096**4
 
@@ -121,5 +155,7 @@ def test_what_cannot_be_counted_is_refused_with_what_can() -> None:
         cost("fcn", as_in="isnet_table2")
     with pytest.raises(ModelError, match="there is no table 'x'; give isnet_table2 or ocr_table4, or None"):
         cost("fcn", as_in="x")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="there is no partition 'x'; give uniform or one"):
+        cost("fcn", partition="x")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="fcn has no option 'chanels'"):
         cost("fcn", chanels=3)
