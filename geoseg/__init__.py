@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geoseg.commands.compare import run as compare
     from geoseg.commands.evaluate import run as evaluate
     from geoseg.commands.predict import run as predict
+    from geoseg.commands.prepare import run as prepare
     from geoseg.commands.train import run as train
     from geoseg.commands.vectorize import run as vectorize
     from geoseg.errors import GeosegError
@@ -39,6 +40,7 @@ _HOMES = {
     "open_raster": ("geoseg.raster", "open_raster"),
     "polygonize": ("geoseg.vector", "polygonize"),
     "predict": ("geoseg.commands.predict", "run"),
+    "prepare": ("geoseg.commands.prepare", "run"),
     "save_model": ("geoseg.models", "save_model"),
     "scenes": ("geoseg.scenes", ""),
     "systems": ("geoseg.models", "systems"),
@@ -60,6 +62,7 @@ __all__ = [
     "open_raster",
     "polygonize",
     "predict",
+    "prepare",
     "save_model",
     "scenes",
     "systems",

@@ -167,6 +167,38 @@ def compare(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 
 
 @cli.command()
+@click.argument("dataset", type=click.Choice(["vaihingen", "potsdam", "cityscapes", "folder"]))
+@click.argument("src", type=click.Path(path_type=Path))
+@click.argument("dst", type=click.Path(path_type=Path))
+@click.option("--split", metavar="NAME", help="isprs, geoseg, audebert12-4, tiles, blocks, folders or all.")
+@click.option("--patch", type=int, metavar="PX", help="Cut what is learnt from into patches.  [default: whole images]")
+@click.option("--stride", type=int, metavar="PX", help="From one patch to the next.  [default: the patch]")
+@click.option("--edge", default="shift", show_default=True, type=click.Choice(["shift", "pad", "drop"]))
+@click.option("--images", metavar="GLOB", help="Images below SRC.  [default: the data set's]")
+@click.option("--labels", metavar="GLOB|VECTOR", help="Labels, or polygons, below SRC.  [default: the data set's]")
+@click.option("--classes", metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")
+@click.option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
+@click.option("--crs", metavar="EPSG:N", help="CRS of images that have none.")
+@click.option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
+@click.option("--gap", default=64, show_default=True, metavar="PX", help="Between blocks of train and val.")
+@click.option("--overwrite", is_flag=True, help="Remove what stands in DST from another preparation.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@_common_options
+def prepare(dataset: str, src: Path, dst: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+    """Make a data set into rasters that train directly.
+
+    SRC is the data set as it is handed out, or any folder of images and labels; DST gets train, val and test.
+    """
+
+    def work(progress: Progress) -> Report:
+        from geoseg.commands.prepare import run
+
+        return run(dataset, src, dst, progress=progress, **options)
+
+    _call(work, quiet=quiet, as_json=as_json)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_common_options
 def info(file: Path, as_json: bool) -> None:

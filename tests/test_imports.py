@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "classes", "progress", "prefetch"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "documents"},
-    {"inference", "training", "scenes"},
+    {"inference", "training", "scenes", "preparing"},
     {"config"},
     {"commands"},
     {"cli", "terminal"},

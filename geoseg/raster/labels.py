@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +14,7 @@ _UNKNOWN = 254
 """In the tables below: a value or colour that is no class's. No class id is that high."""
 _BLACK = 0
 """What colour-coded labels paint pixels without label (the ISPRS benchmark's eroded borders)."""
-_SHOWN = 3
+_SHOWN, _LISTED = 3, 8
 
 
 class LabelReader:
@@ -57,38 +55,59 @@ class LabelReader:
         Raises:
             SourceError: the file is damaged there, or holds what the scheme does not know.
         """
+        ids, unknown = self.read_and_count(row, col, height, width)
+        if unknown:
+            self._refuse(unknown, row, height)
+        return ids
+
+    def read_and_count(self, row: int, col: int, height: int, width: int) -> tuple[NDArray[np.uint8], dict[str, int]]:
+        """The same, without label where the scheme knows no class; how many pixels hold each such value or colour.
+
+        Raises:
+            SourceError: the file is damaged there.
+        """
         pixels, valid = self._reader.read(row, col, height, width)
         codes = _packed(pixels) if self._colored else pixels[0]
         if self._colored or codes.dtype == np.uint8:
             ids = self._table[codes]
             ids[~valid] = NODATA
-            unknown = codes[ids == _UNKNOWN]
+            strange = ids == _UNKNOWN
+            ids[strange] = NODATA
         else:
             ids, strangers = self.scheme.ids_from_values(codes)
             ids[~valid] = NODATA
-            unknown = codes[valid & np.isin(codes, list(strangers))]
-        if unknown.size:
-            self._refuse(unknown, row, height)
-        return ids
+            strange = valid & np.isin(codes, list(strangers))
+        values, counts = np.unique(codes[strange], return_counts=True)
+        return ids, {self._named(int(value)): int(count) for value, count in zip(values, counts, strict=True)}
 
-    def _refuse(self, unknown: NDArray[Any], row: int, height: int) -> None:
-        values, counts = np.unique(unknown, return_counts=True)
-        order = np.argsort(-counts, kind="stable")[:_SHOWN]
-        shown = ", ".join(f"{self._named(int(values[i]))} ({counts[i]:,} pixels)" for i in order)
-        more = f" and {values.size - _SHOWN} more" if values.size > _SHOWN else ""
-        kind = "colour" if self._colored else "value"
-        known = (
-            ", ".join(",".join(map(str, color)) for color in self.scheme.colors[:8])
-            if self._colored
-            else ", ".join(str(value) for values in self.scheme.values for value in values)
-        )
+    @property
+    def kind(self) -> str:
+        """What the labels hold: ``colour`` or ``value``."""
+        return "colour" if self._colored else "value"
+
+    @property
+    def known(self) -> str:
+        """The colours or values of the classes, for a message."""
+        if self._colored:
+            return ", ".join(",".join(map(str, color)) for color in self.scheme.colors[:_LISTED])
+        return ", ".join(str(value) for values in self.scheme.values for value in values)
+
+    def _refuse(self, unknown: dict[str, int], row: int, height: int) -> None:
         raise SourceError(
-            f"{self.source.path}: rows {row} to {row + height - 1} hold {kind} {shown}{more}, which is no class's and "
-            f"not ignored; the classes have {known}: give a classes file with all {kind}s, or mend the labels"
+            f"{self.source.path}: rows {row} to {row + height - 1} hold {self.kind} {most_frequent(unknown)}, which is "
+            f"no class's and not ignored; the classes have {self.known}: give a classes file with all {self.kind}s, or "
+            "mend the labels"
         )
 
     def _named(self, code: int) -> str:
         return f"{code >> 16},{code >> 8 & 255},{code & 255}" if self._colored else str(code)
+
+
+def most_frequent(counts: dict[str, int]) -> str:
+    """The most frequent of some values or colours with their pixels, for a message."""
+    order = sorted(counts, key=lambda name: -counts[name])
+    shown = ", ".join(f"{name} ({counts[name]:,} pixels)" for name in order[:_SHOWN])
+    return shown + (f" and {len(order) - _SHOWN} more" if len(order) > _SHOWN else "")
 
 
 def _by_value(scheme: ClassScheme) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,37 @@ class Statistics:
     """Largest."""
 
 
+class Moments(NamedTuple):
+    """Number, mean and sum of squared deviations of many values of each band."""
+
+    number: int = 0
+    mean: NDArray[np.float64] = np.zeros(0)
+    squares: NDArray[np.float64] = np.zeros(0)
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Moments:
+        """Those of ``(bands, count)`` values."""
+        mean = values.mean(axis=1)
+        return cls(values.shape[1], mean, ((values - mean[:, None]) ** 2).sum(axis=1))
+
+    def merged(self, other: Moments) -> Moments:
+        """Those of both groups together (Chan et al. 1979), exact also far from zero."""
+        if not self.number or not other.number:
+            return self if self.number else other
+        step, count = other.mean - self.mean, self.number + other.number
+        return Moments(
+            count,
+            self.mean + step * other.number / count,
+            self.squares + other.squares + step**2 * self.number * other.number / count,
+        )
+
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """``(bands,)`` standard deviation; 1 where a band is constant, which nothing could scale."""
+        deviation = np.sqrt(self.squares / self.number)
+        return np.where(deviation > 0, deviation, 1.0)
+
+
 def collect_statistics(
     tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress = SILENT, sample: PixelSample | None = None
 ) -> Statistics:
@@ -52,7 +84,7 @@ def collect_statistics(
             no pixel at all is labelled.
     """
     counts = np.zeros(len(scheme), np.int64)
-    total, mean, squares = 0, np.zeros(0), np.zeros(0)
+    moments = Moments()
     low, high = np.inf, -np.inf
     for position, tile in enumerate(tiles):
         with TileReader(tile, scheme) as reader:
@@ -65,15 +97,12 @@ def collect_statistics(
                 counts += np.bincount(patch.labels[labelled], minlength=len(scheme))
                 values = patch.pixels[:, labelled].astype(np.float64)
                 if values.size:
-                    total, mean, squares = _merge(total, mean, squares, values)
+                    moments = moments.merged(Moments.of(values))
                     low, high = min(low, values.min()), max(high, values.max())
         progress.advance(1)
-    if not total:
+    if not moments.number:
         raise SourceError(f"{tiles[0].labels.path}: no pixel of the training labels is labelled; check data.classes")
-    deviation = np.sqrt(squares / total)
-    return Statistics(
-        counts, tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist()), float(low), float(high)
-    )
+    return Statistics(counts, tuple(moments.mean.tolist()), tuple(moments.deviation.tolist()), float(low), float(high))
 
 
 def strips(tile: Tile) -> Iterator[Window]:
@@ -82,20 +111,6 @@ def strips(tile: Tile) -> Iterator[Window]:
     rows = max(1, STRIP_PIXELS // width)
     for row in range(0, height, rows):
         yield Window(row, 0, min(rows, height - row), width)
-
-
-def _merge(
-    total: int, mean: NDArray[np.float64], squares: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
-    """Count, mean and sum of squared deviations of two groups (Chan et al. 1979), exact also far from zero."""
-    count = values.shape[1]
-    own_mean = values.mean(axis=1)
-    own_squares = ((values - own_mean[:, None]) ** 2).sum(axis=1)
-    if not total:
-        return count, own_mean, own_squares
-    step = own_mean - mean
-    merged = total + count
-    return merged, mean + step * count / merged, squares + own_squares + step**2 * total * count / merged
 
 
 def _refuse_unknown(tile: Tile, unknown: dict[int, int]) -> None:

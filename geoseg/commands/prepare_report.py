@@ -1,0 +1,125 @@
+"""What a prepared folder holds: its classes file, its manifest, and a few lines for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+import yaml
+
+import geoseg
+from geoseg.commands.labelled import Division
+from geoseg.commands.report import Report
+from geoseg.preparing.job import Job, scheme_document
+from geoseg.preparing.manifest import CLASSES, Entry, Folder
+from geoseg.preparing.splits import PARTS
+from geoseg.preparing.tally import Tally
+
+
+def finish(
+    folder: Folder,
+    jobs: Sequence[Job],
+    kept: set[str],
+    failures: list[str],
+    division: Division,
+    dataset: str,
+    started: float,
+) -> Report:
+    """Write classes file and manifest of a prepared folder, and tell of it.
+
+    Args:
+        folder: with an entry for each job that succeeded.
+        jobs: all that was wanted, at least one.
+        kept: tiles that stood before.
+        failures: lines about what did not succeed; a line is added for each part that has become empty.
+        division: of the tiles.
+        dataset: name of the layout.
+        started: when, by `time.perf_counter`.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    scheme = jobs[0].form.scheme
+    entries = [folder.entries[job.tile] for job in jobs if job.tile in folder.entries]
+    parts, train = _parts(entries, scheme.names)
+    planned = {piece.part for job in jobs for piece in job.pieces}
+    failures += [
+        f"{part}: is empty, as nothing of it is labelled; choose another --split or other labels"
+        for part in PARTS
+        if part in planned and part not in parts
+    ]
+    bands = train.bands(jobs[0].form.band_names)
+    facts: dict[str, Any] = {"geoseg": geoseg.__version__, "dataset": dataset, "split": division.split}
+    facts |= {"classes": list(scheme.names), "parts": parts, "bands": bands}
+    classes = "# What the labels beside this file mean.\n" + yaml.safe_dump(
+        scheme_document(scheme), sort_keys=False, default_flow_style=None
+    )
+    folder.finish(facts, classes)
+    warnings = [entry.warning for entry in entries if entry.warning] + _warnings(parts, jobs)
+    seconds = time.perf_counter() - started
+    data = facts | {
+        "folder": str(folder.path),
+        "classes_file": str(folder.path / CLASSES),
+        "made": sum(entry.tile not in kept for entry in entries),
+        "kept": len(kept),
+        "left_out": division.left_out,
+        "warnings": warnings,
+        "failures": failures,
+        "seconds": round(seconds, 3),
+    }
+    return Report(_text(data), data, int(bool(failures)))
+
+
+def _parts(entries: Sequence[Entry], names: Sequence[str]) -> tuple[dict[str, Any], Tally]:
+    """A table of the parts, ready for JSON, and the figures of what is learnt from."""
+    parts: dict[str, Any] = {}
+    train = Tally((0,) * len(names))
+    for part in PARTS:
+        tallies = [entry.tallies[part] for entry in entries if part in entry.tallies]
+        if tallies:
+            total = reduce(add, tallies)
+            train = total if part == "train" else train
+            files = sum(made.part == part for entry in entries for made in entry.made)
+            pixels = dict(zip(names, total.class_pixels, strict=True))
+            parts[part] = {"tiles": len(tallies), "files": files, "class_pixels": pixels}
+    return parts, train
+
+
+def _warnings(parts: Mapping[str, Any], jobs: Sequence[Job]) -> list[str]:
+    lines = [
+        f"{part}: class {name!r} never occurs; nothing can be learnt or judged of it there"
+        for part, facts in parts.items()
+        for name, pixels in facts["class_pixels"].items()
+        if not pixels
+    ]
+    placeless = [job.image.path for job in jobs if job.image.georeferenced and job.image.crs is None]
+    if placeless:
+        lines.append(
+            f"{placeless[0]}: has no coordinate system"
+            + (f", like {len(placeless) - 1} more" if len(placeless) > 1 else "")
+            + "; --crs EPSG:N gives it one"
+        )
+    return lines
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    parts, width = data["parts"], max(map(len, data["classes"]))
+    lines = [
+        f"{data['folder']}/{part}: {facts['tiles']:,} images in {facts['files']:,} files, "
+        f"{sum(facts['class_pixels'].values()):,} labelled pixels"
+        for part, facts in parts.items()
+    ]
+    lines.append(f"  {'':<{width}}" + "".join(f"{part:>10}" for part in parts))
+    for name in data["classes"]:
+        shares = (facts["class_pixels"][name] / sum(facts["class_pixels"].values()) for facts in parts.values())
+        lines.append(f"  {name:<{width}}" + "".join(f"{share:>10.2%}" for share in shares))
+    lines += [f"  {band['name']}: mean {band['mean']:.4g}, deviation {band['std']:.4g}" for band in data["bands"]]
+    lines += [f"left out: {line}" for line in data["left_out"]]
+    lines.append(
+        f"split {data['split']}; {data['made']} images made, {data['kept']} kept ({data['seconds']:,.1f} s); "
+        f"classes in {data['classes_file']}"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,442 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import yaml
+from click.testing import CliRunner
+
+import geoseg
+from geoseg.classes import CITYSCAPES, ISPRS
+from geoseg.cli import cli
+from geoseg.commands.prepare import run
+from geoseg.errors import ConfigError, OutputError
+from geoseg.training.dataset import choose_bands, find_pairs, open_tiles
+from geoseg.training.statistics import collect_statistics
+from tests import datasets
+
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+def pairs(folder: Path, part: str) -> list[tuple[Path, Path]]:
+    return find_pairs([(str(folder / part / "images"), str(folder / part / "labels"))])
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six images and their labels as values 10 and 20, none where 0."""
+    for number in range(6):
+        ids, image = datasets.labels_and_image(number, 48, 64, 2)
+        place = rasterio.transform.from_origin(500_000 + 100 * number, 5_400_000, 0.5, 0.5)
+        datasets.write(tmp_path / "src" / f"t{number}_image.tif", image, crs="EPSG:32632", transform=place)
+        labels = (10 + 10 * ids).astype(np.uint8)
+        labels[:4] = 0
+        datasets.write(tmp_path / "src" / f"t{number}_label.tif", labels[None])
+    classes = {"classes": [{"id": 10, "name": "dark"}, {"id": 20, "name": "bright"}], "ignore": 0}
+    (tmp_path / "classes.yaml").write_text(yaml.safe_dump(classes))
+    return tmp_path / "src"
+
+
+def prepare(folder: Path, name: str = "out", **options: Any) -> Any:
+    options = {"images": "*_image.tif", "labels": "*_label.tif", "classes": folder.parent / "classes.yaml"} | options
+    return run("folder", folder, folder.parent / name, **options)
+
+
+# The benchmarks' layouts.
+
+
+def test_vaihingen_is_paired_by_area_and_split_as_geoseg_does(tmp_path: Path) -> None:
+    src, out = datasets.write_vaihingen(tmp_path / "src"), tmp_path / "out"
+    report = run("vaihingen", src, out)
+    assert report.exit_code == 0
+    assert [len(pairs(out, part)) for part in ("train", "val", "test")] == [15, 1, 17]
+    assert [image.name for image, _ in pairs(out, "val")] == ["top_mosaic_09cm_area30.tif"]
+    for image, labels in pairs(out, "test"):
+        original = src / "top" / image.name
+        np.testing.assert_array_equal(read(image), read(original))
+        np.testing.assert_array_equal(ISPRS.colors_from_ids(read(labels)[0]), read(src / image.name))
+        with rasterio.open(original) as was, rasterio.open(image) as file, rasterio.open(labels) as beside:
+            assert was.transform == file.transform == beside.transform
+            assert file.descriptions == ("near-infrared", "red", "green")
+    first = src / "top" / "top_mosaic_09cm_area1.tif"
+    assert report.data["warnings"] == [f"{first}: has no coordinate system, like 32 more; --crs EPSG:N gives it one"]
+
+
+def test_a_coordinate_system_can_be_given(tmp_path: Path) -> None:
+    src = datasets.write_vaihingen(tmp_path / "src", tiles=["1", "30", "2"])
+    report = run("vaihingen", src, tmp_path / "out", crs="EPSG:32632")
+    assert report.exit_code == 1  # tiles are missing
+    assert report.data["failures"] == [
+        "train: 14 of 15 tiles lack image or labels: 3, 5, 7, 11, 13, 15 and 8 more",
+        "test: 16 of 17 tiles lack image or labels: 4, 6, 8, 10, 12, 14 and 10 more",
+    ]
+    with rasterio.open(tmp_path / "out/train/labels/top_mosaic_09cm_area1.tif") as file:
+        assert file.crs.to_epsg() == 32632
+
+
+def test_the_participants_labels_serve_audeberts_split_and_no_other(tmp_path: Path) -> None:
+    src = datasets.write_vaihingen(tmp_path / "src", complete=False)
+    report = run("vaihingen", src, tmp_path / "out", split="audebert12-4")
+    assert report.exit_code == 0
+    assert [len(pairs(tmp_path / "out", part)) for part in ("train", "test")] == [12, 4]
+    with pytest.raises(
+        ConfigError, match=r"--split isprs: part test is empty \(test: 17 of 17 tiles lack image or labels"
+    ):
+        run("vaihingen", src, tmp_path / "other", split="isprs")
+
+
+def test_eroded_labels_are_taken_when_they_are_named(tmp_path: Path) -> None:
+    src = datasets.write_vaihingen(tmp_path / "src")
+    run("vaihingen", src, tmp_path / "out", labels="*_noBoundary.tif", split="isprs")
+    labels = read(tmp_path / "out/test/labels/top_mosaic_09cm_area2.tif")
+    assert (labels[0, :, ::8] == 255).all()
+
+
+def test_potsdam_leaves_out_the_tile_with_wrong_annotations_and_places_the_labels(tmp_path: Path) -> None:
+    src, out = datasets.write_potsdam(tmp_path / "src"), tmp_path / "out"
+    report = run("potsdam", src, out)
+    assert report.exit_code == 0
+    assert [len(pairs(out, part)) for part in ("train", "val", "test")] == [22, 1, 14]
+    assert report.data["left_out"] == ["tile 7_10: its annotations are wrong"]
+    assert not list(out.rglob("*7_10*"))
+    for _, labels in pairs(out, "val"):
+        with rasterio.open(labels) as file, rasterio.open(src / "2_Ortho_RGB/top_potsdam_2_10_RGB.tif") as image:
+            assert (file.crs, file.transform) == (image.crs, image.transform)
+            assert file.colormap(1)[1] == (0, 0, 255, 255)
+
+
+def test_potsdam_in_four_bands_and_the_contests_split(tmp_path: Path) -> None:
+    src, out = datasets.write_potsdam(tmp_path / "src"), tmp_path / "out"
+    run("potsdam", src, out, split="isprs", images="4_Ortho_RGBIR/*.tif")
+    assert [len(pairs(out, part)) for part in ("train", "test")] == [24, 14]
+    with rasterio.open(out / "train/images/top_potsdam_7_10.tif") as file:
+        assert file.descriptions == ("red", "green", "blue", "near-infrared")
+        assert file.nodata is None
+
+
+def test_cityscapes_label_ids_become_train_ids(tmp_path: Path) -> None:
+    src, out = datasets.write_cityscapes(tmp_path / "src"), tmp_path / "out"
+    report = run("cityscapes", src, out)
+    assert report.exit_code == 0
+    assert [len(pairs(out, part)) for part in ("train", "val")] == [4, 2]
+    assert not (out / "test").exists()
+    given = read(src / "gtFine/val/lindau/lindau_000001_000019_gtFine_labelIds.png")[0]
+    expected, unknown = CITYSCAPES.ids_from_values(given)
+    assert unknown == {}
+    np.testing.assert_array_equal(read(out / "val/labels/lindau_000001_000019.tif")[0], expected)
+
+
+# What is written.
+
+
+def test_figures_of_the_manifest_are_those_that_training_measures(folder: Path) -> None:
+    report = prepare(folder, split="tiles")
+    out = folder.parent / "out"
+    scheme = geoseg.ClassScheme.parse(yaml.safe_load((out / "classes.yaml").read_text()))
+    found = pairs(out, "train")
+    tiles = open_tiles(found, choose_bands(None, geoseg.open_raster(found[0][0])))
+    expected = collect_statistics(tiles, scheme)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert list(manifest["parts"]["train"]["class_pixels"].values()) == expected.class_counts.tolist()
+    np.testing.assert_allclose([band["mean"] for band in manifest["bands"]], expected.mean)
+    np.testing.assert_allclose([band["std"] for band in manifest["bands"]], expected.std)
+    assert report.data["parts"]["train"] == manifest["parts"]["train"]
+    assert report.data["parts"]["val"]["tiles"] == 1
+
+
+def test_what_is_written_trains_as_it_stands(folder: Path) -> None:
+    prepare(folder, patch=32, stride=16)
+    out = folder.parent / "out"
+    data = {part: {kind: f"{out}/{part}/{kind}" for kind in ("images", "labels")} for part in ("train", "val")}
+    config = {
+        "data": data | {"classes": str(out / "classes.yaml")},
+        "model": {"system": "pixel"},
+        "train": {"steps": 2, "batch": 2, "crop": 16, "validate_every": 2},
+        "predict": {"window": 32, "overlap": 8},
+    }
+    assert geoseg.train(config, out=folder.parent / "run").data["steps"] == 2
+
+
+@pytest.mark.parametrize(("edge", "files"), [("shift", 9), ("pad", 9), ("drop", 6)])
+def test_patches_are_cut_from_training_images_only(folder: Path, edge: str, files: int) -> None:
+    report = prepare(folder, split="tiles", patch=24, stride=20, edge=edge)
+    out = folder.parent / "out"
+    assert report.data["parts"]["train"]["files"] == 5 * files
+    assert read(pairs(out, "val")[0][0]).shape == (3, 48, 64)
+    for image, labels in pairs(out, "train"):
+        tile, row, col = image.stem.rsplit("_", 2)
+        original = read(folder / f"{tile}_image.tif")[:, int(row) : int(row) + 24, int(col) : int(col) + 24]
+        inside = (..., slice(original.shape[1]), slice(original.shape[2]))
+        assert read(image).shape == (3, 24, 24)
+        np.testing.assert_array_equal(read(image)[inside], original)
+        beyond = np.ones((24, 24), bool)
+        beyond[inside[1:]] = False
+        assert (read(labels)[0][beyond] == 255).all()
+        with rasterio.open(image) as file, rasterio.open(folder / f"{tile}_image.tif") as whole:
+            assert file.xy(0, 0) == whole.xy(int(row), int(col))
+
+
+def test_patches_without_a_label_are_left_out(folder: Path) -> None:
+    labels = np.zeros((1, 48, 64), np.uint8)
+    labels[0, :, :16] = 10
+    datasets.write(folder / "t0_label.tif", labels)
+    prepare(folder, split="all", patch=16)
+    assert len(list((folder.parent / "out/train/images").glob("t0_*"))) == 3
+
+
+@pytest.mark.parametrize("mask", ["nodata", "alpha"])
+def test_invalid_pixels_stay_invalid(folder: Path, mask: str) -> None:
+    image = datasets.labels_and_image(0, 48, 64, 2)[1]
+    image[:, :, :20] = 0
+    alpha = np.where(np.arange(64) < 20, 0, 255).astype(np.uint8) * np.ones((1, 48, 1), np.uint8)
+    data = np.concatenate([image, alpha]) if mask == "alpha" else image
+    path = datasets.write(folder / "t0_image.tif", data)
+    with rasterio.open(path, "r+") as file:
+        if mask == "nodata":
+            file.nodata = 0
+        else:
+            file.colorinterp = [rasterio.enums.ColorInterp[name] for name in ("red", "green", "blue", "alpha")]
+    prepare(folder, split="all")
+    source = geoseg.open_raster(folder.parent / "out/train/images/t0.tif")
+    assert len(source.bands) == 3
+    with source.open() as reader:
+        _, valid = reader.read(0, 0, 48, 64)
+    np.testing.assert_array_equal(valid, np.broadcast_to(np.arange(64) >= 20, (48, 64)))
+
+
+def test_one_large_image_is_divided_in_blocks_with_a_gap(folder: Path) -> None:
+    ids, image = datasets.labels_and_image(0, 600, 700, 2)
+    datasets.write(folder / "large.tif", image)
+    datasets.write(folder / "large_gt.tif", (10 + 10 * ids[None]).astype(np.uint8))
+    out = folder.parent / "out"
+    report = run(
+        "folder", folder / "large.tif", out, labels="large_gt.tif", classes=folder.parent / "classes.yaml",
+        block=100, gap=20,
+    )  # fmt: skip
+    assert report.data["split"] == "blocks"
+    used = np.zeros((600, 700), int)
+    near = np.zeros((600, 700), bool)
+    for part in ("val", "train"):
+        for path, labels in pairs(out, part):
+            row, col = map(int, path.stem.split("_")[1:])
+            pixels = read(path)
+            height, width = pixels.shape[1:]
+            np.testing.assert_array_equal(pixels, image[:, row : row + height, col : col + width])
+            np.testing.assert_array_equal(read(labels)[0], ids[row : row + height, col : col + width])
+            used[row : row + height, col : col + width] += 1
+            assert part == "val" or not near[row : row + height, col : col + width].any()
+            if part == "val":
+                near[max(0, row - 20) : row + height + 20, max(0, col - 20) : col + width + 20] = True
+    assert used.max() == 1
+    assert 0.1 < report.data["parts"]["val"]["files"] / (6 * 7) < 0.3
+
+
+def test_polygons_become_labels(folder: Path) -> None:
+    boxes = [shapely.box(500_000 + 100 * n + 2, 5_399_980, 500_000 + 100 * n + 20, 5_399_995) for n in range(6)]
+    geopandas.GeoDataFrame(geometry=boxes, crs="EPSG:32632").to_crs(4326).to_file(folder / "houses.geojson")
+    classes = folder.parent / "houses.yaml"
+    classes.write_text("classes: [background, building]\n")
+    prepare(folder, split="all", labels="houses.geojson", classes=classes)
+    expected = np.zeros((48, 64), np.uint8)
+    expected[10:40, 4:40] = 1
+    for number in range(6):
+        labels = read(folder.parent / f"out/train/labels/t{number}.tif")[0]
+        assert (labels == expected).mean() > 0.99
+
+
+def test_polygons_that_lie_elsewhere_are_refused(folder: Path) -> None:
+    far = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
+    far.to_file(folder / "far.gpkg")
+    with pytest.raises(ConfigError, match=r"none of its polygons lies on .* or any other image; check both coordinate"):
+        prepare(folder, labels="far.gpkg", classes=["background", "building"])
+
+
+def test_folders_called_like_parts_are_the_parts(folder: Path) -> None:
+    for number in range(6):
+        part = folder / ("val" if number > 4 else "train")
+        part.mkdir(exist_ok=True)
+        for kind in ("image", "label"):
+            (folder / f"t{number}_{kind}.tif").rename(part / f"t{number}_{kind}.tif")
+    report = prepare(folder, images="*/*_image.tif", labels="*/*_label.tif")
+    assert report.data["split"] == "folders"
+    assert {part: facts["tiles"] for part, facts in report.data["parts"].items()} == {"train": 5, "val": 1}
+
+
+# Again.
+
+
+def test_a_second_run_changes_nothing(folder: Path, tree: Tree) -> None:
+    first = prepare(folder, patch=32, stride=16)
+    before = tree(folder.parent / "out")
+    assert set(before) == {path for path in before if path.endswith(".tif")} | {"classes.yaml", "manifest.json"}
+    again = prepare(folder, patch=32, stride=16)
+    assert tree(folder.parent / "out") == before
+    assert (first.data["made"], first.data["kept"], again.data["made"], again.data["kept"]) == (6, 0, 0, 6)
+    assert first.data["parts"] == again.data["parts"]
+
+
+def test_a_stopped_run_goes_on_and_gives_the_same(folder: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(folder, "whole", split="tiles")
+    from geoseg.commands import prepare as module
+
+    made, make = [], module.make
+
+    def stop_at_the_third(job: Any, staging: Path) -> Any:
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(job.tile)
+        return make(job, staging)
+
+    monkeypatch.setattr(module, "make", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(folder, split="tiles")
+    monkeypatch.undo()
+    with (folder.parent / "out/.manifest.jsonl").open("a") as journal:
+        journal.write('{"tile": "cut sh')  # killed while it wrote
+    (folder.parent / "out" / "train" / "images" / f"{made[0]}.tif").unlink(missing_ok=True)
+    (folder.parent / "out" / "val" / "images" / f"{made[0]}.tif").unlink(missing_ok=True)
+    assert prepare(folder, split="tiles").data["kept"] == 1
+    assert tree(folder.parent / "out") == tree(folder.parent / "whole")
+
+
+def test_what_stands_from_something_else_is_refused_and_removed_when_told(folder: Path, tree: Tree) -> None:
+    prepare(folder, split="tiles")
+    out = folder.parent / "out"
+    with pytest.raises(
+        OutputError, match=r"tile t0 stands there and was made from other files or with other options; --over"
+    ):
+        prepare(folder, split="all")
+    shutil.move(folder / "t3_image.tif", folder / "t3.away")
+    with pytest.raises(OutputError, match="tile t3 stands there and is not wanted now"):
+        prepare(folder, split="tiles")
+    shutil.move(folder / "t3.away", folder / "t3_image.tif")
+    prepare(folder, split="all", overwrite=True)
+    prepare(folder, "fresh", split="all")
+    assert tree(out) == tree(folder.parent / "fresh")
+    changed = out / "train/labels/t1.tif"
+    changed.write_bytes(changed.read_bytes() + b"x")
+    with pytest.raises(
+        OutputError, match=r"t1.tif: is not what was written there; --overwrite removes it, another folder"
+    ):
+        prepare(folder, split="all")
+    prepare(folder, split="all", overwrite=True)
+    assert tree(out) == tree(folder.parent / "fresh")
+
+
+def test_files_that_are_not_geosegs_are_never_touched(folder: Path) -> None:
+    stranger = folder.parent / "out/train/images/mine.tif"
+    stranger.parent.mkdir(parents=True)
+    stranger.write_text("mine")
+    with pytest.raises(
+        OutputError, match=r"mine.tif: was not written by geoseg and would be learnt from; move it away"
+    ):
+        prepare(folder, overwrite=True)
+    assert stranger.read_text() == "mine"
+
+
+# Bad input.
+
+
+def test_lonely_files_are_named_and_the_others_go_on(folder: Path) -> None:
+    (folder / "t1_label.tif").unlink()
+    (folder / "t2_image.tif").unlink()
+    report = prepare(folder, split="tiles")
+    assert report.exit_code == 1
+    assert report.data["failures"] == [
+        f"images without labels: {folder / 't1_image.tif'}; add the other file, or move it away",
+        f"labels without an image: {folder / 't2_label.tif'}; add the other file, or move it away",
+    ]
+    assert len(pairs(folder.parent / "out", "train")) == 3
+
+
+def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> None:
+    datasets.write(folder / "t1_label.tif", np.full((1, 48, 63), 10, np.uint8))
+    datasets.write(folder / "t2_label.tif", np.full((1, 48, 64), 77, np.uint8))
+    datasets.write(folder / "t3_label.tif", np.zeros((1, 48, 64), np.uint8))
+    datasets.write(folder / "t4_image.tif", np.zeros((4, 48, 64), np.uint16))
+    report = prepare(folder, split="all")
+    assert report.exit_code == 1
+    lines = "\n".join(report.data["failures"])
+    assert len(report.data["failures"]) == 4
+    assert "t1_label.tif: 48 x 63 pixels without georeferencing do not lie on t1_image.tif" in lines
+    assert "t2_label.tif: value 77 (3,072 pixels) is no class's and not ignored" in lines
+    assert "t3_label.tif: no pixel of t3_image.tif is labelled" in lines
+    assert "t4_image.tif: has 4 band(s) of uint16, t0_image.tif has 3 of uint8; prepare them apart" in lines
+    assert {image.name for image, _ in pairs(folder.parent / "out", "train")} == {"t0.tif", "t5.tif"}
+
+
+def test_a_class_that_never_occurs_is_told(folder: Path) -> None:
+    for number in range(6):
+        datasets.write(folder / f"t{number}_label.tif", np.full((1, 48, 64), 10, np.uint8))
+    report = prepare(folder, split="all")
+    assert report.data["warnings"] == [
+        "train: class 'bright' never occurs; nothing can be learnt or judged of it there"
+    ]
+
+
+def test_a_part_that_becomes_empty_is_told(folder: Path) -> None:
+    labels = np.zeros((1, 48, 64), np.uint8)
+    labels[0, :24] = 10  # the upper half; the lower block is to validate on
+    datasets.write(folder / "t0_label.tif", labels)
+    report = run(
+        "folder", folder, folder.parent / "out", images="t0_image.tif", labels="t0_label.tif",
+        classes=folder.parent / "classes.yaml", split="blocks", block=32, gap=0,
+    )  # fmt: skip
+    assert report.exit_code == 1
+    assert report.data["failures"] == [
+        "val: is empty, as nothing of it is labelled; choose another --split or other labels"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": None}, "--classes: is missing; give a classes file, isprs or cityscapes"),
+        ({"split": "geoseg"}, "--split geoseg: folder has no such split; choose tiles, blocks, folders, all"),
+        ({"split": "folders"}, r"--split folders: part train is empty \(in no folder called train, val, test"),
+        ({"stride": 8}, "--stride 8: goes with --patch; give both"),
+        ({"images": "*_photo.tif"}, r"--images .*_photo.tif: no such files; give a file, a folder, or a pattern"),
+        ({"labels": "houses.gpkg"}, r"--labels .*houses.gpkg: no such file; give polygons, or label rasters"),
+        ({"labels": "masks"}, r"--labels .*masks: no such files"),
+        ({"images": None}, r"src: no images there \(looked for images\); say where they are by --images PATTERN"),
+        ({"classes": "nothing.yaml"}, "nothing.yaml: no such classes file"),
+        ({"crs": "EPSG:0"}, None),
+    ],
+)
+def test_wrong_options_begin_nothing(folder: Path, options: dict[str, Any], message: str | None) -> None:
+    if message is None:
+        for path in folder.glob("*_image.tif"):
+            datasets.write(path, read(path))
+        message = "--crs EPSG:0: not a coordinate system"
+    with pytest.raises(ConfigError, match=message):
+        prepare(folder, **options)
+    assert not (folder.parent / "out").exists()
+
+
+def test_nothing_usable_is_exit_code_2_and_some_failures_1(folder: Path) -> None:
+    words = ["prepare", "folder", folder, folder.parent / "out", "--images", "*_image.tif", "--labels", "*_label.tif"]
+    call = [*map(str, words), "--classes", str(folder.parent / "classes.yaml")]
+    for number in range(5):
+        (folder / f"t{number}_label.tif").write_text("broken")
+    some = CliRunner().invoke(cli, [*call, "--json", "--split", "all"])
+    assert some.exit_code == 1
+    assert json.loads(some.stdout)["made"] == 1
+    assert sum(line.startswith("geoseg: ") for line in some.stderr.splitlines()) == 5
+    (folder / "t5_label.tif").write_text("broken")
+    none = CliRunner().invoke(cli, [*call, "--split", "all"])
+    assert none.exit_code == 2
+    assert len(none.stderr.strip().splitlines()) == 6
+    assert CliRunner().invoke(cli, ["prepare", "folder", str(folder / "no"), "x"]).exit_code == 2
