@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from geoseg.classes import NODATA
 from geoseg.errors import ConfigError
 from geoseg.models import Outputs
+from geoseg.training.boundaries import boundary_labels
 from geoseg.training.recipe import Recipe
 
 
@@ -78,6 +79,9 @@ def segmentation_loss(
 ) -> Tensor:
     """The loss of the main logits plus the cross-entropy of each auxiliary, times its weight.
 
+    Auxiliaries named ``boundary...`` have 2 channels and learn where classes meet, without class weights. They too
+    are resized to the labels: at feature size the two pixels of a boundary would be a broad band.
+
     Args:
         outputs: what a network gives in training mode.
         labels: ``(N, H, W)`` int64 class ids, 255 unlabelled.
@@ -86,6 +90,12 @@ def segmentation_loss(
         criterion: of the main logits; see `geoseg.training.criteria`.
     """
     loss = criterion(outputs.logits, labels, weights)
+    boundaries = None
     for name, logits in outputs.aux.items():
-        loss = loss + aux_weights[name] * cross_entropy(logits, labels, weights)
+        if name.startswith("boundary"):
+            boundaries = boundary_labels(labels) if boundaries is None else boundaries
+            aux = cross_entropy(logits, boundaries, weights.new_ones(2))
+        else:
+            aux = cross_entropy(logits, labels, weights)
+        loss = loss + aux_weights[name] * aux
     return loss

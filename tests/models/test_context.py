@@ -17,6 +17,7 @@ SMALL = {
     "ocrnet": {"channels": 16, "key_channels": 8},
     "apcnet": {"channels": 16},
     "isnet": {"channels": 16, "key_channels": 8},
+    "ranet": {"channels": 16},
     "fcn": {"channels": 16},
     "ppm": {"channels": 16},
     "aspp": {"channels": 8},
@@ -60,6 +61,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("isnet", {"image": "ppm", "attention": "plain"}),
     ("isnet", {"fuse": "1x1"}),
     ("isnet", {"fuse": "sum"}),
+    ("ranet", {}),
+    ("ranet", {"preset": "paper"}),
+    ("ranet", {"preset": "released"}),
+    ("ranet", {"boundary": False}),
+    ("ranet", {"semantic": False}),
+    ("ranet", {"weights": "others", "core": 2}),
     ("fcn", {}),
     ("ppm", {}),
     ("aspp", {}),
@@ -111,8 +118,8 @@ def test_logits_have_the_size_of_the_features(
     with torch.no_grad():
         outputs = head.eval()(make_features(channels, images, *size))
     assert isinstance(outputs, Outputs)
-    for logits in (outputs.logits, *outputs.aux.values()):
-        assert logits.shape == (images, CLASSES, *size)
+    for key, logits in {"logits": outputs.logits, **outputs.aux}.items():
+        assert logits.shape == (images, 2 if key.startswith("boundary") else CLASSES, *size)
         assert logits.isfinite().all()
 
 
@@ -141,7 +148,8 @@ def test_main_logits_alone_train_all_that_they_depend_on(name: str, options: dic
     head, channels = make_head(name, options)
     features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
     (head.train()(features).logits ** 2).mean().backward()
-    used = features[-1:] if "deep" in head.aux_weights else features  # stage 3 serves those logits alone
+    alone = "deep" in head.aux_weights or getattr(head.switches, "scores", None) == "features"
+    used = features[-1:] if alone else features  # stage 3 serves auxiliary logits alone, or none
     assert all(x.grad is not None and x.grad.any() for x in used)
 
 

@@ -61,3 +61,14 @@ def test_auxiliary_losses_enter_with_their_weight() -> None:
     loss = segmentation_loss(Outputs(main, {"prior": prior}), labels, WEIGHTS, {"prior": 0.8})
     expected = cross_entropy(main, labels, WEIGHTS) + 0.8 * cross_entropy(prior, labels, WEIGHTS)
     assert float(loss) == pytest.approx(float(expected))
+
+
+def test_boundary_maps_learn_where_classes_meet_without_class_weights() -> None:
+    torch.manual_seed(1)
+    main, edges, labels = torch.randn(1, 3, 8, 8), torch.randn(1, 2, 2, 2), torch.zeros(1, 8, 8, dtype=torch.int64)
+    labels[:, :, 5:] = 2
+    loss = segmentation_loss(Outputs(main, {"boundary": edges}), labels, WEIGHTS, {"boundary": 0.2})
+    met = torch.zeros_like(labels)
+    met[:, :, 3:7] = 1
+    expected = cross_entropy(main, labels, WEIGHTS) + 0.2 * cross_entropy(edges, met, torch.ones(2))
+    assert float(loss) == pytest.approx(float(expected))

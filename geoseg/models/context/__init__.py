@@ -16,6 +16,7 @@ from geoseg.models.context.ocrnet import OCRNetHead
 from geoseg.models.context.pixel import PixelHead
 from geoseg.models.context.ppm import PPMHead
 from geoseg.models.context.psanet import PSANetHead
+from geoseg.models.context.ranet import RANetHead
 from geoseg.models.context.self_attention import SelfAttentionHead
 
 HEADS: dict[str, type[ContextHead]] = {
@@ -25,6 +26,7 @@ HEADS: dict[str, type[ContextHead]] = {
         OCRNetHead,
         APCNetHead,
         ISNetHead,
+        RANetHead,
         FCNHead,
         PPMHead,
         ASPPHead,
@@ -60,5 +62,6 @@ __all__ = [
     "PPMHead",
     "PSANetHead",
     "PixelHead",
+    "RANetHead",
     "SelfAttentionHead",
 ]

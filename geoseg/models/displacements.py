@@ -1,0 +1,117 @@
+"""Pairs of positions of a map, many at once: all pairs of the same displacement, in contiguous runs of memory.
+
+A map is laid flat with one axis leading (`lay`), position (a, b) at ``a·across + b``. The partner of (a, b) at a
+displacement (step, slant) then lies ``step·across + slant`` further on, for all positions alike: the partners of
+a run are a run. Runs of several slants are copied by one call, without an index for each position:
+
+    across = 4, step = 1, slant = 1      i:  0 1 2 3 | 4 5 6 7 | ...
+                                         j:  5 6 7 8 | 9 ...           8 is in the next row: not `inside`
+
+So each unordered pair of a map is met once: step 1.. along the leading axis with |slant| <= step, and the same on
+the turned map with |slant| < step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def lay(x: Tensor, turned: bool) -> Tensor:
+    """A map ``(C, H, W)`` as ``(C, (length + 1)·across)``: columns leading, rows if `turned`; the spare row is 0."""
+    return F.pad(x if turned else x.transpose(1, 2), (0, 0, 0, 1)).flatten(1)
+
+
+def lift(flat: Tensor, height: int, width: int, turned: bool) -> Tensor:
+    """The map ``(C, height, width)`` that was laid flat."""
+    length, across = (height, width) if turned else (width, height)
+    x = flat.reshape(-1, length + 1, across)[:, :length]
+    return x if turned else x.transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Displacements:
+    """Displacements of one step along the leading axis and several slants across it.
+
+    Their pairs (i, j) are numbered by slant and by i, in ``(m, count)``; the second of each pair is at (a + step,
+    b + slant). Those not `inside` the map have a wrong j or none.
+    """
+
+    length: int
+    """Positions along the leading axis."""
+    across: int
+    """Positions across it."""
+    step: int
+    """1..length-1."""
+    slants: Tensor
+    """``(m,)`` int64, each in -(across-1)..across-1 and -step..step."""
+
+    @property
+    def count(self) -> int:
+        """How many positions have a position `step` ahead."""
+        return (self.length - self.step) * self.across
+
+    def first(self, x: Tensor) -> Tensor:
+        """``(C, count)`` values at i of flat maps ``(C, T)``."""
+        return x[:, : self.count]
+
+    def second(self, x: Tensor) -> Tensor:
+        """``(m, C, count)`` values at j of flat maps ``(C, T)``."""
+        found: Tensor = _Second.apply(x, self)
+        return found
+
+    def sum_first(self, y: Tensor) -> Tensor:
+        """``(C, T)`` sums of the pairs' values ``(m, C, count)`` at their i."""
+        return F.pad(y.sum(0), (0, (self.step + 1) * self.across))
+
+    def sum_second(self, y: Tensor) -> Tensor:
+        """``(C, T)`` sums of the pairs' values ``(m, C, count)``, 0 where not inside, at their j."""
+        found: Tensor = _SumSecond.apply(y, self)
+        return found
+
+    def inside(self) -> Tensor:
+        """``(m, count)`` bool, the pairs whose j is (a + step, b + slant)."""
+        b = torch.arange(self.count, device=self.slants.device) % self.across + self.slants.unsqueeze(1)
+        return (b >= 0) & (b < self.across)
+
+
+def copy_runs(x: Tensor, starts: Tensor, count: int) -> Tensor:
+    """``(m, C, count)`` runs of the rows of contiguous ``(C, T)`` from `starts` on. No gradient."""
+    rows, size = x.shape
+    return x.as_strided((size - count + 1, rows, count), (1, size, 1)).index_select(0, starts)
+
+
+class _Second(torch.autograd.Function):
+    """Copies of runs; its adjoint adds them up in place (autograd's own would make one map for each run)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, at: Displacements) -> Tensor:
+        ctx.at = at
+        return copy_runs(x.detach().contiguous(), at.step * at.across + at.slants, at.count)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.at.sum_second(grad), None
+
+
+class _SumSecond(torch.autograd.Function):
+    """The adjoint of `_Second`: a run moved back by its slant is again a run, of the padded values."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, at: Displacements) -> Tensor:
+        ctx.at = at
+        slants, rows, count = y.shape
+        padded = F.pad(y.detach(), (at.across, at.across))
+        size = padded.shape[2]
+        runs = padded.as_strided((padded.numel() - rows * size + size - count + 1, rows, count), (1, size, 1))
+        starts = torch.arange(slants, device=y.device) * (rows * size) + at.across - at.slants
+        moved = runs.index_select(0, starts).sum(0)
+        return F.pad(moved, (at.step * at.across, at.across))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.at.second(grad), None

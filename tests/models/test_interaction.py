@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoseg.models import interaction
+from geoseg.models.interaction import Weights, interact
+from geoseg.models.layout import lay_out
+from tests.models.plain import ranet as plain
+from tests.models.plain.agreement import check_same
+
+partitions = st.builds(
+    lambda pixels, regions, seed: torch.randint(
+        regions, (pixels,), generator=torch.Generator().manual_seed(seed)
+    ).unique(return_inverse=True)[1],
+    st.integers(1, 24),
+    st.integers(1, 9),
+    st.integers(0, 2**32 - 1),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(partitions, st.integers(1, 5), st.sampled_from(get_args(Weights)), st.sampled_from([0.3, 1.0]))
+def test_context_and_gradients_equal_loops_over_regions(
+    labels: torch.Tensor, count: int, weights: Weights, scale: float
+) -> None:
+    torch.manual_seed(len(labels))
+    x = torch.randn(len(labels), 4, dtype=torch.float64, requires_grad=True)
+    j = torch.rand(len(labels), dtype=torch.float64, requires_grad=True)
+    expected = plain.interact(x, j, labels.tolist(), count, weights, scale)
+    check_same(interact(x, j, labels, count, weights, scale), expected, [x, j])
+
+
+def test_parts_of_the_exchange_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    labels = torch.randint(9, (100,))
+    x, j = torch.randn(100, 4, dtype=torch.float64, requires_grad=True), torch.rand(100, dtype=torch.float64)
+    whole = interact(x, j, labels, 3, "mean", 0.5)
+    monkeypatch.setattr(interaction, "CHUNK", 1)
+    check_same(interact(x, j, labels, 3, "mean", 0.5), whole, [x], 1e-12)
+
+
+@given(partitions, st.integers(1, 5), st.booleans())
+def test_layout_holds_each_pixel_once_and_the_best_of_each_region(labels: torch.Tensor, count: int, ties: bool) -> None:
+    scores = torch.zeros(len(labels)) if ties else torch.rand(len(labels))
+    layout = lay_out(labels, scores, count)
+    assert layout.element.flatten()[layout.slot].tolist() == list(range(len(labels)))
+    assert layout.element.numel() <= 2 * len(labels)
+    assert len(layout.region) <= 2 * len(layout.blocks)
+    assert torch.equal(layout.region[layout.slot // layout.element.shape[1]], labels)
+    chosen = []
+    for q, (row, valid) in enumerate(zip(layout.representatives, layout.valid, strict=True)):
+        members = sorted((labels == q).nonzero().flatten().tolist(), key=lambda i: (-float(scores[i]), i))
+        assert row[valid].tolist() == members[:count]
+        chosen += members[:count]
+    assert sorted(layout.element[layout.others].tolist() + chosen) == list(range(len(labels)))
+
+
+def test_large_products_overflow_nothing() -> None:
+    torch.manual_seed(0)
+    x, j, labels = 300 * torch.randn(60, 8), torch.rand(60), torch.randint(4, (60,))
+    assert interact(x.requires_grad_(), j, labels, 3, "literal", 1.0).isfinite().all()
