@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError
-from geoseg.models import create_model
+from geoseg.models import create_model, segmenter
 from geoseg.training.recipe import Augment, Recipe
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -151,22 +153,27 @@ def test_files_that_hold_no_config_are_refused(tmp_path: Path, text: str | None,
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_shipped_configs_build_their_model_and_open_with_their_command(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("GEOSEG_DATA", "/data")
-    monkeypatch.setenv("GEOSEG_DEMO", "/demo")
+    for name in re.findall(r"\$\{(\w+)\}", path.read_text()):
+        monkeypatch.setenv(name, str(tmp_path))
+    scheme = CITYSCAPES if path.stem.startswith("cityscapes") else ISPRS
+    (tmp_path / "classes.yaml").write_text(yaml.safe_dump({"classes": list(scheme.names)}))
     config = load_config(path)
-    classes, bands = len(config.data.classes), config.data.bands
+    bands = config.data.bands
     assert bands is not None
-    create_model(
-        config.model.system,
-        encoder=config.model.encoder,
-        classes=classes,
-        in_channels=len(bands),
-        output_stride=config.model.output_stride,
-        preset=config.model.preset,
+    network = {
+        "classes": len(config.data.classes),
+        "in_channels": len(bands),
+        "output_stride": config.model.output_stride,
+        "preset": config.model.preset,
         **config.model.options,
-    )
+    }
+    small = create_model(config.model.system, encoder="tu-test_resnet", **network).train()
+    assert set(config.train.aux_weights) <= set(small(torch.zeros(2, len(bands), 64, 64)).aux)
+    monkeypatch.setattr(segmenter, "_try_out", lambda net: None)
+    with torch.device("meta"):  # no memory, nothing computed
+        create_model(config.model.system, encoder=config.model.encoder, **network)
     verb = "compare" if config.compare is not None else "train"
     assert f"geoseg {verb} configs/{path.name}" in path.read_text().splitlines()[0]
 
