@@ -67,10 +67,10 @@ def write_vaihingen(folder: Path, *, complete: bool = True, tiles: list[str] | N
     return folder
 
 
-def write_potsdam(folder: Path) -> Path:
+def write_potsdam(folder: Path, *, tiles: list[str] | None = None) -> Path:
     """``2_Ortho_RGB`` and ``4_Ortho_RGBIR`` georeferenced, ``5_Labels_all`` without any place."""
     preset = POTSDAM_SPLITS["isprs"]
-    for number, tile in enumerate([*preset.train, *preset.test]):
+    for number, tile in enumerate(tiles or [*preset.train, *preset.test]):
         ids, image = labels_and_image(number, 48, 48, 6, bands=4)
         transform = from_origin(366_000 + 300 * number, 5_808_000, 0.05, 0.05)
         rgb = folder / "2_Ortho_RGB" / f"top_potsdam_{tile}_RGB.tif"
