@@ -41,13 +41,14 @@ class Division:
     """What the split does not use, and why."""
 
 
-def pair_labels(layout: Layout, images: str, labels: str) -> tuple[dict[str, Labelled], list[str]]:
+def pair_labels(layout: Layout, images: str, labels: str, root: Path) -> tuple[dict[str, Labelled], list[str]]:
     """Images with their labels by tile, and a line about what stays alone or is there twice.
 
     Args:
         layout: of the data set; a known one names its tiles itself, else patterns pair by their stars.
         images: a file, a folder or a pattern.
         labels: likewise, or one file of polygons that serves all images.
+        root: folders below it tell of parts that are handed out without labels.
 
     Raises:
         ConfigError: there are none on one side.
@@ -74,8 +75,13 @@ def pair_labels(layout: Layout, images: str, labels: str) -> tuple[dict[str, Lab
                 f"--{what} {given}: no such files; give a file, a folder, or a pattern as 'DIR/*_{what}.tif'"
             )
     if theirs is None:
-        return _matched(ours, {tile: [Path(labels)] for tile in ours}, layout)
-    return _matched(ours, theirs, layout)
+        theirs = {tile: [Path(labels)] for tile in ours}
+    hidden = {
+        tile
+        for tile, files in ours.items()
+        if any(set(_folders(path, root)) & set(layout.without_labels) for path in files)
+    }
+    return _matched(ours, theirs, hidden, layout)
 
 
 def _rasters(files: Files) -> Files:
@@ -84,12 +90,9 @@ def _rasters(files: Files) -> Files:
     return {tile: paths for tile, paths in rasters.items() if paths}
 
 
-def _matched(ours: Files, theirs: Files, layout: Layout) -> tuple[dict[str, Labelled], list[str]]:
+def _matched(ours: Files, theirs: Files, hidden: set[str], layout: Layout) -> tuple[dict[str, Labelled], list[str]]:
     paired: dict[str, Labelled] = {}
     lines = []
-    hidden = {
-        tile for tile, files in ours.items() if any(set(path.parts) & set(layout.without_labels) for path in files)
-    }
     for tile in sorted((ours.keys() & theirs.keys()) - hidden):
         doubled = next((files for files in (ours[tile], theirs[tile]) if len(files) > 1), None)
         if doubled:
@@ -183,8 +186,12 @@ def _by_files(name: str, labelled: Mapping[str, Labelled], root: Path) -> Divisi
 
 
 def _folder_part(image: Path, root: Path) -> str | None:
-    folders = image.parent.relative_to(root).parts if image.is_relative_to(root) else image.parent.parts
-    return part_of_folders(folders)
+    return part_of_folders(_folders(image, root))
+
+
+def _folders(path: Path, root: Path) -> tuple[str, ...]:
+    """The folders below the root that a file lies in; above it they may be called anything."""
+    return path.parent.relative_to(root).parts if path.is_relative_to(root) else path.parent.parts
 
 
 def _listed(names: Iterable[str]) -> str:

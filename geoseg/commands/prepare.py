@@ -108,6 +108,7 @@ def run(
     patching = None if patch is None else Patching(patch, patch if stride is None else stride, edge)
     wanted = _Wanted(layout, _scheme(layout, classes), attribute, crs, patching, Blocks(block, gap))
     labelled, alone, root = _found(layout, Path(src), images, labels)
+    _refuse_own(labelled, Path(dst))
     division = divide(layout, labelled, split, root)
     jobs, failures = _checked(labelled, division, wanted)
     failures = [*alone, *division.failures, *failures]
@@ -143,11 +144,19 @@ def _found(
     root = src.parent if src.is_file() else src
     if images is None and src.is_file():
         images = src.name
-    where = [
+    image_files, label_files = (
         choose_pattern(patterns, root, what) if given is None else str(root / given)
         for what, given, patterns in (("images", images, layout.images), ("labels", labels, layout.labels))
-    ]
-    return *pair_labels(layout, *where), root
+    )
+    return *pair_labels(layout, image_files, label_files, root), root
+
+
+def _refuse_own(labelled: Mapping[str, Labelled], dst: Path) -> None:
+    """Refuse to read what an earlier run has written."""
+    written = [(dst / part).resolve() for part in PARTS]
+    for entry in labelled.values():
+        if any(entry.image.resolve().is_relative_to(folder) for folder in written):
+            raise ConfigError(f"{entry.image}: lies where {dst} gets its files; give other --images, or another folder")
 
 
 def _checked(labelled: Mapping[str, Labelled], division: Division, wanted: _Wanted) -> tuple[list[Job], list[str]]:

@@ -128,7 +128,7 @@ def test_potsdam_in_four_bands_and_the_contests_split(tmp_path: Path) -> None:
 
 
 def test_cityscapes_label_ids_become_train_ids(tmp_path: Path) -> None:
-    src, out = datasets.write_cityscapes(tmp_path / "src"), tmp_path / "out"
+    src, out = datasets.write_cityscapes(tmp_path / "test" / "src"), tmp_path / "out"
     report = run("cityscapes", src, out)
     assert report.exit_code == 0
     assert [len(pairs(out, part)) for part in ("train", "val")] == [4, 2]
@@ -399,6 +399,12 @@ def test_a_part_that_becomes_empty_is_told(folder: Path) -> None:
     assert report.data["failures"] == [
         "val: is empty, as nothing of it is labelled; choose another --split or other labels"
     ]
+
+
+def test_what_was_written_is_never_read(folder: Path) -> None:
+    run("folder", folder, folder, images="*_image.tif", labels="*_label.tif", classes=folder.parent / "classes.yaml")
+    with pytest.raises(ConfigError, match=r"lies where .*src gets its files; give other --images, or another folder"):
+        run("folder", folder, folder, images="train/images", labels="train/labels", classes=["dark", "bright"])
 
 
 @pytest.mark.parametrize(
