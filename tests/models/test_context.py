@@ -163,6 +163,16 @@ def test_eval_is_deterministic(name: str, options: dict[str, Any]) -> None:
 
 
 @cases
+def test_images_of_a_batch_do_not_touch_each_other_in_eval(name: str, options: dict[str, Any]) -> None:
+    head, channels = make_head(name, options)
+    features = make_features(channels, 3, 9, 11, dtype=torch.float64)
+    with torch.no_grad():
+        together = head.eval().double()(features).logits
+        alone = [head([x[index : index + 1] for x in features]).logits for index in range(3)]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-7, atol=1e-9)
+
+
+@cases
 def test_float64_stays_float64_and_near_float32(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
     features = make_features(channels, 2, 9, 11, dtype=torch.float64)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,12 +9,25 @@ import torch
 
 from geoseg.errors import ModelError
 from geoseg.models import HEADS
-from geoseg.models.cost import Partition, Table, _run, _squares, cost
+from geoseg.models.cost import Cost, Partition, Table, _run, _squares, cost
 from geoseg.models.paper_tables import TABLES
 
 ATTENTION = 2 * 256 * (128 * 128) ** 2
 """Multiply-accumulates of self-attention's two products over a map of 128x128, keys and values of 256 channels."""
 FIVE = ("hcnet", "ocrnet", "apcnet", "isnet", "ranet")
+
+PAGE = (Path(__file__).parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+
+
+def documented(section: str, height: int) -> list[Any]:
+    """System, height of the map and printed figures of each row of a section's table."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE.split(f"\n{section}\n")[1].split("\n#")[0], re.MULTILINE)
+    return [
+        pytest.param(name, height, figures, marks=pytest.mark.slow if name == "ranet" else ()) for name, figures in rows
+    ]
+
+
+DOCUMENTED = [*documented("## What the heads cost", 128), *documented("### HCNet, table 2", 64)]
 
 ISNET_TABLE_2: list[tuple[str, dict[str, Any], str, str]] = [
     ("aspp", {}, "42.21", "674.47"),
@@ -33,6 +48,29 @@ OCR_TABLE_4: list[tuple[str, dict[str, Any], str, str]] = [
     ("self_attention", {}, "10.5", "619"),
     ("ocrnet", {"classes": 150}, "10.5", "340"),
 ]
+RANET_TABLE_3 = [
+    ("Asymmetric NL", "ann"),
+    ("CCNet", "ccnet"),
+    ("DANet", "danet"),
+    ("PSANet", "psanet"),
+    pytest.param("RANet", "ranet", marks=pytest.mark.slow),
+]
+
+
+def figures_of(counted: Cost) -> str:
+    """As the page prints them."""
+    conv, products, peak = counted.conv_macs / 1e9, counted.matmul_macs / 1e9, counted.peak_bytes / 2**20
+    return f"{counted.params / 1e6:.2f} M | {conv:.1f} | {products:.2f} | {peak:.0f}"
+
+
+@pytest.mark.parametrize(("system", "height", "figures"), DOCUMENTED)
+def test_page_prints_what_is_counted(system: str, height: int, figures: str) -> None:
+    assert figures == figures_of(cost(system, (1, 2048, height, 128)))
+
+
+def test_page_has_a_row_of_each_head_with_an_encoder() -> None:
+    rows = [row.values[0] for row in documented("## What the heads cost", 128)]
+    assert sorted(rows) == sorted(name for name in HEADS if HEADS[name].stages)
 
 
 @pytest.mark.parametrize(("system", "options", "params", "flops"), ISNET_TABLE_2)
@@ -43,6 +81,10 @@ def test_isnets_table_2_comes_out_to_its_last_digit(
     assert counted.paper_count is not None
     assert f"{counted.params / 1e6:.2f}" == params
     assert f"{counted.paper_count / 1e9:.2f}" == flops
+    ours = (counted.conv_macs + counted.matmul_macs) / 1e9
+    assert re.search(
+        rf"^\| .+ \| {params}, {flops} \| {params}, {flops} \| [\d.]+ \| {ours:.1f} \|$", PAGE, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(("system", "options", "params", "flops"), OCR_TABLE_4)
@@ -51,6 +93,7 @@ def test_ocrnets_table_4_comes_out_as_printed(system: str, options: dict[str, An
     assert counted.paper_count is not None
     assert f"{counted.params / 1e6:.1f}" == params
     assert f"{counted.paper_count / 1e9:.0f}" == flops
+    assert f"| {params}, {flops} | {params}, {flops} | equal" in PAGE
 
 
 @pytest.mark.parametrize(("system", "table"), [(name, table) for table in TABLES for name in TABLES[table](1, 8, 3)])
@@ -66,6 +109,14 @@ def test_ocrnets_other_rows_agree_in_flops_alone(system: str, flops: str) -> Non
     counted = cost(system, as_in="ocr_table4")
     assert counted.paper_count is not None
     assert f"{counted.paper_count / 1e9:.0f}" == flops
+
+
+@pytest.mark.parametrize(("row", "system"), RANET_TABLE_3)
+def test_page_has_our_figures_for_ranets_table_3(row: str, system: str) -> None:
+    counted = cost(system, (1, 2048, 97, 97))
+    conv, products, peak = counted.conv_macs / 1e9, counted.matmul_macs / 1e9, counted.peak_bytes / 2**20
+    printed = f"{counted.params / 1e6:.2f}, {conv:.1f} + {products:.2f}, {peak:.0f}"
+    assert re.search(rf"^\| {row} \| [\d, ]+ \| {re.escape(printed)} \|", PAGE, re.MULTILINE)
 
 
 def test_hcnets_contexts_cost_a_twentieth_of_attention_between_all_pixels() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from geoseg.models.context.hcnet import EPS, HCNetHead, Norm, PositionIndependentAttention, RegionContext
+from tests.models.plain.agreement import check_same
 
 NORMS: tuple[Norm, ...] = ("relu", "softplus", "raw", "softmax")
 
@@ -72,6 +73,20 @@ def test_pixel_context_equals_the_quadratic_definition_class_by_class(
     ):
         scale = 1 + float(other.abs().max())
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9 * scale)
+
+
+@settings(max_examples=10, deadline=None)
+@given(height=st.integers(1, 24), width=st.integers(1, 24), seed=st.integers(0, 2**32 - 1))
+def test_printed_normalisation_has_the_quadratic_gradients_where_no_row_cancels(
+    height: int, width: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    module = make_attention("raw")
+    for part in (module.query, module.key):
+        nn.init.constant_(part.bias, 5.0)
+    x = torch.randn(1, 8, height, width, dtype=torch.float64, requires_grad=True)
+    found = module(x, torch.zeros(1, height, width, dtype=torch.int64), 2)
+    check_same(found, attend_set(module, x[0].flatten(1)).reshape(found.shape), [x, *module.parameters()], 1e-6)
 
 
 @pytest.mark.parametrize("norm", ["relu", "softplus", "softmax"])
