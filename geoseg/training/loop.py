@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +92,7 @@ def fit(
         for rate, loss in _steps(trainer, patches, outcome, progress):
             due = _due(outcome.step, recipe.validate_every, recipe.steps)
             panels = _panels(tiles[:: trainer.share[1]], recipe) if due and diary else []
-            confusion = None
-            if due and tiles:
-                confusion = _judge(_candidate(trainer, patches), trainer, card, tiles, outcome, folder, panels)
+            confusion = _judge(trainer, card, tiles, outcome, folder, panels) if due and tiles else None
             if diary:
                 diary.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
@@ -111,16 +108,8 @@ def fit(
         progress.end()
     if not tiles:
         outcome.best_step = outcome.step
-        _save(_candidate(trainer, patches), trainer, card, outcome, folder)
+        _save(trainer, card, outcome, folder)
     return outcome
-
-
-def _candidate(trainer: Trainer, patches: Patches) -> Segmenter:
-    """The network to judge and save."""
-    count = trainer.recipe.norm_batches
-    if not count:
-        return trainer.judged
-    return trainer.settled(islice(batches(patches, trainer.recipe, 0, trainer.share), count))
 
 
 def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress) -> Iterator[tuple[float, float]]:
@@ -164,18 +153,12 @@ def _panels(tiles: Sequence[Tile], recipe: Recipe) -> list[Panel]:
 
 
 def _judge(
-    net: Segmenter,
-    trainer: Trainer,
-    card: Card,
-    tiles: Sequence[Tile],
-    outcome: Outcome,
-    folder: Path,
-    panels: Sequence[Panel],
+    trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path, panels: Sequence[Panel]
 ) -> ConfusionMatrix:
     """Validate, each process its share of the tiles, and save the model where it is the best so far."""
     started = time.perf_counter()
     rank, processes = trainer.share
-    model = Model(net, card, digest="", path=None)
+    model = Model(trainer.judged, card, digest="", path=None)
     own = validate(
         model, tiles[rank::processes], device=str(trainer.device), precision=trainer.precision, panels=panels
     )
@@ -185,15 +168,15 @@ def _judge(
     now, best = (figure(each, trainer.recipe.best_by) if each else None for each in (found, outcome.best))
     if not outcome.best or best is None or (now is not None and now > best):
         outcome.best_step, outcome.best = outcome.step, found
-        _save(net, trainer, card, outcome, folder)
+        _save(trainer, card, outcome, folder)
     return confusion
 
 
-def _save(net: Segmenter, trainer: Trainer, card: Card, outcome: Outcome, folder: Path) -> None:
+def _save(trainer: Trainer, card: Card, outcome: Outcome, folder: Path) -> None:
     if not trainer.chief:
         return
     training = {**card.training, "step": outcome.best_step, "validation": outcome.best}
-    write_model(net, dataclasses.replace(card, training=training), folder / MODEL)
+    write_model(trainer.judged, dataclasses.replace(card, training=training), folder / MODEL)
 
 
 def _line(outcome: Outcome, recipe: Recipe, loss: float, confusion: ConfusionMatrix | None) -> str:

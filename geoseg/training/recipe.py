@@ -85,8 +85,6 @@ class Recipe:
     """Longer gradients (their norm over all weights) are shortened to this."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Decay a step of the moving average of the weights, which is then what is judged and saved; 0 or null: none."""
-    norm_batches: Annotated[int, Field(ge=0)] = 0
-    """Batches over which normalisation statistics are measured anew before a validation; 0 takes the running ones."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Decides the initial weights, the patches and their augmentation."""
     loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = Field(

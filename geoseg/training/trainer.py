@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import reduce
 from pathlib import Path
@@ -34,7 +34,6 @@ from geoseg.training.losses import segmentation_loss
 from geoseg.training.optimizer import make_optimizer, rate_factor, set_rates
 from geoseg.training.patches import Batch
 from geoseg.training.recipe import Recipe
-from geoseg.training.settle import settled
 from geoseg.training.state import load_state, random_state, save_state
 
 PATIENCE = timedelta(hours=6)
@@ -81,10 +80,6 @@ class Trainer:
         """The network that is validated and saved, in eval mode: the average of the weights where there is one."""
         return self.net.eval() if self.average is None else self.average.net
 
-    def settled(self, batches: Iterable[Batch]) -> Segmenter:
-        """`judged` with normalisation statistics measured over these batches, of which each process has its part."""
-        return settled(self.judged, (self._input(batch) for batch in batches))
-
     def step(self, step: int, batch: Batch) -> tuple[float, float]:
         """Learn from one batch.
 
@@ -118,13 +113,10 @@ class Trainer:
         return sum(values) / len(values), self.recipe.learning_rate * factor
 
     def _loss(self, batch: Batch) -> Tensor:
-        outputs: Outputs = self._model(self._input(batch))
+        x = self._normalize(batch.pixels.to(self.device), batch.valid.to(self.device))
+        outputs: Outputs = self._model(x.contiguous(memory_format=torch.channels_last))
         labels = batch.labels.to(self.device)
         return segmentation_loss(outputs, labels, self._weights, self._aux_weights, self._criterion)
-
-    def _input(self, batch: Batch) -> Tensor:
-        x = self._normalize(batch.pixels.to(self.device), batch.valid.to(self.device))
-        return x.contiguous(memory_format=torch.channels_last)
 
     def total(self, confusion: ConfusionMatrix) -> ConfusionMatrix:
         """The counts of all processes."""
