@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -66,13 +67,22 @@ class Segmenter(nn.Module):
 
     def _outputs(self, x: Tensor) -> Outputs:
         height, width = x.shape[2:]
+        down, right = -height % self.multiple, -width % self.multiple
         if self.multiple > 1:
-            x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+            x = F.pad(x, (0, right, 0, down), mode="replicate")
         logits, aux = self.head([x] if self.encoder is None else self.encoder(x))
-        logits = wide(logits)
-        if logits.shape[2:] != x.shape[2:]:
-            logits = F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
-        return Outputs(logits[:, :, :height, :width], aux)
+        size = x.shape[2:]
+        if self.training and (down or right):
+            # Maps of a padded image cover more than its labels do: brought to its size, they can be cropped like it.
+            aux = {name: _enlarged(each, size)[:, :, :height, :width] for name, each in aux.items()}
+        return Outputs(_enlarged(wide(logits), size)[:, :, :height, :width], aux)
+
+
+def _enlarged(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Logits at `size`, bilinear; as they are where they have it."""
+    if logits.shape[2:] == torch.Size(size):
+        return logits
+    return F.interpolate(logits, size=list(size), mode="bilinear", align_corners=False)
 
 
 def create_model(

@@ -86,6 +86,20 @@ def test_features_keep_their_place_whatever_the_size() -> None:
     torch.testing.assert_close(cut[:, :, :16], whole[:, :, :16], rtol=0, atol=1e-5)  # a shift would be tenths
 
 
+def test_auxiliary_logits_of_a_padded_image_lie_where_its_labels_do() -> None:
+    net = make_net("ocrnet").train()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    x = torch.randn(1, 3, 61, 47)
+    padded = torch.nn.functional.pad(x, (0, 1, 0, 3), mode="replicate")
+    with torch.no_grad():
+        found, expected = net(x).aux["coarse"], net(padded).aux["coarse"]
+    assert expected.shape[2:] == (64 // net.stride, 48 // net.stride)
+    expected = torch.nn.functional.interpolate(expected, size=(64, 48), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(found, expected[:, :, :61, :47])
+
+
 def test_logits_stay_float32_under_bfloat16_autocast() -> None:
     net = make_net()
     x = torch.randn(1, 3, 64, 64)
