@@ -165,5 +165,7 @@ def representative_scores(maps: ScoreMaps, labels: Tensor) -> Tensor:
 
 
 def _sums(affinities: Affinities, at: Displacements, same: Tensor, *tensors: Tensor) -> Tensor:
-    f_ij, f_ji = (f.where(same, 0).unsqueeze(1) for f in affinities.pairs(at, *tensors))
+    pair = affinities.pairs(at, *tensors)
+    f_ij = pair[0].where(same, 0).unsqueeze(1)
+    f_ji = f_ij if pair[1] is pair[0] else pair[1].where(same, 0).unsqueeze(1)
     return at.sum_first(f_ij) + at.sum_second(f_ji)

@@ -13,7 +13,7 @@ the turned map with |slant| < step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -75,8 +75,14 @@ class Displacements:
 
     def inside(self) -> Tensor:
         """``(m, count)`` bool, the pairs whose j is (a + step, b + slant)."""
-        b = torch.arange(self.count, device=self.slants.device) % self.across + self.slants.unsqueeze(1)
-        return (b >= 0) & (b < self.across)
+        b = torch.arange(self.across, device=self.slants.device) + self.slants.unsqueeze(1)
+        row = (b >= 0) & (b < self.across)
+        return row.unsqueeze(1).expand(-1, self.length - self.step, -1).flatten(1)
+
+    def split(self, pairs: int) -> list[Displacements]:
+        """The same displacements, in parts of about `pairs` pairs."""
+        parts = torch.split(self.slants, max(1, pairs // self.count))
+        return [replace(self, slants=slants) for slants in parts]
 
 
 def copy_runs(x: Tensor, starts: Tensor, count: int) -> Tensor:

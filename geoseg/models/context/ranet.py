@@ -54,9 +54,10 @@ class RANetSwitches(Switches):
     """What is classified: a 3x3 convolution of A and O, or O alone."""
     dropout: float = 0.0
     """Dropout before the final classifier."""
-    reach: int = 96
-    """Steps up to which the line maxima of eq. (1) are exact also in large regions where no gradient is wanted
-    (`geoseg.models.lines.RingMaxima`). With a gradient they are always."""
+    reach: int = 48
+    """Steps up to which the line maxima of eq. (1) are exact where no gradient is wanted. Longer ones, which only large
+    regions have, are continued from there (`geoseg.models.lines.RingMaxima`): exact ones would cost the fifth power of
+    a region's side. In training all are exact."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
