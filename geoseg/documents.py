@@ -129,7 +129,12 @@ def first_error(error: ValidationError, document: Mapping[str, Any], model: type
     """
     # An unknown key first: the wrong value or the missing key that comes with it is often only its shadow.
     found = min(error.errors(), key=lambda item: item["type"] not in _UNKNOWN)
-    keys, value = _place(found["loc"], document)
+    loc = found["loc"]
+    keys, value = _place(loc, document)
+    if (
+        loc and loc[-1] == "[key]"
+    ):  # pydantic's word for a key that may not stand in a mapping: the key is what is wrong
+        keys, value = _place(loc[:-2], document)[0], loc[-2]
     where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
     kind = found["type"]
     if kind in _UNKNOWN:

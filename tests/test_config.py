@@ -68,6 +68,8 @@ def test_configs_are_frozen() -> None:
             "train.loss=dise",
             r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice', 'focal', 'lovasz' or 'ohem'",
         ),
+        ("train.loss=[dice, dise]", r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice'"),
+        ("train.loss={dise: 2}", r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice'"),
         ("train.loss={dice: -1}", r"^train\.loss\.dice: -1 is refused; it should be greater than 0"),
         ("train.ema=1.5", r"^train\.ema: 1\.5 is refused; it should be less than 1"),
         ("train.sampling=even", r"^train\.sampling: 'even' is refused; it should be 'uniform' or 'balanced'"),

@@ -18,12 +18,14 @@ import geoseg
 from geoseg.commands.report import Report
 from geoseg.config import Data, TrainConfig, dump_config, load_config
 from geoseg.errors import ConfigError, OutputError
+from geoseg.inference.predictor import choose_device, choose_precision
 from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
 from geoseg.raster import open_raster
 from geoseg.training.board import require_tensorboard
 from geoseg.training.dataset import (
     Bands,
+    absent_warnings,
     choose_bands,
     choose_value_range,
     find_pairs,
@@ -78,20 +80,23 @@ def run(
         require_tensorboard()
     bands, train, val = _tiles(chosen.data)
     value_range = choose_value_range(chosen.data.value_range, train)
-    sample = PixelSample(len(chosen.data.classes), seed=chosen.train.seed)
-    found = _statistics(train, chosen, listener, sample)
-    listener.note(_summary(chosen, train, val, found))
+    # What can be refused without a look at the pixels is refused before it: on a large data set that takes minutes.
+    choose_precision(chosen.train.precision, choose_device(chosen.train.device))
     torch.manual_seed(chosen.train.seed)
     net = _network(chosen, len(bands.names))
     if chosen.model.start_from is not None and not resume:
         listener.note(start_from(chosen.model.start_from, net, chosen.data.scheme.names, bands.names))
+    sample = PixelSample(len(chosen.data.classes), seed=chosen.train.seed)
+    found = _statistics(train, chosen, listener, sample)
+    listener.note(_summary(chosen, train, val, found))
+    warnings = sampling_warnings(train) + absent_warnings(chosen.data.scheme.names, found.class_counts.tolist())
     card = _card(chosen, net, bands, value_range, train, found)
     weights = choose_class_weights(chosen.train, found.class_counts)
     _write_config(folder, chosen)
     sampler = choose_sampler(chosen.train, train, sample.places)
     patches = Patches(train, card.classes, chosen.train, value_range, sampler)
     outcome = fit(net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener)
-    return _report(folder, outcome, net, card, sampling_warnings(train))
+    return _report(folder, outcome, net, card, warnings)
 
 
 def _name(config: object) -> str:
@@ -211,7 +216,7 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error}); give another --out") from error
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
 
 
 def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card, warnings: list[str]) -> Report:

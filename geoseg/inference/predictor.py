@@ -39,9 +39,7 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device {name!r} asked for, {torch.cuda.device_count()} CUDA devices found; use --device cpu"
-        )
+        raise ConfigError(f"device {name!r} asked for, {torch.cuda.device_count()} CUDA devices found; use cpu")
     return device
 
 

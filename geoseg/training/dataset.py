@@ -112,6 +112,14 @@ def sampling_warnings(tiles: Iterable[Tile]) -> list[str]:
     return [f"training images differ in ground sampling, from {min(known):.3g} to {max(known):.3g} m a pixel"]
 
 
+def absent_warnings(names: Sequence[str], class_counts: Iterable[int]) -> list[str]:
+    """A warning where classes never occur in the training labels: nothing can be learnt of them."""
+    absent = [name for name, count in zip(names, class_counts, strict=True) if not count]
+    if not absent:
+        return []
+    return [f"no training pixel shows {', '.join(absent)}: not learnt; check data.classes and the labels of data.train"]
+
+
 def _samplings(tiles: Iterable[Tile]) -> list[float]:
     found = (tile.image.ground_sampling for tile in tiles)
     return [sampling for sampling in found if sampling is not None]

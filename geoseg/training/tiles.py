@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import SourceError
-from geoseg.raster import Source, open_raster
+from geoseg.raster import Source, describe_grid, open_raster, same_grid
 from geoseg.tiling import Window
 from geoseg.training.augment import Patch
 
@@ -31,6 +31,11 @@ class Tile:
             raise SourceError(
                 f"{labels.path}: labels of {labels.height} x {labels.width} pixels for an image of {image.height} x "
                 f"{image.width} ({image.path.name}); they must share one grid"
+            )
+        if not same_grid(image, labels):
+            raise SourceError(
+                f"{labels.path}: {describe_grid(labels)} do not lie on {image.path.name} ({describe_grid(image)}); "
+                "give labels of the same pixels, or warp them first"
             )
         if len(labels.bands) != 1:
             raise SourceError(

@@ -9,7 +9,7 @@ import yaml
 import geoseg
 from geoseg.commands.train import run
 from geoseg.config import load_config
-from geoseg.errors import ConfigError, OutputError, SourceError
+from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
 from geoseg.models import load_model
 from geoseg.progress import Progress
 from geoseg.training import board
@@ -98,6 +98,7 @@ def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_
         ("train.class_weights=[1]", r"train\.class_weights: 1 numbers for 2 classes"),
         ("model.system=hcnt", "there is no system 'hcnt'"),
         ("model.options={wide: 3}", "wide"),
+        ("train.device=cuda:99", "device 'cuda:99' asked for"),
     ],
 )
 def test_configs_that_do_not_fit_the_data_begin_nothing(
@@ -113,7 +114,7 @@ def test_a_model_may_begin_with_another_one(config: dict[str, Any], tmp_path: Pa
     start = f"model.start_from={tmp_path / 'first' / 'model.safetensors'}"
     notes = Notes()
     run(config, out=tmp_path / "second", overrides=[start, "data.bands={red: 1, nir: 4}"], progress=notes)
-    assert notes.lines[1].endswith("model.safetensors; first convolution fitted to bands red, nir (from nir, red)")
+    assert notes.lines[0].endswith("model.safetensors; first convolution fitted to bands red, nir (from nir, red)")
     assert load_model(tmp_path / "second" / "model.safetensors").card.training["start_from"] == "model.safetensors"
     first, second = ((tmp_path / name / "metrics.csv").read_text() for name in ("first", "second"))
     assert float(second.splitlines()[1].split(",")[3]) < float(first.splitlines()[1].split(",")[3])
@@ -141,6 +142,23 @@ def test_tensorboard_is_named_where_it_is_missing(
 def test_labels_with_a_strange_value_are_refused(config: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"value 10 \(\d+ pixels\) is no class and not ignored"):
         run(config, out=tmp_path / "run", overrides=["data.classes=[dark, bright]"])
+
+
+@pytest.mark.parametrize("override", ["model.system=hcnt", "model.start_from=nosuch", "train.device=gpu"])
+def test_what_no_pixel_can_mend_is_refused_before_pixels_are_read(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    monkeypatch.setattr("geoseg.commands.train.collect_statistics", lambda *_: pytest.fail("pixels were read"))
+    with pytest.raises(GeosegError, match=r"there is no system|cannot be read|is unknown"):
+        run(config, out=tmp_path / "run", overrides=[override])
+
+
+def test_a_class_that_never_occurs_is_named(config: dict[str, Any], tmp_path: Path) -> None:
+    config["data"]["classes"] = [*config["data"]["classes"], {"id": 77, "name": "car"}]
+    report = run(config, out=tmp_path / "run")
+    assert report.data["warnings"] == [
+        "no training pixel shows car: not learnt; check data.classes and the labels of data.train"
+    ]
 
 
 def test_a_folder_that_cannot_be_written_is_named(config: dict[str, Any], tmp_path: Path) -> None:

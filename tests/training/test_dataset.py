@@ -88,7 +88,8 @@ def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path
 
 def test_images_of_different_ground_sampling_are_warned_about(make_tile: MakeTile) -> None:
     fine = make_tile("fine")
-    coarse = replace(fine, image=replace(fine.image, transform=fine.image.transform @ Affine.scale(2)))
+    wide = fine.image.transform @ Affine.scale(2)
+    coarse = Tile(replace(fine.image, transform=wide), replace(fine.labels, transform=wide))
     assert sampling_warnings([fine, fine]) == []
     assert sampling_warnings([fine, coarse]) == ["training images differ in ground sampling, from 0.5 to 1 m a pixel"]
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.transform import Affine
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
@@ -59,3 +61,15 @@ def test_labels_that_do_not_fit_are_refused(make_raster: Callable[..., Path], la
     image = make_raster("image.tif", data=np.ones((3, 2, 4), np.uint8))
     with pytest.raises(SourceError, match=message):
         open_tile(image, make_raster("labels.tif", data=labels))
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"transform": Affine(0.5, 0, 500_030, 0, -0.5, 5_400_000)}, {"crs": "EPSG:32633"}]
+)
+def test_labels_of_another_place_are_refused(make_raster: Callable[..., Path], elsewhere: dict[str, Any]) -> None:
+    image = make_raster("image.tif")
+    with pytest.raises(
+        SourceError, match=r"labels\.tif: 64 x 80 pixels .* do not lie on image\.tif .*; give labels of the"
+    ):
+        open_tile(image, make_raster("labels.tif", bands=1, **elsewhere))
+    assert open_tile(image, make_raster("bare.tif", bands=1, crs=None, transform=None)).area == 64 * 80
