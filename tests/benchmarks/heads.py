@@ -32,7 +32,12 @@ def make_features(height: int, width: int, stages: int, device: str) -> list[Ten
 
 
 def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> tuple[float, float]:
-    """Seconds of one forward pass (the fastest of some) and MiB that it adds to the process, or takes on the GPU."""
+    """Seconds of one forward pass (the fastest of some) and MiB that it adds to the process, or takes on the GPU.
+
+    On a CPU these are seconds of one core's work, so that what else runs on the machine counts little.
+    """
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     head_class = HEADS[name]
     head = head_class((1024, 2048)[-head_class.stages :], CLASSES).eval()
@@ -50,10 +55,10 @@ def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> 
     with torch.inference_mode():
         for _ in range(REPEATS):
             _wait(device)
-            started = time.perf_counter()
+            started = clock()
             run(features)
             _wait(device)
-            seconds.append(time.perf_counter() - started)
+            seconds.append(clock() - started)
     return min(seconds), (_memory(device) - before) / 2**20
 
 
