@@ -12,8 +12,8 @@ from geoseg.models.layout import RegionLayout, lay_out
 
 Weights = Literal["mean", "literal", "others", "all"]
 
-CHUNK = 2**22
-"""Weights between representatives held at once: 16 MiB of float32."""
+CHUNK = 2**20
+"""Weights between representatives held at once: 4 MiB of float32."""
 
 
 def interact(x: Tensor, j: Tensor, labels: Tensor, representatives: int, weights: Weights, scale: float) -> Tensor:
@@ -28,33 +28,41 @@ def interact(x: Tensor, j: Tensor, labels: Tensor, representatives: int, weights
         scale: what products are multiplied by before each softmax.
     """
     layout = lay_out(labels, j, representatives)
-    pixels = x[layout.element]  # (B, S, M)
-    valued = pixels * j[layout.element].unsqueeze(2)  # J_i A_i
-    score = j[layout.representatives].unsqueeze(2)  # J(p), (Q, K, 1)
-    local = score * x[layout.representatives] + collect(x, valued, layout, scale)  # (6)
-    exchanged = exchange(local[layout.valid], (score * local)[layout.valid], layout, weights, scale)
-    whole = score * local
-    whole = whole.masked_scatter(layout.valid.unsqueeze(2), whole[layout.valid] + exchanged)  # (7)
-    context = distribute(pixels, score * whole, layout, scale)
-    return (valued + context).flatten(0, 1)[layout.slot]  # (8)
+    chosen = layout.representatives[layout.valid]  # (R,)
+    score = j[chosen].unsqueeze(1)  # J(p)
+    local = score * x[chosen] + collect(x, j, layout, scale)[layout.valid]  # (6)
+    whole = score * local + exchange(local, score * local, layout, weights, scale)  # (7)
+    return j.unsqueeze(1) * x + distribute(x, score * whole, layout, scale)  # (8)
 
 
-def collect(x: Tensor, valued: Tensor, layout: RegionLayout, scale: float) -> Tensor:
-    """The sum of (6), ``(Q, K, M)``: softmax-weighted J_i A_i of the region's other pixels; 0 where there are none."""
-    asking = x[layout.representatives][layout.region]  # (B, K, M)
-    products = (asking @ valued.transpose(1, 2) * scale).masked_fill(~layout.others.unsqueeze(1), -torch.inf)
-    regions, count = layout.representatives.shape
+def collect(x: Tensor, j: Tensor, layout: RegionLayout, scale: float) -> Tensor:
+    """The sum of (6), ``(Q, K, M)``: softmax-weighted J_i A_i of the region's other pixels; 0 where there are none.
+
+    Args:
+        x: ``(N, M)`` A.
+        j: ``(N,)`` J.
+        layout: where pixels and representatives stand.
+        scale: what products are multiplied by.
+    """
+    valued = (j.unsqueeze(1) * x)[layout.element]  # (B, S, M)
+    products = x[layout.representatives[layout.region]] @ valued.transpose(1, 2) * scale  # (B, K, S)
+    products = products.masked_fill(~layout.others.unsqueeze(1), -torch.inf)
     highest = products.detach().amax(2)  # (B, K)
     place = layout.region.unsqueeze(1).expand_as(highest)
-    highest = highest.new_full((regions, count), -torch.inf).scatter_reduce(0, place, highest, "amax")
-    highest = highest.masked_fill(highest == -torch.inf, 0)
-    shares = (products - highest[layout.region].unsqueeze(2)).exp()  # (B, K, S)
-    sums = torch.cat([shares @ valued, shares.sum(2, keepdim=True)], 2).flatten(1)
-    # Sums in the blocks' order, on a GPU too, where accumulating writes would not keep one.
-    sums = torch.segment_reduce(sums, "sum", lengths=layout.blocks, axis=0, unsafe=True)
-    sums = sums.reshape(regions, count, -1)
-    context, total = sums[:, :, :-1], sums[:, :, -1:]
-    return context / torch.where(total > 0, total, 1)
+    highest = torch.full_like(highest[: len(layout.blocks)], -torch.inf).scatter_reduce(0, place, highest, "amax")
+    highest = highest.masked_fill(highest == -torch.inf, 0)  # (Q, K)
+    shares = (products - highest[layout.region].unsqueeze(2)).exp()
+    total = _sum_blocks(shares.sum(2, keepdim=True), layout)
+    return _sum_blocks(shares @ valued, layout) / torch.where(total > 0, total, 1)
+
+
+def _sum_blocks(x: Tensor, layout: RegionLayout) -> Tensor:
+    """``(Q, ...)`` sums of ``(B, ...)`` over each region's blocks, in their order.
+
+    That order is kept on a GPU too, where accumulating writes would not keep one.
+    """
+    sums = torch.segment_reduce(x.flatten(1), "sum", lengths=layout.blocks, axis=0, unsafe=True)
+    return sums.reshape(-1, *x.shape[1:])
 
 
 def exchange(asking: Tensor, valued: Tensor, layout: RegionLayout, weights: Weights, scale: float) -> Tensor:
@@ -75,8 +83,7 @@ def exchange(asking: Tensor, valued: Tensor, layout: RegionLayout, weights: Weig
     if regions == 1 and weights != "all":
         return torch.zeros_like(asking)
     own = layout.valid.nonzero()[:, 0]  # (R,), the region of each representative
-    place = (layout.valid.flatten().cumsum(0) - 1).clamp(min=0)  # (Q·K,), each one's row; of no one: any row
-    slots = layout.valid.flatten().nonzero().squeeze(1)  # (R,), the inverse
+    place, slots = layout.rows.flatten(), layout.valid.flatten().nonzero().squeeze(1)  # to (Q·K,) and back
 
     def some(asking: Tensor, region: Tensor, valued: Tensor) -> Tensor:
         products = asking @ valued.T * scale  # (r, R)
@@ -86,7 +93,8 @@ def exchange(asking: Tensor, valued: Tensor, layout: RegionLayout, weights: Weig
         if weights == "others":
             return products.masked_fill(~foreign, -torch.inf).softmax(1) @ valued
         products = products[:, place].reshape(-1, regions, count).masked_fill(~layout.valid, -torch.inf)
-        return (products.softmax(2).flatten(1)[:, slots] * foreign) @ valued
+        one_each = products.softmax(2).flatten(1)[:, slots] * foreign
+        return one_each @ valued / (regions - 1 if weights == "mean" else 1)
 
     rows = max(1, CHUNK // (regions * count))
     parts = list(zip(torch.split(asking, rows), torch.split(own, rows), strict=True))
@@ -94,19 +102,19 @@ def exchange(asking: Tensor, valued: Tensor, layout: RegionLayout, weights: Weig
         found = [checkpoint(some, *part, valued, use_reentrant=False, preserve_rng_state=False) for part in parts]
     else:
         found = [some(*part, valued) for part in parts]
-    return torch.cat(found) / (regions - 1 if weights == "mean" else 1)
+    return torch.cat(found)
 
 
-def distribute(pixels: Tensor, valued: Tensor, layout: RegionLayout, scale: float) -> Tensor:
-    """The sum of (8), ``(B, S, M)``: softmax-weighted J(p) A^g of the representatives of each pixel's region.
+def distribute(x: Tensor, valued: Tensor, layout: RegionLayout, scale: float) -> Tensor:
+    """The sum of (8), ``(N, M)``: softmax-weighted J(p) A^g of the representatives of each pixel's region.
 
     Args:
-        pixels: ``(B, S, M)`` A of the pixels in their slots.
-        valued: ``(Q, K, M)`` J A^g.
+        x: ``(N, M)`` A.
+        valued: ``(R, M)`` J A^g of all representatives, region by region.
         layout: where they stand.
         scale: what products are multiplied by.
     """
-    offered = valued[layout.region]  # (B, K, M)
-    products = pixels @ offered.transpose(1, 2) * scale  # (B, S, K)
+    offered = valued[layout.rows[layout.region]]  # (B, K, M)
+    products = x[layout.element] @ offered.transpose(1, 2) * scale  # (B, S, K)
     products = products.masked_fill(~layout.valid[layout.region].unsqueeze(1), -torch.inf)
-    return products.softmax(2) @ offered
+    return (products.softmax(2) @ offered).flatten(0, 1)[layout.slot]

@@ -37,6 +37,11 @@ class RegionLayout:
     valid: Tensor
     """``(Q, K)`` bool, false where the region has fewer pixels than K."""
 
+    @property
+    def rows(self) -> Tensor:
+        """``(Q, K)`` int64, how many valid representatives stand before each; for those not valid, any such number."""
+        return (self.valid.flatten().cumsum(0) - 1).clamp(min=0).reshape(self.valid.shape)
+
 
 def lay_out(labels: Tensor, scores: Tensor, count: int) -> RegionLayout:
     """The layout of an image's pixels, and its representatives: of each region the `count` pixels of highest score.
