@@ -25,6 +25,7 @@ from geoseg.config import Comparison, TrainConfig, dump_config, load_config
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.inference.keys import key_of
 from geoseg.metrics.paired import Difference, paired_difference
+from geoseg.models.spec import make_spec
 from geoseg.progress import Progress
 
 FIGURES = ("mean_iou", "mean_f1", "overall_accuracy")
@@ -90,7 +91,7 @@ def _runs(base: TrainConfig, comparison: Comparison, out: Path) -> list[Run]:
     """All runs, seed by seed, so that an early end leaves whole pairs.
 
     Raises:
-        ConfigError: a variant's values do not fit.
+        ConfigError: a variant's values do not fit, or there is no such system, preset or switch.
     """
     document = base.model_dump(mode="json", exclude={"compare"})
     runs = []
@@ -100,10 +101,24 @@ def _runs(base: TrainConfig, comparison: Comparison, out: Path) -> list[Run]:
             given = {"train.seed": seed, "train.steps": steps, "train.validate_every": steps, **changes}
             try:
                 config = load_config(document, [f"{key}={json.dumps(value)}" for key, value in given.items()])
-            except ConfigError as error:
+                _check(config)
+            except GeosegError as error:
                 raise ConfigError(f"compare, {name}: {error}") from error
             runs.append(Run(name, seed, config, out / name / f"seed{seed}"))
     return runs
+
+
+def _check(config: TrainConfig) -> None:
+    """Refuse a network that cannot be, before the first of many trainings."""
+    model = config.model
+    make_spec(
+        model.system,
+        encoder=model.encoder,
+        classes=len(config.data.classes),
+        output_stride=model.output_stride,
+        preset=model.preset,
+        **model.options,
+    )
 
 
 def _result(one: Run) -> dict[str, Any] | None:

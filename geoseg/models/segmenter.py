@@ -15,10 +15,8 @@ from geoseg.models.blocks import wide
 from geoseg.models.context import HEADS, Outputs
 from geoseg.models.encoder import build_encoder
 from geoseg.models.peers import PEERS, build_peer
-from geoseg.models.spec import ModelSpec
+from geoseg.models.spec import ModelSpec, make_spec
 from geoseg.models.weights import first_line
-
-DEFAULT_ENCODER = "resnet50"
 
 
 class Segmenter(nn.Module):
@@ -111,9 +109,15 @@ def create_model(
     Raises:
         ModelError: a name, a number, a switch or the weights do not fit; the message says what would.
     """
-    if encoder is None and (system in PEERS or (system in HEADS and HEADS[system].stages > 0)):
-        encoder = DEFAULT_ENCODER
-    spec = ModelSpec(system, encoder, output_stride, in_channels, classes, preset, system_options)
+    spec = make_spec(
+        system,
+        encoder=encoder,
+        classes=classes,
+        in_channels=in_channels,
+        output_stride=output_stride,
+        preset=preset,
+        **system_options,
+    )
     net = build_segmenter(spec, encoder_weights)
     _try_out(net)
     return net

@@ -11,6 +11,8 @@ from geoseg.errors import ModelError
 from geoseg.models.context import HEADS
 from geoseg.models.peers import PEERS, check_options
 
+DEFAULT_ENCODER = "resnet50"
+
 
 def systems() -> tuple[str, ...]:
     """The names that `create_model` takes: the context systems, the baselines, and smp's own decoders."""
@@ -66,3 +68,23 @@ class ModelSpec:
     def takes_encoder(self) -> bool:
         """Whether the system works on an encoder's features."""
         return self.system in PEERS or HEADS[self.system].stages > 0
+
+
+def make_spec(
+    system: str,
+    *,
+    encoder: str | None = None,
+    classes: int,
+    in_channels: int = 3,
+    output_stride: int | None = None,
+    preset: str = "geoseg",
+    **system_options: Any,
+) -> ModelSpec:
+    """The spec of what `create_model` would make, without making it.
+
+    Raises:
+        ModelError: a name, a number or a switch does not fit; the message says what would.
+    """
+    if encoder is None and (system in PEERS or (system in HEADS and HEADS[system].stages > 0)):
+        encoder = DEFAULT_ENCODER
+    return ModelSpec(system, encoder, output_stride, in_channels, classes, preset, system_options)

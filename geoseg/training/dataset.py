@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source
 from geoseg.raster.bands import order_by_name
 from geoseg.training.pairs import pair_files
@@ -74,9 +74,23 @@ def open_tiles(pairs: Iterable[tuple[Path, Path]], bands: Bands) -> list[Tile]:
     """Every pair, its files checked.
 
     Raises:
-        SourceError: a file cannot be read, or an image and its labels do not fit together.
+        SourceError: a file cannot be read, an image and its labels do not fit together, or an image has more or fewer
+            bands than the first one, or the same ones in another order.
     """
-    return [open_tile(image, labels, bands.numbers) for image, labels in pairs]
+    tiles = [open_tile(image, labels, bands.numbers) for image, labels in pairs]
+    for tile in tiles:
+        (first, its), (other, own) = ((each.image, _all_bands(each.image)) for each in (tiles[0], tile))
+        if len(own) != len(its) or (own != its and sorted(own) == sorted(its)):
+            raise SourceError(
+                f"{other.path}: has bands {', '.join(own)}, but {first.path} has {', '.join(its)}; "
+                "bands are taken by number, so all images need the same ones in the same order"
+            )
+    return tiles
+
+
+def _all_bands(image: Source) -> list[str]:
+    """The names of all bands of the file."""
+    return [band.name for band in image.file_bands]
 
 
 def choose_value_range(given: tuple[float, float] | None, tiles: Sequence[Tile]) -> tuple[float, float]:

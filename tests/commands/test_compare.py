@@ -90,7 +90,7 @@ def test_a_run_that_another_process_holds_is_left_to_it(variants, tmp_path):
 
 
 def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
-    variants["compare"]["variants"]["broken"] = {"model.system": "nosuch"}
+    variants["compare"]["variants"]["broken"] = {"train.class_weights": [1.0]}
     report = geoseg.compare(variants, out=tmp_path / "out")
     assert report.exit_code == 1
     assert report.data["failures"][0].startswith("broken, seed 3: ")
@@ -106,6 +106,8 @@ def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
         ({"systems": ["fcn"], "seeds": [1, 1]}, "compare: 1 stands there twice"),
         ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is none of fcn"),
         ({"variants": {"a": {"train.stepz": 3}}}, "compare, a: train.stepz: unknown key; did you mean steps?"),
+        ({"systems": ["pixel", "hcnett"]}, "compare, hcnett: there is no system 'hcnett'; there are hcnet"),
+        ({"variants": {"a": {"model.options": {"width": 3}}}}, "compare, a: pixel has no option 'width'; it has none"),
         ({"sytems": ["fcn"]}, "compare.sytems: unknown key; did you mean systems?"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, open_raster
 from geoseg.training.dataset import (
     choose_bands,
@@ -84,6 +84,21 @@ def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path
     tiles = open_tiles(pairs, choose_bands([3, 1], open_raster(pairs[0][0])))
     assert [tile.image.bands for tile in tiles] == [(3, 1), (3, 1)]
     assert typical_sampling(tiles) == pytest.approx(0.5)
+
+
+def test_images_with_other_bands_or_another_order_are_refused(make_raster: Callable[..., Path]) -> None:
+    def pair(name: str, bands: int, names: tuple[str, ...]) -> tuple[Path, Path]:
+        image = make_raster(f"images/{name}.tif", bands=bands, photometric="MINISBLACK")
+        with rasterio.open(image, "r+") as file:
+            file.descriptions = names
+        return image, make_raster(f"labels/{name}.tif", bands=1)
+
+    first = pair("first", 3, ("red", "green", "nir"))
+    bands = choose_bands(None, open_raster(first[0]))
+    assert len(open_tiles([first, pair("unnamed", 3, ("a", "b", "c"))], bands)) == 2
+    for names in (("red", "green", "nir", "blue"), ("nir", "red", "green")):
+        with pytest.raises(SourceError, match=r"other\.tif: has bands .* but .*first\.tif has red, green, nir; bands"):
+            open_tiles([first, pair("other", len(names), names)], bands)
 
 
 def test_images_of_different_ground_sampling_are_warned_about(make_tile: MakeTile) -> None:
