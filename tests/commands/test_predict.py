@@ -458,11 +458,20 @@ def test_a_model_in_memory_works_too_also_with_workers(make_raster, model_file, 
     assert not (tmp_path / "there/.geoseg").exists()
 
 
+def heed_interrupts():
+    """A shell's background jobs ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
     scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
     command = [sys.executable, "-m", "geoseg.cli", "predict", str(scene), "--model", str(hcnet_file), "--out", str(out)]
     process = subprocess.Popen(
-        [*command, "--workers", "2", "--quiet"], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*command, "--workers", "2", "--quiet"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     deadline = time.monotonic() + 120
     while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
@@ -480,7 +489,7 @@ def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tm
     scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
     command = [sys.executable, "-m", "geoseg.cli", "predict", str(scene), "--model", str(hcnet_file), "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts)
     deadline = time.monotonic() + 120
     while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial.distance import jensenshannon
+from numpy.typing import NDArray
+from scipy.special import rel_entr
 from torch import Tensor
 
 from geoseg.models.displacements import Displacements, lay
@@ -24,13 +26,19 @@ def both(p: Tensor, kind: type[FullDivergence | BinaryDivergence]) -> tuple[floa
     return float(e_ij), float(e_ji)
 
 
+def divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
+    """In nats; scipy's own Jensen-Shannon distance is NaN where rounding makes it the root of less than 0."""
+    middle = (p + q) / 2
+    return float((rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2)
+
+
 distributions = st.builds(draw, st.integers(2, 19), st.floats(0, 300), st.integers(0, 2**32 - 1))
 
 
 @given(distributions)
 def test_full_divergence_is_scipy_s_in_bits_and_symmetric(p: Tensor) -> None:
     e_ij, e_ji = both(p, FullDivergence)
-    expected = jensenshannon(p[:, 0, 0].numpy(), p[:, 0, 1].numpy(), base=2) ** 2
+    expected = divergence(p[:, 0, 0].numpy(), p[:, 0, 1].numpy()) / math.log(2)
     assert math.isclose(e_ij, expected, abs_tol=1e-9)
     assert e_ij == e_ji
     assert 0 <= e_ij <= 1
@@ -48,7 +56,7 @@ def test_binary_divergence_is_that_of_the_first_pixel_s_class(p: Tensor) -> None
     def of(one: Tensor, other: Tensor) -> float:
         top = one.argmax()
         chances = [float(x[top].clamp(0.001, 0.99)) for x in (one, other)]
-        return float(jensenshannon(*([x, 1 - x] for x in chances))) ** 2
+        return divergence(*(np.array([x, 1 - x]) for x in chances))
 
     e_ij, e_ji = both(p, BinaryDivergence)
     first, second = p[:, 0, 0], p[:, 0, 1]
