@@ -36,7 +36,11 @@ class Pair:
 
 def tile_key(path: Path) -> str:
     """The tile that a file's name tells of: ``top_potsdam_2_10`` of ``top_potsdam_2_10_RGB_classes.tif``."""
-    key = path.stem
+    return _tile(path.stem)
+
+
+def _tile(key: str) -> str:
+    """A name without what says which file of a tile it is."""
     while shorter := _WORDS.sub("", key):
         if shorter == key:
             break
@@ -82,8 +86,17 @@ def pair_by_tile(predicted: str, reference: str) -> tuple[list[Pair], list[str]]
 
 
 def files_by_tile(given: str) -> Files:
-    """The files that a path, a folder or a pattern means, whatever they hold, by tile."""
-    return _by(tile_key, _listed(given))
+    """The files that a path, a folder or a pattern means, whatever they hold, by tile.
+
+    Where the stars of a pattern leave something of the file's name out, they say what the tile is.
+    """
+    stars = Path(given).name.count("*")
+    if not stars:
+        return _by(tile_key, _listed(given))
+    found: Files = {}
+    for key, path in files_by_key(given).items():
+        found.setdefault(_tile("_".join(key[-stars:])), []).append(path)
+    return found
 
 
 def group_by_tile(predicted: str, reference: str) -> tuple[Files, Files]:

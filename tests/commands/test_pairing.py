@@ -102,3 +102,14 @@ def test_objects_may_be_any_files(tmp_path: Path) -> None:
         "1": ["1_instances.gpkg"],
         "2": ["2_instanceIds.png"],
     }
+
+
+def test_what_the_stars_of_a_pattern_stand_for_is_the_tile(tmp_path: Path) -> None:
+    touch(tmp_path, "o/t0_inst.tif", "o/t1_inst.tif", "c/ulm/ulm_1_gtFine_instanceIds.png")
+    found = files_by_tile(f"{tmp_path}/o/*_inst.tif")
+    assert {tile: [path.name for path in files] for tile, files in found.items()} == {
+        "t0": ["t0_inst.tif"],
+        "t1": ["t1_inst.tif"],
+    }
+    assert list(files_by_tile(f"{tmp_path}/c/*/*_gtFine_instanceIds.png")) == ["ulm_1"]
+    assert list(files_by_tile(f"{tmp_path}/c/*/*.png")) == ["ulm_1"]
