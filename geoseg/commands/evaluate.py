@@ -21,7 +21,7 @@ import geoseg
 from geoseg.classes import ClassScheme
 from geoseg.commands.evaluation_files import write_files
 from geoseg.commands.judge import Candidate, Rules, Verdict, already_eroded, check_pair, judge
-from geoseg.commands.pairing import Files, Pair, files_by_tile, pair_by_tile, tile_key
+from geoseg.commands.pairing import Files, Pair, objects_by_tile, pair_by_tile, tile_key
 from geoseg.commands.report import Report
 from geoseg.documents import read_classes
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
@@ -85,7 +85,7 @@ def run(
     folder = _made(Path(out))
 
     pairs, failures = pair_by_tile(os.fspath(predicted), os.fspath(reference))
-    objects = None if instances is None else files_by_tile(os.fspath(instances))
+    objects = None if instances is None else objects_by_tile(os.fspath(instances))
     if objects == {}:
         raise ConfigError(f"--instances {instances}: no such files; give a raster, polygons, or a folder of them")
     candidates = _checked(pairs, objects, rules, failures)
@@ -132,9 +132,9 @@ def _checked(pairs: Sequence[Pair], objects: Files | None, rules: Rules, failure
 
 def _objects_of(pair: Pair, objects: Files, *, alone: bool) -> Path:
     """The objects of a tile. One vector file is for all tiles; one raster is for the only pair."""
-    only = next(iter(objects.values())) if len(objects) == 1 else []
-    if len(only) == 1 and (alone or only[0].suffix.lower() in SUFFIXES):
-        return only[0]
+    all_files = list(dict.fromkeys(path for files in objects.values() for path in files))
+    if len(all_files) == 1 and (alone or all_files[0].suffix.lower() in SUFFIXES):
+        return all_files[0]
     tile = tile_key(pair.reference)
     found = objects.get(tile, [])
     chosen = found if len(found) == 1 else [path for path in found if path.stem.endswith("_instanceIds")]

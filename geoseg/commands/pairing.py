@@ -86,16 +86,16 @@ def pair_by_tile(predicted: str, reference: str) -> tuple[list[Pair], list[str]]
 
 
 def files_by_tile(given: str) -> Files:
-    """The files that a path, a folder or a pattern means, whatever they hold, by tile.
+    """The files that a path, a folder or a pattern means, whatever they hold, by tile."""
+    return _by(tile_key, _listed(given))
 
-    Where the stars of a pattern leave something of the file's name out, they say what the tile is.
-    """
+
+def objects_by_tile(given: str) -> Files:
+    """The same; a file whose name says no known tile may also be found by what the stars of the pattern stand for."""
+    found = files_by_tile(given)
     stars = Path(given).name.count("*")
-    if not stars:
-        return _by(tile_key, _listed(given))
-    found: Files = {}
-    for key, path in files_by_key(given).items():
-        found.setdefault(_tile("_".join(key[-stars:])), []).append(path)
+    for key, path in files_by_key(given).items() if stars else ():
+        found.setdefault(_tile("_".join(key[-stars:])), [path])
     return found
 
 

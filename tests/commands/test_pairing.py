@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.commands.pairing import files_by_tile, pair_by_tile, tile_key
+from geoseg.commands.pairing import files_by_tile, objects_by_tile, pair_by_tile, tile_key
 from geoseg.errors import ConfigError
 
 
@@ -104,12 +104,9 @@ def test_objects_may_be_any_files(tmp_path: Path) -> None:
     }
 
 
-def test_what_the_stars_of_a_pattern_stand_for_is_the_tile(tmp_path: Path) -> None:
+def test_objects_are_found_by_what_the_stars_of_their_pattern_stand_for(tmp_path: Path) -> None:
     touch(tmp_path, "o/t0_inst.tif", "o/t1_inst.tif", "c/ulm/ulm_1_gtFine_instanceIds.png")
-    found = files_by_tile(f"{tmp_path}/o/*_inst.tif")
-    assert {tile: [path.name for path in files] for tile, files in found.items()} == {
-        "t0": ["t0_inst.tif"],
-        "t1": ["t1_inst.tif"],
-    }
-    assert list(files_by_tile(f"{tmp_path}/c/*/*_gtFine_instanceIds.png")) == ["ulm_1"]
-    assert list(files_by_tile(f"{tmp_path}/c/*/*.png")) == ["ulm_1"]
+    found = objects_by_tile(f"{tmp_path}/o/*_inst.tif")
+    assert [found[tile][0].name for tile in ("t0", "t1")] == ["t0_inst.tif", "t1_inst.tif"]
+    assert list(objects_by_tile(f"{tmp_path}/c/*/*_gtFine_instanceIds.png")) == ["ulm_1"]
+    assert list(objects_by_tile(f"{tmp_path}/c/*/*.png")) == ["ulm_1"]
