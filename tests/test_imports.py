@@ -11,7 +11,7 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "progress", "prefetch"},
+    {"errors", "classes", "progress", "prefetch", "temporary", "held"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "documents"},
     {"inference", "training", "scenes", "preparing"},

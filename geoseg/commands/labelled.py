@@ -51,7 +51,7 @@ def pair_labels(layout: Layout, images: str, labels: str, root: Path) -> tuple[d
         root: folders below it tell of parts that are handed out without labels.
 
     Raises:
-        ConfigError: there are none on one side.
+        ConfigError: there are none on one side, or no image has labels.
     """
     for_all = Path(labels) if is_vector(Path(labels)) and "*" not in labels else None
     if for_all is not None and not for_all.is_file():
@@ -81,7 +81,22 @@ def pair_labels(layout: Layout, images: str, labels: str, root: Path) -> tuple[d
         for tile, files in ours.items()
         if any(set(_folders(path, root)) & set(layout.without_labels) for path in files)
     }
-    return _matched(ours, theirs, hidden, layout)
+    paired, lines = _matched(ours, theirs, hidden, layout)
+    if not paired:
+        raise ConfigError(
+            lines[0] if ours.keys() & theirs.keys() - hidden else _strangers(images, ours, labels, theirs)
+        )
+    return paired, lines
+
+
+def _strangers(images: str, ours: Files, labels: str, theirs: Files) -> str:
+    """A line about images and labels of which no two belong together."""
+    of_images, of_labels = (_listed(sorted(found)) for found in (ours, theirs))
+    stars = "as many stars in both" if "*" in images + labels else "patterns for both"
+    return (
+        f"--images {images} --labels {labels}: no image has labels; the images are of {of_images}, the labels of "
+        f"{of_labels}: give {stars}, which stand for the same text"
+    )
 
 
 def _rasters(files: Files) -> Files:

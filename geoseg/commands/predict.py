@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from geoseg.commands.ledger import Ledger
 from geoseg.commands.report import Report
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
+from geoseg.held import held
 from geoseg.inference.job import JobRunner
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.parts import WORK_FOLDER
 from geoseg.inference.plan import Probe, RasterPlan
 from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
 from geoseg.inference.survey import Job, Survey, Surveyor
@@ -72,7 +69,7 @@ def run(
     if chosen.dry_run:
         _tell_plan(_surveyed(jobs, surveyor, ledger), predictor, chosen, folder, ledger, listener)
         return ledger.report(dry_run=True)
-    with _held(folder):
+    with held(folder):
         surveys = _surveyed(jobs, surveyor, ledger)
         _tell_plan(surveys, predictor, chosen, folder, ledger, listener)
         try:
@@ -100,31 +97,6 @@ def _run_one(job: Job, runner: JobRunner, ledger: Ledger) -> None:
     except KeyboardInterrupt:
         ledger.interrupt(job)
         raise
-
-
-@contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """The output folder, made, tried, and ours alone.
-
-    Raises:
-        OutputError: it cannot be made or written, or another run writes into it.
-    """
-    work = out / WORK_FOLDER
-    lock = FileLock(work / "lock", timeout=0)
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise OutputError(f"another run writes into {out}; wait for its end or choose another --out") from None
-    except OSError as error:
-        raise OutputError(f"output folder {out} cannot be written ({error.strerror}); choose another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
-        if not any(work.iterdir()):
-            work.rmdir()
 
 
 def _checked(

@@ -21,6 +21,7 @@ from geoseg.commands.prepare_report import finish
 from geoseg.commands.report import Report
 from geoseg.documents import read_classes
 from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.held import held
 from geoseg.preparing.blocks import Blocks, split_blocks
 from geoseg.preparing.burn import PolygonLabels
 from geoseg.preparing.cutting import Edge, Patching, Piece, cut_patches, whole
@@ -98,7 +99,7 @@ def run(
 
     Raises:
         ConfigError: an option is wrong, a part of the split stays empty, or no image can be used; nothing was begun.
-        OutputError: `dst` holds something else, or cannot be written.
+        OutputError: `dst` holds something else, cannot be written, or another run writes into it.
     """
     started = time.perf_counter()
     listener = progress or Progress()
@@ -114,13 +115,14 @@ def run(
     failures = [*alone, *division.failures, *failures]
     if not jobs:
         raise ConfigError("\n".join(failures))
-    folder = Folder(Path(dst))
-    kept = _clear(folder, jobs, overwrite=overwrite)
-    listener.note(_plan(jobs, division, kept))
-    failures += _made(jobs, kept, folder, listener)
-    if not folder.entries:
-        raise ConfigError("\n".join(failures))
-    return finish(folder, jobs, kept, failures, division, layout.name, started)
+    with held(Path(dst), "DST"):
+        folder = Folder(Path(dst))
+        kept = _clear(folder, jobs, overwrite=overwrite)
+        listener.note(_plan(jobs, division, kept))
+        failures += _made(jobs, kept, folder, listener)
+        if not folder.entries:
+            raise ConfigError("\n".join(failures))
+        return finish(folder, jobs, kept, failures, division, layout.name, started)
 
 
 def _scheme(layout: Layout, classes: PathLike | Sequence[Any] | ClassScheme | None) -> ClassScheme:

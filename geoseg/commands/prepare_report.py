@@ -45,12 +45,7 @@ def finish(
     scheme = jobs[0].form.scheme
     entries = [folder.entries[job.tile] for job in jobs if job.tile in folder.entries]
     parts, train = _parts(entries, scheme.names)
-    planned = {piece.part for job in jobs for piece in job.pieces}
-    failures += [
-        f"{part}: is empty, as nothing of it is labelled; choose another --split or other labels"
-        for part in PARTS
-        if part in planned and part not in parts
-    ]
+    failures += _empty(parts, jobs, division)
     bands = train.bands(jobs[0].form.band_names)
     facts: dict[str, Any] = {"geoseg": geoseg.__version__, "dataset": dataset, "split": division.split}
     facts |= {"classes": list(scheme.names), "parts": parts, "bands": bands}
@@ -58,7 +53,7 @@ def finish(
         scheme_document(scheme), sort_keys=False, default_flow_style=None
     )
     folder.finish(facts, classes)
-    warnings = [entry.warning for entry in entries if entry.warning] + _warnings(parts, jobs)
+    warnings = [entry.warning for entry in entries if entry.warning] + _warnings(parts, jobs, division)
     seconds = time.perf_counter() - started
     data = facts | {
         "folder": str(folder.path),
@@ -88,13 +83,28 @@ def _parts(entries: Sequence[Entry], names: Sequence[str]) -> tuple[dict[str, An
     return parts, train
 
 
-def _warnings(parts: Mapping[str, Any], jobs: Sequence[Job]) -> list[str]:
+def _empty(parts: Mapping[str, Any], jobs: Sequence[Job], division: Division) -> list[str]:
+    """A line for each part that should hold something and does not."""
+    cut = {piece.part for job in jobs for piece in job.pieces}
+    wanted = cut | ({"train", "val"} if "blocks" in division.parts.values() else set(division.parts.values()))
+    unlabelled = "nothing of it is labelled; choose another --split or other labels"
+    unusable = "none of its images can be used; mend them, or choose another --split"
+    return [
+        f"{part}: is empty, as {unlabelled if part in cut else unusable}"
+        for part in PARTS
+        if part in wanted and part not in parts
+    ]
+
+
+def _warnings(parts: Mapping[str, Any], jobs: Sequence[Job], division: Division) -> list[str]:
     lines = [
         f"{part}: class {name!r} never occurs; nothing can be learnt or judged of it there"
         for part, facts in parts.items()
         for name, pixels in facts["class_pixels"].items()
         if not pixels
     ]
+    if division.split == "folders" and "val" not in division.parts.values():
+        lines.append("val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one")
     placeless = [job.image.path for job in jobs if job.image.georeferenced and job.image.crs is None]
     if placeless:
         lines.append(

@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import OutputError
+from geoseg.held import WORK_FOLDER
 from geoseg.inference.blocks import Band
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.tiling import Block, TileGrid, Window
-
-WORK_FOLDER = ".geoseg"
-"""Where parts live until the outputs stand, inside the output folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from geoseg.errors import OutputError
+from geoseg.held import WORK_FOLDER
 from geoseg.inference.keys import key_of, weights_digest
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import Output, output_path
-from geoseg.inference.parts import WORK_FOLDER, PartFolder
+from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.predictor import Options
 from geoseg.models import Model

@@ -83,7 +83,7 @@ class Folder:
     """A prepared folder.
 
     Args:
-        path: is made when something is written.
+        path: is there when something is written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,9 +128,8 @@ class Folder:
                 )
 
     def begin(self) -> None:
-        """Make the folder, and end a line of the journal that a stopped run has cut short."""
+        """End a line of the journal that a stopped run has cut short."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             journal = self.path / _JOURNAL
             if journal.is_file():
                 written = journal.read_bytes()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA
-from geoseg.training.statistics import Moments
+from geoseg.training.moments import Moments
 
 _NONE = Moments()
 

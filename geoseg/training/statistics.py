@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import SourceError
 from geoseg.progress import Progress
 from geoseg.tiling import Window
+from geoseg.training.moments import Moments
 from geoseg.training.sampling import PixelSample
 from geoseg.training.tiles import Tile, TileReader
 
@@ -35,37 +35,6 @@ class Statistics:
     """Smallest value of any band."""
     high: float
     """Largest."""
-
-
-class Moments(NamedTuple):
-    """Number, mean and sum of squared deviations of many values of each band."""
-
-    number: int = 0
-    mean: NDArray[np.float64] = np.zeros(0)
-    squares: NDArray[np.float64] = np.zeros(0)
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Moments:
-        """Those of ``(bands, count)`` values."""
-        mean = values.mean(axis=1)
-        return cls(values.shape[1], mean, ((values - mean[:, None]) ** 2).sum(axis=1))
-
-    def merged(self, other: Moments) -> Moments:
-        """Those of both groups together (Chan et al. 1979), exact also far from zero."""
-        if not self.number or not other.number:
-            return self if self.number else other
-        step, count = other.mean - self.mean, self.number + other.number
-        return Moments(
-            count,
-            self.mean + step * other.number / count,
-            self.squares + other.squares + step**2 * self.number * other.number / count,
-        )
-
-    @property
-    def deviation(self) -> NDArray[np.float64]:
-        """``(bands,)`` standard deviation; 1 where a band is constant, which nothing could scale."""
-        deviation = np.sqrt(self.squares / self.number)
-        return np.where(deviation > 0, deviation, 1.0)
 
 
 def collect_statistics(

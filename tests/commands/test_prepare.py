@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.cli import cli
 from geoseg.commands.prepare import run
 from geoseg.errors import ConfigError, OutputError
+from geoseg.progress import Progress
 from geoseg.training.dataset import choose_bands, find_pairs, open_tiles
 from geoseg.training.statistics import collect_statistics
 from tests import datasets
@@ -347,7 +350,70 @@ def test_files_that_are_not_geosegs_are_never_touched(folder: Path) -> None:
     assert stranger.read_text() == "mine"
 
 
+def test_torch_is_not_needed(folder: Path) -> None:
+    """It takes more memory than the images do."""
+    code = (
+        "import sys; from geoseg.commands.prepare import run;"
+        f"run('folder', {str(folder)!r}, {str(folder.parent / 'out')!r}, images='*_image.tif', labels='*_label.tif', "
+        f"classes={str(folder.parent / 'classes.yaml')!r}); print('torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_two_runs_into_one_folder_are_kept_apart(folder: Path) -> None:
+    class Second(Progress):
+        tried = False
+
+        def begin(self, what: str, total: int) -> None:
+            with pytest.raises(
+                OutputError, match=r"another run writes into .*out; wait for its end or choose another DST"
+            ):
+                prepare(folder, split="all")
+            self.tried = True
+
+    second = Second()
+    assert prepare(folder, split="all", progress=second).data["made"] == 6
+    assert second.tried
+    assert not (folder.parent / "out/.geoseg").exists()
+
+
 # Bad input.
+
+
+def test_images_and_labels_of_which_no_two_belong_together_are_named(folder: Path) -> None:
+    (folder / "more").mkdir()
+    for number in range(6):
+        (folder / f"t{number}_label.tif").rename(folder / f"more/s{number}_label.tif")
+    with pytest.raises(
+        ConfigError,
+        match=r"no image has labels; the images are of t0, t1, .*, the labels of s0, s1, .*: give as many stars",
+    ) as told:
+        prepare(folder, labels="more/*_label.tif")
+    assert len(str(told.value).splitlines()) == 1
+    with pytest.raises(ConfigError, match=r"no image has labels; .* which stand for the same text"):
+        prepare(folder, labels="more")
+
+
+def test_a_validation_part_without_a_usable_image_is_told(folder: Path) -> None:
+    for number in range(6):
+        part = folder / ("val" if number > 4 else "train")
+        part.mkdir(exist_ok=True)
+        for kind in ("image", "label"):
+            (folder / f"t{number}_{kind}.tif").rename(part / f"t{number}_{kind}.tif")
+    patterns = {"images": "*/*_image.tif", "labels": "*/*_label.tif"}
+    (folder / "val/t5_label.tif").write_text("broken")
+    report = prepare(folder, **patterns)
+    assert report.exit_code == 1
+    assert report.data["failures"][1:] == [
+        "val: is empty, as none of its images can be used; mend them, or choose another --split"
+    ]
+    shutil.rmtree(folder / "val")
+    report = prepare(folder, **patterns)
+    assert (report.exit_code, report.data["warnings"]) == (
+        0,
+        ["val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one"],
+    )
 
 
 def test_lonely_files_are_named_and_the_others_go_on(folder: Path) -> None:

@@ -1,0 +1,46 @@
+"""An output folder that is one run's alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from geoseg.errors import OutputError
+
+WORK_FOLDER = ".geoseg"
+"""What lives inside an output folder while a run needs it: the lock, and the parts of rasters that are not finished."""
+
+
+@contextmanager
+def held(out: Path, name: str = "--out") -> Iterator[None]:
+    """The output folder, made, tried, and ours alone; folders that were made and stay empty go again.
+
+    Args:
+        out: the folder.
+        name: what the user calls it, for messages.
+
+    Raises:
+        OutputError: it cannot be made or written, or another run writes into it.
+    """
+    work = out / WORK_FOLDER
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    lock = FileLock(work / "lock", timeout=0)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise OutputError(f"another run writes into {out}; wait for its end or choose another {name}") from None
+    except OSError as error:
+        raise OutputError(f"output folder {out} cannot be written ({error.strerror}); choose another {name}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # before the release, so that nobody holds a lock on a name that is gone
+            Path(lock.lock_file).unlink()
+        lock.release()
+        for folder in (work, *new):
+            with suppress(OSError):  # something lies in it
+                folder.rmdir()

@@ -1,0 +1,49 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geoseg.errors import OutputError
+from geoseg.held import held
+
+
+def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: Path) -> None:
+    code = f"from pathlib import Path; from geoseg.held import held\nwith held(Path({str(tmp_path / 'out')!r})): pass"
+    with held(tmp_path / "out"):
+        with (
+            pytest.raises(
+                OutputError, match=r"another run writes into .*out; wait for its end or choose another --out"
+            ),
+            held(tmp_path / "out"),
+        ):
+            pass
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "another run writes into" in other.stderr
+        (tmp_path / "out" / "made").touch()
+    with held(tmp_path / "out"):
+        pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["made"]
+
+
+def test_folders_that_stay_empty_go_again_and_those_that_stood_stay(tmp_path: Path) -> None:
+    (tmp_path / "stood").mkdir()
+    with pytest.raises(KeyError), held(tmp_path / "stood/new/out"):
+        raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == ["stood"]
+
+
+def test_a_lock_that_a_killed_run_left_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / ".geoseg").mkdir()
+    (tmp_path / ".geoseg/lock").touch()
+    with held(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory); choose another DST"
+    with pytest.raises(OutputError, match=re.escape(message)), held(tmp_path / "file/out", "DST"):
+        pass
