@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.documents import expand, first_error, override, read_classes, read_yaml
@@ -115,8 +124,10 @@ class Network(_Section):
 class Lattice(_Section):
     """How the model will be run unless told otherwise; validation runs it so."""
 
-    window: Annotated[int, Field(ge=1)] = 512
-    overlap: Annotated[int, Field(ge=0)] = 128
+    window: Annotated[int, Field(ge=1)]
+    """Left out, the longer side of the crop: context that is gathered over another area has other statistics."""
+    overlap: Annotated[int, Field(ge=0)]
+    """Left out, a quarter of the window."""
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Lattice:
@@ -170,8 +181,19 @@ class TrainConfig(_Section):
     data: Data
     model: Network
     train: Recipe = Field(default_factory=Recipe)
-    predict: Lattice = Lattice()
+    predict: Lattice = Field(default=None, validate_default=True)
     compare: Comparison | None = None
+
+    @field_validator("predict", mode="before")
+    @classmethod
+    def _about_the_crop(cls, given: Any, known: ValidationInfo) -> Any:
+        """What is left out follows from the training: a network is run on windows like those it learnt from."""
+        given = {} if given is None else given
+        if not isinstance(given, Mapping) or "train" not in known.data:
+            return given
+        window = given.get("window", max(known.data["train"].crop_size))
+        quarter = {"overlap": window // 4} if isinstance(window, int) else {}
+        return {"window": window, **quarter, **given}
 
     @model_validator(mode="after")
     def _judged(self) -> TrainConfig:

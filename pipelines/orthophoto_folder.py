@@ -36,7 +36,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5_000, help="steps of the training (%(default)s)")
     parser.add_argument("--batch", type=int, default=8, help="patches a step (%(default)s)")
     parser.add_argument("--crop", type=int, default=256, help="side of a patch, pixels (%(default)s)")
-    parser.add_argument("--window", type=int, default=512, help="side of the windows in prediction (%(default)s)")
+    parser.add_argument("--window", type=int, help="side of the windows in prediction, pixels; the patches' without it")
     parser.add_argument("--vectors", default="gpkg", help="formats of the polygons: gpkg, shp, none (%(default)s)")
     chosen = parser.parse_args(arguments)
     if (chosen.val_images is None) != (chosen.val_labels is None):
@@ -63,7 +63,7 @@ def config(chosen: argparse.Namespace) -> dict[str, Any]:
             "validate_every": max(1, chosen.steps // 10),
             "augment": {"scale": [0.8, 1.25], "brightness": 0.1, "contrast": 0.2},
         },
-        "predict": {"window": chosen.window, "overlap": chosen.window // 4},
+        "predict": {} if chosen.window is None else {"window": chosen.window},
     }
 
 

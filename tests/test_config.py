@@ -33,6 +33,24 @@ def test_the_smallest_config_takes_all_defaults() -> None:
     assert (config.predict.window, config.predict.overlap) == (512, 128)
 
 
+@pytest.mark.parametrize(
+    ("sections", "lattice"),
+    [
+        ({"train": {"crop": 256}}, (256, 64)),
+        ({"train": {"crop": 769}}, (769, 192)),
+        ({"train": {"crop": [512, 1024], "augment": {"turn": False}}}, (1024, 256)),
+        ({"train": {"crop": 256}, "predict": {"window": 1024}}, (1024, 256)),
+        ({"train": {"crop": 256}, "predict": {"overlap": 100}}, (256, 100)),
+        ({"train": {"crop": 256}, "predict": {"window": 512, "overlap": 0}}, (512, 0)),
+        ({"train": {"crop": 256}, "predict": None}, (256, 64)),
+    ],
+)
+def test_windows_follow_from_the_crop_unless_given(sections: dict[str, Any], lattice: tuple[int, int]) -> None:
+    config = load_config(document(**sections))
+    assert (config.predict.window, config.predict.overlap) == lattice
+    assert load_config(yaml.safe_load(dump_config(config)), ["train.crop=8"]).predict == config.predict
+
+
 def test_a_config_is_read_back_from_its_own_yaml() -> None:
     data = document()["data"] | {"classes": "isprs", "mean": [1, 2, 3], "std": [4, 5, 6], "bands": {"nir": 4, "red": 1}}
     config = load_config(document(data=data, train={"class_weights": [1, 2.5], "aux_weights": {"prior": 0.5}}))
@@ -86,6 +104,8 @@ def test_configs_are_frozen() -> None:
         ("data.classes=[a, a]", r"^data: class name 'a' is given twice"),
         ("data.classes=isprs2", r"^data: isprs2: no such classes file, and no scheme; known schemes are isprs"),
         ("predict.overlap=600", r"^predict: overlap 600 does not fit window 512"),
+        ("predict.window=wide", r"^predict\.window: 'wide' is not a whole number$"),
+        ("predict=3", r"^predict: 3 is not a mapping of keys to values$"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_with_its_path(override: str, message: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,11 +70,15 @@ def run(
     Raises:
         ConfigError: the config is wrong or has no ``compare``, or a run that stands was made with another one.
     """
-    listener, folder = progress or Progress(), Path(out)
-    base = load_config(config, overrides)
+    listener, folder, common = progress or Progress(), Path(out), tuple(overrides)
+
+    def read(changes: Iterable[str] = ()) -> TrainConfig:
+        return load_config(config, [*common, *changes])
+
+    base = read()
     if base.compare is None:
         raise ConfigError("compare: is missing; give compare: {systems: [hcnet, fcn], seeds: [0, 1, 2], steps: 1000}")
-    runs = _runs(base, base.compare, folder)
+    runs = _runs(base, base.compare, read, folder)
     for one in runs:
         _result(one)  # refuses a run of another config before any work
     failures = []
@@ -87,20 +91,28 @@ def run(
     return _report(base.compare, list(dict.fromkeys(one.variant for one in runs)), results, folder, failures)
 
 
-def _runs(base: TrainConfig, comparison: Comparison, out: Path) -> list[Run]:
+def _runs(
+    base: TrainConfig, comparison: Comparison, read: Callable[[Iterable[str]], TrainConfig], out: Path
+) -> list[Run]:
     """All runs, seed by seed, so that an early end leaves whole pairs.
+
+    Args:
+        base: what the variants change.
+        comparison: its own.
+        read: the same with these ``key.path=value``: what the config leaves out follows from the variant.
+        out: folder of the comparison.
 
     Raises:
         ConfigError: a variant's values do not fit, or there is no such system, preset or switch.
     """
-    document = base.model_dump(mode="json", exclude={"compare"})
     runs = []
     for seed in comparison.seeds:
         for name, changes in comparison.changes(base.model.system).items():
             steps = comparison.steps or base.train.steps
             given = {"train.seed": seed, "train.steps": steps, "train.validate_every": steps, **changes}
             try:
-                config = load_config(document, [f"{key}={json.dumps(value)}" for key, value in given.items()])
+                changed = [f"{key}={json.dumps(value)}" for key, value in given.items()]
+                config = read(changed).model_copy(update={"compare": None})
                 _check(config)
             except GeosegError as error:
                 raise ConfigError(f"compare, {name}: {error}") from error

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 import geoseg
 from geoseg.commands import compare
+from geoseg.config import load_config
 from geoseg.errors import ConfigError
 from geoseg.progress import Progress
 
@@ -67,13 +68,34 @@ def test_runs_that_are_done_are_kept_and_another_config_is_refused(variants, tmp
     ]
 
 
+def configs(document, out):
+    """The config of each run, by its variant."""
+
+    def read(changes=()):
+        return load_config(document, changes)
+
+    base = read()
+    return {one.variant: one.config for one in compare._runs(base, base.compare, read, out)}
+
+
 def test_systems_bring_their_own_switches(config, tmp_path):
     config["model"] |= {"system": "hcnet", "encoder": "tu-test_resnet", "options": {"channels": 8, "pixel": False}}
-    base = compare.load_config(config | {"compare": {"systems": ["fcn", "hcnet"], "seeds": [0]}})
-    runs = {one.variant: one.config.model for one in compare._runs(base, base.compare, tmp_path)}
-    assert (runs["fcn"].system, runs["fcn"].options) == ("fcn", {})
-    assert runs["hcnet"].options == {"channels": 8, "pixel": False}
-    assert runs["fcn"].encoder == "tu-test_resnet"
+    runs = configs(config | {"compare": {"systems": ["fcn", "hcnet"], "seeds": [0]}}, tmp_path)
+    assert (runs["fcn"].model.system, runs["fcn"].model.options) == ("fcn", {})
+    assert runs["hcnet"].model.options == {"channels": 8, "pixel": False}
+    assert runs["fcn"].model.encoder == "tu-test_resnet"
+
+
+def test_what_the_config_leaves_out_follows_from_the_variant(config, tmp_path):
+    sides = {"small": {"train.crop": 16}, "large": {"train.crop": 48}, "own": {"predict.window": 24}}
+    del config["predict"]
+    runs = configs(config | {"compare": {"variants": sides, "seeds": [0]}}, tmp_path)
+    assert {name: (run.predict.window, run.predict.overlap) for name, run in runs.items()} == {
+        "small": (16, 4),
+        "large": (48, 12),
+        "own": (24, 6),
+    }
+    assert all(run.compare is None for run in runs.values())
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(variants, tmp_path):
