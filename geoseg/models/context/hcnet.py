@@ -25,7 +25,7 @@ class HCNetSwitches(Switches):
     """What the paper leaves open, and the parts that its ablations switch off."""
 
     channels: int = 512
-    """C, the width of the context stream."""
+    """C, the width of the context stream: of X, eqs. (1) to (4)."""
     prior_channels: int = 64
     """Width of the pre-segmentation's three branches (sec. 3.2)."""
     norm: Norm = "relu"
@@ -33,13 +33,15 @@ class HCNetSwitches(Switches):
     weights that sum to 1: ``relu`` and ``softplus`` make O and P, hence A, nonnegative; ``raw`` is the printed form,
     held off zero; ``softmax`` exponentiates A (quadratic in the pixels of a region)."""
     fusion: Literal["concat", "sum", "region"] = "concat"
-    """How X' and X'' are aggregated: concatenated and mixed by a 1x1 convolution, added, or X'' alone."""
+    """How X' and X'' of eq. (2) are aggregated: concatenated and mixed by a 1x1 convolution, added, or X'' alone."""
     shared: bool = True
-    """Whether all classes share one PiAM in the pixel context module, or each has its own (fig. 4 draws N boxes)."""
+    """Whether all classes share one PiAM, eqs. (3) and (4), in the pixel context module, or each has its own (fig. 4
+    draws N boxes)."""
     pixel: bool = True
-    """Whether the pixel context module stands (else X' = X)."""
+    """Whether the pixel context module stands, eqs. (3) and (4) within regions (else X' = X)."""
     region: bool = True
-    """Whether the region context module stands (else X' is classified)."""
+    """Whether the region context module stands, eqs. (1) and (2) (else X' is classified). Without the pixel context
+    module, ``fusion="region"`` is the row of table 1 that lacks "pixel-level detailed information"."""
 
 
 class HCNetHead(ContextHead):
@@ -48,7 +50,8 @@ class HCNetHead(ContextHead):
     ``in_channels`` may name more maps than one; the deepest alone is used. Not in the paper, and so chosen here:
     X is a 3x3 convolution of F to `channels` (C = 2048 could not be had at the paper's memory figures); the
     branches of the pre-segmentation are normalised before they are added; the loss of the context stream reaches
-    Q through eqs. (1) and (2). Preset ``paper`` prints eq. (4) literally (``norm="raw"``) and reads
+    Q through eqs. (1) and (2). The 1x1 convolution of ``fusion="concat"`` runs over R' instead of X'', which is exact:
+    W X'' = (W R') Q. Preset ``paper`` prints eq. (4) literally (``norm="raw"``) and reads
     "aggregate" (sec. 3.1) as sec. 3.2 uses the word: addition (``fusion="sum"``).
     """
 
@@ -78,14 +81,22 @@ class HCNetHead(ContextHead):
         if self.pixel is not None:
             x = self.pixel(x, prior.argmax(1), self.classes)  # T = argmax Q; X'
         if self.region is not None:
-            x = self._aggregate(x, self.region(x, prior.softmax(1)))
+            q = prior.softmax(1)
+            x = self._aggregate(x, self.region(x, q), q)
         return Outputs(self.classify(x), {"prior": prior})
 
-    def _aggregate(self, pixels: Tensor, regions: Tensor) -> Tensor:
-        if self.fuse is not None:
-            fused: Tensor = self.fuse(torch.cat([wide(pixels), regions], 1))
-            return fused
-        return regions if self.switches.fusion == "region" else wide(pixels) + regions
+    def _aggregate(self, x: Tensor, regions: Tensor, q: Tensor) -> Tensor:
+        """X' and X'' together ``(N, C, h, w)``, of X' ``(N, C, h, w)``, R' ``(N, C, K, 1)`` and Q ``(N, K, h, w)``."""
+        if self.fuse is None:
+            context = unpool(regions, q)
+            return context if self.switches.fusion == "region" else wide(x) + context
+        layers: list[Any] = list(self.fuse)
+        conv, norm, relu = layers
+        of_pixels, of_regions = conv.weight.split(x.shape[1], 1)
+        mixed = F.conv2d(x, of_pixels)
+        mixed = mixed + unpool(F.conv2d(regions, of_regions), q).to(mixed.dtype)  # W X'' = (W R') Q
+        fused: Tensor = relu(norm(mixed))
+        return fused
 
 
 class PreSegmentation(nn.Module):
@@ -104,24 +115,34 @@ class PreSegmentation(nn.Module):
 
 
 class RegionContext(nn.Module):
-    """RCM (sec. 3.3.2): region pooling, attention between the regions, and back to the pixels."""
+    """RCM (sec. 3.3.2) but for its way back to the pixels (`unpool`): region pooling, attention between the regions."""
 
     def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.attention = PositionIndependentAttention(channels, norm)
 
     def forward(self, x: Tensor, q: Tensor) -> Tensor:
-        """X'' ``(N, C, h, w)`` of X' and of the affiliation probabilities Q ``(N, K, h, w)``, in float32 at least."""
+        """R' ``(N, C, K, 1)`` of X' and of the affiliation probabilities Q ``(N, K, h, w)``, in float32 at least."""
         with torch.autocast(x.device.type, enabled=False):
             q = q.flatten(2)
             # (1): (N, K, C). In float32 the softmax of a class that no pixel comes near is 0 all over.
             pooled = q @ tokens(wide(x)) / q.sum(2, keepdim=True).clamp(min=EPS)
         regions = pooled.transpose(1, 2).unsqueeze(3)  # a map of K positions, (N, C, K, 1)
         one_set = torch.zeros_like(regions[:, 0], dtype=torch.int64)
-        regions = self.attention(regions, one_set, 1).squeeze(3)  # R'
-        with torch.autocast(x.device.type, enabled=False):
-            context: Tensor = (regions @ q).reshape(x.shape)  # (2)
-        return context
+        enhanced: Tensor = self.attention(regions, one_set, 1)
+        return enhanced
+
+
+def unpool(regions: Tensor, q: Tensor) -> Tensor:
+    """Region unpooling (2), R' Q: each pixel takes its share of every region, ``(N, C, h, w)``, in float32 at least.
+
+    Args:
+        regions: ``(N, C, K, 1)``.
+        q: ``(N, K, h, w)``.
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        context = tokens(wide(q)) @ tokens(wide(regions))  # (N, h·w, C): what adds to a map of channels_last as it lies
+    return context.transpose(1, 2).reshape(q.shape[0], -1, *q.shape[2:])
 
 
 class PositionIndependentAttention(nn.Module):

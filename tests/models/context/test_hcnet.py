@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from geoseg.models.context.hcnet import EPS, HCNetHead, Norm, PositionIndependentAttention, RegionContext
+from geoseg.models.context.hcnet import EPS, HCNetHead, Norm, PositionIndependentAttention, RegionContext, unpool
 from tests.models.plain.agreement import check_same
 
 NORMS: tuple[Norm, ...] = ("relu", "softplus", "raw", "softmax")
@@ -125,7 +127,34 @@ def test_region_context_equals_equations_1_and_2() -> None:
     q = torch.randn(2, 4, 5, 6, dtype=torch.float64).softmax(1)
     regions = torch.einsum("nchw,nkhw->nck", x, q) / q.sum((2, 3))[:, None]
     regions = torch.stack([attend_set(module.attention, one) for one in regions])
-    torch.testing.assert_close(module(x, q), torch.einsum("nck,nkhw->nchw", regions, q), rtol=1e-9, atol=1e-9)
+    found = module(x, q)
+    torch.testing.assert_close(found[..., 0], regions, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(unpool(found, q), torch.einsum("nck,nkhw->nchw", regions, q), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum", "region"])
+@pytest.mark.parametrize("training", [False, True])
+@settings(max_examples=8, deadline=None)
+@given(height=st.integers(1, 12), width=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
+def test_head_aggregates_the_maps_of_both_modules(
+    fusion: Literal["concat", "sum", "region"], training: bool, height: int, width: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    head = HCNetHead((5,), 4, channels=8, prior_channels=4, fusion=fusion).double().train(training)
+    for name, parameter in head.named_parameters():
+        nn.init.uniform_(parameter, *((0.5, 0.9) if name.endswith("alpha") else (-0.5, 0.5)))
+    features = torch.randn(2, 5, height, width, dtype=torch.float64, requires_grad=True)
+    outputs = head([features])
+    assert head.pixel is not None
+    assert head.region is not None
+    prior, x = head.prior(features), head.reduce(features)
+    q = prior.softmax(1)
+    x = head.pixel(x, prior.argmax(1), 4)
+    context = torch.einsum("nck,nkhw->nchw", head.region(x, q)[..., 0], q)
+    x = head.fuse(torch.cat([x, context], 1)) if head.fuse is not None else context + (x if fusion == "sum" else 0)
+    leaves = [p for p in head.parameters() if p.requires_grad]
+    check_same(outputs.logits, head.classify(x), [features, *leaves], floor=1e-3)
+    assert torch.equal(outputs.aux["prior"], prior)
 
 
 def test_only_the_prior_and_the_classifier_stand_when_both_modules_are_off() -> None:
