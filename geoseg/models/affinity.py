@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
-from geoseg.models.displacements import Displacements, lay, lift
+from geoseg.models.displacements import Displacements, fan, lay, lift
 from geoseg.models.divergence import BinaryDivergence, FullDivergence, Kind
 from geoseg.models.lines import RingMaxima, line_maxima
 
 CHUNK = {"cpu": 2**18, "cuda": 2**22}
 """Pairs held at once: what stays in a core's cache; what keeps a GPU busy."""
+FAN = 2**16
+"""Pairs up to which several steps are taken at once: where a step has few, its calls take longer than its pairs."""
 PROBABILITIES = {"cpu": 2**22, "cuda": 2**25}
 """Class probabilities of pairs held at once."""
 
@@ -73,10 +75,6 @@ class Affinities:
         lines = () if self.lines is None else (self.lines,)
         return lines + (() if self._divergence is None else self._divergence.tensors)
 
-    def at(self, step: int, slants: Tensor) -> Displacements:
-        """Displacements in these maps."""
-        return Displacements(self.length, self.across, step, slants)
-
     def pairs(self, at: Displacements, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """``(m, count)`` F_ij and F_ji of the pairs, from `tensors` (3); of those not inside, anything finite."""
         e_ij, e_ji = self.divergences(at, *tensors)
@@ -95,11 +93,10 @@ class Affinities:
 
     def _line_maxima(self, lines: Tensor, at: Displacements) -> Tensor:
         reach = self.maps.reach
-        if at.step <= reach or (torch.is_grad_enabled() and lines.requires_grad):
+        if at.highest <= reach:
             return line_maxima(lines, at, self.maps.ends)
         if self._ring is None:
-            bound = min(reach, self.across - 1)
-            start = self.at(reach, torch.arange(-bound, bound + 1, device=self.device))
+            start = self.fan({reach: min(reach, self.across - 1)})
             self._ring = RingMaxima(lines, self.maps.ends, start)
         return self._ring.maxima(at)
 
@@ -114,14 +111,31 @@ class Affinities:
         classes = 1 if self.maps.classes is None else self.maps.classes.shape[0]
         kind = "cpu" if labels.device.type == "cpu" else "cuda"
         pairs = min(CHUNK[kind], PROBABILITIES[kind] // classes)
-        for step in range(1, steps + 1):
-            bound = min(step - self.turned, self.across - 1, furthest)
-            every = self.at(step, torch.arange(-bound, bound + 1, device=labels.device))
+        for every in self._fans(steps, furthest):
             same = (every.second(flat)[:, 0] == every.first(flat)) & every.inside()
             chunk = max(1, pairs // every.count)
             for some in torch.split(same.any(1).nonzero().squeeze(1), chunk):
                 if len(some):
-                    yield self.at(step, every.slants[some]), same[some]
+                    yield every.take(some), same[some]
+
+    def fan(self, bounds: dict[int, int]) -> Displacements:
+        """Displacements in these maps: of each step, slants up to its bound."""
+        return fan(self.length, self.across, bounds, self.device)
+
+    def _fans(self, steps: int, furthest: int) -> Iterator[Displacements]:
+        """All displacements up to `steps` ahead and `furthest` across; short fans are put together, see `FAN`."""
+        bounds: dict[int, int] = {}
+        pairs = 0
+        for step in range(1, steps + 1):
+            bound = min(step - self.turned, self.across - 1, furthest)
+            count = (self.length - min(bounds, default=step)) * self.across
+            if bounds and (pairs + (2 * bound + 1) * count > FAN or step > self.maps.reach):
+                yield self.fan(bounds)
+                bounds, pairs, count = {}, 0, (self.length - step) * self.across
+            bounds[step] = bound
+            pairs += (2 * bound + 1) * count
+        if bounds:
+            yield self.fan(bounds)
 
 
 def _extents(labels: Tensor, turned: bool) -> tuple[int, int]:
@@ -146,22 +160,49 @@ def representative_scores(maps: ScoreMaps, labels: Tensor) -> Tensor:
         maps: the score maps.
         labels: ``(H, W)`` int64 regions, 0..Q-1.
     """
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (maps.boundary, maps.classes)):
+        maps = replace(maps, reach=max(maps.size))
     total = maps.given.new_ones(maps.size)
     if maps.boundary is not None and maps.ends:
         total = 1 - maps.boundary  # F_ii
     for turned in (False, True):
         affinities = Affinities(maps, turned)
-        sums = total.new_zeros(1, (affinities.length + 1) * affinities.across)
-        grad = torch.is_grad_enabled() and any(x.requires_grad for x in affinities.tensors)
-        for at, same in affinities.within(labels):
-            part = partial(_sums, affinities, at, same)
-            if grad:
-                sums = sums + checkpoint(part, *affinities.tensors, use_reentrant=False, preserve_rng_state=False)
-            else:
-                sums = sums + part(*affinities.tensors)
+        sums: Tensor = _Sums.apply(affinities, labels, *affinities.tensors)
         total = total + lift(sums, *maps.size, turned)[0]
     sizes = labels.flatten().bincount()
     return total / sizes[labels]
+
+
+class _Sums(torch.autograd.Function):
+    """``(1, T)`` sums of F_ij over the other pixels j of i's region, of the pairs that one axis leads."""
+
+    @staticmethod
+    def forward(ctx: Any, affinities: Affinities, labels: Tensor, *tensors: Tensor) -> Tensor:
+        ctx.affinities = affinities
+        ctx.save_for_backward(labels, *tensors)
+        sums = tensors[0].new_zeros(1, tensors[0].shape[1])
+        for at, same in affinities.within(labels):
+            sums += _sums(affinities, at, same, *tensors)
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        affinities: Affinities = ctx.affinities
+        labels, *tensors = ctx.saved_tensors
+        wanted = [
+            x.detach().requires_grad_(needed) for x, needed in zip(tensors, ctx.needs_input_grad[2:], strict=True)
+        ]
+        leaves = [x for x in wanted if x.requires_grad]
+        totals = [torch.zeros_like(x) for x in leaves]
+        for at, same in affinities.within(labels):
+            with torch.enable_grad():
+                part = _sums(affinities, at, same, *wanted)
+            if part.requires_grad:
+                for total, share in zip(totals, torch.autograd.grad(part, leaves, grad), strict=True):
+                    total += share
+        found = iter(totals)
+        return None, None, *(next(found) if x.requires_grad else None for x in wanted)
 
 
 def _sums(affinities: Affinities, at: Displacements, same: Tensor, *tensors: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ a run are a run. Runs of several slants are copied by one call, without an index
                                          j:  5 6 7 8 | 9 ...           8 is in the next row: not `inside`
 
 So each unordered pair of a map is met once: step 1.. along the leading axis with |slant| <= step, and the same on
-the turned map with |slant| < step.
+the turned map with |slant| < step. Of several steps at once the longer ones run past the map's end, where 0 stands;
+that is what a small map gains by: few calls instead of a few for each step.
 """
 
 from __future__ import annotations
@@ -35,25 +36,34 @@ def lift(flat: Tensor, height: int, width: int, turned: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class Displacements:
-    """Displacements of one step along the leading axis and several slants across it.
+    """Displacements of some steps along the leading axis and slants across it.
 
-    Their pairs (i, j) are numbered by slant and by i, in ``(m, count)``; the second of each pair is at (a + step,
-    b + slant). Those not `inside` the map have a wrong j or none.
+    Their pairs (i, j) are numbered by displacement and by i, in ``(m, count)``; the second of each pair is at (a +
+    step, b + slant). Those not `inside` the map have a wrong j or none.
     """
 
     length: int
     """Positions along the leading axis."""
     across: int
     """Positions across it."""
-    step: int
-    """1..length-1."""
+    lowest: int
+    """The shortest step that there may be."""
+    highest: int
+    """The longest, up to length-1."""
+    steps: Tensor
+    """``(m,)`` int64, each in lowest..highest."""
     slants: Tensor
     """``(m,)`` int64, each in -(across-1)..across-1 and -step..step."""
 
     @property
     def count(self) -> int:
-        """How many positions have a position `step` ahead."""
-        return (self.length - self.step) * self.across
+        """How many positions have a position `lowest` ahead."""
+        return (self.length - self.lowest) * self.across
+
+    @property
+    def beyond(self) -> int:
+        """How far the longest steps of these positions run past the map's end."""
+        return (self.highest - self.lowest) * self.across
 
     def first(self, x: Tensor) -> Tensor:
         """``(C, count)`` values at i of flat maps ``(C, T)``."""
@@ -66,7 +76,7 @@ class Displacements:
 
     def sum_first(self, y: Tensor) -> Tensor:
         """``(C, T)`` sums of the pairs' values ``(m, C, count)`` at their i."""
-        return F.pad(y.sum(0), (0, (self.step + 1) * self.across))
+        return F.pad(y.sum(0), (0, (self.lowest + 1) * self.across))
 
     def sum_second(self, y: Tensor) -> Tensor:
         """``(C, T)`` sums of the pairs' values ``(m, C, count)``, 0 where not inside, at their j."""
@@ -75,14 +85,27 @@ class Displacements:
 
     def inside(self) -> Tensor:
         """``(m, count)`` bool, the pairs whose j is (a + step, b + slant)."""
+        a = torch.arange(self.length - self.lowest, device=self.slants.device)
         b = torch.arange(self.across, device=self.slants.device) + self.slants.unsqueeze(1)
-        row = (b >= 0) & (b < self.across)
-        return row.unsqueeze(1).expand(-1, self.length - self.step, -1).flatten(1)
+        ahead, beside = a < self.length - self.steps.unsqueeze(1), (b >= 0) & (b < self.across)
+        return (ahead.unsqueeze(2) & beside.unsqueeze(1)).flatten(1)
+
+    def take(self, which: Tensor) -> Displacements:
+        """Those of `which`, an index or a mask of ``(m,)``; their pairs keep their numbers."""
+        return replace(self, steps=self.steps[which], slants=self.slants[which])
 
     def split(self, pairs: int) -> list[Displacements]:
         """The same displacements, in parts of about `pairs` pairs."""
-        parts = torch.split(self.slants, max(1, pairs // self.count))
-        return [replace(self, slants=slants) for slants in parts]
+        size = max(1, pairs // self.count)
+        parts = zip(torch.split(self.steps, size), torch.split(self.slants, size), strict=True)
+        return [replace(self, steps=steps, slants=slants) for steps, slants in parts]
+
+
+def fan(length: int, across: int, bounds: dict[int, int], device: torch.device) -> Displacements:
+    """All displacements of some steps: of each from minus its bound across to its bound."""
+    slants = [torch.arange(-bound, bound + 1, device=device) for bound in bounds.values()]
+    steps = [torch.full_like(one, step) for step, one in zip(bounds, slants, strict=True)]
+    return Displacements(length, across, min(bounds), max(bounds), torch.cat(steps), torch.cat(slants))
 
 
 def copy_runs(x: Tensor, starts: Tensor, count: int) -> Tensor:
@@ -97,7 +120,8 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, at: Displacements) -> Tensor:
         ctx.at = at
-        return copy_runs(x.detach().contiguous(), at.step * at.across + at.slants, at.count)
+        x = F.pad(x.detach(), (0, at.beyond)) if at.beyond else x.detach().contiguous()
+        return copy_runs(x, at.steps * at.across + at.slants, at.count)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -105,18 +129,18 @@ class _Second(torch.autograd.Function):
 
 
 class _SumSecond(torch.autograd.Function):
-    """The adjoint of `_Second`: a run moved back by its slant is again a run, of the padded values."""
+    """The adjoint of `_Second`: a run moved back by its displacement is again a run, of the padded values."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, at: Displacements) -> Tensor:
         ctx.at = at
         slants, rows, count = y.shape
-        padded = F.pad(y.detach(), (at.across, at.across))
+        padded = F.pad(y.detach(), (at.across + at.beyond, at.across))
         size = padded.shape[2]
         runs = padded.as_strided((padded.numel() - rows * size + size - count + 1, rows, count), (1, size, 1))
-        starts = torch.arange(slants, device=y.device) * (rows * size) + at.across - at.slants
-        moved = runs.index_select(0, starts).sum(0)
-        return F.pad(moved, (at.step * at.across, at.across))
+        starts = torch.arange(slants, device=y.device) * (rows * size) + at.across + at.beyond - at.slants
+        moved = runs.index_select(0, starts - (at.steps - at.lowest) * at.across).sum(0)
+        return F.pad(moved, (at.lowest * at.across, at.across))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -39,10 +40,35 @@ class FullDivergence:
     @staticmethod
     def pairs(at: Displacements, half: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """``(m, count)`` E_ij and E_ji of the pairs; of those that are not inside, anything finite."""
-        parts = at.split(TERMS // len(half))
-        mixed = torch.cat([information(part.second(half).add_(part.first(half)), 1) for part in parts])
+        mixed: Tensor = _MixedInformation.apply(half, at)
         found = ((at.first(known) + at.second(known)[:, 0]) / 2 - mixed).clamp(0, 1)
         return found, found
+
+
+class _MixedInformation(torch.autograd.Function):
+    """`information` of the pairs' mean distributions. Its gradient is ``log2 m + 1 / ln 2``: nothing need be kept."""
+
+    @staticmethod
+    def forward(ctx: Any, half: Tensor, at: Displacements) -> Tensor:
+        ctx.at = at
+        ctx.save_for_backward(half)
+        return torch.cat([information(mix, 1) for _, mix in _mixed(half.detach(), at)])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (half,) = ctx.saved_tensors
+        total, first = torch.zeros_like(half), 0
+        for part, mix in _mixed(half.detach(), ctx.at):
+            share = grad[first : (first := first + len(mix))].unsqueeze(1)
+            terms = mix.log2_().add_(1 / math.log(2)).mul_(share)
+            total += part.sum_first(terms) + part.sum_second(terms)
+        return total, None
+
+
+def _mixed(half: Tensor, at: Displacements) -> Iterator[tuple[Displacements, Tensor]]:
+    """The pairs' mean distributions ``(m, K, count)``, some displacements at a time."""
+    for part in at.split(TERMS // len(half)):
+        yield part, part.second(half).add_(part.first(half))
 
 
 class BinaryDivergence:
@@ -61,7 +87,7 @@ class BinaryDivergence:
         """``(m, count)`` E_ij and E_ji of the pairs; of those that are not inside, anything finite."""
         size = p.shape[1]
         i = torch.arange(at.count, device=p.device)
-        j = i + (at.step * at.across + at.slants).unsqueeze(1)
+        j = (i + (at.steps * at.across + at.slants).unsqueeze(1)).clamp(max=size - 1)
         class_i, class_j = top[0].take(i) * size, top[0].take(j) * size
         flat = p.flatten()
         return (

@@ -51,7 +51,7 @@ class _Neighbours:
             self.affinity = self.similarity = affinities.tensors[0].new_zeros(height, width)
             self.classes = self.affinity > 0
             return
-        at = affinities.at(1, torch.zeros(1, dtype=torch.int64, device=affinities.device))
+        at = affinities.fan({1: 0})
 
         def mean(one: Tensor, other: Tensor) -> Tensor:
             shape = (height, width) if turned else (width, height)

@@ -6,13 +6,14 @@ interpolation (the paper's fig. 2). From either end the samples are the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from geoseg.models.displacements import Displacements, copy_runs
+from geoseg.models.displacements import Displacements, copy_runs, fan
 
 RUNS = 2**16
 """Pairs whose samples are held at once on a CPU: they stay in a core's cache."""
@@ -29,57 +30,63 @@ def line_maxima(values: Tensor, at: Displacements, ends: bool) -> Tensor:
         ends: whether the two positions themselves are on the line. If not, lines between neighbours are empty: 0.
     """
     found: Tensor = _LineMaxima.apply(values, at, ends)
-    return found
+    return found if ends or at.lowest > 1 else found.where(at.steps.unsqueeze(1) > 1, 0)
 
 
 class _LineMaxima(torch.autograd.Function):
-    """All lines of one step at once, sample by sample.
+    """All lines at once, sample by sample; lines that have ended repeat their last sample, which changes no maximum.
 
     Sample t of a line lies ``t·slant/step`` across: a whole number and one of `step` fractions. The map is
-    interpolated once for each fraction; then the samples of all lines are runs of it.
+    interpolated once for each fraction; then the samples of all lines are runs of this table.
     """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, at: Displacements, ends: bool) -> Tensor:
         values = values.detach()
-        samples = range(0 if ends else 1, at.step + (1 if ends else 0))
+        samples = range(0 if ends else 1, at.highest + (1 if ends else 0))
         best = values.new_full((at.slants.shape[0], at.count), -torch.inf if samples else 0)
-        peak = torch.zeros_like(best, dtype=torch.int32) if samples and ctx.needs_input_grad[0] else None
-        size = values.shape[1]
-        fraction = torch.arange(at.step, device=values.device).unsqueeze(1) / values.new_full((), at.step)
-        table = values.lerp(values.roll(-1, 1), fraction).reshape(1, -1)
+        peak = torch.zeros_like(best, dtype=torch.int64) if samples and ctx.needs_input_grad[0] else None
+        fractions = _fractions(at, values)
+        table = F.pad(values.lerp(values.roll(-1, 1), fractions).flatten(), (0, at.beyond)).unsqueeze(0)
         first = 0
         for part in at.split(RUNS if values.device.type == "cpu" else at.count * len(best)):
             rows = slice(first, first + len(part.slants))
             first = rows.stop
-            along = torch.arange(samples.start, samples.stop, device=values.device).unsqueeze(1)
-            whole, rest = _place(along, part)
-            for t, starts in zip(samples, torch.unbind(rest * size + along * at.across + whole), strict=True):
+            for starts in torch.unbind(_starts(samples, part, values.shape[1])):
                 sample = copy_runs(table, starts, at.count)[:, 0]
                 if peak is not None:
-                    peak[rows].masked_fill_(sample > best[rows], t)
+                    torch.where(sample > best[rows], starts.unsqueeze(1), peak[rows], out=peak[rows])
                 torch.maximum(best[rows], sample, out=best[rows])
-        ctx.at, ctx.peak, ctx.size = at, peak, size
+        ctx.fractions, ctx.peak, ctx.size = fractions, peak, (values.shape[1], table.shape[1])
         return best
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        if ctx.peak is None:
-            return grad.new_zeros(1, ctx.size), None, None
-        at, t = ctx.at, ctx.peak.long()
-        whole, part = _place(t, replace(at, slants=at.slants.unsqueeze(1)))
-        place = torch.arange(at.count, device=grad.device) + t * at.across + whole
-        upper = grad * (part / grad.new_full((), at.step))
-        total = grad.new_zeros(ctx.size)
-        total.scatter_add_(0, place.flatten(), (grad - upper).flatten())
-        total.scatter_add_(0, (place.flatten() + 1) % ctx.size, upper.flatten())
-        return total.unsqueeze(0), None, None
+        size, places = ctx.size
+        fractions, total = ctx.fractions, grad.new_zeros(places)
+        if ctx.peak is not None:
+            place = ctx.peak + torch.arange(grad.shape[1], device=grad.device)
+            total.scatter_add_(0, place.flatten(), grad.flatten())
+        table = total[: len(fractions) * size].reshape(-1, size)
+        upper = table * fractions
+        return (table - upper).sum(0, keepdim=True) + upper.sum(0, keepdim=True).roll(1, 1), None, None
 
 
-def _place(t: Tensor, at: Displacements) -> tuple[Tensor, Tensor]:
-    """How far across sample t lies: whole positions, and parts of `step` beyond."""
+def _fractions(at: Displacements, values: Tensor) -> Tensor:
+    """``(f, 1)`` of `values`' type: how far between two positions samples lie, for each step in turn."""
+    steps = range(at.lowest, at.highest + 1)
+    of_step = [torch.arange(step, device=values.device) / values.new_full((), step) for step in steps]
+    return torch.cat(of_step).unsqueeze(1)
+
+
+def _starts(samples: range, at: Displacements, size: int) -> Tensor:
+    """``(t, m)`` int64 where in the table of `_fractions` the samples of the first line of each displacement are."""
+    t = torch.arange(samples.start, samples.stop, device=at.slants.device).unsqueeze(1)
+    t = torch.minimum(t, at.steps - samples.start)
     across = t * at.slants
-    return across.div(at.step, rounding_mode="floor"), across.remainder(at.step)
+    before = (at.steps * (at.steps - 1) - at.lowest * (at.lowest - 1)) // 2  # fractions of shorter steps
+    row = before + across.remainder(at.steps)
+    return row * size + t * at.across + across.div(at.steps, rounding_mode="floor")
 
 
 @dataclass
@@ -111,17 +118,16 @@ class RingMaxima:
         self._open = maxima if self.ends else torch.maximum(maxima, self.at.second(self.values)[:, 0])
 
     def maxima(self, wanted: Displacements) -> Tensor:
-        """``(m, count)`` maxima of pairs whose step is that of the call before or a later one."""
-        while self.at.step < wanted.step:
+        """``(m, count)`` maxima of pairs of one step, that of the call before or a later one."""
+        while self.at.highest < wanted.highest:
             self._advance()
         return self._maxima.index_select(0, wanted.slants - self.at.slants[0])
 
     def _advance(self) -> None:
-        step = self.at.step + 1
+        step = self.at.highest + 1
         bound = min(step, self.at.across - 1)
-        slants = torch.arange(-bound, bound + 1, device=self.at.slants.device)
-        now = replace(self.at, step=step, slants=slants)
-        before = slants * (step - 1)
+        now = fan(self.at.length, self.at.across, {step: bound}, self.at.slants.device)
+        before = now.slants * (step - 1)
         lower = before.div(step, rounding_mode="floor")
         weight = (before.remainder(step) / self.values.new_full((), step)).unsqueeze(1)
         row = lower - self.at.slants[0]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.models import affinity
-from geoseg.models.affinity import ScoreMaps, representative_scores
+from geoseg.models.affinity import Affinities, ScoreMaps, representative_scores
 from tests.models.plain import ranet as plain
 from tests.models.plain.agreement import check_same
 
@@ -51,6 +51,21 @@ def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> 
     assert maps.boundary is not None
     assert maps.classes is not None
     check_same(representative_scores(maps, labels), whole, [maps.boundary, maps.classes], 1e-12)
+
+
+@pytest.mark.parametrize("fan", [1, 300, 10**6])
+def test_steps_taken_together_change_nothing_but_rounding(fan: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, labels = draw(9, 11, 0, ends=False), torch.arange(99).reshape(9, 11) % 3
+    whole = representative_scores(maps, labels)
+    monkeypatch.setattr(affinity, "FAN", fan)
+    assert maps.boundary is not None
+    assert maps.classes is not None
+    check_same(representative_scores(maps, labels), whole, [maps.boundary, maps.classes], 1e-12)
+
+
+def test_a_small_map_takes_few_passes() -> None:
+    maps, labels = draw(14, 14, 0), torch.zeros(14, 14, dtype=torch.int64)
+    assert [len(list(Affinities(maps, turned).within(labels))) for turned in (False, True)] == [1, 1]
 
 
 def test_ring_serves_long_lines_where_no_gradient_is_wanted() -> None:

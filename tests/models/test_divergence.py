@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 from torch import Tensor
 
-from geoseg.models.displacements import Displacements, lay
+from geoseg.models.displacements import fan, lay
 from geoseg.models.divergence import BinaryDivergence, FullDivergence
 
-AT = Displacements(2, 1, 1, torch.tensor([0]))
+AT = fan(2, 1, {1: 0}, torch.device("cpu"))
 
 
 def draw(classes: int, sharpness: float, seed: int) -> Tensor:

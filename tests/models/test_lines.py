@@ -9,31 +9,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from geoseg.models.displacements import Displacements, lay
+from geoseg.models.displacements import Displacements, fan, lay
 from geoseg.models.lines import RingMaxima, line_maxima
 from tests.models.plain.agreement import check_same
 from tests.models.plain.ranet import line_maximum
 
 
-def all_steps(length: int, across: int) -> Iterator[Displacements]:
-    for step in range(1, length):
-        bound = min(step, across - 1)
-        yield Displacements(length, across, step, torch.arange(-bound, bound + 1))
+def all_steps(length: int, across: int, together: int = 1) -> Iterator[Displacements]:
+    bounds = {step: min(step, across - 1) for step in range(1, length)}
+    for first in range(1, length, together):
+        some = {step: bounds[step] for step in range(first, min(first + together, length))}
+        yield fan(length, across, some, torch.device("cpu"))
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 6), st.integers(2, 6), st.booleans(), st.integers(0, 2**32 - 1))
-def test_maxima_and_gradients_equal_a_loop_over_pairs(height: int, width: int, ends: bool, seed: int) -> None:
+@given(st.integers(1, 6), st.integers(2, 6), st.integers(1, 5), st.booleans(), st.integers(0, 2**32 - 1))
+def test_maxima_and_gradients_equal_a_loop_over_pairs(
+    height: int, width: int, together: int, ends: bool, seed: int
+) -> None:
     torch.manual_seed(seed)
     b = torch.rand(height, width, dtype=torch.float64, requires_grad=True)
     found, expected = [], []
-    for at in all_steps(width, height):
+    for at in all_steps(width, height, together):
         maxima = line_maxima(lay(b.unsqueeze(0), False), at, ends)
-        for m, slant in enumerate(at.slants.tolist()):
+        for m, (step, slant) in enumerate(zip(at.steps.tolist(), at.slants.tolist(), strict=True)):
             for number in at.inside()[m].nonzero().flatten().tolist():
                 col, row = divmod(number, height)
                 found.append(maxima[m, number])
-                expected.append(line_maximum(b, (row, col), (row + slant, col + at.step), ends))
+                expected.append(line_maximum(b, (row, col), (row + slant, col + step), ends))
     check_same(torch.stack(found), torch.stack(expected) + 0 * b.sum(), [b])
 
 
@@ -50,7 +53,7 @@ def test_a_line_has_one_maximum_from_either_end(ends: bool) -> None:
 
 def test_lines_between_neighbours_have_nothing_but_their_ends() -> None:
     flat = lay(torch.rand(1, 4, 5, requires_grad=True), False)
-    at = Displacements(5, 4, 1, torch.tensor([0]))
+    at = fan(5, 4, {1: 0}, torch.device("cpu"))
     maxima = line_maxima(flat, at, False)
     assert not maxima.any()
     assert not torch.autograd.grad(maxima.sum(), flat)[0].any()
@@ -90,6 +93,6 @@ def test_ring_is_exact_along_axes_and_diagonals() -> None:
         ring = RingMaxima(flat, ends, steps[0])
         for at in steps[1::2]:  # steps may be left out
             exact, found = line_maxima(flat, at, ends), ring.maxima(at)
-            for slant in (-at.step, 0, at.step):
-                m = slant + at.step
+            for slant in (-at.highest, 0, at.highest):
+                m = slant + at.highest
                 torch.testing.assert_close(found[m][at.inside()[m]], exact[m][at.inside()[m]])
