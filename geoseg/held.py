@@ -13,6 +13,9 @@ from geoseg.errors import OutputError
 WORK_FOLDER = ".geoseg"
 """What lives inside an output folder while a run needs it: the lock, and the parts of rasters that are not finished."""
 
+_TRIES = 20
+"""More runs than this never end one after the other between two steps of one run."""
+
 
 @contextmanager
 def held(out: Path, name: str = "--out") -> Iterator[None]:
@@ -29,8 +32,7 @@ def held(out: Path, name: str = "--out") -> Iterator[None]:
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     lock = FileLock(work / "lock", timeout=0)
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        _acquire(lock, work)
     except Timeout:
         raise OutputError(f"another run writes into {out}; wait for its end or choose another {name}") from None
     except OSError as error:
@@ -38,9 +40,25 @@ def held(out: Path, name: str = "--out") -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # before the release, so that nobody holds a lock on a name that is gone
+        with suppress(OSError):  # before the release: who locks the file that is gone finds that it is, and starts anew
             Path(lock.lock_file).unlink()
         lock.release()
         for folder in (work, *new):
             with suppress(OSError):  # something lies in it
                 folder.rmdir()
+
+
+def _acquire(lock: FileLock, work: Path) -> None:
+    """Make the folder and lock its file.
+
+    Another run that ends in this very moment may take either away between the two steps; then they are tried again.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (FileExistsError, FileNotFoundError):  # of `mkdir` too, when its folder goes while it looks
+            if not left:
+                raise
+        else:
+            return

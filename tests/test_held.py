@@ -1,6 +1,8 @@
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,23 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory); choose another DST"
     with pytest.raises(OutputError, match=re.escape(message)), held(tmp_path / "file/out", "DST"):
         pass
+
+
+def test_runs_that_begin_while_others_end_never_share_a_folder_nor_lose_it(tmp_path: Path) -> None:
+    alone, refusals = threading.Lock(), set()
+
+    def begin_and_end() -> int:
+        ran = 0
+        for _ in range(150):
+            try:
+                with held(tmp_path / "out"):
+                    assert alone.acquire(blocking=False)
+                    alone.release()
+                    ran += 1
+            except OutputError as error:
+                refusals.add(str(error))
+        return ran
+
+    with ThreadPoolExecutor(4) as runs:
+        assert sum(run.result() for run in [runs.submit(begin_and_end) for _ in range(4)]) > 0
+    assert refusals <= {f"another run writes into {tmp_path / 'out'}; wait for its end or choose another --out"}
