@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.weights import IMAGENET, first_line, load_weights
+from geoseg.models.hub import hub_argument, unreachable
+from geoseg.models.weights import first_line, load_weights
 
 OWN_STRIDE = 32
 """Pixels from one position to the next in the deepest map of an encoder that is not dilated."""
@@ -108,32 +109,6 @@ def check_name(name: str) -> None:
     raise ModelError(f"there is no encoder {name!r}; near it are {', '.join(near)} (timm's models go as tu-NAME)")
 
 
-def hub_argument(name: str, weights: str | None) -> str | bool | None:
-    """What smp wants to hear about ImageNet weights: nothing, their name, or True for timm's models.
-
-    Raises:
-        ModelError: there are none of this encoder.
-    """
-    if weights != IMAGENET:
-        return None
-    timms = name.startswith("tu-")
-    there_are = (
-        timm.models.is_model_pretrained(name[3:])
-        if timms
-        else IMAGENET in smp.encoders.encoders[name]["pretrained_settings"]
-    )
-    if not there_are:
-        raise ModelError(f"there are no imagenet weights of {name}; give a file, package:NAME or null")
-    return True if timms else IMAGENET
-
-
-def unreachable(name: str) -> ModelError:
-    """The error for ImageNet weights that are not on this machine and cannot be fetched."""
-    return ModelError(
-        f"the imagenet weights of {name} cannot be fetched; connect to the network once, or give a file or package:NAME"
-    )
-
-
 class NotDilatableError(ModelError):
     """An encoder whose stride cannot be changed was asked for another one."""
 
@@ -149,7 +124,7 @@ def _pyramid(
     try:
         model = smp.encoders.get_encoder(name, in_channels=in_channels, weights=pretrained, output_stride=output_stride)
     except OSError as error:
-        raise unreachable(name) from error
+        raise unreachable(name, error) from error
     except (AssertionError, TypeError, ValueError) as error:
         if output_stride != OWN_STRIDE:
             raise NotDilatableError(
@@ -181,5 +156,5 @@ def _hrnet(
             pretrained=bool(pretrained),
         )
     except OSError as error:
-        raise unreachable(name) from error
+        raise unreachable(name, error) from error
     return HRNetEncoder(model, model.feature_info.channels(), stages)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError
 from geoseg.models.blocks import wide
 from geoseg.models.context.base import Outputs
-from geoseg.models.encoder import check_name, hub_argument, unreachable
+from geoseg.models.encoder import check_name
+from geoseg.models.hub import hub_argument, unreachable
 from geoseg.models.weights import first_line, load_weights
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def build_peer(spec: ModelSpec, encoder: str, weights: str | None) -> tuple[nn.M
             encoder_name=encoder, in_channels=spec.in_channels, classes=spec.classes, **arguments
         )
     except OSError as error:
-        raise unreachable(encoder) from error
+        raise unreachable(encoder, error) from error
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{spec.system} cannot be had with encoder {encoder} ({first_line(error)}); "

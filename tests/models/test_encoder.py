@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import pytest
-import segmentation_models_pytorch as smp
 import torch
 
-from geoseg.errors import ModelError
 from geoseg.models.encoder import build_encoder
 
 
@@ -54,19 +52,3 @@ def test_the_empty_map_of_encoders_that_start_at_stride_4_is_left_out(name: str)
 def test_an_encoder_that_cannot_be_dilated_runs_at_its_own_stride() -> None:
     assert build_encoder("densenet121").stride == 32
     assert build_encoder("resnet18").stride == 8
-
-
-def test_imagenet_weights_that_cannot_be_fetched_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_network(*_: object, **asked: object) -> None:
-        assert asked["weights"] == "imagenet"
-        raise FileNotFoundError("no network")
-
-    monkeypatch.setattr(smp.encoders, "get_encoder", no_network)
-    with pytest.raises(ModelError, match="imagenet weights of resnet18 cannot be fetched; connect"):
-        build_encoder("resnet18", weights="imagenet")
-
-
-@pytest.mark.parametrize("name", ["timm-efficientnet-l2", "tu-resnet18.nosuchtag"])
-def test_imagenet_weights_that_do_not_exist_are_refused(name: str) -> None:
-    with pytest.raises(ModelError, match=f"there are no imagenet weights of {name}; give a file, package:NAME or null"):
-        build_encoder(name, weights="imagenet")
