@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from geoseg.commands.report import Report
 from geoseg.errors import ConfigError
 from geoseg.models import systems
 from geoseg.models.context import HEADS
-from geoseg.models.cost import SIDE
+from geoseg.models.cost import SIDE, Table
 from geoseg.models.cost import cost as count
+from geoseg.models.paper_tables import TABLES
 
 _READY_MADE = "segmentation-models-pytorch's own decoder"
 _CHANNELS = 2048
@@ -26,7 +27,7 @@ def run(cost: str | None = None) -> Report:
 
     Args:
         cost: size of a feature map, ``HEIGHTxWIDTH``: list what each context head costs on it instead, with 2048
-            channels and 19 classes.
+            channels and 19 classes, and what the papers' tables count for the configurations behind their rows.
 
     Raises:
         ConfigError: `cost` is no such size.
@@ -59,21 +60,38 @@ def _costs(height: int, width: int) -> Report:
     small = height * width <= _RUN_POSITIONS
     names = [name for name, head in HEADS.items() if head.stages and (small or name != "ranet")]
     shape = (1, _CHANNELS, height, width)
-    counted: list[dict[str, Any]] = [{"name": name, **asdict(count(name, shape, _CLASSES))} for name in names]
-    for entry in counted:
-        del entry["paper_count"]
+    counted = [_entry(name, shape) for name in names]
     column = max(len(name) for name in names)
     lines = [
         f"one forward on {height}x{width} features of {_CHANNELS} channels, {_CLASSES} classes, float32",
-        f"{'':<{column}}  {'params':>8}  {'conv GMAC':>9}  {'matmul GMAC':>11}  {'peak MiB':>8}",
+        f"{'':<{column}}  {'params':>8}  {'conv GMAC':>9}  {'matmul GMAC':>11}  {'peak MiB':>8}"
+        + "".join(f"  {f'{table}: M, G':>18}" for table in TABLES),
     ]
     for entry in counted:
         params, convolutions, products = (entry[key] for key in ("params", "conv_macs", "matmul_macs"))
         peak = entry["peak_bytes"] / _MEBIBYTE
+        as_in = "".join(f"  {_as_printed(entry[table]):>18}" for table in TABLES)
         lines.append(
             f"{entry['name']:<{column}}  {params / 1e6:>7.2f}M  {convolutions / 1e9:>9.2f}  "
-            f"{products / 1e9:>11.2f}  {peak:>8.0f}"
+            f"{products / 1e9:>11.2f}  {peak:>8.0f}{as_in}".rstrip()
         )
     regions = f"on regions of {SIDE}x{SIDE} positions" if small else f"left out above {_RUN_POSITIONS} positions"
     lines.append(f"ranet, whose cost depends on the image: {regions}")
+    lines.append("isnet_table2, ocr_table4: the configurations and the counts of those papers' tables")
     return Report("\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted})
+
+
+def _entry(name: str, shape: tuple[int, int, int, int]) -> dict[str, Any]:
+    """What a head costs as geoseg builds it, and in each paper's table that has a row of it (else None)."""
+    entry = {"name": name, **asdict(count(name, shape, _CLASSES))}
+    del entry["paper_count"]
+    for table in get_args(Table):
+        entry[table] = None
+        if name in TABLES[table](1, _CHANNELS, _CLASSES):
+            row = count(name, shape, _CLASSES, as_in=table)
+            entry[table] = {"params": row.params, "count": row.paper_count}
+    return entry
+
+
+def _as_printed(row: dict[str, int] | None) -> str:
+    return "" if row is None else f"{row['params'] / 1e6:.2f}, {row['count'] / 1e9:.2f}"

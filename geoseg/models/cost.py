@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from geoseg.classes import MAX_CLASSES
 from geoseg.errors import ModelError
 from geoseg.models.context import HEADS, ContextHead
 from geoseg.models.paper_tables import TABLES, Row
@@ -70,13 +71,13 @@ def cost(
         system_options: ``preset`` and the system's switches; with `as_in` on top of the table's configuration.
 
     Raises:
-        ModelError: there is no such head, row or partition, or a switch does not fit.
+        ModelError: there is no such head, row or partition, or a size or a switch does not fit.
     """
     if system not in HEADS:
         raise ModelError(f"{system!r} has no head whose cost could be counted; those that have are {', '.join(HEADS)}")
     if partition not in get_args(Partition):
         raise ModelError(f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}")
-    images, channels, height, width = feature_shape
+    images, channels, height, width = _sizes(feature_shape, classes, HEADS[system].stages)
     row = Row() if as_in is None else _row(system, as_in, height * width, channels, classes)
     stages = HEADS[system].stages
     in_channels = (channels // 2, channels) if stages == 2 else (channels,)
@@ -89,6 +90,21 @@ def cost(
         conv_macs, matmul_macs, peak = _run(head, features, row.left_out())
     counted = None if as_in is None else images * row.count(head, height * width, matmul_macs // images)
     return Cost(row.params(head), conv_macs, matmul_macs, peak, counted)
+
+
+def _sizes(feature_shape: Sequence[int], classes: int, stages: int) -> tuple[int, int, int, int]:
+    """The four numbers of a feature map, whose channels can be halved where a head takes two maps."""
+    given = tuple(feature_shape)
+    if len(given) != 4 or not all(isinstance(size, int) and size >= 1 for size in given):
+        raise ModelError(
+            f"feature_shape={feature_shape!r}: give (images, channels, height, width), whole numbers from 1 on"
+        )
+    if stages == 2 and given[1] < 2:
+        raise ModelError(f"feature_shape={feature_shape!r}: give 2 channels or more; stage 3 has half of them")
+    if not isinstance(classes, int) or not 1 <= classes <= MAX_CLASSES:
+        raise ModelError(f"classes={classes!r}: give 1 to {MAX_CLASSES}")
+    images, channels, height, width = given
+    return images, channels, height, width
 
 
 def _row(system: str, as_in: str, positions: int, channels: int, classes: int) -> Row:

@@ -210,3 +210,17 @@ def test_what_cannot_be_counted_is_refused_with_what_can() -> None:
         cost("fcn", partition="x")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="fcn has no option 'chanels'"):
         cost("fcn", chanels=3)
+
+
+@pytest.mark.parametrize("shape", [(64, 8, 8), (1, 64, 0, 8), (1, 64, -1, 8), (0, 64, 8, 8), (1, 64.0, 8, 8), "8x8"])
+def test_what_is_no_feature_map_is_refused(shape: Any) -> None:
+    with pytest.raises(ModelError, match=r"feature_shape=.*: give \(images, channels, height, width\)"):
+        cost("fcn", shape)
+
+
+def test_a_map_that_has_no_half_and_classes_that_no_network_has_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"feature_shape=\(1, 1, 8, 8\): give 2 channels or more"):
+        cost("ocrnet", (1, 1, 8, 8))
+    for classes in (0, 255, 3.0):
+        with pytest.raises(ModelError, match=f"classes={classes}: give 1 to 254"):
+            cost("fcn", (1, 8, 4, 4), classes)  # type: ignore[arg-type]
