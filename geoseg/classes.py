@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ NODATA = 255
 UNCERTAIN = 254
 """Class id of pixels below ``--min-confidence``. Never a class."""
 MAX_CLASSES = 254
+_RANGE = re.compile(r"(\d+)-(\d+)")
+_LARGEST = 65535
+"""Of a range of values, which is written out; labels of 16 bits hold no more."""
 
 Color = tuple[int, int, int]
 
@@ -54,7 +58,10 @@ class ClassScheme:
         for name, values in zip(self.names, self.values, strict=True):
             for value in values:
                 if value in self.ignore:
-                    raise ConfigError(f"label value {value} means class {name!r} and is ignored; give it one meaning")
+                    raise ConfigError(
+                        f"label value {value} means class {name!r} and is ignored; give it one meaning (where nothing "
+                        f"is said, ignore is {NODATA}: give another value)"
+                    )
                 if value in seen:
                     raise ConfigError(f"label value {value} means both {seen[value]!r} and {name!r}; give it one class")
                 seen[value] = name
@@ -72,8 +79,8 @@ class ClassScheme:
     def parse(cls, document: object) -> ClassScheme:
         """The scheme of a parsed classes file: ``{classes: [name | {id, name, color}, ...], ignore: 255}``.
 
-        ``id`` is the value in label rasters, or a list of values for many-to-one; class rasters carry the
-        position 0..n-1. A bare list is taken as ``classes``.
+        ``id`` is the value in label rasters, or a list of values and ranges (``128-255``) for many-to-one; class
+        rasters carry the position 0..n-1. A bare list is taken as ``classes``.
 
         Raises:
             ConfigError: the document has another shape, or gives a value two meanings.
@@ -158,9 +165,16 @@ def _color(parts: Sequence[int]) -> Color:
 
 
 def _values(given: object, where: str) -> tuple[int, ...]:
-    values = given if isinstance(given, list) else [given]
-    if not values or not all(isinstance(value, int) for value in values):
-        raise ConfigError(f"{where}: {given!r} is not a whole number or a list of them")
+    values: list[int] = []
+    for part in given if isinstance(given, list) else [given]:
+        if isinstance(part, str) and (ends := _RANGE.fullmatch(part)) and int(ends[1]) <= int(ends[2]) <= _LARGEST:
+            values += range(int(ends[1]), int(ends[2]) + 1)
+        elif isinstance(part, int):
+            values.append(part)
+        else:
+            raise ConfigError(f"{where}: {given!r} is no whole number, no range as 128-255, and no list of them")
+    if not values:
+        raise ConfigError(f"{where}: {given!r} names no value; give a whole number, a range as 128-255, or a list")
     return tuple(values)
 
 

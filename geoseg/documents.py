@@ -38,8 +38,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give a YAML file") from error
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; give a YAML file") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8; give a YAML file") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: no YAML ({_one_line(error)})") from error
     if not isinstance(document, dict | list):
@@ -59,7 +63,11 @@ def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
             return SCHEMES[given] if ignore is None else replace(SCHEMES[given], ignore=tuple(values))
         if not Path(given).is_file():
             raise ConfigError(f"{given}: no such classes file, and no scheme; known schemes are {', '.join(SCHEMES)}")
-        given = read_yaml(Path(given))
+        document = read_yaml(Path(given))
+        try:
+            return read_classes(document, ignore)
+        except ConfigError as error:
+            raise ConfigError(f"{given}: {error}") from error
     document = dict(given) if isinstance(given, Mapping) else {"classes": given}
     return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
 
@@ -142,10 +150,14 @@ def first_error(error: ValidationError, document: Mapping[str, Any], model: type
         return f"{where}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
     if kind in ("missing", "missing_argument"):
         return f"{where}: is missing"
+    if kind == "too_short":
+        return f"{where}: is empty; give at least one"
+    if kind == "too_long":
+        return f"{where}: {value!r} holds {found['ctx']['actual_length']} entries; give {found['ctx']['max_length']}"
     if kind == "value_error":
         reason = str(found["ctx"]["error"])
         return f"{where}: {reason}" if where else reason
-    told = _PLAIN.get(kind.partition("_")[0], "") if not kind.startswith("too_") else ""
+    told = _PLAIN.get(kind.partition("_")[0], "")
     needed = found["msg"].replace("Input should", "it should")
     return f"{where}: {value!r} {told}" if told else f"{where}: {value!r} is refused; {needed}"
 

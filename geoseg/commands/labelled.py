@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def pair_labels(layout: Layout, images: str, labels: str, root: Path) -> tuple[d
     if for_all is not None:
         ours, _ = group_by_tile(images, images)
     elif known:
-        ours, theirs = _rasters(files_by_tile(images)), _rasters(files_by_tile(labels))
+        ours, theirs = (_only(_is_raster, files_by_tile(given)) for given in (images, labels))
         if not is_eroded(Path(labels)):
             theirs = {tile: [path for path in files if not is_eroded(path)] or files for tile, files in theirs.items()}
     elif Path(images).is_file() and Path(labels).is_file():
@@ -69,6 +69,8 @@ def pair_labels(layout: Layout, images: str, labels: str, root: Path) -> tuple[d
         ours, theirs = {tile: [Path(images)]}, {tile: [Path(labels)]}
     else:
         ours, theirs = group_by_tile(images, labels)
+        if not theirs and (polygons := _only(is_vector, files_by_tile(labels))):
+            ours, theirs = _only(_is_raster, files_by_tile(images)), polygons
     for what, given, found in (("images", images, ours), ("labels", labels, theirs)):
         if found == {}:
             raise ConfigError(
@@ -92,17 +94,20 @@ def pair_labels(layout: Layout, images: str, labels: str, root: Path) -> tuple[d
 def _strangers(images: str, ours: Files, labels: str, theirs: Files) -> str:
     """A line about images and labels of which no two belong together."""
     of_images, of_labels = (_listed(sorted(found)) for found in (ours, theirs))
-    stars = "as many stars in both" if "*" in images + labels else "patterns for both"
     return (
         f"--images {images} --labels {labels}: no image has labels; the images are of {of_images}, the labels of "
-        f"{of_labels}: give {stars}, which stand for the same text"
+        f"{of_labels}: give two patterns whose stars stand for the same text"
     )
 
 
-def _rasters(files: Files) -> Files:
+def _is_raster(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _only(wanted: Callable[[Path], bool], files: Files) -> Files:
     """Without world files and the like."""
-    rasters = {tile: [path for path in paths if path.suffix.lower() in SUFFIXES] for tile, paths in files.items()}
-    return {tile: paths for tile, paths in rasters.items() if paths}
+    left = {tile: list(filter(wanted, paths)) for tile, paths in files.items()}
+    return {tile: paths for tile, paths in left.items() if paths}
 
 
 def _matched(ours: Files, theirs: Files, hidden: set[str], layout: Layout) -> tuple[dict[str, Labelled], list[str]]:
@@ -112,6 +117,10 @@ def _matched(ours: Files, theirs: Files, hidden: set[str], layout: Layout) -> tu
         doubled = next((files for files in (ours[tile], theirs[tile]) if len(files) > 1), None)
         if doubled:
             lines.append(f"{doubled[0]} and {doubled[1]} are both of tile {tile}; name the files by a pattern")
+        elif ours[tile][0] == theirs[tile][0]:
+            raise ConfigError(
+                f"{ours[tile][0]}: is named by --images and by --labels; give patterns that tell images from labels"
+            )
         else:
             name = re.sub(r"[^\w.-]+", "_", tile).strip("_") or ours[tile][0].stem
             if name in paired:

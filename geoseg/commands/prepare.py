@@ -18,7 +18,7 @@ import rasterio
 from geoseg.classes import ClassScheme
 from geoseg.commands.labelled import Division, Labelled, divide, pair_labels
 from geoseg.commands.prepare_report import finish
-from geoseg.commands.report import Report
+from geoseg.commands.report import Report, counted, nothing_usable
 from geoseg.documents import read_classes
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.held import held
@@ -111,17 +111,18 @@ def run(
     labelled, alone, root = _found(layout, Path(src), images, labels)
     _refuse_own(labelled, Path(dst))
     division = divide(layout, labelled, split, root)
+    _refuse_idle(labelled, division, attribute, block)
     jobs, failures = _checked(labelled, division, wanted)
     failures = [*alone, *division.failures, *failures]
     if not jobs:
-        raise ConfigError("\n".join(failures))
+        raise nothing_usable(failures)
     with held(Path(dst), "DST"):
         folder = Folder(Path(dst))
         kept = _clear(folder, jobs, overwrite=overwrite)
         listener.note(_plan(jobs, division, kept))
         failures += _made(jobs, kept, folder, listener)
         if not folder.entries:
-            raise ConfigError("\n".join(failures))
+            raise nothing_usable(failures)
         return finish(folder, jobs, kept, failures, division, layout.name, started)
 
 
@@ -159,6 +160,18 @@ def _refuse_own(labelled: Mapping[str, Labelled], dst: Path) -> None:
     for entry in labelled.values():
         if any(entry.image.resolve().is_relative_to(folder) for folder in written):
             raise ConfigError(f"{entry.image}: lies where {dst} gets its files; give other --images, or another folder")
+
+
+def _refuse_idle(
+    labelled: Mapping[str, Labelled], division: Division, attribute: str | None, block: int | None
+) -> None:
+    """Refuse options that would do nothing: they were meant to."""
+    if attribute is not None and not any(is_vector(entry.labels) for entry in labelled.values()):
+        raise ConfigError(f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out")
+    if block is not None and division.split != "blocks":
+        raise ConfigError(
+            f"--block {block}: goes with --split blocks, not {division.split}; give both, or leave it out"
+        )
 
 
 def _checked(labelled: Mapping[str, Labelled], division: Division, wanted: _Wanted) -> tuple[list[Job], list[str]]:
@@ -222,8 +235,8 @@ def _clear(folder: Folder, jobs: Sequence[Job], *, overwrite: bool) -> set[str]:
 def _plan(jobs: Sequence[Job], division: Division, kept: set[str]) -> str:
     files = {part: sum(piece.part == part for job in jobs for piece in job.pieces) for part in PARTS}
     counts = ", ".join(f"{part} {count:,}" for part, count in files.items() if count)
-    return f"split {division.split}: {len(jobs)} images become {counts} files" + (
-        f"; {len(kept)} images stand already" if kept else ""
+    return f"split {division.split}: of {counted(len(jobs), 'image')} come {counts} files" + (
+        f"; {counted(len(kept), 'image')} already there" if kept else ""
     )
 
 

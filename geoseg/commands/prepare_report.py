@@ -12,7 +12,7 @@ import yaml
 
 import geoseg
 from geoseg.commands.labelled import Division
-from geoseg.commands.report import Report
+from geoseg.commands.report import Report, counted
 from geoseg.preparing.job import Job, scheme_document
 from geoseg.preparing.manifest import CLASSES, Entry, Folder
 from geoseg.preparing.splits import PARTS
@@ -97,12 +97,14 @@ def _empty(parts: Mapping[str, Any], jobs: Sequence[Job], division: Division) ->
 
 
 def _warnings(parts: Mapping[str, Any], jobs: Sequence[Job], division: Division) -> list[str]:
-    lines = [
-        f"{part}: class {name!r} never occurs; nothing can be learnt or judged of it there"
-        for part, facts in parts.items()
-        for name, pixels in facts["class_pixels"].items()
-        if not pixels
-    ]
+    lines = []
+    for part, facts in parts.items():
+        absent = [repr(name) for name, pixels in facts["class_pixels"].items() if not pixels]
+        if len(absent) == 1:
+            lines.append(f"{part}: class {absent[0]} never occurs; nothing can be learnt or judged of it there")
+        elif absent:
+            named = ", ".join(absent)
+            lines.append(f"{part}: classes {named} never occur; nothing can be learnt or judged of them there")
     if division.split == "folders" and "val" not in division.parts.values():
         lines.append("val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one")
     placeless = [job.image.path for job in jobs if job.image.georeferenced and job.image.crs is None]
@@ -118,7 +120,7 @@ def _warnings(parts: Mapping[str, Any], jobs: Sequence[Job], division: Division)
 def _text(data: Mapping[str, Any]) -> str:
     parts, width = data["parts"], max(map(len, data["classes"]))
     lines = [
-        f"{data['folder']}/{part}: {facts['tiles']:,} images in {facts['files']:,} files, "
+        f"{data['folder']}/{part}: {counted(facts['tiles'], 'image')} in {counted(facts['files'], 'file')}, "
         f"{sum(facts['class_pixels'].values()):,} labelled pixels"
         for part, facts in parts.items()
     ]
@@ -129,7 +131,8 @@ def _text(data: Mapping[str, Any]) -> str:
     lines += [f"  {band['name']}: mean {band['mean']:.4g}, deviation {band['std']:.4g}" for band in data["bands"]]
     lines += [f"left out: {line}" for line in data["left_out"]]
     lines.append(
-        f"split {data['split']}; {data['made']} images made, {data['kept']} kept ({data['seconds']:,.1f} s); "
+        f"split {data['split']}; {counted(data['made'], 'image')} made, {data['kept']:,} kept "
+        f"({data['seconds']:,.1f} s); "
         f"classes in {data['classes_file']}"
     )
     return "\n".join(lines)

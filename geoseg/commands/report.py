@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from geoseg.errors import ConfigError
+
+_SHOWN = 8
+"""Reasons that are told where there is nothing else to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,17 @@ class Report:
     """The same and more, ready for JSON (``--json`` prints it)."""
     exit_code: int = 0
     """0: all done; 1: some inputs were refused or failed, the others are done."""
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 image``, ``2,000 images``."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+def nothing_usable(failures: Sequence[str]) -> ConfigError:
+    """The error of a run none of whose inputs can be used: the first reasons, as the others are often alike."""
+    more = len(failures) - _SHOWN
+    return ConfigError("\n".join([*failures[:_SHOWN], *([f"and {more:,} more, none can be used"] if more > 0 else [])]))
 
 
 def finite(value: Any) -> Any:

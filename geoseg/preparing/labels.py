@@ -16,6 +16,8 @@ from geoseg.tiling import Window
 
 _STRANGE = 0.01
 """Share of the pixels. More in colours that no class has are labels of something else, not slips of a brush."""
+_IMAGE = 1000
+"""Distinct colours or values. More are no classes, whatever a classes file says."""
 
 
 class Labels(ABC):
@@ -64,6 +66,10 @@ class RasterLabels(Labels):
             return None
         kind, path = self._reader.kind, self._reader.source.path
         held = f"{path}: {kind} {most_frequent(self._strangers)}"
+        if len(self._strangers) > _IMAGE:
+            raise SourceError(
+                f"{path}: holds {len(self._strangers):,} {kind}s that are no class's, as an image does; give its labels"
+            )
         if sum(self._strangers.values()) > _STRANGE * self._read:
             raise SourceError(
                 f"{held} is no class's and not ignored; the classes have {self._reader.known}: give a classes file "

@@ -14,7 +14,7 @@ _UNKNOWN = 254
 """In the tables below: a value or colour that is no class's. No class id is that high."""
 _BLACK = 0
 """What colour-coded labels paint pixels without label (the ISPRS benchmark's eroded borders)."""
-_SHOWN, _LISTED = 3, 8
+_SHOWN, _LISTED = 3, 20
 
 
 class LabelReader:
@@ -89,8 +89,10 @@ class LabelReader:
     def known(self) -> str:
         """The colours or values of the classes, for a message."""
         if self._colored:
-            return ", ".join(",".join(map(str, color)) for color in self.scheme.colors[:_LISTED])
-        return ", ".join(str(value) for values in self.scheme.values for value in values)
+            every = [",".join(map(str, color)) for color in self.scheme.colors]
+        else:
+            every = [str(value) for values in self.scheme.values for value in values]
+        return ", ".join(every[:_LISTED]) + (f" and {len(every) - _LISTED} more" if len(every) > _LISTED else "")
 
     def _refuse(self, unknown: dict[str, int], row: int, height: int) -> None:
         raise SourceError(

@@ -260,6 +260,19 @@ def test_polygons_become_labels(folder: Path) -> None:
         assert (labels == expected).mean() > 0.99
 
 
+def test_polygons_may_be_a_file_an_image(folder: Path) -> None:
+    classes = {"classes": [{"id": 1, "name": "building"}]}
+    (folder / "drawn").mkdir()
+    for n in range(6):
+        box = shapely.box(500_000 + 100 * n + 2, 5_399_980, 500_000 + 100 * n + 2 + n + 1, 5_399_995)
+        drawn = geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32632")
+        drawn.to_file(folder / f"drawn/t{n}.geojson")
+    for name, labels in (("by_folder", "drawn"), ("by_stars", "drawn/*.geojson"), ("by_names", "*/*.geojson")):
+        prepare(folder, name, split="all", labels=labels, classes=classes)
+        for n in range(6):
+            assert (read(folder.parent / name / f"train/labels/t{n}.tif") == 0).sum() == 30 * 2 * (n + 1)
+
+
 def test_polygons_that_lie_elsewhere_are_refused(folder: Path) -> None:
     far = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
     far.to_file(folder / "far.gpkg")
@@ -387,11 +400,11 @@ def test_images_and_labels_of_which_no_two_belong_together_are_named(folder: Pat
         (folder / f"t{number}_label.tif").rename(folder / f"more/s{number}_label.tif")
     with pytest.raises(
         ConfigError,
-        match=r"no image has labels; the images are of t0, t1, .*, the labels of s0, s1, .*: give as many stars",
+        match=r"no image has labels; the images are of t0, t1, .*, the labels of s0, s1, .*: give two patterns",
     ) as told:
         prepare(folder, labels="more/*_label.tif")
     assert len(str(told.value).splitlines()) == 1
-    with pytest.raises(ConfigError, match=r"no image has labels; .* which stand for the same text"):
+    with pytest.raises(ConfigError, match=r"no image has labels; .* whose stars stand for the same text"):
         prepare(folder, labels="more")
 
 
@@ -444,12 +457,25 @@ def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> N
     assert {image.name for image, _ in pairs(folder.parent / "out", "train")} == {"t0.tif", "t5.tif"}
 
 
+def test_an_image_in_the_place_of_labels_is_told_in_a_short_line(folder: Path) -> None:
+    colours = np.arange(3072).reshape(48, 64)
+    datasets.write(folder / "t1_label.tif", np.stack([colours >> 8, colours & 255, colours * 0 + 7]).astype(np.uint8))
+    report = prepare(folder, split="all")
+    assert report.data["failures"] == [
+        f"{folder / 't1_label.tif'}: holds 3,072 colours that are no class's, as an image does; give its labels"
+    ]
+
+
 def test_a_class_that_never_occurs_is_told(folder: Path) -> None:
     for number in range(6):
         datasets.write(folder / f"t{number}_label.tif", np.full((1, 48, 64), 10, np.uint8))
     report = prepare(folder, split="all")
     assert report.data["warnings"] == [
         "train: class 'bright' never occurs; nothing can be learnt or judged of it there"
+    ]
+    classes = {"classes": [{"id": 9, "name": "grey"}, {"id": 10, "name": "dark"}, {"id": 20, "name": "bright"}]}
+    assert prepare(folder, "three", split="all", classes=classes).data["warnings"] == [
+        "train: classes 'grey', 'bright' never occur; nothing can be learnt or judged of them there"
     ]
 
 
@@ -484,6 +510,9 @@ def test_what_was_written_is_never_read(folder: Path) -> None:
         ({"labels": "houses.gpkg"}, r"--labels .*houses.gpkg: no such file; give polygons, or label rasters"),
         ({"labels": "masks"}, r"--labels .*masks: no such files"),
         ({"images": None}, r"src: no images there \(looked for images\); say where they are by --images PATTERN"),
+        ({"labels": "*_image.tif"}, r"t0_image.tif: is named by --images and by --labels; give patterns that tell"),
+        ({"attribute": "kind"}, "--attribute kind: goes with polygons, and the labels are rasters; leave it out"),
+        ({"block": 32}, "--block 32: goes with --split blocks, not tiles; give both, or leave it out"),
         ({"classes": "nothing.yaml"}, "nothing.yaml: no such classes file"),
         ({"crs": "EPSG:0"}, None),
     ],
