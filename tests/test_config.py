@@ -91,7 +91,7 @@ def test_configs_are_frozen() -> None:
         ("train.loss={dice: -1}", r"^train\.loss\.dice: -1 is refused; it should be greater than 0"),
         ("train.ema=1.5", r"^train\.ema: 1\.5 is refused; it should be less than 1"),
         ("train.sampling=even", r"^train\.sampling: 'even' is refused; it should be 'uniform' or 'balanced'"),
-        ("train.warmup=20000", r"^train: warmup of 20000 steps"),
+        ("train.warmup=20000", r"^train: warmup of 20000 steps leaves .*; set train\.warmup below 10000, say to 1000$"),
         (
             "model={system: fcn, start_from: a.safetensors, encoder_weights: imagenet}",
             r"^model: start_from and encoder_w",
@@ -99,7 +99,9 @@ def test_configs_are_frozen() -> None:
         ("model.system=", r"^model\.system: None is not text$"),
         ("data.mean=[1, x]", r"^data\.mean\[1\]: 'x' is not a number$"),
         ("data.value_range=[1]", r"^data\.value_range\[1\]: is missing$"),
-        ("data.train=[]", r"^data\.train: \[\] is refused"),
+        ("data.train=[]", r"^data\.train: is empty; give at least one$"),
+        ("compare={systems: [fcn], seeds: []}", r"^compare\.seeds: is empty; give at least one$"),
+        ("data.value_range=[1, 2, 3]", r"^data\.value_range: \[1, 2, 3\] holds 3 entries; give 2$"),
         ("data.train={images: 3, labels: x}", r"^data\.train\.images: 3 is not text$"),
         ("data.classes=[a, a]", r"^data: class name 'a' is given twice"),
         ("data.classes=isprs2", r"^data: isprs2: no such classes file, and no scheme; known schemes are isprs"),
@@ -163,14 +165,22 @@ def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- 1\n", "holds a list"), ("3\n", "holds 3"), ("a: [", "no YAML"), (None, "cannot be read")],
+    [
+        (b"- 1\n", "holds a list"),
+        (b"3\n", "holds 3"),
+        (b"a: [", "no YAML"),
+        (b"\xff\xfe", r"run\.yaml: is no text in UTF-8; give a YAML file$"),
+        (None, r"run\.yaml: no such file; give a YAML file$"),
+    ],
 )
-def test_files_that_hold_no_config_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
+def test_files_that_hold_no_config_are_refused(tmp_path: Path, text: bytes | None, message: str) -> None:
     file = tmp_path / "run.yaml"
     if text is not None:
-        file.write_text(text)
+        file.write_bytes(text)
     with pytest.raises(ConfigError, match=message):
         load_config(file)
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
+        load_config(tmp_path)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])

@@ -83,7 +83,7 @@ def run(
     # What can be refused without a look at the pixels is refused before it: on a large data set that takes minutes.
     choose_precision(chosen.train.precision, choose_device(chosen.train.device))
     torch.manual_seed(chosen.train.seed)
-    net = _network(chosen, len(bands.names))
+    net = _network(chosen, len(bands.names), fresh=not resume)
     if chosen.model.start_from is not None and not resume:
         listener.note(start_from(chosen.model.start_from, net, chosen.data.scheme.names, bands.names))
     sample = PixelSample(len(chosen.data.classes), seed=chosen.train.seed)
@@ -155,7 +155,8 @@ def _summary(config: TrainConfig, train: list[Tile], val: list[Tile], found: Sta
     )
 
 
-def _network(config: TrainConfig, in_channels: int) -> Segmenter:
+def _network(config: TrainConfig, in_channels: int, fresh: bool) -> Segmenter:
+    """What the config describes; pretrained weights are looked for only where a run begins."""
     model = config.model
     return create_model(
         model.system,
@@ -163,7 +164,7 @@ def _network(config: TrainConfig, in_channels: int) -> Segmenter:
         classes=len(config.data.classes),
         in_channels=in_channels,
         output_stride=model.output_stride,
-        encoder_weights=model.encoder_weights,
+        encoder_weights=model.encoder_weights if fresh else None,
         preset=model.preset,
         **model.options,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import Source
+from geoseg.raster import Source, open_raster
 from geoseg.raster.bands import order_by_name
 from geoseg.training.pairs import pair_files
 from geoseg.training.tiles import Tile, open_tile
@@ -38,7 +38,7 @@ def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: 
         source: an image opened with all its bands.
 
     Raises:
-        ConfigError: names and bands do not agree in number, or a name is given twice.
+        ConfigError: names and bands do not agree in number, a name is given twice, or the image lacks a band.
     """
     own_names = tuple(
         name if name != "undefined" and source.band_names.count(name) == 1 else f"band {number}"
@@ -47,11 +47,11 @@ def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: 
     if given is None:
         return Bands(source.bands, own_names)
     if isinstance(given, Mapping):
-        return _checked(tuple(given.values()), tuple(given))
+        return _checked(tuple(given.values()), tuple(given), source)
     if all(isinstance(band, int) for band in given):
         by_number = dict(zip(source.bands, own_names, strict=True))
         numbers = tuple(map(int, given))
-        return _checked(numbers, tuple(by_number.get(number, f"band {number}") for number in numbers))
+        return _checked(numbers, tuple(by_number.get(number, f"band {number}") for number in numbers), source)
     names = tuple(map(str, given))
     order = order_by_name(names, source.file_bands)
     if order is None and len(names) != len(source.bands):
@@ -59,25 +59,48 @@ def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: 
             f"data.bands: {len(names)} names for the {len(source.bands)} bands of {source.path}; "
             f"say which is which, as {{{names[0]}: 1, ...}}"
         )
-    return _checked(source.bands if order is None else order, names)
+    return _checked(source.bands if order is None else order, names, source)
 
 
-def _checked(numbers: tuple[int, ...], names: tuple[str, ...]) -> Bands:
+def _checked(numbers: tuple[int, ...], names: tuple[str, ...], source: Source) -> Bands:
     if not numbers or min(numbers) < 1 or len(set(names)) != len(names):
         raise ConfigError(
             f"data.bands: {dict(zip(names, numbers, strict=True))}; bands count from 1, names must differ"
         )
-    return Bands(numbers, names)
+    bands = Bands(numbers, names)
+    _refuse_lacking(bands, source)
+    return bands
+
+
+def _refuse_lacking(bands: Bands, source: Source) -> None:
+    """Refuse bands that a file does not have.
+
+    Raises:
+        ConfigError: it has fewer.
+    """
+    have = len(source.file_bands)
+    if max(bands.numbers) > have:
+        raise ConfigError(
+            f"data.bands: {dict(zip(bands.names, bands.numbers, strict=True))} asks for band {max(bands.numbers)}, but "
+            f"{source.path} has {have} ({', '.join(_all_bands(source))}); choose among 1..{have}"
+        )
 
 
 def open_tiles(pairs: Iterable[tuple[Path, Path]], bands: Bands) -> list[Tile]:
     """Every pair, its files checked.
 
     Raises:
+        ConfigError: an image lacks one of the bands.
         SourceError: a file cannot be read, an image and its labels do not fit together, or an image has more or fewer
             bands than the first one, or the same ones in another order.
     """
-    tiles = [open_tile(image, labels, bands.numbers) for image, labels in pairs]
+    tiles = []
+    for image, labels in pairs:
+        try:
+            tiles.append(open_tile(image, labels, bands.numbers))
+        except SourceError:
+            _refuse_lacking(bands, open_raster(image))  # which speaks of the config
+            raise
     for tile in tiles:
         (first, its), (other, own) = ((each.image, _all_bands(each.image)) for each in (tiles[0], tile))
         if len(own) != len(its) or (own != its and sorted(own) == sorted(its)):

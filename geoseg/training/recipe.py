@@ -125,7 +125,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.warmup >= self.steps:
-            raise ValueError(f"warmup of {self.warmup} steps leaves nothing of {self.steps} steps; use fewer")
+            raise ValueError(
+                f"warmup of {self.warmup} steps leaves nothing of {self.steps} steps; set train.warmup below "
+                f"{self.steps}, say to {self.steps // 10}"
+            )
         if self.batch % self.accumulate:
             raise ValueError(f"batch of {self.batch} does not split into {self.accumulate} parts; change accumulate")
         height, width = self.crop_size

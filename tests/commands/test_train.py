@@ -90,6 +90,23 @@ def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_
         run(config, out=tmp_path / "run", resume=True, overrides=["train.learning_rate=0.25"])
 
 
+def test_a_resumed_run_needs_no_pretrained_weights(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+    made = geoseg.create_model
+
+    def create(*args: Any, encoder_weights: str | None, **options: Any) -> Any:
+        asked.append(encoder_weights)
+        return made(*args, **options)
+
+    monkeypatch.setattr("geoseg.commands.train.create_model", create)
+    config["model"]["encoder_weights"] = "imagenet"
+    run(config, out=tmp_path / "run", resume=True)
+    run(config, out=tmp_path / "run", resume=True)
+    assert asked == ["imagenet", None]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -56,11 +56,24 @@ def test_bands_are_found_by_name_number_or_order(source: Source, given: Any, num
         (["a", "b"], r"2 names for the 4 bands of .*four\.tif; say which is which, as \{a: 1"),
         ({"red": 0}, "bands count from 1"),
         (["a", "a", "b", "c"], "names must differ"),
+        (
+            {"red": 5},
+            r"^data\.bands: \{'red': 5\} asks for band 5, but .*four\.tif has 4 \(nir, red,.*choose among 1\.\.4$",
+        ),
+        ([1, 5], r"^data\.bands: \{'nir': 1, 'band 5': 5\} asks for band 5, but .*four\.tif has 4"),
     ],
 )
 def test_bands_that_would_have_to_be_guessed_are_refused(source: Source, given: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         choose_bands(given, source)
+
+
+def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
+    source: Source, make_raster: Callable[..., Path]
+) -> None:
+    other, labels = make_raster("other.tif", bands=3), make_raster("labels.tif", bands=1)
+    with pytest.raises(ConfigError, match=r"^data\.bands: \{'nir': 4\} asks for band 4, but .*other\.tif has 3"):
+        open_tiles([(source.path, labels), (other, labels)], choose_bands({"nir": 4}, source))
 
 
 def test_bytes_speak_for_themselves_and_other_types_do_not(make_tile: MakeTile) -> None:
