@@ -15,6 +15,8 @@ class BatchNorm(nn.BatchNorm2d):
 
     One value per channel (one image's global mean, or its map of one position) has no variance. The running
     statistics normalise it then, as in eval mode, and stay as they are; with two values or more, nothing differs.
+    Converted to a synchronised normalisation it needs no such care: that is done for two processes or more, whose
+    values are two or more of each channel.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -78,9 +78,7 @@ def heads(_: Path) -> None:
         for size in SIZES:
             found = {}
             for name in SYSTEMS:
-                for arrangement in (
-                    ("geoseg", "plain") if name in ("self_attention", "apcnet", "isnet") else ("geoseg",)
-                ):
+                for arrangement in ("geoseg", "plain") if name in WITH_PLAIN else ("geoseg",):
                     with context.Pool(1) as pool:  # a process of its own, so that peaks do not mix
                         found[name, arrangement] = pool.apply(measure, (name, arrangement, size, device))
             base = found["self_attention", "plain"]

@@ -29,7 +29,7 @@ class ISNetSwitches(Switches):
     channels: int = 512
     """C, the width of R."""
     key_channels: int = 256
-    """Width of the projected queries, keys and values."""
+    """Width of the projected queries, keys and values of eqs. (4), (5), (7) and (8)."""
     image: Image = "ilcm"
     """What makes R_il: eqs. (10) and (11), or ASPP or a pyramid of pools in their place (sec. 3.2), or nothing."""
     semantic: bool = True

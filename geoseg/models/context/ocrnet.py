@@ -19,18 +19,19 @@ class OCRNetSwitches(Switches):
     """Where the paper and the released code differ."""
 
     channels: int = 512
-    """Width of the pixel representations x and z."""
+    """Width of the pixel representations x and z, eqs. (4) and (6)."""
     key_channels: int = 256
-    """Width of φ, ψ and δ."""
+    """Width of φ, ψ and δ, eqs. (3) and (5)."""
     scale: bool = True
-    """Whether the relation φᵀψ is divided by the square root of `key_channels`."""
+    """Whether the relation φᵀψ of eq. (5) is divided by the square root of `key_channels`."""
     relation: Literal["one", "two"] = "one"
-    """How many 1x1 convolutions φ and ψ have."""
+    """How many 1x1 convolutions φ and ψ of eq. (5) have."""
     coarse: Literal["linear", "conv"] = "linear"
-    """What makes the soft object regions: a 1x1 convolution, or a 3x3 convolution to `channels` before it."""
+    """What makes the soft regions of eq. (4): a 1x1 convolution, or a 3x3 convolution to `channels` before it."""
     pixels: Literal["conv", "aspp"] = "conv"
-    """What makes x of stage 4: a 3x3 convolution, or an atrous pyramid with branches of `key_channels` and a 1x1
-    convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the released code has OCR as a further branch."""
+    """What makes x, eq. (4), of stage 4: a 3x3 convolution, or an atrous pyramid with branches of `key_channels` and a
+    1x1 convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the released code has OCR as a further
+    branch."""
     dropout: float = 0.0
     """Dropout before each of the two classifiers (the coarse one only where it has a convolution before it)."""
 
@@ -42,6 +43,9 @@ class OCRNetHead(ContextHead):
     (sec. 3.3), ``released`` follows openseg.pytorch (two convolutions in φ and ψ, a 3x3 convolution before the
     coarse logits, scaled relations, dropout; its biases before a batch normalisation have no effect and are left
     out). ``geoseg`` is ``paper`` but for the scale: at 256 ReLU channels unscaled relations saturate the softmax.
+
+    The ideal that the paper measures in sec. 3.4, regions and relations from the true labels, is not built: a head
+    sees features only.
     """
 
     name = "ocrnet"
