@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
@@ -140,7 +141,8 @@ def open_raster(
 def parse_crs(text: str | CRS) -> CRS:
     """The coordinate system that `text` names. Raises ConfigError where PROJ does not know it."""
     try:
-        return CRS.from_user_input(text)
+        with rasterio.Env():  # else PROJ tells of it too, on a line of its own
+            return CRS.from_user_input(text)
     except CRSError as error:
         raise ConfigError(f"--crs {text}: not a coordinate system that PROJ knows; give one like EPSG:25832") from error
 
@@ -180,7 +182,12 @@ def _validity(file: Any, file_bands: Sequence[FileBand], used: Sequence[int], no
 
 
 def _refuse_cut_short(path: Path, file: Any) -> None:
-    """Refuse a TIFF whose last block lies beyond its end, before any work is spent on it."""
+    """Refuse a TIFF whose last block lies beyond its end, and a JPEG without its end, before any work is spent on it.
+
+    GDAL fills what a JPEG lacks with grey, and only warns.
+    """
+    if file.driver == "JPEG" and not _has_jpeg_end(path.read_bytes()):
+        raise SourceError(f"{path}: the file is cut short (its end mark is missing); copy or export it again")
     if file.driver != "GTiff":
         return
     rows, cols = file.block_shapes[-1]
@@ -193,6 +200,14 @@ def _refuse_cut_short(path: Path, file: Any) -> None:
             f"{path}: the file is cut short ({size} bytes, its last block ends at {int(offset) + int(length)}); "
             "copy or export it again"
         )
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Whether the end mark comes after the pixels; a thumbnail in the header has one of its own."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # ITU T.81 B.1.1: segments up to the scan
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return b"\xff\xd9" in data[at:]
 
 
 def _warnings(

@@ -204,6 +204,17 @@ def test_tiff_without_its_end_is_refused_before_any_work(make_raster, profile):
         open_raster(cut)
 
 
+def test_jpeg_without_its_end_is_refused_before_any_work(make_raster):
+    path = make_raster("a.jpg", driver="JPEG", crs=None, transform=None)
+    whole, thumbnail = path.read_bytes(), b"\xff\xd8 thumbnail \xff\xd9"
+    header = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2) + thumbnail
+    path.write_bytes(whole[:2] + header + whole[2:] + b"what some cameras append")
+    assert open_raster(path).width == 80
+    path.write_bytes(whole[:2] + header + whole[2:-200])
+    with pytest.raises(SourceError, match=r"a\.jpg: the file is cut short \(its end mark is missing\); copy or export"):
+        open_raster(path)
+
+
 def test_vrt_over_bands_of_different_types_reads_the_common_type(make_raster, tmp_path):
     make_raster("a.tif", bands=1, dtype="uint8")
     make_raster("b.tif", bands=1, dtype="uint16")
