@@ -43,6 +43,8 @@ class PredictOptions:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        if self.block != "auto" and self.block < 1:
+            raise ConfigError(f"block {self.block}: give 1 pixel or more, or auto")
         if self.batch != "auto" and (not isinstance(self.batch, int) or self.batch < 1):
             raise ConfigError(f"batch {self.batch!r}: give a whole number of windows, 1 or more, or auto")
         if not 0.0 <= self.min_confidence <= 1.0:

@@ -390,6 +390,7 @@ def test_another_ground_sampling_is_a_warning(make_raster, model_file, tmp_path)
         ({"overlap": 40}, "overlap=40 does not fit window=32"),
         ({"window": 0}, "window=0 pixels"),
         ({"block": "big"}, "block 'big': give one whole number, or auto"),
+        ({"block": 0}, "block 0: give 1 pixel or more, or auto"),
         ({"workers": None}, "workers None: give one whole number"),
         ({"window": 2.5}, "window 2.5: give one whole number"),
         ({"flip": "yes"}, "flip 'yes': give true or false"),
