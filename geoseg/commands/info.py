@@ -61,6 +61,7 @@ def _raster_facts(source: Source) -> dict[str, Any]:
         "band_names": list(source.band_names),
         "dtype": source.dtype,
         "nodata": source.nodata,
+        "masked_by": _masks(source),
         "crs": None if source.crs is None else source.crs.to_string(),
         "transform": list(source.transform)[:6],
         "ground_sampling": source.ground_sampling,
@@ -69,11 +70,19 @@ def _raster_facts(source: Source) -> dict[str, Any]:
     }
 
 
+def _masks(source: Source) -> list[str]:
+    """What makes pixels invalid, beside values that are not finite."""
+    validity = source.validity
+    names = [] if validity.nodata_values is None else ["nodata"]
+    names += [] if validity.alpha is None else [f"alpha (band {validity.alpha})"]
+    return names + (["mask"] if validity.mask_bands else [])
+
+
 def _told(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.10g}"
     if isinstance(value, list):
-        return ", ".join(_told(item) for item in value) or "none"
+        return ", ".join(f"[{_told(item)}]" if isinstance(item, list) else _told(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_told(item)}" for name, item in value.items()) or "none"
     return "none" if value is None else str(value)
