@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing geoseg into $(VENV): torch alone may take gigabytes and some minutes"
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
