@@ -91,12 +91,12 @@ cases = pytest.mark.parametrize(
 )
 
 
-def make_head(name: str, options: dict[str, Any], seed: int = 0) -> tuple[ContextHead, tuple[int, ...]]:
+def make_head(name: str, options: dict[str, Any], classes: int = CLASSES) -> tuple[ContextHead, tuple[int, ...]]:
     """A small head whose gates are open, and the channels that it takes."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     head_class = HEADS[name]
     channels = (12, 20)[-head_class.stages :] if head_class.stages else (3,)
-    head = head_class(channels, CLASSES, **SMALL.get(name, {}), **options)
+    head = head_class(channels, classes, **SMALL.get(name, {}), **options)
     for parameter_name, parameter in head.named_parameters():
         if parameter_name.endswith("alpha"):
             nn.init.constant_(parameter, 0.5)
@@ -222,6 +222,44 @@ def test_classes_that_no_pixel_has_do_no_harm(name: str, options: dict[str, Any]
     sum(logits.sum() for logits in (outputs.logits, *outputs.aux.values())).backward()
     assert outputs.logits.isfinite().all()
     assert all(x.grad is None or x.grad.isfinite().all() for x in features)
+
+
+@pytest.mark.parametrize("classes", [1, 254])
+@pytest.mark.parametrize("name", HEADS)
+def test_one_class_and_as_many_as_there_can_be_train(name: str, classes: int) -> None:
+    head, channels = make_head(name, {}, classes)
+    features = [x.requires_grad_() for x in make_features(channels, 2, 5, 7)]
+    outputs = head.train()(features)
+    assert outputs.logits.shape == (2, classes, 5, 7)
+    check_it_trains(head, outputs, features)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float64"])
+@pytest.mark.parametrize("size", [(1, 9), (9, 1), (7, 10)])
+@pytest.mark.parametrize("name", HEADS)
+def test_lines_and_odd_maps_train_in_channels_last_and_other_precisions(
+    name: str, size: tuple[int, int], kind: str
+) -> None:
+    head, channels = make_head(name, {})
+    head = head.to(torch.float64 if kind == "float64" else torch.float32, memory_format=torch.channels_last)
+    features = [
+        x.to(head.classify.conv.weight.dtype, memory_format=torch.channels_last).requires_grad_()
+        for x in make_features(channels, 1, *size)
+    ]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=kind == "bfloat16"):
+        outputs = head.train()(features)
+    assert outputs.logits.dtype == (torch.float64 if kind == "float64" else torch.float32)
+    check_it_trains(head, outputs, features)
+
+
+def check_it_trains(head: ContextHead, outputs: Outputs, features: list[Tensor]) -> None:
+    """Finite logits, and finite gradients of every parameter and of the features that are used."""
+    logits = [outputs.logits, *outputs.aux.values()]
+    assert all(x.isfinite().all() for x in logits)
+    sum((x.double() ** 2).mean() for x in logits).backward()  # type: ignore[union-attr]
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in head.parameters())
+    assert all(x.grad is None or x.grad.isfinite().all() for x in features)
+    assert features[-1].grad is not None
 
 
 @pytest.mark.parametrize("name", HEADS)
