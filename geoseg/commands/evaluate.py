@@ -20,11 +20,13 @@ import rasterio
 import geoseg
 from geoseg.classes import ClassScheme
 from geoseg.commands.evaluation_files import write_files
+from geoseg.commands.hollow import hollow_objects, hollow_pairs
 from geoseg.commands.judge import Candidate, Rules, Verdict, already_eroded, check_pair, judge
 from geoseg.commands.pairing import Files, Pair, objects_by_tile, pair_by_tile, tile_key
-from geoseg.commands.report import Report
+from geoseg.commands.report import Report, counted, nothing_usable
 from geoseg.documents import read_classes
-from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
+from geoseg.errors import ConfigError, GeosegError, SourceError
+from geoseg.held import held
 from geoseg.metrics import SCALE_BINS, Protocol, ScaleIoU, figures, find_protocol
 from geoseg.metrics.protocol import by_name, number
 from geoseg.progress import Progress
@@ -71,47 +73,45 @@ def run(
 
     Raises:
         ConfigError: an option is wrong, or no pair can be used.
-        OutputError: the output folder cannot be written.
+        OutputError: the output folder cannot be written, or another run writes into it.
     """
     started = time.perf_counter()
     listener = progress or Progress()
     scheme = classes if isinstance(classes, ClassScheme) else read_classes(_plain(classes))
     chosen = find_protocol(protocol)
     chosen.check(scheme.names)
-    if tolerance < 0 or (erode is not None and erode < 0):
-        raise ConfigError(f"--erode {erode}, --tolerance {tolerance}: radii in pixels are 0 or more")
+    for option, given in (("--erode", erode), ("--tolerance", tolerance)):
+        if given is not None and given < 0:
+            raise ConfigError(f"{option} {given}: give a radius in pixels, 0 or more")
     radius = chosen.erode if erode is None else erode
     rules = Rules(scheme, radius, erode is None and radius > 0, tolerance, resample)
-    folder = _made(Path(out))
-
     pairs, failures = pair_by_tile(os.fspath(predicted), os.fspath(reference))
     objects = None if instances is None else objects_by_tile(os.fspath(instances))
     if objects == {}:
         raise ConfigError(f"--instances {instances}: no such files; give a raster, polygons, or a folder of them")
     candidates = _checked(pairs, objects, rules, failures)
-    judged = _judged(candidates, rules, failures, listener)
-    if not judged:
-        raise ConfigError("\n".join(failures))
-    data = _data(judged, rules, chosen) | {
-        "warnings": [line for entry in judged for line in (*entry.pair.warnings, *_hollow(entry))],
-        "failures": failures,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
-        write_files(folder, data, judged, rules)
-    return Report(_text(data, folder), data, int(bool(failures)))
+    if not candidates:
+        raise nothing_usable(failures)
+    with held(Path(out)):
+        judged = _judged(candidates, rules, failures, listener)
+        if not judged:
+            raise nothing_usable(failures)
+        data = _data(judged, rules, chosen) | {
+            "warnings": [
+                *(line for entry in judged for line in entry.pair.warnings),
+                *hollow_pairs(judged),
+                *hollow_objects(judged, chosen, scheme.names),
+            ],
+            "failures": failures,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+            write_files(Path(out), data, judged, rules)
+    return Report(_text(data, Path(out)), data, int(bool(failures)))
 
 
 def _plain(classes: Any) -> Any:
     return os.fspath(classes) if isinstance(classes, os.PathLike) else classes
-
-
-def _made(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"output folder {out} cannot be made ({error.strerror}); choose another --out") from error
-    return out
 
 
 def _checked(pairs: Sequence[Pair], objects: Files | None, rules: Rules, failures: list[str]) -> list[Candidate]:
@@ -158,16 +158,6 @@ def _judged(candidates: Sequence[Candidate], rules: Rules, failures: list[str], 
             listener.advance(1)
     listener.end()
     return judged
-
-
-def _hollow(entry: Verdict) -> list[str]:
-    """A warning where a pair has nothing to say."""
-    counts = entry.confusion
-    if counts.matrix.any():
-        return []
-    if counts.missed.any():
-        return [f"{entry.pair.predicted.path}: predicts nothing where {entry.pair.reference.path} has labels"]
-    return [f"{entry.pair.reference.path}: has no labelled pixel to judge by"]
 
 
 def _data(judged: Sequence[Verdict], rules: Rules, protocol: Protocol) -> dict[str, Any]:
@@ -217,10 +207,9 @@ def _file_row(entry: Verdict, protocol: Protocol, names: Sequence[str]) -> dict[
 
 
 def _text(data: dict[str, Any], folder: Path) -> str:
-    count = len(data["files"])
     scales = data.get("scale_iou")
     lines = [
-        f"{count} pair{'s' * (count != 1)}, protocol {data['protocol']}, reference eroded by {data['erode']} px",
+        f"{counted(len(data['files']), 'pair')}, protocol {data['protocol']}, reference eroded by {data['erode']} px",
         f"mean IoU {percent(data['mean_iou'])}, mean F1 {percent(data['mean_f1'])} over {len(data['classes_in_mean'])} "
         f"of {len(data['classes'])} classes; overall accuracy {percent(data['overall_accuracy'])}",
     ]

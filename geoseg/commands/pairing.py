@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ _WORDS = re.compile(
 _OTHER_VIEWS = re.compile(r"_gt(fine|coarse)_(color|instanceids|labeltrainids)$", re.IGNORECASE)
 """Files of Cityscapes that lie beside the labels and are none."""
 
+_SHOWN = 6
 
 Files = dict[str, list[Path]]
 
@@ -49,7 +50,7 @@ def _tile(key: str) -> str:
 
 
 def pair_by_tile(predicted: str, reference: str) -> tuple[list[Pair], list[str]]:
-    """Predictions with their references, sorted by tile, and one line for each file that stays alone.
+    """Predictions with their references, sorted by tile, and lines about the files that stay alone.
 
     Each argument is a file, a folder (searched recursively; of predictions ``*_classes.tif`` where there is one), or a
     pattern with stars. Two files are a pair whatever their names. Two patterns with the same number of stars pair where
@@ -64,25 +65,32 @@ def pair_by_tile(predicted: str, reference: str) -> tuple[list[Pair], list[str]]
     ours, theirs = group_by_tile(predicted, reference)
     for given, found in ((predicted, ours), (reference, theirs)):
         if not found:
-            raise ConfigError(
-                f"{given}: no rasters there; give a file, a folder, or a pattern such as DIR/*_classes.tif"
-            )
-    pairs, lonely = [], []
+            what = "no rasters there" if "*" in given or Path(given).exists() else "no such file or folder"
+            raise ConfigError(f"{given}: {what}; give a file, a folder, or a pattern such as DIR/*_classes.tif")
+    pairs, doubles = [], []
+    alone: dict[str, list[Path]] = {"prediction": [], "reference": []}
     for tile in sorted(ours.keys() | theirs.keys()):
         mine, its = ours.get(tile, []), theirs.get(tile, [])
         doubled = next((files for files in (mine, its) if len(files) > 1), None)
         if doubled:
-            lonely.append(
+            doubles.append(
                 f"{doubled[0]} and {doubled[1]} both belong to tile {tile}; name the files by a pattern, as "
                 f"'{doubled[0].parent}/*_classes.tif'"
             )
-        elif not its:
-            lonely.append(f"{mine[0]}: no reference for tile {tile} under {reference}; add it or leave the tile out")
-        elif not mine:
-            lonely.append(f"{its[0]}: no prediction for tile {tile} under {predicted}; predict it or leave it out")
-        else:
+        elif mine and its:
             pairs.append(Pair(tile, mine[0], its[0]))
-    return pairs, lonely
+        else:
+            alone["prediction" if mine else "reference"] += mine or its
+    others = (("prediction", "reference", reference), ("reference", "prediction", predicted))
+    lines = (_lonely(alone[what], what, other, place) for what, other, place in others if alone[what])
+    return pairs, [*doubles, *lines]
+
+
+def _lonely(files: Sequence[Path], what: str, other: str, place: str) -> str:
+    """One line about the files of one side that have no partner."""
+    shown = ", ".join(map(str, files[:_SHOWN])) + (f" and {len(files) - _SHOWN} more" if files[_SHOWN:] else "")
+    many = "s" * (len(files) > 1)
+    return f"{what}{many} without a {other} under {place}: {shown}; add the {other}, or leave the tile out"
 
 
 def files_by_tile(given: str) -> Files:

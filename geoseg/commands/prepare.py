@@ -104,10 +104,8 @@ def run(
     started = time.perf_counter()
     listener = progress or Progress()
     layout = find_layout(dataset)
-    if stride is not None and patch is None:
-        raise ConfigError(f"--stride {stride}: goes with --patch; give both")
-    patching = None if patch is None else Patching(patch, patch if stride is None else stride, edge)
-    wanted = _Wanted(layout, _scheme(layout, classes), attribute, crs, patching, Blocks(block, gap))
+    scheme, patching = _scheme(layout, classes), _patching(patch, stride, edge)
+    wanted = _Wanted(layout, scheme, attribute, crs, patching, Blocks(block, gap))
     labelled, alone, root = _found(layout, Path(src), images, labels)
     _refuse_own(labelled, Path(dst))
     division = divide(layout, labelled, split, root)
@@ -124,6 +122,14 @@ def run(
         if not folder.entries:
             raise nothing_usable(failures)
         return finish(folder, jobs, kept, failures, division, layout.name, started)
+
+
+def _patching(patch: int | None, stride: int | None, edge: Edge) -> Patching | None:
+    if patch is not None:
+        return Patching(patch, patch if stride is None else stride, edge)
+    if stride is not None:
+        raise ConfigError(f"--stride {stride}: goes with --patch; give both")
+    return None
 
 
 def _scheme(layout: Layout, classes: PathLike | Sequence[Any] | ClassScheme | None) -> ClassScheme:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from click.testing import CliRunner
 from sklearn import metrics as oracle
 
@@ -145,8 +147,8 @@ def test_what_fails_is_named_and_the_others_are_judged(
         r"c_label.tif: rows 0 to 63 hold value 77 \(\d+ pixels\), which is no class's and not ignored",
         r"d_label.tif: rows 0 to 63 hold colour 17,17,17 \(4 pixels\).* give a classes file with all colours",
         r"e_label.tif: rows 0 to 63, columns 0 to 79 cannot be read .*; the file is damaged",
-        r"f_classes.tif: no reference for tile f under .*; add it or leave the tile out",
-        r"g_label.tif: no prediction for tile g under",
+        r"prediction without a reference under .*ref: .*f_classes.tif; add the reference, or leave the tile out",
+        r"reference without a prediction under .*pred: .*g_label.tif; add the prediction, or leave the tile out",
     ):
         assert re.search(message, lines), message
     alone = run(tmp_path / "pred/a_classes.tif", tmp_path / "ref/a_label.tif", "isprs", tmp_path / "alone").data
@@ -155,12 +157,28 @@ def test_what_fails_is_named_and_the_others_are_judged(
 
 def test_nothing_usable_is_an_error(make: Make, predicted: np.ndarray, tmp_path: Path) -> None:
     one = make("pred/a_classes.tif", predicted)
-    with pytest.raises(ConfigError, match="no rasters there; give a file, a folder, or a pattern"):
+    with pytest.raises(ConfigError, match="nothing: no such file or folder; give a file, a folder, or a pattern"):
         run(one, tmp_path / "nothing", "isprs", tmp_path / "out")
     make("ref/b_label.tif", predicted)
-    with pytest.raises(ConfigError, match="no reference for tile a"):
+    with pytest.raises(ConfigError, match=r"prediction without a reference under .*a_classes.tif; add the reference"):
         run(tmp_path / "pred", tmp_path / "ref", "isprs", tmp_path / "out")
-    assert not (tmp_path / "out/metrics.json").exists()
+    strange = make("ref/a_label.tif", np.full(SHAPE, 77, np.uint8))
+    with pytest.raises(ConfigError, match="hold value 77"):
+        run(one, strange, "isprs", tmp_path / "new/out")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "new").exists()
+
+
+def test_many_files_without_a_partner_and_many_bad_pairs_are_told_in_few_lines(make: Make, tmp_path: Path) -> None:
+    for number in range(10):
+        make(f"pred/{number}_classes.tif", np.zeros((4, 4), np.uint8))
+        make(f"pred/x{number}_classes.tif", np.zeros((4, 4), np.uint8))
+        make(f"ref/{number}_label.tif", np.full((4, 4), 77, np.uint8))
+    with pytest.raises(ConfigError) as told:
+        run(tmp_path / "pred", tmp_path / "ref", "isprs", tmp_path / "out")
+    lines = str(told.value).splitlines()
+    assert re.search(r"^predictions without a reference under .*x5_classes.tif and 4 more; add the reference", lines[0])
+    assert lines[-1] == "and 3 more, none can be used"
 
 
 def test_a_pair_that_says_nothing_is_warned_about(make: Make, reference: np.ndarray, tmp_path: Path) -> None:
@@ -171,6 +189,26 @@ def test_a_pair_that_says_nothing_is_warned_about(make: Make, reference: np.ndar
     unlabelled = run(make("a_classes.tif", reference), make("a_label.tif", empty), "isprs", tmp_path / "out")
     assert "a_label.tif: has no labelled pixel to judge by" in unlabelled.data["warnings"][0]
     assert (unlabelled.data["mean_iou"], unlabelled.data["overall_accuracy"]) == (None, None)
+
+
+def test_objects_of_which_none_counts_are_warned_about(
+    make: Make, pair: tuple[Path, Path], reference: np.ndarray, tmp_path: Path
+) -> None:
+    def warnings_of(instances: Path, **options: object) -> list[str]:
+        return run(*pair, "isprs", tmp_path / "out", instances=instances, **options).data["warnings"]
+
+    far = tmp_path / "far.gpkg"
+    geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326").to_file(far)
+    assert warnings_of(far) == [
+        f"{far}: none of its objects lies on labelled pixels of a_label.tif; check both coordinate systems"
+    ]
+    none = make("none.tif", np.zeros(SHAPE, np.uint16))
+    assert warnings_of(none) == [
+        f"{none}: none of its objects lies on labelled pixels of a_label.tif; check the numbers it holds"
+    ]
+    clutter = make("clutter.tif", (reference == 5).astype(np.uint16))
+    assert warnings_of(clutter) == []
+    assert "is of a class that enters the mean" in warnings_of(clutter, protocol="isprs-geoseg")[0]
 
 
 def test_other_classes_than_the_predictions_are_refused(
@@ -208,8 +246,8 @@ def test_rasters_that_are_no_labels_are_refused(make: Make, pair: tuple[Path, Pa
     ("options", "message"),
     [
         ({"protocol": "coco"}, "--protocol coco: there is none of that name; known are plain"),
-        ({"erode": -1}, "--erode -1, --tolerance 3: radii in pixels are 0 or more"),
-        ({"tolerance": -2}, "radii in pixels are 0 or more"),
+        ({"erode": -1}, "--erode -1: give a radius in pixels, 0 or more"),
+        ({"tolerance": -2}, "--tolerance -2: give a radius in pixels, 0 or more"),
         ({"protocol": "cityscapes"}, "protocol cityscapes: 6 classes"),
     ],
 )
@@ -220,7 +258,7 @@ def test_wrong_options_are_refused_before_anything_is_read(options: dict, messag
 
 def test_a_folder_that_cannot_be_made_is_named(pair: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot be made .*; choose another --out"):
+    with pytest.raises(OutputError, match=r"cannot be written .*; choose another --out"):
         run(*pair, "isprs", tmp_path / "file/out")
 
 

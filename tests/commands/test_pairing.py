@@ -53,8 +53,11 @@ def test_order_pairs_nothing_and_lonely_files_are_named(tmp_path: Path) -> None:
         ("2_9", "out/2_9_classes.tif", "gt/2_9_label.tif"),
     ]
     assert len(lonely) == 2
-    assert "3_1_classes.tif: no reference for tile 3_1 under" in lonely[0]
-    assert "4_4_label.tif: no prediction for tile 4_4 under" in lonely[1]
+    lines = [line.replace(f"{tmp_path}/", "") for line in lonely]
+    assert lines == [
+        "prediction without a reference under gt: out/3_1_classes.tif; add the reference, or leave the tile out",
+        "reference without a prediction under out: gt/4_4_label.tif; add the prediction, or leave the tile out",
+    ]
 
 
 def test_two_files_and_two_patterns_pair_as_told(tmp_path: Path) -> None:
@@ -92,6 +95,8 @@ def test_nothing_there_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "out/1_classes.tif", "gt/readme.txt")
     with pytest.raises(ConfigError, match="no rasters there; give a file, a folder, or a pattern"):
         paired(tmp_path, "out", "gt")
+    with pytest.raises(ConfigError, match=r"out/3_classes.tif: no such file or folder; give a file, a folder, or"):
+        paired(tmp_path, "out/3_classes.tif", "gt")
     with pytest.raises(ConfigError, match="no rasters there"):
         paired(tmp_path, "out/*_x.tif", "gt/*_y.tif")
 
