@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -39,7 +39,32 @@ def _common_options(command: Callable[..., None]) -> Callable[..., None]:
     return as_json(_debug_option(command))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Wrong(click.ClickException):
+    """A command line that click does not understand, told as all errors are."""
+
+    exit_code = EXIT_WRONG
+
+    def __init__(self, error: click.UsageError, context: click.Context) -> None:
+        command = error.ctx.command_path if error.ctx else f"{context.command_path} {context.invoked_subcommand or ''}"
+        what = " ".join(error.format_message().split()).rstrip(".")
+        super().__init__(f"{what}; {command.strip()} --help shows what there is")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it."""
+        click.echo(f"geoseg: {self.message}", file=file, err=True)
+
+
+class _Commands(click.Group):
+    """The commands; what is wrong with their options is one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _Wrong(error, ctx) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="geoseg", message="geoseg %(version)s")
 @_debug_option
 def cli() -> None:

@@ -1,6 +1,7 @@
 """The command line: help, exit codes, one clear line per error."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,23 @@ def test_some_failed_inputs_exit_1_and_all_exit_2(make_raster, model_file, tmp_p
     none = call("predict", bad, "--model", model_file, "--out", tmp_path / "none")
     assert none.exit_code == 2
     assert len(none.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("predict", "a.tif", "--out", "o"), "Missing option '--model'; geoseg predict --help shows what there is"),
+        (("predict", "--model", "m", "--out", "o"), "Missing argument 'SOURCES...'; geoseg predict --help shows"),
+        (("info", "a.tif", "--window", "3"), "No such option.*--window.*; geoseg info --help shows what there is"),
+        (("demo", "--out"), "Option '--out' requires an argument; geoseg demo --help shows what there is"),
+        (("predikt",), "No such command 'predikt'.*; geoseg --help shows what there is"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_line_and_exit_2(arguments, message):
+    result = CliRunner().invoke(cli, arguments, prog_name="geoseg")
+    assert result.exit_code == 2
+    assert not result.stdout
+    assert re.fullmatch(f"geoseg: {message}.*\n", result.stderr)
 
 
 def test_errors_are_one_line_and_debug_shows_the_traceback(model_file, tmp_path):
