@@ -217,6 +217,17 @@ def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(make_raster, 
     assert [entry["status"] for entry in second.data["inputs"]] == ["kept", "kept"]
 
 
+def test_a_lossy_source_leaves_nothing_of_its_profile_in_the_outputs(make_raster, model_file, tmp_path):
+    """Outputs that copied JPEG or YCbCr from their source would be lossy, or could not be written."""
+    scene = smooth(make_raster, tiled=True, blockxsize=64, blockysize=64, compress="jpeg", photometric="ycbcr")
+    geoseg.predict(scene, model_file, out=tmp_path / "out", confidence=True, vectors="none")
+    for name in ("classes", "confidence"):
+        with rasterio.open(tmp_path / f"out/scene_{name}.tif") as file:
+            assert (file.count, file.profile["compress"]) == (1, "deflate")
+            assert "photometric" not in file.profile or file.profile["photometric"] != "ycbcr"
+    assert read(tmp_path / "out/scene_classes.tif").max() < 4
+
+
 def test_two_sources_with_one_target_are_refused_naming_both(make_raster, model_file, tmp_path):
     one, other = smooth(make_raster, "a/x.tif"), smooth(make_raster, "b/x.tif")
     with pytest.raises(ConfigError, match=r"a/x\.tif.*b/x\.tif"):

@@ -1,5 +1,7 @@
 """A raster's bands, whatever the blocks, batches and the validity of its pixels."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import rasterio
@@ -97,6 +99,40 @@ def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(
     # The first 12 rows are seen by windows that hold no invalid pixel.
     np.testing.assert_array_equal(labels[:12], full[0][:12])
     assert forwards == 3 * len(TileGrid(64, 64, 16, 4).col_starts)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4])
+def test_empty_windows_fall_out_of_their_batch_wherever_they_stand_in_it(make_raster, make_model, batch):
+    data = np.random.default_rng(2).integers(1, 255, (3, 30, 100)).astype(np.uint8)
+    data[:, :, 20:60] = 0  # two and more empty windows side by side, then valid ones again
+    source, model = open_raster(make_raster(data=data, nodata=0)), make_model()
+    one, many = (labels_of(model, source, TileGrid(30, 100, 16, 4), "auto", size) for size in (1, batch))
+    np.testing.assert_array_equal(many[0], one[0])
+    np.testing.assert_array_equal(many[1], one[1])
+    assert many[2] == one[2] < len(TileGrid(30, 100, 16, 4))
+
+
+def test_dark_windows_are_scaled_as_bright_ones_are(make_raster, make_model):
+    """Scaling each window by its own largest value would give dark ground another meaning, and seams."""
+    data = np.random.default_rng(3).integers(0, 2, (3, 40, 40)).astype(np.uint8)
+    data[:, :, 20:] *= 200
+    net = create_model("pixel", classes=4, in_channels=3).eval()
+    labels, _, _ = labels_of(make_model(net=net), open_raster(make_raster(data=data)), TileGrid(40, 40, 16, 4), "auto")
+    with torch.inference_mode():
+        logits = net(torch.from_numpy((data.astype(np.float32) - 127.5) / 64.0)[None])
+    np.testing.assert_array_equal(labels, logits.argmax(1)[0].numpy())
+
+
+def test_memory_does_not_grow_with_the_rasters_height(make_raster, make_model):
+    peaks = []
+    for height in (200, 1000):
+        source, model = open_raster(make_raster(f"{height}.tif", height=height, width=60)), make_model(overlap=0)
+        tracemalloc.start()
+        for _ in predict_bands(model, source):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 800 * 60  # not even one byte for each pixel more; sums alone would take 16
 
 
 def test_a_raster_without_a_valid_pixel_is_all_255(make_raster, make_model):
