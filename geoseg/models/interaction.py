@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -16,36 +19,87 @@ CHUNK = 2**20
 """Weights between representatives held at once: 4 MiB of float32."""
 
 
-def interact(x: Tensor, j: Tensor, labels: Tensor, representatives: int, weights: Weights, scale: float) -> Tensor:
+@dataclass(frozen=True)
+class Manner:
+    """How representatives and pixels give to one another."""
+
+    representatives: int
+    """K, representatives a region; regions of fewer pixels have as many as pixels."""
+    weights: Weights
+    """Over which representatives (7) takes the softmax, see `exchange`."""
+    members: bool
+    """Whether (6) and (8) stay in the region, as printed; else (6) is over all pixels, (8) over all representatives."""
+    scored: bool
+    """Whether J is with all that is given and kept, as printed; else only with what products are formed with."""
+    scale: float
+    """What products are multiplied by before each softmax."""
+
+
+Refine = Callable[[Tensor, Tensor], Tensor]
+"""Something done to the representatives' contexts ``(R, M)``, given the pixels ``(R,)`` that they are."""
+
+
+def interact(
+    asking: Tensor,
+    given: Tensor,
+    j: Tensor,
+    labels: Tensor,
+    manner: Manner,
+    refine: tuple[Refine, Refine],
+) -> Tensor:
     """O ``(N, M)``: representatives collect from their regions, exchange among regions, and distribute.
 
     Args:
-        x: ``(N, M)`` A, the features of one image's pixels.
+        asking: ``(N, M)`` features of one image's pixels that ask in (8) and are kept there; A, as printed.
+        given: ``(N, M)`` features that are collected and kept in (6); A, as printed.
         j: ``(N,)`` J, their representative scores.
         labels: ``(N,)`` int64 regions, 0..Q-1, none empty.
-        representatives: K, representatives a region; regions of fewer pixels have as many as pixels.
-        weights: over which representatives eq. (7) takes the softmax, see `exchange`.
-        scale: what products are multiplied by before each softmax.
+        manner: the readings.
+        refine: what is done to A^l of (6) and to A^g of (7); nothing, as printed.
     """
-    layout = lay_out(labels, j, representatives)
+    layout, scale = lay_out(labels, j, manner.representatives), manner.scale
     chosen = layout.representatives[layout.valid]  # (R,)
-    score = j[chosen].unsqueeze(1)  # J(p)
-    local = score * x[chosen] + collect(x, j, layout, scale)[layout.valid]  # (6)
-    whole = score * local + exchange(local, score * local, layout, weights, scale)  # (7)
-    return j.unsqueeze(1) * x + distribute(x, score * whole, layout, scale)  # (8)
+    j, score = j.unsqueeze(1), j[chosen].unsqueeze(1)  # score: J(p)
+    after_collection, after_exchange = refine
+
+    def scored(x: Tensor, score: Tensor) -> Tensor:
+        return score * x if manner.scored else x
+
+    keys = j * given
+    values = keys if manner.scored else given
+    if manner.members:
+        found = collect(given, keys, values, layout, scale)[layout.valid]
+    else:
+        found = _attend(given[chosen], keys, values, scale)
+    local = after_collection(scored(given[chosen], score) + found, chosen)  # (6)
+    keys = score * local
+    values = keys if manner.scored else local
+    found = exchange(local, keys, values, layout, manner.weights, scale)
+    whole = after_exchange(values + found, chosen)  # (7)
+    keys = score * whole
+    values = keys if manner.scored else whole
+    found = distribute(asking, keys, values, layout, scale) if manner.members else _attend(asking, keys, values, scale)
+    return scored(asking, j) + found  # (8)
 
 
-def collect(x: Tensor, j: Tensor, layout: RegionLayout, scale: float) -> Tensor:
-    """The sum of (6), ``(Q, K, M)``: softmax-weighted J_i A_i of the region's other pixels; 0 where there are none.
+def _attend(asking: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """``(n, M)`` softmax-weighted sums of all `values`, without the matrix of pairs."""
+    q, k, v = (x.contiguous()[None, None] for x in (asking, keys, values))
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)[0, 0]
+
+
+def collect(asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayout, scale: float) -> Tensor:
+    """The sum of (6), ``(Q, K, M)``: softmax-weighted values of the region's other pixels; 0 where there are none.
 
     Args:
-        x: ``(N, M)`` A.
-        j: ``(N,)`` J.
+        asking: ``(N, M)`` A.
+        keys: ``(N, M)`` J_i A_i.
+        values: ``(N, M)`` what is summed.
         layout: where pixels and representatives stand.
         scale: what products are multiplied by.
     """
-    valued = (j.unsqueeze(1) * x)[layout.element]  # (B, S, M)
-    products = x[layout.representatives[layout.region]] @ valued.transpose(1, 2) * scale  # (B, K, S)
+    offered = keys[layout.element]  # (B, S, M)
+    products = asking[layout.representatives[layout.region]] @ offered.transpose(1, 2) * scale  # (B, K, S)
     products = products.masked_fill(~layout.others.unsqueeze(1), -torch.inf)
     highest = products.detach().amax(2)  # (B, K)
     place = layout.region.unsqueeze(1).expand_as(highest)
@@ -53,7 +107,9 @@ def collect(x: Tensor, j: Tensor, layout: RegionLayout, scale: float) -> Tensor:
     highest = highest.masked_fill(highest == -torch.inf, 0)  # (Q, K)
     shares = (products - highest[layout.region].unsqueeze(2)).exp()
     total = _sum_blocks(shares.sum(2, keepdim=True), layout)
-    return _sum_blocks(shares @ valued, layout) / torch.where(total > 0, total, 1)
+    if values is not keys:
+        offered = values[layout.element]
+    return _sum_blocks(shares @ offered, layout) / torch.where(total > 0, total, 1)
 
 
 def _sum_blocks(x: Tensor, layout: RegionLayout) -> Tensor:
@@ -65,7 +121,9 @@ def _sum_blocks(x: Tensor, layout: RegionLayout) -> Tensor:
     return sums.reshape(-1, *x.shape[1:])
 
 
-def exchange(asking: Tensor, valued: Tensor, layout: RegionLayout, weights: Weights, scale: float) -> Tensor:
+def exchange(
+    asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayout, weights: Weights, scale: float
+) -> Tensor:
     """The sum of (7), ``(R, M)``, over the representatives of other regions.
 
     As printed (``literal``) the softmax runs over the representatives of one region at a time, so the weights add up
@@ -74,47 +132,52 @@ def exchange(asking: Tensor, valued: Tensor, layout: RegionLayout, weights: Weig
 
     Args:
         asking: ``(R, M)`` local context of all representatives, region by region.
-        valued: ``(R, M)``, J times that.
+        keys: ``(R, M)``, J times that.
+        values: ``(R, M)`` what is summed.
         layout: where they stand.
         weights: which softmax.
         scale: what products are multiplied by.
     """
     regions, count = layout.valid.shape
-    if regions == 1 and weights != "all":
+    if weights == "all":
+        return _attend(asking, keys, values, scale)
+    if regions == 1:
         return torch.zeros_like(asking)
     own = layout.valid.nonzero()[:, 0]  # (R,), the region of each representative
     place, slots = layout.rows.flatten(), layout.valid.flatten().nonzero().squeeze(1)  # to (Q·K,) and back
 
-    def some(asking: Tensor, region: Tensor, valued: Tensor) -> Tensor:
-        products = asking @ valued.T * scale  # (r, R)
+    def some(asking: Tensor, region: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        products = asking @ keys.T * scale  # (r, R)
         foreign = region.unsqueeze(1) != own
-        if weights == "all":
-            return products.softmax(1) @ valued
         if weights == "others":
-            return products.masked_fill(~foreign, -torch.inf).softmax(1) @ valued
+            return products.masked_fill(~foreign, -torch.inf).softmax(1) @ values
         products = products[:, place].reshape(-1, regions, count).masked_fill(~layout.valid, -torch.inf)
         one_each = products.softmax(2).flatten(1)[:, slots] * foreign
-        return one_each @ valued / (regions - 1 if weights == "mean" else 1)
+        return one_each @ values / (regions - 1 if weights == "mean" else 1)
 
     rows = max(1, CHUNK // (regions * count))
     parts = list(zip(torch.split(asking, rows), torch.split(own, rows), strict=True))
     if len(parts) > 1 and torch.is_grad_enabled():  # keep one part's weights at a time for the backward pass
-        found = [checkpoint(some, *part, valued, use_reentrant=False, preserve_rng_state=False) for part in parts]
+        found = [checkpoint(some, *part, keys, values, use_reentrant=False, preserve_rng_state=False) for part in parts]
     else:
-        found = [some(*part, valued) for part in parts]
+        found = [some(*part, keys, values) for part in parts]
     return torch.cat(found)
 
 
-def distribute(x: Tensor, valued: Tensor, layout: RegionLayout, scale: float) -> Tensor:
-    """The sum of (8), ``(N, M)``: softmax-weighted J(p) A^g of the representatives of each pixel's region.
+def distribute(asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayout, scale: float) -> Tensor:
+    """The sum of (8), ``(N, M)``: softmax-weighted values of the representatives of each pixel's region.
 
     Args:
-        x: ``(N, M)`` A.
-        valued: ``(R, M)`` J A^g of all representatives, region by region.
+        asking: ``(N, M)`` A.
+        keys: ``(R, M)`` J A^g of all representatives, region by region.
+        values: ``(R, M)`` what is summed.
         layout: where they stand.
         scale: what products are multiplied by.
     """
-    offered = valued[layout.rows[layout.region]]  # (B, K, M)
-    products = x[layout.element] @ offered.transpose(1, 2) * scale  # (B, S, K)
+    rows = layout.rows[layout.region]  # (B, K)
+    offered = keys[rows]  # (B, K, M)
+    products = asking[layout.element] @ offered.transpose(1, 2) * scale  # (B, S, K)
     products = products.masked_fill(~layout.valid[layout.region].unsqueeze(1), -torch.inf)
+    if values is not keys:
+        offered = values[rows]
     return (products.softmax(2) @ offered).flatten(0, 1)[layout.slot]

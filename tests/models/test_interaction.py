@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.models import interaction
-from geoseg.models.interaction import Weights, interact
+from geoseg.models.interaction import Manner, Weights, interact
 from geoseg.models.layout import lay_out
 from tests.models.plain import ranet as plain
 from tests.models.plain.agreement import check_same
+
+KEEP = (lambda x, _: x,) * 2
 
 partitions = st.builds(
     lambda pixels, regions, seed: torch.randint(
@@ -24,24 +26,33 @@ partitions = st.builds(
 
 
 @settings(max_examples=40, deadline=None)
-@given(partitions, st.integers(1, 5), st.sampled_from(get_args(Weights)), st.sampled_from([0.3, 1.0]))
-def test_context_and_gradients_equal_loops_over_regions(
-    labels: torch.Tensor, count: int, weights: Weights, scale: float
-) -> None:
+@given(
+    partitions,
+    st.builds(
+        Manner,
+        st.integers(1, 5),
+        st.sampled_from(get_args(Weights)),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from([0.3, 1.0]),
+    ),
+)
+def test_context_and_gradients_equal_loops_over_regions(labels: torch.Tensor, manner: Manner) -> None:
     torch.manual_seed(len(labels))
-    x = torch.randn(len(labels), 4, dtype=torch.float64, requires_grad=True)
+    asking, given = (torch.randn(len(labels), 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
     j = torch.rand(len(labels), dtype=torch.float64, requires_grad=True)
-    expected = plain.interact(x, j, labels.tolist(), count, weights, scale)
-    check_same(interact(x, j, labels, count, weights, scale), expected, [x, j])
+    expected = plain.interact(asking, given, j, labels.tolist(), manner)
+    check_same(interact(asking, given, j, labels, manner, KEEP), expected, [asking, given, j])
 
 
 def test_parts_of_the_exchange_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     labels = torch.randint(9, (100,))
     x, j = torch.randn(100, 4, dtype=torch.float64, requires_grad=True), torch.rand(100, dtype=torch.float64)
-    whole = interact(x, j, labels, 3, "mean", 0.5)
+    manner = Manner(3, "mean", True, True, 0.5)
+    whole = interact(x, x, j, labels, manner, KEEP)
     monkeypatch.setattr(interaction, "CHUNK", 1)
-    check_same(interact(x, j, labels, 3, "mean", 0.5), whole, [x], 1e-12)
+    check_same(interact(x, x, j, labels, manner, KEEP), whole, [x], 1e-12)
 
 
 @given(partitions, st.integers(1, 5), st.booleans())
@@ -60,7 +71,9 @@ def test_layout_holds_each_pixel_once_and_the_best_of_each_region(labels: torch.
     assert sorted(layout.element[layout.others].tolist() + chosen) == list(range(len(labels)))
 
 
-def test_large_products_overflow_nothing() -> None:
+@pytest.mark.parametrize("members", [True, False])
+def test_large_products_overflow_nothing(members: bool) -> None:
     torch.manual_seed(0)
     x, j, labels = 300 * torch.randn(60, 8), torch.rand(60), torch.randint(4, (60,))
-    assert interact(x.requires_grad_(), j, labels, 3, "literal", 1.0).isfinite().all()
+    manner = Manner(3, "literal", members, members, 1.0)
+    assert interact(x, x.requires_grad_(), j, labels, manner, KEEP).isfinite().all()

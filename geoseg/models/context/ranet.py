@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from geoseg.errors import ModelError
 from geoseg.models.affinity import ScoreMaps, representative_scores
@@ -15,7 +16,7 @@ from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
 from geoseg.models.divergence import Kind
 from geoseg.models.grouping import Grouping, group
-from geoseg.models.interaction import Weights, interact
+from geoseg.models.interaction import Manner, Weights, interact
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class RANetSwitches(Switches):
     weights: Weights = "mean"
     """Over what the softmax of eq. (7) runs. Printed (``literal``): over one other region at a time, so the sum grows
     with Q; ``mean`` divides by Q - 1; ``others``: over all other regions at once; ``all``: over all."""
+    members: bool = True
+    """Whether the softmax of eq. (6) is over the region's other pixels and that of eq. (8) over its representatives. If
+    not, (6) is over all pixels of the image, and (8) over all representatives."""
+    scored: bool = True
+    """Whether J multiplies all that eqs. (6) to (8) give and keep. If not, only the second factor of each product."""
+    embed: bool = False
+    """Whether 3x3 convolutions make what asks in eq. (8) and what is collected in eq. (6) of A, and follow each of
+    these equations. Representatives pass theirs as a column of pixels, in the order of the image."""
     scale: bool = True
     """Whether the products of eqs. (6) to (8) are divided by the square root of M."""
     fusion: Literal["concat", "context"] = "concat"
@@ -73,11 +82,12 @@ class RANetHead(ContextHead):
     built; it is taken as one number (see `threshold`).
 
     ``paper`` prints eq. (7), the unscaled products and O alone, and decides eq. (4) for all pairs. ``released`` follows
-    the published code in how regions come about and in the softmax of eq. (7); its further convolutions in RIB, and its
-    softmaxes over pixels of other regions in (6) and (8), are not built. ``geoseg`` departs from the paper where that
-    breaks: decisions on all pairs chain to one region through the many paths that a weak boundary leaves, or leave
-    pixels alone. For neighbours the line of eq. (1) is its two ends, so line maxima enter J only. Where ends are
-    counted J_i <= 1 - B_i: pixels on a boundary offer little, and keep their A by the concatenation.
+    the published code: pixels follow the first that is like them, and a RIB of 25.95 M weights does not keep to the
+    regions. (That code also fills regions of fewer than K pixels with others', has leaky activations, and drops out in
+    `middle`; this does not.) ``geoseg`` departs from the paper where that breaks: decisions on all pairs chain to one
+    region through the many paths that a weak boundary leaves, or leave pixels alone. For neighbours the line of eq. (1)
+    is its two ends, so line maxima enter J only. Where ends are counted J_i <= 1 - B_i: pixels on a boundary offer
+    little, and keep their A by the concatenation.
 
     Auxiliary outputs and weights are those of the released code: ``semantic`` and ``boundary`` score maps, and
     ``boundary_final``, a boundary map of the final features. The two have 2 channels, the second for boundary.
@@ -98,6 +108,9 @@ class RANetHead(ContextHead):
             grouping="leader",
             core=1,
             weights="all",
+            members=False,
+            scored=False,
+            embed=True,
             scale=False,
             dropout=0.1,
         ),
@@ -112,6 +125,9 @@ class RANetHead(ContextHead):
         self.middle = conv_bn_relu(in_channels[0], width, 3)[:2] if self.switches.scores == "stage3" else None
         self.semantic = Classifier(width, classes) if self.switches.semantic else None
         self.boundary = Classifier(width, 2) if self.switches.boundary else None
+        self.query, self.value, self.collected, self.exchanged, self.distributed = (
+            conv_bn_relu(width, width, 3) if self.switches.embed else None for _ in range(5)
+        )
         self.fuse = conv_bn_relu(2 * width, width, 3) if self.switches.fusion == "concat" else None
         self.classify = Classifier(width, classes, self.switches.dropout)
         self.boundary_final = Classifier(width, 2)
@@ -133,26 +149,39 @@ class RANetHead(ContextHead):
         scored = a if self.middle is None else self.middle(features[0])
         maps = {"semantic": self.semantic, "boundary": self.boundary}
         aux = {name: classify(scored) for name, classify in maps.items() if classify is not None}
+        asking = a if self.query is None else self.query(a)
+        given = a if self.value is None else self.value(a)
         with torch.autocast(a.device.type, enabled=False):
-            x = wide(a)
             scores = {name: wide(logits).softmax(1) for name, logits in aux.items()}
-            images = [{name: values[index] for name, values in scores.items()} for index in range(len(x))]
-            o = torch.stack([self._context(*image) for image in zip(x, images, strict=True)])
+            images = [{name: values[index] for name, values in scores.items()} for index in range(len(a))]
+            o = torch.stack([self._context(*image) for image in zip(wide(asking), wide(given), images, strict=True)])
+        if self.distributed is not None:
+            o = self.distributed(o)
         if self.fuse is not None:
-            o = self.fuse(torch.cat([x, o], 1))
+            o = self.fuse(torch.cat([a.to(o.dtype), o], 1))
         if self.training:
             aux["boundary_final"] = self.boundary_final(o)
         return Outputs(self.classify(o), aux)
 
-    def _context(self, a: Tensor, scores: dict[str, Tensor]) -> Tensor:
-        """O ``(M, h, w)`` of one image's A ``(M, h, w)`` and probabilities of classes and boundary ``(., h, w)``."""
+    def _context(self, asking: Tensor, given: Tensor, scores: dict[str, Tensor]) -> Tensor:
+        """O ``(M, h, w)`` of what one image's pixels ask with and give ``(M, h, w)`` and its scores ``(., h, w)``."""
         choice = self.switches
         boundary = scores["boundary"][1] if "boundary" in scores else None
-        size = (a.shape[1], a.shape[2])
+        size = (asking.shape[1], asking.shape[2])
         maps = ScoreMaps(boundary, scores.get("semantic"), size, choice.jsd, choice.ends, choice.reach)
         labels = group(maps, choice.grouping, choice.threshold, choice.core)
         j = representative_scores(maps, labels)
         scale = choice.channels**-0.5 if choice.scale else 1.0
-        pixels = tokens(a.unsqueeze(0))[0]
-        o = interact(pixels, j.flatten(), labels.flatten(), choice.representatives, choice.weights, scale)
-        return o.T.reshape(a.shape)
+        manner = Manner(choice.representatives, choice.weights, choice.members, choice.scored, scale)
+        ask, give = (tokens(x.unsqueeze(0))[0] for x in (asking, given))
+        refine = (partial(_in_column, self.collected), partial(_in_column, self.exchanged))
+        return interact(ask, give, j.flatten(), labels.flatten(), manner, refine).T.reshape(asking.shape)
+
+
+def _in_column(conv: nn.Module | None, x: Tensor, pixels: Tensor) -> Tensor:
+    """What a convolution makes of vectors ``(R, M)``, one under the other in the order of the `pixels` they are of."""
+    if conv is None:
+        return x
+    order = pixels.argsort()
+    column = conv(x[order].T[None, :, :, None])[0, :, :, 0].T
+    return torch.empty_like(column).index_copy(0, order, column)

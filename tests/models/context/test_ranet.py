@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.context.ranet import RANetHead
+from geoseg.models.context.ranet import RANetHead, _in_column
 from tests.models.plain.agreement import check_same
 from tests.models.plain.ranet import classify
 
@@ -15,6 +15,9 @@ READINGS: list[dict[str, Any]] = [
     {},
     {"preset": "paper", "threshold": 0.4},
     {"preset": "released"},
+    {"embed": True},
+    {"members": False},
+    {"scored": False, "weights": "all"},
     {"boundary": False},
     {"semantic": False},
     {"weights": "others"},
@@ -81,6 +84,22 @@ def test_export_is_refused_with_what_to_use_instead() -> None:
     head = make_head({}, 1.0).eval()
     with pytest.raises(ModelError, match=r"ranet cannot be exported, .*; export hcnet or ocrnet"):
         torch.export.export(head, (make_features(1, 8, 8),), strict=False)
+
+
+def test_released_interaction_has_the_weights_of_the_published_code() -> None:
+    with torch.device("meta"):
+        head = RANetHead((1024, 2048), 19, preset="released")
+    blocks = (head.reduce, head.query, head.value, head.collected, head.exchanged, head.distributed, head.fuse)
+    weights = [p.numel() for block in blocks for p in block[0].parameters()]
+    assert f"{sum(weights) / 1e6:.2f}" == "25.95"
+
+
+def test_representatives_pass_their_convolutions_in_the_order_of_the_image() -> None:
+    conv = nn.Conv2d(2, 2, 3, padding=1, bias=False).double()
+    x, pixels = torch.randn(5, 2, dtype=torch.float64), torch.tensor([8, 3, 30, 1, 4])
+    found = _in_column(conv, x, pixels)
+    expected = conv(x[[3, 1, 4, 0, 2]].T.reshape(1, 2, 5, 1))[0, :, :, 0].T
+    torch.testing.assert_close(found[[3, 1, 4, 0, 2]], expected)
 
 
 def test_neither_score_map_is_refused() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from geoseg.models.context.ranet import RANetHead
+from geoseg.models.interaction import Manner
 
 Labels = list[int]
 
@@ -125,55 +127,86 @@ def representative_scores(f: Tensor, label: Labels) -> Tensor:
     return torch.stack([f[i, [j for j in range(len(label)) if label[j] == label[i]]].mean() for i in range(len(label))])
 
 
-def weighted(asking: Tensor, values: list[Tensor], scale: float) -> Tensor:
+def weighted(asking: Tensor, keys: list[Tensor], values: list[Tensor], scale: float) -> Tensor:
     """The softmax-weighted sum of some values."""
     if not values:
         return torch.zeros_like(asking)
-    stacked = torch.stack(values)
-    return (stacked @ asking * scale).softmax(0) @ stacked
+    return (torch.stack(keys) @ asking * scale).softmax(0) @ torch.stack(values)
 
 
-def interact(x: Tensor, j: Tensor, label: Labels, k: int, weights: str, scale: float) -> Tensor:
-    """Eqs. (6) to (8), ``(N, M)``."""
+def interact(
+    asking: Tensor,
+    given: Tensor,
+    j: Tensor,
+    label: Labels,
+    manner: Manner,
+    refine: Sequence[Callable[[Tensor], Tensor]] = (lambda x: x,) * 2,
+) -> Tensor:
+    """Eqs. (6) to (8), ``(N, M)``; `refine` is of representatives in the order of their pixels."""
     regions = {q: [i for i in range(len(label)) if label[i] == q] for q in sorted(set(label))}
-    chosen = {q: sorted(members, key=lambda i: (-j[i].item(), i))[:k] for q, members in regions.items()}
+    chosen = {
+        q: sorted(members, key=lambda i: (-j[i].item(), i))[: manner.representatives] for q, members in regions.items()
+    }
+    every = sorted(p for group in chosen.values() for p in group)
+
+    def pick(pixels: list[int], x: Any) -> tuple[list[Tensor], list[Tensor]]:
+        keys = [j[i] * x[i] for i in pixels]
+        return keys, keys if manner.scored else [x[i] for i in pixels]
+
     local = {}
-    for q, members in regions.items():
-        others = [j[i] * x[i] for i in members if i not in chosen[q]]
-        for p in chosen[q]:
-            local[p] = j[p] * x[p] + weighted(x[p], others, scale)
-    offered = {}
-    for q in regions:
-        for p in chosen[q]:
-            groups = [[j[s] * local[s] for s in chosen[other]] for other in regions if other != q]
-            if weights == "all":
-                groups = [[j[s] * local[s] for s in local]]
-            if weights == "others":
-                groups = [[value for values in groups for value in values]]
-            total = sum((weighted(local[p], values, scale) for values in groups), torch.zeros_like(x[p]))
-            if weights == "mean" and groups:
-                total = total / len(groups)
-            offered[p] = j[p] * (j[p] * local[p] + total)
-    return torch.stack(
-        [j[i] * x[i] + weighted(x[i], [offered[p] for p in chosen[label[i]]], scale) for i in range(len(x))]
-    )
+    for p in every:
+        others = [i for i in regions[label[p]] if i not in chosen[label[p]]] if manner.members else range(len(label))
+        own = j[p] * given[p] if manner.scored else given[p]
+        local[p] = own + weighted(given[p], *pick(list(others), given), manner.scale)
+    local = dict(zip(every, refine[0](torch.stack(list(local.values()))), strict=True))
+    whole = {}
+    for p in every:
+        groups = [chosen[other] for other in regions if other != label[p]]
+        if manner.weights == "all":
+            groups = [every]
+        if manner.weights == "others":
+            groups = [[s for group in groups for s in group]]
+        total = sum((weighted(local[p], *pick(x, local), manner.scale) for x in groups), torch.zeros_like(local[p]))
+        if manner.weights == "mean" and groups:
+            total = total / len(groups)
+        whole[p] = (j[p] * local[p] if manner.scored else local[p]) + total
+    whole = dict(zip(every, refine[1](torch.stack(list(whole.values()))), strict=True))
+    rows = []
+    for i, x in enumerate(asking):
+        offering = chosen[label[i]] if manner.members else every
+        rows.append((j[i] * x if manner.scored else x) + weighted(x, *pick(offering, whole), manner.scale))
+    return torch.stack(rows)
 
 
 def classify(head: RANetHead, features: Sequence[Tensor]) -> Tensor:
     """The main logits that `head` gives, with its weights."""
     choice = head.switches
     a = head.reduce(features[-1])
+    asking, given = (a, a) if head.query is None else (head.query(a), head.value(a))
     scored = a if head.middle is None else head.middle(features[0])
     height, width = a.shape[2:]
+    manner = Manner(
+        choice.representatives,
+        choice.weights,
+        choice.members,
+        choice.scored,
+        choice.channels**-0.5 if choice.scale else 1.0,
+    )
     maps = []
-    for image, x in enumerate(a):
+    for image, (query, value) in enumerate(zip(asking, given, strict=True)):
         classes = None if head.semantic is None else head.semantic(scored).softmax(1)[image]
         b = None if head.boundary is None else head.boundary(scored).softmax(1)[image, 1]
         f = affinities(b, classes, (height, width), choice.jsd, choice.ends)
         label = group(f, classes, (height, width), choice.grouping, choice.threshold, choice.core, choice.jsd)
-        scale = len(x) ** -0.5 if choice.scale else 1.0
         j = representative_scores(f, label)
-        o = interact(x.flatten(1).T, j, label, choice.representatives, choice.weights, scale)
-        maps.append(o.T.reshape(x.shape))
+        refine = [lambda x: x] * 2
+        if head.collected is not None:
+            refine = [
+                lambda x, conv=conv: conv(x.T.reshape(1, -1, len(x), 1))[0, :, :, 0].T
+                for conv in (head.collected, head.exchanged)
+            ]
+        o = interact(query.flatten(1).T, value.flatten(1).T, j, label, manner, refine)
+        maps.append(o.T.reshape(query.shape))
     o = torch.stack(maps)
+    o = o if head.distributed is None else head.distributed(o)
     return head.classify(o if head.fuse is None else head.fuse(torch.cat([a, o], 1)))
