@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,8 @@ Weights = Literal["mean", "literal", "others", "all"]
 
 CHUNK = 2**20
 """Weights between representatives held at once: 4 MiB of float32."""
+FEATURES = 2**22
+"""Numbers of the representatives of blocks held at once: 16 MiB of float32."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def interact(
     keys = j * given
     values = keys if manner.scored else given
     if manner.members:
-        found = collect(given, keys, values, layout, scale)[layout.valid]
+        found = collect(given, keys, values, layout, scale)
     else:
         found = _attend(given[chosen], keys, values, scale)
     local = after_collection(scored(given[chosen], score) + found, chosen)  # (6)
@@ -89,7 +91,7 @@ def _attend(asking: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tenso
 
 
 def collect(asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayout, scale: float) -> Tensor:
-    """The sum of (6), ``(Q, K, M)``: softmax-weighted values of the region's other pixels; 0 where there are none.
+    """The sum of (6), ``(R, M)``: softmax-weighted values of the region's other pixels; 0 where there are none.
 
     Args:
         asking: ``(N, M)`` A.
@@ -98,18 +100,34 @@ def collect(asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayout, 
         layout: where pixels and representatives stand.
         scale: what products are multiplied by.
     """
-    offered = keys[layout.element]  # (B, S, M)
-    products = asking[layout.representatives[layout.region]] @ offered.transpose(1, 2) * scale  # (B, K, S)
-    products = products.masked_fill(~layout.others.unsqueeze(1), -torch.inf)
-    highest = products.detach().amax(2)  # (B, K)
-    place = layout.region.unsqueeze(1).expand_as(highest)
-    highest = torch.full_like(highest[: len(layout.blocks)], -torch.inf).scatter_reduce(0, place, highest, "amax")
-    highest = highest.masked_fill(highest == -torch.inf, 0)  # (Q, K)
-    shares = (products - highest[layout.region].unsqueeze(2)).exp()
-    total = _sum_blocks(shares.sum(2, keepdim=True), layout)
-    if values is not keys:
-        offered = values[layout.element]
-    return _sum_blocks(shares @ offered, layout) / torch.where(total > 0, total, 1)
+
+    def some(part: RegionLayout, keys: Tensor, values: Tensor) -> Tensor:
+        offered = keys[part.element]  # (B, S, M)
+        products = asking[part.representatives[part.region]] @ offered.transpose(1, 2) * scale  # (B, K, S)
+        products = products.masked_fill(~part.others.unsqueeze(1), -torch.inf)
+        highest = products.detach().amax(2)  # (B, K)
+        place = part.region.unsqueeze(1).expand_as(highest)
+        highest = torch.full_like(highest[: len(part.blocks)], -torch.inf).scatter_reduce(0, place, highest, "amax")
+        highest = highest.masked_fill(highest == -torch.inf, 0)  # (Q, K)
+        shares = (products - highest[part.region].unsqueeze(2)).exp()
+        total = _sum_blocks(shares.sum(2, keepdim=True), part)
+        if values is not keys:
+            offered = values[part.element]
+        return (_sum_blocks(shares @ offered, part) / torch.where(total > 0, total, 1))[part.valid]
+
+    return torch.cat(_each(some, [(part, keys, values) for part in _parts(layout, asking)]))
+
+
+def _parts(layout: RegionLayout, x: Tensor) -> list[RegionLayout]:
+    """Regions whose blocks have representatives of about `FEATURES` numbers."""
+    return layout.parts(max(1, FEATURES // (layout.valid.shape[1] * x.shape[1])))
+
+
+def _each(some: Callable[..., Tensor], parts: Sequence[tuple[Any, ...]]) -> list[Tensor]:
+    """What `some` makes of each part; where there are several, the backward pass too holds one of them at a time."""
+    if len(parts) > 1 and torch.is_grad_enabled():
+        return [checkpoint(some, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
+    return [some(*part) for part in parts]
 
 
 def _sum_blocks(x: Tensor, layout: RegionLayout) -> Tensor:
@@ -156,12 +174,8 @@ def exchange(
         return one_each @ values / (regions - 1 if weights == "mean" else 1)
 
     rows = max(1, CHUNK // (regions * count))
-    parts = list(zip(torch.split(asking, rows), torch.split(own, rows), strict=True))
-    if len(parts) > 1 and torch.is_grad_enabled():  # keep one part's weights at a time for the backward pass
-        found = [checkpoint(some, *part, keys, values, use_reentrant=False, preserve_rng_state=False) for part in parts]
-    else:
-        found = [some(*part, keys, values) for part in parts]
-    return torch.cat(found)
+    parts = zip(torch.split(asking, rows), torch.split(own, rows), strict=True)
+    return torch.cat(_each(some, [(*part, keys, values) for part in parts]))
 
 
 def distribute(asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayout, scale: float) -> Tensor:
@@ -174,10 +188,18 @@ def distribute(asking: Tensor, keys: Tensor, values: Tensor, layout: RegionLayou
         layout: where they stand.
         scale: what products are multiplied by.
     """
-    rows = layout.rows[layout.region]  # (B, K)
-    offered = keys[rows]  # (B, K, M)
-    products = asking[layout.element] @ offered.transpose(1, 2) * scale  # (B, S, K)
-    products = products.masked_fill(~layout.valid[layout.region].unsqueeze(1), -torch.inf)
-    if values is not keys:
-        offered = values[rows]
-    return (products.softmax(2) @ offered).flatten(0, 1)[layout.slot]
+
+    def some(part: RegionLayout, keys: Tensor, values: Tensor) -> Tensor:
+        rows = part.rows[part.region]  # (B, K)
+        offered = keys[rows]  # (B, K, M)
+        products = asking[part.element] @ offered.transpose(1, 2) * scale  # (B, S, K)
+        products = products.masked_fill(~part.valid[part.region].unsqueeze(1), -torch.inf)
+        if values is not keys:
+            offered = values[rows]
+        return (products.softmax(2) @ offered).flatten(0, 1)
+
+    parts = _parts(layout, asking)
+    counts = [int(part.valid.sum()) for part in parts]
+    key_parts = torch.split(keys, counts)
+    value_parts = key_parts if values is keys else torch.split(values, counts)
+    return torch.cat(_each(some, list(zip(parts, key_parts, value_parts, strict=True))))[layout.slot]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,6 +41,31 @@ class RegionLayout:
     def rows(self) -> Tensor:
         """``(Q, K)`` int64, how many valid representatives stand before each; for those not valid, any such number."""
         return (self.valid.flatten().cumsum(0) - 1).clamp(min=0).reshape(self.valid.shape)
+
+    def parts(self, blocks: int) -> list[RegionLayout]:
+        """The same regions in runs of about `blocks` blocks, each run a layout but for `slot`, which is the whole's."""
+        if len(self.region) <= blocks:
+            return [self]
+        run = (self.blocks.cumsum(0) - 1) // blocks  # of each region, by its last block
+        counts = torch.unique_consecutive(run, return_counts=True)[1].tolist()
+        lengths = [int(some.sum()) for some in torch.split(self.blocks, counts)]
+        first = torch.arange(len(self.blocks), device=run.device).split(counts)
+        of_blocks = [torch.split(x, lengths) for x in (self.element, self.others, self.region)]
+        of_regions = [torch.split(x, counts) for x in (self.blocks, self.representatives, self.valid)]
+        return [
+            replace(
+                self,
+                element=element,
+                others=others,
+                region=region - start[0],
+                blocks=each,
+                representatives=representatives,
+                valid=valid,
+            )
+            for start, element, others, region, each, representatives, valid in zip(
+                first, *of_blocks, *of_regions, strict=True
+            )
+        ]
 
 
 def lay_out(labels: Tensor, scores: Tensor, count: int) -> RegionLayout:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.models import interaction
+from geoseg.models.cost import _LiveBytes
 from geoseg.models.interaction import Manner, Weights, interact
 from geoseg.models.layout import lay_out
 from tests.models.plain import ranet as plain
@@ -45,14 +46,24 @@ def test_context_and_gradients_equal_loops_over_regions(labels: torch.Tensor, ma
     check_same(interact(asking, given, j, labels, manner, KEEP), expected, [asking, given, j])
 
 
-def test_parts_of_the_exchange_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     labels = torch.randint(9, (100,))
     x, j = torch.randn(100, 4, dtype=torch.float64, requires_grad=True), torch.rand(100, dtype=torch.float64)
     manner = Manner(3, "mean", True, True, 0.5)
     whole = interact(x, x, j, labels, manner, KEEP)
-    monkeypatch.setattr(interaction, "CHUNK", 1)
+    for limit in ("CHUNK", "FEATURES"):
+        monkeypatch.setattr(interaction, limit, 1)
     check_same(interact(x, x, j, labels, manner, KEEP), whole, [x], 1e-12)
+
+
+def test_many_small_regions_beside_a_large_one_are_held_some_at_a_time() -> None:
+    labels = torch.cat([torch.zeros(2048, dtype=torch.int64), torch.arange(1, 2049)])
+    x, j, manner = torch.zeros(4096, 512), torch.ones(4096), Manner(8, "mean", True, True, 1.0)
+    live = _LiveBytes([x, j, labels])
+    with torch.no_grad(), live:
+        interact(x, x, j, labels, manner, KEEP)
+    assert live.peak <= 128 * 2**20  # 48 MiB of representatives for all blocks, several times over, if held at once
 
 
 @given(partitions, st.integers(1, 5), st.booleans())
