@@ -110,9 +110,10 @@ class Probe:
 
     @classmethod
     def of(cls, predictor: Predictor, grid: TileGrid, *, bands: int, dtype: str) -> Probe:
-        """Run one window of zeros, which also warms the network up."""
+        """Run a window of zeros twice and time the second: the first also chooses kernels and takes its memory."""
         pixels = np.zeros((predictor.batch, bands, grid.window, grid.window), dtype)
         valid = np.ones((predictor.batch, grid.window, grid.window), np.bool_)
+        predictor.probabilities(pixels, valid)
         started = time.perf_counter()
         predictor.probabilities(pixels, valid)
         return cls((time.perf_counter() - started) / predictor.batch, peak_memory())

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from geoseg.errors import ConfigError, ModelError
+from geoseg.inference import predictor as predictor_module
+from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from geoseg.models import Model, create_model
+
+CPU = torch.device("cpu")
+
+
+class SmallMemory(nn.Module):
+    """A network for at most `most` images at once; more do not fit."""
+
+    stride = 1
+
+    def __init__(self, net: nn.Module, most: int) -> None:
+        super().__init__()
+        self.net, self.most = net, most
+        self.batches: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.most:
+            raise torch.cuda.OutOfMemoryError("stand-in")
+        self.batches.append(len(x))
+        result: Tensor = self.net(x)
+        return result
+
+
+def windows(count: int = 7, side: int = 16, dtype: str = "uint8") -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(5)
+    pixels = generator.integers(0, 255, (count, 3, side, side)).astype(dtype)
+    return pixels, np.ones((count, side, side), np.bool_)
+
+
+def normalized(model: Model, pixels: np.ndarray) -> Tensor:
+    mean, std = (torch.tensor(each).view(1, -1, 1, 1) for each in (model.card.mean, model.card.std))
+    return (torch.from_numpy(pixels.astype(np.float32)) - mean) / std
+
+
+def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    pixels, valid = windows()
+    alone = np.concatenate([Predictor(model, Options()).probabilities(pixels[i : i + 1], valid[:1]) for i in range(7)])
+    small = SmallMemory(model.net, most=3)
+    predictor = Predictor(make_model(net=small), Options(), batch=None)
+    predictor.batch = 8
+    np.testing.assert_allclose(predictor.probabilities(pixels, valid), alone, rtol=1e-5)
+    assert small.batches == [2, 2, 2, 1]
+    assert predictor.with_batch(None) is predictor, "what was found to fit stays found"
+    assert predictor.forwards == 7
+
+
+def test_a_batch_that_was_asked_for_is_not_changed(make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    predictor = Predictor(make_model(net=SmallMemory(model.net, most=3)), Options(), batch=4)
+    with pytest.raises(ModelError, match=r"4 windows of 16 px do not fit into the GPU's memory; use a smaller --batch"):
+        predictor.probabilities(*windows())
+
+
+def test_one_window_that_does_not_fit_is_refused(make_model: Callable[..., Model]) -> None:
+    predictor = Predictor(make_model(net=SmallMemory(nn.Identity(), most=0)), Options(), batch=None)
+    with pytest.raises(ModelError, match=r"1 windows of 16 px do not fit .* or --window"):
+        predictor.probabilities(*windows())
+
+
+def test_scales_and_flip_average_what_each_alone_gives(make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    pixels, valid = windows(2)
+    x = normalized(model, pixels)
+    with torch.no_grad():
+        runs = []
+        for scale in (0.5, 1.0, 1.6):
+            side = round(16 * scale)
+            scaled = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+            for mirror in (False, True):
+                seen = model.net(scaled.flip(3) if mirror else scaled).softmax(1)
+                seen = seen.flip(3) if mirror else seen
+                runs.append(F.interpolate(seen, size=(16, 16), mode="bilinear", align_corners=False))
+    found = Predictor(model, Options(scales=(0.5, 1.0, 1.6), flip=True)).probabilities(pixels, valid)
+    np.testing.assert_allclose(found, torch.stack(runs).mean(0).numpy(), atol=1e-6)
+    np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
+
+
+def test_scaled_windows_are_multiples_of_the_output_stride(make_model: Callable[..., Model]) -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    class Strided(nn.Module):
+        stride = 8
+
+        def forward(self, x: Tensor) -> Tensor:
+            sizes.append(tuple(x.shape[2:]))
+            return x
+
+    Predictor(make_model(net=Strided()), Options(scales=(0.1, 0.7, 1.0, 1.3))).probabilities(*windows(1, side=48))
+    assert sizes == [(8, 8), (32, 32), (48, 48), (64, 64)]
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "uint32", "float32", "float64"])
+def test_every_dtype_gives_the_same_answer(make_model: Callable[..., Model], dtype: str) -> None:
+    model = make_model()
+    expected = Predictor(model, Options()).probabilities(*windows())
+    np.testing.assert_array_equal(Predictor(model, Options()).probabilities(*windows(dtype=dtype)), expected)
+
+
+def test_a_source_range_is_mapped_to_the_cards_and_clipped(make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    pixels, valid = windows()
+    stretched = pixels.astype(np.int32) * 20 + 1000  # 0..255 as 1000..6100
+    stretched[0, :, 0, 0] = 9000
+    pixels[0, :, 0, 0] = 255
+    found = Predictor(model, Options(source_range=(1000.0, 6100.0))).probabilities(stretched, valid)
+    np.testing.assert_allclose(found, Predictor(model, Options()).probabilities(pixels, valid), atol=1e-5)
+
+
+def test_invalid_pixels_look_like_the_mean_whatever_they_hold(make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    pixels, valid = windows(1, dtype="float32")
+    valid[0, :4] = False
+    filled = pixels.copy()
+    filled[0, :, :4] = 127.5  # the card's mean
+    pixels[0, :, :4] = np.nan
+    found = Predictor(model, Options()).probabilities(pixels, valid)
+    np.testing.assert_allclose(found, Predictor(model, Options()).probabilities(filled, valid), atol=1e-6)
+
+
+def test_a_network_that_gives_nan_is_refused(make_model: Callable[..., Model]) -> None:
+    class Broken(nn.Module):
+        stride = 1
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * float("nan")
+
+    with pytest.raises(ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"):
+        Predictor(make_model(net=Broken()), Options()).probabilities(*windows(1))
+
+
+def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(make_model: Callable[..., Model]) -> None:
+    torch.manual_seed(0)
+    net = create_model("fcn", encoder="tu-test_resnet", classes=3, output_stride=8, channels=16)
+    model = make_model(classes=3, net=net)
+    pixels, valid = windows(1, side=64)
+    exact = Predictor(model, Options()).probabilities(pixels, valid)
+    found = Predictor(model, Options(precision="bf16")).probabilities(pixels, valid)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
+    assert 0.0 < np.abs(found - exact).max() < 0.02, "computed in bf16, and near"
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [
+        ({"avx2": True}, "fp32"),
+        ({"avx512": True}, "fp32"),
+        ({"avx512_bf16": True}, "bf16"),
+        ({"amx_bf16": True}, "bf16"),
+    ],
+)
+def test_auto_takes_bf16_where_the_processor_has_the_instructions(
+    monkeypatch: pytest.MonkeyPatch, capability: str, expected: str
+) -> None:
+    monkeypatch.setattr(predictor_module.torch.cpu, "get_capabilities", lambda: {capability: True})
+    assert choose_precision("auto", CPU) == expected
+
+
+def test_precisions_and_devices_that_are_not_there_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto"):
+        choose_precision("fp16", CPU)
+    with pytest.raises(ConfigError, match=r"precision 'half' is unknown; use auto, fp32, bf16 or fp16"):
+        choose_precision("half", CPU)
+    with pytest.raises(ConfigError, match=r"device 'gpu' is unknown; use auto, cpu, cuda or cuda:N"):
+        choose_device("gpu")
+    with pytest.raises(ConfigError, match=r"device 'mps' is not supported"):
+        choose_device("mps")
+    with pytest.raises(ConfigError, match=r"device 'cuda:99' asked for, \d+ CUDA devices found; use cpu"):
+        choose_device("cuda:99")
+
+
+def test_scales_and_ranges_without_sense_are_refused() -> None:
+    for scales in ((), (0.0,), (1.0, 9.0)):
+        with pytest.raises(ConfigError, match=r"scales .*: give one or more factors between 0.1 and 8"):
+            Options(scales=scales)
+    with pytest.raises(ConfigError, match=r"value range .*: the first value must be below the second"):
+        Options(source_range=(255.0, 0.0))
