@@ -37,7 +37,7 @@ from geoseg.training.loop import MODEL, STATE, Outcome, fit
 from geoseg.training.losses import choose_class_weights
 from geoseg.training.patches import Patches
 from geoseg.training.sampling import PixelSample, choose_sampler
-from geoseg.training.statistics import Statistics, collect_statistics
+from geoseg.training.statistics import Statistics, check_labels, collect_statistics
 from geoseg.training.tiles import Tile
 from geoseg.training.transfer import start_from
 
@@ -87,7 +87,7 @@ def run(
     if chosen.model.start_from is not None and not resume:
         listener.note(start_from(chosen.model.start_from, net, chosen.data.scheme.names, bands.names))
     sample = PixelSample(len(chosen.data.classes), seed=chosen.train.seed)
-    found = _statistics(train, chosen, listener, sample)
+    found = _statistics(train, val, chosen, listener, sample)
     listener.note(_summary(chosen, train, val, found))
     warnings = sampling_warnings(train) + absent_warnings(chosen.data.scheme.names, found.class_counts.tolist())
     card = _card(chosen, net, bands, value_range, train, found)
@@ -136,12 +136,14 @@ def _tiles(data: Data) -> tuple[Bands, list[Tile], list[Tile]]:
     return bands, open_tiles(train, bands), open_tiles(val, bands)
 
 
-def _statistics(train: list[Tile], config: TrainConfig, listener: Progress, sample: PixelSample) -> Statistics:
-    listener.begin("reading the training tiles", len(train))
+def _statistics(
+    train: list[Tile], val: list[Tile], config: TrainConfig, listener: Progress, sample: PixelSample
+) -> Statistics:
+    scheme, wanted = config.data.scheme, sample if config.train.sampling == "balanced" else None
+    listener.begin("reading the tiles", len(train) + len(val))
     try:
-        return collect_statistics(
-            train, config.data.scheme, listener, sample if config.train.sampling == "balanced" else None
-        )
+        check_labels(val, scheme, listener)
+        return collect_statistics(train, scheme, listener, wanted)
     finally:
         listener.end()
 

@@ -49,7 +49,7 @@ class RegionLayout:
         run = (self.blocks.cumsum(0) - 1) // blocks  # of each region, by its last block
         counts = torch.unique_consecutive(run, return_counts=True)[1].tolist()
         lengths = [int(some.sum()) for some in torch.split(self.blocks, counts)]
-        first = torch.arange(len(self.blocks), device=run.device).split(counts)
+        first = torch.split(torch.arange(len(self.blocks), device=run.device), counts)
         of_blocks = [torch.split(x, lengths) for x in (self.element, self.others, self.region)]
         of_regions = [torch.split(x, counts) for x in (self.blocks, self.representatives, self.valid)]
         return [

@@ -59,7 +59,10 @@ def save_state(
         save_file(plain, temporary, {"format": FORMAT, "facts": json.dumps(facts)})
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: the training state cannot be written ({error}); the previous one stands") from error
+        raise OutputError(
+            f"{path}: the training state cannot be written ({error}); the previous one stands, and --resume continues "
+            "from it once there is room"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -74,6 +74,24 @@ def collect_statistics(
     return Statistics(counts, tuple(moments.mean.tolist()), tuple(moments.deviation.tolist()), float(low), float(high))
 
 
+def check_labels(tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress = SILENT) -> None:
+    """Read the labels that will judge once: a value without a meaning would pass for "no label" and flatter.
+
+    Raises:
+        SourceError: a tile cannot be read, its labels hold a value that is neither a class nor ignored, or no pixel at
+            all is labelled.
+    """
+    labelled = False
+    for tile in tiles:
+        with TileReader(tile, scheme) as reader:
+            for window in strips(tile):
+                _refuse_unknown(tile, reader.unknown_values(window))
+                labelled = labelled or bool((reader.reference(window) != NODATA).any())
+        progress.advance(1)
+    if tiles and not labelled:
+        raise SourceError(f"{tiles[0].labels.path}: no pixel of the validation labels is labelled; check data.val")
+
+
 def strips(tile: Tile) -> Iterator[Window]:
     """Windows of whole rows that cover a tile from top to bottom."""
     height, width = tile.image.height, tile.image.width

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -159,6 +161,18 @@ def test_tensorboard_is_named_where_it_is_missing(
 def test_labels_with_a_strange_value_are_refused(config: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"value 10 \(\d+ pixels\) is no class and not ignored"):
         run(config, out=tmp_path / "run", overrides=["data.classes=[dark, bright]"])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(7, "value 7 .* is no class"), (255, "no pixel of the validation labels")]
+)
+def test_labels_that_judge_are_checked_before_the_training(
+    config: dict[str, Any], tmp_path: Path, make_raster: Callable[..., Path], value: int, message: str
+) -> None:
+    make_raster("labels/val_1_gt.tif", data=np.full((1, 64, 80), value, np.uint8))
+    with pytest.raises(SourceError, match=rf"val_1_gt\.tif: {message}"):
+        run(config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("override", ["model.system=hcnt", "model.start_from=nosuch", "train.device=gpu"])

@@ -157,10 +157,10 @@ def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(make_model: 
 @pytest.mark.parametrize(
     ("capability", "expected"),
     [
-        ({"avx2": True}, "fp32"),
-        ({"avx512": True}, "fp32"),
-        ({"avx512_bf16": True}, "bf16"),
-        ({"amx_bf16": True}, "bf16"),
+        ("avx2", "fp32"),
+        ("avx512", "fp32"),
+        ("avx512_bf16", "bf16"),
+        ("amx_bf16", "bf16"),
     ],
 )
 def test_auto_takes_bf16_where_the_processor_has_the_instructions(
