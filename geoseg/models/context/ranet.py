@@ -43,7 +43,8 @@ class RANetSwitches(Switches):
     connected components, or follow the first pixel they are grouped with."""
     threshold: float = 0.8
     """Where eq. (4) cuts. With W^g one number and a bias, as the sizes allow, its sign function is F > threshold; the
-    mean of eq. (5) is only in [0, 1], as the paper has it, with F itself for F^g."""
+    mean of eq. (5) is only in [0, 1], as the paper has it, with F itself for F^g. A number and no weight: regions are
+    whole numbers that only index, so no gradient could reach it."""
     core: int = 8
     """Regions of fewer pixels are attached to their most similar neighbours. 1: none."""
     weights: Weights = "mean"
