@@ -16,7 +16,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; } th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; } th { font-weight: 600; }
 .big { display: flex; gap: 2.5rem; flex-wrap: wrap; } .big b { display: block; font-size: 1.7rem; }
 .swatch { display: inline-block; width: .9em; height: .9em; border: 1px solid #888; margin-right: .5em; }
 .place { display: flex; gap: .6rem; flex-wrap: wrap; } .place figure { margin: 0; }
