@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,9 @@ from geoseg.models import HEADS
 
 SYSTEMS = ("self_attention", "danet", "hcnet", "ocrnet", "apcnet", "isnet", "ranet")
 SIZES = ((64, 128), (96, 96))
-WITH_PLAIN = ("self_attention", "apcnet", "isnet")
-"""Systems that are also measured as their papers' code arranges them."""
+ARRANGEMENTS = dict.fromkeys(("self_attention", "apcnet", "isnet"), ("geoseg", "plain"))
+"""Systems that are also measured as their papers' code arranges them; and RANet's slowest case."""
+ARRANGEMENTS["ranet"] = ("geoseg", "one region")
 CLASSES = 19
 REPEATS = 3
 
@@ -46,6 +48,8 @@ def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> 
             nn.init.constant_(parameter, 0.5)
     head = head.to(device, memory_format=torch.channels_last)
     features = make_features(*size, head_class.stages, device)
+    if arrangement == "one region":
+        _see_one_region(head)
     run = head
     if arrangement == "plain":
         classify = importlib.import_module(f"tests.models.plain.{name}").classify
@@ -60,6 +64,13 @@ def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> 
             _wait(device)
             seconds.append(clock() - started)
     return min(seconds), (_memory(device) - before) / 2**20
+
+
+def _see_one_region(head: Any) -> None:
+    """Have a RANet see one class and no boundary everywhere."""
+    for classifier, bias in ((head.semantic, [0.0] * CLASSES), (head.boundary, [9.0, -9.0])):
+        nn.init.zeros_(classifier.conv.weight)
+        classifier.conv.bias.data = torch.tensor(bias, device=classifier.conv.weight.device)
 
 
 def _wait(device: str) -> None:
@@ -78,14 +89,14 @@ def heads(_: Path) -> None:
         for size in SIZES:
             found = {}
             for name in SYSTEMS:
-                for arrangement in ("geoseg", "plain") if name in WITH_PLAIN else ("geoseg",):
+                for arrangement in ARRANGEMENTS.get(name, ("geoseg",)):
                     with context.Pool(1) as pool:  # a process of its own, so that peaks do not mix
                         found[name, arrangement] = pool.apply(measure, (name, arrangement, size, device))
             base = found["self_attention", "plain"]
             for (name, arrangement), (seconds, memory) in found.items():
                 own = found.get((name, "plain"), (float("nan"), 0.0))[0]
                 print(
-                    f"{device} {size[0]}x{size[1]} {name:<15} {arrangement:<7} {seconds:7.3f} s {memory:6.0f} MiB  "
+                    f"{device} {size[0]}x{size[1]} {name:<15} {arrangement:<10} {seconds:7.3f} s {memory:6.0f} MiB  "
                     f"time {seconds / base[0]:.2f}, memory {memory / max(base[1], 1):.2f} of plain self-attention's; "
                     f"{seconds / own:.2f} of its own plain arrangement's time",
                     flush=True,

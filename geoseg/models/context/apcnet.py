@@ -68,7 +68,6 @@ class APCNetHead(ContextHead):
         self.switches: APCNetSwitches = self.choose(preset, given)
         middle, deepest = in_channels
         width, scales, dropout = self.switches.channels, self.switches.scales, self.switches.dropout
-        self.reduce = conv_bn_relu(deepest, len(scales) * width)
         self.contexts = nn.ModuleList(AdaptiveContext(deepest, scale, self.switches) for scale in scales)
         self.fuse = conv_bn_relu(deepest + len(scales) * width, width, 3)
         self.classify = Classifier(width, classes, dropout)
@@ -86,10 +85,9 @@ class APCNetHead(ContextHead):
     def _contexts(self, features: Tensor) -> list[Tensor]:
         """zˢ of each scale, ``(N, C, h, w)``."""
         scales = self.switches.scales
-        reduced = self.reduce(features).chunk(len(scales), 1)  # x of each scale
         pooled = torch.split(pool_pyramid(features, scales), [scale * scale for scale in scales], 2)
-        modules = zip(self.contexts, reduced, pooled, strict=True)
-        return [module(x, means.unsqueeze(3)) for module, x, means in modules]
+        modules = zip(self.contexts, pooled, strict=True)
+        return [module(features, means.unsqueeze(3)) for module, means in modules]
 
 
 class AdaptiveContext(nn.Module):
@@ -98,6 +96,7 @@ class AdaptiveContext(nn.Module):
     def __init__(self, in_channels: int, scale: int, switches: APCNetSwitches) -> None:
         super().__init__()
         width, bins = switches.channels, scale * scale
+        self.reduce = conv_bn_relu(in_channels, width)
         self.subregions = conv_bn_relu(in_channels, width)
         self.guide = conv_bn_relu(width, width) if switches.gla else None
         concat = switches.gla and switches.guidance == "concat"
@@ -106,13 +105,14 @@ class AdaptiveContext(nn.Module):
         self.residual = conv_bn_relu(width, width) if released else None
         self.fusion = conv_bn_relu(width, width) if released else None
 
-    def forward(self, x: Tensor, means: Tensor) -> Tensor:
+    def forward(self, features: Tensor, means: Tensor) -> Tensor:
         """The context z ``(N, C, h, w)``.
 
         Args:
-            x: the reduced map ``(N, C, h, w)``.
-            means: the bins' means ``(N, in_channels, s², 1)``.
+            features: ``(N, in_channels, h, w)``.
+            means: their bins' means ``(N, in_channels, s², 1)``.
         """
+        x: Tensor = self.reduce(features)
         alpha = self._affinities(x).sigmoid().flatten(2)  # (N, s², h·w)
         y = self.subregions(means.to(x.dtype))  # (N, C, s², 1)
         if self.residual is None or self.fusion is None:

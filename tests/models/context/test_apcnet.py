@@ -87,10 +87,10 @@ def test_without_guidance_the_affinities_are_the_pixel_s_alone() -> None:
     torch.manual_seed(0)
     head = make_head({"gla": False, "scales": (1,), "residual": "plain"}).eval()
     module = head.contexts[0]
-    x, means = torch.randn(2, 6, 4, 5, dtype=torch.float64), torch.randn(2, 7, 1, 1, dtype=torch.float64)
-    far = x.clone()
+    features, means = torch.randn(2, 7, 4, 5, dtype=torch.float64), torch.randn(2, 7, 1, 1, dtype=torch.float64)
+    far = features.clone()
     far[..., 2:] += 1.0
-    assert torch.equal(module(x, means)[..., :2], module(far, means)[..., :2])
+    assert torch.equal(module(features, means)[..., :2], module(far, means)[..., :2])
 
 
 def test_stage_3_is_supervised_in_training_alone_and_only_where_asked_for() -> None:

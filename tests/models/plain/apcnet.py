@@ -19,7 +19,7 @@ def classify(head: APCNetHead, features: Sequence[Tensor]) -> Tensor:
 
 def _context(head: APCNetHead, index: int, features: Tensor) -> Tensor:
     module, scale = head.contexts[index], head.switches.scales[index]
-    x = _reduce(head, index, features)
+    x = module.reduce(features)
     guided = x
     if module.guide is not None:
         g = module.guide(F.adaptive_avg_pool2d(x, 1)).expand_as(x)
@@ -30,14 +30,3 @@ def _context(head: APCNetHead, index: int, features: Tensor) -> Tensor:
     if module.residual is None:
         return z + x
     return module.fusion(F.relu(module.residual(z) + x))
-
-
-def _reduce(head: APCNetHead, index: int, features: Tensor) -> Tensor:
-    """The module's own first convolution: its rows of the joint one."""
-    width = head.switches.channels
-    rows = slice(index * width, (index + 1) * width)
-    conv, norm, _ = head.reduce
-    weight, bias = norm.weight[rows], norm.bias[rows]
-    statistics = norm.running_mean[rows], norm.running_var[rows]
-    x = F.conv2d(features, conv.weight[rows])
-    return F.batch_norm(x, *statistics, weight, bias, norm.training, norm.momentum, norm.eps).relu()
