@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
+from geoseg.models.dilated import run_by_phases
 from geoseg.models.hub import hub_argument, unreachable
 from geoseg.models.weights import first_line, load_weights
 
@@ -134,6 +135,7 @@ def _pyramid(
         raise ModelError(
             f"encoder {name} gives no pyramid of maps ({first_line(error)}); choose another, such as resnet50"
         ) from error
+    run_by_phases(model)
     channels = [count for count in model.out_channels if count]
     # The attention of mix transformers looks at patches of 32 pixels, dilated or not.
     multiple = OWN_STRIDE if name.startswith("mit_") else output_stride

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError
 from geoseg.models.blocks import wide
 from geoseg.models.context.base import Outputs
+from geoseg.models.dilated import run_by_phases
 from geoseg.models.encoder import check_name
 from geoseg.models.hub import hub_argument, unreachable
 from geoseg.models.weights import first_line, load_weights
@@ -86,6 +87,7 @@ def build_peer(spec: ModelSpec, encoder: str, weights: str | None) -> tuple[nn.M
             f"{spec.system} runs at output stride {stride}, not {spec.output_stride}; leave output_stride out"
         )
     load_weights(model.encoder, weights)
+    run_by_phases(model.encoder)
     head = PeerHead(model.decoder, model.segmentation_head)
     return model.encoder, head, stride, stride * _POSITIONS.get(spec.system, 1)
 
