@@ -205,7 +205,7 @@ def compare(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 @click.option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
 @click.option("--crs", metavar="EPSG:N", help="CRS of images that have none.")
 @click.option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
-@click.option("--gap", default=64, show_default=True, metavar="PX", help="Between blocks of train and val.")
+@click.option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")
 @click.option("--overwrite", is_flag=True, help="Remove what stands in DST from another preparation.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.commands.ledger import Ledger
-from geoseg.commands.report import Report
-from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
+from geoseg.commands.report import Report, nothing_usable
+from geoseg.errors import GeosegError, OutputError, SourceError
 from geoseg.held import held
 from geoseg.inference.job import JobRunner
 from geoseg.inference.options import PredictOptions
@@ -122,7 +122,7 @@ def _checked(
         ledger.accept(job, warnings)
         jobs.append(job)
     if not jobs:
-        raise ConfigError("\n".join(ledger.failures))
+        raise nothing_usable(ledger.failures)
     return jobs
 
 

@@ -67,7 +67,7 @@ def run(
     attribute: str | None = None,
     crs: str | None = None,
     block: int | None = None,
-    gap: int = 64,
+    gap: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -90,7 +90,7 @@ def run(
             ``background``.
         crs: the coordinate system of images that name none.
         block: about the side of the blocks of split ``blocks``.
-        gap: pixels between blocks of ``train`` and ``val``.
+        gap: pixels between blocks of ``train`` and ``val``; 64 by default.
         overwrite: remove what stands in `dst` from another preparation.
         progress: who listens; nobody by default.
 
@@ -105,11 +105,11 @@ def run(
     listener = progress or Progress()
     layout = find_layout(dataset)
     scheme, patching = _scheme(layout, classes), _patching(patch, stride, edge)
-    wanted = _Wanted(layout, scheme, attribute, crs, patching, Blocks(block, gap))
+    wanted = _Wanted(layout, scheme, attribute, crs, patching, _blocks(block, gap))
     labelled, alone, root = _found(layout, Path(src), images, labels)
     _refuse_own(labelled, Path(dst))
     division = divide(layout, labelled, split, root)
-    _refuse_idle(labelled, division, attribute, block)
+    _refuse_idle(labelled, division, attribute, {"--block": block, "--gap": gap})
     jobs, failures = _checked(labelled, division, wanted)
     failures = [*alone, *division.failures, *failures]
     if not jobs:
@@ -168,16 +168,21 @@ def _refuse_own(labelled: Mapping[str, Labelled], dst: Path) -> None:
             raise ConfigError(f"{entry.image}: lies where {dst} gets its files; give other --images, or another folder")
 
 
+def _blocks(block: int | None, gap: int | None) -> Blocks:
+    return Blocks(block) if gap is None else Blocks(block, gap)
+
+
 def _refuse_idle(
-    labelled: Mapping[str, Labelled], division: Division, attribute: str | None, block: int | None
+    labelled: Mapping[str, Labelled], division: Division, attribute: str | None, of_blocks: Mapping[str, int | None]
 ) -> None:
     """Refuse options that would do nothing: they were meant to."""
     if attribute is not None and not any(is_vector(entry.labels) for entry in labelled.values()):
         raise ConfigError(f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out")
-    if block is not None and division.split != "blocks":
-        raise ConfigError(
-            f"--block {block}: goes with --split blocks, not {division.split}; give both, or leave it out"
-        )
+    for option, number in of_blocks.items():
+        if number is not None and division.split != "blocks":
+            raise ConfigError(
+                f"{option} {number}: goes with --split blocks, not {division.split}; give both, or leave it out"
+            )
 
 
 def _checked(labelled: Mapping[str, Labelled], division: Division, wanted: _Wanted) -> tuple[list[Job], list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import geoseg
 from geoseg.commands.report import Report
 from geoseg.config import Data, TrainConfig, dump_config, load_config
 from geoseg.errors import ConfigError, OutputError
+from geoseg.held import held
 from geoseg.inference.predictor import choose_device, choose_precision
 from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
@@ -70,11 +72,21 @@ def run(
     Raises:
         ConfigError: the config is wrong or does not fit the files; nothing was begun.
         SourceError: a raster or its labels cannot be used.
-        OutputError: another run stands in the run folder, or it cannot be written.
+        OutputError: another run stands in the run folder or writes into it, or it cannot be written.
     """
     chosen = config if isinstance(config, TrainConfig) else load_config(config, overrides)
     listener = progress or Progress()
     folder = Path(out) if out is not None else Path("runs") / _name(config)
+    with _ours(folder):
+        return _trained(chosen, folder, resume, listener)
+
+
+def _ours(folder: Path) -> AbstractContextManager[None]:
+    """The run folder, ours alone; of several processes that train together the first one holds it for all."""
+    return held(folder) if os.environ.get("RANK", "0") == "0" else nullcontext()
+
+
+def _trained(chosen: TrainConfig, folder: Path, resume: bool, listener: Progress) -> Report:
     resume = _may_begin(folder, chosen, resume)
     if chosen.train.tensorboard:
         require_tensorboard()

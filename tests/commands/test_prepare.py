@@ -513,6 +513,7 @@ def test_what_was_written_is_never_read(folder: Path) -> None:
         ({"labels": "*_image.tif"}, r"t0_image.tif: is named by --images and by --labels; give patterns that tell"),
         ({"attribute": "kind"}, "--attribute kind: goes with polygons, and the labels are rasters; leave it out"),
         ({"block": 32}, "--block 32: goes with --split blocks, not tiles; give both, or leave it out"),
+        ({"gap": 64}, "--gap 64: goes with --split blocks, not tiles; give both, or leave it out"),
         ({"classes": "nothing.yaml"}, "nothing.yaml: no such classes file"),
         ({"crs": "EPSG:0"}, None),
     ],

@@ -82,6 +82,28 @@ def test_another_run_is_not_trained_over(config: dict[str, Any], tmp_path: Path)
         run(config, out=tmp_path / "run")
 
 
+def test_two_trainings_in_one_folder_are_kept_apart(config: dict[str, Any], tmp_path: Path) -> None:
+    class Second(Progress):
+        tried = False
+
+        def begin(self, what: str, total: int) -> None:
+            if not self.tried:
+                self.tried = True
+                with pytest.raises(OutputError, match=r"another run writes into .*run; wait for its end or choose"):
+                    run(config, out=tmp_path / "run", resume=True)
+
+    listener = Second()
+    run(config, out=tmp_path / "run", progress=listener)
+    assert listener.tried
+    assert not (tmp_path / "run" / ".geoseg").exists()
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        run(config, out=tmp_path / "runs" / "run", overrides=["train.device=cuda:99"])
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_path: Path) -> None:
     first = run(config, out=tmp_path / "run", resume=True)
     again = run(config, out=tmp_path / "run", resume=True, overrides=["train.workers=1"])
@@ -194,7 +216,7 @@ def test_a_class_that_never_occurs_is_named(config: dict[str, Any], tmp_path: Pa
 
 def test_a_folder_that_cannot_be_written_is_named(config: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot be written .*; give another --out"):
+    with pytest.raises(OutputError, match=r"cannot be written .*; choose another --out"):
         run(config, out=tmp_path / "file" / "run")
 
 
