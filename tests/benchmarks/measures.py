@@ -14,6 +14,7 @@ import rasterio
 
 import geoseg
 from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from tests.benchmarks.dilated import dilated
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.loop import predict_by_hand
@@ -109,5 +110,5 @@ def memory(folder: Path) -> None:
 
 ALL: dict[str, Callable[[Path], None]] = {
     measure.__name__: measure
-    for measure in (throughput_pixel, throughput_resnet18, overhead, precision_resnet50, memory, heads)
+    for measure in (throughput_pixel, throughput_resnet18, overhead, precision_resnet50, memory, heads, dilated)
 }
