@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from geoseg.training.recipe import Augment
 
+ALL = 0.999
+"""The share of a mean's weights that counts as all of them: sums of weights are rounded."""
+
 
 class Patch(NamedTuple):
     """A rectangle of a training raster."""
@@ -41,12 +44,15 @@ def resize(patch: Patch, size: tuple[int, int]) -> Patch:
     """
     if patch.labels.shape == size:
         return patch
-    layers = np.concatenate([patch.pixels.astype(np.float32), patch.valid[None].astype(np.float32)])
+    # Means of the valid pixels alone: those that are not may hold NaN, or numbers beside which all others vanish.
+    layers = np.concatenate([np.where(patch.valid, patch.pixels, 0), patch.valid[None]], dtype=np.float32)
     smooth = F.interpolate(
         torch.from_numpy(layers)[None], size=size, mode="bilinear", align_corners=False, antialias=True
     )[0].numpy()
+    valid = smooth[-1] > ALL
+    pixels = np.divide(smooth[:-1], smooth[-1], where=valid, out=np.zeros_like(smooth[:-1]))
     labels = F.interpolate(torch.from_numpy(patch.labels)[None, None], size=size, mode="nearest-exact")
-    return Patch(smooth[:-1], smooth[-1] > 0.999, labels[0, 0].numpy())
+    return Patch(pixels, valid, labels[0, 0].numpy())
 
 
 def augment_patch(patch: Patch, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator) -> Patch:

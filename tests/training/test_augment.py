@@ -67,13 +67,20 @@ def test_resizing_keeps_constants_and_invents_no_label(side: int) -> None:
     assert patch.labels[-1, -1] == 4
 
 
-@pytest.mark.parametrize("side", [4, 16])
-def test_no_valid_pixel_is_mixed_from_invalid_ones(side: int) -> None:
-    pixels = np.full((1, 8, 8), 50, np.float32)
-    pixels[:, :, 5:] = np.nan
-    patch = resize(Patch(pixels, ~np.isnan(pixels[0]), np.zeros((8, 8), np.uint8)), (side, side))
-    assert patch.valid.any()
+@pytest.mark.parametrize("nodata", [np.nan, np.inf, -9999, np.finfo(np.float32).min])
+@given(st.integers(0, 2**32 - 1), st.integers(5, 80), st.sampled_from([0.002, 0.05, 0.5]))
+def test_no_valid_pixel_is_mixed_from_invalid_ones(nodata: float, seed: int, side: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    valid = rng.random((40, 40)) > share
+    pixels = np.where(valid, np.float32(50), np.float32(nodata))[None]
+    patch = resize(Patch(pixels, valid, np.zeros((40, 40), np.uint8)), (side, side))
     np.testing.assert_allclose(patch.pixels[0][patch.valid], 50, rtol=1e-6)
+
+
+def test_valid_pixels_stay_where_all_that_they_are_made_of_is_valid() -> None:
+    valid = np.arange(40) < 25
+    patch = resize(Patch(np.zeros((1, 40, 40)), np.tile(valid, (40, 1)), np.zeros((40, 40), np.uint8)), (60, 60))
+    np.testing.assert_array_equal(patch.valid, np.tile(np.arange(60) < 37, (60, 1)))
 
 
 def test_zoom_is_even_on_a_logarithmic_axis() -> None:
