@@ -31,7 +31,7 @@ from geoseg.preparing.manifest import Folder
 from geoseg.preparing.splits import PARTS
 from geoseg.preparing.write import Form
 from geoseg.progress import Progress
-from geoseg.raster import open_raster
+from geoseg.raster import open_raster, parse_crs
 from geoseg.temporary import folder_beside
 
 PathLike = str | os.PathLike[str]
@@ -105,6 +105,8 @@ def run(
     listener = progress or Progress()
     layout = find_layout(dataset)
     scheme, patching = _scheme(layout, classes), _patching(patch, stride, edge)
+    if crs is not None:
+        parse_crs(crs)  # also where no image needs it
     wanted = _Wanted(layout, scheme, attribute, crs, patching, _blocks(block, gap))
     labelled, alone, root = _found(layout, Path(src), images, labels)
     _refuse_own(labelled, Path(dst))
@@ -246,7 +248,7 @@ def _clear(folder: Folder, jobs: Sequence[Job], *, overwrite: bool) -> set[str]:
 def _plan(jobs: Sequence[Job], division: Division, kept: set[str]) -> str:
     files = {part: sum(piece.part == part for job in jobs for piece in job.pieces) for part in PARTS}
     counts = ", ".join(f"{part} {count:,}" for part, count in files.items() if count)
-    return f"split {division.split}: of {counted(len(jobs), 'image')} come {counts} files" + (
+    return f"split {division.split}: of {counted(len(jobs), 'image')} come {counts or 'no'} files" + (
         f"; {counted(len(kept), 'image')} already there" if kept else ""
     )
 

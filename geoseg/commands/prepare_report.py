@@ -13,10 +13,11 @@ import yaml
 import geoseg
 from geoseg.commands.labelled import Division
 from geoseg.commands.report import Report, counted
-from geoseg.preparing.job import Job, scheme_document
+from geoseg.preparing.job import Job, is_vector, scheme_document
 from geoseg.preparing.manifest import CLASSES, Entry, Folder
 from geoseg.preparing.splits import PARTS
 from geoseg.preparing.tally import Tally
+from geoseg.raster import hidden_warnings, open_raster
 
 
 def finish(
@@ -107,6 +108,8 @@ def _warnings(parts: Mapping[str, Any], jobs: Sequence[Job], division: Division)
             lines.append(f"{part}: classes {named} never occur; nothing can be learnt or judged of them there")
     if division.split == "folders" and "val" not in division.parts.values():
         lines.append("val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one")
+    rasters = (open_raster(job.labels) for job in jobs if not is_vector(job.labels))
+    lines += hidden_warnings(rasters, jobs[0].form.scheme)
     placeless = [job.image.path for job in jobs if job.image.georeferenced and job.image.crs is None]
     if placeless:
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from geoseg.vector.read import read_attributed, read_polygons
 BACKGROUND = "background"
 """The class of pixels outside all polygons, where the scheme has one of that name; else they have no label."""
 _SHOWN = 3
+_State = tuple[tuple[str, int, int], ...]
 
 
 class PolygonLabels(Labels):
@@ -45,13 +47,14 @@ class PolygonLabels(Labels):
 
     def __init__(self, path: Path, image: Source, scheme: ClassScheme, attribute: str | None) -> None:
         if not image.georeferenced or image.crs is None:
+            lacks = "its coordinate system by --crs EPSG:N" if image.georeferenced else "a world file with its place"
             raise SourceError(
                 f"{image.path}: {describe_grid(image)} has no place for the polygons of {path.name}; "
-                "give its coordinate system by --crs EPSG:N, or labels as rasters"
+                f"give {lacks}, or labels as rasters"
             )
         names = [name.casefold() for name in scheme.names]
         self._outside = names.index(BACKGROUND) if BACKGROUND in names else NODATA
-        shapes, ids = _classed_polygons(path, image.crs, scheme, attribute)
+        shapes, ids = _classed_polygons(path, _state(path), image.crs, scheme, attribute)
         corners = ((0, 0), (image.width, 0), (image.width, image.height), (0, image.height))
         footprint = shapely.Polygon([image.transform * corner for corner in corners])
         here = np.flatnonzero(shapely.intersects(shapes, footprint))
@@ -79,11 +82,17 @@ class PolygonLabels(Labels):
         """Nothing is open: the polygons are in memory."""
 
 
+def _state(path: Path) -> _State:
+    """Size and time of a file and of those that belong to it (of a Shapefile four or five)."""
+    parts = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
+    return tuple((part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts)
+
+
 @lru_cache(maxsize=1)
 def _classed_polygons(
-    path: Path, crs: CRS, scheme: ClassScheme, attribute: str | None
+    path: Path, _at: _State, crs: CRS, scheme: ClassScheme, attribute: str | None
 ) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
-    """Polygons and class ids; kept, as one file usually serves many images."""
+    """Polygons and class ids; kept while the file stays as it is, as one usually serves many images."""
     _refuse_unplaced(path)
     if attribute is None:
         polygons = read_polygons(path, crs)

@@ -96,6 +96,11 @@ def make(job: Job, staging: Path) -> Entry:
                 for file in files:
                     file.unlink()
         warning = labels.unknown()
+    if not job.pieces:
+        raise SourceError(
+            f"{job.image.path}: {job.image.height} x {job.image.width} pixels hold no whole patch; "
+            "give a smaller --patch, or --edge pad"
+        )
     if not made:
         raise SourceError(
             f"{job.labels}: no pixel of {job.image.path.name} is labelled; give other labels, or leave it out"

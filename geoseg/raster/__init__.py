@@ -6,11 +6,11 @@ from geoseg.raster.find import Found, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.grid import Resampled, describe_grid, same_grid
 from geoseg.raster.label_values import write_label_values
-from geoseg.raster.labels import LabelReader
+from geoseg.raster.labels import LabelReader, hidden_warnings
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
-from geoseg.raster.source import Source, open_raster
+from geoseg.raster.source import Source, open_raster, parse_crs
 
 __all__ = [
     "Found",
@@ -24,7 +24,9 @@ __all__ = [
     "confidence_cog",
     "describe_grid",
     "find_sources",
+    "hidden_warnings",
     "open_raster",
+    "parse_crs",
     "part_is_whole",
     "probabilities_cog",
     "read_class_names",

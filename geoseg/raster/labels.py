@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,6 +105,28 @@ class LabelReader:
 
     def _named(self, code: int) -> str:
         return f"{code >> 16},{code >> 8 & 255},{code & 255}" if self._colored else str(code)
+
+
+def hidden_warnings(sources: Iterable[Source], scheme: ClassScheme) -> list[str]:
+    """A warning where label rasters declare as nodata what is a class: its pixels have no label then."""
+    found = [(source, name) for source in sources if (name := _hidden(source, scheme)) is not None]
+    if not found:
+        return []
+    source, name = found[0]
+    more = f" (and so do {len(found) - 1} more)" if len(found) > 1 else ""
+    return [
+        f"{source.path}: declares {source.nodata:g} as nodata{more}, which is class {name!r}: its pixels count as "
+        "unlabelled; where they are of that class, unset the nodata value (gdal_edit.py -unsetnodata FILE)"
+    ]
+
+
+def _hidden(source: Source, scheme: ClassScheme) -> str | None:
+    if source.nodata is None:
+        return None
+    for name, color, values in zip(scheme.names, scheme.colors, scheme.values, strict=True):
+        if source.nodata in values if len(source.bands) == 1 else set(color) == {source.nodata}:
+            return name
+    return None
 
 
 def most_frequent(counts: dict[str, int]) -> str:

@@ -192,6 +192,16 @@ def test_patches_are_cut_from_training_images_only(folder: Path, edge: str, file
             assert file.xy(0, 0) == whole.xy(int(row), int(col))
 
 
+def test_images_smaller_than_a_patch_are_named_where_those_are_dropped(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"48 x 64 pixels hold no whole patch; give a smaller --patch, or --edge pad"):
+        prepare(folder, split="all", patch=500, edge="drop")
+
+
+def test_an_unknown_coordinate_system_is_refused_where_it_would_do_nothing(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="--crs EPSG:99999: not a coordinate system that PROJ knows"):
+        prepare(folder, crs="EPSG:99999")
+
+
 def test_patches_without_a_label_are_left_out(folder: Path) -> None:
     labels = np.zeros((1, 48, 64), np.uint8)
     labels[0, :, :16] = 10

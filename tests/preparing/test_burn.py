@@ -51,6 +51,13 @@ def test_polygons_in_any_system_burn_as_rasterio_burns_them_whole(
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("name", ["houses.gpkg", "houses.shp"])
+def test_polygons_that_were_edited_are_read_anew(make_raster: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    image = open_raster(make_raster())
+    assert len(PolygonLabels(save(tmp_path / name, boxes()), image, BUILDINGS, None)) == 3
+    assert len(PolygonLabels(save(tmp_path / name, boxes()[:1]), image, BUILDINGS, None)) == 1
+
+
 def test_windows_give_what_the_whole_gives(make_raster: Callable[..., Path], tmp_path: Path) -> None:
     image = open_raster(make_raster())
     labels = PolygonLabels(save(tmp_path / "a.gpkg", boxes()), image, BUILDINGS, None)
@@ -104,7 +111,10 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
     (tmp_path / "c.gpkg").write_text("nothing")
     with pytest.raises(VectorError, match="no polygons that can be read"):
         PolygonLabels(tmp_path / "c.gpkg", image, BUILDINGS, None)
-    for facts in ({"crs": None}, {"crs": None, "transform": None}):
-        nowhere = open_raster(make_raster("nowhere.tif", **facts))
-        with pytest.raises(SourceError, match=r"has no place for the polygons of a.gpkg; .* --crs EPSG:N"):
+    for facts, needed in (
+        ({"crs": None}, "its coordinate system by --crs EPSG:N"),
+        ({"transform": None}, "a world file"),
+    ):
+        nowhere = open_raster(make_raster("nowhere.tif", **({"crs": None} | facts)))
+        with pytest.raises(SourceError, match=rf"has no place for the polygons of a.gpkg; give {needed}"):
             PolygonLabels(path, nowhere, BUILDINGS, None)

@@ -9,7 +9,7 @@ import rasterio
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import LabelReader, open_raster, write_label_values
+from geoseg.raster import LabelReader, hidden_warnings, open_raster, write_label_values
 
 Make = Callable[..., Path]
 
@@ -31,6 +31,19 @@ def test_values_become_ids_and_ignored_ones_255(make_raster: Make, dtype: str) -
 def test_values_beyond_a_byte_and_nodata_are_read(make_raster: Make) -> None:
     values = np.array([[[300, 7, 555]]], np.uint16)
     assert read(make_raster(data=values, nodata=555), SCHEME).tolist() == [[0, 1, 255]]
+
+
+def test_a_nodata_value_that_is_a_class_is_warned_of(make_raster: Make) -> None:
+    def warned(values: np.ndarray, scheme: ClassScheme, *nodata: float | None) -> list[str]:
+        files = (make_raster(f"{place}.tif", data=values, nodata=value) for place, value in enumerate(nodata))
+        return hidden_warnings(map(open_raster, files), scheme)
+
+    values, colors = np.ones((1, 2, 2), np.uint8), np.full((3, 2, 2), 255, np.uint8)
+    (line,) = warned(values, SCHEME, 0, 7, None, 1)
+    assert "1.tif: declares 7 as nodata (and so do 1 more), which is class 'roof': its pixels count as unlab" in line
+    assert warned(values, SCHEME, 0, 9, 255, None) == []
+    assert "declares 255 as nodata, which is class 'impervious surfaces'" in warned(colors, ISPRS, 255)[0]
+    assert warned(colors, ISPRS, 0) == []
 
 
 def test_colours_become_ids_and_black_255(make_raster: Make) -> None:
