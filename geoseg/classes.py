@@ -6,6 +6,7 @@ import colorsys
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -158,10 +159,10 @@ def default_colors(count: int) -> tuple[Color, ...]:
     )
 
 
-def _color(parts: Sequence[int]) -> Color:
-    if len(parts) != 3:
-        raise ConfigError(f"colour {list(parts)} is not three numbers in 0..255")
-    return int(parts[0]), int(parts[1]), int(parts[2])
+def _color(parts: object, where: str = "colour") -> Color:
+    if isinstance(parts, Sequence) and len(parts) == 3 and all(isinstance(part, Integral) for part in parts):
+        return int(parts[0]), int(parts[1]), int(parts[2])
+    raise ConfigError(f"{where}: {parts!r} is not three whole numbers in 0..255")
 
 
 def _values(given: object, where: str) -> tuple[int, ...]:
@@ -169,7 +170,7 @@ def _values(given: object, where: str) -> tuple[int, ...]:
     for part in given if isinstance(given, list) else [given]:
         if isinstance(part, str) and (ends := _RANGE.fullmatch(part)) and int(ends[1]) <= int(ends[2]) <= _LARGEST:
             values += range(int(ends[1]), int(ends[2]) + 1)
-        elif isinstance(part, int):
+        elif isinstance(part, int) and not isinstance(part, bool):
             values.append(part)
         else:
             raise ConfigError(f"{where}: {given!r} is no whole number, no range as 128-255, and no list of them")
@@ -186,7 +187,7 @@ def _entry(position: int, entry: object) -> tuple[str, Color | None, tuple[int, 
     unknown = set(entry) - {"id", "name", "color"}
     if unknown:
         raise ConfigError(f"class {position}: unknown key {sorted(unknown)[0]!r}; known are id, name and color")
-    color = _color(entry["color"]) if entry.get("color") is not None else None
+    color = _color(entry["color"], f"class {position}: color") if entry.get("color") is not None else None
     return str(entry["name"]), color, _values(entry.get("id", position), f"class {position}: id")
 
 

@@ -145,7 +145,7 @@ def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 
     # Of several processes that train together, the first one speaks.
     quiet = quiet or os.environ.get("RANK", "0") != "0"
-    _call(work, quiet=quiet, as_json=as_json, resume="--resume continues from the last validation")
+    _call(work, quiet=quiet, as_json=as_json, resume="--resume continues from the last saved state")
 
 
 @cli.command()
@@ -274,6 +274,7 @@ def _call(
     resume: str = "the same command continues where this run stopped",
 ) -> None:
     """Run a command, print its report and end with its exit code; errors are one line each on stderr."""
+    from geoseg.commands.report import finite
     from geoseg.errors import GeosegError
     from geoseg.progress import Progress
     from geoseg.terminal import TerminalProgress
@@ -296,7 +297,7 @@ def _call(
     for line in report.data.get("failures", []):
         click.echo(f"geoseg: {line}", err=True)
     if as_json:
-        click.echo(json.dumps(report.data, indent=2))
+        click.echo(json.dumps(finite(report.data), indent=2, allow_nan=False))
     elif not quiet:
         click.echo(report.text)
     sys.exit(report.exit_code)

@@ -158,6 +158,9 @@ class Comparison(_Section):
         twice = {name for name in names if names.count(name) > 1} | {s for s in self.seeds if self.seeds.count(s) > 1}
         if twice:
             raise ValueError(f"{sorted(map(str, twice))[0]} stands there twice; name each variant and each seed once")
+        for name in names:
+            if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
+                raise ValueError(f'variant {name!r} cannot name a folder; leave out / \\ : * ? " < > |')
         if self.baseline is not None and self.baseline not in names:
             raise ValueError(f"baseline {self.baseline!r} is none of {', '.join(names)}")
         return self

@@ -171,7 +171,8 @@ def _place(loc: tuple[int | str, ...], document: Any) -> tuple[list[int | str], 
     node = document
     for position, key in enumerate(loc):
         held = dict(enumerate(node)) if isinstance(node, list | tuple) else node
-        if isinstance(held, Mapping) and (key in held or position == len(loc) - 1):
+        missing = position == len(loc) - 1 and (isinstance(node, Mapping) or isinstance(key, int))
+        if isinstance(held, Mapping) and (key in held or missing):
             keys.append(key)
             node = held.get(key)
     return keys, node

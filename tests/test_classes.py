@@ -25,6 +25,11 @@ def test_a_class_may_have_values_and_ranges_of_values() -> None:
         ([{"id": 255, "name": "a"}], "label value 255 means class 'a' and is ignored; give it one meaning (where noth"),
         ([{"id": 3, "name": "a"}, {"id": "1-5", "name": "b"}], "label value 3 means both 'a' and 'b'; give it one cla"),
         ([{"id": 3, "nam": "a"}], "class 0: {'id': 3, 'nam': 'a'} is neither a name nor {id, name, color}"),
+        ([{"name": "a", "color": 7}], "class 0: color: 7 is not three whole numbers in 0..255"),
+        ([{"name": "a", "color": "red"}], "class 0: color: 'red' is not three whole numbers in 0..255"),
+        ([{"name": "a", "color": [1.7, 0, 0]}], "class 0: color: [1.7, 0, 0] is not three whole numbers in 0..255"),
+        ([{"name": "a", "color": [1, 0]}], "class 0: color: [1, 0] is not three whole numbers in 0..255"),
+        ([{"name": "a", "id": True}], "class 0: id: True is no whole number"),
         ({"class": []}, "a classes file needs a list under 'classes'"),
     ],
 )

@@ -81,6 +81,12 @@ def test_configs_are_frozen() -> None:
         ("train.patience=3", r"^train\.patience: nothing is validated; give data\.val"),
         ("train.crop=[512, 4]", r"^train\.crop\[1\]: 4 is refused"),
         ("train.crop=4", r"^train\.crop: 4 is refused; it should be greater than or equal to 8"),
+        ("train.crop=[256, 256, 256]", r"^train\.crop: \[256, 256, 256\] holds 3 entries; give 2$"),
+        (
+            "train.seed=1000000000000000000000",
+            r"^train\.seed: 10+ is refused; it should be less than 9223372036854775808",
+        ),
+        ("train.loss=[{dice: 1}]", r"^train\.loss: \[\{'dice': 1\}\] is not a mapping"),
         ("train.crop=[256, 512]", r"^train: crop \[256, 512\] is not square"),
         (
             "train.loss=dise",

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from geoseg.commands import train
 from geoseg.commands.comparison_files import write_comparison
-from geoseg.commands.report import Report
+from geoseg.commands.report import Report, nothing_usable
 from geoseg.config import Comparison, TrainConfig, dump_config, load_config
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.inference.keys import key_of
@@ -59,7 +61,8 @@ def run(
 
     Args:
         config: a YAML file with a ``compare`` section, or the mapping that it would hold.
-        out: folder of the runs and of the comparison; runs that are done there are kept, others are continued.
+        out: folder of the runs and of the comparison; runs that are done there are kept, those that were begun are
+            continued.
         overrides: ``key.path=value`` each, over the file or mapping.
         progress: who listens; nobody by default.
 
@@ -68,7 +71,9 @@ def run(
         held by another process; those are listed.
 
     Raises:
-        ConfigError: the config is wrong or has no ``compare``, or a run that stands was made with another one.
+        ConfigError: the config is wrong, has no ``compare`` or no validation tiles, or a run that stands was made with
+            another one; or no run could be trained.
+        OutputError: the folder cannot be written.
     """
     listener, folder, common = progress or Progress(), Path(out), tuple(overrides)
 
@@ -87,8 +92,11 @@ def run(
             listener.note(f"run {number} of {len(runs)}: {one.variant}, seed {one.seed}")
             failure = _train(one, listener)
             failures += [failure] if failure else []
-    results = {(one.variant, one.seed): result for one in runs if (result := _result(one)) is not None}
-    return _report(base.compare, list(dict.fromkeys(one.variant for one in runs)), results, folder, failures)
+    with _alone(folder):  # of several processes the last one that ends knows all results
+        results = {(one.variant, one.seed): result for one in runs if (result := _result(one)) is not None}
+        if not results:
+            raise nothing_usable(failures)
+        return _report(base.compare, list(dict.fromkeys(one.variant for one in runs)), results, folder, failures)
 
 
 def _runs(
@@ -109,19 +117,24 @@ def _runs(
     for seed in comparison.seeds:
         for name, changes in comparison.changes(base.model.system).items():
             steps = comparison.steps or base.train.steps
-            given = {"train.seed": seed, "train.steps": steps, "train.validate_every": steps, **changes}
+            given = {"train.seed": seed, "train.steps": steps, "train.validate_every": steps}
+            given |= {"train.save_every": base.train.save_every or base.train.validate_every, **changes}
             try:
                 changed = [f"{key}={json.dumps(value)}" for key, value in given.items()]
                 config = read(changed).model_copy(update={"compare": None})
-                _check(config)
+                _check(config, seed)
             except GeosegError as error:
                 raise ConfigError(f"compare, {name}: {error}") from error
             runs.append(Run(name, seed, config, out / name / f"seed{seed}"))
     return runs
 
 
-def _check(config: TrainConfig) -> None:
-    """Refuse a network that cannot be, before the first of many trainings."""
+def _check(config: TrainConfig, seed: int) -> None:
+    """Refuse a network that cannot be, figures of nothing and broken pairs, before the first of many trainings."""
+    if config.train.seed != seed:
+        raise ConfigError(f"train.seed: {config.train.seed} would break the pairs; give all seeds in compare.seeds")
+    if not config.data.val:
+        raise ConfigError("data.val is missing; give the tiles on which all are judged")
     model = config.model
     make_spec(
         model.system,
@@ -138,12 +151,16 @@ def _result(one: Run) -> dict[str, Any] | None:
 
     Raises:
         ConfigError: it was made with another config.
+        OutputError: the file is damaged.
     """
     path = one.folder / RESULT
     if not path.is_file():
         return None
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if document["key"] != one.key:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be read ({error}); remove it to train this run again") from error
+    if document.get("key") != one.key:
         raise ConfigError(f"{one.folder}: was trained with another config; set it back, or give another --out")
     return document
 
@@ -151,8 +168,7 @@ def _result(one: Run) -> dict[str, Any] | None:
 def _train(one: Run, listener: Progress) -> str | None:
     """Train one run, unless another process does; one line where it has no result."""
     try:
-        one.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(one.folder / ".lock", timeout=0):
+        with _alone(one.folder, timeout=0):
             if _result(one) is not None:
                 return None
             done = train.run(one.config, out=one.folder, resume=True, progress=listener).data
@@ -162,11 +178,31 @@ def _train(one: Run, listener: Progress) -> str | None:
             os.replace(temporary, one.folder / RESULT)
     except Timeout:
         return f"{one.folder}: another process trains it; the same command later makes the whole table"
-    except OSError as error:
-        raise OutputError(f"{one.folder}: cannot be written ({error.strerror}); give another --out") from error
     except GeosegError as error:
         return f"{one.variant}, seed {one.seed}: {error}"
     return None
+
+
+@contextmanager
+def _alone(folder: Path, timeout: float = -1) -> Iterator[None]:
+    """The folder, made where it is not there, while no other process has it; waits for it `timeout` seconds, or long.
+
+    Raises:
+        Timeout: another process has it.
+        OutputError: it cannot be made or written.
+    """
+    lock = FileLock(folder / ".lock", timeout=timeout)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _report(
@@ -194,10 +230,9 @@ def _report(
     return Report(_table(data), data, 1 if failures else 0)
 
 
-def _spread(values: list[float]) -> dict[str, float]:
-    mean = sum(values) / len(values)
-    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
-    return {"mean": mean, "std": variance**0.5}
+def _spread(values: list[float]) -> dict[str, float | None]:
+    """Mean and standard deviation; one value has none."""
+    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None}
 
 
 def _against(
@@ -218,10 +253,14 @@ def _table(data: dict[str, Any]) -> str:
     head = f"{'':<{width}}  seeds  " + "  ".join(f"{figure:<17}" for figure in FIGURES)
     lines = [f"{head}  mean_iou against {data['baseline']} (95 % interval)"]
     for name, entry in data["variants"].items():
-        cells = "  ".join(f"{entry[figure]['mean']:.4f} ± {entry[figure]['std']:.4f}  " for figure in FIGURES)
+        cells = "  ".join(f"{_cell(entry[figure]):<17}" for figure in FIGURES)
         line = f"{name:<{width}}  {len(entry['seeds']):>5}  {cells}"
         if name != data["baseline"] and "difference" in entry["mean_iou"]:
             mean, low, high = entry["mean_iou"]["difference"]
             line += f"  {mean:+.4f} ({low:+.4f} to {high:+.4f})"
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _cell(found: dict[str, Any]) -> str:
+    return f"{found['mean']:.4f}" + ("" if found["std"] is None else f" ± {found['std']:.4f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -39,7 +40,8 @@ def comparison_table(data: dict[str, Any], figures: Sequence[str]) -> str:
         row: list[Any] = [name, len(entry["seeds"]), entry["parameters"], round(entry["seconds"], 1)]
         for figure in figures:
             known = [entry[figure]["mean"], entry[figure]["std"], *entry[figure].get("difference", ())]
-            row += [round(value, 6) for value in known] + [""] * (len(parts) - len(known))
+            row += ["" if value is None or not math.isfinite(value) else round(value, 6) for value in known]
+            row += [""] * (len(parts) - len(known))
         writer.writerow(row)
     return text.getvalue()
 

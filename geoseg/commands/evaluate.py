@@ -30,6 +30,7 @@ from geoseg.held import held
 from geoseg.metrics import SCALE_BINS, Protocol, ScaleIoU, figures, find_protocol
 from geoseg.metrics.protocol import by_name, number
 from geoseg.progress import Progress
+from geoseg.raster import hidden_warnings
 from geoseg.vector.read import SUFFIXES
 
 PathLike = str | os.PathLike[str]
@@ -99,6 +100,7 @@ def run(
         data = _data(judged, rules, chosen) | {
             "warnings": [
                 *(line for entry in judged for line in entry.pair.warnings),
+                *hidden_warnings((entry.pair.reference for entry in judged), scheme),
                 *hollow_pairs(judged),
                 *hollow_objects(judged, chosen, scheme.names),
             ],

@@ -24,6 +24,11 @@ class Report:
     exit_code: int = 0
     """0: all done; 1: some inputs were refused or failed, the others are done."""
 
+    def __str__(self) -> str:
+        """The text, with the warnings and the reasons of what failed below it."""
+        warnings = [f"warning: {line}" for line in self.data.get("warnings", [])]
+        return "\n".join([self.text, *warnings, *self.data.get("failures", [])])
+
 
 def counted(number: int, thing: str) -> str:
     """``1 image``, ``2,000 images``."""

@@ -23,7 +23,8 @@ from geoseg.held import held
 from geoseg.inference.predictor import choose_device, choose_precision
 from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
-from geoseg.raster import open_raster
+from geoseg.raster import hidden_warnings, open_raster
+from geoseg.raster.replace import replacing
 from geoseg.training.board import require_tensorboard
 from geoseg.training.dataset import (
     Bands,
@@ -45,7 +46,7 @@ from geoseg.training.transfer import start_from
 
 CONFIG = "config.yaml"
 """The resolved config in the run folder."""
-FREE = ("device", "precision", "workers", "cache", "patience", "pictures", "tensorboard")
+FREE = ("device", "precision", "workers", "cache", "patience", "pictures", "save_every", "tensorboard")
 """Keys of ``train`` that a resumed run may change: they do not touch what is learnt in a step."""
 
 
@@ -83,7 +84,12 @@ def run(
 
 def _ours(folder: Path) -> AbstractContextManager[None]:
     """The run folder, ours alone; of several processes that train together the first one holds it for all."""
-    return held(folder) if os.environ.get("RANK", "0") == "0" else nullcontext()
+    return held(folder) if _chief() else nullcontext()
+
+
+def _chief() -> bool:
+    """Whether this process is the one that writes, of several that train together."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _trained(chosen: TrainConfig, folder: Path, resume: bool, listener: Progress) -> Report:
@@ -102,9 +108,11 @@ def _trained(chosen: TrainConfig, folder: Path, resume: bool, listener: Progress
     found = _statistics(train, val, chosen, listener, sample)
     listener.note(_summary(chosen, train, val, found))
     warnings = sampling_warnings(train) + absent_warnings(chosen.data.scheme.names, found.class_counts.tolist())
+    warnings += hidden_warnings((tile.labels for tile in train + val), chosen.data.scheme)
     card = _card(chosen, net, bands, value_range, train, found)
     weights = choose_class_weights(chosen.train, found.class_counts)
-    _write_config(folder, chosen)
+    if _chief():
+        _write_config(folder, chosen)
     sampler = choose_sampler(chosen.train, train, sample.places)
     patches = Patches(train, card.classes, chosen.train, value_range, sampler)
     outcome = fit(net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener)
@@ -126,7 +134,7 @@ def _may_begin(folder: Path, config: TrainConfig, resume: bool) -> bool:
     # Data may have moved since, and another machine may go on.
     free = ("compare", "data.train", "data.val", *(f"train.{key}" for key in FREE))
     for key in sorted(then.keys() | now.keys()):
-        if then.get(key) != now.get(key) and not key.startswith(free):
+        if then.get(key) != now.get(key) and not f"{key}.".startswith(tuple(f"{part}." for part in free)):
             raise ConfigError(
                 f"{key}: {now.get(key)!r}, but the run in {folder} began with {then.get(key)!r}; "
                 "set it back, or start anew in another --out"
@@ -227,11 +235,8 @@ def _card(
 
 
 def _write_config(folder: Path, config: TrainConfig) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(dump_config(config), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+    with replacing(folder / CONFIG) as made:
+        made.write_text(dump_config(config), encoding="utf-8")
 
 
 def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card, warnings: list[str]) -> Report:

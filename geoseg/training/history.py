@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from geoseg.metrics import ConfusionMatrix
+from geoseg.raster.replace import replacing
 
 Row = dict[str, str]
 
@@ -23,7 +24,7 @@ class History:
         self._columns = ["step", "seconds", "learning_rate", "loss", "mean_iou", "mean_f1", "overall_accuracy"]
         self._columns += [f"iou_{name}" for name in classes]
         kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if first_step else []
-        with path.open("w", newline="") as file:
+        with replacing(path) as made, made.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
@@ -42,11 +43,11 @@ class History:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a ``metrics.csv``, none where there is no file."""
+    """The rows of a ``metrics.csv`` but one that a crash cut short; none where there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if None not in row.values()]
 
 
 def plot_curves(rows: Sequence[Row], path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
@@ -80,10 +80,12 @@ def fit(
         progress: told of each step and each validation.
 
     Raises:
+        ConfigError: the training rasters are not those that the resumed run began with.
         GeosegError: the loss is no longer a number, a raster cannot be read, or the folder cannot be written.
     """
     trainer = Trainer(net, recipe, Normalization.of(card), class_weights)
-    outcome = Outcome(**trainer.load(folder / STATE)) if resume else Outcome()
+    learnt = _learnt(card)
+    outcome = _gone_on(trainer, folder, learnt) if resume else Outcome()
     diary = Diary(folder, card.classes, recipe, outcome.step) if trainer.chief else None
     progress = progress if trainer.chief else Progress()
     progress.begin("training", recipe.steps)
@@ -97,7 +99,8 @@ def fit(
                 diary.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
                 progress.note(_line(outcome, recipe, loss, confusion))
-                trainer.save(folder / STATE, dataclasses.asdict(outcome))
+            if due or _due(outcome.step, recipe.save_every, recipe.steps):
+                trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"learnt": learnt})
             if due and diary:
                 diary.draw(outcome.step, panels)
     except GeosegError:
@@ -112,10 +115,42 @@ def fit(
     return outcome
 
 
+def _learnt(card: Card) -> dict[str, Any]:
+    """What the network learns from, in figures that a resumed run must find again; ready for JSON."""
+    return {
+        "tiles": card.training.get("tiles"),
+        "labelled pixels": card.training.get("class_pixels"),
+        "range of values": list(card.value_range),
+        "mean": list(card.mean),
+        "deviation": list(card.std),
+    }
+
+
+def _gone_on(trainer: Trainer, folder: Path, learnt: Mapping[str, Any]) -> Outcome:
+    """Back to where the state was saved, on the same data.
+
+    Raises:
+        ConfigError: the training rasters are not those that the run began with.
+        OutputError: the file is no state of this training.
+    """
+    facts = trainer.load(folder / STATE)
+    for name, then in facts.pop("learnt").items():
+        now = learnt[name]
+        # Means of one data set may differ in the last digit from machine to machine.
+        same = np.allclose(now, then, rtol=1e-6) if name in ("mean", "deviation") else now == then
+        if not same:
+            raise ConfigError(
+                f"data.train: {name} {now}, but the run in {folder} began with {then}; give the same rasters, "
+                "or start anew in another --out"
+            )
+    return Outcome(**facts)
+
+
 def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress) -> Iterator[tuple[float, float]]:
     """Run all steps that are left, giving back learning rate and mean loss whenever something is to be noted."""
     recipe = trainer.recipe
     losses: list[float] = []
+    noted = (recipe.log_every, recipe.validate_every, recipe.save_every)
     waiting = time.perf_counter()
     for batch in batches(patches, recipe, outcome.step, trainer.share):
         if _given_up(outcome, recipe):
@@ -130,14 +165,14 @@ def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progr
         outcome.step += 1
         losses.append(loss)
         progress.advance(1)
-        if any(_due(outcome.step, every, recipe.steps) for every in (recipe.log_every, recipe.validate_every)):
+        if any(_due(outcome.step, every, recipe.steps) for every in noted):
             yield rate, sum(losses) / len(losses)
             losses.clear()
         waiting = time.perf_counter()
 
 
-def _due(step: int, every: int, steps: int) -> bool:
-    return step % every == 0 or step == steps
+def _due(step: int, every: int | None, steps: int) -> bool:
+    return step == steps or (every is not None and step % every == 0)
 
 
 def _given_up(outcome: Outcome, recipe: Recipe) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -23,9 +22,8 @@ Loss = Literal["cross_entropy", "dice", "focal", "lovasz", "ohem"]
 
 def _as_weights(value: Any) -> Any:
     """A loss, or several, in full: each with its weight."""
-    if isinstance(value, Mapping):
-        return value
-    return dict.fromkeys(value if isinstance(value, list | tuple) else [value], 1.0)
+    names = value if isinstance(value, list | tuple) else [value]
+    return dict.fromkeys(names, 1.0) if all(isinstance(name, str) for name in names) else value
 
 
 def _cross_entropy() -> dict[Loss, float]:
@@ -85,7 +83,7 @@ class Recipe:
     """Longer gradients (their norm over all weights) are shortened to this."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Decay a step of the moving average of the weights, which is then what is judged and saved; 0 or null: none."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the initial weights, the patches and their augmentation."""
     loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = Field(
         default_factory=_cross_entropy
@@ -106,6 +104,8 @@ class Recipe:
     augment: Augment = Augment()
     validate_every: Annotated[int, Field(ge=1)] = 1_000
     """Steps between validations; each also saves the state that ``--resume`` continues from."""
+    save_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between states that are saved besides; null: none."""
     best_by: str = "mean_iou"
     """The figure by which the best network is kept: mean_iou, mean_f1, overall_accuracy, or iou_ and a class."""
     patience: Annotated[int, Field(ge=1)] | None = None

@@ -56,13 +56,14 @@ def save_state(
         plain = {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
         }
+        temporary.touch()
+        readers = temporary.stat().st_mode  # safetensors would make it its owner's alone
         save_file(plain, temporary, {"format": FORMAT, "facts": json.dumps(facts)})
+        temporary.chmod(readers)
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise OutputError(
-            f"{path}: the training state cannot be written ({error}); the previous one stands, and --resume continues "
-            "from it once there is room"
-        ) from error
+        left = "the previous one stands, and --resume continues from it once" if path.exists() else "begin again when"
+        raise OutputError(f"{path}: the training state cannot be written ({error}); {left} there is room") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,7 +1,8 @@
 """One optimizer step, on whatever devices and in whatever precision the recipe asks for.
 
 Several processes, started by ``accelerate launch`` or ``torchrun``, learn together: each takes its part of every batch,
-gradients are averaged, and batch normalisation counts over all. A process alone is the same code with nothing to share.
+gradients are averaged, and on GPUs batch normalisation counts over all. A process alone is the same code with nothing
+to share.
 """
 
 from __future__ import annotations

@@ -5,12 +5,16 @@ import json
 
 import numpy as np
 import pytest
+import yaml
+from click.testing import CliRunner
 from filelock import FileLock
 
 import geoseg
+from geoseg.cli import cli
 from geoseg.commands import compare
 from geoseg.config import load_config
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, OutputError
+from geoseg.held import held
 from geoseg.progress import Progress
 
 
@@ -119,6 +123,68 @@ def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
     assert report.data["variants"].keys() == {"fast", "slow"}
 
 
+def test_runs_whose_rasters_or_folders_cannot_be_used_are_named_too(variants, make_raster, tmp_path):
+    make_raster("labels/wrong_gt.tif", data=np.full((1, 64, 80), 77, np.uint8))
+    wrong = {"images": f"{tmp_path}/images/train_1_ortho.tif", "labels": f"{tmp_path}/labels/wrong_gt.tif"}
+    variants["compare"]["variants"]["wrong"] = {"data.train": wrong}
+    with held(tmp_path / "out/fast/seed3"):
+        report = geoseg.compare(variants, out=tmp_path / "out")
+    fast, wrong, again = report.data["failures"]
+    assert "another run writes into" in fast
+    assert wrong.startswith("wrong, seed 3: ")
+    assert "value 77" in wrong
+    assert again.startswith("wrong, seed 5: ")
+    assert {name: entry["seeds"] for name, entry in report.data["variants"].items()} == {"fast": [5], "slow": [3, 5]}
+
+
+def test_where_no_run_succeeds_there_is_no_table(variants, tmp_path):
+    with pytest.raises(ConfigError, match=r"fast, seed 3: .*class_weights"):
+        geoseg.compare(variants, out=tmp_path / "out", overrides=["train.class_weights=[1]"])
+    assert not list((tmp_path / "out").glob("compare.*"))
+
+
+def test_a_damaged_result_is_named(variants, tmp_path):
+    (tmp_path / "out/fast/seed3").mkdir(parents=True)
+    (tmp_path / "out/fast/seed3/result.json").write_text('{"key": ')
+    with pytest.raises(OutputError, match=r"result\.json: cannot be read \(.*\); remove it to train this run again"):
+        geoseg.compare(variants, out=tmp_path / "out")
+
+
+def test_one_seed_has_no_spread(variants, tmp_path):
+    variants["compare"]["seeds"] = [3]
+    report = geoseg.compare(variants, out=tmp_path / "out")
+    assert report.data["variants"]["fast"]["mean_iou"]["std"] is None
+    assert "±" not in report.text
+    row = next(csv.DictReader((tmp_path / "out/compare.csv").open()))
+    assert (row["mean_iou_std"], row["mean_iou_low"], row["mean_iou_high"]) == ("", "", "")
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(variants))
+    shown = CliRunner().invoke(cli, ["compare", str(tmp_path / "one.yaml"), "--out", str(tmp_path / "out"), "--json"])
+    document = json.loads(shown.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert document["variants"]["fast"]["mean_iou"]["difference"][1:] == ["-inf", "inf"]
+
+
+def test_a_run_that_was_begun_goes_on(variants, tmp_path):
+    class Pulled(Progress):
+        left = 3
+
+        def begin(self, what, total):
+            self.counts = what == "training"
+
+        def advance(self, count):
+            self.left -= count * self.counts
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+    variants["train"] |= {"validate_every": 2}
+    whole = geoseg.compare(variants, out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        geoseg.compare(variants, out=tmp_path / "out", progress=Pulled())
+    assert (tmp_path / "out/fast/seed3/last.safetensors").exists()
+    assert geoseg.compare(variants, out=tmp_path / "out").data["variants"].keys() == whole.data["variants"].keys()
+    rows = [(tmp_path / name / "fast/seed3/metrics.csv").read_text().splitlines() for name in ("whole", "out")]
+    assert [row.split(",")[3:] for row in rows[0]] == [row.split(",")[3:] for row in rows[1]]
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -126,6 +192,10 @@ def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
         ({"seeds": [1]}, "compare: nothing to compare; give systems"),
         ({"systems": ["fcn", "fcn"]}, "compare: fcn stands there twice"),
         ({"systems": ["fcn"], "seeds": [1, 1]}, "compare: 1 stands there twice"),
+        ({"variants": {"a": {"train.seed": 1}}}, "compare, a: train.seed: 1 would break the pairs; give all seeds in"),
+        ({"variants": {"a/../../b": {}}}, "compare: variant 'a/../../b' cannot name a folder"),
+        ({"variants": {"..": {}}}, "compare: variant '..' cannot name a folder"),
+        ({"variants": {"a": {"data.val": []}}}, "compare, a: data.val is missing; give the tiles on which all"),
         ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is none of fcn"),
         ({"variants": {"a": {"train.stepz": 3}}}, "compare, a: train.stepz: unknown key; did you mean steps?"),
         ({"systems": ["pixel", "hcnett"]}, "compare, hcnett: there is no system 'hcnett'; there are hcnet"),

@@ -234,6 +234,15 @@ def test_other_classes_than_the_predictions_are_refused(
     assert "they are taken to be the same, in this order" in warned.data["warnings"][0]
 
 
+def test_a_reference_whose_nodata_is_a_class_is_warned_of(
+    make: Callable[..., Path], predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
+) -> None:
+    truth = make("b_label.tif", reference, nodata=0)
+    report = run(make("b_classes.tif", predicted), truth, "isprs", tmp_path / "out")
+    assert "declares 0 as nodata, which is class 'impervious surfaces'" in report.data["warnings"][0]
+    assert report.data["warnings"][0] in str(report)
+
+
 def test_rasters_that_are_no_labels_are_refused(make: Make, pair: tuple[Path, Path], tmp_path: Path) -> None:
     floats = make("floats.tif", np.zeros(SHAPE, np.float32))
     with pytest.raises(ConfigError, match=r"1 band\(s\) of float32 are no labels; give one band of whole numbers"):

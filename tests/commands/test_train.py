@@ -112,6 +112,29 @@ def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_
         ConfigError, match=r"train\.learning_rate: 0\.25, but the run in .* began with 0\.5; set it back"
     ):
         run(config, out=tmp_path / "run", resume=True, overrides=["train.learning_rate=0.25"])
+    with pytest.raises(ConfigError, match=r"data\.value_range: \[0\.0, 300\.0\], but the run in .* began with None"):
+        run(config, out=tmp_path / "run", resume=True, overrides=["data.value_range=[0, 300]"])
+
+
+def test_data_of_a_resumed_run_may_have_moved_but_not_changed(
+    config: dict[str, Any], make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = run(config, out=tmp_path / "run")
+    for kind in ("images", "labels"):
+        (tmp_path / kind).rename(tmp_path / f"moved_{kind}")
+    for part in ("train", "val"):
+        config["data"][part] = {
+            kind: pattern.replace(f"/{kind}/", f"/moved_{kind}/") for kind, pattern in config["data"][part].items()
+        }
+    again = run(config, out=tmp_path / "run", resume=True)
+    assert again.data["validation"] == first.data["validation"]
+    make_raster("moved_images/train_1_ortho.tif", data=np.full((4, 64, 80), 7, np.uint8))
+    with pytest.raises(ConfigError, match=r"data\.train: mean .*, but the run in .*run began with .*; give the same"):
+        run(config, out=tmp_path / "run", resume=True)
+    next((tmp_path / "moved_images").glob("train_2*")).unlink()
+    next((tmp_path / "moved_labels").glob("train_2*")).unlink()
+    with pytest.raises(ConfigError, match=r"data\.train: tiles 1, but the run in .*run began with 2; give the same"):
+        run(config, out=tmp_path / "run", resume=True)
 
 
 def test_a_resumed_run_needs_no_pretrained_weights(

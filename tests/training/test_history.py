@@ -34,6 +34,18 @@ def test_a_resumed_run_drops_the_rows_after_its_state(tmp_path: Path) -> None:
     assert read_rows(path) == []
 
 
+def test_a_row_that_a_crash_cut_short_counts_for_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    history = History(path, ["dark"])
+    for step in (20, 1040):
+        history.add(step, 1.0, 0.01, 0.5)
+    whole = path.read_bytes()
+    for cut in range(whole.index(b"1040") + 1, len(whole) - 3):
+        path.write_bytes(whole[:cut])
+        History(path, ["dark"], first_step=1040).add(1040, 1.0, 0.01, 0.4)
+        assert [(row["step"], row["loss"]) for row in read_rows(path)] == [("20", "0.50000"), ("1040", "0.40000")]
+
+
 def test_curves_are_drawn_with_and_without_validation(tmp_path: Path) -> None:
     history = History(tmp_path / "metrics.csv", ["dark", "bright"])
     history.add(10, 1.5, 0.01, 0.7)

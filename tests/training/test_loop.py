@@ -141,6 +141,16 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
         assert torch.equal(one, other)
 
 
+def test_states_are_saved_between_validations_where_asked_for(train: Callable[..., Outcome], tmp_path: Path) -> None:
+    recipe = replace(RECIPE, learning_rate=0.01, validate_every=8, save_every=3)
+    train(tmp_path / "whole", recipe)
+    with pytest.raises(PulledError):
+        train(tmp_path / "stopped", recipe, progress=PulledAt(7))
+    train(tmp_path / "stopped", recipe, resume=True, progress=(seen := PulledAt(9)))
+    assert seen.left == 1  # 6 steps stood, 2 were left
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
+
+
 def test_the_average_of_the_weights_is_judged_and_saved(train: Callable[..., Outcome], tmp_path: Path) -> None:
     for name, ema in (("plain", None), ("off", 0.0), ("slow", 0.5)):
         train(tmp_path / name, replace(RECIPE, ema=ema), validation=False)
