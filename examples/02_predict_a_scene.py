@@ -22,7 +22,7 @@ def main(folder: Path, size: int) -> Path:
     scene = scenes.write_scene(folder / "town.tif", size, seed=900, labels=folder / "labels" / "town.tif")
     # The scene's bands are near infrared, red, green and blue; the model takes the first three.
     report = geoseg.predict(scene.image, MODEL, out=folder / "predicted", bands=[1, 2, 3])
-    print(report.text)
+    print(report)
     for name, pixels in report.data["inputs"][0]["pixels"].items():
         print(f"{name:<20} {pixels:>10,} pixels")
 
@@ -31,7 +31,7 @@ def main(folder: Path, size: int) -> Path:
     print(largest[["class", "area_m2", "confidence"]].to_string(index=False))
 
     judged = geoseg.evaluate(folder / "predicted", folder / "labels", classes=scenes.CLASSES, out=folder / "judged")
-    print(judged.text)
+    print(judged)
     return folder / "judged" / "report.html"
 
 

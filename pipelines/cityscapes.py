@@ -27,7 +27,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path, help="folder of the benchmark")
     parser.add_argument("--out", default=Path("runs/cityscapes"), type=Path, help="folder of the run (%(default)s)")
-    parser.add_argument("--system", default="hcnet", help="hcnet, ocrnet, apcnet, isnet, ranet or fcn (%(default)s)")
+    systems = [path.stem.removeprefix("cityscapes_") for path in sorted(CONFIGS.glob("cityscapes_*.yaml"))]
+    parser.add_argument("--system", default="hcnet", choices=systems, help="whose recipe (%(default)s)")
     parser.add_argument("--encoder", help="another encoder than the recipe's, learnt from scratch")
     parser.add_argument("--steps", type=int, help="steps of the training; the recipe's without it")
     parser.add_argument("--scales", default="1", help="scales to average in prediction (%(default)s; paper: 0.5,1,2)")
@@ -53,14 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out, data = chosen.out, chosen.out / "data"
     try:
         prepared = geoseg.prepare("cityscapes", chosen.data, data)
-        print(prepared.text, *prepared.data["failures"], sep="\n")
+        print(prepared)
         config = CONFIGS / f"cityscapes_{chosen.system}.yaml"
         trained = geoseg.train(config, out=out / "train", overrides=overrides(chosen, data), resume=True)
-        print(trained.text)
+        print(trained)
         predicted = geoseg.predict(
             data / "val" / "images", trained.data["model"], out=out / "predicted", scales=chosen.scales
         )
-        print(predicted.text)
+        print(predicted)
         for raster in sorted((out / "predicted").glob("*_classes.tif")):
             target = out / "labelIds" / f"{raster.stem.removesuffix('_classes')}.png"
             geoseg.write_label_values(raster, target, CITYSCAPES)
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         evaluated = geoseg.evaluate(
             out / "predicted", reference, classes, out / "evaluated", protocol="cityscapes", instances=objects
         )
-        print(evaluated.text)
+        print(evaluated)
     except geoseg.GeosegError as error:
         print(f"cityscapes: {error}", file=sys.stderr)
         return 2

@@ -72,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parse(arguments)
     try:
         trained = geoseg.train(config(chosen), out=chosen.out / "train", resume=True)
-        print(trained.text)
+        print(trained)
         predicted = geoseg.predict(
             chosen.predict, trained.data["model"], out=chosen.out / "predicted", vectors=chosen.vectors
         )
-        print(predicted.text)
+        print(predicted)
     except geoseg.GeosegError as error:
         print(f"orthophoto_folder: {error}", file=sys.stderr)
         return 2

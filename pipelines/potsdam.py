@@ -25,7 +25,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path, help="folder of the benchmark")
     parser.add_argument("--out", default=Path("runs/potsdam"), type=Path, help="folder of the run (%(default)s)")
-    parser.add_argument("--system", default="hcnet", help="one of `geoseg systems` (%(default)s)")
+    parser.add_argument(
+        "--system",
+        default="hcnet",
+        choices=geoseg.systems(),
+        metavar="NAME",
+        help="one of `geoseg systems` (%(default)s)",
+    )
     parser.add_argument("--split", default="geoseg", help="geoseg (without tile 7_10) or isprs (%(default)s)")
     parser.add_argument("--encoder", help="another encoder than the recipe's, learnt from scratch")
     parser.add_argument("--steps", type=int, help="steps of the training; the recipe's without it")
@@ -58,17 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out, data = chosen.out, chosen.out / "data"
     try:
         prepared = geoseg.prepare("potsdam", chosen.data, data, split=chosen.split, images=chosen.images)
-        print(prepared.text, *prepared.data["failures"], sep="\n")
+        print(prepared)
         trained = geoseg.train(CONFIG, out=out / "train", overrides=overrides(chosen, data), resume=True)
-        print(trained.text)
+        print(trained)
         predicted = geoseg.predict(
             data / "test" / "images", trained.data["model"], out=out / "predicted", scales=chosen.scales
         )
-        print(predicted.text)
+        print(predicted)
         # The contest erodes the borders of the reference by three pixels; most papers leave clutter out of the means.
         labels, rules = data / "test" / "labels", {"protocol": "isprs-geoseg", "erode": chosen.erode}
         evaluated = geoseg.evaluate(out / "predicted", labels, "isprs", out / "evaluated", **rules)
-        print(evaluated.text)
+        print(evaluated)
     except geoseg.GeosegError as error:
         print(f"potsdam: {error}", file=sys.stderr)
         return 2

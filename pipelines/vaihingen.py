@@ -25,7 +25,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path, help="folder of the benchmark")
     parser.add_argument("--out", default=Path("runs/vaihingen"), type=Path, help="folder of the run (%(default)s)")
-    parser.add_argument("--system", default="hcnet", help="hcnet, ocrnet, apcnet, isnet, ranet or fcn (%(default)s)")
+    systems = [path.stem.removeprefix("vaihingen_") for path in sorted(CONFIGS.glob("vaihingen_*.yaml"))]
+    parser.add_argument("--system", default="hcnet", choices=systems, help="whose recipe (%(default)s)")
     parser.add_argument("--split", default="geoseg", help="geoseg, isprs or audebert12-4 (%(default)s)")
     parser.add_argument("--encoder", help="another encoder than the recipe's, learnt from scratch")
     parser.add_argument("--steps", type=int, help="steps of the training; the recipe's without it")
@@ -56,18 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out, data = chosen.out, chosen.out / "data"
     try:
         prepared = geoseg.prepare("vaihingen", chosen.data, data, split=chosen.split, crs=chosen.crs)
-        print(prepared.text, *prepared.data["failures"], sep="\n")
+        print(prepared)
         config = CONFIGS / f"vaihingen_{chosen.system}.yaml"
         trained = geoseg.train(config, out=out / "train", overrides=overrides(chosen, data), resume=True)
-        print(trained.text)
+        print(trained)
         predicted = geoseg.predict(
             data / "test" / "images", trained.data["model"], out=out / "predicted", scales=chosen.scales
         )
-        print(predicted.text)
+        print(predicted)
         # The contest erodes the borders of the reference by three pixels; most papers leave clutter out of the means.
         labels, rules = data / "test" / "labels", {"protocol": "isprs-geoseg", "erode": chosen.erode}
         evaluated = geoseg.evaluate(out / "predicted", labels, "isprs", out / "evaluated", **rules)
-        print(evaluated.text)
+        print(evaluated)
     except geoseg.GeosegError as error:
         print(f"vaihingen: {error}", file=sys.stderr)
         return 2
