@@ -45,19 +45,27 @@ class _LineMaxima(torch.autograd.Function):
         values = values.detach()
         samples = range(0 if ends else 1, at.highest + (1 if ends else 0))
         best = values.new_full((at.slants.shape[0], at.count), -torch.inf if samples else 0)
-        peak = torch.zeros_like(best, dtype=torch.int64) if samples and ctx.needs_input_grad[0] else None
+        # The sample that the maximum is; short integers, as this is most of the work.
+        peak = torch.zeros_like(best, dtype=torch.int16) if samples and ctx.needs_input_grad[0] else None
         fractions = _fractions(at, values)
         table = F.pad(values.lerp(values.roll(-1, 1), fractions).flatten(), (0, at.beyond)).unsqueeze(0)
         first = 0
+        places = []
         for part in at.split(RUNS if values.device.type == "cpu" else at.count * len(best)):
             rows = slice(first, first + len(part.slants))
             first = rows.stop
-            for starts in torch.unbind(_starts(samples, part, values.shape[1])):
-                sample = copy_runs(table, starts, at.count)[:, 0]
-                if peak is not None:
-                    torch.where(sample > best[rows], starts.unsqueeze(1), peak[rows], out=peak[rows])
-                torch.maximum(best[rows], sample, out=best[rows])
-        ctx.fractions, ctx.peak, ctx.size = fractions, peak, (values.shape[1], table.shape[1])
+            starts = _starts(samples, part, values.shape[1])
+            highest = best[rows]
+            latest = None if peak is None else peak[rows]
+            for t, start in enumerate(torch.unbind(starts)):
+                sample = copy_runs(table, start, at.count)[:, 0]
+                if latest is not None and t:  # the last of the samples that rose above all before them
+                    torch.maximum(latest, (sample > highest).to(latest.dtype).mul_(t), out=latest)
+                torch.maximum(highest, sample, out=highest)
+            if latest is not None:
+                places.append(starts.T.gather(1, latest.long()))
+        ctx.fractions, ctx.size = fractions, (values.shape[1], table.shape[1])
+        ctx.peak = torch.cat(places) if places else None
         return best
 
     @staticmethod
