@@ -29,6 +29,7 @@ from geoseg.inference.keys import key_of
 from geoseg.metrics.paired import Difference, paired_difference
 from geoseg.models.spec import make_spec
 from geoseg.progress import Progress
+from geoseg.raster.replace import replacing
 
 FIGURES = ("mean_iou", "mean_f1", "overall_accuracy")
 """What is compared, on the validation tiles after the last step."""
@@ -173,9 +174,8 @@ def _train(one: Run, listener: Progress) -> str | None:
                 return None
             done = train.run(one.config, out=one.folder, resume=True, progress=listener).data
             result = {"key": one.key, "variant": one.variant, "seed": one.seed, **done}
-            temporary = one.folder / f"{RESULT}.tmp"
-            temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, one.folder / RESULT)
+            with replacing(one.folder / RESULT) as made:
+                made.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     except Timeout:
         return f"{one.folder}: another process trains it; the same command later makes the whole table"
     except GeosegError as error:
