@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -52,6 +53,23 @@ def test_results_and_gradients_are_those_of_torch(n, channels, height, width, si
     torch.testing.assert_close(phased.weight.grad, conv.weight.grad)
     if bias:
         torch.testing.assert_close(phased.bias.grad, conv.bias.grad)
+
+
+def test_copies_and_saved_modules_compute_the_same():
+    _, phased = pair(4, (3, 3), 2, bias=True)
+    x = torch.randn(2, 4, 9, 7, dtype=torch.float64)
+    expected = phased(x)
+    for other in (copy.deepcopy(phased), pickle.loads(pickle.dumps(phased))):
+        assert torch.equal(other(x), expected)
+
+
+def test_autocast_computes_in_its_own_precision():
+    conv, phased = pair(4, (3, 3), 2)
+    x = torch.randn(2, 4, 9, 7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, expected = phased.float()(x), conv.float()(x)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize(
