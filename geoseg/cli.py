@@ -198,7 +198,7 @@ def compare(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 @click.option("--split", metavar="NAME", help="isprs, geoseg, audebert12-4, tiles, blocks, folders or all.")
 @click.option("--patch", type=int, metavar="PX", help="Cut what is learnt from into patches.  [default: whole images]")
 @click.option("--stride", type=int, metavar="PX", help="From one patch to the next.  [default: the patch]")
-@click.option("--edge", default="shift", show_default=True, type=click.Choice(["shift", "pad", "drop"]))
+@click.option("--edge", type=click.Choice(["shift", "pad", "drop"]), help="Rule of a last patch.  [default: shift]")
 @click.option("--images", metavar="GLOB", help="Images below SRC.  [default: the data set's]")
 @click.option("--labels", metavar="GLOB|VECTOR", help="Labels, or polygons, below SRC.  [default: the data set's]")
 @click.option("--classes", metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")

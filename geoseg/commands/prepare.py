@@ -60,7 +60,7 @@ def run(
     split: str | None = None,
     patch: int | None = None,
     stride: int | None = None,
-    edge: Edge = "shift",
+    edge: Edge | None = None,
     images: PathLike | None = None,
     labels: PathLike | None = None,
     classes: PathLike | Sequence[Any] | ClassScheme | None = None,
@@ -82,7 +82,8 @@ def run(
             ``folders``, ``all``; the data set's usual one by default.
         patch: side of the patches that the images of ``train`` are cut into; whole without it.
         stride: from one patch to the next; the side by default.
-        edge: what does not fill a last patch: ``shift`` it inward, ``pad`` it without labels, or ``drop`` it.
+        edge: what does not fill a last patch: ``shift`` it inward, ``pad`` it without labels, or ``drop`` it;
+            it is shifted by default.
         images: a file, a folder or a pattern below `src`; the data set's own by default.
         labels: likewise, values or colours; or polygons, one file for all images or a pattern.
         classes: a classes file, ``isprs``, ``cityscapes``, its content, or a scheme; the data set's own by default.
@@ -126,11 +127,12 @@ def run(
         return finish(folder, jobs, kept, failures, division, layout.name, started)
 
 
-def _patching(patch: int | None, stride: int | None, edge: Edge) -> Patching | None:
+def _patching(patch: int | None, stride: int | None, edge: Edge | None) -> Patching | None:
     if patch is not None:
-        return Patching(patch, patch if stride is None else stride, edge)
-    if stride is not None:
-        raise ConfigError(f"--stride {stride}: goes with --patch; give both")
+        return Patching(patch, patch if stride is None else stride, edge or "shift")
+    for option, given in (("--stride", stride), ("--edge", edge)):
+        if given is not None:
+            raise ConfigError(f"{option} {given}: goes with --patch; give both")
     return None
 
 

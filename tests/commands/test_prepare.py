@@ -516,6 +516,7 @@ def test_what_was_written_is_never_read(folder: Path) -> None:
         ({"split": "geoseg"}, "--split geoseg: folder has no such split; choose tiles, blocks, folders, all"),
         ({"split": "folders"}, r"--split folders: part train is empty \(in no folder called train, val, test"),
         ({"stride": 8}, "--stride 8: goes with --patch; give both"),
+        ({"edge": "pad"}, "--edge pad: goes with --patch; give both"),
         ({"images": "*_photo.tif"}, r"--images .*_photo.tif: no such files; give a file, a folder, or a pattern"),
         ({"labels": "houses.gpkg"}, r"--labels .*houses.gpkg: no such file; give polygons, or label rasters"),
         ({"labels": "masks"}, r"--labels .*masks: no such files"),
