@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import OutputError
 
-FORMAT = "geoseg-training-1"
+FORMAT = "geoseg-training-2"
 
 
 def random_state() -> dict[str, Tensor]:
