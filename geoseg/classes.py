@@ -160,8 +160,10 @@ def default_colors(count: int) -> tuple[Color, ...]:
 
 
 def _color(parts: object, where: str = "colour") -> Color:
-    if isinstance(parts, Sequence) and len(parts) == 3 and all(isinstance(part, Integral) for part in parts):
-        return int(parts[0]), int(parts[1]), int(parts[2])
+    if isinstance(parts, Sequence | np.ndarray):
+        numbers = [int(part) for part in parts if isinstance(part, Integral)]
+        if len(numbers) == len(parts) == 3:
+            return numbers[0], numbers[1], numbers[2]
     raise ConfigError(f"{where}: {parts!r} is not three whole numbers in 0..255")
 
 

@@ -9,6 +9,10 @@ from geoseg.documents import read_classes
 from geoseg.errors import ConfigError
 
 
+def test_colours_may_come_as_an_array() -> None:
+    assert ClassScheme.from_names(["a", "b"], np.array([[1, 2, 3], [4, 5, 6]])).colors == ((1, 2, 3), (4, 5, 6))
+
+
 def test_a_class_may_have_values_and_ranges_of_values() -> None:
     document = {"classes": [{"id": "0-127", "name": "other"}, {"id": [128, "130-255"], "name": "road"}], "ignore": 129}
     ids, unknown = ClassScheme.parse(document).ids_from_values(np.array([0, 127, 128, 129, 130, 255, 256]))

@@ -45,7 +45,7 @@ from geoseg.training.tiles import Tile
 from geoseg.training.transfer import start_from
 
 CONFIG = "config.yaml"
-"""The resolved config in the run folder."""
+"""The resolved config in the run folder, as the run began."""
 FREE = ("device", "precision", "workers", "cache", "patience", "pictures", "save_every", "tensorboard")
 """Keys of ``train`` that a resumed run may change: they do not touch what is learnt in a step."""
 
@@ -111,7 +111,7 @@ def _trained(chosen: TrainConfig, folder: Path, resume: bool, listener: Progress
     warnings += hidden_warnings((tile.labels for tile in train + val), chosen.data.scheme)
     card = _card(chosen, net, bands, value_range, train, found)
     weights = choose_class_weights(chosen.train, found.class_counts)
-    if _chief():
+    if _chief() and not resume:
         _write_config(folder, chosen)
     sampler = choose_sampler(chosen.train, train, sample.places)
     patches = Patches(train, card.classes, chosen.train, value_range, sampler)

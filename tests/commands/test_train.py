@@ -129,8 +129,10 @@ def test_data_of_a_resumed_run_may_have_moved_but_not_changed(
     again = run(config, out=tmp_path / "run", resume=True)
     assert again.data["validation"] == first.data["validation"]
     make_raster("moved_images/train_1_ortho.tif", data=np.full((4, 64, 80), 7, np.uint8))
+    began = (tmp_path / "run" / "config.yaml").read_bytes()
     with pytest.raises(ConfigError, match=r"data\.train: mean .*, but the run in .*run began with .*; give the same"):
         run(config, out=tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == began
     next((tmp_path / "moved_images").glob("train_2*")).unlink()
     next((tmp_path / "moved_labels").glob("train_2*")).unlink()
     with pytest.raises(ConfigError, match=r"data\.train: tiles 1, but the run in .*run began with 2; give the same"):
