@@ -20,7 +20,9 @@ def main(folder: Path, size: int) -> Path:
         print(f"{scene.image} and its labels {scene.labels}")
 
     # Any piece of the same world can be had as arrays, without files.
-    image, labels = scenes.render(15, row=size // 4, col=size // 4, height=size // 2, width=size // 2)
+    image, labels = scenes.render(
+        15, row=size // 4, col=size // 4, height=size // 2, width=size // 2
+    )
     near_infrared, red, green, blue = image
     views = {
         "red, green, blue": np.dstack([red, green, blue]),
@@ -35,7 +37,9 @@ def main(folder: Path, size: int) -> Path:
     path = folder / "look.png"
     figure.savefig(path, dpi=120)
     plt.close(figure)
-    for name, share in zip(scenes.CLASSES.names, np.bincount(labels.ravel(), minlength=5) / labels.size, strict=True):
+    for name, share in zip(
+        scenes.CLASSES.names, np.bincount(labels.ravel(), minlength=5) / labels.size, strict=True
+    ):
         print(f"{name:<20} {share:6.1%}")
     print(f"look at {path}, or open the folder in QGIS")
     return path

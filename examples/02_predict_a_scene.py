@@ -19,7 +19,9 @@ MODEL = Path(geoseg.__file__).parent / "data" / "demo.safetensors"
 
 def main(folder: Path, size: int) -> Path:
     """Write a scene of an unseen town with its labels, predict it, and compare."""
-    scene = scenes.write_scene(folder / "town.tif", size, seed=900, labels=folder / "labels" / "town.tif")
+    scene = scenes.write_scene(
+        folder / "town.tif", size, seed=900, labels=folder / "labels" / "town.tif"
+    )
     # The scene's bands are near infrared, red, green and blue; the model takes the first three.
     report = geoseg.predict(scene.image, MODEL, out=folder / "predicted", bands=[1, 2, 3])
     print(report)
@@ -30,7 +32,9 @@ def main(folder: Path, size: int) -> Path:
     largest = polygons.sort_values("area_m2", ascending=False).head(3)
     print(largest[["class", "area_m2", "confidence"]].to_string(index=False))
 
-    judged = geoseg.evaluate(folder / "predicted", folder / "labels", classes=scenes.CLASSES, out=folder / "judged")
+    judged = geoseg.evaluate(
+        folder / "predicted", folder / "labels", classes=scenes.CLASSES, out=folder / "judged"
+    )
     print(judged)
     return folder / "judged" / "report.html"
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 import geoseg
-from geoseg.models.blocks import Classifier, conv_bn_relu
 from geoseg.models.context import HEADS, ContextHead, Outputs
 from geoseg.models.context.base import Switches
+from geoseg.models.layers import Classifier, conv_bn_relu
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class MeanHead(ContextHead):
     paper = "ParseNet: Looking Wider to See Better, 2015, https://arxiv.org/abs/1506.04579"
     presets = {"geoseg": MeanSwitches()}  # noqa: RUF012 - read, never changed
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: MeanSwitches = self.choose(preset, given)
         width = self.switches.channels

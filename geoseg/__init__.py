@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from geoseg.commands.prepare import run as prepare
     from geoseg.commands.train import run as train
     from geoseg.commands.vectorize import run as vectorize
+    from geoseg.datasets.label_values import write_label_values
     from geoseg.errors import GeosegError
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
-    from geoseg.raster import open_raster, write_label_values
+    from geoseg.raster import open_raster
     from geoseg.vector import polygonize
 
 __version__ = "0.1.0"
@@ -46,7 +47,7 @@ _HOMES = {
     "systems": ("geoseg.models", "systems"),
     "train": ("geoseg.commands.train", "run"),
     "vectorize": ("geoseg.commands.vectorize", "run"),
-    "write_label_values": ("geoseg.raster", "write_label_values"),
+    "write_label_values": ("geoseg.datasets.label_values", "write_label_values"),
 }
 
 __all__ = [

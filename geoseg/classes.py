@@ -64,16 +64,24 @@ class ClassScheme:
                         f"is said, ignore is {NODATA}: give another value)"
                     )
                 if value in seen:
-                    raise ConfigError(f"label value {value} means both {seen[value]!r} and {name!r}; give it one class")
+                    raise ConfigError(
+                        f"label value {value} means both {seen[value]!r} and {name!r}; give it one class"
+                    )
                 seen[value] = name
 
     def __len__(self) -> int:
         return len(self.names)
 
     @classmethod
-    def from_names(cls, names: Sequence[str], colors: Sequence[Sequence[int]] | None = None) -> ClassScheme:
+    def from_names(
+        cls, names: Sequence[str], colors: Sequence[Sequence[int]] | None = None
+    ) -> ClassScheme:
         """The scheme whose label values are the ids themselves; colours are made up where none are given."""
-        chosen = default_colors(len(names)) if colors is None else tuple(_color(color) for color in colors)
+        chosen = (
+            default_colors(len(names))
+            if colors is None
+            else tuple(_color(color) for color in colors)
+        )
         return cls(tuple(names), chosen, tuple((index,) for index in range(len(names))))
 
     @classmethod
@@ -89,10 +97,14 @@ class ClassScheme:
         if isinstance(document, list):
             document = {"classes": document}
         if not isinstance(document, Mapping) or not isinstance(document.get("classes"), list):
-            raise ConfigError("a classes file needs a list under 'classes', of names or of {id, name, color}")
+            raise ConfigError(
+                "a classes file needs a list under 'classes', of names or of {id, name, color}"
+            )
         unknown = set(document) - {"classes", "ignore"}
         if unknown:
-            raise ConfigError(f"classes file: unknown key {sorted(unknown)[0]!r}; known are 'classes' and 'ignore'")
+            raise ConfigError(
+                f"classes file: unknown key {sorted(unknown)[0]!r}; known are 'classes' and 'ignore'"
+            )
         entries = [_entry(position, entry) for position, entry in enumerate(document["classes"])]
         fallback = default_colors(len(entries))
         return cls(
@@ -153,7 +165,12 @@ def default_colors(count: int) -> tuple[Color, ...]:
     """`count` distinct colours: hues a golden angle apart, alternating in brightness."""
     return tuple(
         _color(
-            [round(255 * part) for part in colorsys.hsv_to_rgb(index * 0.381966 % 1.0, 0.65, 0.95 - 0.3 * (index % 2))]
+            [
+                round(255 * part)
+                for part in colorsys.hsv_to_rgb(
+                    index * 0.381966 % 1.0, 0.65, 0.95 - 0.3 * (index % 2)
+                )
+            ]
         )
         for index in range(count)
     )
@@ -170,14 +187,22 @@ def _color(parts: object, where: str = "colour") -> Color:
 def _values(given: object, where: str) -> tuple[int, ...]:
     values: list[int] = []
     for part in given if isinstance(given, list) else [given]:
-        if isinstance(part, str) and (ends := _RANGE.fullmatch(part)) and int(ends[1]) <= int(ends[2]) <= _LARGEST:
+        if (
+            isinstance(part, str)
+            and (ends := _RANGE.fullmatch(part))
+            and int(ends[1]) <= int(ends[2]) <= _LARGEST
+        ):
             values += range(int(ends[1]), int(ends[2]) + 1)
         elif isinstance(part, int) and not isinstance(part, bool):
             values.append(part)
         else:
-            raise ConfigError(f"{where}: {given!r} is no whole number, no range as 128-255, and no list of them")
+            raise ConfigError(
+                f"{where}: {given!r} is no whole number, no range as 128-255, and no list of them"
+            )
     if not values:
-        raise ConfigError(f"{where}: {given!r} names no value; give a whole number, a range as 128-255, or a list")
+        raise ConfigError(
+            f"{where}: {given!r} names no value; give a whole number, a range as 128-255, or a list"
+        )
     return tuple(values)
 
 
@@ -188,8 +213,14 @@ def _entry(position: int, entry: object) -> tuple[str, Color | None, tuple[int, 
         raise ConfigError(f"class {position}: {entry!r} is neither a name nor {{id, name, color}}")
     unknown = set(entry) - {"id", "name", "color"}
     if unknown:
-        raise ConfigError(f"class {position}: unknown key {sorted(unknown)[0]!r}; known are id, name and color")
-    color = _color(entry["color"], f"class {position}: color") if entry.get("color") is not None else None
+        raise ConfigError(
+            f"class {position}: unknown key {sorted(unknown)[0]!r}; known are id, name and color"
+        )
+    color = (
+        _color(entry["color"], f"class {position}: color")
+        if entry.get("color") is not None
+        else None
+    )
     return str(entry["name"]), color, _values(entry.get("id", position), f"class {position}: id")
 
 
@@ -225,7 +256,11 @@ CITYSCAPES = ClassScheme(
     names=tuple(name for _, name, _ in _CITYSCAPES),
     colors=tuple(color for _, _, color in _CITYSCAPES),
     values=tuple((value,) for value, _, _ in _CITYSCAPES),
-    ignore=(NODATA, -1, *(value for value in range(31) if value not in {entry[0] for entry in _CITYSCAPES})),
+    ignore=(
+        NODATA,
+        -1,
+        *(value for value in range(31) if value not in {entry[0] for entry in _CITYSCAPES}),
+    ),
 )
 """The 19 evaluated classes of Cityscapes in trainId order; label values are the ``labelIds``."""
 

@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from geoseg.commands.report import Report
     from geoseg.progress import Progress
+    from geoseg.report import Report
 
 EXIT_WRONG = 2
 """Options, model or config are wrong, or no input can be used: nothing was begun."""
@@ -30,7 +30,11 @@ def _debug(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 _debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, callback=_debug, help="Show the traceback of an error."
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_debug,
+    help="Show the traceback of an error.",
 )
 
 
@@ -45,7 +49,11 @@ class _Wrong(click.ClickException):
     exit_code = EXIT_WRONG
 
     def __init__(self, error: click.UsageError, context: click.Context) -> None:
-        command = error.ctx.command_path if error.ctx else f"{context.command_path} {context.invoked_subcommand or ''}"
+        command = (
+            error.ctx.command_path
+            if error.ctx
+            else f"{context.command_path} {context.invoked_subcommand or ''}"
+        )
         what = " ".join(error.format_message().split()).rstrip(".")
         super().__init__(f"{what}; {command.strip()} --help shows what there is")
 
@@ -64,7 +72,10 @@ class _Commands(click.Group):
             raise _Wrong(error, ctx) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="geoseg", message="geoseg %(version)s")
 @_debug_option
 def cli() -> None:
@@ -73,31 +84,70 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors).")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the outputs.")
-@click.option("--window", type=int, metavar="PX", help="Side of the windows.  [default: the model's]")
-@click.option("--overlap", type=int, metavar="PX", help="Overlap of the windows.  [default: the model's]")
+@click.option(
+    "--model", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors)."
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the outputs."
+)
+@click.option(
+    "--window", type=int, metavar="PX", help="Side of the windows.  [default: the model's]"
+)
+@click.option(
+    "--overlap", type=int, metavar="PX", help="Overlap of the windows.  [default: the model's]"
+)
 @click.option("--stitch", default="blend", show_default=True, type=click.Choice(["blend", "crop"]))
-@click.option("--block", default="auto", show_default=True, metavar="PX|auto", help="Side of the units of work.")
-@click.option("--batch", default="auto", show_default=True, metavar="N|auto", help="Windows per forward.")
+@click.option(
+    "--block",
+    default="auto",
+    show_default=True,
+    metavar="PX|auto",
+    help="Side of the units of work.",
+)
+@click.option(
+    "--batch", default="auto", show_default=True, metavar="N|auto", help="Windows per forward."
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan (windows, memory, time) and stop.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]")
-@click.option("--precision", default="auto", show_default=True, type=click.Choice(["auto", "fp32", "bf16", "fp16"]))
-@click.option("--scales", default="1", show_default=True, metavar="S,S,...", help="Multi-scale averaging: 0.5,1,2.")
+@click.option(
+    "--precision",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+)
+@click.option(
+    "--scales",
+    default="1",
+    show_default=True,
+    metavar="S,S,...",
+    help="Multi-scale averaging: 0.5,1,2.",
+)
 @click.option("--flip", is_flag=True, help="Also average the mirrored windows.")
 @click.option("--bands", metavar="N,N,...", help="The file's bands in the model's order: 4,1,2.")
-@click.option("--value-range", metavar="LO,HI", help="Source values that mean the model's value range.")
+@click.option(
+    "--value-range", metavar="LO,HI", help="Source values that mean the model's value range."
+)
 @click.option("--nodata", type=float, metavar="V", help="Source value that means no data.")
 @click.option("--crs", metavar="EPSG:N", help="CRS of sources that have none.")
 @click.option("--confidence", is_flag=True, help="Also write the confidence raster.")
 @click.option("--probabilities", is_flag=True, help="Also write the probabilities of all classes.")
-@click.option("--min-confidence", default=0.0, metavar="P", help="Pixels below it become 254, 'uncertain'.")
-@click.option("--vectors", default="gpkg", show_default=True, metavar="gpkg,shp|none", help="Polygon formats.")
-@click.option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in this one]")
-@click.option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
+@click.option(
+    "--min-confidence", default=0.0, metavar="P", help="Pixels below it become 254, 'uncertain'."
+)
+@click.option(
+    "--vectors", default="gpkg", show_default=True, metavar="gpkg,shp|none", help="Polygon formats."
+)
+@click.option(
+    "--workers", default=0, metavar="N", help="Worker processes.  [default: threads in this one]"
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace outputs that were made from something else."
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options
-def predict(sources: tuple[Path, ...], model: Path, out: Path, quiet: bool, as_json: bool, **options: Any) -> None:
+def predict(
+    sources: tuple[Path, ...], model: Path, out: Path, quiet: bool, as_json: bool, **options: Any
+) -> None:
     """Turn orthophotos into class rasters and polygons.
 
     SOURCES are files or folders (searched recursively): GeoTIFF, COG, VRT, JPEG 2000, PNG, JPEG.
@@ -113,8 +163,12 @@ def predict(sources: tuple[Path, ...], model: Path, out: Path, quiet: bool, as_j
 
 @cli.command()
 @click.argument("rasters", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Polygon file (.gpkg or .shp).")
-@click.option("--confidence", type=click.Path(path_type=Path), help="Confidence raster of the same grid.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Polygon file (.gpkg or .shp)."
+)
+@click.option(
+    "--confidence", type=click.Path(path_type=Path), help="Confidence raster of the same grid."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that stands there.")
 @_common_options
 def vectorize(rasters: tuple[Path, ...], as_json: bool, **options: Any) -> None:
@@ -130,8 +184,16 @@ def vectorize(rasters: tuple[Path, ...], as_json: bool, **options: Any) -> None:
 
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a value of the config.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<config>]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY.PATH=VALUE",
+    help="Change a value of the config.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/<config>]"
+)
 @click.option("--resume", is_flag=True, help="Continue the run that stands in the run folder.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options
@@ -151,13 +213,40 @@ def train(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 @cli.command()
 @click.argument("predicted")
 @click.argument("reference")
-@click.option("--classes", required=True, metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for figures, plot, table, report.")
-@click.option("--protocol", default="plain", show_default=True, metavar="NAME", help="What enters the figures.")
-@click.option("--erode", type=int, metavar="R", help="Erode the reference by this many pixels.  [default: protocol's]")
-@click.option("--instances", metavar="FILE", help="Objects for the scale-sensitive IoU: raster, polygons, or a folder.")
+@click.option(
+    "--classes",
+    required=True,
+    metavar="FILE|isprs|cityscapes",
+    help="Names, values and colours of classes.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder for figures, plot, table, report.",
+)
+@click.option(
+    "--protocol",
+    default="plain",
+    show_default=True,
+    metavar="NAME",
+    help="What enters the figures.",
+)
+@click.option(
+    "--erode",
+    type=int,
+    metavar="R",
+    help="Erode the reference by this many pixels.  [default: protocol's]",
+)
+@click.option(
+    "--instances",
+    metavar="FILE",
+    help="Objects for the scale-sensitive IoU: raster, polygons, or a folder.",
+)
 @click.option("--tolerance", default=3, show_default=True, metavar="PX", help="Of boundary F1.")
-@click.option("--resample", is_flag=True, help="Bring predictions on another grid to the reference's.")
+@click.option(
+    "--resample", is_flag=True, help="Bring predictions on another grid to the reference's."
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options
 def evaluate(predicted: str, reference: str, quiet: bool, as_json: bool, **options: Any) -> None:
@@ -176,8 +265,19 @@ def evaluate(predicted: str, reference: str, quiet: bool, as_json: bool, **optio
 
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a value of the config.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the runs and the comparison.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY.PATH=VALUE",
+    help="Change a value of the config.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the runs and the comparison.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options
 def compare(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
@@ -195,18 +295,41 @@ def compare(config: Path, quiet: bool, as_json: bool, **options: Any) -> None:
 @click.argument("dataset", type=click.Choice(["vaihingen", "potsdam", "cityscapes", "folder"]))
 @click.argument("src", type=click.Path(path_type=Path))
 @click.argument("dst", type=click.Path(path_type=Path))
-@click.option("--split", metavar="NAME", help="isprs, geoseg, audebert12-4, tiles, blocks, folders or all.")
-@click.option("--patch", type=int, metavar="PX", help="Cut what is learnt from into patches.  [default: whole images]")
-@click.option("--stride", type=int, metavar="PX", help="From one patch to the next.  [default: the patch]")
-@click.option("--edge", type=click.Choice(["shift", "pad", "drop"]), help="Rule of a last patch.  [default: shift]")
+@click.option(
+    "--split", metavar="NAME", help="isprs, geoseg, audebert12-4, tiles, blocks, folders or all."
+)
+@click.option(
+    "--patch",
+    type=int,
+    metavar="PX",
+    help="Cut what is learnt from into patches.  [default: whole images]",
+)
+@click.option(
+    "--stride", type=int, metavar="PX", help="From one patch to the next.  [default: the patch]"
+)
+@click.option(
+    "--edge",
+    type=click.Choice(["shift", "pad", "drop"]),
+    help="Rule of a last patch.  [default: shift]",
+)
 @click.option("--images", metavar="GLOB", help="Images below SRC.  [default: the data set's]")
-@click.option("--labels", metavar="GLOB|VECTOR", help="Labels, or polygons, below SRC.  [default: the data set's]")
-@click.option("--classes", metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")
+@click.option(
+    "--labels",
+    metavar="GLOB|VECTOR",
+    help="Labels, or polygons, below SRC.  [default: the data set's]",
+)
+@click.option(
+    "--classes", metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes."
+)
 @click.option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
 @click.option("--crs", metavar="EPSG:N", help="CRS of images that have none.")
 @click.option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
-@click.option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")
-@click.option("--overwrite", is_flag=True, help="Remove what stands in DST from another preparation.")
+@click.option(
+    "--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]"
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Remove what stands in DST from another preparation."
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options
 def prepare(dataset: str, src: Path, dst: Path, quiet: bool, as_json: bool, **options: Any) -> None:
@@ -252,7 +375,13 @@ def systems(cost: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder of the demo.")
+@click.option(
+    "--out",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the demo.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @_common_options
 def demo(out: Path, quiet: bool, as_json: bool) -> None:
@@ -274,9 +403,9 @@ def _call(
     resume: str = "the same command continues where this run stopped",
 ) -> None:
     """Run a command, print its report and end with its exit code; errors are one line each on stderr."""
-    from geoseg.commands.report import finite
     from geoseg.errors import GeosegError
     from geoseg.progress import Progress
+    from geoseg.report import finite
     from geoseg.terminal import TerminalProgress
 
     progress = Progress() if quiet else TerminalProgress()

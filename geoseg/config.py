@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.documents import expand, first_error, override, read_classes, read_yaml
 from geoseg.errors import ConfigError
 from geoseg.training.recipe import Recipe
 from geoseg.training.validate import figure_names
+from geoseg.yaml_files import expand, first_error, override, read_classes, read_yaml
 
 
 def _as_list(value: Any) -> Any:
@@ -32,11 +32,13 @@ def _as_list(value: Any) -> Any:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class Rasters(_Section):
-    """Images and their labels, paired by a shared key; see `geoseg.training.pairs`."""
+    """Images and their labels, paired by a shared key; see `geoseg.datasets.pairing`."""
 
     images: str
     """A file, a folder, or a pattern whose stars are the key."""
@@ -117,7 +119,9 @@ class Network(_Section):
     @model_validator(mode="after")
     def _one_beginning(self) -> Network:
         if self.start_from is not None and self.encoder_weights is not None:
-            raise ValueError("start_from and encoder_weights are both given; a network begins with one of them")
+            raise ValueError(
+                "start_from and encoder_weights are both given; a network begins with one of them"
+            )
         return self
 
 
@@ -154,13 +158,21 @@ class Comparison(_Section):
     def _names(self) -> Comparison:
         names = [*self.systems, *self.variants]
         if not names:
-            raise ValueError("nothing to compare; give systems: [hcnet, fcn] or variants: {name: {key.path: value}}")
-        twice = {name for name in names if names.count(name) > 1} | {s for s in self.seeds if self.seeds.count(s) > 1}
+            raise ValueError(
+                "nothing to compare; give systems: [hcnet, fcn] or variants: {name: {key.path: value}}"
+            )
+        twice = {name for name in names if names.count(name) > 1} | {
+            s for s in self.seeds if self.seeds.count(s) > 1
+        }
         if twice:
-            raise ValueError(f"{sorted(map(str, twice))[0]} stands there twice; name each variant and each seed once")
+            raise ValueError(
+                f"{sorted(map(str, twice))[0]} stands there twice; name each variant and each seed once"
+            )
         for name in names:
             if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
-                raise ValueError(f'variant {name!r} cannot name a folder; leave out / \\ : * ? " < > |')
+                raise ValueError(
+                    f'variant {name!r} cannot name a folder; leave out / \\ : * ? " < > |'
+                )
         if self.baseline is not None and self.baseline not in names:
             raise ValueError(f"baseline {self.baseline!r} is none of {', '.join(names)}")
         return self
@@ -172,7 +184,9 @@ class Comparison(_Section):
             own: the config's own system, which keeps ``model.options``.
         """
         systems: dict[str, dict[str, Any]] = {
-            name: {} if name == own else {"model.system": name, "model.options": {}, "model.preset": "geoseg"}
+            name: {}
+            if name == own
+            else {"model.system": name, "model.options": {}, "model.preset": "geoseg"}
             for name in self.systems
         }
         return systems | self.variants
@@ -208,11 +222,15 @@ class TrainConfig(_Section):
                 + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
             )
         if self.train.patience is not None and not self.data.val:
-            raise ValueError("train.patience: nothing is validated; give data.val, or leave patience out")
+            raise ValueError(
+                "train.patience: nothing is validated; give data.val, or leave patience out"
+            )
         return self
 
 
-def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()) -> TrainConfig:
+def load_config(
+    source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable[str] = ()
+) -> TrainConfig:
     """A config from a YAML file or from the mapping that it would hold.
 
     Args:
@@ -225,7 +243,9 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: I
     """
     document = source if isinstance(source, Mapping) else read_yaml(Path(source))
     if not isinstance(document, Mapping):
-        raise ConfigError(f"{source}: holds a list; the keys data, model, train and predict are needed")
+        raise ConfigError(
+            f"{source}: holds a list; the keys data, model, train and predict are needed"
+        )
     for assignment in overrides:
         document = override(document, assignment)
     document = expand(document)
@@ -237,4 +257,6 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: I
 
 def dump_config(config: TrainConfig) -> str:
     """The YAML of a config with everything resolved; `load_config` reads it back."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110)
+    return yaml.safe_dump(
+        config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110
+    )

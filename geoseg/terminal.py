@@ -25,11 +25,24 @@ class TerminalProgress(Progress):
     def begin(self, name: str, total: int) -> None:
         """Show a bar."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Bar(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Bar(
+            *columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)
+        )
         self._task = self._bar.add_task(name, total=total)
         self._bar.start()
 

@@ -24,21 +24,38 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", required=True, type=Path, help="folder of the benchmark")
-    parser.add_argument("--out", default=Path("runs/cityscapes"), type=Path, help="folder of the run (%(default)s)")
-    systems = [path.stem.removeprefix("cityscapes_") for path in sorted(CONFIGS.glob("cityscapes_*.yaml"))]
-    parser.add_argument("--system", default="hcnet", choices=systems, help="whose recipe (%(default)s)")
+    parser.add_argument(
+        "--out", default=Path("runs/cityscapes"), type=Path, help="folder of the run (%(default)s)"
+    )
+    systems = [
+        path.stem.removeprefix("cityscapes_") for path in sorted(CONFIGS.glob("cityscapes_*.yaml"))
+    ]
+    parser.add_argument(
+        "--system", default="hcnet", choices=systems, help="whose recipe (%(default)s)"
+    )
     parser.add_argument("--encoder", help="another encoder than the recipe's, learnt from scratch")
     parser.add_argument("--steps", type=int, help="steps of the training; the recipe's without it")
-    parser.add_argument("--scales", default="1", help="scales to average in prediction (%(default)s; paper: 0.5,1,2)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change the recipe")
+    parser.add_argument(
+        "--scales",
+        default="1",
+        help="scales to average in prediction (%(default)s; paper: 0.5,1,2)",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change the recipe"
+    )
     return parser.parse_args(arguments)
 
 
 def overrides(chosen: argparse.Namespace, data: Path) -> list[str]:
     """What this run changes in the recipe."""
-    folders = {part: {kind: str(data / part / kind) for kind in ("images", "labels")} for part in ("train", "val")}
+    folders = {
+        part: {kind: str(data / part / kind) for kind in ("images", "labels")}
+        for part in ("train", "val")
+    }
     changes = [f"data.{part}={json.dumps(folders[part])}" for part in folders]
     changes.append(f"data.classes={json.dumps(str(data / 'classes.yaml'))}")
     if chosen.steps is not None:
@@ -56,10 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared = geoseg.prepare("cityscapes", chosen.data, data)
         print(prepared)
         config = CONFIGS / f"cityscapes_{chosen.system}.yaml"
-        trained = geoseg.train(config, out=out / "train", overrides=overrides(chosen, data), resume=True)
+        trained = geoseg.train(
+            config, out=out / "train", overrides=overrides(chosen, data), resume=True
+        )
         print(trained)
         predicted = geoseg.predict(
-            data / "val" / "images", trained.data["model"], out=out / "predicted", scales=chosen.scales
+            data / "val" / "images",
+            trained.data["model"],
+            out=out / "predicted",
+            scales=chosen.scales,
         )
         print(predicted)
         for raster in sorted((out / "predicted").glob("*_classes.tif")):
@@ -68,7 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reference, classes = data / "val" / "labels", data / "classes.yaml"
         objects = f"{chosen.data}/**/gtFine/val/*/*_gtFine_instanceIds.png"  # for HCNet's scale-sensitive IoU
         evaluated = geoseg.evaluate(
-            out / "predicted", reference, classes, out / "evaluated", protocol="cityscapes", instances=objects
+            out / "predicted",
+            reference,
+            classes,
+            out / "evaluated",
+            protocol="cityscapes",
+            instances=objects,
         )
         print(evaluated)
     except geoseg.GeosegError as error:

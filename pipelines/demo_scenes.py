@@ -35,11 +35,17 @@ def write_towns(folder: Path, counts: dict[str, int], size: int) -> list[scenes.
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     for name, count in (("train", 96), ("val", 16), ("test", 4)):
-        parser.add_argument(f"--{name}", type=int, default=count, help=f"towns to {name} (%(default)s)")
-    parser.add_argument("--size", type=int, default=512, help="side of a scene, pixels (%(default)s)")
+        parser.add_argument(
+            f"--{name}", type=int, default=count, help=f"towns to {name} (%(default)s)"
+        )
+    parser.add_argument(
+        "--size", type=int, default=512, help="side of a scene, pixels (%(default)s)"
+    )
     chosen = parser.parse_args()
     towns = write_towns(chosen.folder, {part: getattr(chosen, part) for part in PARTS}, chosen.size)
     print(f"{len(towns)} towns in {chosen.folder}")

@@ -22,22 +22,53 @@ import geoseg
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", required=True, help="labelled images: a file, a folder, or a pattern with a star")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--images",
+        required=True,
+        help="labelled images: a file, a folder, or a pattern with a star",
+    )
     parser.add_argument("--labels", required=True, help="their labels, one band of class values")
-    parser.add_argument("--val-images", help="images to judge by; without them the last step is the model")
+    parser.add_argument(
+        "--val-images", help="images to judge by; without them the last step is the model"
+    )
     parser.add_argument("--val-labels", help="their labels")
-    parser.add_argument("--classes", required=True, nargs="+", help="names in the order of the label values, or a file")
-    parser.add_argument("--predict", required=True, type=Path, help="folder of orthophotos, searched recursively")
-    parser.add_argument("--out", required=True, type=Path, help="folder for the model and the results")
+    parser.add_argument(
+        "--classes",
+        required=True,
+        nargs="+",
+        help="names in the order of the label values, or a file",
+    )
+    parser.add_argument(
+        "--predict", required=True, type=Path, help="folder of orthophotos, searched recursively"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder for the model and the results"
+    )
     parser.add_argument("--system", default="hcnet", help="one of `geoseg systems` (%(default)s)")
-    parser.add_argument("--encoder", default="resnet18", help="an encoder by smp's name (%(default)s)")
-    parser.add_argument("--weights", help="imagenet, a file or package:NAME; from scratch without it")
-    parser.add_argument("--steps", type=int, default=5_000, help="steps of the training (%(default)s)")
+    parser.add_argument(
+        "--encoder", default="resnet18", help="an encoder by smp's name (%(default)s)"
+    )
+    parser.add_argument(
+        "--weights", help="imagenet, a file or package:NAME; from scratch without it"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=5_000, help="steps of the training (%(default)s)"
+    )
     parser.add_argument("--batch", type=int, default=8, help="patches a step (%(default)s)")
-    parser.add_argument("--crop", type=int, default=256, help="side of a patch, pixels (%(default)s)")
-    parser.add_argument("--window", type=int, help="side of the windows in prediction, pixels; the patches' without it")
-    parser.add_argument("--vectors", default="gpkg", help="formats of the polygons: gpkg, shp, none (%(default)s)")
+    parser.add_argument(
+        "--crop", type=int, default=256, help="side of a patch, pixels (%(default)s)"
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        help="side of the windows in prediction, pixels; the patches' without it",
+    )
+    parser.add_argument(
+        "--vectors", default="gpkg", help="formats of the polygons: gpkg, shp, none (%(default)s)"
+    )
     chosen = parser.parse_args(arguments)
     if (chosen.val_images is None) != (chosen.val_labels is None):
         parser.error("--val-images and --val-labels go together")
@@ -55,7 +86,11 @@ def config(chosen: argparse.Namespace) -> dict[str, Any]:
         data["val"] = {"images": chosen.val_images, "labels": chosen.val_labels}
     return {
         "data": data,
-        "model": {"system": chosen.system, "encoder": chosen.encoder, "encoder_weights": chosen.weights},
+        "model": {
+            "system": chosen.system,
+            "encoder": chosen.encoder,
+            "encoder_weights": chosen.weights,
+        },
         "train": {
             "steps": chosen.steps,
             "batch": chosen.batch,
@@ -74,7 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trained = geoseg.train(config(chosen), out=chosen.out / "train", resume=True)
         print(trained)
         predicted = geoseg.predict(
-            chosen.predict, trained.data["model"], out=chosen.out / "predicted", vectors=chosen.vectors
+            chosen.predict,
+            trained.data["model"],
+            out=chosen.out / "predicted",
+            vectors=chosen.vectors,
         )
         print(predicted)
     except geoseg.GeosegError as error:

@@ -22,9 +22,13 @@ CONFIG = Path(__file__).parents[1] / "configs" / "potsdam_hcnet.yaml"
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", required=True, type=Path, help="folder of the benchmark")
-    parser.add_argument("--out", default=Path("runs/potsdam"), type=Path, help="folder of the run (%(default)s)")
+    parser.add_argument(
+        "--out", default=Path("runs/potsdam"), type=Path, help="folder of the run (%(default)s)"
+    )
     parser.add_argument(
         "--system",
         default="hcnet",
@@ -32,22 +36,37 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help="one of `geoseg systems` (%(default)s)",
     )
-    parser.add_argument("--split", default="geoseg", help="geoseg (without tile 7_10) or isprs (%(default)s)")
+    parser.add_argument(
+        "--split", default="geoseg", help="geoseg (without tile 7_10) or isprs (%(default)s)"
+    )
     parser.add_argument("--encoder", help="another encoder than the recipe's, learnt from scratch")
     parser.add_argument("--steps", type=int, help="steps of the training; the recipe's without it")
-    parser.add_argument("--images", help="other images than RGB: '3_Ortho_IRRG/*.tif'; then also --set data.bands=...")
-    parser.add_argument("--scales", default="1", help="scales to average in prediction (%(default)s; paper: 0.5,1,2)")
     parser.add_argument(
-        "--erode", type=int, help="radius that the reference is eroded by; 0 where it is eroded already"
+        "--images",
+        help="other images than RGB: '3_Ortho_IRRG/*.tif'; then also --set data.bands=...",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change the recipe")
+    parser.add_argument(
+        "--scales",
+        default="1",
+        help="scales to average in prediction (%(default)s; paper: 0.5,1,2)",
+    )
+    parser.add_argument(
+        "--erode",
+        type=int,
+        help="radius that the reference is eroded by; 0 where it is eroded already",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change the recipe"
+    )
     return parser.parse_args(arguments)
 
 
 def overrides(chosen: argparse.Namespace, data: Path) -> list[str]:
     """What this run changes in the recipe."""
     parts = [part for part in ("train", "val") if (data / part).is_dir()]
-    folders = {part: {kind: str(data / part / kind) for kind in ("images", "labels")} for part in parts}
+    folders = {
+        part: {kind: str(data / part / kind) for kind in ("images", "labels")} for part in parts
+    }
     changes = [f"data.{part}={json.dumps(folders.get(part, []))}" for part in ("train", "val")]
     if chosen.system != "hcnet":
         changes += [f"model.system={chosen.system}", "train.aux_weights={}"]
@@ -63,16 +82,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parse(arguments)
     out, data = chosen.out, chosen.out / "data"
     try:
-        prepared = geoseg.prepare("potsdam", chosen.data, data, split=chosen.split, images=chosen.images)
+        prepared = geoseg.prepare(
+            "potsdam", chosen.data, data, split=chosen.split, images=chosen.images
+        )
         print(prepared)
-        trained = geoseg.train(CONFIG, out=out / "train", overrides=overrides(chosen, data), resume=True)
+        trained = geoseg.train(
+            CONFIG, out=out / "train", overrides=overrides(chosen, data), resume=True
+        )
         print(trained)
         predicted = geoseg.predict(
-            data / "test" / "images", trained.data["model"], out=out / "predicted", scales=chosen.scales
+            data / "test" / "images",
+            trained.data["model"],
+            out=out / "predicted",
+            scales=chosen.scales,
         )
         print(predicted)
         # The contest erodes the borders of the reference by three pixels; most papers leave clutter out of the means.
-        labels, rules = data / "test" / "labels", {"protocol": "isprs-geoseg", "erode": chosen.erode}
+        labels, rules = (
+            data / "test" / "labels",
+            {"protocol": "isprs-geoseg", "erode": chosen.erode},
+        )
         evaluated = geoseg.evaluate(out / "predicted", labels, "isprs", out / "evaluated", **rules)
         print(evaluated)
     except geoseg.GeosegError as error:

@@ -12,6 +12,8 @@ import rasterio
 from hypothesis import settings
 from rasterio.transform import Affine, from_origin
 
+pytest_plugins = ["tests.fixtures.class_rasters", "tests.fixtures.tiles"]
+
 # Examples take as long as the machine's other work lets them.
 settings.register_profile("geoseg", deadline=None, max_examples=50)
 settings.load_profile("geoseg")
@@ -39,14 +41,22 @@ def make_raster(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         if data is None:
             high = 255 if dtype == "uint8" else 1000
-            data = np.random.default_rng(seed).integers(1, high, (bands, height, width)).astype(dtype)
+            data = (
+                np.random.default_rng(seed).integers(1, high, (bands, height, width)).astype(dtype)
+            )
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"driver": "GTiff", "crs": crs, **profile}
         if transform is not None:
             options["transform"] = transform
         with rasterio.open(
-            path, "w", count=data.shape[0], height=data.shape[1], width=data.shape[2], dtype=data.dtype, **options
+            path,
+            "w",
+            count=data.shape[0],
+            height=data.shape[1],
+            width=data.shape[2],
+            dtype=data.dtype,
+            **options,
         ) as file:
             file.write(data)
         return path

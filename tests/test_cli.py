@@ -38,7 +38,9 @@ def test_every_command_has_help_and_stands_in_the_documentation(name):
     result = call(name, "--help")
     assert result.exit_code == 0
     assert cli.commands[name].help
-    texts = (ROOT / "README.md").read_text() + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    texts = (ROOT / "README.md").read_text() + "".join(
+        page.read_text() for page in (ROOT / "docs").glob("*.md")
+    )
     assert f"geoseg {name}" in texts
 
 
@@ -55,12 +57,23 @@ def test_predict_prints_what_it_did_and_json_prints_the_report(make_raster, mode
     assert result.exit_code == 0, result.output
     assert "plan: 1 raster" in result.stderr
     assert "1 done in" in result.stdout
-    again = call("predict", make_raster(), "--model", model_file, "--out", tmp_path / "out", "--json", "--overwrite")
+    again = call(
+        "predict",
+        make_raster(),
+        "--model",
+        model_file,
+        "--out",
+        tmp_path / "out",
+        "--json",
+        "--overwrite",
+    )
     assert json.loads(again.stdout)["inputs"][0]["status"] in ("done", "kept")
 
 
 def test_quiet_prints_nothing(make_raster, model_file, tmp_path):
-    result = call("predict", make_raster(), "--model", model_file, "--out", tmp_path / "out", "--quiet")
+    result = call(
+        "predict", make_raster(), "--model", model_file, "--out", tmp_path / "out", "--quiet"
+    )
     assert (result.exit_code, result.output) == (0, "")
 
 
@@ -78,10 +91,22 @@ def test_some_failed_inputs_exit_1_and_all_exit_2(make_raster, model_file, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "a.tif", "--out", "o"), "Missing option '--model'; geoseg predict --help shows what there is"),
-        (("predict", "--model", "m", "--out", "o"), "Missing argument 'SOURCES...'; geoseg predict --help shows"),
-        (("info", "a.tif", "--window", "3"), "No such option.*--window.*; geoseg info --help shows what there is"),
-        (("demo", "--out"), "Option '--out' requires an argument; geoseg demo --help shows what there is"),
+        (
+            ("predict", "a.tif", "--out", "o"),
+            "Missing option '--model'; geoseg predict --help shows what there is",
+        ),
+        (
+            ("predict", "--model", "m", "--out", "o"),
+            "Missing argument 'SOURCES...'; geoseg predict --help shows",
+        ),
+        (
+            ("info", "a.tif", "--window", "3"),
+            "No such option.*--window.*; geoseg info --help shows what there is",
+        ),
+        (
+            ("demo", "--out"),
+            "Option '--out' requires an argument; geoseg demo --help shows what there is",
+        ),
         (("predikt",), "No such command 'predikt'.*; geoseg --help shows what there is"),
     ],
 )
@@ -93,7 +118,14 @@ def test_a_command_line_that_cannot_be_read_is_one_line_and_exit_2(arguments, me
 
 
 def test_errors_are_one_line_and_debug_shows_the_traceback(model_file, tmp_path):
-    arguments = ("predict", tmp_path / "nothing.tif", "--model", model_file, "--out", tmp_path / "out")
+    arguments = (
+        "predict",
+        tmp_path / "nothing.tif",
+        "--model",
+        model_file,
+        "--out",
+        tmp_path / "out",
+    )
     result = call(*arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("geoseg: ")

@@ -20,7 +20,10 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 def document(**sections: Any) -> dict[str, Any]:
     """The smallest config."""
-    data = {"train": {"images": "images/*.tif", "labels": "labels/*.tif"}, "classes": ["ground", "roof"]}
+    data = {
+        "train": {"images": "images/*.tif", "labels": "labels/*.tif"},
+        "classes": ["ground", "roof"],
+    }
     return {"data": data, "model": {"system": "hcnet"}} | sections
 
 
@@ -29,7 +32,11 @@ def test_the_smallest_config_takes_all_defaults() -> None:
     assert config.data.train[0].images == "images/*.tif"
     assert config.data.scheme.names == ("ground", "roof")
     assert config.data.ignore == (255,)
-    assert (config.train.learning_rate, config.train.momentum, config.train.power) == (0.01, 0.9, 0.9)
+    assert (config.train.learning_rate, config.train.momentum, config.train.power) == (
+        0.01,
+        0.9,
+        0.9,
+    )
     assert (config.predict.window, config.predict.overlap) == (512, 128)
 
 
@@ -45,15 +52,26 @@ def test_the_smallest_config_takes_all_defaults() -> None:
         ({"train": {"crop": 256}, "predict": None}, (256, 64)),
     ],
 )
-def test_windows_follow_from_the_crop_unless_given(sections: dict[str, Any], lattice: tuple[int, int]) -> None:
+def test_windows_follow_from_the_crop_unless_given(
+    sections: dict[str, Any], lattice: tuple[int, int]
+) -> None:
     config = load_config(document(**sections))
     assert (config.predict.window, config.predict.overlap) == lattice
-    assert load_config(yaml.safe_load(dump_config(config)), ["train.crop=8"]).predict == config.predict
+    assert (
+        load_config(yaml.safe_load(dump_config(config)), ["train.crop=8"]).predict == config.predict
+    )
 
 
 def test_a_config_is_read_back_from_its_own_yaml() -> None:
-    data = document()["data"] | {"classes": "isprs", "mean": [1, 2, 3], "std": [4, 5, 6], "bands": {"nir": 4, "red": 1}}
-    config = load_config(document(data=data, train={"class_weights": [1, 2.5], "aux_weights": {"prior": 0.5}}))
+    data = document()["data"] | {
+        "classes": "isprs",
+        "mean": [1, 2, 3],
+        "std": [4, 5, 6],
+        "bands": {"nir": 4, "red": 1},
+    }
+    config = load_config(
+        document(data=data, train={"class_weights": [1, 2.5], "aux_weights": {"prior": 0.5}})
+    )
     assert load_config(yaml.safe_load(dump_config(config))) == config
 
 
@@ -65,7 +83,10 @@ def test_configs_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.lerning_rate=1", r"^train\.lerning_rate: unknown key; did you mean learning_rate\?$"),
+        (
+            "train.lerning_rate=1",
+            r"^train\.lerning_rate: unknown key; did you mean learning_rate\?$",
+        ),
         ("train.augment.flp=true", r"^train\.augment\.flp: unknown key; did you mean flip\?$"),
         ("data.train.imgs=3", r"^data\.train\.imgs: unknown key; did you mean images\?$"),
         ("trian.steps=3", r"^trian: unknown key; did you mean train\?$"),
@@ -74,10 +95,19 @@ def test_configs_are_frozen() -> None:
         ("train.learning_rate=fast", r"^train\.learning_rate: 'fast' is not a number$"),
         ("train.augment.flip=3", r"^train\.augment\.flip: 3 is not true or false$"),
         ("train.steps=0", r"^train\.steps: 0 is refused; it should be greater than or equal to 1$"),
-        ("train.optimizer=adam", r"^train\.optimizer: 'adam' is refused; it should be 'sgd' or 'adamw'$"),
+        (
+            "train.optimizer=adam",
+            r"^train\.optimizer: 'adam' is refused; it should be 'sgd' or 'adamw'$",
+        ),
         ("train=3", r"^train: 3 is not a mapping of keys to values$"),
-        ("train.best_by=mean_iuo", r"^train\.best_by: there is no figure 'mean_iuo'; did you mean mean_iou\?$"),
-        ("train.best_by=loss", r"^train\.best_by: there is no figure 'loss'; there are mean_iou, .*, iou_roof$"),
+        (
+            "train.best_by=mean_iuo",
+            r"^train\.best_by: there is no figure 'mean_iuo'; did you mean mean_iou\?$",
+        ),
+        (
+            "train.best_by=loss",
+            r"^train\.best_by: there is no figure 'loss'; there are mean_iou, .*, iou_roof$",
+        ),
         ("train.patience=3", r"^train\.patience: nothing is validated; give data\.val"),
         ("train.crop=[512, 4]", r"^train\.crop\[1\]: 4 is refused"),
         ("train.crop=4", r"^train\.crop: 4 is refused; it should be greater than or equal to 8"),
@@ -92,12 +122,27 @@ def test_configs_are_frozen() -> None:
             "train.loss=dise",
             r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice', 'focal', 'lovasz' or 'ohem'",
         ),
-        ("train.loss=[dice, dise]", r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice'"),
-        ("train.loss={dise: 2}", r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice'"),
-        ("train.loss={dice: -1}", r"^train\.loss\.dice: -1 is refused; it should be greater than 0"),
+        (
+            "train.loss=[dice, dise]",
+            r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice'",
+        ),
+        (
+            "train.loss={dise: 2}",
+            r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice'",
+        ),
+        (
+            "train.loss={dice: -1}",
+            r"^train\.loss\.dice: -1 is refused; it should be greater than 0",
+        ),
         ("train.ema=1.5", r"^train\.ema: 1\.5 is refused; it should be less than 1"),
-        ("train.sampling=even", r"^train\.sampling: 'even' is refused; it should be 'uniform' or 'balanced'"),
-        ("train.warmup=20000", r"^train: warmup of 20000 steps leaves .*; set train\.warmup below 10000, say to 1000$"),
+        (
+            "train.sampling=even",
+            r"^train\.sampling: 'even' is refused; it should be 'uniform' or 'balanced'",
+        ),
+        (
+            "train.warmup=20000",
+            r"^train: warmup of 20000 steps leaves .*; set train\.warmup below 10000, say to 1000$",
+        ),
         (
             "model={system: fcn, start_from: a.safetensors, encoder_weights: imagenet}",
             r"^model: start_from and encoder_w",
@@ -110,7 +155,10 @@ def test_configs_are_frozen() -> None:
         ("data.value_range=[1, 2, 3]", r"^data\.value_range: \[1, 2, 3\] holds 3 entries; give 2$"),
         ("data.train={images: 3, labels: x}", r"^data\.train\.images: 3 is not text$"),
         ("data.classes=[a, a]", r"^data: class name 'a' is given twice"),
-        ("data.classes=isprs2", r"^data: isprs2: no such classes file, and no scheme; known schemes are isprs"),
+        (
+            "data.classes=isprs2",
+            r"^data: isprs2: no such classes file, and no scheme; known schemes are isprs",
+        ),
         ("predict.overlap=600", r"^predict: overlap 600 does not fit window 512"),
         ("predict.window=wide", r"^predict\.window: 'wide' is not a whole number$"),
         ("predict=3", r"^predict: 3 is not a mapping of keys to values$"),
@@ -129,7 +177,12 @@ def test_a_missing_section_is_named() -> None:
 def test_overrides_are_yaml_and_reach_into_lists() -> None:
     config = load_config(
         document(),
-        ["train.augment.scale=[0.5, 2]", "train.learning_rate=1e-3", "data.classes.1=house", "model.encoder=null"],
+        [
+            "train.augment.scale=[0.5, 2]",
+            "train.learning_rate=1e-3",
+            "data.classes.1=house",
+            "model.encoder=null",
+        ],
     )
     assert config.train.augment.scale == (0.5, 2.0)
     assert config.train.learning_rate == 0.001
@@ -161,10 +214,14 @@ def test_variables_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
     file = tmp_path / "classes.yaml"
-    file.write_text("classes: [{id: [1, 2], name: paved, color: [9, 9, 9]}, {id: 0, name: green}]\nignore: [7, 255]\n")
+    file.write_text(
+        "classes: [{id: [1, 2], name: paved, color: [9, 9, 9]}, {id: 0, name: green}]\nignore: [7, 255]\n"
+    )
     read = load_config(document(), [f"data.classes={file}"]).data.scheme
     assert (read.names, read.values, read.ignore) == (("paved", "green"), ((1, 2), (0,)), (7, 255))
-    assert load_config(document(), [f"data.classes={file}", "data.ignore=9"]).data.scheme.ignore == (9,)
+    assert load_config(
+        document(), [f"data.classes={file}", "data.ignore=9"]
+    ).data.scheme.ignore == (9,)
     assert load_config(document(), ["data.classes=isprs"]).data.scheme == ISPRS
     assert load_config(document(), ["data.classes=cityscapes"]).data.scheme == CITYSCAPES
 
@@ -179,7 +236,9 @@ def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
         (None, r"run\.yaml: no such file; give a YAML file$"),
     ],
 )
-def test_files_that_hold_no_config_are_refused(tmp_path: Path, text: bytes | None, message: str) -> None:
+def test_files_that_hold_no_config_are_refused(
+    tmp_path: Path, text: bytes | None, message: str
+) -> None:
     file = tmp_path / "run.yaml"
     if text is not None:
         file.write_bytes(text)

@@ -11,38 +11,61 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "progress", "prefetch", "temporary", "held"},
+    {"errors", "classes", "files", "report", "progress", "prefetch"},
     {"tiling", "metrics"},
-    {"raster", "vector", "models", "documents"},
-    {"inference", "training", "scenes", "preparing"},
+    {"raster", "vector", "models", "yaml_files"},
+    {"datasets"},
+    {"inference", "training", "evaluation", "scenes"},
     {"config"},
     {"commands"},
     {"cli", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
-APART = ("raster", "vector", "models")
+APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]
+"""Rooms of one floor that know nothing of one another."""
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): file for file in ROOT.rglob("*.py")}
 
 
 def imported(file: Path) -> set[str]:
-    """Top-level parts of geoseg that a file imports, wherever in the file."""
+    """Modules of geoseg that a file imports, wherever in the file, for types alone included."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("geoseg"):
-            parts = (node.module or "").split(".")
-            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+            own = node.module or ""
+            names |= {
+                f"{own}.{a.name}" if f"{own}.{a.name}" in MODULES else own for a in node.names
+            }
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("geoseg.")}
-    return names & set(FLOOR)
+            names |= {alias.name for alias in node.names if alias.name.startswith("geoseg")}
+    return names
+
+
+def room(module: str) -> str:
+    return ([*module.split("."), "__init__"])[1]
+
+
+def test_each_room_has_its_floor():
+    rooms = {room(module) for module in MODULES} - {"__init__"}
+    assert rooms == set(FLOOR)
 
 
 def test_imports_go_down_only():
-    homes = {file: file.relative_to(ROOT).parts[0].removesuffix(".py") for file in ROOT.rglob("*.py")}
     wrong = [
-        f"{file.relative_to(ROOT)} imports {name}"
-        for file, here in homes.items()
+        f"{module} imports {other}"
+        for module, file in MODULES.items()
+        for here in [room(module)]
         if here != "__init__"
-        for name in imported(file) - {here}
-        if FLOOR[name] > FLOOR[here] or (here in APART and name in APART)
+        for other in imported(file)
+        for there in [room(other)]
+        if there not in (here, "__init__")
+        if FLOOR[there] > FLOOR[here] or any({here, there} <= apart for apart in APART)
     ]
     assert wrong == []
 
@@ -55,10 +78,10 @@ def test_all_names_of_the_package_can_be_had_and_are_sorted():
 
 
 def test_help_and_the_package_come_without_torch_or_rasterio():
-    code = (
-        "import sys, geoseg, geoseg.cli; print([m for m in ('torch', 'rasterio', 'dask', 'numpy') if m in sys.modules])"
+    code = "import sys, geoseg, geoseg.cli; print([m for m in ('torch', 'rasterio', 'dask', 'numpy') if m in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 

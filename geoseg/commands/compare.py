@@ -21,15 +21,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from geoseg.commands import train
-from geoseg.commands.comparison_files import write_comparison
-from geoseg.commands.report import Report, nothing_usable
 from geoseg.config import Comparison, TrainConfig, dump_config, load_config
 from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.evaluation.comparison import write_comparison
+from geoseg.files import replace_file
 from geoseg.inference.keys import key_of
 from geoseg.metrics.paired import Difference, paired_difference
 from geoseg.models.spec import make_spec
 from geoseg.progress import Progress
-from geoseg.raster.replace import replacing
+from geoseg.report import Report, nothing_usable
 
 FIGURES = ("mean_iou", "mean_f1", "overall_accuracy")
 """What is compared, on the validation tiles after the last step."""
@@ -83,7 +83,9 @@ def run(
 
     base = read()
     if base.compare is None:
-        raise ConfigError("compare: is missing; give compare: {systems: [hcnet, fcn], seeds: [0, 1, 2], steps: 1000}")
+        raise ConfigError(
+            "compare: is missing; give compare: {systems: [hcnet, fcn], seeds: [0, 1, 2], steps: 1000}"
+        )
     runs = _runs(base, base.compare, read, folder)
     for one in runs:
         _result(one)  # refuses a run of another config before any work
@@ -94,14 +96,25 @@ def run(
             failure = _train(one, listener)
             failures += [failure] if failure else []
     with _alone(folder):  # of several processes the last one that ends knows all results
-        results = {(one.variant, one.seed): result for one in runs if (result := _result(one)) is not None}
+        results = {
+            (one.variant, one.seed): result for one in runs if (result := _result(one)) is not None
+        }
         if not results:
             raise nothing_usable(failures)
-        return _report(base.compare, list(dict.fromkeys(one.variant for one in runs)), results, folder, failures)
+        return _report(
+            base.compare,
+            list(dict.fromkeys(one.variant for one in runs)),
+            results,
+            folder,
+            failures,
+        )
 
 
 def _runs(
-    base: TrainConfig, comparison: Comparison, read: Callable[[Iterable[str]], TrainConfig], out: Path
+    base: TrainConfig,
+    comparison: Comparison,
+    read: Callable[[Iterable[str]], TrainConfig],
+    out: Path,
 ) -> list[Run]:
     """All runs, seed by seed, so that an early end leaves whole pairs.
 
@@ -119,7 +132,10 @@ def _runs(
         for name, changes in comparison.changes(base.model.system).items():
             steps = comparison.steps or base.train.steps
             given = {"train.seed": seed, "train.steps": steps, "train.validate_every": steps}
-            given |= {"train.save_every": base.train.save_every or base.train.validate_every, **changes}
+            given |= {
+                "train.save_every": base.train.save_every or base.train.validate_every,
+                **changes,
+            }
             try:
                 changed = [f"{key}={json.dumps(value)}" for key, value in given.items()]
                 config = read(changed).model_copy(update={"compare": None})
@@ -133,7 +149,9 @@ def _runs(
 def _check(config: TrainConfig, seed: int) -> None:
     """Refuse a network that cannot be, figures of nothing and broken pairs, before the first of many trainings."""
     if config.train.seed != seed:
-        raise ConfigError(f"train.seed: {config.train.seed} would break the pairs; give all seeds in compare.seeds")
+        raise ConfigError(
+            f"train.seed: {config.train.seed} would break the pairs; give all seeds in compare.seeds"
+        )
     if not config.data.val:
         raise ConfigError("data.val is missing; give the tiles on which all are judged")
     model = config.model
@@ -160,9 +178,13 @@ def _result(one: Run) -> dict[str, Any] | None:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be read ({error}); remove it to train this run again") from error
+        raise OutputError(
+            f"{path}: cannot be read ({error}); remove it to train this run again"
+        ) from error
     if document.get("key") != one.key:
-        raise ConfigError(f"{one.folder}: was trained with another config; set it back, or give another --out")
+        raise ConfigError(
+            f"{one.folder}: was trained with another config; set it back, or give another --out"
+        )
     return document
 
 
@@ -174,10 +196,12 @@ def _train(one: Run, listener: Progress) -> str | None:
                 return None
             done = train.run(one.config, out=one.folder, resume=True, progress=listener).data
             result = {"key": one.key, "variant": one.variant, "seed": one.seed, **done}
-            with replacing(one.folder / RESULT) as made:
+            with replace_file(one.folder / RESULT) as made:
                 made.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     except Timeout:
-        return f"{one.folder}: another process trains it; the same command later makes the whole table"
+        return (
+            f"{one.folder}: another process trains it; the same command later makes the whole table"
+        )
     except GeosegError as error:
         return f"{one.variant}, seed {one.seed}: {error}"
     return None
@@ -198,7 +222,9 @@ def _alone(folder: Path, timeout: float = -1) -> Iterator[None]:
     except Timeout:
         raise
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from error
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}); give another --out"
+        ) from error
     try:
         yield
     finally:
@@ -212,12 +238,19 @@ def _report(
     folder: Path,
     failures: list[str],
 ) -> Report:
-    data: dict[str, Any] = {"baseline": comparison.baseline or names[0], "variants": {}, "failures": failures}
+    data: dict[str, Any] = {
+        "baseline": comparison.baseline or names[0],
+        "variants": {},
+        "failures": failures,
+    }
     for name in names:
         done = {seed: results[name, seed] for seed in comparison.seeds if (name, seed) in results}
         if not done:
             continue
-        entry: dict[str, Any] = {"seeds": list(done), "parameters": next(iter(done.values()))["parameters"]["all"]}
+        entry: dict[str, Any] = {
+            "seeds": list(done),
+            "parameters": next(iter(done.values()))["parameters"]["all"],
+        }
         entry["seconds"] = sum(result["seconds"]["total"] for result in done.values()) / len(done)
         for figure in FIGURES:
             values = [result["validation"][figure] for result in done.values()]
@@ -236,7 +269,10 @@ def _spread(values: list[float]) -> dict[str, float | None]:
 
 
 def _against(
-    baseline: str, done: dict[int, dict[str, Any]], results: dict[tuple[str, int], dict[str, Any]], figure: str
+    baseline: str,
+    done: dict[int, dict[str, Any]],
+    results: dict[tuple[str, int], dict[str, Any]],
+    figure: str,
 ) -> Difference | None:
     """The difference to the baseline over the seeds that both have."""
     pairs = [

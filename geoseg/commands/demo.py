@@ -11,11 +11,11 @@ import rasterio
 from rasterio.windows import Window
 
 from geoseg.commands import predict
-from geoseg.commands.report import Report
 from geoseg.errors import GeosegError, ModelError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
+from geoseg.report import Report
 from geoseg.scenes import BANDS, CLASSES, Scene, write_folder
 
 SEED = 900_015
@@ -57,7 +57,11 @@ def run(
     scenes = write_folder(folder, scenes=2, size=size, seed=seed)
     bands = [BANDS.index(band) + 1 for band in loaded.card.bands]
     predicted = predict.run(
-        folder / "images", loaded, folder / "predicted", progress=progress, **{"bands": bands, **options}
+        folder / "images",
+        loaded,
+        folder / "predicted",
+        progress=progress,
+        **{"bands": bands, **options},
     )
     outputs = [entry.get("outputs", {}) for entry in predicted.data.get("inputs", [])]
     confusion = ConfusionMatrix(len(CLASSES))
@@ -75,12 +79,16 @@ def _model(given: str | Path | Model | None) -> Model:
     else:
         bundled = resources.files("geoseg") / "data" / "demo.safetensors"
         if not bundled.is_file():
-            raise ModelError("this installation has no geoseg/data/demo.safetensors; reinstall geoseg, or give a model")
+            raise ModelError(
+                "this installation has no geoseg/data/demo.safetensors; reinstall geoseg, or give a model"
+            )
         with resources.as_file(bundled) as path:
             model = load_model(path)
     strangers = [band for band in model.card.bands if band not in BANDS]
     if strangers:
-        raise ModelError(f"the model wants band {strangers[0]!r}; the demo's scenes have {', '.join(BANDS)}")
+        raise ModelError(
+            f"the model wants band {strangers[0]!r}; the demo's scenes have {', '.join(BANDS)}"
+        )
     if model.card.classes.names != CLASSES.names:
         raise ModelError(
             f"the model knows {', '.join(model.card.classes.names)}; the demo needs one for {', '.join(CLASSES.names)}"
@@ -90,7 +98,11 @@ def _model(given: str | Path | Model | None) -> Model:
 
 def _judged(scenes: Sequence[Scene], outputs: Sequence[dict[str, str]]) -> list[tuple[Path, Path]]:
     """Truth and class raster of each scene whose prediction stands."""
-    rasters = {Path(files["classes"]).name: Path(files["classes"]) for files in outputs if "classes" in files}
+    rasters = {
+        Path(files["classes"]).name: Path(files["classes"])
+        for files in outputs
+        if "classes" in files
+    }
     pairs = [(scene.labels, rasters.get(f"{scene.image.stem}_classes.tif")) for scene in scenes]
     return [(truth, raster) for truth, raster in pairs if truth is not None and raster is not None]
 
@@ -99,7 +111,9 @@ def _compare(confusion: ConfusionMatrix, truth: Path, raster: Path) -> None:
     """Count a pair of rasters, a strip at a time."""
     with rasterio.open(truth) as reference, rasterio.open(raster) as predicted:
         if reference.shape != predicted.shape:
-            raise GeosegError(f"{raster} is {predicted.shape}, its scene {reference.shape} pixels; remove the folder")
+            raise GeosegError(
+                f"{raster} is {predicted.shape}, its scene {reference.shape} pixels; remove the folder"
+            )
         for row in range(0, reference.height, _ROWS):
             strip = Window(0, row, reference.width, min(_ROWS, reference.height - row))
             confusion.update(reference.read(1, window=strip), predicted.read(1, window=strip))
@@ -111,16 +125,25 @@ def _figures(confusion: ConfusionMatrix) -> dict[str, Any]:
         "overall_accuracy": confusion.overall_accuracy,
         "iou": {
             name: iou if present else None
-            for name, iou, present in zip(CLASSES.names, confusion.iou.tolist(), confusion.present, strict=True)
+            for name, iou, present in zip(
+                CLASSES.names, confusion.iou.tolist(), confusion.present, strict=True
+            )
         },
         "confusion_matrix": confusion.matrix.tolist(),
         "missed": confusion.missed.tolist(),
     }
 
 
-def _story(folder: Path, predicted: Report, outputs: Sequence[dict[str, str]], confusion: ConfusionMatrix) -> str:
+def _story(
+    folder: Path, predicted: Report, outputs: Sequence[dict[str, str]], confusion: ConfusionMatrix
+) -> str:
     lines = [predicted.text, "", f"orthophotos          {folder / 'images'}"]
-    names = {"classes": "class rasters", "gpkg": "polygons", "shp": "polygons", "preview": "previews"}
+    names = {
+        "classes": "class rasters",
+        "gpkg": "polygons",
+        "shp": "polygons",
+        "preview": "previews",
+    }
     for kind in dict.fromkeys(kind for files in outputs for kind in files):
         title = names.get(kind, kind)
         for files in outputs:
@@ -128,6 +151,11 @@ def _story(folder: Path, predicted: Report, outputs: Sequence[dict[str, str]], c
                 lines.append(f"{title:<20} {files[kind]}")
                 title = ""
     lines += ["", f"against the known truth in {folder / 'labels'}:"]
-    lines += [f"  {name:<22} IoU {iou:.3f}" for name, iou in zip(CLASSES.names, confusion.iou, strict=True)]
-    lines.append(f"  mean IoU {confusion.mean_iou:.3f}, overall accuracy {confusion.overall_accuracy:.3f}")
+    lines += [
+        f"  {name:<22} IoU {iou:.3f}"
+        for name, iou in zip(CLASSES.names, confusion.iou, strict=True)
+    ]
+    lines.append(
+        f"  mean IoU {confusion.mean_iou:.3f}, overall accuracy {confusion.overall_accuracy:.3f}"
+    )
     return "\n".join(lines)

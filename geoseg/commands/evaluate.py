@@ -19,19 +19,19 @@ import rasterio
 
 import geoseg
 from geoseg.classes import ClassScheme
-from geoseg.commands.evaluation_files import write_files
-from geoseg.commands.hollow import hollow_objects, hollow_pairs
-from geoseg.commands.judge import Candidate, Rules, Verdict, already_eroded, check_pair, judge
-from geoseg.commands.pairing import Files, Pair, objects_by_tile, pair_by_tile, tile_key
-from geoseg.commands.report import Report, counted, nothing_usable
-from geoseg.documents import read_classes
+from geoseg.datasets.label_reader import hidden_warnings
+from geoseg.datasets.tile_pairing import Files, Pair, objects_by_tile, pair_by_tile, tile_key
 from geoseg.errors import ConfigError, GeosegError, SourceError
-from geoseg.held import held
+from geoseg.evaluation.empty_results import hollow_objects, hollow_pairs
+from geoseg.evaluation.outputs import write_files
+from geoseg.evaluation.scoring import Candidate, Rules, Verdict, already_eroded, check_pair, judge
+from geoseg.files import lock_folder
 from geoseg.metrics import SCALE_BINS, Protocol, ScaleIoU, figures, find_protocol
 from geoseg.metrics.protocol import by_name, number
 from geoseg.progress import Progress
-from geoseg.raster import hidden_warnings
+from geoseg.report import Report, counted, nothing_usable
 from geoseg.vector.read import SUFFIXES
+from geoseg.yaml_files import read_classes
 
 PathLike = str | os.PathLike[str]
 
@@ -89,11 +89,13 @@ def run(
     pairs, failures = pair_by_tile(os.fspath(predicted), os.fspath(reference))
     objects = None if instances is None else objects_by_tile(os.fspath(instances))
     if objects == {}:
-        raise ConfigError(f"--instances {instances}: no such files; give a raster, polygons, or a folder of them")
+        raise ConfigError(
+            f"--instances {instances}: no such files; give a raster, polygons, or a folder of them"
+        )
     candidates = _checked(pairs, objects, rules, failures)
     if not candidates:
         raise nothing_usable(failures)
-    with held(Path(out)):
+    with lock_folder(Path(out)):
         judged = _judged(candidates, rules, failures, listener)
         if not judged:
             raise nothing_usable(failures)
@@ -116,7 +118,9 @@ def _plain(classes: Any) -> Any:
     return os.fspath(classes) if isinstance(classes, os.PathLike) else classes
 
 
-def _checked(pairs: Sequence[Pair], objects: Files | None, rules: Rules, failures: list[str]) -> list[Candidate]:
+def _checked(
+    pairs: Sequence[Pair], objects: Files | None, rules: Rules, failures: list[str]
+) -> list[Candidate]:
     """The pairs that can be used; why the others cannot is added to `failures`."""
     usable = []
     for pair in pairs:
@@ -124,7 +128,9 @@ def _checked(pairs: Sequence[Pair], objects: Files | None, rules: Rules, failure
             if rules.refuse_eroded and (
                 told := _ERODED_NAME.search(f"{pair.reference.parent.name}/{pair.reference.name}")
             ):
-                raise SourceError(already_eroded(pair.reference, f"its name says {told[0]!r}", rules.erode))
+                raise SourceError(
+                    already_eroded(pair.reference, f"its name says {told[0]!r}", rules.erode)
+                )
             own = None if objects is None else _objects_of(pair, objects, alone=len(pairs) == 1)
             usable.append(check_pair(pair.tile, pair.predicted, pair.reference, own, rules))
         except GeosegError as error:
@@ -139,7 +145,9 @@ def _objects_of(pair: Pair, objects: Files, *, alone: bool) -> Path:
         return all_files[0]
     tile = tile_key(pair.reference)
     found = objects.get(tile, [])
-    chosen = found if len(found) == 1 else [path for path in found if path.stem.endswith("_instanceIds")]
+    chosen = (
+        found if len(found) == 1 else [path for path in found if path.stem.endswith("_instanceIds")]
+    )
     if len(chosen) != 1:
         raise SourceError(
             f"{pair.reference}: {'several' if found else 'no'} files of objects for tile {tile}; "
@@ -148,7 +156,9 @@ def _objects_of(pair: Pair, objects: Files, *, alone: bool) -> Path:
     return chosen[0]
 
 
-def _judged(candidates: Sequence[Candidate], rules: Rules, failures: list[str], listener: Progress) -> list[Verdict]:
+def _judged(
+    candidates: Sequence[Candidate], rules: Rules, failures: list[str], listener: Progress
+) -> list[Verdict]:
     judged = []
     listener.begin("evaluate", len(candidates))
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
@@ -204,7 +214,10 @@ def _file_row(entry: Verdict, protocol: Protocol, names: Sequence[str]) -> dict[
         "predicted": str(entry.pair.predicted.path),
         "reference": str(entry.pair.reference.path),
         "resampled": entry.pair.resampled,
-        **{key: told[key] for key in ("pixels", "overall_accuracy", "mean_iou", "mean_f1", "absent_classes")},
+        **{
+            key: told[key]
+            for key in ("pixels", "overall_accuracy", "mean_iou", "mean_f1", "absent_classes")
+        },
     }
 
 
@@ -219,7 +232,8 @@ def _text(data: dict[str, Any], folder: Path) -> str:
         lines.append(f"not in the reference, so in no mean: {', '.join(data['absent_classes'])}")
     if scales:
         told = ", ".join(
-            f"from {part['from']} px {percent(part['mean'])} ({part['objects']})" for part in scales["bins"]
+            f"from {part['from']} px {percent(part['mean'])} ({part['objects']})"
+            for part in scales["bins"]
         )
         lines.append(f"mS-IoU {percent(scales['mean'])} of {scales['objects']} objects: {told}")
     return "\n".join([*lines, f"{folder / 'report.html'}"])

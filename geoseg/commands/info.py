@@ -9,9 +9,9 @@ from typing import Any
 import pyogrio
 import rasterio
 
-from geoseg.commands.report import Report
 from geoseg.models import Model, load_model
 from geoseg.raster import Source, open_raster
+from geoseg.report import Report
 
 
 def run(file: str | os.PathLike[str]) -> Report:
@@ -22,7 +22,11 @@ def run(file: str | os.PathLike[str]) -> Report:
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
     """
     path = Path(file)
-    facts = _model_facts(load_model(path)) if path.suffix == ".safetensors" else _raster_facts(open_raster(path))
+    facts = (
+        _model_facts(load_model(path))
+        if path.suffix == ".safetensors"
+        else _raster_facts(open_raster(path))
+    )
     width = max(len(name) for name in facts)
     lines = [f"{name.replace('_', ' '):<{width}}  {_told(value)}" for name, value in facts.items()]
     return Report("\n".join([str(path), *lines]), {"path": str(path), **facts})
@@ -82,7 +86,12 @@ def _told(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, list):
-        return ", ".join(f"[{_told(item)}]" if isinstance(item, list) else _told(item) for item in value) or "none"
+        return (
+            ", ".join(
+                f"[{_told(item)}]" if isinstance(item, list) else _told(item) for item in value
+            )
+            or "none"
+        )
     if isinstance(value, dict):
         return ", ".join(f"{name} {_told(item)}" for name, item in value.items()) or "none"
     return "none" if value is None else str(value)

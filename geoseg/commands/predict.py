@@ -13,18 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from geoseg.commands.ledger import Ledger
-from geoseg.commands.report import Report, nothing_usable
 from geoseg.errors import GeosegError, OutputError, SourceError
-from geoseg.held import held
+from geoseg.files import lock_folder
 from geoseg.inference.job import JobRunner
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import Probe, RasterPlan
 from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from geoseg.inference.run_report import Ledger
 from geoseg.inference.survey import Job, Survey, Surveyor
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
 from geoseg.raster import Found, check_source, find_sources, open_raster
+from geoseg.report import Report, nothing_usable
 from geoseg.tiling import TileGrid
 
 
@@ -69,7 +69,7 @@ def run(
     if chosen.dry_run:
         _tell_plan(_surveyed(jobs, surveyor, ledger), predictor, chosen, folder, ledger, listener)
         return ledger.report(dry_run=True)
-    with held(folder):
+    with lock_folder(folder):
         surveys = _surveyed(jobs, surveyor, ledger)
         _tell_plan(surveys, predictor, chosen, folder, ledger, listener)
         try:
@@ -92,7 +92,11 @@ def _run_one(job: Job, runner: JobRunner, ledger: Ledger) -> None:
         ledger.done(job, runner.run(job))
     except GeosegError as error:
         ledger.fail(job, error)
-    except (MemoryError, OSError, RuntimeError) as error:  # of a library: memory, GDAL, a dead worker
+    except (
+        MemoryError,
+        OSError,
+        RuntimeError,
+    ) as error:  # of a library: memory, GDAL, a dead worker
         ledger.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
     except KeyboardInterrupt:
         ledger.interrupt(job)

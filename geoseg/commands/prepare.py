@@ -16,23 +16,22 @@ from typing import Any
 import rasterio
 
 from geoseg.classes import ClassScheme
-from geoseg.commands.labelled import Division, Labelled, divide, pair_labels
-from geoseg.commands.prepare_report import finish
-from geoseg.commands.report import Report, counted, nothing_usable
-from geoseg.documents import read_classes
+from geoseg.datasets.labelled import Division, Labelled, divide, pair_labels
+from geoseg.datasets.layouts import Layout, choose_pattern, find_layout
+from geoseg.datasets.manifest import Folder
+from geoseg.datasets.patches import Edge, Patching, Piece, cut_patches, whole
+from geoseg.datasets.polygon_labels import PolygonLabels
+from geoseg.datasets.preparation import Job, check_alike, is_vector, make
+from geoseg.datasets.spatial_blocks import Blocks, split_blocks
+from geoseg.datasets.splits import PARTS
+from geoseg.datasets.summary import finish
+from geoseg.datasets.writer import Form
 from geoseg.errors import ConfigError, GeosegError, OutputError
-from geoseg.held import held
-from geoseg.preparing.blocks import Blocks, split_blocks
-from geoseg.preparing.burn import PolygonLabels
-from geoseg.preparing.cutting import Edge, Patching, Piece, cut_patches, whole
-from geoseg.preparing.job import Job, check_alike, is_vector, make
-from geoseg.preparing.layouts import Layout, choose_pattern, find_layout
-from geoseg.preparing.manifest import Folder
-from geoseg.preparing.splits import PARTS
-from geoseg.preparing.write import Form
+from geoseg.files import lock_folder, temporary_folder
 from geoseg.progress import Progress
 from geoseg.raster import open_raster, parse_crs
-from geoseg.temporary import folder_beside
+from geoseg.report import Report, counted, nothing_usable
+from geoseg.yaml_files import read_classes
 
 PathLike = str | os.PathLike[str]
 
@@ -117,7 +116,7 @@ def run(
     failures = [*alone, *division.failures, *failures]
     if not jobs:
         raise nothing_usable(failures)
-    with held(Path(dst), "DST"):
+    with lock_folder(Path(dst), "DST"):
         folder = Folder(Path(dst))
         kept = _clear(folder, jobs, overwrite=overwrite)
         listener.note(_plan(jobs, division, kept))
@@ -159,7 +158,10 @@ def _found(
         images = src.name
     image_files, label_files = (
         choose_pattern(patterns, root, what) if given is None else str(root / given)
-        for what, given, patterns in (("images", images, layout.images), ("labels", labels, layout.labels))
+        for what, given, patterns in (
+            ("images", images, layout.images),
+            ("labels", labels, layout.labels),
+        )
     )
     return *pair_labels(layout, image_files, label_files, root), root
 
@@ -169,7 +171,9 @@ def _refuse_own(labelled: Mapping[str, Labelled], dst: Path) -> None:
     written = [(dst / part).resolve() for part in PARTS]
     for entry in labelled.values():
         if any(entry.image.resolve().is_relative_to(folder) for folder in written):
-            raise ConfigError(f"{entry.image}: lies where {dst} gets its files; give other --images, or another folder")
+            raise ConfigError(
+                f"{entry.image}: lies where {dst} gets its files; give other --images, or another folder"
+            )
 
 
 def _blocks(block: int | None, gap: int | None) -> Blocks:
@@ -177,11 +181,16 @@ def _blocks(block: int | None, gap: int | None) -> Blocks:
 
 
 def _refuse_idle(
-    labelled: Mapping[str, Labelled], division: Division, attribute: str | None, of_blocks: Mapping[str, int | None]
+    labelled: Mapping[str, Labelled],
+    division: Division,
+    attribute: str | None,
+    of_blocks: Mapping[str, int | None],
 ) -> None:
     """Refuse options that would do nothing: they were meant to."""
     if attribute is not None and not any(is_vector(entry.labels) for entry in labelled.values()):
-        raise ConfigError(f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out")
+        raise ConfigError(
+            f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out"
+        )
     for option, number in of_blocks.items():
         if number is not None and division.split != "blocks":
             raise ConfigError(
@@ -189,7 +198,9 @@ def _refuse_idle(
             )
 
 
-def _checked(labelled: Mapping[str, Labelled], division: Division, wanted: _Wanted) -> tuple[list[Job], list[str]]:
+def _checked(
+    labelled: Mapping[str, Labelled], division: Division, wanted: _Wanted
+) -> tuple[list[Job], list[str]]:
     """The images that can be used, and why the others cannot."""
     jobs, failures, burnt = [], [], []
     for tile, part in division.parts.items():
@@ -240,7 +251,9 @@ def _clear(folder: Folder, jobs: Sequence[Job], *, overwrite: bool) -> set[str]:
     """The tiles that stand already; refuses, or removes, what stands from something else."""
     differing = folder.differing({job.tile: job.key() for job in jobs})
     if differing and not overwrite:
-        raise OutputError(f"{next(iter(differing.values()))}; --overwrite removes it, another folder keeps it")
+        raise OutputError(
+            f"{next(iter(differing.values()))}; --overwrite removes it, another folder keeps it"
+        )
     for tile in differing:
         folder.remove(tile)
     folder.refuse_strangers()
@@ -248,10 +261,13 @@ def _clear(folder: Folder, jobs: Sequence[Job], *, overwrite: bool) -> set[str]:
 
 
 def _plan(jobs: Sequence[Job], division: Division, kept: set[str]) -> str:
-    files = {part: sum(piece.part == part for job in jobs for piece in job.pieces) for part in PARTS}
+    files = {
+        part: sum(piece.part == part for job in jobs for piece in job.pieces) for part in PARTS
+    }
     counts = ", ".join(f"{part} {count:,}" for part, count in files.items() if count)
-    return f"split {division.split}: of {counted(len(jobs), 'image')} come {counts or 'no'} files" + (
-        f"; {counted(len(kept), 'image')} already there" if kept else ""
+    return (
+        f"split {division.split}: of {counted(len(jobs), 'image')} come {counts or 'no'} files"
+        + (f"; {counted(len(kept), 'image')} already there" if kept else "")
     )
 
 
@@ -261,7 +277,10 @@ def _made(jobs: Sequence[Job], kept: set[str], folder: Folder, listener: Progres
     folder.begin()
     listener.begin("preparing images", len(jobs))
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE), folder_beside(folder.path / "staging") as staging:
+        with (
+            rasterio.Env(GDAL_CACHEMAX=_CACHE),
+            temporary_folder(folder.path / "staging") as staging,
+        ):
             for job in jobs:
                 if job.tile not in kept:
                     try:

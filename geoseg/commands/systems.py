@@ -6,13 +6,13 @@ import re
 from dataclasses import asdict
 from typing import Any, get_args
 
-from geoseg.commands.report import Report
 from geoseg.errors import ConfigError
 from geoseg.models import systems
 from geoseg.models.context import HEADS
 from geoseg.models.cost import SIDE, Table
 from geoseg.models.cost import cost as count
 from geoseg.models.paper_tables import TABLES
+from geoseg.report import Report
 
 _READY_MADE = "segmentation-models-pytorch's own decoder"
 _CHANNELS = 2048
@@ -45,13 +45,18 @@ def _papers() -> Report:
         for name in systems()
     ]
     width = max(len(name) for name in systems())
-    lines = [f"{entry['name']:<{width}}  {entry['paper']}  [{', '.join(entry['presets'])}]" for entry in described]
+    lines = [
+        f"{entry['name']:<{width}}  {entry['paper']}  [{', '.join(entry['presets'])}]"
+        for entry in described
+    ]
     return Report("\n".join(lines), {"systems": described})
 
 
 def _size(text: str) -> tuple[int, int]:
     if not re.fullmatch(r"[1-9]\d{0,3}x[1-9]\d{0,3}", text):
-        raise ConfigError(f"--cost {text}: give the height and width of a feature map, such as 64x128")
+        raise ConfigError(
+            f"--cost {text}: give the height and width of a feature map, such as 64x128"
+        )
     height, width = map(int, text.split("x"))
     return height, width
 
@@ -68,17 +73,27 @@ def _costs(height: int, width: int) -> Report:
         + "".join(f"  {f'{table}: M, G':>18}" for table in TABLES),
     ]
     for entry in counted:
-        params, convolutions, products = (entry[key] for key in ("params", "conv_macs", "matmul_macs"))
+        params, convolutions, products = (
+            entry[key] for key in ("params", "conv_macs", "matmul_macs")
+        )
         peak = entry["peak_bytes"] / _MEBIBYTE
         as_in = "".join(f"  {_as_printed(entry[table]):>18}" for table in TABLES)
         lines.append(
             f"{entry['name']:<{column}}  {params / 1e6:>7.2f}M  {convolutions / 1e9:>9.2f}  "
             f"{products / 1e9:>11.2f}  {peak:>8.0f}{as_in}".rstrip()
         )
-    regions = f"on regions of {SIDE}x{SIDE} positions" if small else f"left out above {_RUN_POSITIONS} positions"
+    regions = (
+        f"on regions of {SIDE}x{SIDE} positions"
+        if small
+        else f"left out above {_RUN_POSITIONS} positions"
+    )
     lines.append(f"ranet, whose cost depends on the image: {regions}")
-    lines.append("isnet_table2, ocr_table4: the configurations and the counts of those papers' tables")
-    return Report("\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted})
+    lines.append(
+        "isnet_table2, ocr_table4: the configurations and the counts of those papers' tables"
+    )
+    return Report(
+        "\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted}
+    )
 
 
 def _entry(name: str, shape: tuple[int, int, int, int]) -> dict[str, Any]:

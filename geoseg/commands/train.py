@@ -16,17 +16,9 @@ from typing import Any
 import torch
 
 import geoseg
-from geoseg.commands.report import Report
 from geoseg.config import Data, TrainConfig, dump_config, load_config
-from geoseg.errors import ConfigError, OutputError
-from geoseg.held import held
-from geoseg.inference.predictor import choose_device, choose_precision
-from geoseg.models import Card, Segmenter, create_model
-from geoseg.progress import Progress
-from geoseg.raster import hidden_warnings, open_raster
-from geoseg.raster.replace import replacing
-from geoseg.training.board import require_tensorboard
-from geoseg.training.dataset import (
+from geoseg.datasets.label_reader import hidden_warnings
+from geoseg.datasets.sources import (
     Bands,
     absent_warnings,
     choose_bands,
@@ -36,17 +28,34 @@ from geoseg.training.dataset import (
     sampling_warnings,
     typical_sampling,
 )
+from geoseg.datasets.statistics import PixelSample, Statistics, check_labels, collect_statistics
+from geoseg.datasets.tiles import Tile
+from geoseg.errors import ConfigError, OutputError
+from geoseg.files import lock_folder, replace_file
+from geoseg.inference.predictor import choose_device, choose_precision
+from geoseg.models import Card, Segmenter, create_model
+from geoseg.progress import Progress
+from geoseg.raster import open_raster
+from geoseg.report import Report
+from geoseg.training.board import require_tensorboard
 from geoseg.training.loop import MODEL, STATE, Outcome, fit
 from geoseg.training.losses import choose_class_weights
 from geoseg.training.patches import Patches
-from geoseg.training.sampling import PixelSample, choose_sampler
-from geoseg.training.statistics import Statistics, check_labels, collect_statistics
-from geoseg.training.tiles import Tile
+from geoseg.training.sampling import choose_sampler
 from geoseg.training.transfer import start_from
 
 CONFIG = "config.yaml"
 """The resolved config in the run folder, as the run began."""
-FREE = ("device", "precision", "workers", "cache", "patience", "pictures", "save_every", "tensorboard")
+FREE = (
+    "device",
+    "precision",
+    "workers",
+    "cache",
+    "patience",
+    "pictures",
+    "save_every",
+    "tensorboard",
+)
 """Keys of ``train`` that a resumed run may change: they do not touch what is learnt in a step."""
 
 
@@ -84,7 +93,7 @@ def run(
 
 def _ours(folder: Path) -> AbstractContextManager[None]:
     """The run folder, ours alone; of several processes that train together the first one holds it for all."""
-    return held(folder) if _chief() else nullcontext()
+    return lock_folder(folder) if _chief() else nullcontext()
 
 
 def _chief() -> bool:
@@ -103,11 +112,15 @@ def _trained(chosen: TrainConfig, folder: Path, resume: bool, listener: Progress
     torch.manual_seed(chosen.train.seed)
     net = _network(chosen, len(bands.names), fresh=not resume)
     if chosen.model.start_from is not None and not resume:
-        listener.note(start_from(chosen.model.start_from, net, chosen.data.scheme.names, bands.names))
+        listener.note(
+            start_from(chosen.model.start_from, net, chosen.data.scheme.names, bands.names)
+        )
     sample = PixelSample(len(chosen.data.classes), seed=chosen.train.seed)
     found = _statistics(train, val, chosen, listener, sample)
     listener.note(_summary(chosen, train, val, found))
-    warnings = sampling_warnings(train) + absent_warnings(chosen.data.scheme.names, found.class_counts.tolist())
+    warnings = sampling_warnings(train) + absent_warnings(
+        chosen.data.scheme.names, found.class_counts.tolist()
+    )
     warnings += hidden_warnings((tile.labels for tile in train + val), chosen.data.scheme)
     card = _card(chosen, net, bands, value_range, train, found)
     weights = choose_class_weights(chosen.train, found.class_counts)
@@ -115,7 +128,9 @@ def _trained(chosen: TrainConfig, folder: Path, resume: bool, listener: Progress
         _write_config(folder, chosen)
     sampler = choose_sampler(chosen.train, train, sample.places)
     patches = Patches(train, card.classes, chosen.train, value_range, sampler)
-    outcome = fit(net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener)
+    outcome = fit(
+        net, card, patches, val, chosen.train, weights, folder, resume=resume, progress=listener
+    )
     return _report(folder, outcome, net, card, warnings)
 
 
@@ -127,14 +142,20 @@ def _may_begin(folder: Path, config: TrainConfig, resume: bool) -> bool:
     """Whether to resume; refuses to train over another run."""
     stands = (folder / STATE).exists()
     if not resume and (stands or (folder / MODEL).exists()):
-        raise OutputError(f"{folder}: holds a training already; --resume continues it, another --out keeps it")
+        raise OutputError(
+            f"{folder}: holds a training already; --resume continues it, another --out keeps it"
+        )
     if not (resume and stands):
         return False
-    then, now = (_flat(part.model_dump(mode="json")) for part in (load_config(folder / CONFIG), config))
+    then, now = (
+        _flat(part.model_dump(mode="json")) for part in (load_config(folder / CONFIG), config)
+    )
     # Data may have moved since, and another machine may go on.
     free = ("compare", "data.train", "data.val", *(f"train.{key}" for key in FREE))
     for key in sorted(then.keys() | now.keys()):
-        if then.get(key) != now.get(key) and not f"{key}.".startswith(tuple(f"{part}." for part in free)):
+        if then.get(key) != now.get(key) and not f"{key}.".startswith(
+            tuple(f"{part}." for part in free)
+        ):
             raise ConfigError(
                 f"{key}: {now.get(key)!r}, but the run in {folder} began with {then.get(key)!r}; "
                 "set it back, or start anew in another --out"
@@ -151,7 +172,10 @@ def _flat(node: Any, path: str = "") -> dict[str, Any]:
 
 
 def _tiles(data: Data) -> tuple[Bands, list[Tile], list[Tile]]:
-    train, val = (find_pairs((entry.images, entry.labels) for entry in part) for part in (data.train, data.val))
+    train, val = (
+        find_pairs((entry.images, entry.labels) for entry in part)
+        for part in (data.train, data.val)
+    )
     bands = choose_bands(data.bands, open_raster(train[0][0]))
     return bands, open_tiles(train, bands), open_tiles(val, bands)
 
@@ -170,7 +194,9 @@ def _statistics(
 
 def _summary(config: TrainConfig, train: list[Tile], val: list[Tile], found: Statistics) -> str:
     shares = found.class_counts / found.class_counts.sum()
-    classes = ", ".join(f"{name} {share:.2%}" for name, share in zip(config.data.scheme.names, shares, strict=True))
+    classes = ", ".join(
+        f"{name} {share:.2%}" for name, share in zip(config.data.scheme.names, shares, strict=True)
+    )
     return (
         f"{len(train)} training tiles with {found.class_counts.sum():,} labelled pixels ({classes}); "
         f"{len(val)} validation tiles"
@@ -210,7 +236,9 @@ def _card(
     mean, std = (data.mean or found.mean, data.std or found.std)
     for key, figures in (("mean", mean), ("std", std)):
         if len(figures) != len(bands.names):
-            raise ConfigError(f"data.{key}: {len(figures)} numbers for {len(bands.names)} bands; give one a band")
+            raise ConfigError(
+                f"data.{key}: {len(figures)} numbers for {len(bands.names)} bands; give one a band"
+            )
     names = data.scheme.names
     return Card(
         spec=net.spec,
@@ -224,7 +252,9 @@ def _card(
         ground_sampling=data.ground_sampling or typical_sampling(train),
         training={
             "geoseg": geoseg.__version__,
-            "start_from": None if config.model.start_from is None else Path(config.model.start_from).name,
+            "start_from": None
+            if config.model.start_from is None
+            else Path(config.model.start_from).name,
             "config_sha256": hashlib.sha256(dump_config(config).encode()).hexdigest(),
             "steps": config.train.steps,
             "tiles": len(train),
@@ -235,17 +265,23 @@ def _card(
 
 
 def _write_config(folder: Path, config: TrainConfig) -> None:
-    with replacing(folder / CONFIG) as made:
+    with replace_file(folder / CONFIG) as made:
         made.write_text(dump_config(config), encoding="utf-8")
 
 
-def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card, warnings: list[str]) -> Report:
+def _report(
+    folder: Path, outcome: Outcome, net: Segmenter, card: Card, warnings: list[str]
+) -> Report:
     total = outcome.compute + outcome.wait + outcome.validation
     parameters = {
-        "encoder": 0 if net.encoder is None else sum(part.numel() for part in net.encoder.parameters()),
+        "encoder": 0
+        if net.encoder is None
+        else sum(part.numel() for part in net.encoder.parameters()),
         "all": sum(part.numel() for part in net.parameters()),
     }
-    lines = [f"{folder / MODEL}: {parameters['all']:,} parameters, step {outcome.best_step} of {outcome.step}"]
+    lines = [
+        f"{folder / MODEL}: {parameters['all']:,} parameters, step {outcome.best_step} of {outcome.step}"
+    ]
     if outcome.best:
         width = max(map(len, card.classes.names))
         lines += [
@@ -266,7 +302,12 @@ def _report(folder: Path, outcome: Outcome, net: Segmenter, card: Card, warnings
         "steps": outcome.step,
         "validation": outcome.best,
         "parameters": parameters,
-        "seconds": {"compute": outcome.compute, "wait": outcome.wait, "validation": outcome.validation, "total": total},
+        "seconds": {
+            "compute": outcome.compute,
+            "wait": outcome.wait,
+            "validation": outcome.validation,
+            "total": total,
+        },
         "compute_share": outcome.compute_share,
         "warnings": warnings,
     }

@@ -18,9 +18,9 @@ import numpy as np
 import rasterio
 
 from geoseg.classes import MAX_CLASSES, NODATA, ClassScheme
-from geoseg.commands.report import Report
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.raster import Source, open_raster, read_class_names, source_fingerprint
+from geoseg.report import Report
 from geoseg.vector import (
     Layer,
     PartPieces,
@@ -65,7 +65,9 @@ def run(
         OutputError: `out` cannot be written, or another file stands there.
     """
     started = time.perf_counter()
-    paths = [Path(path) for path in ([rasters] if isinstance(rasters, str | os.PathLike) else rasters)]
+    paths = [
+        Path(path) for path in ([rasters] if isinstance(rasters, str | os.PathLike) else rasters)
+    ]
     target = Path(out)
     _check_options(paths, target, confidence)
     jobs, failures = _checked(paths, None if confidence is None else Path(confidence))
@@ -77,7 +79,11 @@ def run(
             raise OutputError(
                 f"{target} stands there and was made from something else; use --overwrite or another --out"
             )
-        return Report(f"{target} stands already, made from the same", {**facts, "kept": True}, int(bool(failures)))
+        return Report(
+            f"{target} stands already, made from the same",
+            {**facts, "kept": True},
+            int(bool(failures)),
+        )
 
     names = [target.stem] if len(jobs) == 1 else [job.source.path.stem for job in jobs]
     layers = [job.layer(name) for job, name in zip(jobs, names, strict=True)]
@@ -90,7 +96,9 @@ def run(
     ]
     seconds = time.perf_counter() - started
     text = f"{sum(counts):,} polygons of {len(jobs)} raster{'s' * (len(jobs) > 1)} in {target} ({seconds:.1f} s)"
-    return Report(text, {**facts, "kept": False, "layers": made, "seconds": seconds}, int(bool(failures)))
+    return Report(
+        text, {**facts, "kept": False, "layers": made, "seconds": seconds}, int(bool(failures))
+    )
 
 
 @dataclass(slots=True)
@@ -105,7 +113,13 @@ class _Job:
     def layer(self, name: str) -> Layer:
         source = self.source
         regions = join_pieces(self._parts(), source.height, source.width)
-        return Layer(name, regions, source.transform, source.crs, ClassScheme.from_names(_class_names(source.path)))
+        return Layer(
+            name,
+            regions,
+            source.transform,
+            source.crs,
+            ClassScheme.from_names(_class_names(source.path)),
+        )
 
     def warnings(self) -> list[str]:
         """What reading the pixels has shown."""
@@ -118,14 +132,24 @@ class _Job:
 
     def _parts(self) -> Iterator[PartPieces]:
         source = self.source
-        with source.open() as labels_reader, (self.confidence or source).open() as confidence_reader:
+        with (
+            source.open() as labels_reader,
+            (self.confidence or source).open() as confidence_reader,
+        ):
             for row in range(0, source.height, _PART_ROWS):
                 for col in range(0, source.width, _PART_COLS):
-                    place = (row, col, min(_PART_ROWS, source.height - row), min(_PART_COLS, source.width - col))
+                    place = (
+                        row,
+                        col,
+                        min(_PART_ROWS, source.height - row),
+                        min(_PART_COLS, source.width - col),
+                    )
                     (labels,), valid = labels_reader.read(*place)
                     self.undeclared += int(np.count_nonzero((labels == NODATA) & valid))
                     labels[~valid] = NODATA
-                    confidence = None if self.confidence is None else confidence_reader.read(*place)[0][0]
+                    confidence = (
+                        None if self.confidence is None else confidence_reader.read(*place)[0][0]
+                    )
                     yield part_pieces(labels, confidence, row, col)
 
 
@@ -140,12 +164,16 @@ def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | N
             f"{target} holds one layer, {len(paths)} rasters are given; vectorize one at a time, or write a .gpkg"
         )
     if confidence is not None:
-        raise ConfigError(f"--confidence goes with one raster, {len(paths)} are given; vectorize one at a time")
+        raise ConfigError(
+            f"--confidence goes with one raster, {len(paths)} are given; vectorize one at a time"
+        )
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)
         if other is not path:
-            raise ConfigError(f"{other} and {path} would both become layer {path.stem!r}; vectorize them apart")
+            raise ConfigError(
+                f"{other} and {path} would both become layer {path.stem!r}; vectorize them apart"
+            )
 
 
 def _checked(paths: Iterable[Path], confidence: Path | None) -> tuple[list[_Job], list[str]]:
@@ -159,7 +187,9 @@ def _checked(paths: Iterable[Path], confidence: Path | None) -> tuple[list[_Job]
     for path in paths:
         try:
             source = _byte_raster(path, "class ids 0..253 (255 is nodata)")
-            jobs.append(_Job(source, None if confidence is None else _on_grid_of(source, confidence)))
+            jobs.append(
+                _Job(source, None if confidence is None else _on_grid_of(source, confidence))
+            )
         except SourceError as error:
             failures.append(str(error))
     if not jobs:
@@ -179,7 +209,11 @@ def _byte_raster(path: Path, content: str) -> Source:
 def _on_grid_of(source: Source, path: Path) -> Source:
     confidence = _byte_raster(path, "255 times the confidence")
     same_size = (confidence.height, confidence.width) == (source.height, source.width)
-    if not same_size or not confidence.transform.almost_equals(source.transform) or confidence.crs != source.crs:
+    if (
+        not same_size
+        or not confidence.transform.almost_equals(source.transform)
+        or confidence.crs != source.crs
+    ):
         raise SourceError(
             f"{path}: {confidence.height} x {confidence.width} pixels do not lie on the grid of {source.path} "
             f"({source.height} x {source.width}); give the confidence that was made with these classes"
@@ -202,7 +236,9 @@ def _category_names(path: Path) -> list[str]:
         # GDAL has read the same file before: whatever could be wrong with it has shown by now.
         found = ET.parse(described).find(".//CategoryNames")  # noqa: S314
     except ET.ParseError as error:
-        raise SourceError(f"{described}: is no readable XML ({error}); remove it to go on without names") from error
+        raise SourceError(
+            f"{described}: is no readable XML ({error}); remove it to go on without names"
+        ) from error
     return [] if found is None else [entry.text or "" for entry in found]
 
 

@@ -23,10 +23,10 @@ import dask
 import rasterio
 import torch
 
-from geoseg.inference.blocks import Band
 from geoseg.inference.memory import GDAL_CACHE, peak_memory
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Options, Predictor
+from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
 from geoseg.models import Model, load_model
 from geoseg.raster import Source, read_part
@@ -124,7 +124,9 @@ def _writer(task: BlockTask) -> Iterator[Callable[[int, Band], None]]:
         raise failed[0]
 
 
-def run_here(tasks: Sequence[BlockTask], predictor: Predictor, on_window: Callable[[int], None]) -> list[BlockResult]:
+def run_here(
+    tasks: Sequence[BlockTask], predictor: Predictor, on_window: Callable[[int], None]
+) -> list[BlockResult]:
     """Run blocks in this process, one at a time, on Dask's threaded scheduler."""
     stop = threading.Event()
 
@@ -143,7 +145,8 @@ def polygonize_parts(folder: PartFolder, blocks: list[Block]) -> Iterator[PartPi
     """The polygons of each part, top to bottom, made a few parts at a time on Dask's threads."""
     labels = folder.parts(blocks, "classes")
     pairs = sorted(
-        zip(labels, folder.parts(blocks, "confidence"), strict=True), key=lambda pair: (pair[0].row, pair[0].col)
+        zip(labels, folder.parts(blocks, "confidence"), strict=True),
+        key=lambda pair: (pair[0].row, pair[0].col),
     )
 
     def polygonize(index: int) -> PartPieces:
@@ -152,7 +155,10 @@ def polygonize_parts(folder: PartFolder, blocks: list[Block]) -> Iterator[PartPi
 
     threads = torch.get_num_threads()
     for first in range(0, len(pairs), threads):
-        some = [dask.delayed(polygonize)(index) for index in range(first, min(first + threads, len(pairs)))]
+        some = [
+            dask.delayed(polygonize)(index)
+            for index in range(first, min(first + threads, len(pairs)))
+        ]
         yield from dask.compute(*some, scheduler="threads", num_workers=threads)
 
 
@@ -162,7 +168,9 @@ def local_cluster(workers: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with (
-        dask.config.set({"distributed.worker.daemon": True, "distributed.admin.log-format": "%(message)s"}),
+        dask.config.set(
+            {"distributed.worker.daemon": True, "distributed.admin.log-format": "%(message)s"}
+        ),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -203,7 +211,14 @@ def run_on_cluster(
     run = uuid.uuid4().hex
     client.subscribe_topic(_TOPIC, lambda event: on_window(event[1]))
     futures = client.map(
-        _run_remote, list(tasks), run=run, model=model, options=options, batch=batch, threads=threads, pure=False
+        _run_remote,
+        list(tasks),
+        run=run,
+        model=model,
+        options=options,
+        batch=batch,
+        threads=threads,
+        pure=False,
     )
     try:
         return [result for _, result in as_completed(futures, with_results=True)]
@@ -243,7 +258,9 @@ def _run_remote(
             stopped=lambda: run in _stopped_runs,
             on_window=lambda count: worker.log_event(_TOPIC, count),
         )
-    except KeyboardInterrupt:  # from `stopped`; nobody waits for the result, and Dask would end the worker with noise
+    except (
+        KeyboardInterrupt
+    ):  # from `stopped`; nobody waits for the result, and Dask would end the worker with noise
         return None
 
 

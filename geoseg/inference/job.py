@@ -12,10 +12,23 @@ from typing import Any
 
 import rasterio
 
-from geoseg.inference.engine import BlockResult, BlockTask, local_cluster, polygonize_parts, run_here, run_on_cluster
+from geoseg.inference.engine import (
+    BlockResult,
+    BlockTask,
+    local_cluster,
+    polygonize_parts,
+    run_here,
+    run_on_cluster,
+)
 from geoseg.inference.memory import GDAL_CACHE
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.outputs import RASTERS, count_classes, write_picture, write_raster, write_vectors
+from geoseg.inference.outputs import (
+    RASTERS,
+    count_classes,
+    write_picture,
+    write_raster,
+    write_vectors,
+)
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.survey import Job, Survey, Surveyor
 from geoseg.models import Model, write_model
@@ -51,7 +64,12 @@ class JobRunner:
     """Runs jobs one after the other with one model; a context manager, for the worker processes it may hold."""
 
     def __init__(
-        self, model: Model, predictor: Predictor, options: PredictOptions, surveyor: Surveyor, progress: Progress
+        self,
+        model: Model,
+        predictor: Predictor,
+        options: PredictOptions,
+        surveyor: Surveyor,
+        progress: Progress,
     ) -> None:
         self._model = model
         self._predictor = predictor
@@ -112,7 +130,9 @@ class JobRunner:
         parts = self._predict(survey)
         result.forwards = sum(part.forwards for part in parts)
         result.seconds["forward"] = sum(part.forward_seconds for part in parts)
-        result.worker_memory = max((part.peak_memory for part in parts), default=0) if self._options.workers else 0
+        result.worker_memory = (
+            max((part.peak_memory for part in parts), default=0) if self._options.workers else 0
+        )
         result.seconds["predict"], at = clock() - at, clock()
         classes, source, folder = self._model.card.classes, survey.job.source, survey.folder
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
@@ -156,7 +176,9 @@ class JobRunner:
         self._progress.begin(source.path.name, survey.forwards)
         try:
             if not self._options.workers:
-                return run_here(tasks, self._predictor.with_batch(survey.batch), self._progress.advance)
+                return run_here(
+                    tasks, self._predictor.with_batch(survey.batch), self._progress.advance
+                )
             if self._client is None:
                 self._client = self._stack.enter_context(local_cluster(self._options.workers))
             return run_on_cluster(

@@ -22,5 +22,7 @@ def weights_digest(model: Model) -> str:
     digest = hashlib.sha256(model.card.to_json().encode())
     for name, tensor in sorted(model.net.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(
+            tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        )
     return digest.hexdigest()

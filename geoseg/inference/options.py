@@ -46,13 +46,21 @@ class PredictOptions:
         if self.block != "auto" and self.block < 1:
             raise ConfigError(f"block {self.block}: give 1 pixel or more, or auto")
         if self.batch != "auto" and (not isinstance(self.batch, int) or self.batch < 1):
-            raise ConfigError(f"batch {self.batch!r}: give a whole number of windows, 1 or more, or auto")
+            raise ConfigError(
+                f"batch {self.batch!r}: give a whole number of windows, 1 or more, or auto"
+            )
         if not 0.0 <= self.min_confidence <= 1.0:
-            raise ConfigError(f"min_confidence {self.min_confidence}: give a probability between 0 and 1")
+            raise ConfigError(
+                f"min_confidence {self.min_confidence}: give a probability between 0 and 1"
+            )
         if self.workers < 0:
-            raise ConfigError(f"workers {self.workers}: give the number of worker processes, or 0 for none")
+            raise ConfigError(
+                f"workers {self.workers}: give the number of worker processes, or 0 for none"
+            )
         if self.bands is not None and (not self.bands or min(self.bands) < 1):
-            raise ConfigError(f"bands {list(self.bands)}: bands count from 1; give them in the model's order, as 4,1,2")
+            raise ConfigError(
+                f"bands {list(self.bands)}: bands count from 1; give them in the model's order, as 4,1,2"
+            )
         for name in self.vectors:
             if name not in FORMATS:
                 raise ConfigError(
@@ -75,18 +83,24 @@ class PredictOptions:
         for name in options:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                raise ConfigError(f"option {name!r} is unknown" + (f"; did you mean {near[0]}?" if near else ""))
+                raise ConfigError(
+                    f"option {name!r} is unknown" + (f"; did you mean {near[0]}?" if near else "")
+                )
         given = dict(options)
         for name, number in (("scales", float), ("bands", int), ("value_range", float)):
             if given.get(name) is not None:
                 given[name] = _numbers(name, given[name], number)
         if len(given.get("value_range") or (0, 1)) != 2:
-            raise ConfigError(f"value_range {options['value_range']!r}: give two numbers, as 0,65535")
+            raise ConfigError(
+                f"value_range {options['value_range']!r}: give two numbers, as 0,65535"
+            )
         if "vectors" in given:
             given["vectors"] = _formats(given["vectors"])
         for name, number in _SINGLE.items():
             # What a default of None or "auto" means is said by the option itself.
-            if name in given and given[name] != next(field.default for field in fields(cls) if field.name == name):
+            if name in given and given[name] != next(
+                field.default for field in fields(cls) if field.name == name
+            ):
                 given[name] = _number(name, given[name], number)
         for name in ("flip", "confidence", "probabilities", "overwrite", "dry_run"):
             if not isinstance(given.get(name, False), bool):
@@ -116,7 +130,13 @@ def _number(name: str, given: Any, number: type[int] | type[float]) -> int | flo
 
 
 def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[Any, ...]:
-    items = given.split(",") if isinstance(given, str) else given if isinstance(given, Iterable) else [given]
+    items = (
+        given.split(",")
+        if isinstance(given, str)
+        else given
+        if isinstance(given, Iterable)
+        else [given]
+    )
     try:
         return tuple(_exactly(item, number) for item in items)
     except (TypeError, ValueError, OverflowError):
@@ -127,7 +147,9 @@ def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[An
 def _exactly(item: Any, number: type[int] | type[float]) -> int | float:
     """The item as this kind of number; 2.5 is no whole number."""
     value = number(item)
-    if not isinstance(item, str) and value != item and item == item:  # NaN differs from itself, and is a nodata value
+    if (
+        not isinstance(item, str) and value != item and item == item
+    ):  # NaN differs from itself, and is a nodata value
         raise ValueError
     return value
 

@@ -54,10 +54,14 @@ def output_path(target: Path, kind: str) -> Path:
     """Where an output of a source stands; `target` is the output path without suffix."""
     if kind in RASTERS:
         return target.with_name(f"{target.name}_{kind}.tif")
-    return target.with_name(f"{target.name}_preview.png" if kind == "preview" else f"{target.name}_polygons.{kind}")
+    return target.with_name(
+        f"{target.name}_preview.png" if kind == "preview" else f"{target.name}_polygons.{kind}"
+    )
 
 
-def write_raster(output: Output, folder: PartFolder, blocks: list[Block], classes: ClassScheme) -> None:
+def write_raster(
+    output: Output, folder: PartFolder, blocks: list[Block], classes: ClassScheme
+) -> None:
     """Turn a raster's parts into one Cloud-Optimized GeoTIFF.
 
     Raises:
@@ -65,14 +69,21 @@ def write_raster(output: Output, folder: PartFolder, blocks: list[Block], classe
     """
     grid, source = blocks[0].grid, folder.source
     parts = folder.parts(blocks, output.kind)
-    place = {"height": grid.height, "width": grid.width, "transform": source.transform, "crs": source.crs}
+    place = {
+        "height": grid.height,
+        "width": grid.width,
+        "transform": source.transform,
+        "crs": source.crs,
+    }
     if output.kind == "classes":
         class_cog(parts, output.path, classes=classes, fingerprint=output.key, **place)
     elif output.kind == "confidence":
         confidence_cog(parts, output.path, fingerprint=output.key, **place)
     else:
         labels = folder.parts(blocks, "classes")
-        probabilities_cog(parts, labels, output.path, classes=classes, fingerprint=output.key, **place)
+        probabilities_cog(
+            parts, labels, output.path, classes=classes, fingerprint=output.key, **place
+        )
 
 
 def write_vectors(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import OutputError
-from geoseg.held import WORK_FOLDER
-from geoseg.inference.blocks import Band
+from geoseg.files import WORK_FOLDER
+from geoseg.inference.stitching import Band
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.tiling import Block, TileGrid, Window
 
@@ -60,7 +60,8 @@ class PartFolder:
             for lattice_row, band in block.bands()
             if not all(
                 part_is_whole(
-                    self.part(number, lattice_row, band, kind), self.classes if kind == "probabilities" else 1
+                    self.part(number, lattice_row, band, kind),
+                    self.classes if kind == "probabilities" else 1,
                 )
                 for kind in reversed(self.kinds)
             )
@@ -92,7 +93,10 @@ class PartFolder:
         document = {
             "precision": precision,
             "batch": batch,
-            "blocks": [[block.area.row, block.area.col, block.area.height, block.area.width] for block in blocks],
+            "blocks": [
+                [block.area.row, block.area.col, block.area.height, block.area.width]
+                for block in blocks
+            ],
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)

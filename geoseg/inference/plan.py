@@ -37,7 +37,15 @@ class RasterPlan:
     """Bytes of the class raster, roughly."""
 
     @classmethod
-    def of(cls, blocks: list[Block], source: Source, classes: int, probabilities: bool, *, forwards: int) -> RasterPlan:
+    def of(
+        cls,
+        blocks: list[Block],
+        source: Source,
+        classes: int,
+        probabilities: bool,
+        *,
+        forwards: int,
+    ) -> RasterPlan:
         """The plan of running `forwards` windows, cut into `blocks`, over a raster."""
         grid = blocks[0].grid
         pixels = grid.height * grid.width
@@ -72,7 +80,9 @@ class RasterPlan:
 
     def peak(self, probe: Probe, workers: int) -> int:
         """Bytes that all processes will hold at their peaks."""
-        return probe.peak_bytes + (self.memory if not workers else workers * (probe.peak_bytes + self.memory))
+        return probe.peak_bytes + (
+            self.memory if not workers else workers * (probe.peak_bytes + self.memory)
+        )
 
     def figures(self, probe: Probe, workers: int) -> dict[str, float]:
         """The plan for the report."""

@@ -39,7 +39,9 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name!r} asked for, {torch.cuda.device_count()} CUDA devices found; use cpu")
+        raise ConfigError(
+            f"device {name!r} asked for, {torch.cuda.device_count()} CUDA devices found; use cpu"
+        )
     return device
 
 
@@ -63,7 +65,9 @@ def _has_native_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     # torch emulates bf16 on any CPU with AVX-512, slower than fp32: only the instructions themselves count.
     capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    return bool(
+        capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,13 @@ class Options:
 
     def __post_init__(self) -> None:
         if not self.scales or not all(0.1 <= scale <= 8.0 for scale in self.scales):
-            raise ConfigError(f"scales {list(self.scales)}: give one or more factors between 0.1 and 8")
+            raise ConfigError(
+                f"scales {list(self.scales)}: give one or more factors between 0.1 and 8"
+            )
         if self.source_range is not None and not self.source_range[0] < self.source_range[1]:
-            raise ConfigError(f"value range {self.source_range}: the first value must be below the second")
+            raise ConfigError(
+                f"value range {self.source_range}: the first value must be below the second"
+            )
 
 
 class Predictor:
@@ -108,7 +116,11 @@ class Predictor:
 
     def with_batch(self, batch: int | None) -> Predictor:
         """This predictor (what it has found to fit stays found), or where `batch` differs, another one."""
-        same = self._batch_may_shrink if batch is None else not self._batch_may_shrink and self.batch == batch
+        same = (
+            self._batch_may_shrink
+            if batch is None
+            else not self._batch_may_shrink and self.batch == batch
+        )
         return self if same else Predictor(self._model, self.options, batch)
 
     def probabilities(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -146,12 +158,16 @@ class Predictor:
     def _run(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         started = time.perf_counter()
         with torch.inference_mode():
-            x = self._normalize(_tensor(pixels).to(self._device), torch.from_numpy(valid).to(self._device))
+            x = self._normalize(
+                _tensor(pixels).to(self._device), torch.from_numpy(valid).to(self._device)
+            )
             probabilities = self._augmented(x).cpu().numpy()
         self.seconds += time.perf_counter() - started
         self.forwards += len(pixels)
         if not np.isfinite(probabilities.sum(dtype=np.float64)):
-            raise ModelError("the network gives NaN; its weights or the card's mean and std are broken, or use fp32")
+            raise ModelError(
+                "the network gives NaN; its weights or the card's mean and std are broken, or use fp32"
+            )
         return probabilities
 
     def _augmented(self, x: Tensor) -> Tensor:
@@ -166,7 +182,9 @@ class Predictor:
                 probabilities = self._forward(scaled.flip(3) if mirrored else scaled)
                 probabilities = probabilities.flip(3) if mirrored else probabilities
                 if scale != 1.0:
-                    probabilities = F.interpolate(probabilities, size=size, mode="bilinear", align_corners=False)
+                    probabilities = F.interpolate(
+                        probabilities, size=size, mode="bilinear", align_corners=False
+                    )
                 runs.append(probabilities)
         total = runs[0]
         for run in runs[1:]:

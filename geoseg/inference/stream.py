@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.blocks import Band, decide, make_stitcher
 from geoseg.inference.predictor import Options, Predictor
+from geoseg.inference.stitching import Band, decide, make_stitcher
 from geoseg.models import Model
 from geoseg.prefetch import ahead
 from geoseg.raster import Source
@@ -116,7 +116,9 @@ def stream_block(
                 raise KeyboardInterrupt
             if columns:
                 pixels, valid = _cut(block, strip, columns)
-                for column, window in zip(columns, predictor.probabilities(pixels, valid), strict=True):
+                for column, window in zip(
+                    columns, predictor.probabilities(pixels, valid), strict=True
+                ):
                     stitcher.add(strip.lattice_row, column, window)
             on_window(passed)
         band = bands.get(strip.lattice_row)
@@ -125,7 +127,14 @@ def stream_block(
             valid = strip.valid[band.slices(strip.area.row, strip.area.col)]
             yield (
                 strip.lattice_row,
-                decide(band, scores, totals, valid, min_confidence=min_confidence, probabilities=probabilities),
+                decide(
+                    band,
+                    scores,
+                    totals,
+                    valid,
+                    min_confidence=min_confidence,
+                    probabilities=probabilities,
+                ),
             )
 
 
@@ -155,7 +164,10 @@ def _cut(block: Block, strip: _Strip, columns: list[int]) -> tuple[NDArray[Any],
         missing = ((0, side - window.height), (0, side - window.width))
         chunk, mask = strip.pixels[:, rows, cols], strip.valid[rows, cols]
         if missing != ((0, 0), (0, 0)):
-            chunk, mask = np.pad(chunk, ((0, 0), *missing), mode="reflect"), np.pad(mask, missing, mode="reflect")
+            chunk, mask = (
+                np.pad(chunk, ((0, 0), *missing), mode="reflect"),
+                np.pad(mask, missing, mode="reflect"),
+            )
         pixels.append(chunk)
         valid.append(mask)
     return np.stack(pixels), np.stack(valid)
@@ -167,13 +179,18 @@ def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
     last = block.grid.window_at(0, block.lattice_cols[-1])
     left, width, height = first.col, last.col_end - first.col, first.height
     buffers = [
-        (np.empty((len(source.bands), height, width), source.dtype), np.empty((height, width), np.bool_))
+        (
+            np.empty((len(source.bands), height, width), source.dtype),
+            np.empty((height, width), np.bool_),
+        )
         for _ in range(2)
     ]
     before: _Strip | None = None
     with source.open() as reader:
         for row, (pixels, valid) in zip(rows, itertools.cycle(buffers), strict=False):
-            strip = _Strip(row, Window(block.grid.row_starts[row], left, height, width), pixels, valid)
+            strip = _Strip(
+                row, Window(block.grid.row_starts[row], left, height, width), pixels, valid
+            )
             known = _keep_overlap(before, strip)
             if known < height:
                 fresh = reader.read(strip.area.row + known, left, height - known, width)

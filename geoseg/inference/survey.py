@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from geoseg.errors import OutputError
-from geoseg.held import WORK_FOLDER
+from geoseg.files import WORK_FOLDER
 from geoseg.inference.keys import key_of, weights_digest
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import Output, output_path
@@ -60,7 +60,10 @@ class Survey:
     @property
     def forwards(self) -> int:
         """Windows that are left to run, those without a valid pixel among them."""
-        return sum(self._block_forwards(block, rows) for block, rows in zip(self.blocks, self.rows, strict=True))
+        return sum(
+            self._block_forwards(block, rows)
+            for block, rows in zip(self.blocks, self.rows, strict=True)
+        )
 
     @staticmethod
     def _block_forwards(block: Block, missing: tuple[int, ...]) -> int:
@@ -71,7 +74,11 @@ class Survey:
     def plan(self) -> RasterPlan:
         """What is left of this raster will take."""
         return RasterPlan.of(
-            self.blocks, self.job.source, self.folder.classes, self.folder.probabilities, forwards=self.forwards
+            self.blocks,
+            self.job.source,
+            self.folder.classes,
+            self.folder.probabilities,
+            forwards=self.forwards,
         )
 
 
@@ -111,11 +118,16 @@ class Surveyor:
         outputs = self._outputs(job, facts)
         missing = self._missing(outputs)
         folder = self._folder(job, facts)
-        wanted = job.grid.blocks(self._options.block, classes=self._classes, at_least=2 * self._options.workers)
+        wanted = job.grid.blocks(
+            self._options.block, classes=self._classes, at_least=2 * self._options.workers
+        )
         known = folder.read_plan(job.grid)
         blocks, batch = known or (wanted, self._options.batch_size)
         needs_parts = any(output.kind != "preview" for output in missing)
-        rows = tuple(tuple(folder.missing(number, block)) if needs_parts else () for number, block in enumerate(blocks))
+        rows = tuple(
+            tuple(folder.missing(number, block)) if needs_parts else ()
+            for number, block in enumerate(blocks)
+        )
         return Survey(job, outputs, missing, folder, blocks, batch, known is not None, rows)
 
     def _facts(self, job: Job) -> dict[str, Any]:
@@ -156,6 +168,8 @@ class Surveyor:
         options = self._options
         confidence = bool(options.vectors) or options.confidence or options.min_confidence > 0.0
         held = {"confidence": confidence, "probabilities": options.probabilities}
-        key = key_of({**facts, **held, "min_confidence": options.min_confidence, "threads": self.threads})
+        key = key_of(
+            {**facts, **held, "min_confidence": options.min_confidence, "threads": self.threads}
+        )
         place = job.target.with_name(f"{job.target.name}-{key}").relative_to(self._out)
         return PartFolder(self.work / place, job.source, self._classes, **held)

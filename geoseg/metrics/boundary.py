@@ -37,9 +37,13 @@ def erode(labels: Labels, radius: int) -> Labels:
         ConfigError: the radius is negative.
     """
     if radius < 0:
-        raise ConfigError(f"erosion by {radius} pixels; use 0 (none) or more (3 is the ISPRS benchmark's)")
+        raise ConfigError(
+            f"erosion by {radius} pixels; use 0 (none) or more (3 is the ISPRS benchmark's)"
+        )
     lowest = _over_disc(labels, radius, np.minimum, NODATA)
-    highest = _over_disc(np.where(labels == NODATA, 0, labels).astype(np.uint8), radius, np.maximum, 0)
+    highest = _over_disc(
+        np.where(labels == NODATA, 0, labels).astype(np.uint8), radius, np.maximum, 0
+    )
     return np.where((lowest < labels) | (highest > labels), np.uint8(NODATA), labels)
 
 
@@ -71,7 +75,9 @@ class BoundaryF1:
         """Pixels that a window must know beyond its core."""
         return self.tolerance + 1
 
-    def update(self, reference: Labels, predicted: Labels, core: Slices = (slice(None), slice(None))) -> None:
+    def update(
+        self, reference: Labels, predicted: Labels, core: Slices = (slice(None), slice(None))
+    ) -> None:
         """Count one window.
 
         Args:
@@ -79,7 +85,9 @@ class BoundaryF1:
             predicted: the same shape; class ids, 254 or 255.
             core: the pixels that count; the others, within `halo`, are only looked at.
         """
-        known = np.where((reference == NODATA) | (predicted == UNCERTAIN), np.uint8(NODATA), predicted)
+        known = np.where(
+            (reference == NODATA) | (predicted == UNCERTAIN), np.uint8(NODATA), predicted
+        )
         actual, guessed = _borders(reference), _borders(known)
         for first in range(0, self.n, _GROUP):
             ours, theirs = _bits(actual, first), _bits(guessed, first)
@@ -132,8 +140,13 @@ class BoundaryF1:
 def _borders(labels: Labels) -> Labels:
     """The labels of pixels beside another class; 255 elsewhere."""
     beside = np.zeros(labels.shape, np.bool_)
-    for one, other in (((slice(1, None),), (slice(-1),)), ((slice(None), slice(1, None)), (slice(None), slice(-1)))):
-        differ = (labels[one] != labels[other]) & (labels[one] != NODATA) & (labels[other] != NODATA)
+    for one, other in (
+        ((slice(1, None),), (slice(-1),)),
+        ((slice(None), slice(1, None)), (slice(None), slice(-1))),
+    ):
+        differ = (
+            (labels[one] != labels[other]) & (labels[one] != NODATA) & (labels[other] != NODATA)
+        )
         beside[one] |= differ
         beside[other] |= differ
     return np.where(beside, labels, np.uint8(NODATA))

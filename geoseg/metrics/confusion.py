@@ -49,7 +49,9 @@ class ConfusionMatrix:
             ConfigError: shapes differ, or a value is no class.
         """
         if reference.shape != predicted.shape:
-            raise ConfigError(f"reference {reference.shape} and prediction {predicted.shape} differ in shape")
+            raise ConfigError(
+                f"reference {reference.shape} and prediction {predicted.shape} differ in shape"
+            )
         labelled = reference != self.ignore
         rows = reference[labelled].astype(np.int64)
         cols = predicted[labelled].astype(np.int64)
@@ -62,7 +64,9 @@ class ConfusionMatrix:
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         """The counts of both."""
         if (self.n, self.ignore) != (other.n, other.ignore):
-            raise ConfigError(f"confusion matrices of {self.n} and {other.n} classes cannot be added")
+            raise ConfigError(
+                f"confusion matrices of {self.n} and {other.n} classes cannot be added"
+            )
         merged = ConfusionMatrix(self.n, self.ignore)
         merged._counts = self._counts + other._counts
         return merged

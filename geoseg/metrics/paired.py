@@ -34,7 +34,9 @@ def paired_difference(figures: Sequence[float], baseline: Sequence[float]) -> Di
     """
     differences = np.subtract(figures, baseline)
     if np.ndim(figures) != 1 or len(figures) != len(baseline) or not len(figures):
-        raise ValueError(f"{len(figures)} figures for {len(baseline)} of the baseline; pairs are needed")
+        raise ValueError(
+            f"{len(figures)} figures for {len(baseline)} of the baseline; pairs are needed"
+        )
     mean, pairs = float(differences.mean()), len(differences)
     if pairs == 1:
         return Difference(mean, -np.inf, np.inf)

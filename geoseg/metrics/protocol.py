@@ -97,7 +97,9 @@ PROTOCOLS = {
 def find_protocol(name: str) -> Protocol:
     """The protocol of that name. Raises ConfigError where there is none."""
     if name not in PROTOCOLS:
-        raise ConfigError(f"--protocol {name}: there is none of that name; known are {', '.join(PROTOCOLS)}")
+        raise ConfigError(
+            f"--protocol {name}: there is none of that name; known are {', '.join(PROTOCOLS)}"
+        )
     return PROTOCOLS[name]
 
 
@@ -111,7 +113,12 @@ def figures(confusion: ConfusionMatrix, protocol: Protocol, names: Sequence[str]
     """
     judged = protocol.judged(confusion, names)
     in_mean = protocol.in_mean(names)
-    tables = {"iou": judged.iou, "f1": judged.f1, "precision": judged.precision, "recall": judged.recall}
+    tables = {
+        "iou": judged.iou,
+        "f1": judged.f1,
+        "precision": judged.precision,
+        "recall": judged.recall,
+    }
     return {
         "protocol": protocol.name,
         "classes": list(names),

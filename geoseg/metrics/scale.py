@@ -63,11 +63,17 @@ class ScaleIoU:
         """``(objects, mS-IoU)`` of each range of areas; the mean is NaN where there is no object."""
         place = np.digitize(self.area, bins) - 1
         members = [self.iou[place == index] for index in range(len(bins))]
-        return [(found.size, float(found.mean()) if found.size else float("nan")) for found in members]
+        return [
+            (found.size, float(found.mean()) if found.size else float("nan")) for found in members
+        ]
 
 
 def scale_iou(
-    reference: Labels, predicted: Labels, instances: NDArray[Any], *, class_of: ClassOf | None = None
+    reference: Labels,
+    predicted: Labels,
+    instances: NDArray[Any],
+    *,
+    class_of: ClassOf | None = None,
 ) -> ScaleIoU:
     """The S-IoU of every object of an image.
 
@@ -117,7 +123,9 @@ class ObjectCounter:
         inside = instances > 0
         held, number = np.unique(instances[inside].astype(np.int64), return_inverse=True)
         seen, seen_pixels = np.unique(number * 256 + reference[inside], return_counts=True)
-        pairs, pixels = np.unique(region[inside].astype(np.int64) * max(held.size, 1) + number, return_counts=True)
+        pairs, pixels = np.unique(
+            region[inside].astype(np.int64) * max(held.size, 1) + number, return_counts=True
+        )
         touching, touched = pairs // max(held.size, 1), pairs % max(held.size, 1)
         wrong = ~inside & (reference != NODATA) & (reference != labels)
         outside = np.bincount(region[wrong], minlength=region_class.size)
@@ -144,7 +152,9 @@ class ObjectCounter:
         root = connect(self._count, first, second).astype(np.int64)
         objects, area, object_class = self._judged_objects()
 
-        overlap_region, overlap_object, pixels = (_joined(self._overlaps, part) for part in range(3))
+        overlap_region, overlap_object, pixels = (
+            _joined(self._overlaps, part) for part in range(3)
+        )
         overlap_region = root[overlap_region]
         known = np.isin(overlap_object, objects)
         overlap_region, pixels = overlap_region[known], pixels[known]
@@ -170,7 +180,9 @@ class ObjectCounter:
         else:
             votes, counted = np.unique(np.stack([place, label]), axis=1, return_inverse=True)
             total = np.bincount(counted.ravel(), np.where(label == NODATA, 0, pixels))
-            order = np.lexsort((-votes[1], total, votes[0]))  # an object's best last; of two equals the lower class
+            order = np.lexsort(
+                (-votes[1], total, votes[0])
+            )  # an object's best last; of two equals the lower class
             last = np.searchsorted(votes[0][order], np.arange(objects.size), side="right") - 1
             classes = votes[1][order][last]
             classes = np.where(classes == NODATA, -1, classes)

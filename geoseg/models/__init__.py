@@ -1,8 +1,8 @@
 """Networks and model files: encoders, context heads, and the card that says what a model takes and gives."""
 
-from geoseg.models.blocks import Classifier, conv_bn_relu
 from geoseg.models.card import Card
 from geoseg.models.context import HEADS, ContextHead, Outputs
+from geoseg.models.layers import Classifier, conv_bn_relu
 from geoseg.models.modelfile import Model, load_card, load_model, save_model, write_model
 from geoseg.models.segmenter import Segmenter, build_segmenter, create_model
 from geoseg.models.spec import ModelSpec, systems

@@ -45,19 +45,31 @@ class Card:
 
     def __post_init__(self) -> None:
         if len(self.classes) != self.spec.classes:
-            raise ModelError(f"{len(self.classes)} classes are named, the network tells {self.spec.classes} apart")
+            raise ModelError(
+                f"{len(self.classes)} classes are named, the network tells {self.spec.classes} apart"
+            )
         for name in ("bands", "mean", "std"):
             count = len(getattr(self, name))
             if count != self.spec.in_channels:
-                raise ModelError(f"{name} has {count} entries, the network takes {self.spec.in_channels} bands")
+                raise ModelError(
+                    f"{name} has {count} entries, the network takes {self.spec.in_channels} bands"
+                )
         if len(set(self.bands)) != len(self.bands):
             raise ModelError(f"bands {', '.join(self.bands)}: names must differ")
-        if len(self.value_range) != 2 or not _finite(self.value_range) or self.value_range[0] >= self.value_range[1]:
-            raise ModelError(f"value_range {self.value_range} is not two numbers, low then high, such as (0, 255)")
+        if (
+            len(self.value_range) != 2
+            or not _finite(self.value_range)
+            or self.value_range[0] >= self.value_range[1]
+        ):
+            raise ModelError(
+                f"value_range {self.value_range} is not two numbers, low then high, such as (0, 255)"
+            )
         if not _finite(self.mean) or not _finite(self.std) or min(self.std) <= 0:
             raise ModelError(f"mean {self.mean} and std {self.std} must be finite, and std above 0")
         if self.window < 1 or not 0 <= self.overlap < self.window:
-            raise ModelError(f"window {self.window} and overlap {self.overlap}: overlap goes from 0 to window - 1")
+            raise ModelError(
+                f"window {self.window} and overlap {self.overlap}: overlap goes from 0 to window - 1"
+            )
         if self.ground_sampling is not None and not 0 < self.ground_sampling < math.inf:
             raise ModelError(f"ground_sampling {self.ground_sampling} is not a length in metres")
 
@@ -87,7 +99,9 @@ class Card:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError("its card is no geoseg card; train or save the model again") from error
         if version > FORMAT:
-            raise ModelError(f"its card has format {version}, this geoseg reads up to {FORMAT}; upgrade geoseg")
+            raise ModelError(
+                f"its card has format {version}, this geoseg reads up to {FORMAT}; upgrade geoseg"
+            )
         try:
             return cls(
                 spec=ModelSpec(**document["spec"]),
@@ -103,9 +117,13 @@ class Card:
                 license=document["license"],
             )
         except KeyError as error:
-            raise ModelError(f"its card has no {error.args[0]!r}; train or save the model again") from error
+            raise ModelError(
+                f"its card has no {error.args[0]!r}; train or save the model again"
+            ) from error
         except (ConfigError, TypeError, ValueError) as error:
-            raise ModelError(f"its card cannot be right ({error}); upgrade geoseg, or save the model again") from error
+            raise ModelError(
+                f"its card cannot be right ({error}); upgrade geoseg, or save the model again"
+            ) from error
 
 
 def _scheme(document: Mapping[str, Any]) -> ClassScheme:

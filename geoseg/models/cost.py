@@ -74,9 +74,13 @@ def cost(
         ModelError: there is no such head, row or partition, or a size or a switch does not fit.
     """
     if system not in HEADS:
-        raise ModelError(f"{system!r} has no head whose cost could be counted; those that have are {', '.join(HEADS)}")
+        raise ModelError(
+            f"{system!r} has no head whose cost could be counted; those that have are {', '.join(HEADS)}"
+        )
     if partition not in get_args(Partition):
-        raise ModelError(f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}")
+        raise ModelError(
+            f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}"
+        )
     images, channels, height, width = _sizes(feature_shape, classes, HEADS[system].stages)
     row = Row() if as_in is None else _row(system, as_in, height * width, channels, classes)
     stages = HEADS[system].stages
@@ -85,10 +89,17 @@ def cost(
         head = HEADS[system](in_channels, classes, **{**row.options, **system_options}).eval()
         row.adjust(head)
         if system == "ranet":
-            _set_regions(head, _squares(height, width, SIDE if partition == "uniform" else None), images, classes)
+            _set_regions(
+                head,
+                _squares(height, width, SIDE if partition == "uniform" else None),
+                images,
+                classes,
+            )
         features = [torch.zeros(images, count, height, width) for count in in_channels]
         conv_macs, matmul_macs, peak = _run(head, features, row.left_out())
-    counted = None if as_in is None else images * row.count(head, height * width, matmul_macs // images)
+    counted = (
+        None if as_in is None else images * row.count(head, height * width, matmul_macs // images)
+    )
     return Cost(row.params(head), conv_macs, matmul_macs, peak, counted)
 
 
@@ -100,7 +111,9 @@ def _sizes(feature_shape: Sequence[int], classes: int, stages: int) -> tuple[int
             f"feature_shape={feature_shape!r}: give (images, channels, height, width), whole numbers from 1 on"
         )
     if stages == 2 and given[1] < 2:
-        raise ModelError(f"feature_shape={feature_shape!r}: give 2 channels or more; stage 3 has half of them")
+        raise ModelError(
+            f"feature_shape={feature_shape!r}: give 2 channels or more; stage 3 has half of them"
+        )
     if not isinstance(classes, int) or not 1 <= classes <= MAX_CLASSES:
         raise ModelError(f"classes={classes!r}: give 1 to {MAX_CLASSES}")
     images, channels, height, width = given
@@ -116,7 +129,9 @@ def _row(system: str, as_in: str, positions: int, channels: int, classes: int) -
     return rows[system]
 
 
-def _run(head: ContextHead, features: list[Tensor], left_out: Sequence[str]) -> tuple[int, int, int]:
+def _run(
+    head: ContextHead, features: list[Tensor], left_out: Sequence[str]
+) -> tuple[int, int, int]:
     """Multiply-accumulates of convolutions and of products without the parts `left_out`, and peak bytes of all."""
     live = _LiveBytes([*head.parameters(), *head.buffers(), *features])
     counter = FlopCounterMode(display=False)
@@ -134,13 +149,22 @@ def _run(head: ContextHead, features: list[Tensor], left_out: Sequence[str]) -> 
 def _squares(height: int, width: int, side: int | None) -> Tensor:
     """``(height, width)`` int64 classes 0 and 1 of squares, like a chessboard; without `side` all 0."""
     row, column = torch.arange(height).unsqueeze(1), torch.arange(width)
-    return torch.zeros(height, width, dtype=torch.int64) if side is None else (row // side + column // side) % 2
+    return (
+        torch.zeros(height, width, dtype=torch.int64)
+        if side is None
+        else (row // side + column // side) % 2
+    )
 
 
 def _set_regions(head: Any, labels: Tensor, images: int, classes: int) -> None:
     """Have a RANet see classes beyond doubt and no boundary, whatever its features."""
     sure = 30.0
-    semantic = sure * torch.nn.functional.one_hot(labels, max(classes, 2))[..., :classes].permute(2, 0, 1).float()
+    semantic = (
+        sure
+        * torch.nn.functional.one_hot(labels, max(classes, 2))[..., :classes]
+        .permute(2, 0, 1)
+        .float()
+    )
     boundary = torch.stack([torch.full(labels.shape, sure), torch.zeros(labels.shape)])
     head.semantic = _Set(head.semantic, semantic.expand(images, -1, -1, -1))
     head.boundary = _Set(head.boundary, boundary.expand(images, -1, -1, -1))
@@ -169,7 +193,9 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.known = {tensor.untyped_storage()._cdata for tensor in given}
         self.now = self.peak = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):

@@ -19,10 +19,16 @@ class PhasedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """The map ``(N, C, H, W)``, of any size, filtered; padded with zeros, so that it keeps its size."""
-        if x.device.type != "cpu" or torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export():
+        if (
+            x.device.type != "cpu"
+            or torch.compiler.is_exporting()
+            or torch.onnx.is_in_onnx_export()
+        ):
             return super().forward(x)
         (n, c, h, w), d = x.shape, self.dilation[0]
-        x = F.pad(x, (0, -w % d, 0, -h % d))  # zeros, as the convolution itself takes beyond the border
+        x = F.pad(
+            x, (0, -w % d, 0, -h % d)
+        )  # zeros, as the convolution itself takes beyond the border
         rows, columns = x.shape[2] // d, x.shape[3] // d
         # Channels last throughout: whole rows of channels move, and the convolution's own layout on a CPU is kept.
         phases = x.permute(0, 2, 3, 1).reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)

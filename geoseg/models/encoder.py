@@ -33,7 +33,9 @@ class Encoder(nn.Module):
     multiple: int
     """Image heights and widths must be multiples of this."""
 
-    def __init__(self, model: nn.Module, channels: tuple[int, ...], stride: int, multiple: int) -> None:
+    def __init__(
+        self, model: nn.Module, channels: tuple[int, ...], stride: int, multiple: int
+    ) -> None:
         super().__init__()
         self.model = model
         self.channels, self.stride, self.multiple = channels, stride, multiple
@@ -52,7 +54,10 @@ class HRNetEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.channels = (sum(branches),) * stages
-        self.stride, self.multiple = 4, OWN_STRIDE  # the branches are added to each other at exact ratios
+        self.stride, self.multiple = (
+            4,
+            OWN_STRIDE,
+        )  # the branches are added to each other at exact ratios
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The same map ``(N, channels[0], H/4, W/4)`` for each stage of an image ``(N, bands, H, W)``."""
@@ -63,7 +68,10 @@ def _resized(maps: list[Tensor]) -> list[Tensor]:
     """All maps at the size of the first."""
     size = maps[0].shape[2:]
     return [
-        x if x.shape[2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in maps
+        x
+        if x.shape[2:] == size
+        else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+        for x in maps
     ]
 
 
@@ -90,7 +98,9 @@ def build_encoder(
     check_name(name)
     pretrained = hub_argument(name, weights)
     if name.startswith("tu-hrnet_w"):
-        encoder: Encoder | HRNetEncoder = _hrnet(name, in_channels, output_stride, pretrained, stages)
+        encoder: Encoder | HRNetEncoder = _hrnet(
+            name, in_channels, output_stride, pretrained, stages
+        )
     else:
         encoder = _pyramid(name, in_channels, output_stride, pretrained, stages)
     load_weights(encoder, weights)
@@ -107,7 +117,9 @@ def check_name(name: str) -> None:
     if name in known or (name.startswith("tu-") and timm.is_model(name[3:])):
         return
     near = difflib.get_close_matches(name, known, n=3) or ["resnet50", "tu-tf_efficientnet_lite0"]
-    raise ModelError(f"there is no encoder {name!r}; near it are {', '.join(near)} (timm's models go as tu-NAME)")
+    raise ModelError(
+        f"there is no encoder {name!r}; near it are {', '.join(near)} (timm's models go as tu-NAME)"
+    )
 
 
 class NotDilatableError(ModelError):
@@ -115,7 +127,11 @@ class NotDilatableError(ModelError):
 
 
 def _pyramid(
-    name: str, in_channels: int, output_stride: int | None, pretrained: str | bool | None, stages: int
+    name: str,
+    in_channels: int,
+    output_stride: int | None,
+    pretrained: str | bool | None,
+    stages: int,
 ) -> Encoder:
     if output_stride is None:
         try:
@@ -123,7 +139,9 @@ def _pyramid(
         except NotDilatableError:
             return _pyramid(name, in_channels, OWN_STRIDE, pretrained, stages)
     try:
-        model = smp.encoders.get_encoder(name, in_channels=in_channels, weights=pretrained, output_stride=output_stride)
+        model = smp.encoders.get_encoder(
+            name, in_channels=in_channels, weights=pretrained, output_stride=output_stride
+        )
     except OSError as error:
         raise unreachable(name, error) from error
     except (AssertionError, TypeError, ValueError) as error:
@@ -143,10 +161,16 @@ def _pyramid(
 
 
 def _hrnet(
-    name: str, in_channels: int, output_stride: int | None, pretrained: str | bool | None, stages: int
+    name: str,
+    in_channels: int,
+    output_stride: int | None,
+    pretrained: str | bool | None,
+    stages: int,
 ) -> HRNetEncoder:
     if output_stride not in (None, 4):
-        raise ModelError(f"encoder {name} runs at stride 4, not {output_stride}; leave output_stride out")
+        raise ModelError(
+            f"encoder {name} runs at stride 4, not {output_stride}; leave output_stride out"
+        )
     try:
         # An empty feature_location asks for the raw branches, not for the classifier's wider maps.
         model = timm.create_model(

@@ -30,7 +30,9 @@ def hub_argument(name: str, weights: str | None) -> str | bool | None:
         else IMAGENET in smp.encoders.encoders[name]["pretrained_settings"]
     )
     if not there_are:
-        raise ModelError(f"there are no imagenet weights of {name}; give a file, package:NAME or null")
+        raise ModelError(
+            f"there are no imagenet weights of {name}; give a file, package:NAME or null"
+        )
     _require(name)
     return True if timms else IMAGENET
 
@@ -52,13 +54,19 @@ def _require(name: str) -> None:
     repository, revision = _place(name)
     if repository is None or huggingface_hub.is_offline_mode():
         return  # fetched from elsewhere, or answered from this machine at once
-    if any(isinstance(huggingface_hub.try_to_load_from_cache(repository, f, revision=revision), str) for f in FILES):
+    if any(
+        isinstance(huggingface_hub.try_to_load_from_cache(repository, f, revision=revision), str)
+        for f in FILES
+    ):
         return
     try:
         huggingface_hub.get_session().head(
-            huggingface_hub.hf_hub_url(repository, "config.json", revision=revision), timeout=SECONDS
+            huggingface_hub.hf_hub_url(repository, "config.json", revision=revision),
+            timeout=SECONDS,
         )
-    except Exception as error:  # its kind depends on the HTTP library that the hub's client is built on
+    except (
+        Exception
+    ) as error:  # its kind depends on the HTTP library that the hub's client is built on
         raise unreachable(name, error) from error
 
 

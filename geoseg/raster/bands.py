@@ -55,7 +55,9 @@ def order_by_name(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int
     given = described if any(described) else [same_name(band.color) for band in bands]
     found = []
     for name in wanted:
-        places = [index for index, have in enumerate(given, start=1) if have == same_name(name) and have]
+        places = [
+            index for index, have in enumerate(given, start=1) if have == same_name(name) and have
+        ]
         if len(places) != 1:
             return None
         found.append(places[0])

@@ -48,7 +48,9 @@ def check_source(
     if source_range is None:
         _check_values(source, value_range)
     elif not (np.isfinite(source_range).all() and source_range[0] < source_range[1]):
-        raise ConfigError(f"--value-range {_range(source_range)}: give the lowest and the highest value, lowest first")
+        raise ConfigError(
+            f"--value-range {_range(source_range)}: give the lowest and the highest value, lowest first"
+        )
     sampling = source.ground_sampling
     if ground_sampling and sampling:
         ratio = sampling / ground_sampling
@@ -83,9 +85,13 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
             f"use {option(by_name)}, or {option(source.bands)} if the names are wrong"
         )
     described = [source.file_bands[band - 1].description for band in source.bands]
-    if by_name is None and {same_name(name) for name in described} & {same_name(name) for name in wanted}:
+    if by_name is None and {same_name(name) for name in described} & {
+        same_name(name) for name in wanted
+    }:
         have, needed = ", ".join(described), ", ".join(wanted)
-        return [f"{source.path}: its bands are named {have}, the model takes {needed}; expect a poor result"]
+        return [
+            f"{source.path}: its bands are named {have}, the model takes {needed}; expect a poor result"
+        ]
     return []
 
 
@@ -100,7 +106,11 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
         return
     low, high = value_range
     values = _sample(source)
-    seen = f"{values.min():g} to {values.max():g} in a sample" if values.size else "no valid pixel in a sample"
+    seen = (
+        f"{values.min():g} to {values.max():g} in a sample"
+        if values.size
+        else "no valid pixel in a sample"
+    )
     mend = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
     integer = np.issubdtype(np.dtype(source.dtype), np.integer)
     if integer and (low, high) == (0, 255):
@@ -110,7 +120,9 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
     beyond = np.mean((values < low) | (values > high))
     largest = np.abs(values).max()
     if beyond > _BEYOND or 0 < largest < _FILLED * max(abs(low), abs(high)):
-        raise SourceError(f"{source.path}: {source.dtype} values on another scale ({seen}), {needs}; {mend}")
+        raise SourceError(
+            f"{source.path}: {source.dtype} values on another scale ({seen}), {needs}; {mend}"
+        )
 
 
 def _sample(source: Source) -> NDArray[Any]:
@@ -128,7 +140,9 @@ def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 65_535.0
     bottom, top = (float(value) for value in np.quantile(values, (0.001, 0.999)))
-    limit = next((limit for limit in _USUAL_LIMITS if max(abs(bottom), top) <= limit), max(abs(bottom), top))
+    limit = next(
+        (limit for limit in _USUAL_LIMITS if max(abs(bottom), top) <= limit), max(abs(bottom), top)
+    )
     return (-limit if bottom < 0 else 0.0), limit
 
 

@@ -21,7 +21,7 @@ from geoseg.raster.fingerprint import TAG
 from geoseg.raster.mosaic import Mosaic
 from geoseg.raster.part import Part
 from geoseg.raster.pyramid import BLOCK, Halve, halve_by_mean, halve_by_mode, write_pyramid
-from geoseg.raster.replace import replacing
+from geoseg.raster.write import replace_raster
 
 CLASSES_TAG = "GEOSEG_CLASSES"
 """The metadata item with the class names, a JSON list: they survive where the ``.aux.xml`` gets lost."""
@@ -71,7 +71,9 @@ def class_cog(
         OutputError: the disk is full or the folder cannot be written.
     """
     tags = {TAG: fingerprint, CLASSES_TAG: json.dumps(classes.names)}
-    mosaic = Mosaic(parts, height, width, transform, crs, ["class"], NODATA, classes=classes, tags=tags)
+    mosaic = Mosaic(
+        parts, height, width, transform, crs, ["class"], NODATA, classes=classes, tags=tags
+    )
     _write(mosaic, out, halve_by_mode, PREDICTOR="NO", OVERVIEW_RESAMPLING="MODE")
 
 
@@ -90,7 +92,9 @@ def confidence_cog(
     Arguments and errors are those of `class_cog`.
     """
     tags = {TAG: fingerprint}
-    mosaic = Mosaic(parts, height, width, transform, crs, ["confidence"], 0, scale=1 / 255, tags=tags)
+    mosaic = Mosaic(
+        parts, height, width, transform, crs, ["confidence"], 0, scale=1 / 255, tags=tags
+    )
     _write(mosaic, out, halve_by_mean, PREDICTOR="YES", OVERVIEW_RESAMPLING="AVERAGE")
 
 
@@ -112,7 +116,9 @@ def probabilities_cog(
     `class_cog`.
     """
     tags = {TAG: fingerprint, CLASSES_TAG: json.dumps(classes.names)}
-    mosaic = Mosaic(parts, height, width, transform, crs, classes.names, scale=1 / 255, tags=tags, valid=valid)
+    mosaic = Mosaic(
+        parts, height, width, transform, crs, classes.names, scale=1 / 255, tags=tags, valid=valid
+    )
     _write(mosaic, out, halve_by_mean, PREDICTOR="YES", OVERVIEW_RESAMPLING="AVERAGE")
 
 
@@ -128,7 +134,7 @@ def read_class_names(path: Path) -> tuple[str, ...] | None:
 
 
 def _write(mosaic: Mosaic, out: Path, halve: Halve, **options: str) -> None:
-    with replacing(out) as made, rasterio.Env(**_ENVIRONMENT):
+    with replace_raster(out) as made, rasterio.Env(**_ENVIRONMENT):
         _refuse_full_disk(mosaic, out)
         vrt = made.with_name("parts.vrt")
         vrt.write_text(mosaic.document(), encoding="utf-8")
@@ -136,7 +142,9 @@ def _write(mosaic: Mosaic, out: Path, halve: Halve, **options: str) -> None:
         vrt.write_text(mosaic.document(overviews), encoding="utf-8")
         rasterio.shutil.copy(str(vrt), str(made), **{**_OPTIONS, **options})
         if not _is_whole(made):
-            raise OutputError(f"{out}: could not be written whole; free the disk or choose another --out")
+            raise OutputError(
+                f"{out}: could not be written whole; free the disk or choose another --out"
+            )
 
 
 def _refuse_full_disk(mosaic: Mosaic, out: Path) -> None:

@@ -48,10 +48,14 @@ def open_dataset(path: Path, **open_options: Any) -> Any:
             # One handle a reader: GDAL's datasets must not be shared between threads.
             file = rasterio.open(path, sharing=False, **open_options)
     except (RasterioIOError, RasterioError) as error:
-        raise SourceError(f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}") from error
+        raise SourceError(
+            f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}"
+        ) from error
     if file.count == 0:
         file.close()
-        raise SourceError(f"{path}: a container without bands of its own; convert the wanted layer to a GeoTIFF first")
+        raise SourceError(
+            f"{path}: a container without bands of its own; convert the wanted layer to a GeoTIFF first"
+        )
     return file
 
 
@@ -67,7 +71,9 @@ def refuse_unopenable(path: Path) -> None:
         what = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
         raise SourceError(f"{path}: {what}; check the path") from error
     if path.is_dir():
-        raise SourceError(f"{path}: this folder holds no raster to read; put {FORMATS} files in it, or name files")
+        raise SourceError(
+            f"{path}: this folder holds no raster to read; put {FORMATS} files in it, or name files"
+        )
     if size == 0:
         raise SourceError(f"{path}: the file is empty (0 bytes); copy or export it again")
 

@@ -61,7 +61,11 @@ def _single(path: Path) -> list[Found]:
 
 
 def _below(folder: Path) -> list[Found]:
-    rasters = [path for path in _walk(folder) if path.suffix.lower() in SUFFIXES and read_fingerprint(path) is None]
+    rasters = [
+        path
+        for path in _walk(folder)
+        if path.suffix.lower() in SUFFIXES and read_fingerprint(path) is None
+    ]
     found = [Found(path, path.relative_to(folder).with_suffix("")) for path in rasters]
     return found or [Found(folder, Path(folder.resolve().name))]
 

@@ -33,7 +33,9 @@ def source_fingerprint(path: str | Path) -> str:
         try:
             _add_file(digest, file)
         except OSError as error:
-            raise SourceError(f"{path}: {file} belongs to it and cannot be read ({error.strerror})") from error
+            raise SourceError(
+                f"{path}: {file} belongs to it and cannot be read ({error.strerror})"
+            ) from error
     return digest.hexdigest()
 
 
@@ -59,7 +61,9 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
-    if str(path).startswith("/vsi"):  # in an archive or on a server: GDAL's own file systems, of which only it knows
+    if str(path).startswith(
+        "/vsi"
+    ):  # in an archive or on a server: GDAL's own file systems, of which only it knows
         digest.update(str(path).encode())
         return
     facts = path.stat()

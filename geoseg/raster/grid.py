@@ -49,7 +49,9 @@ def describe_grid(source: Source) -> str:
     a, _, x, _, e, y = tuple(source.transform)[:6]
     pixel = f"{abs(a):g}" if abs(abs(a) - abs(e)) < 1e-9 * abs(a) else f"{abs(a):g} x {abs(e):g}"
     place = f"{size} of {pixel} from ({x:.10g}, {y:.10g})"
-    return f"{place} in {source.crs.to_string()}" if source.crs is not None else f"{place} without CRS"
+    return (
+        f"{place} in {source.crs.to_string()}" if source.crs is not None else f"{place} without CRS"
+    )
 
 
 class Resampled:
@@ -90,7 +92,9 @@ class Resampled:
             )
         except (RasterioError, CPLE_BaseError) as error:
             self._files.close()
-            raise SourceError(f"{source.path}: cannot be resampled ({reason(error)}); warp it first") from error
+            raise SourceError(
+                f"{source.path}: cannot be resampled ({reason(error)}); warp it first"
+            ) from error
         self._files.callback(self._warped.close)
 
     def __enter__(self) -> Resampled:
@@ -99,10 +103,16 @@ class Resampled:
     def __exit__(self, *error: object) -> None:
         self._files.close()
 
-    def read(self, row: int, col: int, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def read(
+        self, row: int, col: int, height: int, width: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """``(pixels, valid)`` of a window of the grid, as `Reader.read` gives them."""
         try:
-            pixels = self._warped.read([self.source.bands[0]], window=Window(col, row, width, height))
+            pixels = self._warped.read(
+                [self.source.bands[0]], window=Window(col, row, width, height)
+            )
         except RasterioError as error:
-            raise SourceError(f"{self.source.path}: cannot be resampled ({reason(error)}); warp it first") from error
+            raise SourceError(
+                f"{self.source.path}: cannot be resampled ({reason(error)}); warp it first"
+            ) from error
         return pixels, pixels[0] != NODATA

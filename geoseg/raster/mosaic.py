@@ -19,7 +19,10 @@ from geoseg.raster.part import Part
 
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 """Of the attribute table: name, GDAL's field type (0 whole number, 2 text), and usage (5 the value, 2 its name)."""
-_CODES: dict[int, tuple[str, Color]] = {UNCERTAIN: ("uncertain", (128, 128, 128)), NODATA: ("no data", (0, 0, 0))}
+_CODES: dict[int, tuple[str, Color]] = {
+    UNCERTAIN: ("uncertain", (128, 128, 128)),
+    NODATA: ("no data", (0, 0, 0)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Mosaic:
             yield '<MaskBand><VRTRasterBand dataType="Byte">'
             yield from _overviews(overviews, "mask,1")
             for part in self.valid:
-                yield _source("ComplexSource", part, 1, f"<LUT>0:255,{NODATA - 1}:255,{NODATA}:0</LUT>")
+                yield _source(
+                    "ComplexSource", part, 1, f"<LUT>0:255,{NODATA - 1}:255,{NODATA}:0</LUT>"
+                )
             yield "</VRTRasterBand></MaskBand>"
         yield "</VRTDataset>"
 

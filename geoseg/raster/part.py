@@ -59,13 +59,17 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
     """
     planes = data[None] if data.ndim == 2 else data
     if planes.shape[1:] != (part.height, part.width):
-        raise ValueError(f"data of shape {data.shape} for a part of {part.height} x {part.width} pixels")
+        raise ValueError(
+            f"data of shape {data.shape} for a part of {part.height} x {part.width} pixels"
+        )
     # A name of its own: a cluster may run a task twice at once.
     temporary = part.path.with_name(f".{part.path.name}-{uuid.uuid4().hex}.tmp")
     try:
         # GDAL reports a full disk late or never, Python's own writing at once: the file is made in memory first.
         with MemoryFile() as memory:
-            with memory.open(count=len(planes), height=part.height, width=part.width, **_PROFILE) as file:
+            with memory.open(
+                count=len(planes), height=part.height, width=part.width, **_PROFILE
+            ) as file:
                 file.write(planes)
             temporary.write_bytes(memory.getbuffer())
         os.replace(temporary, part.path)

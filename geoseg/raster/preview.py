@@ -13,8 +13,8 @@ from geoseg.errors import SourceError
 from geoseg.raster.bands import same_name
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.reader import Reader
-from geoseg.raster.replace import replacing
 from geoseg.raster.source import Source, open_raster
+from geoseg.raster.write import replace_raster
 
 _SIDE = 1600
 """Pixels of the picture's longer side, legend and margins apart; two panels share it."""
@@ -47,11 +47,13 @@ def write_preview(
     if source is not None:
         panels.insert(0, (source.path.name, _imagery(source)))
     figure = _figure(panels, _legend(labels, classes))
-    with replacing(out) as made:
+    with replace_raster(out) as made:
         figure.savefig(made, format="png", metadata={TAG: fingerprint})
 
 
-def _figure(panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str, tuple[float, ...]]]) -> Any:
+def _figure(
+    panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str, tuple[float, ...]]]
+) -> Any:
     # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,7 +74,9 @@ def _figure(panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str,
         axes.set_title(title, fontsize=10, parse_math=False)
         axes.set_axis_off()
     handles = [Patch(facecolor=color, edgecolor="0.4", label=name) for name, color in legend]
-    for text in figure.legend(handles=handles, loc="lower center", ncols=columns, fontsize=9).get_texts():
+    for text in figure.legend(
+        handles=handles, loc="lower center", ncols=columns, fontsize=9
+    ).get_texts():
         text.set_parse_math(False)
     return figure
 
@@ -129,7 +133,9 @@ def _decimated(source: Source, side: int) -> tuple[NDArray[Any], NDArray[np.bool
     """
     with _smallest(source, side) as reader:
         step = -(-max(reader.height, reader.width) // side)
-        pixels = np.empty((len(source.bands), -(-reader.height // step), -(-reader.width // step)), source.dtype)
+        pixels = np.empty(
+            (len(source.bands), -(-reader.height // step), -(-reader.width // step)), source.dtype
+        )
         valid = np.empty(pixels.shape[1:], np.bool_)
         rows = max(1, _CHUNK_ROWS // step) * step
         for row in range(0, reader.height, rows):

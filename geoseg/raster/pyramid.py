@@ -95,18 +95,25 @@ def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> 
             "bigtiff": "if_safer",
             "transform": Affine.translation(1, 1),  # not the identity, of which rasterio would warn
         }
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(level, "w", **profile) as target:
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(level, "w", **profile) as target,
+        ):
             for window in _chunks(source.height, source.width):
                 _halve_window(source, target, window, halve, nodata)
 
 
-def _halve_window(source: Any, target: Any, window: Window, halve: Halve, nodata: int | None) -> None:
+def _halve_window(
+    source: Any, target: Any, window: Window, halve: Halve, nodata: int | None
+) -> None:
     height, width = -(-window.height // 2), -(-window.width // 2)
     place = Window(window.col_off // 2, window.row_off // 2, width, height)
     masked = None if nodata is not None else source.read_masks(1, window=window) > 0
     for band in range(1, source.count + 1):
         values = source.read(band, window=window)
-        target.write(halve(values, values != nodata if masked is None else masked), band, window=place)
+        target.write(
+            halve(values, values != nodata if masked is None else masked), band, window=place
+        )
     if masked is not None:
         target.write_mask(_sum(masked) > 0, window=place)
 

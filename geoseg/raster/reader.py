@@ -32,7 +32,9 @@ class Reader:
 
     def __init__(self, source: Source, *, overview: int | None = None) -> None:
         self.source = source
-        self._file = open_dataset(source.path, **({} if overview is None else {"OVERVIEW_LEVEL": overview}))
+        self._file = open_dataset(
+            source.path, **({} if overview is None else {"OVERVIEW_LEVEL": overview})
+        )
         self.height: int = self._file.height
         self.width: int = self._file.width
         if overview is None and (self.height, self.width) != (source.height, source.width):
@@ -47,7 +49,10 @@ class Reader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -105,7 +110,9 @@ class Reader:
         validity = self.source.validity
         bands = list(self.source.bands)
         if validity.alpha is None:
-            pixels = np.empty((len(bands), height, width), self.source.dtype) if out is None else out
+            pixels = (
+                np.empty((len(bands), height, width), self.source.dtype) if out is None else out
+            )
             self._fill(bands, window, pixels)
             valid = np.ones((height, width), np.bool_)
         else:
@@ -132,7 +139,9 @@ class Reader:
         if len({self._file.dtypes[band - 1] for band in bands}) == 1:
             self._file.read(bands, window=window, out=out)
             return
-        for band, plane in zip(bands, out, strict=True):  # only a VRT mixes types, and rasterio will not
+        for band, plane in zip(
+            bands, out, strict=True
+        ):  # only a VRT mixes types, and rasterio will not
             self._file.read(band, window=window, out=plane)
 
     def _bands_and_alpha(self, count: int, height: int, width: int, *, keep: bool) -> NDArray[Any]:

@@ -72,7 +72,9 @@ class Source:
     @property
     def nodata(self) -> float | None:
         """The nodata value of the bands that are read; None where there is none, or no single one."""
-        values = {str(value): value for value in self.validity.nodata}  # NaN does not equal itself, its name does
+        values = {
+            str(value): value for value in self.validity.nodata
+        }  # NaN does not equal itself, its name does
         return next(iter(values.values())) if len(values) == 1 else None
 
     @property
@@ -115,12 +117,15 @@ def open_raster(
     placed = None if crs is None else parse_crs(crs)
     with opened(path) as file:
         file_bands = tuple(
-            FileBand(text or "", color.name) for text, color in zip(file.descriptions, file.colorinterp, strict=True)
+            FileBand(text or "", color.name)
+            for text, color in zip(file.descriptions, file.colorinterp, strict=True)
         )
         used = _used_bands(path, file_bands, bands)
         dtype = np.result_type(*(file.dtypes[band - 1] for band in used))
         if np.issubdtype(dtype, np.complexfloating):
-            raise SourceError(f"{path}: holds complex numbers; geoseg reads real ones: convert to magnitude first")
+            raise SourceError(
+                f"{path}: holds complex numbers; geoseg reads real ones: convert to magnitude first"
+            )
         _refuse_cut_short(path, file)
         final_crs = file.crs or None if placed is None or file.transform.is_identity else placed
         return Source(
@@ -134,7 +139,10 @@ def open_raster(
             validity=_validity(file, file_bands, used, nodata),
             file_bands=file_bands,
             bands_chosen=bands is not None,
-            warnings=tuple(f"{path}: {line}" for line in _warnings(file, file_bands, used, dtype, nodata, placed)),
+            warnings=tuple(
+                f"{path}: {line}"
+                for line in _warnings(file, file_bands, used, dtype, nodata, placed)
+            ),
         )
 
 
@@ -144,12 +152,18 @@ def parse_crs(text: str | CRS) -> CRS:
         with rasterio.Env():  # else PROJ tells of it too, on a line of its own
             return CRS.from_user_input(text)
     except CRSError as error:
-        raise ConfigError(f"--crs {text}: not a coordinate system that PROJ knows; give one like EPSG:25832") from error
+        raise ConfigError(
+            f"--crs {text}: not a coordinate system that PROJ knows; give one like EPSG:25832"
+        ) from error
 
 
-def _used_bands(path: Path, file_bands: Sequence[FileBand], bands: Sequence[int] | None) -> tuple[int, ...]:
+def _used_bands(
+    path: Path, file_bands: Sequence[FileBand], bands: Sequence[int] | None
+) -> tuple[int, ...]:
     if bands is None:
-        used = tuple(index for index, band in enumerate(file_bands, start=1) if band.color != "alpha")
+        used = tuple(
+            index for index, band in enumerate(file_bands, start=1) if band.color != "alpha"
+        )
         if not used:
             raise SourceError(f"{path}: has an alpha band and nothing else; give an image")
         return used
@@ -164,17 +178,25 @@ def _used_bands(path: Path, file_bands: Sequence[FileBand], bands: Sequence[int]
     return tuple(bands)
 
 
-def _validity(file: Any, file_bands: Sequence[FileBand], used: Sequence[int], nodata: float | None) -> Validity:
+def _validity(
+    file: Any, file_bands: Sequence[FileBand], used: Sequence[int], nodata: float | None
+) -> Validity:
     """As GDAL's masks have it: a nodata value that the file declares counts only where no mask stands before it."""
     flags = [file.mask_flag_enums[band - 1] for band in used]
-    alphas = [index for index, band in enumerate(file_bands, start=1) if band.color == "alpha" and index not in used]
+    alphas = [
+        index
+        for index, band in enumerate(file_bands, start=1)
+        if band.color == "alpha" and index not in used
+    ]
     masks: tuple[int, ...] = ()
     if any(MaskFlags.per_dataset in flag and MaskFlags.alpha not in flag for flag in flags):
         masks = (used[0],)
     elif any(not flag for flag in flags):  # no flag at all: each band has a mask of its own
         masks = tuple(used)
     declared = [
-        file.nodatavals[band - 1] if MaskFlags.nodata in flag and MaskFlags.per_dataset not in flag else None
+        file.nodatavals[band - 1]
+        if MaskFlags.nodata in flag and MaskFlags.per_dataset not in flag
+        else None
         for band, flag in zip(used, flags, strict=True)
     ]
     values = declared if nodata is None else [float(nodata)] * len(used)
@@ -187,7 +209,9 @@ def _refuse_cut_short(path: Path, file: Any) -> None:
     GDAL fills what a JPEG lacks with grey, and only warns.
     """
     if file.driver == "JPEG" and not _has_jpeg_end(path.read_bytes()):
-        raise SourceError(f"{path}: the file is cut short (its end mark is missing); copy or export it again")
+        raise SourceError(
+            f"{path}: the file is cut short (its end mark is missing); copy or export it again"
+        )
     if file.driver != "GTiff":
         return
     rows, cols = file.block_shapes[-1]
@@ -205,7 +229,9 @@ def _refuse_cut_short(path: Path, file: Any) -> None:
 def _has_jpeg_end(data: bytes) -> bool:
     """Whether the end mark comes after the pixels; a thumbnail in the header has one of its own."""
     at = 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # ITU T.81 B.1.1: segments up to the scan
+    while (
+        data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda"
+    ):  # ITU T.81 B.1.1: segments up to the scan
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
     return b"\xff\xd9" in data[at:]
 
@@ -228,7 +254,9 @@ def _warnings(
     if not file.transform.is_identity:
         lines += _crs_warnings(file.crs, placed)
     elif file.gcps[0]:
-        lines.append("is placed by ground control points only, which are not used; warp it first to keep its place")
+        lines.append(
+            "is placed by ground control points only, which are not used; warp it first to keep its place"
+        )
     elif placed is not None:
         lines.append("has no transform and no world file; --crs cannot place it")
     else:
@@ -238,9 +266,13 @@ def _warnings(
 
 def _crs_warnings(found: CRS | None, placed: CRS | None) -> list[str]:
     if placed is None and not found:
-        return ["has no coordinate system: ground sampling is not checked, and areas stay empty; --crs mends it"]
+        return [
+            "has no coordinate system: ground sampling is not checked, and areas stay empty; --crs mends it"
+        ]
     if placed is not None and found and found != placed:
-        return [f"its coordinate system {found.to_string()} is replaced by --crs {placed.to_string()}"]
+        return [
+            f"its coordinate system {found.to_string()} is replaced by --crs {placed.to_string()}"
+        ]
     return []
 
 

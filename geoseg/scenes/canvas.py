@@ -19,7 +19,9 @@ class Canvas:
     Everything painted is a function of these absolute positions, never of where the window begins.
     """
 
-    def __init__(self, seed: int, row: int, col: int, height: int, width: int, ground_sampling: float) -> None:
+    def __init__(
+        self, seed: int, row: int, col: int, height: int, width: int, ground_sampling: float
+    ) -> None:
         self.rows = np.arange(row, row + height, dtype=np.int64)
         self.cols = np.arange(col, col + width, dtype=np.int64)
         self.sampling = ground_sampling

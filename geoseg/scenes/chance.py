@@ -40,13 +40,17 @@ def hashed(key: int, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArra
     return mixed
 
 
-def smooth_noise(key: int, y: NDArray[np.float64], x: NDArray[np.float64], wavelength: float) -> NDArray[np.float32]:
+def smooth_noise(
+    key: int, y: NDArray[np.float64], x: NDArray[np.float64], wavelength: float
+) -> NDArray[np.float32]:
     """Value noise on a lattice `wavelength` apart: ``(len(y), len(x))`` float32 in [-1, 1], mean 0."""
     row, down = _lattice_steps(y, wavelength)
     col, across = _lattice_steps(x, wavelength)
     rows = np.arange(row[0], row[-1] + 2)
     cols = np.arange(col[0], col[-1] + 2)
-    knots = (hashed(key, rows, cols) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1.0)
+    knots = (hashed(key, rows, cols) >> np.uint32(8)).astype(np.float32) * np.float32(
+        2.0**-23
+    ) - np.float32(1.0)
     upper = knots[row - row[0]]
     lines = upper + (knots[row - row[0] + 1] - upper) * down[:, None]
     left: NDArray[np.float32] = np.take(lines, col - col[0], axis=1)
@@ -63,7 +67,9 @@ def gauss_noise(key: int, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> N
     return np.stack([np.take(_GAUSS, octets[:, :, band]) for band in range(4)])
 
 
-def _lattice_steps(positions: NDArray[np.float64], wavelength: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _lattice_steps(
+    positions: NDArray[np.float64], wavelength: float
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The lattice cell of each position, and how far (smoothstep) it lies towards the next knot."""
     scaled = positions / wavelength
     cell = np.floor(scaled)

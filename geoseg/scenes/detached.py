@@ -60,7 +60,10 @@ def _settle(plot: Plot, lot: _Lot, *, turned: bool, fenced: bool) -> None:
         return
     _raise_house(plot, house, turned=turned)
     stone = palette.paving(rng) if rng.random() < 0.6 else palette.asphalt(rng, plot.town, 0.12)
-    drive, reach = -math.copysign(lot.width / 2 - 2.0, shift), setback + across * rng.uniform(0.3, 0.9)
+    drive, reach = (
+        -math.copysign(lot.width / 2 - 2.0, shift),
+        setback + across * rng.uniform(0.3, 0.9),
+    )
     plot.lay(PATH, lot.box(drive, reach / 2 - 0.2, rng.uniform(2.8, 4.0), reach + 0.4), stone)
     plot.lay(PATH, lot.box(shift, setback / 2, 1.3, setback), stone)
     if rng.random() < 0.75:
@@ -89,25 +92,36 @@ def _use_drive(plot: Plot, lot: _Lot, drive: float, reach: float) -> None:
     if rng.random() < 0.5 and plot.build(garage, 0.2, 0.1):
         plot.content.roofs += houses.shed(rng, town, garage)
     if rng.random() < 0.5 * town.traffic:
-        place, heading = rng.uniform(2.8, max(3.0, reach - 2.6)), math.copysign(math.pi / 2, rng.normal())
+        place, heading = (
+            rng.uniform(2.8, max(3.0, reach - 2.6)),
+            math.copysign(math.pi / 2, rng.normal()),
+        )
         plot.content.cars.append(car_at(rng, lot.box(drive, 0.0, 1.0, 1.0), 0.0, place, heading))
 
 
 def _use_garden(plot: Plot, lot: _Lot, *, fenced: bool) -> None:
     """Perhaps a shed, a vegetable bed and a hedge; trees."""
     rng, town = plot.rng, plot.town
-    hut = lot.box(rng.uniform(-0.3, 0.3) * lot.width, lot.depth - 2.5, rng.uniform(2, 3.6), rng.uniform(2, 3))
+    hut = lot.box(
+        rng.uniform(-0.3, 0.3) * lot.width, lot.depth - 2.5, rng.uniform(2, 3.6), rng.uniform(2, 3)
+    )
     if rng.random() < 0.4 and plot.build(hut, 0.5):
         plot.content.roofs += houses.shed(rng, town, hut)
     if rng.random() < 0.3:
         off = rng.uniform(-0.2, 0.2) * lot.width
-        plot.lay(YARD, lot.box(off, lot.depth * 0.75, rng.uniform(3, 7), rng.uniform(2, 4)), palette.crop(rng, town))
+        plot.lay(
+            YARD,
+            lot.box(off, lot.depth * 0.75, rng.uniform(3, 7), rng.uniform(2, 4)),
+            palette.crop(rng, town),
+        )
     if fenced and rng.random() < 0.6:
         row = lot.box(lot.width / 2, lot.depth * 0.62, 1.0, lot.depth * 0.7).turned()
         if plot.holds(row, 0.3) and plot.clear(row, -0.2):
             plot.content.trees += hedge(rng, town, row)
     for _ in range(int(rng.poisson(3.2 * town.leafiness))):
-        place = lot.side.point(lot.middle + rng.uniform(-0.45, 0.45) * lot.width, rng.uniform(1.5, lot.depth))
+        place = lot.side.point(
+            lot.middle + rng.uniform(-0.45, 0.45) * lot.width, rng.uniform(1.5, lot.depth)
+        )
         tree = garden_tree(rng, town, place, 5.0)
         if plot.holds(tree.trunk, 0.8) and plot.clear(tree.trunk, 0.55 * tree.radius):
             plot.content.trees.append(tree)

@@ -15,7 +15,9 @@ SIDES = ("top", "left", "bottom", "right")
 class Edge:
     """The ragged sides of one scene; their depth follows the world, so it goes on in the scene next door."""
 
-    def __init__(self, seed: int, origin: tuple[int, int], shape: tuple[int, int], sides: Sequence[str]) -> None:
+    def __init__(
+        self, seed: int, origin: tuple[int, int], shape: tuple[int, int], sides: Sequence[str]
+    ) -> None:
         self._depths = {}
         deepest = max(4.0, min(90.0, 0.06 * min(shape)))
         for number, side in enumerate(SIDES):
@@ -23,7 +25,9 @@ class Edge:
             along = np.arange(origin[axis], origin[axis] + shape[axis], dtype=np.float64)
             line = np.zeros(1)
             wander = [
-                smooth_noise(salt(seed, 40 + number), line, np.floor(along / step) * step, wavelength)[0]
+                smooth_noise(
+                    salt(seed, 40 + number), line, np.floor(along / step) * step, wavelength
+                )[0]
                 for step, wavelength in ((1, 420.0), (16, 48.0), (2, 6.0))
             ]
             depth = deepest * (0.45 + 0.4 * wander[0] + 0.2 * wander[1] + 0.04 * wander[2])

@@ -25,18 +25,24 @@ def build_slabs(plot: Plot) -> None:
             slab = front.box(along, plot.depth / 2 + 4, across, min(length, plot.depth - 16))
             along += across + rng.uniform(12, 20)
         else:
-            slab = front.box(along + length / 2, plot.depth * rng.choice([0.4, 0.75]), length, across)
+            slab = front.box(
+                along + length / 2, plot.depth * rng.choice([0.4, 0.75]), length, across
+            )
             along += length * rng.uniform(0.5, 1.1)
         if plot.build(slab, 3.0, 5.0):
             long = slab if slab.length > slab.width else slab.turned()
             flat_roofed = rng.random() < 0.75
             make = houses.flat if flat_roofed else houses.pitched
             plot.content.roofs += make(rng, town, long, height)
-            plot.lay(PATH, long.part(0, long.width / 2 + 2.2, long.length, 1.8), palette.paving(rng))
+            plot.lay(
+                PATH, long.part(0, long.width / 2 + 2.2, long.length, 1.8), palette.paving(rng)
+            )
     lay_bays(plot, front, 6.5, 1)
     ground = Box(*plot.inside(rng.uniform(0.3, 0.7), rng.uniform(0.4, 0.7)), *front.along, 11, 8)
     if plot.build(ground, 4, 3):
-        plot.lay(YARD, ground, palette.court(rng) if rng.random() < 0.5 else palette.crop(rng, town))
+        plot.lay(
+            YARD, ground, palette.court(rng) if rng.random() < 0.5 else palette.crop(rng, town)
+        )
     plot.scatter_trees(34, largest=6.4)
 
 

@@ -73,7 +73,9 @@ def build_field(plot: Plot) -> None:
     depth = 0.0
     while depth < plot.depth and rng.random() < 0.85:
         width = min(rng.uniform(12, 40), plot.depth - depth + 1)
-        surface = palette.crop(rng, town) if rng.random() < 0.6 else palette.lawn(rng, town, rough=True)
+        surface = (
+            palette.crop(rng, town) if rng.random() < 0.6 else palette.lawn(rng, town, rough=True)
+        )
         plot.lay(LOT, front.box(front.length / 2, depth + width / 2, front.length, width), surface)
         if surface.mottle > 0.2:
             furrow = palette.furrow(surface)
@@ -81,7 +83,10 @@ def build_field(plot: Plot) -> None:
                 plot.lay(YARD, front.box(front.length / 2, float(row), front.length, 0.6), furrow)
         depth += width
     barn = front.box(
-        rng.uniform(0.25, 0.75) * front.length, rng.uniform(10, 20), rng.uniform(16, 30), rng.uniform(10, 15)
+        rng.uniform(0.25, 0.75) * front.length,
+        rng.uniform(10, 20),
+        rng.uniform(16, 30),
+        rng.uniform(10, 15),
     )
     if rng.random() < 0.6 and plot.build(barn, 3):
         plot.lay(PATH, barn.part(0, 0, barn.length + 10, barn.width + 10), palette.paving(rng))

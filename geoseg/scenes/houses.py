@@ -14,7 +14,12 @@ _SKYLIGHT: Colour = (190, 194, 198, 200)
 
 
 def pitched(
-    rng: np.random.Generator, town: Town, box: Box, eaves: float, colour: Colour | None = None, kind: str = ""
+    rng: np.random.Generator,
+    town: Town,
+    box: Box,
+    eaves: float,
+    colour: Colour | None = None,
+    kind: str = "",
 ) -> list[Roof]:
     """A gabled or hipped house with chimney, and often windows or solar panels in the roof."""
     if box.width > box.length:
@@ -24,17 +29,37 @@ def pitched(
     if colour is None:
         colour = roof_colour(rng, town, flat=False)[1]
     panels = _windows(rng, box) if kind == "gabled" else ()
-    roof = Roof(box, kind, eaves, slope, colour, 0.45, rng.uniform(0.03, 0.12), int(rng.integers(1 << 30)), panels)
+    roof = Roof(
+        box,
+        kind,
+        eaves,
+        slope,
+        colour,
+        0.45,
+        rng.uniform(0.03, 0.12),
+        int(rng.integers(1 << 30)),
+        panels,
+    )
     ridge = eaves + slope * box.width / 2
     roofs = [roof]
     if rng.random() < 0.75:
         u, v = rng.uniform(-0.35, 0.35) * box.length, rng.uniform(-0.15, 0.15) * box.width
         size = rng.uniform(0.6, 1.0)
-        roofs.append(_slab(rng, box.part(u, v, size, size), ridge + 0.6, varied(rng, (120, 112, 96, 90), 0.15)))
+        roofs.append(
+            _slab(
+                rng, box.part(u, v, size, size), ridge + 0.6, varied(rng, (120, 112, 96, 90), 0.15)
+            )
+        )
     if kind == "gabled" and box.width > 8 and rng.random() < 0.3:
         side = float(rng.choice([-1, 1]))
-        dormer = box.part(rng.uniform(-0.2, 0.2) * box.length, side * box.width * 0.28, 2.4, box.width * 0.3)
-        roofs.append(_slab(rng, dormer, eaves + slope * box.width * 0.36, shaded(colour, rng.uniform(0.8, 1.1))))
+        dormer = box.part(
+            rng.uniform(-0.2, 0.2) * box.length, side * box.width * 0.28, 2.4, box.width * 0.3
+        )
+        roofs.append(
+            _slab(
+                rng, dormer, eaves + slope * box.width * 0.36, shaded(colour, rng.uniform(0.8, 1.1))
+            )
+        )
     return roofs
 
 
@@ -50,11 +75,15 @@ def angled(rng: np.random.Generator, town: Town, box: Box, eaves: float) -> list
         rng.uniform(0.55, 0.8) * box.width,
     )
     slope = roofs[0].slope
-    roofs.append(Roof(wing.turned(), "gabled", eaves, slope, colour, 0.45, roofs[0].wear, roofs[0].key + 1))
+    roofs.append(
+        Roof(wing.turned(), "gabled", eaves, slope, colour, 0.45, roofs[0].wear, roofs[0].key + 1)
+    )
     return roofs
 
 
-def flat(rng: np.random.Generator, town: Town, box: Box, height: float, colour: Colour | None = None) -> list[Roof]:
+def flat(
+    rng: np.random.Generator, town: Town, box: Box, height: float, colour: Colour | None = None
+) -> list[Roof]:
     """A flat roof with its parapet, and the boxes and domes that stand on larger ones."""
     name = "grey"
     if colour is None:
@@ -87,10 +116,20 @@ def _windows(rng: np.random.Generator, box: Box) -> tuple[Panel, ...]:
     """Roof windows, or a field of solar panels on one side."""
     side = float(rng.choice([-1, 1]))
     if rng.random() < 0.2:
-        return (Panel(0.0, side * box.width * 0.25, box.length * rng.uniform(0.4, 0.8), box.width * 0.3, _SOLAR),)
+        return (
+            Panel(
+                0.0,
+                side * box.width * 0.25,
+                box.length * rng.uniform(0.4, 0.8),
+                box.width * 0.3,
+                _SOLAR,
+            ),
+        )
     glass = _GLASS if rng.random() < 0.7 else shaded(_SKYLIGHT, 0.85)
     spots = rng.uniform(-0.4, 0.4, int(rng.integers(0, 4)))
-    return tuple(Panel(float(u) * box.length, side * box.width * 0.24, 0.9, 1.3, glass) for u in spots)
+    return tuple(
+        Panel(float(u) * box.length, side * box.width * 0.24, 0.9, 1.3, glass) for u in spots
+    )
 
 
 def _domes(rng: np.random.Generator, box: Box) -> tuple[Panel, ...]:
@@ -98,7 +137,9 @@ def _domes(rng: np.random.Generator, box: Box) -> tuple[Panel, ...]:
     gap, size = rng.uniform(5, 9), rng.uniform(1.0, 1.8)
     long = rng.random() < 0.4
     return tuple(
-        Panel(float(u), 0.0 if long else float(v), size, box.width * 0.7 if long else size, _SKYLIGHT)
+        Panel(
+            float(u), 0.0 if long else float(v), size, box.width * 0.7 if long else size, _SKYLIGHT
+        )
         for u in np.arange(-box.length / 2 + gap, box.length / 2 - gap / 2, gap)
         for v in ((0.0,) if long else np.arange(-box.width / 2 + gap, box.width / 2 - gap / 2, gap))
     )

@@ -45,8 +45,14 @@ def cast_shadows(level: Float, town: Town, ground_sampling: float) -> Float:
     obstacle = level.copy()
     height, width = level.shape
     for down, across, rise in shadow_steps(town, ground_sampling):
-        here = (slice(max(0, -down), height - max(0, down)), slice(max(0, -across), width - max(0, across)))
-        there = (slice(max(0, down), height - max(0, -down)), slice(max(0, across), width - max(0, -across)))
+        here = (
+            slice(max(0, -down), height - max(0, down)),
+            slice(max(0, -across), width - max(0, across)),
+        )
+        there = (
+            slice(max(0, down), height - max(0, -down)),
+            slice(max(0, across), width - max(0, -across)),
+        )
         # The right-hand side is a copy, so what is written below is not read again in this step.
         np.maximum(obstacle[here], obstacle[there] - np.float32(rise), out=obstacle[here])
     obstacle -= level
@@ -73,7 +79,9 @@ def expose(canvas: Canvas, shadow: Float, town: Town) -> Float:
     return image
 
 
-def develop(image: Float, rows: NDArray[np.int64], cols: NDArray[np.int64], town: Town) -> NDArray[np.uint8]:
+def develop(
+    image: Float, rows: NDArray[np.int64], cols: NDArray[np.int64], town: Town
+) -> NDArray[np.uint8]:
     """8-bit pixels 1..255 after lens blur and sensor noise; the outermost ring of `image` is used up.
 
     Args:

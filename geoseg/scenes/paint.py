@@ -34,7 +34,9 @@ def paint_roof(canvas: Canvas, roof: Roof, sun: tuple[float, float], elevation: 
     else:
         height = np.float32(roof.eaves) + np.float32(roof.slope) * edge
         ends = np.where(u > 0, np.float32(lit[2]), np.float32(lit[3]))
-        shade = np.where(from_end < from_eaves, ends, np.where(v > 0, np.float32(lit[0]), np.float32(lit[1])))
+        shade = np.where(
+            from_end < from_eaves, ends, np.where(v > 0, np.float32(lit[0]), np.float32(lit[1]))
+        )
     seen = (edge >= 0) & (height > canvas.level[area])
     tone = _roof_texture(canvas, roof, area, u, v, edge)
     for band in range(4):
@@ -49,7 +51,9 @@ def paint_roof(canvas: Canvas, roof: Roof, sun: tuple[float, float], elevation: 
     np.copyto(canvas.labels[area], np.uint8(BUILDING), where=seen)
 
 
-def _roof_light(roof: Roof, sun: tuple[float, float], elevation: float) -> tuple[float, float, float, float]:
+def _roof_light(
+    roof: Roof, sun: tuple[float, float], elevation: float
+) -> tuple[float, float, float, float]:
     """Direct sun on the faces towards +v, -v, +u, -u, relative to level ground (Lambert's cosine)."""
     toward_u = sun[0] * roof.box.cos + sun[1] * roof.box.sin
     toward_v = sun[1] * roof.box.cos - sun[0] * roof.box.sin
@@ -60,9 +64,13 @@ def _roof_light(roof: Roof, sun: tuple[float, float], elevation: float) -> tuple
     return lit[0], lit[1], lit[2], lit[3]
 
 
-def _roof_texture(canvas: Canvas, roof: Roof, area: tuple[slice, slice], u: Float, v: Float, edge: Float) -> Float:
+def _roof_texture(
+    canvas: Canvas, roof: Roof, area: tuple[slice, slice], u: Float, v: Float, edge: Float
+) -> Float:
     """Relative brightness of the roofing, around 1."""
-    tone = np.float32(1.0) + np.float32(roof.wear) * (canvas.clump[area] + np.float32(0.8) * canvas.patchy[area])
+    tone = np.float32(1.0) + np.float32(roof.wear) * (
+        canvas.clump[area] + np.float32(0.8) * canvas.patchy[area]
+    )
     tone += np.float32(0.04) * canvas.grain[1][area] + np.float32(0.05) * canvas.fine[area]
     streaks = stream(roof.key, 0).uniform(-0.05, 0.05, 64).astype(np.float32)
     if roof.seam:
@@ -100,10 +108,16 @@ def paint_car(canvas: Canvas, car: Car, sun: tuple[float, float]) -> None:
     van = car.height > 2.0
     front, back = (0.62 * half, -0.93 * half) if van else (0.30 * half, -0.70 * half)
     cabin = (u < front) & (u > back)
-    glass = cabin & ((u > front - 0.75) | (u < back + (0.0 if van else 0.6)) | (np.abs(v) > side - 0.28))
+    glass = cabin & (
+        (u > front - 0.75) | (u < back + (0.0 if van else 0.6)) | (np.abs(v) > side - 0.28)
+    )
     # The body curves: the flank towards the sun is brighter, the one away from it darker.
     toward = np.float32(sun[1] * car.box.cos - sun[0] * car.box.sin)
-    tone = np.float32(1.0) + toward * v * np.float32(0.22 / side) + np.float32(0.05) * canvas.grain[2][area]
+    tone = (
+        np.float32(1.0)
+        + toward * v * np.float32(0.22 / side)
+        + np.float32(0.05) * canvas.grain[2][area]
+    )
     tone += np.where(cabin, np.float32(0.08), np.float32(-0.04))
     level = np.where(cabin, np.float32(car.height), np.float32(min(car.height, 1.0)))
     for band in range(4):
@@ -133,7 +147,11 @@ def paint_tree(canvas: Canvas, tree: Tree, sun: tuple[float, float], bumps: Floa
     height += np.float32(0.35 * tree.ragged) * clumps
     seen = (distance < 1.0) & (height > canvas.level[area])
     slope = np.float32(sun[0]) * x + np.float32(sun[1]) * y
-    shade = np.float32(0.86) + np.float32(0.5 if tree.conifer else 0.42) * slope + np.float32(1.25) * bumps[area]
+    shade = (
+        np.float32(0.86)
+        + np.float32(0.5 if tree.conifer else 0.42) * slope
+        + np.float32(1.25) * bumps[area]
+    )
     np.clip(shade, 0.12, 1.7, out=shade)
     leaf = np.float32(0.86) + np.float32(0.14) * clumps + np.float32(0.11) * canvas.grain[3][area]
     leaf += np.float32(0.12) * dome

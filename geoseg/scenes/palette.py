@@ -40,8 +40,18 @@ _CARS: tuple[tuple[float, Colour], ...] = (
     (0.02, (140, 170, 150, 50)),
     (0.02, (110, 60, 96, 64)),
 )
-_LEAVES: tuple[Colour, ...] = ((170, 74, 96, 60), (146, 62, 82, 56), (182, 88, 108, 66), (136, 70, 84, 64))
-_TURNED: tuple[Colour, ...] = ((160, 128, 82, 58), (150, 142, 112, 60), (128, 112, 92, 66), (140, 92, 62, 62))
+_LEAVES: tuple[Colour, ...] = (
+    (170, 74, 96, 60),
+    (146, 62, 82, 56),
+    (182, 88, 108, 66),
+    (136, 70, 84, 64),
+)
+_TURNED: tuple[Colour, ...] = (
+    (160, 128, 82, 58),
+    (150, 142, 112, 60),
+    (128, 112, 92, 66),
+    (140, 92, 62, 62),
+)
 _CONIFERS: tuple[Colour, ...] = ((112, 48, 66, 54), (98, 46, 58, 54))
 
 
@@ -56,7 +66,9 @@ def mixed(first: Colour, second: Colour, share: float) -> Colour:
     return (blend[0], blend[1], blend[2], blend[3])
 
 
-def varied(rng: np.random.Generator, colour: Colour, brightness: float, hue: float = 0.02) -> Colour:
+def varied(
+    rng: np.random.Generator, colour: Colour, brightness: float, hue: float = 0.02
+) -> Colour:
     """`colour` with its brightness and each band thrown by a relative standard deviation."""
     factor = float(np.clip(rng.normal(1.0, brightness), 1 - 2 * brightness, 1 + 2 * brightness))
     bands = [part * factor * (1.0 + hue * rng.normal()) for part in colour]
@@ -69,7 +81,10 @@ def roof_colour(rng: np.random.Generator, town: Town, *, flat: bool) -> tuple[st
     if flat:
         names, weights = _FLAT, (0.3, 0.22, 0.16, 0.16, 0.08, 0.08)
     else:
-        names, weights = _PITCHED, (warm, 0.7 * warm, 0.35, 0.9 * (1 - warm), 0.9 * (1 - warm), 0.05)
+        names, weights = (
+            _PITCHED,
+            (warm, 0.7 * warm, 0.35, 0.9 * (1 - warm), 0.9 * (1 - warm), 0.05),
+        )
     name = names[int(rng.choice(len(names), p=np.array(weights) / sum(weights)))]
     return name, varied(rng, _ROOFS[name], 0.1)
 
@@ -86,7 +101,9 @@ def leaf_colour(rng: np.random.Generator, town: Town, *, conifer: bool) -> Colou
         return varied(rng, _CONIFERS[int(rng.integers(len(_CONIFERS)))], 0.1)
     green = _LEAVES[int(rng.integers(len(_LEAVES)))]
     if rng.random() < town.autumn:
-        return varied(rng, mixed(green, _TURNED[int(rng.integers(len(_TURNED)))], rng.uniform(0.6, 1.0)), 0.1)
+        return varied(
+            rng, mixed(green, _TURNED[int(rng.integers(len(_TURNED)))], rng.uniform(0.6, 1.0)), 0.1
+        )
     return varied(rng, mixed(green, (150, 116, 106, 72), 0.25 * town.dryness), 0.12, 0.07)
 
 
@@ -95,7 +112,11 @@ def lawn(rng: np.random.Generator, town: Town, *, rough: bool = False) -> Surfac
     dry = float(np.clip(town.dryness * 0.75 + rng.normal(0, 0.16), 0.0, 0.9))
     base = varied(rng, mixed((166, 72, 97, 60), (150, 134, 122, 88), dry), 0.13, 0.06)
     bare = varied(rng, (128, 128, 108, 84), 0.08)
-    other = mixed(base, bare, rng.uniform(0.25, 0.9)) if rng.random() < 0.6 else shaded(base, rng.uniform(0.8, 0.92))
+    other = (
+        mixed(base, bare, rng.uniform(0.25, 0.9))
+        if rng.random() < 0.6
+        else shaded(base, rng.uniform(0.8, 0.92))
+    )
     threshold = rng.uniform(-0.1, 0.35) if rough else rng.uniform(0.1, 0.6)
     return Surface(LOW_VEGETATION, base, other, threshold, 2.5, 0.08, 0.24 if rough else 0.13)
 
@@ -104,7 +125,9 @@ def crop(rng: np.random.Generator, town: Town) -> Surface:
     """A field or a vegetable bed: growing, ripe or ploughed."""
     states: tuple[Colour, ...] = ((170, 92, 110, 66), (158, 156, 134, 92), (116, 114, 96, 80))
     base = varied(rng, states[int(rng.integers(len(states)))], 0.08)
-    return Surface(LOW_VEGETATION, base, shaded(base, 0.82), 0.2, 2.0, 0.06, 0.2 + 0.05 * town.dryness)
+    return Surface(
+        LOW_VEGETATION, base, shaded(base, 0.82), 0.2, 2.0, 0.06, 0.2 + 0.05 * town.dryness
+    )
 
 
 def asphalt(rng: np.random.Generator, town: Town, spread: float = 0.07) -> Surface:
@@ -116,8 +139,15 @@ def asphalt(rng: np.random.Generator, town: Town, spread: float = 0.07) -> Surfa
 
 def paving(rng: np.random.Generator, *, brick: float = 0.28) -> Surface:
     """Slabs, setts, brick (with that probability) or gravel: drives, terraces, yards and paths."""
-    kinds: tuple[Colour, ...] = ((146, 144, 138, 130), (128, 126, 122, 116), (136, 136, 98, 84), (150, 146, 130, 108))
-    base = varied(rng, kinds[int(rng.choice(4, p=(0.42 - brick / 2, 0.38 - brick / 2, brick, 0.2)))], 0.08)
+    kinds: tuple[Colour, ...] = (
+        (146, 144, 138, 130),
+        (128, 126, 122, 116),
+        (136, 136, 98, 84),
+        (150, 146, 130, 108),
+    )
+    base = varied(
+        rng, kinds[int(rng.choice(4, p=(0.42 - brick / 2, 0.38 - brick / 2, brick, 0.2)))], 0.08
+    )
     return Surface(IMPERVIOUS, base, shaded(base, rng.uniform(0.85, 1.08)), 0.3, 3.0, 0.06, 0.1)
 
 
@@ -144,4 +174,6 @@ def kerb(rng: np.random.Generator) -> Surface:
 def furrow(field: Surface) -> Surface:
     """The darker lines between the rows of a field."""
     dark = shaded(field.base, 0.86)
-    return Surface(LOW_VEGETATION, dark, shaded(field.other, 0.9), field.threshold, field.sharpness, 0.05, 0.2)
+    return Surface(
+        LOW_VEGETATION, dark, shaded(field.other, 0.9), field.threshold, field.sharpness, 0.05, 0.2
+    )

@@ -25,11 +25,16 @@ def lay_bays(plot: Plot, front: Frontage, depth: float, rows: int) -> None:
             if not (plot.holds(stall, 0.2) and plot.clear(stall, 0.3)):
                 continue
             aisle = front.box(
-                float(along), middle + (8.0 if row == rows - 1 else 0.0) / 2, bay + 0.1, 5.0 + 8.0 * (row == rows - 1)
+                float(along),
+                middle + (8.0 if row == rows - 1 else 0.0) / 2,
+                bay + 0.1,
+                5.0 + 8.0 * (row == rows - 1),
             )
             plot.lay(YARD, aisle, tarmac)
             plot.lay(LINE, stall.part(-bay / 2, 0, 0.16, 4.8), lines)
             if rng.random() < busy:
                 heading = math.pi / 2 if rng.random() < 0.7 else -math.pi / 2
                 plot.content.cars.append(car_at(rng, stall, 0.0, rng.normal(0, 0.15), heading))
-    plot.claim(front.box(front.length / 2, depth + 2.55 * (rows - 1), front.length - 34, 5.1 * rows))
+    plot.claim(
+        front.box(front.length / 2, depth + 2.55 * (rows - 1), front.length - 34, 5.1 * rows)
+    )

@@ -31,7 +31,9 @@ class Frontage:
         """World position `along` metres from the corner and `depth` metres behind the edge of private ground."""
         inward = depth + self.reach
         (cos, sin) = self.along
-        return self.corner[0] + along * cos - inward * sin, self.corner[1] + along * sin + inward * cos
+        return self.corner[0] + along * cos - inward * sin, self.corner[
+            1
+        ] + along * sin + inward * cos
 
     def behind(self, x: float, y: float) -> float:
         """Distance of a world position from the street's centre line, positive on the block's side."""
@@ -49,7 +51,12 @@ class Plot:
         self.town = town
         self.rng = rng
         self.content = Content()
-        self.nodes = (node(town, i, j), node(town, i + 1, j), node(town, i + 1, j + 1), node(town, i, j + 1))
+        self.nodes = (
+            node(town, i, j),
+            node(town, i + 1, j),
+            node(town, i + 1, j + 1),
+            node(town, i, j + 1),
+        )
         streets = (
             edge(town, ACROSS, i, j),
             edge(town, DOWN, i + 1, j),
@@ -86,12 +93,16 @@ class Plot:
     def holds(self, box: Box, margin: float = 0.5) -> bool:
         """Whether a box lies on private ground, `margin` metres from its edge."""
         corners = box.corners()
-        return all(side.behind(x, y) >= side.reach + margin for side in self.sides for x, y in corners)
+        return all(
+            side.behind(x, y) >= side.reach + margin for side in self.sides for x, y in corners
+        )
 
     def clear(self, box: Box, gap: float = 1.0) -> bool:
         """Whether nothing stands within about `gap` metres of a box (separating axes of two rectangles)."""
         grown = Box(box.x, box.y, box.cos, box.sin, box.length + 2 * gap, box.width + 2 * gap)
-        return not any(_overlap(grown, other) and _overlap(other, grown) for other in self._standing)
+        return not any(
+            _overlap(grown, other) and _overlap(other, grown) for other in self._standing
+        )
 
     def build(self, box: Box, margin: float = 0.5, gap: float = 1.0) -> bool:
         """Claim the ground of a box if it is private and clear."""
@@ -151,5 +162,11 @@ def _overlap(box: Box, other: Box) -> bool:
     x, y = other.x - box.x, other.y - box.y
     cos = abs(other.cos * box.cos + other.sin * box.sin)
     sin = abs(other.sin * box.cos - other.cos * box.sin)
-    along = abs(x * box.cos + y * box.sin) < (box.length + other.length * cos + other.width * sin) / 2
-    return along and abs(y * box.cos - x * box.sin) < (box.width + other.length * sin + other.width * cos) / 2
+    along = (
+        abs(x * box.cos + y * box.sin) < (box.length + other.length * cos + other.width * sin) / 2
+    )
+    return (
+        along
+        and abs(y * box.cos - x * box.sin)
+        < (box.width + other.length * sin + other.width * cos) / 2
+    )

@@ -64,7 +64,9 @@ def _terraced_house(plot: Plot, row: _Row, middle: float) -> None:
         own = palette.roof_colour(rng, town, flat=False)[1]
         tint = palette.varied(rng, row.colour, 0.08) if rng.random() < 0.75 else own
         plot.content.roofs.append(_row_roof(rng, house, eaves, tint))
-    front = row.side.box(middle, row.setback / 2, 1.4 if rng.random() < 0.5 else row.unit * 0.8, row.setback + 0.4)
+    front = row.side.box(
+        middle, row.setback / 2, 1.4 if rng.random() < 0.5 else row.unit * 0.8, row.setback + 0.4
+    )
     plot.lay(PATH, front, palette.paving(rng))
     back = row.side.box(middle, row.setback + row.across + 1.6, row.unit - 0.6, 3.2)
     plot.lay(PATH, back, palette.paving(rng))
@@ -73,7 +75,9 @@ def _terraced_house(plot: Plot, row: _Row, middle: float) -> None:
 def build_perimeter(plot: Plot) -> None:
     """Tall houses shoulder to shoulder along the streets, around a yard."""
     rng, town = plot.rng, plot.town
-    plot.cover(palette.paving(rng, brick=0.04) if rng.random() < 0.5 else palette.asphalt(rng, town, 0.15))
+    plot.cover(
+        palette.paving(rng, brick=0.04) if rng.random() < 0.5 else palette.asphalt(rng, town, 0.15)
+    )
     across = rng.uniform(11, 13.5)
     for turn, side in enumerate(plot.sides):
         if not side.street:
@@ -104,11 +108,18 @@ def _fill_yard(plot: Plot, across: float) -> None:
     rng, town = plot.rng, plot.town
     along = plot.sides[0].along
     for _ in range(int(rng.integers(1, 5))):
-        wing = Box(*plot.inside(*rng.uniform(0.3, 0.7, 2)), *along, rng.uniform(7, 18), rng.uniform(5, 9))
+        wing = Box(
+            *plot.inside(*rng.uniform(0.3, 0.7, 2)), *along, rng.uniform(7, 18), rng.uniform(5, 9)
+        )
         if plot.build(wing, across, 2.0):
             plot.content.roofs += houses.flat(rng, town, wing, rng.uniform(3, 7))
     for _ in range(int(rng.integers(1, 5))):
-        green = Box(*plot.inside(*rng.uniform(0.28, 0.72, 2)), *along, rng.uniform(8, 26), rng.uniform(6, 14))
+        green = Box(
+            *plot.inside(*rng.uniform(0.28, 0.72, 2)),
+            *along,
+            rng.uniform(8, 26),
+            rng.uniform(6, 14),
+        )
         plot.lay(LOT, green, palette.lawn(rng, town))
     lay_bays(plot, plot.sides[0], across + 6.5, 1)
     plot.scatter_trees(18, largest=5.4)
@@ -116,4 +127,13 @@ def _fill_yard(plot: Plot, across: float) -> None:
 
 def _row_roof(rng: np.random.Generator, house: Box, eaves: float, colour: Colour) -> Roof:
     """One unit of a row: the ridge runs along the row whatever the unit's proportions."""
-    return Roof(house, "gabled", eaves, 0.7, colour, 0.45, rng.uniform(0.03, 0.12), int(rng.integers(1 << 30)))
+    return Roof(
+        house,
+        "gabled",
+        eaves,
+        0.7,
+        colour,
+        0.45,
+        rng.uniform(0.03, 0.12),
+        int(rng.integers(1 << 30)),
+    )

@@ -50,7 +50,10 @@ class Edge(NamedTuple):
 def node(town: Town, i: int, j: int) -> Point:
     """World position of a street corner."""
     rng = stream(town.seed, 1, i, j)
-    across, down = (i + rng.uniform(-0.13, 0.13)) * town.cell[0], (j + rng.uniform(-0.13, 0.13)) * town.cell[1]
+    across, down = (
+        (i + rng.uniform(-0.13, 0.13)) * town.cell[0],
+        (j + rng.uniform(-0.13, 0.13)) * town.cell[1],
+    )
     cos, sin = math.cos(town.angle), math.sin(town.angle)
     return across * cos - down * sin, across * sin + down * cos
 
@@ -65,7 +68,9 @@ def edge(town: Town, axis: int, i: int, j: int) -> Edge:
     pavement = float(habits.uniform(2.2, 3.6) if main else habits.uniform(1.2, 2.4))
     missing = not main and stream(town.seed, 3, axis, i, j).random() < 0.14
     end = node(town, i + 1, j) if axis == ACROSS else node(town, i, j + 1)
-    return Edge(axis, node(town, i, j), end, 0.0 if missing else width, 0.0 if missing else pavement, main)
+    return Edge(
+        axis, node(town, i, j), end, 0.0 if missing else width, 0.0 if missing else pavement, main
+    )
 
 
 def edges_at(town: Town, i: int, j: int) -> list[Edge]:
@@ -94,7 +99,9 @@ def street_content(town: Town, i: int, j: int) -> Content:
 def _frame(street: Edge) -> Box:
     (x0, y0), (x1, y1) = street.start, street.end
     length = math.hypot(x1 - x0, y1 - y0)
-    return Box((x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / length, (y1 - y0) / length, length, street.width)
+    return Box(
+        (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / length, (y1 - y0) / length, length, street.width
+    )
 
 
 def _lay_street(content: Content, town: Town, street: Edge, rng: np.random.Generator) -> None:
@@ -104,7 +111,9 @@ def _lay_street(content: Content, town: Town, street: Edge, rng: np.random.Gener
     full = street.width + 2 * street.pavement
     content.patches += [
         Patch(PAVEMENT, frame.part(0, 0, frame.length, full).corners(), stone),
-        Patch(KERB, frame.part(0, 0, frame.length, street.width + 0.5).corners(), palette.kerb(rng)),
+        Patch(
+            KERB, frame.part(0, 0, frame.length, street.width + 0.5).corners(), palette.kerb(rng)
+        ),
         Patch(ROAD, frame.corners(), tarmac),
     ]
     for _ in range(int(rng.integers(0, 4))):
@@ -142,7 +151,9 @@ def _paint_main_street(content: Content, frame: Box, rng: np.random.Generator) -
         content.patches.append(Patch(PAINT, stop.corners(), paint))
 
 
-def _park_and_drive(content: Content, town: Town, street: Edge, frame: Box, rng: np.random.Generator) -> None:
+def _park_and_drive(
+    content: Content, town: Town, street: Edge, frame: Box, rng: np.random.Generator
+) -> None:
     """Cars along the kerbs, and a few on the lanes (traffic keeps to the right)."""
     end = frame.length / 2 - 13
     for side in (-1, 1):
@@ -153,7 +164,13 @@ def _park_and_drive(content: Content, town: Town, street: Edge, frame: Box, rng:
             if rng.random() < busy:
                 parked.append(u)
                 content.cars.append(
-                    car_at(rng, frame, u, side * (street.width / 2 - 1.15), heading=0.0 if side > 0 else math.pi)
+                    car_at(
+                        rng,
+                        frame,
+                        u,
+                        side * (street.width / 2 - 1.15),
+                        heading=0.0 if side > 0 else math.pi,
+                    )
                 )
             u += rng.uniform(5.6, 7.0)
         for _ in range(int(rng.poisson((0.9 if street.main else 0.25) * town.traffic))):
@@ -161,7 +178,9 @@ def _park_and_drive(content: Content, town: Town, street: Edge, frame: Box, rng:
             lane = side * (street.width * (0.16 if street.width > 8 else 0.1) + 0.1)
             # In a narrow street there is room to drive only where nobody has parked.
             if street.width > 8 or all(abs(u - other) > 6.2 for other in parked):
-                content.cars.append(car_at(rng, frame, u, lane, heading=0.0 if side > 0 else math.pi))
+                content.cars.append(
+                    car_at(rng, frame, u, lane, heading=0.0 if side > 0 else math.pi)
+                )
 
 
 def _lay_corner(content: Content, town: Town, i: int, j: int) -> None:
@@ -181,5 +200,8 @@ def _lay_corner(content: Content, town: Town, i: int, j: int) -> None:
     )
     for layer, reach, surface in rings:
         turns = [math.tau * step / 20 for step in range(20)]
-        ring = tuple((centre[0] + reach * math.cos(turn), centre[1] + reach * math.sin(turn)) for turn in turns)
+        ring = tuple(
+            (centre[0] + reach * math.cos(turn), centre[1] + reach * math.sin(turn))
+            for turn in turns
+        )
         content.patches.append(Patch(layer, ring, surface))

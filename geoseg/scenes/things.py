@@ -48,7 +48,10 @@ class Box:
     def corners(self) -> tuple[Point, ...]:
         """The four corners, in one sense of rotation."""
         half, side = self.length / 2, self.width / 2
-        return tuple(self.point(u, v) for u, v in ((-half, -side), (half, -side), (half, side), (-half, side)))
+        return tuple(
+            self.point(u, v)
+            for u, v in ((-half, -side), (half, -side), (half, side), (-half, side))
+        )
 
     def bounds(self) -> tuple[float, float, float, float]:
         """``(left, top, right, bottom)`` of the upright rectangle around it."""

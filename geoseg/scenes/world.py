@@ -30,7 +30,13 @@ _OVERHANG = 14.0
 
 
 def render(
-    seed: int, row: int, col: int, height: int, width: int, *, ground_sampling: float = GROUND_SAMPLING
+    seed: int,
+    row: int,
+    col: int,
+    height: int,
+    width: int,
+    *,
+    ground_sampling: float = GROUND_SAMPLING,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A window of the world `seed`: the same pixels, bit for bit, in whatever windows it is asked for.
 
@@ -53,7 +59,9 @@ def render(
     town = town_of(seed)
     beyond = 2 + math.ceil(BUMP / ground_sampling)
     top, left, bottom, right = (margin + beyond for margin in shadow_margin(town, ground_sampling))
-    canvas = Canvas(seed, row - top, col - left, height + top + bottom, width + left + right, ground_sampling)
+    canvas = Canvas(
+        seed, row - top, col - left, height + top + bottom, width + left + right, ground_sampling
+    )
     content = _content(town, canvas)
     paint_ground(canvas, content.patches, palette.lawn(stream(seed, 8), town))
     for roof in content.roofs:
@@ -82,7 +90,9 @@ def _content(town: Town, canvas: Canvas) -> Content:
     # Nodes are moved by up to 0.13 of a cell, and a cell reaches one node further than its index.
     for j in range(math.floor(min(down) - 1.2), math.ceil(max(down) + 0.2) + 1):
         for i in range(math.floor(min(across) - 1.2), math.ceil(max(across) + 0.2) + 1):
-            xs, ys = zip(*(node(town, i + one, j + other) for one in (0, 1) for other in (0, 1)), strict=True)
+            xs, ys = zip(
+                *(node(town, i + one, j + other) for one in (0, 1) for other in (0, 1)), strict=True
+            )
             if max(xs) < left or min(xs) > right or max(ys) < top or min(ys) > bottom:
                 continue
             for content in (block_content(town, i, j), street_content(town, i, j)):
@@ -97,6 +107,10 @@ def _check(seed: int, height: int, width: int, ground_sampling: float) -> None:
     if seed < 0:
         raise ConfigError(f"seed={seed} is negative; give a whole number from 0 on")
     if height < 1 or width < 1:
-        raise ConfigError(f"a window of {height} x {width} pixels holds nothing; give at least 1 x 1")
+        raise ConfigError(
+            f"a window of {height} x {width} pixels holds nothing; give at least 1 x 1"
+        )
     if not 0.05 <= ground_sampling <= 0.5:
-        raise ConfigError(f"ground_sampling={ground_sampling} m is out of range; scenes are made for 0.05 to 0.5 m")
+        raise ConfigError(
+            f"ground_sampling={ground_sampling} m is out of range; scenes are made for 0.05 to 0.5 m"
+        )

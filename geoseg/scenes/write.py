@@ -60,22 +60,37 @@ def write_scene(
     sides = (SIDES if nodata_edge else ()) if isinstance(nodata_edge, bool) else tuple(nodata_edge)
     for side in sides:
         if side not in SIDES:
-            raise ConfigError(f"nodata_edge: {side!r} is no side of a scene; choose from {', '.join(SIDES)}")
-    render(seed, *origin, min(height, 1), min(width, 1), ground_sampling=ground_sampling)  # refuses nonsense early
+            raise ConfigError(
+                f"nodata_edge: {side!r} is no side of a scene; choose from {', '.join(SIDES)}"
+            )
+    render(
+        seed, *origin, min(height, 1), min(width, 1), ground_sampling=ground_sampling
+    )  # refuses nonsense early
     scene = Scene(Path(path), None if labels is None else Path(labels))
     facts = f"1; seed {seed}; {height} x {width} from {tuple(origin)}; {ground_sampling} m; edge {', '.join(sides)}"
     if all(_stands(file, facts) for file in scene if file is not None):
         return scene
-    shared = {"transform": _placed(seed, origin, ground_sampling), "height": height, "width": width, "facts": facts}
+    shared = {
+        "transform": _placed(seed, origin, ground_sampling),
+        "height": height,
+        "width": width,
+        "facts": facts,
+    }
     edge = Edge(seed, origin, (height, width), sides)
     with ExitStack() as stack:
         image_file = stack.enter_context(_new_raster(scene.image, BANDS, nodata=0, **shared))
         label_file = None
         if scene.labels is not None:
-            label_file = stack.enter_context(_new_raster(scene.labels, ("class",), nodata=NODATA, **shared))
-            label_file.write_colormap(1, {index: (*color, 255) for index, color in enumerate(CLASSES.colors)})
+            label_file = stack.enter_context(
+                _new_raster(scene.labels, ("class",), nodata=NODATA, **shared)
+            )
+            label_file.write_colormap(
+                1, {index: (*color, 255) for index, color in enumerate(CLASSES.colors)}
+            )
         for row, col, rows, cols in _pieces(height, width):
-            image, ids = render(seed, origin[0] + row, origin[1] + col, rows, cols, ground_sampling=ground_sampling)
+            image, ids = render(
+                seed, origin[0] + row, origin[1] + col, rows, cols, ground_sampling=ground_sampling
+            )
             outside = edge.outside(row, col, rows, cols)
             image[:, outside] = 0
             ids[outside] = NODATA
@@ -139,7 +154,10 @@ def _placed(seed: int, origin: tuple[int, int], ground_sampling: float) -> Affin
     """Pixel corner to EPSG:32632; each of the first 1600 seeds has a square of 10 km for itself."""
     west, north = 300_000.0 + seed % 40 * 10_000, 5_300_000.0 + seed // 40 % 40 * 10_000
     return from_origin(
-        west + origin[1] * ground_sampling, north - origin[0] * ground_sampling, ground_sampling, ground_sampling
+        west + origin[1] * ground_sampling,
+        north - origin[0] * ground_sampling,
+        ground_sampling,
+        ground_sampling,
     )
 
 
@@ -173,7 +191,9 @@ def _new_raster(path: Path, bands: Sequence[str], facts: str, **profile: Any) ->
     except OutputError:
         raise  # the labels', written inside the image's context
     except (OSError, rasterio.errors.RasterioError) as error:
-        raise OutputError(f"{path}: the scene cannot be written ({error}); choose another folder") from error
+        raise OutputError(
+            f"{path}: the scene cannot be written ({error}); choose another folder"
+        ) from error
     finally:
         if building.exists():
             building.unlink()

@@ -22,7 +22,9 @@ def edge_weights(window: int, overlap: int, *, first: bool, last: bool) -> NDArr
         first: the window starts at the raster's edge, so its first side does not fade.
         last: likewise for its other side.
     """
-    steps = np.minimum(np.arange(1, window + 1), overlap + 1).astype(np.float32) / np.float32(overlap + 1)
+    steps = np.minimum(np.arange(1, window + 1), overlap + 1).astype(np.float32) / np.float32(
+        overlap + 1
+    )
     weights = np.ones(window, np.float32)
     if not first:
         weights = np.minimum(weights, steps)
@@ -31,7 +33,9 @@ def edge_weights(window: int, overlap: int, *, first: bool, last: bool) -> NDArr
     return weights
 
 
-def weight_totals(starts: Sequence[int], length: int, window: int, overlap: int) -> NDArray[np.float32]:
+def weight_totals(
+    starts: Sequence[int], length: int, window: int, overlap: int
+) -> NDArray[np.float32]:
     """``(length,)`` float32: the sum of all windows' weights over each pixel of one axis.
 
     Weights are separable, so the weight sum of a raster's pixel is the product of its row's and its column's total.

@@ -51,11 +51,15 @@ class TileGrid:
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
-            raise TilingError(f"raster of {self.height} x {self.width} pixels is empty; nothing to cut into windows")
+            raise TilingError(
+                f"raster of {self.height} x {self.width} pixels is empty; nothing to cut into windows"
+            )
         if self.window < 1:
             raise TilingError(f"window={self.window} pixels; use 1 or more (512 is usual)")
         if not 0 <= self.overlap < self.window:
-            raise TilingError(f"overlap={self.overlap} does not fit window={self.window}; use 0 to {self.window - 1}")
+            raise TilingError(
+                f"overlap={self.overlap} does not fit window={self.window}; use 0 to {self.window - 1}"
+            )
         if self.stitch not in ("blend", "crop"):
             raise TilingError(f"stitch={self.stitch!r} is unknown; use 'blend' or 'crop'")
 
@@ -97,7 +101,9 @@ class TileGrid:
             min(self.window, self.width),
         )
 
-    def blocks(self, block: int | Literal["auto"] = "auto", *, classes: int = 1, at_least: int = 1) -> list[Block]:
+    def blocks(
+        self, block: int | Literal["auto"] = "auto", *, classes: int = 1, at_least: int = 1
+    ) -> list[Block]:
         """The raster cut into units of work, row-major.
 
         Args:
@@ -114,7 +120,10 @@ class TileGrid:
             widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
             most = max(1, self.width // NARROWEST_STRIP)
             strips = max(ceil(self.width / widest), min(at_least, most))
-            rows, cols = [0, self.height], [round(self.width * part / strips) for part in range(strips + 1)]
+            rows, cols = (
+                [0, self.height],
+                [round(self.width * part / strips) for part in range(strips + 1)],
+            )
         elif block < 1:
             raise TilingError(f"block={block} pixels; use 1 or more, or 'auto'")
         else:
@@ -134,7 +143,9 @@ class TileGrid:
             return (*starts, length)
         # The line between two windows lies midway between their centres; a pixel whose centre lies on it
         # goes to the lower index.
-        lines = [(first + second + self.window + 1) // 2 for first, second in itertools.pairwise(starts)]
+        lines = [
+            (first + second + self.window + 1) // 2 for first, second in itertools.pairwise(starts)
+        ]
         return (0, *lines, length)
 
 
@@ -148,17 +159,24 @@ class Block:
     @cached_property
     def lattice_rows(self) -> range:
         """Lattice rows whose windows are needed for the area."""
-        return self._needed(self.grid.row_starts, self.grid.row_edges, self.area.row, self.area.row_end)
+        return self._needed(
+            self.grid.row_starts, self.grid.row_edges, self.area.row, self.area.row_end
+        )
 
     @cached_property
     def lattice_cols(self) -> range:
         """Lattice columns whose windows are needed for the area."""
-        return self._needed(self.grid.col_starts, self.grid.col_edges, self.area.col, self.area.col_end)
+        return self._needed(
+            self.grid.col_starts, self.grid.col_edges, self.area.col, self.area.col_end
+        )
 
     def band(self, lattice_row: int) -> Window | None:
         """What one lattice row finishes of the area, None where that is nothing."""
         edges = self.grid.row_edges
-        top, bottom = max(edges[lattice_row], self.area.row), min(edges[lattice_row + 1], self.area.row_end)
+        top, bottom = (
+            max(edges[lattice_row], self.area.row),
+            min(edges[lattice_row + 1], self.area.row_end),
+        )
         return Window(top, self.area.col, bottom - top, self.area.width) if bottom > top else None
 
     def bands(self) -> Iterator[tuple[int, Window]]:
@@ -173,11 +191,17 @@ class Block:
         starts, edges = self.grid.row_starts, self.grid.row_edges
         return [*self._needed(starts, edges, band.row, band.row_end)]
 
-    def _needed(self, starts: tuple[int, ...], edges: tuple[int, ...], first: int, end: int) -> range:
+    def _needed(
+        self, starts: tuple[int, ...], edges: tuple[int, ...], first: int, end: int
+    ) -> range:
         if self.grid.stitch == "crop":
             hits = [i for i in range(len(starts)) if edges[i] < end and edges[i + 1] > first]
         else:
-            hits = [i for i, start in enumerate(starts) if start < end and start + self.grid.window > first]
+            hits = [
+                i
+                for i, start in enumerate(starts)
+                if start < end and start + self.grid.window > first
+            ]
         return range(hits[0], hits[-1] + 1)
 
 

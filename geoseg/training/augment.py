@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from geoseg.datasets.tiles import Patch
 from geoseg.training.recipe import Augment
 
 ALL = 0.999
 """The share of a mean's weights that counts as all of them: sums of weights are rounded."""
-
-
-class Patch(NamedTuple):
-    """A rectangle of a training raster."""
-
-    pixels: NDArray[Any]
-    """``(bands, height, width)`` in the raster's units; anything, also NaN, where not valid."""
-    valid: NDArray[np.bool_]
-    """``(height, width)``"""
-    labels: NDArray[np.uint8]
-    """``(height, width)`` class ids, 255 unlabelled."""
-
-    def moved(self, move: Callable[[NDArray[Any]], NDArray[Any]]) -> Patch:
-        """The patch with pixels, mask and labels moved alike; `move` acts on the last two axes."""
-        return Patch(move(self.pixels), move(self.valid), move(self.labels))
 
 
 def zoom_factor(augment: Augment, rng: np.random.Generator) -> float:
@@ -45,17 +30,27 @@ def resize(patch: Patch, size: tuple[int, int]) -> Patch:
     if patch.labels.shape == size:
         return patch
     # Means of the valid pixels alone: those that are not may hold NaN, or numbers beside which all others vanish.
-    layers = np.concatenate([np.where(patch.valid, patch.pixels, 0), patch.valid[None]], dtype=np.float32)
+    layers = np.concatenate(
+        [np.where(patch.valid, patch.pixels, 0), patch.valid[None]], dtype=np.float32
+    )
     smooth = F.interpolate(
-        torch.from_numpy(layers)[None], size=size, mode="bilinear", align_corners=False, antialias=True
+        torch.from_numpy(layers)[None],
+        size=size,
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
     )[0].numpy()
     valid = smooth[-1] > ALL
     pixels = np.divide(smooth[:-1], smooth[-1], where=valid, out=np.zeros_like(smooth[:-1]))
-    labels = F.interpolate(torch.from_numpy(patch.labels)[None, None], size=size, mode="nearest-exact")
+    labels = F.interpolate(
+        torch.from_numpy(patch.labels)[None, None], size=size, mode="nearest-exact"
+    )
     return Patch(pixels, valid, labels[0, 0].numpy())
 
 
-def augment_patch(patch: Patch, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator) -> Patch:
+def augment_patch(
+    patch: Patch, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator
+) -> Patch:
     """Flip, turn (square patches), and change brightness and contrast of a patch.
 
     Args:

@@ -16,7 +16,9 @@ def require_tensorboard() -> None:
         ConfigError: with what to install.
     """
     if find_spec("tensorboard") is None:
-        raise ConfigError("train.tensorboard: TensorBoard is not installed; pip install 'geoseg[tensorboard]'")
+        raise ConfigError(
+            "train.tensorboard: TensorBoard is not installed; pip install 'geoseg[tensorboard]'"
+        )
 
 
 class Board:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from geoseg.classes import NODATA
-from geoseg.models.blocks import wide
+from geoseg.models.layers import wide
 from geoseg.training.losses import cross_entropy
 from geoseg.training.recipe import Recipe
 
@@ -29,7 +29,9 @@ def choose_criterion(recipe: Recipe) -> Criterion:
         "dice": lambda logits, labels, _: dice(logits, labels),
         "focal": lambda *batch: focal(*batch, gamma=recipe.focal_gamma),
         "lovasz": lambda logits, labels, _: lovasz(logits, labels),
-        "ohem": lambda *batch: hard_pixels(*batch, threshold=recipe.ohem_threshold, share=recipe.ohem_share),
+        "ohem": lambda *batch: hard_pixels(
+            *batch, threshold=recipe.ohem_threshold, share=recipe.ohem_share
+        ),
     }
     chosen = [(known[name], weight) for name, weight in recipe.loss.items()]
     if len(chosen) == 1 and chosen[0][1] == 1:

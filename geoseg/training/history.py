@@ -8,8 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from geoseg.files import replace_file
 from geoseg.metrics import ConfusionMatrix
-from geoseg.raster.replace import replacing
 
 Row = dict[str, str]
 
@@ -21,23 +21,48 @@ class History:
         """Go on with the file up to `first_step`; rows after it, of a run that was stopped, are dropped."""
         self.path = path
         self._classes = list(classes)
-        self._columns = ["step", "seconds", "learning_rate", "loss", "mean_iou", "mean_f1", "overall_accuracy"]
+        self._columns = [
+            "step",
+            "seconds",
+            "learning_rate",
+            "loss",
+            "mean_iou",
+            "mean_f1",
+            "overall_accuracy",
+        ]
         self._columns += [f"iou_{name}" for name in classes]
-        kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if first_step else []
-        with replacing(path) as made, made.open("w", newline="") as file:
+        kept = (
+            [row for row in read_rows(path) if int(row["step"]) <= first_step] if first_step else []
+        )
+        with replace_file(path) as made, made.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
 
     def add(
-        self, step: int, seconds: float, learning_rate: float, loss: float, confusion: ConfusionMatrix | None = None
+        self,
+        step: int,
+        seconds: float,
+        learning_rate: float,
+        loss: float,
+        confusion: ConfusionMatrix | None = None,
     ) -> None:
         """Append one row: steps done, training time, rate, mean loss since the last row, validation if there was."""
-        row: dict[str, object] = {"step": step, "seconds": f"{seconds:.1f}", "learning_rate": f"{learning_rate:.6g}"}
+        row: dict[str, object] = {
+            "step": step,
+            "seconds": f"{seconds:.1f}",
+            "learning_rate": f"{learning_rate:.6g}",
+        }
         row["loss"] = f"{loss:.5f}"
         if confusion is not None:
-            row |= {name: f"{getattr(confusion, name):.5f}" for name in ("mean_iou", "mean_f1", "overall_accuracy")}
-            row |= {f"iou_{name}": f"{iou:.5f}" for name, iou in zip(self._classes, confusion.iou, strict=True)}
+            row |= {
+                name: f"{getattr(confusion, name):.5f}"
+                for name in ("mean_iou", "mean_f1", "overall_accuracy")
+            }
+            row |= {
+                f"iou_{name}": f"{iou:.5f}"
+                for name, iou in zip(self._classes, confusion.iou, strict=True)
+            }
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
@@ -54,7 +79,12 @@ def plot_curves(rows: Sequence[Row], path: Path) -> None:
     """Training loss on the left axis, mean IoU and overall accuracy of the validations on the right."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows], color="0.6", label="loss")
+    axes.plot(
+        [int(row["step"]) for row in rows],
+        [float(row["loss"]) for row in rows],
+        color="0.6",
+        label="loss",
+    )
     axes.set_xlabel("step")
     axes.set_ylabel("training loss")
     validated = [row for row in rows if row["mean_iou"]]

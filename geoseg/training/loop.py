@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.datasets.tiles import Tile
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
@@ -22,7 +23,6 @@ from geoseg.training.diary import Diary
 from geoseg.training.patches import Batch, Patches, batches
 from geoseg.training.pictures import Panel
 from geoseg.training.recipe import Recipe
-from geoseg.training.tiles import Tile
 from geoseg.training.trainer import Trainer
 from geoseg.training.validate import figure, figures, validate
 
@@ -94,7 +94,9 @@ def fit(
         for rate, loss in _steps(trainer, patches, outcome, progress):
             due = _due(outcome.step, recipe.validate_every, recipe.steps)
             panels = _panels(tiles[:: trainer.share[1]], recipe) if due and diary else []
-            confusion = _judge(trainer, card, tiles, outcome, folder, panels) if due and tiles else None
+            confusion = (
+                _judge(trainer, card, tiles, outcome, folder, panels) if due and tiles else None
+            )
             if diary:
                 diary.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
@@ -106,7 +108,9 @@ def fit(
     except GeosegError:
         raise
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error}); --resume continues once there is room") from error
+        raise OutputError(
+            f"{folder}: cannot be written ({error}); --resume continues once there is room"
+        ) from error
     finally:
         progress.end()
     if not tiles:
@@ -146,7 +150,9 @@ def _gone_on(trainer: Trainer, folder: Path, learnt: Mapping[str, Any]) -> Outco
     return Outcome(**facts)
 
 
-def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress) -> Iterator[tuple[float, float]]:
+def _steps(
+    trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress
+) -> Iterator[tuple[float, float]]:
     """Run all steps that are left, giving back learning rate and mean loss whenever something is to be noted."""
     recipe = trainer.recipe
     losses: list[float] = []
@@ -154,7 +160,9 @@ def _steps(trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progr
     waiting = time.perf_counter()
     for batch in batches(patches, recipe, outcome.step, trainer.share):
         if _given_up(outcome, recipe):
-            progress.note(f"no better {recipe.best_by} in {recipe.patience} validations; stopped early")
+            progress.note(
+                f"no better {recipe.best_by} in {recipe.patience} validations; stopped early"
+            )
             return
         started = time.perf_counter()
         loss, rate = trainer.step(outcome.step, batch)
@@ -188,19 +196,30 @@ def _panels(tiles: Sequence[Tile], recipe: Recipe) -> list[Panel]:
 
 
 def _judge(
-    trainer: Trainer, card: Card, tiles: Sequence[Tile], outcome: Outcome, folder: Path, panels: Sequence[Panel]
+    trainer: Trainer,
+    card: Card,
+    tiles: Sequence[Tile],
+    outcome: Outcome,
+    folder: Path,
+    panels: Sequence[Panel],
 ) -> ConfusionMatrix:
     """Validate, each process its share of the tiles, and save the model where it is the best so far."""
     started = time.perf_counter()
     rank, processes = trainer.share
     model = Model(trainer.judged, card, digest="", path=None)
     own = validate(
-        model, tiles[rank::processes], device=str(trainer.device), precision=trainer.precision, panels=panels
+        model,
+        tiles[rank::processes],
+        device=str(trainer.device),
+        precision=trainer.precision,
+        panels=panels,
     )
     confusion = trainer.total(own)
     outcome.validation += time.perf_counter() - started
     found = figures(confusion, card.classes.names)
-    now, best = (figure(each, trainer.recipe.best_by) if each else None for each in (found, outcome.best))
+    now, best = (
+        figure(each, trainer.recipe.best_by) if each else None for each in (found, outcome.best)
+    )
     if not outcome.best or best is None or (now is not None and now > best):
         outcome.best_step, outcome.best = outcome.step, found
         _save(trainer, card, outcome, folder)
@@ -219,7 +238,9 @@ def _line(outcome: Outcome, recipe: Recipe, loss: float, confusion: ConfusionMat
     line = f"step {outcome.step} of {recipe.steps}: loss {loss:.4f}"
     if confusion is None:
         return line
-    line += f", mean IoU {confusion.mean_iou:.4f}, overall accuracy {confusion.overall_accuracy:.4f}"
+    line += (
+        f", mean IoU {confusion.mean_iou:.4f}, overall accuracy {confusion.overall_accuracy:.4f}"
+    )
     return line + (" (best)" if outcome.best_step == outcome.step else "")
 
 

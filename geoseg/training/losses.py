@@ -17,7 +17,9 @@ from geoseg.training.boundaries import boundary_labels
 from geoseg.training.recipe import Recipe
 
 
-def median_frequency_weights(counts: NDArray[np.int64], clip: tuple[float, float] = (0.1, 10.0)) -> NDArray[np.float32]:
+def median_frequency_weights(
+    counts: NDArray[np.int64], clip: tuple[float, float] = (0.1, 10.0)
+) -> NDArray[np.float32]:
     """``w_c = median(f) / f_c`` with ``f_c`` the share of class c in all labelled pixels.
 
     HCNet (arXiv 2010.04962) equations 6 and 7, taken literally: frequencies over the whole training set, not over
@@ -51,7 +53,9 @@ def choose_class_weights(recipe: Recipe, counts: NDArray[np.int64]) -> NDArray[n
         return np.ones(len(counts), np.float32)
     given = recipe.class_weights
     if len(given) != len(counts):
-        raise ConfigError(f"train.class_weights: {len(given)} numbers for {len(counts)} classes; give one each")
+        raise ConfigError(
+            f"train.class_weights: {len(given)} numbers for {len(counts)} classes; give one each"
+        )
     return np.array(given, np.float32)
 
 
@@ -64,7 +68,9 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         weights: ``(classes,)`` float32.
     """
     if logits.shape[2:] != labels.shape[1:]:
-        logits = F.interpolate(logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False)
+        logits = F.interpolate(
+            logits.float(), size=labels.shape[1:], mode="bilinear", align_corners=False
+        )
     total = F.cross_entropy(logits.float(), labels, weights, ignore_index=NODATA, reduction="sum")
     counts = torch.bincount(labels[labels != NODATA], minlength=len(weights))
     return total / (weights * counts).sum().clamp(min=1e-6)

@@ -17,7 +17,10 @@ def make_optimizer(net: Segmenter, recipe: Recipe) -> torch.optim.Optimizer:
     encoder: list[nn.Parameter] = [] if net.encoder is None else list(net.encoder.parameters())
     known = {id(parameter) for parameter in encoder}
     rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
-    rates = ((encoder, recipe.learning_rate * recipe.encoder_lr_factor), (rest, recipe.learning_rate))
+    rates = (
+        (encoder, recipe.learning_rate * recipe.encoder_lr_factor),
+        (rest, recipe.learning_rate),
+    )
     groups = [
         {"params": part, "base_rate": rate, "weight_decay": decay}
         for parameters, rate in rates
@@ -26,14 +29,21 @@ def make_optimizer(net: Segmenter, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
 
 
-def _by_decay(parameters: list[nn.Parameter], recipe: Recipe) -> list[tuple[list[nn.Parameter], float]]:
+def _by_decay(
+    parameters: list[nn.Parameter], recipe: Recipe
+) -> list[tuple[list[nn.Parameter], float]]:
     if recipe.decay_norms:
         return [(parameters, recipe.weight_decay)]
     flat = [parameter for parameter in parameters if parameter.ndim <= 1]
-    return [([parameter for parameter in parameters if parameter.ndim > 1], recipe.weight_decay), (flat, 0.0)]
+    return [
+        ([parameter for parameter in parameters if parameter.ndim > 1], recipe.weight_decay),
+        (flat, 0.0),
+    ]
 
 
 def rate_factor(step: int, recipe: Recipe) -> float:

@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.tiles import Patch, Tile, TileReader
 from geoseg.errors import GeosegError
 from geoseg.prefetch import ahead
 from geoseg.tiling import Window
-from geoseg.training.augment import Patch, augment_patch, resize, zoom_factor
+from geoseg.training.augment import augment_patch, resize, zoom_factor
 from geoseg.training.recipe import Recipe
 from geoseg.training.sampling import Sampler, Target, Uniform
-from geoseg.training.tiles import Tile, TileReader
 
 OPEN_TILES = 100
 """Tiles held open at once by one process; systems allow a process some 1,000 files."""
@@ -48,7 +48,10 @@ class Batch(NamedTuple):
     def split(self, parts: int) -> Iterator[Batch]:
         """The batch in `parts` parts of one size."""
         size = len(self.labels) // parts
-        return (Batch(*(tensor[first : first + size] for tensor in self)) for first in range(0, parts * size, size))
+        return (
+            Batch(*(tensor[first : first + size] for tensor in self))
+            for first in range(0, parts * size, size)
+        )
 
 
 class Patches(Dataset[tuple[Any, ...]]):
@@ -83,7 +86,12 @@ class Patches(Dataset[tuple[Any, ...]]):
         patch = augment_patch(patch, self._recipe.augment, self._value_range, rng)
         # Copies: a mirrored or turned view has strides that no tensor takes.
         pixels = np.array(patch.pixels, np.float32, order="C")
-        return pixels, np.array(patch.valid, order="C"), np.array(patch.labels, np.int64, order="C"), place
+        return (
+            pixels,
+            np.array(patch.valid, order="C"),
+            np.array(patch.labels, np.int64, order="C"),
+            place,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the open files: each worker opens its own."""
@@ -110,7 +118,9 @@ class Patches(Dataset[tuple[Any, ...]]):
 
     def _source(self, position: int) -> TileReader | _Held:
         """One tile, opened (or read whole) when it is first asked for."""
-        if self._process != os.getpid():  # a forked worker: it would share the read position of its parent's files
+        if (
+            self._process != os.getpid()
+        ):  # a forked worker: it would share the read position of its parent's files
             self._sources, self._process = {}, os.getpid()
         if position not in self._sources:
             if not self._cached and len(self._sources) == OPEN_TILES:
@@ -136,7 +146,9 @@ class _Held:
         """Nothing is open."""
 
 
-def batches(patches: Patches, recipe: Recipe, first_step: int = 0, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+def batches(
+    patches: Patches, recipe: Recipe, first_step: int = 0, share: tuple[int, int] = (0, 1)
+) -> Iterator[Batch]:
     """The batches of the steps from `first_step` on, prepared while the network computes.
 
     Args:
@@ -147,7 +159,9 @@ def batches(patches: Patches, recipe: Recipe, first_step: int = 0, share: tuple[
     """
     rank, processes = share
     size = recipe.batch // processes
-    firsts = range(first_step * recipe.batch + rank * size, recipe.steps * recipe.batch, recipe.batch)
+    firsts = range(
+        first_step * recipe.batch + rank * size, recipe.steps * recipe.batch, recipe.batch
+    )
     loader: DataLoader[tuple[Any, ...]] = DataLoader(
         patches,
         batch_sampler=[list(range(first, first + size)) for first in firsts],

@@ -40,7 +40,9 @@ class Panel:
         rows = slice(-area.row % self._every, None, self._every)
         cols = slice(None, None, self._every)
         # Copies: a view would keep the whole band in memory.
-        self._rows.append(tuple(array[..., rows, cols].copy() for array in (pixels, valid, reference, predicted)))
+        self._rows.append(
+            tuple(array[..., rows, cols].copy() for array in (pixels, valid, reference, predicted))
+        )
 
     def images(self, colors: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
         """RGB pictures of image, reference and prediction; `colors` ``(256, 3)`` says how class ids look."""
@@ -81,6 +83,8 @@ def draw_page(panels: Sequence[Panel], scheme: ClassScheme, path: Path) -> None:
         Swatch(facecolor=np.divide(color, 255), edgecolor="0.5", label=name)
         for name, color in zip(scheme.names, scheme.colors, strict=True)
     ]
-    figure.legend(handles=swatches, loc="outside lower center", ncols=min(len(swatches), 8), fontsize=9)
+    figure.legend(
+        handles=swatches, loc="outside lower center", ncols=min(len(swatches), 8), fontsize=9
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -47,7 +47,9 @@ class Augment:
 
     def __post_init__(self) -> None:
         if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale {list(self.scale)}: the first factor must not be above the second")
+            raise ValueError(
+                f"scale {list(self.scale)}: the first factor must not be above the second"
+            )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -85,8 +87,8 @@ class Recipe:
     """Decay a step of the moving average of the weights, which is then what is judged and saved; 0 or null: none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the initial weights, the patches and their augmentation."""
-    loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = Field(
-        default_factory=_cross_entropy
+    loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = (
+        Field(default_factory=_cross_entropy)
     )
     """Of the main logits: a name, several, or each with its weight. Auxiliary logits keep the papers' cross-entropy."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
@@ -130,7 +132,9 @@ class Recipe:
                 f"{self.steps}, say to {self.steps // 10}"
             )
         if self.batch % self.accumulate:
-            raise ValueError(f"batch of {self.batch} does not split into {self.accumulate} parts; change accumulate")
+            raise ValueError(
+                f"batch of {self.batch} does not split into {self.accumulate} parts; change accumulate"
+            )
         height, width = self.crop_size
         if height != width and self.augment.turn:
             raise ValueError(

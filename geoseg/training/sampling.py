@@ -8,13 +8,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.datasets.tiles import Tile
 from geoseg.errors import ConfigError
 from geoseg.tiling import Window
 from geoseg.training.recipe import Recipe
-from geoseg.training.tiles import Tile
-
-KEPT = 10_000
-"""Pixels of each class that balanced sampling knows; each stands for many, since windows shift about it."""
 
 
 class Target(NamedTuple):
@@ -25,7 +22,9 @@ class Target(NamedTuple):
     """None where any window will do."""
     col: int | None = None
 
-    def window(self, image: tuple[int, int], size: tuple[int, int], rng: np.random.Generator) -> Window:
+    def window(
+        self, image: tuple[int, int], size: tuple[int, int], rng: np.random.Generator
+    ) -> Window:
         """A window with the target, all positions alike.
 
         Args:
@@ -71,7 +70,9 @@ class Balanced:
         return Target(*map(int, pixels[int(rng.integers(len(pixels)))]))
 
 
-def choose_sampler(recipe: Recipe, tiles: Sequence[Tile], places: Sequence[NDArray[np.int32]]) -> Sampler:
+def choose_sampler(
+    recipe: Recipe, tiles: Sequence[Tile], places: Sequence[NDArray[np.int32]]
+) -> Sampler:
     """The sampler that a recipe asks for.
 
     Args:
@@ -85,35 +86,15 @@ def choose_sampler(recipe: Recipe, tiles: Sequence[Tile], places: Sequence[NDArr
     if recipe.sampling == "uniform":
         return Uniform(tiles)
     if not any(map(len, places)):
-        raise ConfigError("train.sampling: balanced needs the labelled pixels of the training tiles; there are none")
+        raise ConfigError(
+            "train.sampling: balanced needs the labelled pixels of the training tiles; there are none"
+        )
     return Balanced(places)
-
-
-class PixelSample:
-    """A random choice of the pixels of each class, made while labels stream by; every pixel has the same chance."""
-
-    def __init__(self, classes: int, kept: int = KEPT, seed: int = 0) -> None:
-        self._kept = kept
-        self._rng = np.random.default_rng(seed)
-        self._keys = [np.zeros(0) for _ in range(classes)]
-        self.places = [np.zeros((0, 3), np.int32) for _ in range(classes)]
-        """``(n, 3)`` int32 of each class: tile, row and column, at most `kept`."""
-
-    def add(self, tile: int, window: Window, labels: NDArray[np.uint8]) -> None:
-        """Consider the pixels of a window: every pixel draws a number, those with the smallest stay."""
-        for position, (keys, places) in enumerate(zip(self._keys, self.places, strict=True)):
-            rows, cols = np.nonzero(labels == position)
-            drawn = self._rng.random(len(rows))
-            low = drawn < (keys[-1] if len(keys) == self._kept else 1.0)
-            tiles = np.full(int(low.sum()), tile)
-            fresh = np.stack([tiles, rows[low] + window.row, cols[low] + window.col], axis=1).astype(np.int32)
-            all_keys = np.concatenate([keys, drawn[low]])
-            order = np.argsort(all_keys, kind="stable")[: self._kept]
-            self._keys[position] = all_keys[order]
-            self.places[position] = np.concatenate([places, fresh])[order]
 
 
 def _start(pixel: int | None, whole: int, part: int, rng: np.random.Generator) -> int:
     """Where a window of `part` pixels begins so that it lies inside and shows `pixel`."""
-    low, high = (0, whole - part) if pixel is None else (max(0, pixel - part + 1), min(pixel, whole - part))
+    low, high = (
+        (0, whole - part) if pixel is None else (max(0, pixel - part + 1), min(pixel, whole - part))
+    )
     return int(rng.integers(low, high + 1))

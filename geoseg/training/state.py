@@ -45,16 +45,23 @@ def save_state(
     Raises:
         OutputError: the file cannot be written.
     """
-    tensors = {f"{key}.{name}": tensor for key, net in nets.items() for name, tensor in net.state_dict().items()}
+    tensors = {
+        f"{key}.{name}": tensor
+        for key, net in nets.items()
+        for name, tensor in net.state_dict().items()
+    }
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
+        tensors |= {
+            f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None
+        }
     for rank, random in enumerate(randoms):
         tensors |= {_random_name(kind, rank): state for kind, state in random.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         # Clones: safetensors refuses tensors that share memory, and wants plain layouts.
         plain = {
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in tensors.items()
         }
         temporary.touch()
         readers = temporary.stat().st_mode  # safetensors would make it its owner's alone
@@ -62,8 +69,14 @@ def save_state(
         temporary.chmod(readers)
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        left = "the previous one stands, and --resume continues from it once" if path.exists() else "begin again when"
-        raise OutputError(f"{path}: the training state cannot be written ({error}); {left} there is room") from error
+        left = (
+            "the previous one stands, and --resume continues from it once"
+            if path.exists()
+            else "begin again when"
+        )
+        raise OutputError(
+            f"{path}: the training state cannot be written ({error}); {left} there is room"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -89,12 +102,16 @@ def load_state(
         for key, net in nets.items():
             net.load_state_dict(_below(tensors, f"{key}."))
     except RuntimeError as error:
-        raise OutputError(f"{path}: the state of another network; start anew in another --out") from error
+        raise OutputError(
+            f"{path}: the state of another network; start anew in another --out"
+        ) from error
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _below(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
     if (name := _random_name("cpu", rank)) in tensors:
         torch.set_rng_state(tensors[name])
     if (name := _random_name("cuda", rank)) in tensors and torch.cuda.is_available():
@@ -108,14 +125,22 @@ def _random_name(kind: str, rank: int) -> str:
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin so, under what is left of them."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _opened(path: Path) -> Any:
     try:
         file = safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: no readable training state ({error}); start anew in another --out") from error
+        raise OutputError(
+            f"{path}: no readable training state ({error}); start anew in another --out"
+        ) from error
     if (file.metadata() or {}).get("format") != FORMAT:  # type: ignore[no-untyped-call]  # safetensors leaves it out
-        raise OutputError(f"{path}: not the state of a geoseg training; start anew in another --out")
+        raise OutputError(
+            f"{path}: not the state of a geoseg training; start anew in another --out"
+        )
     return file

@@ -21,7 +21,9 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGr
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
-from timm.layers import convert_sync_batchnorm  # torch's own would drop the activations in timm's normalisation
+from timm.layers import (
+    convert_sync_batchnorm,  # torch's own would drop the activations in timm's normalisation
+)
 from torch import Tensor, nn
 
 from geoseg.errors import ConfigError
@@ -44,12 +46,17 @@ PATIENCE = timedelta(hours=6)
 class Trainer:
     """A network with its optimizer, ready to learn from batches."""
 
-    def __init__(self, net: Segmenter, recipe: Recipe, normalize: Normalization, class_weights: NDArray[Any]) -> None:
+    def __init__(
+        self, net: Segmenter, recipe: Recipe, normalize: Normalization, class_weights: NDArray[Any]
+    ) -> None:
         self.recipe = recipe
         self.device = choose_training_device(recipe.device)
         self.precision = choose_precision(recipe.precision, self.device)
         self._accelerator = _accelerator(self.device, self.precision, recipe)
-        self.share: tuple[int, int] = (self._accelerator.process_index, self._accelerator.num_processes)
+        self.share: tuple[int, int] = (
+            self._accelerator.process_index,
+            self._accelerator.num_processes,
+        )
         """Number of this process, and how many there are."""
         rank, processes = self.share
         parts = processes * recipe.accumulate
@@ -150,7 +157,11 @@ class Trainer:
 
     @property
     def _nets(self) -> dict[str, nn.Module]:
-        return {"net": self.net} if self.average is None else {"net": self.net, "average": self.average.net}
+        return (
+            {"net": self.net}
+            if self.average is None
+            else {"net": self.net, "average": self.average.net}
+        )
 
 
 def choose_training_device(name: str) -> torch.device:
@@ -193,5 +204,7 @@ def choose_aux_weights(net: Segmenter, given: Mapping[str, float]) -> dict[str, 
     for name in given:
         if name not in papers:
             has = ", ".join(papers) or "none"
-            raise ConfigError(f"train.aux_weights: {net.spec.system} has no auxiliary output {name!r}; it has {has}")
+            raise ConfigError(
+                f"train.aux_weights: {net.spec.system} has no auxiliary output {name!r}; it has {has}"
+            )
     return papers | dict(given)

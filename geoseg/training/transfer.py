@@ -14,7 +14,9 @@ from geoseg.errors import ConfigError
 from geoseg.models import ModelSpec, Segmenter, build_segmenter, load_model
 
 
-def start_from(path: str | Path, net: Segmenter, classes: Sequence[str], bands: Sequence[str]) -> str:
+def start_from(
+    path: str | Path, net: Segmenter, classes: Sequence[str], bands: Sequence[str]
+) -> str:
     """Fill a network with the weights of a model file.
 
     Where the classes differ, in names or order, all that has a class axis stays as it was made. Where the bands
@@ -39,9 +41,15 @@ def start_from(path: str | Path, net: Segmenter, classes: Sequence[str], bands: 
     for key in ("system", "encoder"):
         theirs, ours = getattr(card.spec, key), getattr(net.spec, key)
         if theirs != ours:
-            raise ConfigError(f"model.start_from: {path} has {key} {theirs}, the config {ours}; give the same")
+            raise ConfigError(
+                f"model.start_from: {path} has {key} {theirs}, the config {ours}; give the same"
+            )
     new_classes, new_bands = card.classes.names != tuple(classes), card.bands != tuple(bands)
-    anew = _with_axis(net.spec, classes=2 if net.spec.classes == 1 else net.spec.classes - 1) if new_classes else set()
+    anew = (
+        _with_axis(net.spec, classes=2 if net.spec.classes == 1 else net.spec.classes - 1)
+        if new_classes
+        else set()
+    )
     fitted = _with_axis(net.spec, in_channels=net.spec.in_channels + 1) if new_bands else set()
     wanted, found = net.state_dict(), model.net.state_dict()
     for name in sorted(wanted.keys() | found.keys()):
@@ -57,9 +65,13 @@ def start_from(path: str | Path, net: Segmenter, classes: Sequence[str], bands: 
         wanted[name].copy_(tensor)  # into the network's own tensor
     parts = [f"weights from {path}"]
     if new_classes:
-        parts.append(f"classifiers made anew ({', '.join(classes)} instead of {', '.join(card.classes.names)})")
+        parts.append(
+            f"classifiers made anew ({', '.join(classes)} instead of {', '.join(card.classes.names)})"
+        )
     if new_bands:
-        parts.append(f"first convolution fitted to bands {', '.join(bands)} (from {', '.join(card.bands)})")
+        parts.append(
+            f"first convolution fitted to bands {', '.join(bands)} (from {', '.join(card.bands)})"
+        )
     return "; ".join(parts)
 
 
@@ -68,7 +80,9 @@ def fit_bands(weight: Tensor, known: Sequence[str], wanted: Sequence[str]) -> Te
     if not set(known) & set(wanted) and len(known) == len(wanted):
         return weight
     mean = weight.mean(1)
-    return torch.stack([weight[:, known.index(band)] if band in known else mean for band in wanted], 1)
+    return torch.stack(
+        [weight[:, known.index(band)] if band in known else mean for band in wanted], 1
+    )
 
 
 def _with_axis(spec: ModelSpec, **other: Any) -> set[str]:

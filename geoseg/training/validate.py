@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from geoseg.datasets.tiles import Tile, TileReader
 from geoseg.inference.stream import predict_bands
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model
 from geoseg.training.pictures import Panel
-from geoseg.training.tiles import Tile, TileReader
 
 
 def validate(
@@ -58,7 +58,9 @@ def figures(confusion: ConfusionMatrix, names: Sequence[str]) -> dict[str, Any]:
 
 def figure(found: Mapping[str, Any], name: str) -> float | None:
     """One of `figures`: mean_iou, mean_f1, overall_accuracy, or ``iou_`` and a class."""
-    number: float | None = found["iou"][name.removeprefix("iou_")] if name.startswith("iou_") else found[name]
+    number: float | None = (
+        found["iou"][name.removeprefix("iou_")] if name.startswith("iou_") else found[name]
+    )
     return number
 
 

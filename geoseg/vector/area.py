@@ -38,7 +38,9 @@ class Globe:
         if not polygons.size:
             return np.zeros(0)
         _, points, (rings, shells) = shapely.to_ragged_array(polygons)
-        longitude, latitude = (self.angle * degrees for degrees in self.to_geographic.transform(*points.T))
+        longitude, latitude = (
+            self.angle * degrees for degrees in self.to_geographic.transform(*points.T)
+        )
         east, north = longitude * self.semi_major, self._equal_area_northing(latitude)
         # Seen from the first point of each ring, no digits are lost to the distance from the origin.
         first = np.repeat(rings[:-1], np.diff(rings))
@@ -62,7 +64,9 @@ class Globe:
         eccentricity = np.sqrt(square)
         # The term tends to the sine itself on a sphere.
         arc = np.arctanh(eccentricity * sine) / eccentricity if square > 0.0 else sine
-        northing: NDArray[np.float64] = (sine / (1.0 - square * sine**2) + arc) * (self.semi_major * (1.0 - square) / 2)
+        northing: NDArray[np.float64] = (sine / (1.0 - square * sine**2) + arc) * (
+            self.semi_major * (1.0 - square) / 2
+        )
         return northing
 
 
@@ -75,9 +79,15 @@ class AreaRule:
     globe: Globe | None = None
     """Given where regions are measured on the ellipsoid."""
 
-    def areas(self, polygons: NDArray[np.object_], pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def areas(
+        self, polygons: NDArray[np.object_], pixels: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         """Square metres of regions, given their polygons in CRS coordinates and their numbers of pixels."""
-        return self.pixel * pixels.astype(np.float64) if self.globe is None else self.globe.areas(polygons)
+        return (
+            self.pixel * pixels.astype(np.float64)
+            if self.globe is None
+            else self.globe.areas(polygons)
+        )
 
 
 def area_rule(transform: Affine, crs: CRS | None) -> AreaRule:
@@ -94,7 +104,11 @@ def area_rule(transform: Affine, crs: CRS | None) -> AreaRule:
         return AreaRule(np.nan)
     horizontal = _horizontal(pyproj.CRS.from_wkt(crs.to_wkt(version="WKT2_2019")))
     unit = horizontal.axis_info[0].unit_conversion_factor
-    operation, geographic, geod = horizontal.coordinate_operation, horizontal.geodetic_crs, horizontal.get_geod()
+    operation, geographic, geod = (
+        horizontal.coordinate_operation,
+        horizontal.geodetic_crs,
+        horizontal.get_geod(),
+    )
     is_mercator = operation is not None and operation.method_name == _PSEUDO_MERCATOR
     if geographic is not None and geod is not None and (horizontal.is_geographic or is_mercator):
         to_geographic = pyproj.Transformer.from_crs(horizontal, geographic, always_xy=True)

@@ -37,9 +37,13 @@ class Components:
         """Region of pixels by their flat position in `framed`; -1 where there is none."""
         return self.region_of_run[self.run[positions]]
 
-    def line(self, rows: int | slice, cols: int | slice) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    def line(
+        self, rows: int | slice, cols: int | slice
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Regions (-1 where there is none) and classes along a row or a column of `framed`."""
-        return self.region_of_run[self.run.reshape(self.framed.shape)[rows, cols]], self.framed[rows, cols].copy()
+        return self.region_of_run[self.run.reshape(self.framed.shape)[rows, cols]], self.framed[
+            rows, cols
+        ].copy()
 
 
 def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> Components:
@@ -63,14 +67,18 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
     run_label = flat[starts]
     inside = np.flatnonzero(run_label != NODATA).astype(np.int32)
     region_of_run = np.full(starts.size, -1, np.int32)
-    root = _linked(run_label, inside, run[starts[inside] - stride], run[starts[inside] + stride])[inside]
+    root = _linked(run_label, inside, run[starts[inside] - stride], run[starts[inside] + stride])[
+        inside
+    ]
     first = inside[root == inside]
     region_of_run[first] = np.arange(first.size)
     region_of_run[inside] = region_of_run[root]
 
     def total(values: NDArray[np.int64]) -> NDArray[np.int64]:
         # The float64 sums of bincount are exact: whole numbers below 2**53.
-        return np.bincount(region_of_run[inside], values[inside], minlength=first.size).astype(np.int64)
+        return np.bincount(region_of_run[inside], values[inside], minlength=first.size).astype(
+            np.int64
+        )
 
     sums = None
     if confidence is not None:
@@ -83,7 +91,9 @@ def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:
         raise VectorError(
             f"labels of shape {labels.shape} and type {labels.dtype}; polygons are made from (height, width) uint8"
         )
-    if confidence is not None and (confidence.shape != labels.shape or confidence.dtype != np.uint8):
+    if confidence is not None and (
+        confidence.shape != labels.shape or confidence.dtype != np.uint8
+    ):
         raise VectorError(
             f"confidence of shape {confidence.shape} and type {confidence.dtype} on labels of shape {labels.shape}; "
             "give uint8 of the same shape"
@@ -98,7 +108,10 @@ def _framed(array: NDArray[np.uint8], value: int) -> NDArray[np.uint8]:
 
 
 def _linked(
-    run_label: NDArray[np.uint8], runs: NDArray[np.int32], above: NDArray[np.int32], below: NDArray[np.int32]
+    run_label: NDArray[np.uint8],
+    runs: NDArray[np.int32],
+    above: NDArray[np.int32],
+    below: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """The first run of each run's region.
 
@@ -107,4 +120,8 @@ def _linked(
     """
     up = run_label[above] == run_label[runs]
     down = run_label[below] == run_label[runs]
-    return connect(run_label.size, np.concatenate([runs[up], runs[down]]), np.concatenate([above[up], below[down]]))
+    return connect(
+        run_label.size,
+        np.concatenate([runs[up], runs[down]]),
+        np.concatenate([above[up], below[down]]),
+    )

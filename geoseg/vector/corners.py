@@ -47,19 +47,29 @@ def find_corners(components: Components) -> Corners:
     count = flat.size - stride - 1
     across = flat[1:] != flat[:-1]
     down = flat[stride:] != flat[:-stride]
-    turns = (across[:count] | across[stride : stride + count]) & (down[:count] | down[1 : count + 1])
+    turns = (across[:count] | across[stride : stride + count]) & (
+        down[:count] | down[1 : count + 1]
+    )
     at = np.flatnonzero(turns)
     row, col = np.divmod(at, stride)
-    region = np.concatenate([components.region_at(at + step) for step in (0, 1, stride, stride + 1)])
+    region = np.concatenate(
+        [components.region_at(at + step) for step in (0, 1, stride, stride + 1)]
+    )
     positive = np.repeat([True, False, False, True], at.size)
     inside = region >= 0
     return add_corners(
-        region[inside].astype(np.int64), np.tile(row, 4)[inside], np.tile(col, 4)[inside], positive[inside]
+        region[inside].astype(np.int64),
+        np.tile(row, 4)[inside],
+        np.tile(col, 4)[inside],
+        positive[inside],
     )
 
 
 def add_corners(
-    region: NDArray[np.int64], row: NDArray[np.int64], col: NDArray[np.int64], positive: NDArray[np.bool_]
+    region: NDArray[np.int64],
+    row: NDArray[np.int64],
+    col: NDArray[np.int64],
+    positive: NDArray[np.bool_],
 ) -> Corners:
     """The sum of corners of value ±1 in any order; those that cancel are gone."""
     if not region.size:
@@ -107,9 +117,15 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     coordinates = np.column_stack([corners.col[vertices], corners.row[vertices]]).astype(np.float64)
     # The topmost edge of all belongs to the shell, so each region's first ring is its shell and the rest are holes.
     ring_region = corners.region[2 * path[first]]
-    shells = np.flatnonzero(np.concatenate([[True], ring_region[1:] != ring_region[:-1]])) if first.size else first
+    shells = (
+        np.flatnonzero(np.concatenate([[True], ring_region[1:] != ring_region[:-1]]))
+        if first.size
+        else first
+    )
     offsets = (np.append(0, ring_stops), np.append(shells, first.size))
-    polygons: NDArray[np.object_] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coordinates, offsets)
+    polygons: NDArray[np.object_] = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, coordinates, offsets
+    )
     return polygons
 
 

@@ -99,7 +99,9 @@ class GeoPackage(VectorFile):
 
     def layer_name(self, layer: Layer) -> str:
         """The layer's name, behind an underscore where GDAL refuses it: a reserved prefix, or a sign in front."""
-        refused = layer.name.lower().startswith(("gpkg", "sqlite_")) or not re.match(r"\w", layer.name)
+        refused = layer.name.lower().startswith(("gpkg", "sqlite_")) or not re.match(
+            r"\w", layer.name
+        )
         return f"_{layer.name}" if refused else layer.name
 
     def metadata(self) -> dict[str, str]:
@@ -163,7 +165,9 @@ class Shapefile(VectorFile):
 
     def finish(self) -> None:
         """Add the fingerprint, for which the format has no place."""
-        _sidecar(self.path).write_text(json.dumps({_TAG: self.fingerprint}) + "\n", encoding="utf-8")
+        _sidecar(self.path).write_text(
+            json.dumps({_TAG: self.fingerprint}) + "\n", encoding="utf-8"
+        )
 
 
 @contextmanager
@@ -178,7 +182,9 @@ def _sidecar(path: Path) -> Path:
     return path.with_suffix(".geoseg.json")
 
 
-FORMATS: dict[str, type[VectorFile]] = {kind.suffix.removeprefix("."): kind for kind in (GeoPackage, Shapefile)}
+FORMATS: dict[str, type[VectorFile]] = {
+    kind.suffix.removeprefix("."): kind for kind in (GeoPackage, Shapefile)
+}
 """The formats by the names that ``--vectors`` takes."""
 
 
@@ -191,7 +197,9 @@ def format_of(path: Path) -> type[VectorFile]:
     kind = FORMATS.get(path.suffix.removeprefix("."))
     if kind is None:
         known = " or ".join(kind.suffix for kind in FORMATS.values())
-        raise ConfigError(f"{path}: suffix {path.suffix!r} names no vector format that geoseg writes; use {known}")
+        raise ConfigError(
+            f"{path}: suffix {path.suffix!r} names no vector format that geoseg writes; use {known}"
+        )
     return kind
 
 

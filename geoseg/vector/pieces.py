@@ -52,7 +52,9 @@ class PartPieces:
             )
 
 
-def part_pieces(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None, row: int, col: int) -> PartPieces:
+def part_pieces(
+    labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None, row: int, col: int
+) -> PartPieces:
     """Polygonize one part of a raster, for `join_pieces`.
 
     Args:
@@ -67,7 +69,9 @@ def part_pieces(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None,
     components = find_components(labels, confidence)
     height, width = labels.shape
     inside = slice(1, -1)
-    lines = [components.line(*line) for line in ((1, inside), (-2, inside), (inside, 1), (inside, -2))]
+    lines = [
+        components.line(*line) for line in ((1, inside), (-2, inside), (inside, 1), (inside, -2))
+    ]
     is_piece = np.zeros(components.class_id.size, np.bool_)
     for regions, _ in lines:
         is_piece[regions[regions >= 0]] = True
@@ -104,5 +108,8 @@ def part_pieces(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None,
 def _part_of(corners: Corners, chosen: NDArray[np.bool_], row: int, col: int) -> Corners:
     """Some of a part's corners, in the whole raster's pixel coordinates."""
     return Corners(
-        corners.region[chosen], corners.row[chosen] + row, corners.col[chosen] + col, corners.positive[chosen]
+        corners.region[chosen],
+        corners.row[chosen] + row,
+        corners.col[chosen] + col,
+        corners.positive[chosen],
     )

@@ -48,7 +48,10 @@ def polygonize(
     """
     components = find_components(labels, confidence)
     regions = Regions(
-        outline(find_corners(components)), components.class_id, components.pixels, components.confidence_sum
+        outline(find_corners(components)),
+        components.class_id,
+        components.pixels,
+        components.confidence_sum,
     )
     return [
         LabelPolygon(geometry, class_id, pixels, None if confidence is None else mean)
@@ -68,7 +71,10 @@ def to_crs(geometry: NDArray[np.object_], transform: Affine) -> NDArray[np.objec
     def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
         col, row = points.T
         return np.column_stack(
-            [transform.a * col + transform.b * row + transform.c, transform.d * col + transform.e * row + transform.f]
+            [
+                transform.a * col + transform.b * row + transform.c,
+                transform.d * col + transform.e * row + transform.f,
+            ]
         )
 
     moved: NDArray[np.object_] = shapely.transform(geometry, apply)

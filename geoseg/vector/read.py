@@ -44,14 +44,18 @@ def read_attributed(path: Path, crs: Any, attribute: str) -> tuple[NDArray[np.ob
     return polygons, values[0].tolist()
 
 
-def _read(path: Path, crs: Any, columns: list[str]) -> tuple[NDArray[np.object_], list[NDArray[Any]]]:
+def _read(
+    path: Path, crs: Any, columns: list[str]
+) -> tuple[NDArray[np.object_], list[NDArray[Any]]]:
     try:
         facts, _, encoded, fields = pyogrio.raw.read(path, columns=columns, force_2d=True)
         missing = [name for name in columns if name not in facts["fields"]]
         known = ", ".join(pyogrio.read_info(path)["fields"]) if missing else ""
     except (DataSourceError, ValueError) as error:
         words = " ".join(str(error).split())
-        raise VectorError(f"{path}: no polygons that can be read ({words}); give GeoPackage or GeoJSON") from error
+        raise VectorError(
+            f"{path}: no polygons that can be read ({words}); give GeoPackage or GeoJSON"
+        ) from error
     if missing:
         raise VectorError(
             f"{path}: has no attribute {missing[0]!r}; choose one of {known or 'none: it has no attributes'}"
@@ -72,8 +76,12 @@ def _moved(polygons: NDArray[np.object_], path: Path, own: str, crs: Any) -> NDA
         source, target = CRS.from_user_input(own), CRS.from_wkt(crs.to_wkt())
         move = Transformer.from_crs(source, target, always_xy=True)
     except CRSError as error:
-        raise VectorError(f"{path}: its coordinate system is unknown ({error}); give one with an EPSG code") from error
+        raise VectorError(
+            f"{path}: its coordinate system is unknown ({error}); give one with an EPSG code"
+        ) from error
     if source == target:
         return polygons
-    moved: NDArray[np.object_] = shapely.transform(polygons, lambda points: np.column_stack(move.transform(*points.T)))
+    moved: NDArray[np.object_] = shapely.transform(
+        polygons, lambda points: np.column_stack(move.transform(*points.T))
+    )
     return moved

@@ -26,7 +26,9 @@ class Regions:
         sizes = [self.class_id.size, self.pixels.size]
         sizes += [] if self.confidence_sum is None else [self.confidence_sum.size]
         if set(sizes) != {len(self)}:
-            raise VectorError(f"{len(self)} polygons with {sizes} attributes; give one of each a region")
+            raise VectorError(
+                f"{len(self)} polygons with {sizes} attributes; give one of each a region"
+            )
 
     def __len__(self) -> int:
         return int(self.geometry.size)

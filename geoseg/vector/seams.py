@@ -135,10 +135,14 @@ class _Seams:
         waiting = np.zeros(count, np.int64)
         for side in sides:
             waiting += np.bincount(side.piece[side.piece >= 0], minlength=count)
-        corners = np.stack([part.corners.row, part.corners.col, part.corners.positive]).astype(np.int32)
+        corners = np.stack([part.corners.row, part.corners.col, part.corners.positive]).astype(
+            np.int32
+        )
         stops = np.searchsorted(part.corners.region, np.arange(count + 1)).tolist()
         sums = [None] * count if part.confidence_sum is None else part.confidence_sum.tolist()
-        facts = zip(part.class_id.tolist(), part.pixels.tolist(), sums, waiting.tolist(), strict=True)
+        facts = zip(
+            part.class_id.tolist(), part.pixels.tolist(), sums, waiting.tolist(), strict=True
+        )
         for index, (class_id, pixels, confidence_sum, waits) in enumerate(facts):
             # A copy: a view would keep all corners of the part for as long as this piece is open.
             own = corners[:, stops[index] : stops[index + 1]].copy()
@@ -151,7 +155,10 @@ class _Seams:
         met: set[int] = set()
         for other in others:
             start = max(front.start, other.start)
-            length = min(front.start + front.side.piece.size, other.start + other.side.piece.size) - start
+            length = (
+                min(front.start + front.side.piece.size, other.start + other.side.piece.size)
+                - start
+            )
             if length <= 0:
                 continue
             front.waiting -= length

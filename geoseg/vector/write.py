@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import GeosegError, OutputError
-from geoseg.temporary import folder_beside
+from geoseg.files import temporary_folder
 from geoseg.vector.files import VectorFile, format_of
 from geoseg.vector.regions import Regions
 from geoseg.vector.tables import Layer, tabulate
@@ -57,7 +57,10 @@ def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[i
     """
     counts = []
     with ExitStack() as stack:
-        files = [stack.enter_context(_building(path, fingerprint)) for path, fingerprint in outputs.items()]
+        files = [
+            stack.enter_context(_building(path, fingerprint))
+            for path, fingerprint in outputs.items()
+        ]
         for layer in layers:
             rows = 0
             for table in tabulate(layer):
@@ -77,7 +80,7 @@ def _building(path: Path, fingerprint: str) -> Iterator[VectorFile]:
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
     with ExitStack() as stack:
         with _blaming(path):
-            folder = stack.enter_context(folder_beside(path))
+            folder = stack.enter_context(temporary_folder(path))
         file = kind(folder / path.name, fingerprint)
         yield file
         with _blaming(path):

@@ -23,9 +23,14 @@ def dilated(_: Path) -> None:
     phased = build_encoder(ENCODER, output_stride=8)
     plain = smp.encoders.get_encoder(ENCODER, weights=None, output_stride=8)
     plain.load_state_dict(phased.model.state_dict())
-    for name, work, size in (("prediction", _predict, (1, 3, 512, 512)), ("training step", _train, (4, 3, 224, 224))):
+    for name, work, size in (
+        ("prediction", _predict, (1, 3, 512, 512)),
+        ("training step", _train, (4, 3, 224, 224)),
+    ):
         x = torch.randn(size).contiguous(memory_format=torch.channels_last)
-        seconds = [_fastest(work, net.to(memory_format=torch.channels_last), x) for net in (plain, phased)]
+        seconds = [
+            _fastest(work, net.to(memory_format=torch.channels_last), x) for net in (plain, phased)
+        ]
         print(
             f"{name}, {size}: torch {seconds[0]:.2f} s, by phases {seconds[1]:.2f} s, "
             f"ratio {seconds[0] / seconds[1]:.2f}",

@@ -28,7 +28,9 @@ REPEATS = 3
 def make_features(height: int, width: int, stages: int, device: str) -> list[Tensor]:
     """Maps of stage 3 and 4 in areas, as images give them, so that partitions have regions of all sizes."""
     generator = torch.Generator().manual_seed(0)
-    coarse = [torch.randn(1, channels, 8, 8, generator=generator) for channels in (1024, 2048)[-stages:]]
+    coarse = [
+        torch.randn(1, channels, 8, 8, generator=generator) for channels in (1024, 2048)[-stages:]
+    ]
     sized = [F.interpolate(x, size=(height, width), mode="bilinear").relu() for x in coarse]
     return [x.to(device, memory_format=torch.channels_last) for x in sized]
 
@@ -91,7 +93,9 @@ def heads(_: Path) -> None:
             for name in SYSTEMS:
                 for arrangement in ARRANGEMENTS.get(name, ("geoseg",)):
                     with context.Pool(1) as pool:  # a process of its own, so that peaks do not mix
-                        found[name, arrangement] = pool.apply(measure, (name, arrangement, size, device))
+                        found[name, arrangement] = pool.apply(
+                            measure, (name, arrangement, size, device)
+                        )
             base = found["self_attention", "plain"]
             for (name, arrangement), (seconds, memory) in found.items():
                 own = found.get((name, "plain"), (float("nan"), 0.0))[0]

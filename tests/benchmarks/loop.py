@@ -15,7 +15,9 @@ from rasterio.windows import Window
 import geoseg
 
 
-def predict_by_hand(image: Path, model_file: Path, out: Path, window: int = 512, overlap: int = 128) -> None:
+def predict_by_hand(
+    image: Path, model_file: Path, out: Path, window: int = 512, overlap: int = 128
+) -> None:
     """Write the classes of `image` to `out`."""
     model = geoseg.load_model(model_file)
     net, card = model.net, model.card

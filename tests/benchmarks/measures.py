@@ -31,13 +31,17 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _against_loop(folder: Path, name: str, system: str, encoder: str | None, size: int, precision: str) -> None:
+def _against_loop(
+    folder: Path, name: str, system: str, encoder: str | None, size: int, precision: str
+) -> None:
     image = write_imagery(folder / f"{size}.tif", size)
     model = write_model(folder / f"{name}.safetensors", system, encoder)
     hand = _timed(lambda: predict_by_hand(image, model, folder / "hand.tif"))
     data: dict[str, object] = {}
     out = folder / f"{name}-{precision}"
-    ours = _timed(lambda: data.update(_predict(image, model, out, vectors="none", precision=precision)))
+    ours = _timed(
+        lambda: data.update(_predict(image, model, out, vectors="none", precision=precision))
+    )
     mega = size * size / 1e6
     print(
         f"{name} {size}^2 {data['options']['precision']}: by hand {mega / hand:.2f} MPix/s, "
@@ -86,7 +90,9 @@ def precision_resnet50(folder: Path) -> None:
     model = write_model(folder / "hcnet50.safetensors", "hcnet", "resnet50")
     seconds = {}
     for precision in ("fp32", "auto"):
-        data = _predict(image, model, folder / f"precision-{precision}", precision=precision, vectors="none")
+        data = _predict(
+            image, model, folder / f"precision-{precision}", precision=precision, vectors="none"
+        )
         seconds[precision] = data["seconds"]["total"]
         print(precision, data["options"]["precision"], data["seconds"], flush=True)
     print(f"ratio {seconds['fp32'] / seconds['auto']:.2f}", flush=True)
@@ -99,16 +105,37 @@ def memory(folder: Path) -> None:
     for size in (5000, 20_000):
         image = write_imagery(folder / f"{size}.tif", size)
         out = folder / f"memory-{size}"
-        command = [sys.executable, "-m", "geoseg.cli", "predict", str(image), "--model", str(model), "--out", str(out)]
+        command = [
+            sys.executable,
+            "-m",
+            "geoseg.cli",
+            "predict",
+            str(image),
+            "--model",
+            str(model),
+            "--out",
+            str(out),
+        ]
         subprocess.run([*command, "--vectors", "none", "--quiet"], check=True)
         report = json.loads((out / "report.json").read_text())
         peaks.append(report["peak_memory_bytes"] / 2**30)
         planned = report["plan"]["peak_memory_bytes"] / 2**30
-        print(f"{size}^2: peak {peaks[-1]:.2f} GiB, plan {planned:.2f} GiB, {report['seconds']}", flush=True)
+        print(
+            f"{size}^2: peak {peaks[-1]:.2f} GiB, plan {planned:.2f} GiB, {report['seconds']}",
+            flush=True,
+        )
     print(f"ratio {peaks[1] / peaks[0]:.2f}", flush=True)
 
 
 ALL: dict[str, Callable[[Path], None]] = {
     measure.__name__: measure
-    for measure in (throughput_pixel, throughput_resnet18, overhead, precision_resnet50, memory, heads, dilated)
+    for measure in (
+        throughput_pixel,
+        throughput_resnet18,
+        overhead,
+        precision_resnet50,
+        memory,
+        heads,
+        dilated,
+    )
 }

@@ -12,12 +12,22 @@ CLASSES = ["impervious surfaces", "building", "low vegetation", "tree", "car", "
 
 
 def write_model(
-    path: Path, system: str, encoder: str | None, *, output_stride: int | None = None, **options: object
+    path: Path,
+    system: str,
+    encoder: str | None,
+    *,
+    output_stride: int | None = None,
+    **options: object,
 ) -> Path:
     """A geoseg model file of three uint8 bands and six classes."""
     torch.manual_seed(0)
     net = geoseg.create_model(
-        system, encoder=encoder, classes=len(CLASSES), in_channels=3, output_stride=output_stride, **options
+        system,
+        encoder=encoder,
+        classes=len(CLASSES),
+        in_channels=3,
+        output_stride=output_stride,
+        **options,
     )
     _settle(net)
     return geoseg.save_model(

@@ -16,14 +16,18 @@ import geoseg
 @pytest.fixture
 def model_file(tmp_path: Path) -> Path:
     """One 1x1 convolution: 3 bands, 4 classes, windows of 32 pixels."""
-    return save(tmp_path / "model.safetensors", geoseg.create_model("pixel", classes=4, in_channels=3))
+    return save(
+        tmp_path / "model.safetensors", geoseg.create_model("pixel", classes=4, in_channels=3)
+    )
 
 
 @pytest.fixture
 def hcnet_file(tmp_path: Path) -> Path:
     """A small HCNet on ResNet-18 whose alphas are not 0, so that its context depends on the window."""
     torch.manual_seed(0)
-    net = geoseg.create_model("hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8)
+    net = geoseg.create_model(
+        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
+    )
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("alpha"):
@@ -51,7 +55,11 @@ def tree(tmp_path: Path) -> Callable[[Path], dict[str, bytes]]:
     """A function that reads all files below a folder, hidden ones too."""
 
     def read(folder: Path) -> dict[str, bytes]:
-        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+        return {
+            str(p.relative_to(folder)): p.read_bytes()
+            for p in sorted(folder.rglob("*"))
+            if p.is_file()
+        }
 
     return read
 
@@ -60,12 +68,19 @@ def tree(tmp_path: Path) -> Callable[[Path], dict[str, bytes]]:
 def config(make_raster: Callable[..., Path], tmp_path: Path) -> dict[str, Any]:
     """A config of a few steps on two small tiles."""
     for seed, name in enumerate(("train_1", "train_2", "val_1")):
-        labels = np.kron(np.random.default_rng(seed).integers(0, 2, (1, 4, 5)), np.ones((1, 16, 16))).astype(np.uint8)
-        image = (60 + 120 * labels + np.random.default_rng(seed).integers(0, 20, (4, 64, 80))).astype(np.uint8)
+        labels = np.kron(
+            np.random.default_rng(seed).integers(0, 2, (1, 4, 5)), np.ones((1, 16, 16))
+        ).astype(np.uint8)
+        image = (
+            60 + 120 * labels + np.random.default_rng(seed).integers(0, 20, (4, 64, 80))
+        ).astype(np.uint8)
         make_raster(f"images/{name}_ortho.tif", data=image)
         make_raster(f"labels/{name}_gt.tif", data=10 * labels)
     pairs = {
-        part: {"images": f"{tmp_path}/images/{part}_*_ortho.tif", "labels": f"{tmp_path}/labels/{part}_*_gt.tif"}
+        part: {
+            "images": f"{tmp_path}/images/{part}_*_ortho.tif",
+            "labels": f"{tmp_path}/labels/{part}_*_gt.tif",
+        }
         for part in ("train", "val")
     }
     return {
@@ -75,42 +90,13 @@ def config(make_raster: Callable[..., Path], tmp_path: Path) -> dict[str, Any]:
             "classes": [{"id": 0, "name": "dark"}, {"id": 10, "name": "bright"}],
         },
         "model": {"system": "pixel", "license": "CC0-1.0"},
-        "train": {"steps": 6, "batch": 2, "crop": 16, "validate_every": 3, "log_every": 3, "learning_rate": 0.5},
+        "train": {
+            "steps": 6,
+            "batch": 2,
+            "crop": 16,
+            "validate_every": 3,
+            "log_every": 3,
+            "learning_rate": 0.5,
+        },
         "predict": {"window": 32, "overlap": 8},
     }
-
-
-def blocky(seed: int, values: list[int], side: int = 8) -> np.ndarray:
-    """Labels in squares, so that they have insides and borders."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.choice(np.array(values, np.uint8), (64 // side, 80 // side))
-    return np.kron(coarse, np.ones((side, side), np.uint8))
-
-
-@pytest.fixture
-def reference() -> np.ndarray:
-    return blocky(1, [0, 1, 2, 3, 5, 255])
-
-
-@pytest.fixture
-def predicted(reference: np.ndarray) -> np.ndarray:
-    """The reference moved a little, with noise, codes and a class that the reference never shows."""
-    rng = np.random.default_rng(2)
-    moved = np.where(reference == 255, 0, np.roll(reference, (2, 1), (0, 1)))
-    noise = rng.choice(np.array([0, 1, 2, 4, 254, 255], np.uint8), (64, 80))
-    return np.where(rng.random((64, 80)) < 0.1, noise, moved).astype(np.uint8)
-
-
-@pytest.fixture
-def make(make_raster: Callable[..., Path]) -> Callable[..., Path]:
-    """A factory of one-band rasters: ``make("pred/a_classes.tif", labels)``."""
-
-    def make_one(name: str, labels: np.ndarray, **profile: object) -> Path:
-        return make_raster(name, data=labels[None] if labels.ndim == 2 else labels, **profile)
-
-    return make_one
-
-
-@pytest.fixture
-def pair(make: Callable[..., Path], predicted: np.ndarray, reference: np.ndarray) -> tuple[Path, Path]:
-    return make("a_classes.tif", predicted), make("a_label.tif", reference)

@@ -14,7 +14,7 @@ from geoseg.cli import cli
 from geoseg.commands import compare
 from geoseg.config import load_config
 from geoseg.errors import ConfigError, OutputError
-from geoseg.held import held
+from geoseg.files import lock_folder
 from geoseg.progress import Progress
 
 
@@ -30,7 +30,9 @@ class Notes(Progress):
 def variants(config):
     """The same network at two learning rates."""
     rates = {"fast": {"train.learning_rate": 0.5}, "slow": {"train.learning_rate": 0.001}}
-    return config | {"compare": {"variants": rates, "seeds": [3, 5], "steps": 4, "baseline": "slow"}}
+    return config | {
+        "compare": {"variants": rates, "seeds": [3, 5], "steps": 4, "baseline": "slow"}
+    }
 
 
 def test_each_variant_is_trained_once_a_seed_and_its_differences_are_paired(variants, tmp_path):
@@ -50,7 +52,10 @@ def test_each_variant_is_trained_once_a_seed_and_its_differences_are_paired(vari
         assert alone.data["validation"]["mean_iou"] == figure
     rows = list(csv.DictReader((tmp_path / "out/compare.csv").open()))
     assert [row["variant"] for row in rows] == ["fast", "slow"]
-    assert json.loads((tmp_path / "out/compare.json").read_text())["variants"].keys() == {"fast", "slow"}
+    assert json.loads((tmp_path / "out/compare.json").read_text())["variants"].keys() == {
+        "fast",
+        "slow",
+    }
     assert (tmp_path / "out/compare.png").read_bytes().startswith(b"\x89PNG")
     assert "fast " in report.text
     assert "against slow" in report.text
@@ -62,7 +67,10 @@ def test_runs_that_are_done_are_kept_and_another_config_is_refused(variants, tmp
     again = geoseg.compare(variants, out=tmp_path / "out", progress=notes)
     assert notes.lines == []
     assert again.data["variants"] == first.data["variants"]
-    with pytest.raises(ConfigError, match=r"fast/seed3: was trained with another config; set it back, or give another"):
+    with pytest.raises(
+        ConfigError,
+        match=r"fast/seed3: was trained with another config; set it back, or give another",
+    ):
         geoseg.compare(variants, out=tmp_path / "out", overrides=["train.batch=1"])
     wider = variants | {"compare": variants["compare"] | {"seeds": [3, 5, 7]}}
     geoseg.compare(wider, out=tmp_path / "out", progress=notes)
@@ -83,7 +91,11 @@ def configs(document, out):
 
 
 def test_systems_bring_their_own_switches(config, tmp_path):
-    config["model"] |= {"system": "hcnet", "encoder": "tu-test_resnet", "options": {"channels": 8, "pixel": False}}
+    config["model"] |= {
+        "system": "hcnet",
+        "encoder": "tu-test_resnet",
+        "options": {"channels": 8, "pixel": False},
+    }
     runs = configs(config | {"compare": {"systems": ["fcn", "hcnet"], "seeds": [0]}}, tmp_path)
     assert (runs["fcn"].model.system, runs["fcn"].model.options) == ("fcn", {})
     assert runs["hcnet"].model.options == {"channels": 8, "pixel": False}
@@ -91,7 +103,11 @@ def test_systems_bring_their_own_switches(config, tmp_path):
 
 
 def test_what_the_config_leaves_out_follows_from_the_variant(config, tmp_path):
-    sides = {"small": {"train.crop": 16}, "large": {"train.crop": 48}, "own": {"predict.window": 24}}
+    sides = {
+        "small": {"train.crop": 16},
+        "large": {"train.crop": 48},
+        "own": {"predict.window": 24},
+    }
     del config["predict"]
     runs = configs(config | {"compare": {"variants": sides, "seeds": [0]}}, tmp_path)
     assert {name: (run.predict.window, run.predict.overlap) for name, run in runs.items()} == {
@@ -123,18 +139,26 @@ def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
     assert report.data["variants"].keys() == {"fast", "slow"}
 
 
-def test_runs_whose_rasters_or_folders_cannot_be_used_are_named_too(variants, make_raster, tmp_path):
+def test_runs_whose_rasters_or_folders_cannot_be_used_are_named_too(
+    variants, make_raster, tmp_path
+):
     make_raster("labels/wrong_gt.tif", data=np.full((1, 64, 80), 77, np.uint8))
-    wrong = {"images": f"{tmp_path}/images/train_1_ortho.tif", "labels": f"{tmp_path}/labels/wrong_gt.tif"}
+    wrong = {
+        "images": f"{tmp_path}/images/train_1_ortho.tif",
+        "labels": f"{tmp_path}/labels/wrong_gt.tif",
+    }
     variants["compare"]["variants"]["wrong"] = {"data.train": wrong}
-    with held(tmp_path / "out/fast/seed3"):
+    with lock_folder(tmp_path / "out/fast/seed3"):
         report = geoseg.compare(variants, out=tmp_path / "out")
     fast, wrong, again = report.data["failures"]
     assert "another run writes into" in fast
     assert wrong.startswith("wrong, seed 3: ")
     assert "value 77" in wrong
     assert again.startswith("wrong, seed 5: ")
-    assert {name: entry["seeds"] for name, entry in report.data["variants"].items()} == {"fast": [5], "slow": [3, 5]}
+    assert {name: entry["seeds"] for name, entry in report.data["variants"].items()} == {
+        "fast": [5],
+        "slow": [3, 5],
+    }
 
 
 def test_where_no_run_succeeds_there_is_no_table(variants, tmp_path):
@@ -146,7 +170,9 @@ def test_where_no_run_succeeds_there_is_no_table(variants, tmp_path):
 def test_a_damaged_result_is_named(variants, tmp_path):
     (tmp_path / "out/fast/seed3").mkdir(parents=True)
     (tmp_path / "out/fast/seed3/result.json").write_text('{"key": ')
-    with pytest.raises(OutputError, match=r"result\.json: cannot be read \(.*\); remove it to train this run again"):
+    with pytest.raises(
+        OutputError, match=r"result\.json: cannot be read \(.*\); remove it to train this run again"
+    ):
         geoseg.compare(variants, out=tmp_path / "out")
 
 
@@ -158,8 +184,12 @@ def test_one_seed_has_no_spread(variants, tmp_path):
     row = next(csv.DictReader((tmp_path / "out/compare.csv").open()))
     assert (row["mean_iou_std"], row["mean_iou_low"], row["mean_iou_high"]) == ("", "", "")
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(variants))
-    shown = CliRunner().invoke(cli, ["compare", str(tmp_path / "one.yaml"), "--out", str(tmp_path / "out"), "--json"])
-    document = json.loads(shown.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    shown = CliRunner().invoke(
+        cli, ["compare", str(tmp_path / "one.yaml"), "--out", str(tmp_path / "out"), "--json"]
+    )
+    document = json.loads(
+        shown.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
+    )
     assert document["variants"]["fast"]["mean_iou"]["difference"][1:] == ["-inf", "inf"]
 
 
@@ -180,8 +210,14 @@ def test_a_run_that_was_begun_goes_on(variants, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         geoseg.compare(variants, out=tmp_path / "out", progress=Pulled())
     assert (tmp_path / "out/fast/seed3/last.safetensors").exists()
-    assert geoseg.compare(variants, out=tmp_path / "out").data["variants"].keys() == whole.data["variants"].keys()
-    rows = [(tmp_path / name / "fast/seed3/metrics.csv").read_text().splitlines() for name in ("whole", "out")]
+    assert (
+        geoseg.compare(variants, out=tmp_path / "out").data["variants"].keys()
+        == whole.data["variants"].keys()
+    )
+    rows = [
+        (tmp_path / name / "fast/seed3/metrics.csv").read_text().splitlines()
+        for name in ("whole", "out")
+    ]
     assert [row.split(",")[3:] for row in rows[0]] == [row.split(",")[3:] for row in rows[1]]
 
 
@@ -192,14 +228,29 @@ def test_a_run_that_was_begun_goes_on(variants, tmp_path):
         ({"seeds": [1]}, "compare: nothing to compare; give systems"),
         ({"systems": ["fcn", "fcn"]}, "compare: fcn stands there twice"),
         ({"systems": ["fcn"], "seeds": [1, 1]}, "compare: 1 stands there twice"),
-        ({"variants": {"a": {"train.seed": 1}}}, "compare, a: train.seed: 1 would break the pairs; give all seeds in"),
+        (
+            {"variants": {"a": {"train.seed": 1}}},
+            "compare, a: train.seed: 1 would break the pairs; give all seeds in",
+        ),
         ({"variants": {"a/../../b": {}}}, "compare: variant 'a/../../b' cannot name a folder"),
         ({"variants": {"..": {}}}, "compare: variant '..' cannot name a folder"),
-        ({"variants": {"a": {"data.val": []}}}, "compare, a: data.val is missing; give the tiles on which all"),
+        (
+            {"variants": {"a": {"data.val": []}}},
+            "compare, a: data.val is missing; give the tiles on which all",
+        ),
         ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is none of fcn"),
-        ({"variants": {"a": {"train.stepz": 3}}}, "compare, a: train.stepz: unknown key; did you mean steps?"),
-        ({"systems": ["pixel", "hcnett"]}, "compare, hcnett: there is no system 'hcnett'; there are hcnet"),
-        ({"variants": {"a": {"model.options": {"width": 3}}}}, "compare, a: pixel has no option 'width'; it has none"),
+        (
+            {"variants": {"a": {"train.stepz": 3}}},
+            "compare, a: train.stepz: unknown key; did you mean steps?",
+        ),
+        (
+            {"systems": ["pixel", "hcnett"]},
+            "compare, hcnett: there is no system 'hcnett'; there are hcnet",
+        ),
+        (
+            {"variants": {"a": {"model.options": {"width": 3}}}},
+            "compare, a: pixel has no option 'width'; it has none",
+        ),
         ({"sytems": ["fcn"]}, "compare.sytems: unknown key; did you mean systems?"),
     ],
 )

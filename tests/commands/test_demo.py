@@ -38,7 +38,9 @@ def model(tmp_path: Path) -> Path:
     return stand_in(tmp_path / "model.safetensors", ("near-infrared", "red", "green"))
 
 
-def test_the_demo_says_where_its_files_are_and_how_good_they_are(tmp_path: Path, model: Path) -> None:
+def test_the_demo_says_where_its_files_are_and_how_good_they_are(
+    tmp_path: Path, model: Path
+) -> None:
     out = tmp_path / "demo"
     report = demo.run(out, size=160, seed=3, model=model)
     assert report.exit_code == 0
@@ -56,7 +58,10 @@ def test_the_demo_says_where_its_files_are_and_how_good_they_are(tmp_path: Path,
     accuracy = report.data["accuracy"]
     np.testing.assert_array_equal(accuracy["confusion_matrix"], confusion.matrix)
     assert accuracy["missed"] == [0] * 5, "every labelled pixel is predicted"
-    assert f"mean IoU {confusion.mean_iou:.3f}, overall accuracy {confusion.overall_accuracy:.3f}" in report.text
+    assert (
+        f"mean IoU {confusion.mean_iou:.3f}, overall accuracy {confusion.overall_accuracy:.3f}"
+        in report.text
+    )
     assert str(out / "images") in report.text
 
 
@@ -68,20 +73,31 @@ def test_a_second_demo_keeps_what_stands(tmp_path: Path, model: Path) -> None:
     json.dumps(second.data, allow_nan=False)
 
 
-def test_accuracy_is_counted_in_strips(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accuracy_is_counted_in_strips(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = demo.run(tmp_path / "demo", size=96, seed=3, model=model)
     monkeypatch.setattr(demo, "_ROWS", 7)
-    assert demo.run(tmp_path / "demo", size=96, seed=3, model=model).data["accuracy"] == whole.data["accuracy"]
+    assert (
+        demo.run(tmp_path / "demo", size=96, seed=3, model=model).data["accuracy"]
+        == whole.data["accuracy"]
+    )
 
 
 def test_a_model_of_other_bands_is_refused(tmp_path: Path) -> None:
     thermal = stand_in(tmp_path / "thermal.safetensors", ("thermal", "red"))
-    with pytest.raises(ModelError, match="wants band 'thermal'; the demo's scenes have near-infrared, red"):
+    with pytest.raises(
+        ModelError, match="wants band 'thermal'; the demo's scenes have near-infrared, red"
+    ):
         demo.run(tmp_path / "demo", size=64, model=thermal)
     assert not (tmp_path / "demo").exists()
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
-    roads = stand_in(tmp_path / "roads.safetensors", ("red",), ClassScheme.from_names(["road", "rest"]))
-    with pytest.raises(ModelError, match="the model knows road, rest; the demo needs one for impervious surfaces"):
+    roads = stand_in(
+        tmp_path / "roads.safetensors", ("red",), ClassScheme.from_names(["road", "rest"])
+    )
+    with pytest.raises(
+        ModelError, match="the model knows road, rest; the demo needs one for impervious surfaces"
+    ):
         demo.run(tmp_path / "demo", size=64, model=roads)

@@ -48,7 +48,10 @@ def test_figures_equal_a_plain_loop_and_scikit_learn(
 
     labelled = reference != 255
     actual, guess = reference[labelled], np.where(predicted >= 254, 6, predicted)[labelled]
-    assert oracle.confusion_matrix(actual, guess, labels=range(7))[:6, :6].tolist() == data["confusion_matrix"]
+    assert (
+        oracle.confusion_matrix(actual, guess, labels=range(7))[:6, :6].tolist()
+        == data["confusion_matrix"]
+    )
     shown = [NAMES[index] for index in np.unique(actual)]
     jaccard = oracle.jaccard_score(actual, guess, labels=np.unique(actual), average=None)
     f1 = oracle.f1_score(actual, guess, labels=np.unique(actual), average=None)
@@ -70,14 +73,25 @@ def test_figures_on_real_labels_equal_scikit_learn(make: Make, tmp_path: Path) -
     (index,) = folder.glob("*_label_index.png")
     with rasterio.open(index) as file:
         values = file.read(1)
-    guess = np.roll(np.where(values == 0, 0, values.astype(int) - 1), (4, 3), (0, 1)).astype(np.uint8)
+    guess = np.roll(np.where(values == 0, 0, values.astype(int) - 1), (4, 3), (0, 1)).astype(
+        np.uint8
+    )
     place = {"crs": None, "transform": None}
-    data = run(make("a.tif", guess, **place), label, "isprs", tmp_path / "out", protocol="isprs-geoseg", erode=0).data
+    data = run(
+        make("a.tif", guess, **place),
+        label,
+        "isprs",
+        tmp_path / "out",
+        protocol="isprs-geoseg",
+        erode=0,
+    ).data
     known = values > 0
     counts = oracle.confusion_matrix(values[known] - 1, guess[known], labels=range(6))
     assert data["confusion_matrix"] == counts.tolist()
     shown = np.unique(values[known] - 1)
-    scores = oracle.jaccard_score(values[known] - 1, guess[known], labels=shown[shown != 5], average="macro")
+    scores = oracle.jaccard_score(
+        values[known] - 1, guess[known], labels=shown[shown != 5], average="macro"
+    )
     assert data["mean_iou"] == pytest.approx(scores)
 
 
@@ -88,7 +102,8 @@ def test_the_protocol_erodes_and_says_what_enters(
     eroded = erode(reference, 3)
     present = [index for index in range(5) if (eroded == index).any()]
     hits = [
-        ((eroded == i) & (predicted == i)).sum() / ((eroded == i) | ((predicted == i) & (eroded != 255))).sum()
+        ((eroded == i) & (predicted == i)).sum()
+        / ((eroded == i) | ((predicted == i) & (eroded != 255))).sum()
         for i in present
     ]
     assert data["mean_iou"] == pytest.approx(np.mean(hits))
@@ -103,7 +118,9 @@ def test_a_reference_in_colours_is_judged_as_one_in_ids(
 ) -> None:
     colors = make("b_label.tif", ISPRS.colors_from_ids(reference))
     by_color = run(pair[0], colors, ISPRS, tmp_path / "out").data
-    assert by_color["confusion_matrix"] == run(*pair, ISPRS, tmp_path / "out").data["confusion_matrix"]
+    assert (
+        by_color["confusion_matrix"] == run(*pair, ISPRS, tmp_path / "out").data["confusion_matrix"]
+    )
 
 
 def test_folders_are_paired_by_tile_and_add_up(
@@ -130,7 +147,9 @@ def test_what_fails_is_named_and_the_others_are_judged(
     strange = ISPRS.colors_from_ids(reference)
     strange[:, 5, 5:9] = 17
     make("ref/d_label.tif", strange)
-    damaged = make("ref/e_label.tif", reference, compress="deflate", tiled=True, blockxsize=16, blockysize=16)
+    damaged = make(
+        "ref/e_label.tif", reference, compress="deflate", tiled=True, blockxsize=16, blockysize=16
+    )
     content = bytearray(damaged.read_bytes())
     with rasterio.open(damaged) as file:
         first = int(file.get_tag_item("BLOCK_OFFSET_2_2", "TIFF", bidx=1))
@@ -151,16 +170,23 @@ def test_what_fails_is_named_and_the_others_are_judged(
         r"reference without a prediction under .*pred: .*g_label.tif; add the prediction, or leave the tile out",
     ):
         assert re.search(message, lines), message
-    alone = run(tmp_path / "pred/a_classes.tif", tmp_path / "ref/a_label.tif", "isprs", tmp_path / "alone").data
+    alone = run(
+        tmp_path / "pred/a_classes.tif", tmp_path / "ref/a_label.tif", "isprs", tmp_path / "alone"
+    ).data
     assert report.data["confusion_matrix"] == alone["confusion_matrix"]
 
 
 def test_nothing_usable_is_an_error(make: Make, predicted: np.ndarray, tmp_path: Path) -> None:
     one = make("pred/a_classes.tif", predicted)
-    with pytest.raises(ConfigError, match="nothing: no such file or folder; give a file, a folder, or a pattern"):
+    with pytest.raises(
+        ConfigError, match="nothing: no such file or folder; give a file, a folder, or a pattern"
+    ):
         run(one, tmp_path / "nothing", "isprs", tmp_path / "out")
     make("ref/b_label.tif", predicted)
-    with pytest.raises(ConfigError, match=r"prediction without a reference under .*a_classes.tif; add the reference"):
+    with pytest.raises(
+        ConfigError,
+        match=r"prediction without a reference under .*a_classes.tif; add the reference",
+    ):
         run(tmp_path / "pred", tmp_path / "ref", "isprs", tmp_path / "out")
     strange = make("ref/a_label.tif", np.full(SHAPE, 77, np.uint8))
     with pytest.raises(ConfigError, match="hold value 77"):
@@ -169,7 +195,9 @@ def test_nothing_usable_is_an_error(make: Make, predicted: np.ndarray, tmp_path:
     assert not (tmp_path / "new").exists()
 
 
-def test_many_files_without_a_partner_and_many_bad_pairs_are_told_in_few_lines(make: Make, tmp_path: Path) -> None:
+def test_many_files_without_a_partner_and_many_bad_pairs_are_told_in_few_lines(
+    make: Make, tmp_path: Path
+) -> None:
     for number in range(10):
         make(f"pred/{number}_classes.tif", np.zeros((4, 4), np.uint8))
         make(f"pred/x{number}_classes.tif", np.zeros((4, 4), np.uint8))
@@ -177,16 +205,25 @@ def test_many_files_without_a_partner_and_many_bad_pairs_are_told_in_few_lines(m
     with pytest.raises(ConfigError) as told:
         run(tmp_path / "pred", tmp_path / "ref", "isprs", tmp_path / "out")
     lines = str(told.value).splitlines()
-    assert re.search(r"^predictions without a reference under .*x5_classes.tif and 4 more; add the reference", lines[0])
+    assert re.search(
+        r"^predictions without a reference under .*x5_classes.tif and 4 more; add the reference",
+        lines[0],
+    )
     assert lines[-1] == "and 3 more, none can be used"
 
 
-def test_a_pair_that_says_nothing_is_warned_about(make: Make, reference: np.ndarray, tmp_path: Path) -> None:
+def test_a_pair_that_says_nothing_is_warned_about(
+    make: Make, reference: np.ndarray, tmp_path: Path
+) -> None:
     empty = np.full(SHAPE, 255, np.uint8)
-    nothing = run(make("a_classes.tif", empty), make("a_label.tif", reference), "isprs", tmp_path / "out")
+    nothing = run(
+        make("a_classes.tif", empty), make("a_label.tif", reference), "isprs", tmp_path / "out"
+    )
     assert "a_classes.tif: predicts nothing where " in nothing.data["warnings"][0]
     assert (nothing.exit_code, nothing.data["overall_accuracy"]) == (0, 0.0)
-    unlabelled = run(make("a_classes.tif", reference), make("a_label.tif", empty), "isprs", tmp_path / "out")
+    unlabelled = run(
+        make("a_classes.tif", reference), make("a_label.tif", empty), "isprs", tmp_path / "out"
+    )
     assert "a_label.tif: has no labelled pixel to judge by" in unlabelled.data["warnings"][0]
     assert (unlabelled.data["mean_iou"], unlabelled.data["overall_accuracy"]) == (None, None)
 
@@ -195,7 +232,9 @@ def test_objects_of_which_none_counts_are_warned_about(
     make: Make, pair: tuple[Path, Path], reference: np.ndarray, tmp_path: Path
 ) -> None:
     def warnings_of(instances: Path, **options: object) -> list[str]:
-        return run(*pair, "isprs", tmp_path / "out", instances=instances, **options).data["warnings"]
+        return run(*pair, "isprs", tmp_path / "out", instances=instances, **options).data[
+            "warnings"
+        ]
 
     far = tmp_path / "far.gpkg"
     geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326").to_file(far)
@@ -216,17 +255,24 @@ def test_other_classes_than_the_predictions_are_refused(
 ) -> None:
     truth = make("label.tif", np.zeros(SHAPE, np.uint8))
     guess = make("classes.tif", predicted)
-    with pytest.raises(ConfigError, match=r"holds class id 5, there are 2 classes \(0 to 1\); give the --classes"):
+    with pytest.raises(
+        ConfigError, match=r"holds class id 5, there are 2 classes \(0 to 1\); give the --classes"
+    ):
         run(guess, truth, ["road", "roof"], tmp_path / "out")
     for names, message in (
-        (["road", "roof", "tree"], r"was made with 3 classes \(road, roof, tree\), 2 are given \(roof, road\); give"),
+        (
+            ["road", "roof", "tree"],
+            r"was made with 3 classes \(road, roof, tree\), 2 are given \(roof, road\); give",
+        ),
         (["road", "roof"], "the same in another order; order the classes file"),
     ):
         with rasterio.open(guess, "r+") as file:
             file.update_tags(**{CLASSES_TAG: json.dumps(names)})
         with pytest.raises(ConfigError, match=message):
             run(guess, truth, ["roof", "road"], tmp_path / "out")
-    warned = run(make("b.tif", np.zeros(SHAPE, np.uint8)), truth, ["roof", "road"], tmp_path / "out")
+    warned = run(
+        make("b.tif", np.zeros(SHAPE, np.uint8)), truth, ["roof", "road"], tmp_path / "out"
+    )
     assert warned.data["warnings"] == []
     with rasterio.open(tmp_path / "b.tif", "r+") as file:
         file.update_tags(**{CLASSES_TAG: json.dumps(["Dach", "Weg"])})
@@ -239,15 +285,23 @@ def test_a_reference_whose_nodata_is_a_class_is_warned_of(
 ) -> None:
     truth = make("b_label.tif", reference, nodata=0)
     report = run(make("b_classes.tif", predicted), truth, "isprs", tmp_path / "out")
-    assert "declares 0 as nodata, which is class 'impervious surfaces'" in report.data["warnings"][0]
+    assert (
+        "declares 0 as nodata, which is class 'impervious surfaces'" in report.data["warnings"][0]
+    )
     assert report.data["warnings"][0] in str(report)
 
 
-def test_rasters_that_are_no_labels_are_refused(make: Make, pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_rasters_that_are_no_labels_are_refused(
+    make: Make, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
     floats = make("floats.tif", np.zeros(SHAPE, np.float32))
-    with pytest.raises(ConfigError, match=r"1 band\(s\) of float32 are no labels; give one band of whole numbers"):
+    with pytest.raises(
+        ConfigError, match=r"1 band\(s\) of float32 are no labels; give one band of whole numbers"
+    ):
         run(pair[0], floats, "isprs", tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"1 band\(s\) of float32 are no class raster; give one band of uint8"):
+    with pytest.raises(
+        ConfigError, match=r"1 band\(s\) of float32 are no class raster; give one band of uint8"
+    ):
         run(floats, pair[1], "isprs", tmp_path / "out")
 
 
@@ -260,7 +314,9 @@ def test_rasters_that_are_no_labels_are_refused(make: Make, pair: tuple[Path, Pa
         ({"protocol": "cityscapes"}, "protocol cityscapes: 6 classes"),
     ],
 )
-def test_wrong_options_are_refused_before_anything_is_read(options: dict, message: str, tmp_path: Path) -> None:
+def test_wrong_options_are_refused_before_anything_is_read(
+    options: dict, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         run("nothing", "nothing", "isprs", tmp_path / "out", **options)
 
@@ -271,14 +327,21 @@ def test_a_folder_that_cannot_be_made_is_named(pair: tuple[Path, Path], tmp_path
         run(*pair, "isprs", tmp_path / "file/out")
 
 
-def test_the_command_line_judges_and_its_options_are_documented(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_command_line_judges_and_its_options_are_documented(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
     arguments = ["evaluate", *map(str, pair), "--out", str(tmp_path / "out"), "--classes"]
     classes = tmp_path / "classes.yaml"
     classes.write_text("classes: [a, b, c, d, e, f]\n")
     good = CliRunner().invoke(cli, [*arguments, str(classes)])
     assert good.exit_code == 0, good.output
     assert "mean IoU" in good.stdout
-    assert json.loads(CliRunner().invoke(cli, [*arguments, "isprs", "--json", "--quiet"]).stdout)["protocol"] == "plain"
+    assert (
+        json.loads(CliRunner().invoke(cli, [*arguments, "isprs", "--json", "--quiet"]).stdout)[
+            "protocol"
+        ]
+        == "plain"
+    )
     bad = CliRunner().invoke(cli, [*arguments, "isprs", "--protocol", "coco"])
     assert bad.exit_code == 2
     assert len(bad.stderr.strip().splitlines()) == 1
@@ -293,7 +356,9 @@ def test_the_command_line_judges_and_its_options_are_documented(pair: tuple[Path
 def test_torch_is_not_needed() -> None:
     """It takes more memory than the rasters do."""
     code = "import sys, geoseg.commands.evaluate; print('torch' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "False"
 
 
@@ -301,7 +366,14 @@ def test_torch_is_not_needed() -> None:
 def test_a_pair_of_20000_pixels_a_side_takes_less_than_a_gibibyte(tmp_path: Path) -> None:
     side = 20_000
     coarse = np.random.default_rng(0).integers(0, 6, (1, side // 100)).astype(np.uint8)
-    profile = {"driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "uint8", "compress": "deflate"}
+    profile = {
+        "driver": "GTiff",
+        "height": side,
+        "width": side,
+        "count": 1,
+        "dtype": "uint8",
+        "compress": "deflate",
+    }
     for name, shift in (("a_classes.tif", 5), ("a_label.tif", 0)):
         with rasterio.open(tmp_path / name, "w", tiled=True, zlevel=1, **profile) as file:
             for row in range(0, side, 500):
@@ -313,5 +385,7 @@ def test_a_pair_of_20000_pixels_a_side_takes_less_than_a_gibibyte(tmp_path: Path
         # Not getrusage, which begins with what the parent process took.
         r"print(re.search(r'VmHWM:\s*(\d+)', Path('/proc/self/status').read_text())[1])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert int(result.stdout) * 1024 < 2**30

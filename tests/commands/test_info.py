@@ -11,7 +11,11 @@ from geoseg.errors import SourceError
 
 
 def told(report, name):
-    return next(line.removeprefix(name).strip() for line in report.text.splitlines() if line.startswith(f"{name}  "))
+    return next(
+        line.removeprefix(name).strip()
+        for line in report.text.splitlines()
+        if line.startswith(f"{name}  ")
+    )
 
 
 def test_a_model_tells_its_card(model_file):

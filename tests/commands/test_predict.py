@@ -46,16 +46,24 @@ def smooth(make_raster, name="scene.tif", height=150, width=170, **options):
     """Imagery in areas, as ground has them, so that classes come in regions."""
     rng = np.random.default_rng(4)
     coarse = rng.integers(1, 255, (3, height // 10 + 1, width // 10 + 1))
-    data = np.kron(coarse, np.ones((10, 10), int))[:, :height, :width] + rng.integers(-9, 9, (3, height, width))
+    data = np.kron(coarse, np.ones((10, 10), int))[:, :height, :width] + rng.integers(
+        -9, 9, (3, height, width)
+    )
     return make_raster(name, data=np.clip(data, 1, 255).astype(np.uint8), **options)
 
 
 def test_all_outputs_stand_and_say_what_they_are(make_raster, model_file, tmp_path):
     scene, out = smooth(make_raster, nodata=0), tmp_path / "out"
-    report = geoseg.predict(scene, model_file, out=out, confidence=True, probabilities=True, vectors="gpkg,shp")
+    report = geoseg.predict(
+        scene, model_file, out=out, confidence=True, probabilities=True, vectors="gpkg,shp"
+    )
     assert report.exit_code == 0
     with rasterio.open(out / "scene_classes.tif") as file, rasterio.open(scene) as source:
-        assert (file.crs, file.transform, file.shape) == (source.crs, source.transform, source.shape)
+        assert (file.crs, file.transform, file.shape) == (
+            source.crs,
+            source.transform,
+            source.shape,
+        )
         assert file.nodata == 255
         assert file.colormap(1)[255][3] == 0
         labels = file.read(1)
@@ -84,12 +92,16 @@ def test_rasterizing_the_polygons_gives_back_the_classes(make_raster, hcnet_file
         labels = file.read(1)
         polygons = geopandas.read_file(tmp_path / "out/scene_polygons.gpkg")
         shapes = zip(polygons.geometry, polygons.class_id, strict=True)
-        back = rasterize(shapes, out_shape=file.shape, transform=file.transform, fill=255, dtype="uint8")
+        back = rasterize(
+            shapes, out_shape=file.shape, transform=file.transform, fill=255, dtype="uint8"
+        )
     assert polygons.is_valid.all()
     np.testing.assert_array_equal(back, labels)
 
 
-@pytest.mark.parametrize("options", [{"block": 64}, {"block": 100}, {"batch": 4}, {"block": 64, "batch": 3}])
+@pytest.mark.parametrize(
+    "options", [{"block": 64}, {"block": 100}, {"batch": 4}, {"block": 64, "batch": 3}]
+)
 @pytest.mark.parametrize("stitch", ["blend", "crop"])
 def test_labels_and_confidence_do_not_depend_on_how_they_were_computed(
     make_raster, hcnet_file, tmp_path, options, stitch
@@ -99,7 +111,9 @@ def test_labels_and_confidence_do_not_depend_on_how_they_were_computed(
     geoseg.predict(scene, hcnet_file, out=tmp_path / "whole", **run)
     geoseg.predict(scene, hcnet_file, out=tmp_path / "cut", **run, **options)
     for name in ("scene_classes.tif", "scene_confidence.tif"):
-        np.testing.assert_array_equal(read(tmp_path / "cut" / name), read(tmp_path / "whole" / name))
+        np.testing.assert_array_equal(
+            read(tmp_path / "cut" / name), read(tmp_path / "whole" / name)
+        )
 
 
 def test_polygons_do_not_depend_on_blocks(make_raster, hcnet_file, tmp_path):
@@ -111,7 +125,9 @@ def test_polygons_do_not_depend_on_blocks(make_raster, hcnet_file, tmp_path):
         tables.append(
             {
                 (g.normalize().wkb, c, a, p)
-                for g, c, a, p in table[["geometry", "class_id", "area_m2", "confidence"]].to_numpy()
+                for g, c, a, p in table[
+                    ["geometry", "class_id", "area_m2", "confidence"]
+                ].to_numpy()
             }
         )
     assert tables[0] == tables[1]
@@ -124,10 +140,14 @@ def test_two_worker_processes_give_the_same_bits(make_raster, hcnet_file, tmp_pa
     report = geoseg.predict(scene, hcnet_file, out=tmp_path / "workers", workers=2, **run)
     assert report.data["forwards"] > 0
     for name in ("scene_classes.tif", "scene_confidence.tif"):
-        np.testing.assert_array_equal(read(tmp_path / "workers" / name), read(tmp_path / "threads" / name))
+        np.testing.assert_array_equal(
+            read(tmp_path / "workers" / name), read(tmp_path / "threads" / name)
+        )
 
 
-def test_a_second_run_keeps_what_stands_and_another_key_is_refused_without_overwrite(make_raster, model_file, tmp_path):
+def test_a_second_run_keeps_what_stands_and_another_key_is_refused_without_overwrite(
+    make_raster, model_file, tmp_path
+):
     scene, out = smooth(make_raster), tmp_path / "out"
     geoseg.predict(scene, model_file, out=out)
     stamp = (out / "scene_classes.tif").stat().st_mtime_ns
@@ -175,12 +195,18 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(make_raster, hcnet_file,
     assert not list((tmp_path / "cut").glob("scene*"))
     notes = Notes()
     resumed = geoseg.predict(
-        scene, hcnet_file, out=tmp_path / "cut", progress=notes, **{**run, "block": "auto", "batch": 2}
+        scene,
+        hcnet_file,
+        out=tmp_path / "cut",
+        progress=notes,
+        **{**run, "block": "auto", "batch": 2},
     )
     assert any("scene.tif: resuming, " in line and "bands stand" in line for line in notes.lines)
     whole = json.loads((tmp_path / "whole/report.json").read_text())
     assert 0 < resumed.data["forwards"] < whole["forwards"]
-    np.testing.assert_array_equal(read(tmp_path / "cut/scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif"))
+    np.testing.assert_array_equal(
+        read(tmp_path / "cut/scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif")
+    )
 
 
 def test_a_damaged_part_counts_as_missing(make_raster, model_file, tmp_path):
@@ -192,21 +218,30 @@ def test_a_damaged_part_counts_as_missing(make_raster, model_file, tmp_path):
     parts = sorted((out / ".geoseg").rglob("*-classes.tif"))
     parts[0].write_bytes(parts[0].read_bytes()[:-40])
     geoseg.predict(scene, model_file, out=out, **run)
-    np.testing.assert_array_equal(read(out / "scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif"))
+    np.testing.assert_array_equal(
+        read(out / "scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif")
+    )
 
 
-def test_parts_of_other_options_are_named_and_removed_by_overwrite(make_raster, model_file, tmp_path):
+def test_parts_of_other_options_are_named_and_removed_by_overwrite(
+    make_raster, model_file, tmp_path
+):
     scene, out = smooth(make_raster), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), overlap=4)
     notes = Notes()
     geoseg.predict(scene, model_file, out=out, progress=notes)
-    assert any("holds parts of a run with other options; --overwrite removes them" in line for line in notes.lines)
+    assert any(
+        "holds parts of a run with other options; --overwrite removes them" in line
+        for line in notes.lines
+    )
     geoseg.predict(scene, model_file, out=out, overwrite=True, overlap=2)
     assert not (out / ".geoseg").exists()
 
 
-def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(make_raster, model_file, tmp_path):
+def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(
+    make_raster, model_file, tmp_path
+):
     smooth(make_raster, "in/north/a.tif", 40, 50)
     smooth(make_raster, "in/south/a.tif", 40, 50)
     first = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "in", vectors="none")
@@ -217,9 +252,13 @@ def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(make_raster, 
     assert [entry["status"] for entry in second.data["inputs"]] == ["kept", "kept"]
 
 
-def test_a_lossy_source_leaves_nothing_of_its_profile_in_the_outputs(make_raster, model_file, tmp_path):
+def test_a_lossy_source_leaves_nothing_of_its_profile_in_the_outputs(
+    make_raster, model_file, tmp_path
+):
     """Outputs that copied JPEG or YCbCr from their source would be lossy, or could not be written."""
-    scene = smooth(make_raster, tiled=True, blockxsize=64, blockysize=64, compress="jpeg", photometric="ycbcr")
+    scene = smooth(
+        make_raster, tiled=True, blockxsize=64, blockysize=64, compress="jpeg", photometric="ycbcr"
+    )
     geoseg.predict(scene, model_file, out=tmp_path / "out", confidence=True, vectors="none")
     for name in ("classes", "confidence"):
         with rasterio.open(tmp_path / f"out/scene_{name}.tif") as file:
@@ -236,7 +275,9 @@ def test_two_sources_with_one_target_are_refused_naming_both(make_raster, model_
 
 def test_a_dry_run_tells_the_plan_and_writes_nothing(make_raster, model_file, tmp_path):
     notes = Notes()
-    report = geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "out", dry_run=True, progress=notes)
+    report = geoseg.predict(
+        smooth(make_raster), model_file, out=tmp_path / "out", dry_run=True, progress=notes
+    )
     assert any("42 forwards at most" in line for line in notes.lines)
     assert report.data["plan"]["forwards"] == 42
     assert report.data["plan"]["peak_memory_bytes"] > 0
@@ -252,7 +293,13 @@ def test_the_plan_of_a_resumed_run_counts_what_is_left(make_raster, model_file, 
     assert report["inputs"][0]["status"] == "interrupted"
     planned = geoseg.predict(scene, model_file, out=out, dry_run=True, **run)
     resumed = geoseg.predict(scene, model_file, out=out, **run)
-    assert 0 < planned.data["plan"]["forwards"] == resumed.data["plan"]["forwards"] == resumed.data["forwards"] < 42
+    assert (
+        0
+        < planned.data["plan"]["forwards"]
+        == resumed.data["plan"]["forwards"]
+        == resumed.data["forwards"]
+        < 42
+    )
     notes = Notes()
     kept = geoseg.predict(scene, model_file, out=out, progress=notes, **run)
     assert notes.lines == ["plan: no window is left to run"]
@@ -263,7 +310,9 @@ def test_the_plan_of_a_resumed_run_counts_what_is_left(make_raster, model_file, 
 def test_a_folder_that_another_run_writes_into_is_refused(make_raster, model_file, tmp_path):
     class Second(Notes):
         def begin(self, what, total):
-            with pytest.raises(OutputError, match=r"another run writes into .*; wait for its end or choose another"):
+            with pytest.raises(
+                OutputError, match=r"another run writes into .*; wait for its end or choose another"
+            ):
                 geoseg.predict(scene, model_file, out=tmp_path / "out")
             self.lines.append("tried")
 
@@ -283,7 +332,9 @@ def test_a_model_that_was_changed_after_loading_is_another_model(make_raster, mo
     assert "made from another source, model or options" in changed.data["failures"][0]
     geoseg.predict(scene, model, out=out, vectors="none", overwrite=True)
     geoseg.predict(scene, model, out=tmp_path / "workers", vectors="none", workers=1)
-    np.testing.assert_array_equal(read(out / "scene_classes.tif"), read(tmp_path / "workers/scene_classes.tif"))
+    np.testing.assert_array_equal(
+        read(out / "scene_classes.tif"), read(tmp_path / "workers/scene_classes.tif")
+    )
 
 
 def test_a_picture_of_the_users_own_is_never_replaced_unasked(make_raster, model_file, tmp_path):
@@ -301,7 +352,14 @@ def test_a_picture_of_the_users_own_is_never_replaced_unasked(make_raster, model
 
 
 def test_options_may_be_text_as_a_form_or_a_file_gives_them(make_raster, model_file, tmp_path):
-    options = {"min_confidence": "0.4", "window": "32", "overlap": 8, "batch": "2", "nodata": "0", "dry_run": True}
+    options = {
+        "min_confidence": "0.4",
+        "window": "32",
+        "overlap": 8,
+        "batch": "2",
+        "nodata": "0",
+        "dry_run": True,
+    }
     assert geoseg.predict(smooth(make_raster), model_file, out=tmp_path, **options).exit_code == 0
 
 
@@ -309,15 +367,22 @@ def test_an_all_nodata_input_is_done_with_a_warning(make_raster, model_file, tmp
     scene = make_raster(data=np.zeros((3, 40, 40), np.uint8), nodata=0)
     report = geoseg.predict(scene, model_file, out=tmp_path / "out")
     assert report.exit_code == 0
-    assert any("no valid pixel; all of the output is nodata" in line for line in report.data["warnings"])
+    assert any(
+        "no valid pixel; all of the output is nodata" in line for line in report.data["warnings"]
+    )
     assert (read(tmp_path / "out/scene_classes.tif") == 255).all()
     assert len(geopandas.read_file(tmp_path / "out/scene_polygons.gpkg")) == 0
 
 
-def test_pixels_below_the_least_confidence_are_254_and_make_no_polygon(make_raster, model_file, tmp_path):
+def test_pixels_below_the_least_confidence_are_254_and_make_no_polygon(
+    make_raster, model_file, tmp_path
+):
     scene = smooth(make_raster)
     geoseg.predict(scene, model_file, out=tmp_path / "out", min_confidence=0.5, confidence=True)
-    labels, confidence = read(tmp_path / "out/scene_classes.tif")[0], read(tmp_path / "out/scene_confidence.tif")[0]
+    labels, confidence = (
+        read(tmp_path / "out/scene_classes.tif")[0],
+        read(tmp_path / "out/scene_confidence.tif")[0],
+    )
     assert (labels == 254).any()
     assert confidence[labels == 254].max() <= 128
     assert confidence[labels < 254].min() >= 127
@@ -333,7 +398,12 @@ def test_a_failed_input_is_named_and_the_others_go_on(make_raster, model_file, t
     report = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "out")
     assert report.exit_code == 1
     status = {Path(entry["path"]).name: entry["status"] for entry in report.data["inputs"]}
-    assert status == {"good.tif": "done", "two_bands.tif": "refused", "broken.tif": "refused", "empty.tif": "refused"}
+    assert status == {
+        "good.tif": "done",
+        "two_bands.tif": "refused",
+        "broken.tif": "refused",
+        "empty.tif": "refused",
+    }
     assert len(report.data["failures"]) == 3
     assert all("\n" not in line for line in report.data["failures"])
     assert {path.name for path in (tmp_path / "out").glob("*_classes.tif")} == {"good_classes.tif"}
@@ -344,7 +414,14 @@ def test_a_file_that_breaks_halfway_fails_alone_and_leaves_nothing_under_a_final
 ):
     smooth(make_raster, "in/b_good.tif", 60, 60)
     broken = smooth(
-        make_raster, "in/a_broken.tif", 600, 600, tiled=True, blockxsize=128, blockysize=128, compress="deflate"
+        make_raster,
+        "in/a_broken.tif",
+        600,
+        600,
+        tiled=True,
+        blockxsize=128,
+        blockysize=128,
+        compress="deflate",
     )
     with rasterio.open(broken) as file:
         offset = int(file.get_tag_item("BLOCK_OFFSET_2_3", "TIFF", bidx=1))
@@ -367,14 +444,18 @@ def test_a_file_that_breaks_halfway_fails_alone_and_leaves_nothing_under_a_final
         ({"dtype": "int16"}, r"scene\.tif.*int16.*--value-range"),
     ],
 )
-def test_a_raster_that_does_not_fit_is_refused_with_what_mends_it(make_raster, model_file, tmp_path, make, message):
+def test_a_raster_that_does_not_fit_is_refused_with_what_mends_it(
+    make_raster, model_file, tmp_path, make, message
+):
     with pytest.raises(ConfigError, match=message):
         geoseg.predict(make_raster(**make), model_file, out=tmp_path / "out")
 
 
 def test_what_mends_it_mends_it(make_raster, model_file, tmp_path):
     deep = make_raster("deep.tif", dtype="uint16", bands=5)
-    report = geoseg.predict(deep, model_file, out=tmp_path / "out", bands="3,1,2", value_range="0,1000")
+    report = geoseg.predict(
+        deep, model_file, out=tmp_path / "out", bands="3,1,2", value_range="0,1000"
+    )
     assert report.exit_code == 0
 
 
@@ -410,7 +491,10 @@ def test_another_ground_sampling_is_a_warning(make_raster, model_file, tmp_path)
         ({"scales": "0"}, "give one or more factors between 0.1 and 8"),
         ({"value_range": "5"}, "value_range '5': give two numbers"),
         ({"value_range": "9,3"}, "the first value must be below the second"),
-        ({"vectors": "dwg"}, "vectors 'dwg' is not a format that geoseg writes; use gpkg, shp or none"),
+        (
+            {"vectors": "dwg"},
+            "vectors 'dwg' is not a format that geoseg writes; use gpkg, shp or none",
+        ),
         ({"min_confidence": 2.0}, "min_confidence 2.0: give a probability"),
         ({"bands": "0,1,2"}, "bands count from 1"),
         ({"device": "tpu"}, "device 'tpu'"),
@@ -420,7 +504,9 @@ def test_another_ground_sampling_is_a_warning(make_raster, model_file, tmp_path)
         ({"ovrlap": 3}, "option 'ovrlap' is unknown; did you mean overlap?"),
     ],
 )
-def test_a_wrong_option_is_refused_before_anything_begins(make_raster, model_file, tmp_path, options, message):
+def test_a_wrong_option_is_refused_before_anything_begins(
+    make_raster, model_file, tmp_path, options, message
+):
     with pytest.raises((ConfigError, ValueError), match=message.replace("?", r"\?")):
         geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "out", **options)
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
@@ -446,11 +532,15 @@ def test_an_output_folder_that_cannot_be_made_is_named(make_raster, model_file, 
         geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "file" / "out")
 
 
-def test_a_full_disk_fails_the_input_and_leaves_no_final_file(make_raster, model_file, tmp_path, monkeypatch):
+def test_a_full_disk_fails_the_input_and_leaves_no_final_file(
+    make_raster, model_file, tmp_path, monkeypatch
+):
     from geoseg.inference import parts
 
     def full(part, data):
-        raise OutputError(f"{part.path.parent}: cannot write parts (No space left on device); free the disk")
+        raise OutputError(
+            f"{part.path.parent}: cannot write parts (No space left on device); free the disk"
+        )
 
     monkeypatch.setattr(parts, "write_part", full)
     report = geoseg.predict(smooth(make_raster), model_file, out=tmp_path / "out")
@@ -466,7 +556,9 @@ def test_a_model_in_memory_works_too_also_with_workers(make_raster, model_file, 
     scene = smooth(make_raster)
     geoseg.predict(scene, model, out=tmp_path / "here", vectors="none")
     geoseg.predict(scene, model, out=tmp_path / "there", vectors="none", workers=1)
-    np.testing.assert_array_equal(read(tmp_path / "here/scene_classes.tif"), read(tmp_path / "there/scene_classes.tif"))
+    np.testing.assert_array_equal(
+        read(tmp_path / "here/scene_classes.tif"), read(tmp_path / "there/scene_classes.tif")
+    )
     assert not (tmp_path / "there/.geoseg").exists()
 
 
@@ -477,7 +569,17 @@ def heed_interrupts():
 
 def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
     scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
-    command = [sys.executable, "-m", "geoseg.cli", "predict", str(scene), "--model", str(hcnet_file), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "geoseg.cli",
+        "predict",
+        str(scene),
+        "--model",
+        str(hcnet_file),
+        "--out",
+        str(out),
+    ]
     process = subprocess.Popen(
         [*command, "--workers", "2", "--quiet"],
         stderr=subprocess.PIPE,
@@ -499,9 +601,21 @@ def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
     scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
-    command = [sys.executable, "-m", "geoseg.cli", "predict", str(scene), "--model", str(hcnet_file), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "geoseg.cli",
+        "predict",
+        str(scene),
+        "--model",
+        str(hcnet_file),
+        "--out",
+        str(out),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts
+    )
     deadline = time.monotonic() + 120
     while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -510,7 +624,8 @@ def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tm
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert (
-            errors.strip().splitlines()[-1] == "geoseg: interrupted; the same command continues where this run stopped"
+            errors.strip().splitlines()[-1]
+            == "geoseg: interrupted; the same command continues where this run stopped"
         )
         assert "Traceback" not in errors
     assert not list(out.glob("scene*"))

@@ -20,11 +20,11 @@ import geoseg
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.cli import cli
 from geoseg.commands.prepare import run
+from geoseg.datasets.sources import choose_bands, find_pairs, open_tiles
+from geoseg.datasets.statistics import collect_statistics
 from geoseg.errors import ConfigError, OutputError
 from geoseg.progress import Progress
-from geoseg.training.dataset import choose_bands, find_pairs, open_tiles
-from geoseg.training.statistics import collect_statistics
-from tests import datasets
+from tests import sample_datasets
 
 Tree = Callable[[Path], dict[str, bytes]]
 
@@ -42,19 +42,25 @@ def read(path: Path) -> np.ndarray:
 def folder(tmp_path: Path) -> Path:
     """Six images and their labels as values 10 and 20, none where 0."""
     for number in range(6):
-        ids, image = datasets.labels_and_image(number, 48, 64, 2)
+        ids, image = sample_datasets.labels_and_image(number, 48, 64, 2)
         place = rasterio.transform.from_origin(500_000 + 100 * number, 5_400_000, 0.5, 0.5)
-        datasets.write(tmp_path / "src" / f"t{number}_image.tif", image, crs="EPSG:32632", transform=place)
+        sample_datasets.write(
+            tmp_path / "src" / f"t{number}_image.tif", image, crs="EPSG:32632", transform=place
+        )
         labels = (10 + 10 * ids).astype(np.uint8)
         labels[:4] = 0
-        datasets.write(tmp_path / "src" / f"t{number}_label.tif", labels[None])
+        sample_datasets.write(tmp_path / "src" / f"t{number}_label.tif", labels[None])
     classes = {"classes": [{"id": 10, "name": "dark"}, {"id": 20, "name": "bright"}], "ignore": 0}
     (tmp_path / "classes.yaml").write_text(yaml.safe_dump(classes))
     return tmp_path / "src"
 
 
 def prepare(folder: Path, name: str = "out", **options: Any) -> Any:
-    options = {"images": "*_image.tif", "labels": "*_label.tif", "classes": folder.parent / "classes.yaml"} | options
+    options = {
+        "images": "*_image.tif",
+        "labels": "*_label.tif",
+        "classes": folder.parent / "classes.yaml",
+    } | options
     return run("folder", folder, folder.parent / name, **options)
 
 
@@ -62,7 +68,7 @@ def prepare(folder: Path, name: str = "out", **options: Any) -> Any:
 
 
 def test_vaihingen_is_paired_by_area_and_split_as_geoseg_does(tmp_path: Path) -> None:
-    src, out = datasets.write_vaihingen(tmp_path / "src"), tmp_path / "out"
+    src, out = sample_datasets.write_vaihingen(tmp_path / "src"), tmp_path / "out"
     report = run("vaihingen", src, out)
     assert report.exit_code == 0
     assert [len(pairs(out, part)) for part in ("train", "val", "test")] == [15, 1, 17]
@@ -70,16 +76,24 @@ def test_vaihingen_is_paired_by_area_and_split_as_geoseg_does(tmp_path: Path) ->
     for image, labels in pairs(out, "test"):
         original = src / "top" / image.name
         np.testing.assert_array_equal(read(image), read(original))
-        np.testing.assert_array_equal(ISPRS.colors_from_ids(read(labels)[0]), read(src / image.name))
-        with rasterio.open(original) as was, rasterio.open(image) as file, rasterio.open(labels) as beside:
+        np.testing.assert_array_equal(
+            ISPRS.colors_from_ids(read(labels)[0]), read(src / image.name)
+        )
+        with (
+            rasterio.open(original) as was,
+            rasterio.open(image) as file,
+            rasterio.open(labels) as beside,
+        ):
             assert was.transform == file.transform == beside.transform
             assert file.descriptions == ("near-infrared", "red", "green")
     first = src / "top" / "top_mosaic_09cm_area1.tif"
-    assert report.data["warnings"] == [f"{first}: has no coordinate system, like 32 more; --crs EPSG:N gives it one"]
+    assert report.data["warnings"] == [
+        f"{first}: has no coordinate system, like 32 more; --crs EPSG:N gives it one"
+    ]
 
 
 def test_a_coordinate_system_can_be_given(tmp_path: Path) -> None:
-    src = datasets.write_vaihingen(tmp_path / "src", tiles=["1", "30", "2"])
+    src = sample_datasets.write_vaihingen(tmp_path / "src", tiles=["1", "30", "2"])
     report = run("vaihingen", src, tmp_path / "out", crs="EPSG:32632")
     assert report.exit_code == 1  # tiles are missing
     assert report.data["failures"] == [
@@ -91,38 +105,44 @@ def test_a_coordinate_system_can_be_given(tmp_path: Path) -> None:
 
 
 def test_the_participants_labels_serve_audeberts_split_and_no_other(tmp_path: Path) -> None:
-    src = datasets.write_vaihingen(tmp_path / "src", complete=False)
+    src = sample_datasets.write_vaihingen(tmp_path / "src", complete=False)
     report = run("vaihingen", src, tmp_path / "out", split="audebert12-4")
     assert report.exit_code == 0
     assert [len(pairs(tmp_path / "out", part)) for part in ("train", "test")] == [12, 4]
     with pytest.raises(
-        ConfigError, match=r"--split isprs: part test is empty \(test: 17 of 17 tiles lack image or labels"
+        ConfigError,
+        match=r"--split isprs: part test is empty \(test: 17 of 17 tiles lack image or labels",
     ):
         run("vaihingen", src, tmp_path / "other", split="isprs")
 
 
 def test_eroded_labels_are_taken_when_they_are_named(tmp_path: Path) -> None:
-    src = datasets.write_vaihingen(tmp_path / "src")
+    src = sample_datasets.write_vaihingen(tmp_path / "src")
     run("vaihingen", src, tmp_path / "out", labels="*_noBoundary.tif", split="isprs")
     labels = read(tmp_path / "out/test/labels/top_mosaic_09cm_area2.tif")
     assert (labels[0, :, ::8] == 255).all()
 
 
-def test_potsdam_leaves_out_the_tile_with_wrong_annotations_and_places_the_labels(tmp_path: Path) -> None:
-    src, out = datasets.write_potsdam(tmp_path / "src"), tmp_path / "out"
+def test_potsdam_leaves_out_the_tile_with_wrong_annotations_and_places_the_labels(
+    tmp_path: Path,
+) -> None:
+    src, out = sample_datasets.write_potsdam(tmp_path / "src"), tmp_path / "out"
     report = run("potsdam", src, out)
     assert report.exit_code == 0
     assert [len(pairs(out, part)) for part in ("train", "val", "test")] == [22, 1, 14]
     assert report.data["left_out"] == ["tile 7_10: its annotations are wrong"]
     assert not list(out.rglob("*7_10*"))
     for _, labels in pairs(out, "val"):
-        with rasterio.open(labels) as file, rasterio.open(src / "2_Ortho_RGB/top_potsdam_2_10_RGB.tif") as image:
+        with (
+            rasterio.open(labels) as file,
+            rasterio.open(src / "2_Ortho_RGB/top_potsdam_2_10_RGB.tif") as image,
+        ):
             assert (file.crs, file.transform) == (image.crs, image.transform)
             assert file.colormap(1)[1] == (0, 0, 255, 255)
 
 
 def test_potsdam_in_four_bands_and_the_contests_split(tmp_path: Path) -> None:
-    src, out = datasets.write_potsdam(tmp_path / "src"), tmp_path / "out"
+    src, out = sample_datasets.write_potsdam(tmp_path / "src"), tmp_path / "out"
     run("potsdam", src, out, split="isprs", images="4_Ortho_RGBIR/*.tif")
     assert [len(pairs(out, part)) for part in ("train", "test")] == [24, 14]
     with rasterio.open(out / "train/images/top_potsdam_7_10.tif") as file:
@@ -131,7 +151,7 @@ def test_potsdam_in_four_bands_and_the_contests_split(tmp_path: Path) -> None:
 
 
 def test_cityscapes_label_ids_become_train_ids(tmp_path: Path) -> None:
-    src, out = datasets.write_cityscapes(tmp_path / "test" / "src"), tmp_path / "out"
+    src, out = sample_datasets.write_cityscapes(tmp_path / "test" / "src"), tmp_path / "out"
     report = run("cityscapes", src, out)
     assert report.exit_code == 0
     assert [len(pairs(out, part)) for part in ("train", "val")] == [4, 2]
@@ -153,7 +173,9 @@ def test_figures_of_the_manifest_are_those_that_training_measures(folder: Path) 
     tiles = open_tiles(found, choose_bands(None, geoseg.open_raster(found[0][0])))
     expected = collect_statistics(tiles, scheme)
     manifest = json.loads((out / "manifest.json").read_text())
-    assert list(manifest["parts"]["train"]["class_pixels"].values()) == expected.class_counts.tolist()
+    assert (
+        list(manifest["parts"]["train"]["class_pixels"].values()) == expected.class_counts.tolist()
+    )
     np.testing.assert_allclose([band["mean"] for band in manifest["bands"]], expected.mean)
     np.testing.assert_allclose([band["std"] for band in manifest["bands"]], expected.std)
     assert report.data["parts"]["train"] == manifest["parts"]["train"]
@@ -163,7 +185,10 @@ def test_figures_of_the_manifest_are_those_that_training_measures(folder: Path) 
 def test_what_is_written_trains_as_it_stands(folder: Path) -> None:
     prepare(folder, patch=32, stride=16)
     out = folder.parent / "out"
-    data = {part: {kind: f"{out}/{part}/{kind}" for kind in ("images", "labels")} for part in ("train", "val")}
+    data = {
+        part: {kind: f"{out}/{part}/{kind}" for kind in ("images", "labels")}
+        for part in ("train", "val")
+    }
     config = {
         "data": data | {"classes": str(out / "classes.yaml")},
         "model": {"system": "pixel"},
@@ -181,7 +206,9 @@ def test_patches_are_cut_from_training_images_only(folder: Path, edge: str, file
     assert read(pairs(out, "val")[0][0]).shape == (3, 48, 64)
     for image, labels in pairs(out, "train"):
         tile, row, col = image.stem.rsplit("_", 2)
-        original = read(folder / f"{tile}_image.tif")[:, int(row) : int(row) + 24, int(col) : int(col) + 24]
+        original = read(folder / f"{tile}_image.tif")[
+            :, int(row) : int(row) + 24, int(col) : int(col) + 24
+        ]
         inside = (..., slice(original.shape[1]), slice(original.shape[2]))
         assert read(image).shape == (3, 24, 24)
         np.testing.assert_array_equal(read(image)[inside], original)
@@ -193,35 +220,42 @@ def test_patches_are_cut_from_training_images_only(folder: Path, edge: str, file
 
 
 def test_images_smaller_than_a_patch_are_named_where_those_are_dropped(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"48 x 64 pixels hold no whole patch; give a smaller --patch, or --edge pad"):
+    with pytest.raises(
+        ConfigError,
+        match=r"48 x 64 pixels hold no whole patch; give a smaller --patch, or --edge pad",
+    ):
         prepare(folder, split="all", patch=500, edge="drop")
 
 
 def test_an_unknown_coordinate_system_is_refused_where_it_would_do_nothing(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="--crs EPSG:99999: not a coordinate system that PROJ knows"):
+    with pytest.raises(
+        ConfigError, match="--crs EPSG:99999: not a coordinate system that PROJ knows"
+    ):
         prepare(folder, crs="EPSG:99999")
 
 
 def test_patches_without_a_label_are_left_out(folder: Path) -> None:
     labels = np.zeros((1, 48, 64), np.uint8)
     labels[0, :, :16] = 10
-    datasets.write(folder / "t0_label.tif", labels)
+    sample_datasets.write(folder / "t0_label.tif", labels)
     prepare(folder, split="all", patch=16)
     assert len(list((folder.parent / "out/train/images").glob("t0_*"))) == 3
 
 
 @pytest.mark.parametrize("mask", ["nodata", "alpha"])
 def test_invalid_pixels_stay_invalid(folder: Path, mask: str) -> None:
-    image = datasets.labels_and_image(0, 48, 64, 2)[1]
+    image = sample_datasets.labels_and_image(0, 48, 64, 2)[1]
     image[:, :, :20] = 0
     alpha = np.where(np.arange(64) < 20, 0, 255).astype(np.uint8) * np.ones((1, 48, 1), np.uint8)
     data = np.concatenate([image, alpha]) if mask == "alpha" else image
-    path = datasets.write(folder / "t0_image.tif", data)
+    path = sample_datasets.write(folder / "t0_image.tif", data)
     with rasterio.open(path, "r+") as file:
         if mask == "nodata":
             file.nodata = 0
         else:
-            file.colorinterp = [rasterio.enums.ColorInterp[name] for name in ("red", "green", "blue", "alpha")]
+            file.colorinterp = [
+                rasterio.enums.ColorInterp[name] for name in ("red", "green", "blue", "alpha")
+            ]
     prepare(folder, split="all")
     source = geoseg.open_raster(folder.parent / "out/train/images/t0.tif")
     assert len(source.bands) == 3
@@ -231,9 +265,9 @@ def test_invalid_pixels_stay_invalid(folder: Path, mask: str) -> None:
 
 
 def test_one_large_image_is_divided_in_blocks_with_a_gap(folder: Path) -> None:
-    ids, image = datasets.labels_and_image(0, 600, 700, 2)
-    datasets.write(folder / "large.tif", image)
-    datasets.write(folder / "large_gt.tif", (10 + 10 * ids[None]).astype(np.uint8))
+    ids, image = sample_datasets.labels_and_image(0, 600, 700, 2)
+    sample_datasets.write(folder / "large.tif", image)
+    sample_datasets.write(folder / "large_gt.tif", (10 + 10 * ids[None]).astype(np.uint8))
     out = folder.parent / "out"
     report = run(
         "folder", folder / "large.tif", out, labels="large_gt.tif", classes=folder.parent / "classes.yaml",
@@ -248,18 +282,27 @@ def test_one_large_image_is_divided_in_blocks_with_a_gap(folder: Path) -> None:
             pixels = read(path)
             height, width = pixels.shape[1:]
             np.testing.assert_array_equal(pixels, image[:, row : row + height, col : col + width])
-            np.testing.assert_array_equal(read(labels)[0], ids[row : row + height, col : col + width])
+            np.testing.assert_array_equal(
+                read(labels)[0], ids[row : row + height, col : col + width]
+            )
             used[row : row + height, col : col + width] += 1
             assert part == "val" or not near[row : row + height, col : col + width].any()
             if part == "val":
-                near[max(0, row - 20) : row + height + 20, max(0, col - 20) : col + width + 20] = True
+                near[max(0, row - 20) : row + height + 20, max(0, col - 20) : col + width + 20] = (
+                    True
+                )
     assert used.max() == 1
     assert 0.1 < report.data["parts"]["val"]["files"] / (6 * 7) < 0.3
 
 
 def test_polygons_become_labels(folder: Path) -> None:
-    boxes = [shapely.box(500_000 + 100 * n + 2, 5_399_980, 500_000 + 100 * n + 20, 5_399_995) for n in range(6)]
-    geopandas.GeoDataFrame(geometry=boxes, crs="EPSG:32632").to_crs(4326).to_file(folder / "houses.geojson")
+    boxes = [
+        shapely.box(500_000 + 100 * n + 2, 5_399_980, 500_000 + 100 * n + 20, 5_399_995)
+        for n in range(6)
+    ]
+    geopandas.GeoDataFrame(geometry=boxes, crs="EPSG:32632").to_crs(4326).to_file(
+        folder / "houses.geojson"
+    )
     classes = folder.parent / "houses.yaml"
     classes.write_text("classes: [background, building]\n")
     prepare(folder, split="all", labels="houses.geojson", classes=classes)
@@ -274,19 +317,30 @@ def test_polygons_may_be_a_file_an_image(folder: Path) -> None:
     classes = {"classes": [{"id": 1, "name": "building"}]}
     (folder / "drawn").mkdir()
     for n in range(6):
-        box = shapely.box(500_000 + 100 * n + 2, 5_399_980, 500_000 + 100 * n + 2 + n + 1, 5_399_995)
+        box = shapely.box(
+            500_000 + 100 * n + 2, 5_399_980, 500_000 + 100 * n + 2 + n + 1, 5_399_995
+        )
         drawn = geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32632")
         drawn.to_file(folder / f"drawn/t{n}.geojson")
-    for name, labels in (("by_folder", "drawn"), ("by_stars", "drawn/*.geojson"), ("by_names", "*/*.geojson")):
+    for name, labels in (
+        ("by_folder", "drawn"),
+        ("by_stars", "drawn/*.geojson"),
+        ("by_names", "*/*.geojson"),
+    ):
         prepare(folder, name, split="all", labels=labels, classes=classes)
         for n in range(6):
-            assert (read(folder.parent / name / f"train/labels/t{n}.tif") == 0).sum() == 30 * 2 * (n + 1)
+            assert (read(folder.parent / name / f"train/labels/t{n}.tif") == 0).sum() == 30 * 2 * (
+                n + 1
+            )
 
 
 def test_polygons_that_lie_elsewhere_are_refused(folder: Path) -> None:
     far = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326")
     far.to_file(folder / "far.gpkg")
-    with pytest.raises(ConfigError, match=r"none of its polygons lies on .* or any other image; check both coordinate"):
+    with pytest.raises(
+        ConfigError,
+        match=r"none of its polygons lies on .* or any other image; check both coordinate",
+    ):
         prepare(folder, labels="far.gpkg", classes=["background", "building"])
 
 
@@ -298,7 +352,10 @@ def test_folders_called_like_parts_are_the_parts(folder: Path) -> None:
             (folder / f"t{number}_{kind}.tif").rename(part / f"t{number}_{kind}.tif")
     report = prepare(folder, images="*/*_image.tif", labels="*/*_label.tif")
     assert report.data["split"] == "folders"
-    assert {part: facts["tiles"] for part, facts in report.data["parts"].items()} == {"train": 5, "val": 1}
+    assert {part: facts["tiles"] for part, facts in report.data["parts"].items()} == {
+        "train": 5,
+        "val": 1,
+    }
 
 
 # Again.
@@ -307,14 +364,24 @@ def test_folders_called_like_parts_are_the_parts(folder: Path) -> None:
 def test_a_second_run_changes_nothing(folder: Path, tree: Tree) -> None:
     first = prepare(folder, patch=32, stride=16)
     before = tree(folder.parent / "out")
-    assert set(before) == {path for path in before if path.endswith(".tif")} | {"classes.yaml", "manifest.json"}
+    assert set(before) == {path for path in before if path.endswith(".tif")} | {
+        "classes.yaml",
+        "manifest.json",
+    }
     again = prepare(folder, patch=32, stride=16)
     assert tree(folder.parent / "out") == before
-    assert (first.data["made"], first.data["kept"], again.data["made"], again.data["kept"]) == (6, 0, 0, 6)
+    assert (first.data["made"], first.data["kept"], again.data["made"], again.data["kept"]) == (
+        6,
+        0,
+        0,
+        6,
+    )
     assert first.data["parts"] == again.data["parts"]
 
 
-def test_a_stopped_run_goes_on_and_gives_the_same(folder: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_goes_on_and_gives_the_same(
+    folder: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepare(folder, "whole", split="tiles")
     from geoseg.commands import prepare as module
 
@@ -338,11 +405,14 @@ def test_a_stopped_run_goes_on_and_gives_the_same(folder: Path, tree: Tree, monk
     assert tree(folder.parent / "out") == tree(folder.parent / "whole")
 
 
-def test_what_stands_from_something_else_is_refused_and_removed_when_told(folder: Path, tree: Tree) -> None:
+def test_what_stands_from_something_else_is_refused_and_removed_when_told(
+    folder: Path, tree: Tree
+) -> None:
     prepare(folder, split="tiles")
     out = folder.parent / "out"
     with pytest.raises(
-        OutputError, match=r"tile t0 stands there and was made from other files or with other options; --over"
+        OutputError,
+        match=r"tile t0 stands there and was made from other files or with other options; --over",
     ):
         prepare(folder, split="all")
     shutil.move(folder / "t3_image.tif", folder / "t3.away")
@@ -355,7 +425,8 @@ def test_what_stands_from_something_else_is_refused_and_removed_when_told(folder
     changed = out / "train/labels/t1.tif"
     changed.write_bytes(changed.read_bytes() + b"x")
     with pytest.raises(
-        OutputError, match=r"t1.tif: is not what was written there; --overwrite removes it, another folder"
+        OutputError,
+        match=r"t1.tif: is not what was written there; --overwrite removes it, another folder",
     ):
         prepare(folder, split="all")
     prepare(folder, split="all", overwrite=True)
@@ -367,7 +438,8 @@ def test_files_that_are_not_geosegs_are_never_touched(folder: Path) -> None:
     stranger.parent.mkdir(parents=True)
     stranger.write_text("mine")
     with pytest.raises(
-        OutputError, match=r"mine.tif: was not written by geoseg and would be learnt from; move it away"
+        OutputError,
+        match=r"mine.tif: was not written by geoseg and would be learnt from; move it away",
     ):
         prepare(folder, overwrite=True)
     assert stranger.read_text() == "mine"
@@ -380,7 +452,9 @@ def test_torch_is_not_needed(folder: Path) -> None:
         f"run('folder', {str(folder)!r}, {str(folder.parent / 'out')!r}, images='*_image.tif', labels='*_label.tif', "
         f"classes={str(folder.parent / 'classes.yaml')!r}); print('torch' in sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "False"
 
 
@@ -390,7 +464,8 @@ def test_two_runs_into_one_folder_are_kept_apart(folder: Path) -> None:
 
         def begin(self, what: str, total: int) -> None:
             with pytest.raises(
-                OutputError, match=r"another run writes into .*out; wait for its end or choose another DST"
+                OutputError,
+                match=r"another run writes into .*out; wait for its end or choose another DST",
             ):
                 prepare(folder, split="all")
             self.tried = True
@@ -414,7 +489,9 @@ def test_images_and_labels_of_which_no_two_belong_together_are_named(folder: Pat
     ) as told:
         prepare(folder, labels="more/*_label.tif")
     assert len(str(told.value).splitlines()) == 1
-    with pytest.raises(ConfigError, match=r"no image has labels; .* whose stars stand for the same text"):
+    with pytest.raises(
+        ConfigError, match=r"no image has labels; .* whose stars stand for the same text"
+    ):
         prepare(folder, labels="more")
 
 
@@ -435,7 +512,9 @@ def test_a_validation_part_without_a_usable_image_is_told(folder: Path) -> None:
     report = prepare(folder, **patterns)
     assert (report.exit_code, report.data["warnings"]) == (
         0,
-        ["val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one"],
+        [
+            "val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one"
+        ],
     )
 
 
@@ -452,10 +531,10 @@ def test_lonely_files_are_named_and_the_others_go_on(folder: Path) -> None:
 
 
 def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> None:
-    datasets.write(folder / "t1_label.tif", np.full((1, 48, 63), 10, np.uint8))
-    datasets.write(folder / "t2_label.tif", np.full((1, 48, 64), 77, np.uint8))
-    datasets.write(folder / "t3_label.tif", np.zeros((1, 48, 64), np.uint8))
-    datasets.write(folder / "t4_image.tif", np.zeros((4, 48, 64), np.uint16))
+    sample_datasets.write(folder / "t1_label.tif", np.full((1, 48, 63), 10, np.uint8))
+    sample_datasets.write(folder / "t2_label.tif", np.full((1, 48, 64), 77, np.uint8))
+    sample_datasets.write(folder / "t3_label.tif", np.zeros((1, 48, 64), np.uint8))
+    sample_datasets.write(folder / "t4_image.tif", np.zeros((4, 48, 64), np.uint16))
     report = prepare(folder, split="all")
     assert report.exit_code == 1
     lines = "\n".join(report.data["failures"])
@@ -463,13 +542,22 @@ def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> N
     assert "t1_label.tif: 48 x 63 pixels without georeferencing do not lie on t1_image.tif" in lines
     assert "t2_label.tif: value 77 (3,072 pixels) is no class's and not ignored" in lines
     assert "t3_label.tif: no pixel of t3_image.tif is labelled" in lines
-    assert "t4_image.tif: has 4 band(s) of uint16, t0_image.tif has 3 of uint8; prepare them apart" in lines
-    assert {image.name for image, _ in pairs(folder.parent / "out", "train")} == {"t0.tif", "t5.tif"}
+    assert (
+        "t4_image.tif: has 4 band(s) of uint16, t0_image.tif has 3 of uint8; prepare them apart"
+        in lines
+    )
+    assert {image.name for image, _ in pairs(folder.parent / "out", "train")} == {
+        "t0.tif",
+        "t5.tif",
+    }
 
 
 def test_an_image_in_the_place_of_labels_is_told_in_a_short_line(folder: Path) -> None:
     colours = np.arange(3072).reshape(48, 64)
-    datasets.write(folder / "t1_label.tif", np.stack([colours >> 8, colours & 255, colours * 0 + 7]).astype(np.uint8))
+    sample_datasets.write(
+        folder / "t1_label.tif",
+        np.stack([colours >> 8, colours & 255, colours * 0 + 7]).astype(np.uint8),
+    )
     report = prepare(folder, split="all")
     assert report.data["failures"] == [
         f"{folder / 't1_label.tif'}: holds 3,072 colours that are no class's, as an image does; give its labels"
@@ -478,12 +566,18 @@ def test_an_image_in_the_place_of_labels_is_told_in_a_short_line(folder: Path) -
 
 def test_a_class_that_never_occurs_is_told(folder: Path) -> None:
     for number in range(6):
-        datasets.write(folder / f"t{number}_label.tif", np.full((1, 48, 64), 10, np.uint8))
+        sample_datasets.write(folder / f"t{number}_label.tif", np.full((1, 48, 64), 10, np.uint8))
     report = prepare(folder, split="all")
     assert report.data["warnings"] == [
         "train: class 'bright' never occurs; nothing can be learnt or judged of it there"
     ]
-    classes = {"classes": [{"id": 9, "name": "grey"}, {"id": 10, "name": "dark"}, {"id": 20, "name": "bright"}]}
+    classes = {
+        "classes": [
+            {"id": 9, "name": "grey"},
+            {"id": 10, "name": "dark"},
+            {"id": 20, "name": "bright"},
+        ]
+    }
     assert prepare(folder, "three", split="all", classes=classes).data["warnings"] == [
         "train: classes 'grey', 'bright' never occur; nothing can be learnt or judged of them there"
     ]
@@ -492,7 +586,7 @@ def test_a_class_that_never_occurs_is_told(folder: Path) -> None:
 def test_a_part_that_becomes_empty_is_told(folder: Path) -> None:
     labels = np.zeros((1, 48, 64), np.uint8)
     labels[0, :24] = 10  # the upper half; the lower block is to validate on
-    datasets.write(folder / "t0_label.tif", labels)
+    sample_datasets.write(folder / "t0_label.tif", labels)
     report = run(
         "folder", folder, folder.parent / "out", images="t0_image.tif", labels="t0_label.tif",
         classes=folder.parent / "classes.yaml", split="blocks", block=32, gap=0,
@@ -504,35 +598,78 @@ def test_a_part_that_becomes_empty_is_told(folder: Path) -> None:
 
 
 def test_what_was_written_is_never_read(folder: Path) -> None:
-    run("folder", folder, folder, images="*_image.tif", labels="*_label.tif", classes=folder.parent / "classes.yaml")
-    with pytest.raises(ConfigError, match=r"lies where .*src gets its files; give other --images, or another folder"):
-        run("folder", folder, folder, images="train/images", labels="train/labels", classes=["dark", "bright"])
+    run(
+        "folder",
+        folder,
+        folder,
+        images="*_image.tif",
+        labels="*_label.tif",
+        classes=folder.parent / "classes.yaml",
+    )
+    with pytest.raises(
+        ConfigError,
+        match=r"lies where .*src gets its files; give other --images, or another folder",
+    ):
+        run(
+            "folder",
+            folder,
+            folder,
+            images="train/images",
+            labels="train/labels",
+            classes=["dark", "bright"],
+        )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"classes": None}, "--classes: is missing; give a classes file, isprs or cityscapes"),
-        ({"split": "geoseg"}, "--split geoseg: folder has no such split; choose tiles, blocks, folders, all"),
-        ({"split": "folders"}, r"--split folders: part train is empty \(in no folder called train, val, test"),
+        (
+            {"split": "geoseg"},
+            "--split geoseg: folder has no such split; choose tiles, blocks, folders, all",
+        ),
+        (
+            {"split": "folders"},
+            r"--split folders: part train is empty \(in no folder called train, val, test",
+        ),
         ({"stride": 8}, "--stride 8: goes with --patch; give both"),
         ({"edge": "pad"}, "--edge pad: goes with --patch; give both"),
-        ({"images": "*_photo.tif"}, r"--images .*_photo.tif: no such files; give a file, a folder, or a pattern"),
-        ({"labels": "houses.gpkg"}, r"--labels .*houses.gpkg: no such file; give polygons, or label rasters"),
+        (
+            {"images": "*_photo.tif"},
+            r"--images .*_photo.tif: no such files; give a file, a folder, or a pattern",
+        ),
+        (
+            {"labels": "houses.gpkg"},
+            r"--labels .*houses.gpkg: no such file; give polygons, or label rasters",
+        ),
         ({"labels": "masks"}, r"--labels .*masks: no such files"),
-        ({"images": None}, r"src: no images there \(looked for images\); say where they are by --images PATTERN"),
-        ({"labels": "*_image.tif"}, r"t0_image.tif: is named by --images and by --labels; give patterns that tell"),
-        ({"attribute": "kind"}, "--attribute kind: goes with polygons, and the labels are rasters; leave it out"),
-        ({"block": 32}, "--block 32: goes with --split blocks, not tiles; give both, or leave it out"),
+        (
+            {"images": None},
+            r"src: no images there \(looked for images\); say where they are by --images PATTERN",
+        ),
+        (
+            {"labels": "*_image.tif"},
+            r"t0_image.tif: is named by --images and by --labels; give patterns that tell",
+        ),
+        (
+            {"attribute": "kind"},
+            "--attribute kind: goes with polygons, and the labels are rasters; leave it out",
+        ),
+        (
+            {"block": 32},
+            "--block 32: goes with --split blocks, not tiles; give both, or leave it out",
+        ),
         ({"gap": 64}, "--gap 64: goes with --split blocks, not tiles; give both, or leave it out"),
         ({"classes": "nothing.yaml"}, "nothing.yaml: no such classes file"),
         ({"crs": "EPSG:0"}, None),
     ],
 )
-def test_wrong_options_begin_nothing(folder: Path, options: dict[str, Any], message: str | None) -> None:
+def test_wrong_options_begin_nothing(
+    folder: Path, options: dict[str, Any], message: str | None
+) -> None:
     if message is None:
         for path in folder.glob("*_image.tif"):
-            datasets.write(path, read(path))
+            sample_datasets.write(path, read(path))
         message = "--crs EPSG:0: not a coordinate system"
     with pytest.raises(ConfigError, match=message):
         prepare(folder, **options)
@@ -540,7 +677,16 @@ def test_wrong_options_begin_nothing(folder: Path, options: dict[str, Any], mess
 
 
 def test_nothing_usable_is_exit_code_2_and_some_failures_1(folder: Path) -> None:
-    words = ["prepare", "folder", folder, folder.parent / "out", "--images", "*_image.tif", "--labels", "*_label.tif"]
+    words = [
+        "prepare",
+        "folder",
+        folder,
+        folder.parent / "out",
+        "--images",
+        "*_image.tif",
+        "--labels",
+        "*_label.tif",
+    ]
     call = [*map(str, words), "--classes", str(folder.parent / "classes.yaml")]
     for number in range(5):
         (folder / f"t{number}_label.tif").write_text("broken")

@@ -27,7 +27,9 @@ class Notes(Progress):
         self.lines.append(line)
 
 
-def test_training_gives_a_model_file_and_its_figures(config: dict[str, Any], tmp_path: Path) -> None:
+def test_training_gives_a_model_file_and_its_figures(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
     notes = Notes()
     report = run(config, out=tmp_path / "run", progress=notes)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
@@ -42,10 +44,17 @@ def test_training_gives_a_model_file_and_its_figures(config: dict[str, Any], tmp
     assert notes.lines[1].startswith("step 3 of 6: loss ")
 
 
-def test_the_card_says_what_the_config_and_the_rasters_say(config: dict[str, Any], tmp_path: Path) -> None:
+def test_the_card_says_what_the_config_and_the_rasters_say(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
     run(config, out=tmp_path / "run")
     card = load_model(tmp_path / "run" / "model.safetensors").card
-    assert (card.bands, card.value_range, card.window, card.overlap) == (("nir", "red"), (0.0, 255.0), 32, 8)
+    assert (card.bands, card.value_range, card.window, card.overlap) == (
+        ("nir", "red"),
+        (0.0, 255.0),
+        32,
+        8,
+    )
     assert card.classes.names == ("dark", "bright")
     assert card.license == "CC0-1.0"
     assert card.ground_sampling == pytest.approx(0.5)
@@ -62,13 +71,25 @@ def test_the_resolved_config_trains_again(config: dict[str, Any], tmp_path: Path
 
 
 def test_mean_and_deviation_that_are_given_are_kept(config: dict[str, Any], tmp_path: Path) -> None:
-    overrides = ["data.mean=[1, 2]", "data.std=[3, 4]", "data.ground_sampling=0.1", "data.value_range=[0, 300]"]
+    overrides = [
+        "data.mean=[1, 2]",
+        "data.std=[3, 4]",
+        "data.ground_sampling=0.1",
+        "data.value_range=[0, 300]",
+    ]
     run(config, out=tmp_path / "run", overrides=overrides)
     card = load_model(tmp_path / "run" / "model.safetensors").card
-    assert (card.mean, card.std, card.ground_sampling, card.value_range) == ((1, 2), (3, 4), 0.1, (0, 300))
+    assert (card.mean, card.std, card.ground_sampling, card.value_range) == (
+        (1, 2),
+        (3, 4),
+        0.1,
+        (0, 300),
+    )
 
 
-def test_a_file_names_its_run_folder(config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_names_its_run_folder(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     report = run("tiny.yaml", overrides=["train.steps=3"])
@@ -78,7 +99,9 @@ def test_a_file_names_its_run_folder(config: dict[str, Any], tmp_path: Path, mon
 
 def test_another_run_is_not_trained_over(config: dict[str, Any], tmp_path: Path) -> None:
     run(config, out=tmp_path / "run")
-    with pytest.raises(OutputError, match="holds a training already; --resume continues it, another --out keeps it"):
+    with pytest.raises(
+        OutputError, match="holds a training already; --resume continues it, another --out keeps it"
+    ):
         run(config, out=tmp_path / "run")
 
 
@@ -89,7 +112,9 @@ def test_two_trainings_in_one_folder_are_kept_apart(config: dict[str, Any], tmp_
         def begin(self, what: str, total: int) -> None:
             if not self.tried:
                 self.tried = True
-                with pytest.raises(OutputError, match=r"another run writes into .*run; wait for its end or choose"):
+                with pytest.raises(
+                    OutputError, match=r"another run writes into .*run; wait for its end or choose"
+                ):
                     run(config, out=tmp_path / "run", resume=True)
 
     listener = Second()
@@ -98,7 +123,9 @@ def test_two_trainings_in_one_folder_are_kept_apart(config: dict[str, Any], tmp_
     assert not (tmp_path / "run" / ".geoseg").exists()
 
 
-def test_a_training_that_cannot_begin_leaves_no_folder(config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_training_that_cannot_begin_leaves_no_folder(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError):
         run(config, out=tmp_path / "runs" / "run", overrides=["train.device=cuda:99"])
     assert not (tmp_path / "runs").exists()
@@ -109,10 +136,13 @@ def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_
     again = run(config, out=tmp_path / "run", resume=True, overrides=["train.workers=1"])
     assert again.data["validation"] == first.data["validation"]
     with pytest.raises(
-        ConfigError, match=r"train\.learning_rate: 0\.25, but the run in .* began with 0\.5; set it back"
+        ConfigError,
+        match=r"train\.learning_rate: 0\.25, but the run in .* began with 0\.5; set it back",
     ):
         run(config, out=tmp_path / "run", resume=True, overrides=["train.learning_rate=0.25"])
-    with pytest.raises(ConfigError, match=r"data\.value_range: \[0\.0, 300\.0\], but the run in .* began with None"):
+    with pytest.raises(
+        ConfigError, match=r"data\.value_range: \[0\.0, 300\.0\], but the run in .* began with None"
+    ):
         run(config, out=tmp_path / "run", resume=True, overrides=["data.value_range=[0, 300]"])
 
 
@@ -124,18 +154,24 @@ def test_data_of_a_resumed_run_may_have_moved_but_not_changed(
         (tmp_path / kind).rename(tmp_path / f"moved_{kind}")
     for part in ("train", "val"):
         config["data"][part] = {
-            kind: pattern.replace(f"/{kind}/", f"/moved_{kind}/") for kind, pattern in config["data"][part].items()
+            kind: pattern.replace(f"/{kind}/", f"/moved_{kind}/")
+            for kind, pattern in config["data"][part].items()
         }
     again = run(config, out=tmp_path / "run", resume=True)
     assert again.data["validation"] == first.data["validation"]
     make_raster("moved_images/train_1_ortho.tif", data=np.full((4, 64, 80), 7, np.uint8))
     began = (tmp_path / "run" / "config.yaml").read_bytes()
-    with pytest.raises(ConfigError, match=r"data\.train: mean .*, but the run in .*run began with .*; give the same"):
+    with pytest.raises(
+        ConfigError,
+        match=r"data\.train: mean .*, but the run in .*run began with .*; give the same",
+    ):
         run(config, out=tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "config.yaml").read_bytes() == began
     next((tmp_path / "moved_images").glob("train_2*")).unlink()
     next((tmp_path / "moved_labels").glob("train_2*")).unlink()
-    with pytest.raises(ConfigError, match=r"data\.train: tiles 1, but the run in .*run began with 2; give the same"):
+    with pytest.raises(
+        ConfigError, match=r"data\.train: tiles 1, but the run in .*run began with 2; give the same"
+    ):
         run(config, out=tmp_path / "run", resume=True)
 
 
@@ -160,7 +196,10 @@ def test_a_resumed_run_needs_no_pretrained_weights(
     ("override", "message"),
     [
         ("data.mean=[1, 2, 3]", r"data\.mean: 3 numbers for 2 bands"),
-        ("data.value_range=[0, 50]", r"data\.value_range: \[0\.0, 50\.0\], but the training rasters hold \d+ to \d+"),
+        (
+            "data.value_range=[0, 50]",
+            r"data\.value_range: \[0\.0, 50\.0\], but the training rasters hold \d+ to \d+",
+        ),
         ("train.class_weights=[1]", r"train\.class_weights: 1 numbers for 2 classes"),
         ("model.system=hcnt", "there is no system 'hcnt'"),
         ("model.options={wide: 3}", "wide"),
@@ -179,16 +218,33 @@ def test_a_model_may_begin_with_another_one(config: dict[str, Any], tmp_path: Pa
     run(config, out=tmp_path / "first")
     start = f"model.start_from={tmp_path / 'first' / 'model.safetensors'}"
     notes = Notes()
-    run(config, out=tmp_path / "second", overrides=[start, "data.bands={red: 1, nir: 4}"], progress=notes)
-    assert notes.lines[0].endswith("model.safetensors; first convolution fitted to bands red, nir (from nir, red)")
-    assert load_model(tmp_path / "second" / "model.safetensors").card.training["start_from"] == "model.safetensors"
+    run(
+        config,
+        out=tmp_path / "second",
+        overrides=[start, "data.bands={red: 1, nir: 4}"],
+        progress=notes,
+    )
+    assert notes.lines[0].endswith(
+        "model.safetensors; first convolution fitted to bands red, nir (from nir, red)"
+    )
+    assert (
+        load_model(tmp_path / "second" / "model.safetensors").card.training["start_from"]
+        == "model.safetensors"
+    )
     first, second = ((tmp_path / name / "metrics.csv").read_text() for name in ("first", "second"))
     assert float(second.splitlines()[1].split(",")[3]) < float(first.splitlines()[1].split(",")[3])
     (tmp_path / "first" / "model.safetensors").unlink()
-    run(config, out=tmp_path / "second", overrides=[start, "data.bands={red: 1, nir: 4}"], resume=True)
+    run(
+        config,
+        out=tmp_path / "second",
+        overrides=[start, "data.bands={red: 1, nir: 4}"],
+        resume=True,
+    )
 
 
-def test_rare_classes_may_be_drawn_as_often_as_others(config: dict[str, Any], tmp_path: Path) -> None:
+def test_rare_classes_may_be_drawn_as_often_as_others(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
     texts = []
     for sampling in ("uniform", "balanced"):
         run(config, out=tmp_path / sampling, overrides=[f"train.sampling={sampling}"])
@@ -200,7 +256,10 @@ def test_tensorboard_is_named_where_it_is_missing(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(board, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"train\.tensorboard: TensorBoard is not installed; pip install 'geoseg\["):
+    with pytest.raises(
+        ConfigError,
+        match=r"train\.tensorboard: TensorBoard is not installed; pip install 'geoseg\[",
+    ):
         run(config, out=tmp_path / "run", overrides=["train.tensorboard=true"])
     assert not (tmp_path / "run").exists()
 
@@ -211,10 +270,15 @@ def test_labels_with_a_strange_value_are_refused(config: dict[str, Any], tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [(7, "value 7 .* is no class"), (255, "no pixel of the validation labels")]
+    ("value", "message"),
+    [(7, "value 7 .* is no class"), (255, "no pixel of the validation labels")],
 )
 def test_labels_that_judge_are_checked_before_the_training(
-    config: dict[str, Any], tmp_path: Path, make_raster: Callable[..., Path], value: int, message: str
+    config: dict[str, Any],
+    tmp_path: Path,
+    make_raster: Callable[..., Path],
+    value: int,
+    message: str,
 ) -> None:
     make_raster("labels/val_1_gt.tif", data=np.full((1, 64, 80), value, np.uint8))
     with pytest.raises(SourceError, match=rf"val_1_gt\.tif: {message}"):
@@ -222,11 +286,15 @@ def test_labels_that_judge_are_checked_before_the_training(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("override", ["model.system=hcnt", "model.start_from=nosuch", "train.device=gpu"])
+@pytest.mark.parametrize(
+    "override", ["model.system=hcnt", "model.start_from=nosuch", "train.device=gpu"]
+)
 def test_what_no_pixel_can_mend_is_refused_before_pixels_are_read(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
 ) -> None:
-    monkeypatch.setattr("geoseg.commands.train.collect_statistics", lambda *_: pytest.fail("pixels were read"))
+    monkeypatch.setattr(
+        "geoseg.commands.train.collect_statistics", lambda *_: pytest.fail("pixels were read")
+    )
     with pytest.raises(GeosegError, match=r"there is no system|cannot be read|is unknown"):
         run(config, out=tmp_path / "run", overrides=[override])
 

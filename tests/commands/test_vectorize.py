@@ -40,7 +40,9 @@ def make_classes(make_raster: Make, labels: np.ndarray) -> Make:
     return make
 
 
-def test_rasterizing_the_file_gives_the_raster_back(make_classes: Make, labels: np.ndarray, tmp_path: Path) -> None:
+def test_rasterizing_the_file_gives_the_raster_back(
+    make_classes: Make, labels: np.ndarray, tmp_path: Path
+) -> None:
     raster = make_classes()
     report = run(raster, tmp_path / "town.gpkg")
     frame = pyogrio.read_dataframe(tmp_path / "town.gpkg")
@@ -54,11 +56,15 @@ def test_rasterizing_the_file_gives_the_raster_back(make_classes: Make, labels: 
         )
     np.testing.assert_array_equal(burnt, np.where(labels < 254, labels, 255))
     assert report.exit_code == 0
-    assert report.data["layers"] == [{"raster": str(raster), "layer": "town", "polygons": len(frame)}]
+    assert report.data["layers"] == [
+        {"raster": str(raster), "layer": "town", "polygons": len(frame)}
+    ]
     assert f"{len(frame)} polygons of 1 raster in {tmp_path / 'town.gpkg'}" in report.text
 
 
-def test_names_come_from_the_raster_and_are_made_up_where_it_has_none(make_classes: Make, tmp_path: Path) -> None:
+def test_names_come_from_the_raster_and_are_made_up_where_it_has_none(
+    make_classes: Make, tmp_path: Path
+) -> None:
     run([make_classes()], tmp_path / "town.shp")
     frame = pyogrio.read_dataframe(tmp_path / "town.shp")
     assert list(frame.columns) == [*FIELDS, "geometry"]
@@ -72,30 +78,47 @@ def test_names_come_from_the_raster_and_are_made_up_where_it_has_none(make_class
 
 def test_a_raster_without_names_gets_numbers(make_raster: Make, tmp_path: Path) -> None:
     run(make_raster(data=np.array([[[7, 250]]], np.uint8)), tmp_path / "town.gpkg")
-    assert sorted(pyogrio.read_dataframe(tmp_path / "town.gpkg")["class"]) == ["class 250", "class 7"]
+    assert sorted(pyogrio.read_dataframe(tmp_path / "town.gpkg")["class"]) == [
+        "class 250",
+        "class 7",
+    ]
 
 
-def test_parts_change_nothing(make_classes: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_change_nothing(
+    make_classes: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raster, confidence = make_classes(), make_classes("confidence.tif")
     run(raster, tmp_path / "whole.gpkg", confidence=confidence)
     monkeypatch.setattr(vectorize, "_PART_ROWS", 10)
     monkeypatch.setattr(vectorize, "_PART_COLS", 17)
     run(raster, tmp_path / "parts.gpkg", confidence=confidence)
     whole, parts = (
-        pyogrio.read_dataframe(tmp_path / name).assign(at=lambda frame: frame.normalize().to_wkb()).sort_values("at")
+        pyogrio.read_dataframe(tmp_path / name)
+        .assign(at=lambda frame: frame.normalize().to_wkb())
+        .sort_values("at")
         for name in ("whole.gpkg", "parts.gpkg")
     )
     for column in ("at", *FIELDS):
         assert whole[column].tolist() == parts[column].tolist()
 
 
-def test_confidence_is_the_mean_over_each_polygon(make_classes: Make, labels: np.ndarray, tmp_path: Path) -> None:
+def test_confidence_is_the_mean_over_each_polygon(
+    make_classes: Make, labels: np.ndarray, tmp_path: Path
+) -> None:
     values = np.random.default_rng(1).integers(1, 256, (1, *labels.shape)).astype(np.uint8)
-    run(make_classes(), tmp_path / "town.gpkg", confidence=make_classes("confidence.tif", data=values))
+    run(
+        make_classes(),
+        tmp_path / "town.gpkg",
+        confidence=make_classes("confidence.tif", data=values),
+    )
     found = pyogrio.read_dataframe(tmp_path / "town.gpkg")["confidence"]
     # 255 is a value of confidence, whatever a file declares it to be.
-    expected = [each.confidence for each in polygonize(labels, Affine.identity(), confidence=values[0])]
-    np.testing.assert_allclose(sorted(found), sorted(float(each or 0.0) for each in expected), rtol=1e-12)
+    expected = [
+        each.confidence for each in polygonize(labels, Affine.identity(), confidence=values[0])
+    ]
+    np.testing.assert_allclose(
+        sorted(found), sorted(float(each or 0.0) for each in expected), rtol=1e-12
+    )
 
 
 def test_declared_nodata_makes_no_polygon(make_raster: Make, tmp_path: Path) -> None:
@@ -106,7 +129,8 @@ def test_declared_nodata_makes_no_polygon(make_raster: Make, tmp_path: Path) -> 
 def test_a_class_of_255_is_warned_about(make_raster: Make, tmp_path: Path) -> None:
     report = run(make_raster(data=np.array([[[0, 255, 255]]], np.uint8)), tmp_path / "town.gpkg")
     assert any(
-        "2 pixels of 255, which is not declared as nodata, make no polygon" in x for x in report.data["warnings"]
+        "2 pixels of 255, which is not declared as nodata, make no polygon" in x
+        for x in report.data["warnings"]
     )
 
 
@@ -119,7 +143,9 @@ def test_several_rasters_become_layers_by_their_stems(make_classes: Make, tmp_pa
 
 
 def test_a_raster_without_georeferencing_gives_polygons_in_pixels(tmp_path: Path) -> None:
-    with rasterio.open(tmp_path / "town.png", "w", driver="PNG", height=2, width=3, count=1, dtype="uint8") as file:
+    with rasterio.open(
+        tmp_path / "town.png", "w", driver="PNG", height=2, width=3, count=1, dtype="uint8"
+    ) as file:
         file.write(np.zeros((1, 2, 3), np.uint8))
     run(tmp_path / "town.png", tmp_path / "town.gpkg")
     frame = pyogrio.read_dataframe(tmp_path / "town.gpkg")
@@ -138,10 +164,13 @@ def test_what_cannot_be_used_is_named_and_the_others_are_done(
 
 
 @pytest.mark.parametrize(("bands", "dtype"), [(3, "uint8"), (1, "uint16")])
-def test_a_raster_that_holds_no_classes_is_refused(make_raster: Make, tmp_path: Path, bands: int, dtype: str) -> None:
+def test_a_raster_that_holds_no_classes_is_refused(
+    make_raster: Make, tmp_path: Path, bands: int, dtype: str
+) -> None:
     raster = make_raster(bands=bands, dtype=dtype)
     with pytest.raises(
-        ConfigError, match=rf"has {bands} band\(s\) of {dtype}; give one band of uint8 that holds class"
+        ConfigError,
+        match=rf"has {bands} band\(s\) of {dtype}; give one band of uint8 that holds class",
     ):
         run(raster, tmp_path / "town.gpkg")
     assert not (tmp_path / "town.gpkg").exists()
@@ -156,9 +185,17 @@ def test_a_raster_that_holds_no_classes_is_refused(make_raster: Make, tmp_path: 
     ],
     ids=["size", "place", "crs"],
 )
-def test_confidence_of_another_grid_is_refused(make_classes: Make, tmp_path: Path, other: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=r"confidence.tif: .* do not lie on the grid of .*town.tif"):
-        run(make_classes(), tmp_path / "town.gpkg", confidence=make_classes("confidence.tif", **other))
+def test_confidence_of_another_grid_is_refused(
+    make_classes: Make, tmp_path: Path, other: dict[str, object]
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"confidence.tif: .* do not lie on the grid of .*town.tif"
+    ):
+        run(
+            make_classes(),
+            tmp_path / "town.gpkg",
+            confidence=make_classes("confidence.tif", **other),
+        )
 
 
 def test_the_same_again_is_kept_and_something_else_is_not_overwritten(
@@ -172,13 +209,19 @@ def test_the_same_again_is_kept_and_something_else_is_not_overwritten(
     assert "stands already, made from the same" in report.text
     assert out.stat().st_mtime_ns == before
     changed = make_classes(data=np.flip(labels)[None])
-    with pytest.raises(OutputError, match=r"town.gpkg stands there and was made from something else; use --overwrite"):
+    with pytest.raises(
+        OutputError,
+        match=r"town.gpkg stands there and was made from something else; use --overwrite",
+    ):
         run(changed, out)
     assert run(changed, out, overwrite=True).data["kept"] is False
 
 
 def test_several_rasters_do_not_fit_into_a_shapefile(make_classes: Make, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds one layer, 2 rasters are given; vectorize one at a time, or write a"):
+    with pytest.raises(
+        ConfigError,
+        match=r"holds one layer, 2 rasters are given; vectorize one at a time, or write a",
+    ):
         run([make_classes("a.tif"), make_classes("b.tif")], tmp_path / "towns.shp")
 
 
@@ -190,7 +233,9 @@ def test_one_confidence_does_not_fit_several_rasters(make_classes: Make, tmp_pat
 
 def test_two_rasters_of_one_stem_are_refused_by_name(make_classes: Make, tmp_path: Path) -> None:
     rasters = [make_classes("a/town.tif"), make_classes("b/town.tif")]
-    with pytest.raises(ConfigError, match=r"a/town.tif and .*b/town.tif would both become layer 'town'"):
+    with pytest.raises(
+        ConfigError, match=r"a/town.tif and .*b/town.tif would both become layer 'town'"
+    ):
         run(rasters, tmp_path / "towns.gpkg")
 
 
@@ -200,18 +245,25 @@ def test_no_raster_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"suffix '.txt' names no vector format that geoseg writes"):
+    with pytest.raises(
+        ConfigError, match=r"suffix '.txt' names no vector format that geoseg writes"
+    ):
         run(tmp_path / "missing.tif", tmp_path / "town.txt")
 
 
 def test_unreadable_names_are_told(make_classes: Make, tmp_path: Path) -> None:
     raster = make_classes()
     raster.with_name("town.tif.aux.xml").write_text("<PAMDataset")
-    with pytest.raises(SourceError, match=r"town.tif.aux.xml: is no readable XML .* remove it to go on without names"):
+    with pytest.raises(
+        SourceError,
+        match=r"town.tif.aux.xml: is no readable XML .* remove it to go on without names",
+    ):
         run(raster, tmp_path / "town.gpkg")
 
 
-def test_a_raster_damaged_inside_is_named_and_nothing_is_written(make_classes: Make, tmp_path: Path) -> None:
+def test_a_raster_damaged_inside_is_named_and_nothing_is_written(
+    make_classes: Make, tmp_path: Path
+) -> None:
     noise = np.random.default_rng(0).integers(0, 4, (1, 256, 256)).astype(np.uint8)
     raster = make_classes(data=noise, tiled=True, blockxsize=64, blockysize=64, compress="deflate")
     content = bytearray(raster.read_bytes())

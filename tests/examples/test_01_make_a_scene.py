@@ -10,7 +10,9 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01_make_a_scene.py"
 
 
-def test_it_writes_two_scenes_with_labels_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_writes_two_scenes_with_labels_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     picture = runpy.run_path(str(EXAMPLE))["main"](tmp_path, 96)
     assert picture.is_file()
     assert (

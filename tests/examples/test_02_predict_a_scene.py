@@ -10,7 +10,9 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "02_predict_a_scene.py"
 
 
-def test_it_predicts_a_scene_and_judges_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_predicts_a_scene_and_judges_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = runpy.run_path(str(EXAMPLE))["main"](tmp_path, 128)
     assert report.is_file()
     told = capsys.readouterr().out

@@ -29,7 +29,11 @@ class WindowSensitive(nn.Module):
         place = torch.sin(rows * 0.7) + torch.cos(cols * 1.3)
         own = (self.own[None, :, :, None, None] * x[:, None]).sum(2)
         context = (self.context[None] * x.mean((2, 3))[:, None]).sum(2)
-        return own + context[:, :, None, None] + place * torch.linspace(-1, 1, own.shape[1])[:, None, None]
+        return (
+            own
+            + context[:, :, None, None]
+            + place * torch.linspace(-1, 1, own.shape[1])[:, None, None]
+        )
 
 
 @pytest.fixture
@@ -37,7 +41,12 @@ def make_model() -> Callable[..., Model]:
     """A factory of window-sensitive models: ``make_model(bands=3, classes=4, window=16, overlap=4)``."""
 
     def make(
-        *, bands: int = 3, classes: int = 4, window: int = 16, overlap: int = 4, net: nn.Module | None = None
+        *,
+        bands: int = 3,
+        classes: int = 4,
+        window: int = 16,
+        overlap: int = 4,
+        net: nn.Module | None = None,
     ) -> Model:
         spec = create_model("pixel", encoder=None, classes=classes, in_channels=bands).spec
         card = Card(
@@ -51,7 +60,10 @@ def make_model() -> Callable[..., Model]:
             overlap=overlap,
         )
         return Model(
-            net=(net or WindowSensitive(bands, classes)).eval(), card=card, digest=f"{window}-{overlap}", path=None
+            net=(net or WindowSensitive(bands, classes)).eval(),
+            card=card,
+            digest=f"{window}-{overlap}",
+            path=None,
         )
 
     return make

@@ -45,10 +45,14 @@ def normalized(model: Model, pixels: np.ndarray) -> Tensor:
     return (torch.from_numpy(pixels.astype(np.float32)) - mean) / std
 
 
-def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(make_model: Callable[..., Model]) -> None:
+def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(
+    make_model: Callable[..., Model],
+) -> None:
     model = make_model()
     pixels, valid = windows()
-    alone = np.concatenate([Predictor(model, Options()).probabilities(pixels[i : i + 1], valid[:1]) for i in range(7)])
+    alone = np.concatenate(
+        [Predictor(model, Options()).probabilities(pixels[i : i + 1], valid[:1]) for i in range(7)]
+    )
     small = SmallMemory(model.net, most=3)
     predictor = Predictor(make_model(net=small), Options(), batch=None)
     predictor.batch = 8
@@ -61,7 +65,10 @@ def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(make_model: Cal
 def test_a_batch_that_was_asked_for_is_not_changed(make_model: Callable[..., Model]) -> None:
     model = make_model()
     predictor = Predictor(make_model(net=SmallMemory(model.net, most=3)), Options(), batch=4)
-    with pytest.raises(ModelError, match=r"4 windows of 16 px do not fit into the GPU's memory; use a smaller --batch"):
+    with pytest.raises(
+        ModelError,
+        match=r"4 windows of 16 px do not fit into the GPU's memory; use a smaller --batch",
+    ):
         predictor.probabilities(*windows())
 
 
@@ -83,13 +90,19 @@ def test_scales_and_flip_average_what_each_alone_gives(make_model: Callable[...,
             for mirror in (False, True):
                 seen = model.net(scaled.flip(3) if mirror else scaled).softmax(1)
                 seen = seen.flip(3) if mirror else seen
-                runs.append(F.interpolate(seen, size=(16, 16), mode="bilinear", align_corners=False))
-    found = Predictor(model, Options(scales=(0.5, 1.0, 1.6), flip=True)).probabilities(pixels, valid)
+                runs.append(
+                    F.interpolate(seen, size=(16, 16), mode="bilinear", align_corners=False)
+                )
+    found = Predictor(model, Options(scales=(0.5, 1.0, 1.6), flip=True)).probabilities(
+        pixels, valid
+    )
     np.testing.assert_allclose(found, torch.stack(runs).mean(0).numpy(), atol=1e-6)
     np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
 
 
-def test_scaled_windows_are_multiples_of_the_output_stride(make_model: Callable[..., Model]) -> None:
+def test_scaled_windows_are_multiples_of_the_output_stride(
+    make_model: Callable[..., Model],
+) -> None:
     sizes: list[tuple[int, ...]] = []
 
     class Strided(nn.Module):
@@ -99,7 +112,9 @@ def test_scaled_windows_are_multiples_of_the_output_stride(make_model: Callable[
             sizes.append(tuple(x.shape[2:]))
             return x
 
-    Predictor(make_model(net=Strided()), Options(scales=(0.1, 0.7, 1.0, 1.3))).probabilities(*windows(1, side=48))
+    Predictor(make_model(net=Strided()), Options(scales=(0.1, 0.7, 1.0, 1.3))).probabilities(
+        *windows(1, side=48)
+    )
     assert sizes == [(8, 8), (32, 32), (48, 48), (64, 64)]
 
 
@@ -107,20 +122,28 @@ def test_scaled_windows_are_multiples_of_the_output_stride(make_model: Callable[
 def test_every_dtype_gives_the_same_answer(make_model: Callable[..., Model], dtype: str) -> None:
     model = make_model()
     expected = Predictor(model, Options()).probabilities(*windows())
-    np.testing.assert_array_equal(Predictor(model, Options()).probabilities(*windows(dtype=dtype)), expected)
+    np.testing.assert_array_equal(
+        Predictor(model, Options()).probabilities(*windows(dtype=dtype)), expected
+    )
 
 
-def test_a_source_range_is_mapped_to_the_cards_and_clipped(make_model: Callable[..., Model]) -> None:
+def test_a_source_range_is_mapped_to_the_cards_and_clipped(
+    make_model: Callable[..., Model],
+) -> None:
     model = make_model()
     pixels, valid = windows()
     stretched = pixels.astype(np.int32) * 20 + 1000  # 0..255 as 1000..6100
     stretched[0, :, 0, 0] = 9000
     pixels[0, :, 0, 0] = 255
     found = Predictor(model, Options(source_range=(1000.0, 6100.0))).probabilities(stretched, valid)
-    np.testing.assert_allclose(found, Predictor(model, Options()).probabilities(pixels, valid), atol=1e-5)
+    np.testing.assert_allclose(
+        found, Predictor(model, Options()).probabilities(pixels, valid), atol=1e-5
+    )
 
 
-def test_invalid_pixels_look_like_the_mean_whatever_they_hold(make_model: Callable[..., Model]) -> None:
+def test_invalid_pixels_look_like_the_mean_whatever_they_hold(
+    make_model: Callable[..., Model],
+) -> None:
     model = make_model()
     pixels, valid = windows(1, dtype="float32")
     valid[0, :4] = False
@@ -128,7 +151,9 @@ def test_invalid_pixels_look_like_the_mean_whatever_they_hold(make_model: Callab
     filled[0, :, :4] = 127.5  # the card's mean
     pixels[0, :, :4] = np.nan
     found = Predictor(model, Options()).probabilities(pixels, valid)
-    np.testing.assert_allclose(found, Predictor(model, Options()).probabilities(filled, valid), atol=1e-6)
+    np.testing.assert_allclose(
+        found, Predictor(model, Options()).probabilities(filled, valid), atol=1e-6
+    )
 
 
 def test_a_network_that_gives_nan_is_refused(make_model: Callable[..., Model]) -> None:
@@ -138,11 +163,15 @@ def test_a_network_that_gives_nan_is_refused(make_model: Callable[..., Model]) -
         def forward(self, x: Tensor) -> Tensor:
             return x * float("nan")
 
-    with pytest.raises(ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"):
+    with pytest.raises(
+        ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"
+    ):
         Predictor(make_model(net=Broken()), Options()).probabilities(*windows(1))
 
 
-def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(make_model: Callable[..., Model]) -> None:
+def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(
+    make_model: Callable[..., Model],
+) -> None:
     torch.manual_seed(0)
     net = create_model("fcn", encoder="tu-test_resnet", classes=3, output_stride=8, channels=16)
     model = make_model(classes=3, net=net)
@@ -171,21 +200,33 @@ def test_auto_takes_bf16_where_the_processor_has_the_instructions(
 
 
 def test_precisions_and_devices_that_are_not_there_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto"):
+    with pytest.raises(
+        ConfigError, match=r"precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto"
+    ):
         choose_precision("fp16", CPU)
-    with pytest.raises(ConfigError, match=r"precision 'half' is unknown; use auto, fp32, bf16 or fp16"):
+    with pytest.raises(
+        ConfigError, match=r"precision 'half' is unknown; use auto, fp32, bf16 or fp16"
+    ):
         choose_precision("half", CPU)
-    with pytest.raises(ConfigError, match=r"device 'gpu' is unknown; use auto, cpu, cuda or cuda:N"):
+    with pytest.raises(
+        ConfigError, match=r"device 'gpu' is unknown; use auto, cpu, cuda or cuda:N"
+    ):
         choose_device("gpu")
     with pytest.raises(ConfigError, match=r"device 'mps' is not supported"):
         choose_device("mps")
-    with pytest.raises(ConfigError, match=r"device 'cuda:99' asked for, \d+ CUDA devices found; use cpu"):
+    with pytest.raises(
+        ConfigError, match=r"device 'cuda:99' asked for, \d+ CUDA devices found; use cpu"
+    ):
         choose_device("cuda:99")
 
 
 def test_scales_and_ranges_without_sense_are_refused() -> None:
     for scales in ((), (0.0,), (1.0, 9.0)):
-        with pytest.raises(ConfigError, match=r"scales .*: give one or more factors between 0.1 and 8"):
+        with pytest.raises(
+            ConfigError, match=r"scales .*: give one or more factors between 0.1 and 8"
+        ):
             Options(scales=scales)
-    with pytest.raises(ConfigError, match=r"value range .*: the first value must be below the second"):
+    with pytest.raises(
+        ConfigError, match=r"value range .*: the first value must be below the second"
+    ):
         Options(source_range=(255.0, 0.0))

@@ -32,12 +32,16 @@ def labels_of(model, source, grid, block, batch=1):
 @given(
     st.integers(1, 40),
     st.integers(1, 40),
-    st.integers(1, 14).flatmap(lambda window: st.tuples(st.just(window), st.integers(0, window - 1))),
+    st.integers(1, 14).flatmap(
+        lambda window: st.tuples(st.just(window), st.integers(0, window - 1))
+    ),
     st.sampled_from(["blend", "crop"]),
     st.integers(4, 30),
     st.integers(0, 99),
 )
-def test_labels_do_not_depend_on_blocks_or_batches(make_raster, make_model, height, width, sizes, stitch, block, seed):
+def test_labels_do_not_depend_on_blocks_or_batches(
+    make_raster, make_model, height, width, sizes, stitch, block, seed
+):
     model = make_model(window=sizes[0], overlap=sizes[1])
     source = open_raster(make_raster(height=height, width=width, seed=seed))
     grid = TileGrid(height, width, *sizes, stitch)
@@ -54,7 +58,9 @@ def test_labels_do_not_depend_on_blocks_or_batches(make_raster, make_model, heig
 def hcnet():
     """A real HCNet whose alphas are not 0, so that its context depends on the window."""
     torch.manual_seed(0)
-    net = create_model("hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8)
+    net = create_model(
+        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
+    )
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("alpha"):
@@ -66,7 +72,9 @@ def hcnet():
 @given(
     st.integers(20, 90),
     st.integers(20, 90),
-    st.sampled_from([24, 33, 48]).flatmap(lambda window: st.tuples(st.just(window), st.integers(0, window // 2))),
+    st.sampled_from([24, 33, 48]).flatmap(
+        lambda window: st.tuples(st.just(window), st.integers(0, window // 2))
+    ),
     st.sampled_from(["blend", "crop"]),
     st.integers(16, 60),
 )
@@ -79,17 +87,24 @@ def test_labels_of_a_real_hcnet_do_not_depend_on_blocks_or_batches(
         model = make_model(window=sizes[0], overlap=sizes[1], net=hcnet)
         source = open_raster(make_raster(height=height, width=width))
         grid = TileGrid(height, width, *sizes, stitch)
-        whole, cut = labels_of(model, source, grid, "auto"), labels_of(model, source, grid, block, batch=4)
+        whole, cut = (
+            labels_of(model, source, grid, "auto"),
+            labels_of(model, source, grid, block, batch=4),
+        )
     finally:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(cut[0], whole[0])
     np.testing.assert_array_equal(cut[1], whole[1])
 
 
-def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(make_raster, make_model):
+def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(
+    make_raster, make_model
+):
     data = np.random.default_rng(0).integers(1, 255, (3, 64, 64)).astype(np.uint8)
     model = make_model(window=16, overlap=4)
-    full = labels_of(model, open_raster(make_raster("full.tif", data=data)), TileGrid(64, 64, 16, 4), "auto")
+    full = labels_of(
+        model, open_raster(make_raster("full.tif", data=data)), TileGrid(64, 64, 16, 4), "auto"
+    )
     data[:, 30:, :] = 0
     source = open_raster(make_raster("half.tif", data=data, nodata=0))
     labels, confidence, forwards = labels_of(model, source, TileGrid(64, 64, 16, 4), "auto")
@@ -102,11 +117,15 @@ def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(
 
 
 @pytest.mark.parametrize("batch", [2, 3, 4])
-def test_empty_windows_fall_out_of_their_batch_wherever_they_stand_in_it(make_raster, make_model, batch):
+def test_empty_windows_fall_out_of_their_batch_wherever_they_stand_in_it(
+    make_raster, make_model, batch
+):
     data = np.random.default_rng(2).integers(1, 255, (3, 30, 100)).astype(np.uint8)
     data[:, :, 20:60] = 0  # two and more empty windows side by side, then valid ones again
     source, model = open_raster(make_raster(data=data, nodata=0)), make_model()
-    one, many = (labels_of(model, source, TileGrid(30, 100, 16, 4), "auto", size) for size in (1, batch))
+    one, many = (
+        labels_of(model, source, TileGrid(30, 100, 16, 4), "auto", size) for size in (1, batch)
+    )
     np.testing.assert_array_equal(many[0], one[0])
     np.testing.assert_array_equal(many[1], one[1])
     assert many[2] == one[2] < len(TileGrid(30, 100, 16, 4))
@@ -117,7 +136,9 @@ def test_dark_windows_are_scaled_as_bright_ones_are(make_raster, make_model):
     data = np.random.default_rng(3).integers(0, 2, (3, 40, 40)).astype(np.uint8)
     data[:, :, 20:] *= 200
     net = create_model("pixel", classes=4, in_channels=3).eval()
-    labels, _, _ = labels_of(make_model(net=net), open_raster(make_raster(data=data)), TileGrid(40, 40, 16, 4), "auto")
+    labels, _, _ = labels_of(
+        make_model(net=net), open_raster(make_raster(data=data)), TileGrid(40, 40, 16, 4), "auto"
+    )
     with torch.inference_mode():
         logits = net(torch.from_numpy((data.astype(np.float32) - 127.5) / 64.0)[None])
     np.testing.assert_array_equal(labels, logits.argmax(1)[0].numpy())
@@ -126,13 +147,18 @@ def test_dark_windows_are_scaled_as_bright_ones_are(make_raster, make_model):
 def test_memory_does_not_grow_with_the_rasters_height(make_raster, make_model):
     peaks = []
     for height in (200, 1000):
-        source, model = open_raster(make_raster(f"{height}.tif", height=height, width=60)), make_model(overlap=0)
+        source, model = (
+            open_raster(make_raster(f"{height}.tif", height=height, width=60)),
+            make_model(overlap=0),
+        )
         tracemalloc.start()
         for _ in predict_bands(model, source):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] - peaks[0] < 800 * 60  # not even one byte for each pixel more; sums alone would take 16
+    assert (
+        peaks[1] - peaks[0] < 800 * 60
+    )  # not even one byte for each pixel more; sums alone would take 16
 
 
 def test_a_raster_without_a_valid_pixel_is_all_255(make_raster, make_model):
@@ -168,7 +194,9 @@ def test_only_the_windows_that_touch_wanted_bands_run(make_raster, make_model):
     assert predictor.forwards == 4 * len(grid.col_starts)
 
 
-@pytest.mark.parametrize("options", [{"flip": True}, {"scales": (0.5, 1.0, 2.0)}, {"scales": (0.75,), "flip": True}])
+@pytest.mark.parametrize(
+    "options", [{"flip": True}, {"scales": (0.5, 1.0, 2.0)}, {"scales": (0.75,), "flip": True}]
+)
 def test_augmented_probabilities_still_sum_to_one(make_model, options):
     predictor = Predictor(make_model(window=20, overlap=4), Options(**options))
     pixels = np.random.default_rng(2).integers(0, 255, (2, 3, 20, 20)).astype(np.uint8)
@@ -190,9 +218,13 @@ def test_flip_averages_the_mirrored_run(make_model):
 def test_source_ranges_are_mapped_onto_the_models(make_raster, make_model):
     data = np.random.default_rng(0).integers(1, 255, (3, 30, 30)).astype(np.uint8)
     model = make_model()
-    (plain,) = predict_bands(model, open_raster(make_raster("a.tif", data=data)), window=30, overlap=0)
+    (plain,) = predict_bands(
+        model, open_raster(make_raster("a.tif", data=data)), window=30, overlap=0
+    )
     stretched = make_raster("b.tif", data=(data.astype(np.uint16) * 257))
-    (same,) = predict_bands(model, open_raster(stretched), window=30, overlap=0, source_range=(0, 65535))
+    (same,) = predict_bands(
+        model, open_raster(stretched), window=30, overlap=0, source_range=(0, 65535)
+    )
     np.testing.assert_array_equal(plain.labels, same.labels)
 
 
@@ -200,12 +232,16 @@ def test_a_network_that_gives_nan_is_named(make_raster, make_model):
     model = make_model()
     with torch.no_grad():
         model.net.own.fill_(float("nan"))
-    with pytest.raises(ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"):
+    with pytest.raises(
+        ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"
+    ):
         list(predict_bands(model, open_raster(make_raster())))
 
 
 def test_a_damaged_file_ends_the_stream_with_its_name(make_raster, make_model):
-    path = make_raster(height=600, width=600, compress="deflate", tiled=True, blockxsize=128, blockysize=128)
+    path = make_raster(
+        height=600, width=600, compress="deflate", tiled=True, blockxsize=128, blockysize=128
+    )
     source = open_raster(path)
     with rasterio.open(path) as file:
         offset = int(file.get_tag_item("BLOCK_OFFSET_0_3", "TIFF", bidx=1))
@@ -219,7 +255,9 @@ def test_a_damaged_file_ends_the_stream_with_its_name(make_raster, make_model):
 def test_an_interrupt_is_honoured_before_the_next_forward(make_raster, make_model):
     predictor = Predictor(make_model(), Options())
     (block,) = TileGrid(64, 80, 16, 4).blocks()
-    stream = stream_block(block, open_raster(make_raster()), predictor, stopped=lambda: predictor.forwards >= 3)
+    stream = stream_block(
+        block, open_raster(make_raster()), predictor, stopped=lambda: predictor.forwards >= 3
+    )
     with pytest.raises(KeyboardInterrupt):
         list(stream)
     assert predictor.forwards == 3

@@ -10,15 +10,22 @@ from geoseg.errors import ConfigError
 from geoseg.metrics import BoundaryF1, erode
 
 SHAPE = (9, 11)
-labels = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 0, 0, 0, 1, 3, 255]), fill=st.just(np.uint8(0)))
-predictions = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 0, 0, 1, 3, 254, 255]), fill=st.just(np.uint8(0)))
+labels = arrays(
+    np.uint8, SHAPE, elements=st.sampled_from([0, 0, 0, 0, 1, 3, 255]), fill=st.just(np.uint8(0))
+)
+predictions = arrays(
+    np.uint8, SHAPE, elements=st.sampled_from([0, 0, 0, 1, 3, 254, 255]), fill=st.just(np.uint8(0))
+)
 places = st.integers(0, SHAPE[0] - 1)
 
 
 def near(row: int, col: int, radius: int) -> list[tuple[int, int]]:
     """All pixels of the array within `radius`."""
     return [
-        (r, c) for r in range(SHAPE[0]) for c in range(SHAPE[1]) if (r - row) ** 2 + (c - col) ** 2 <= radius * radius
+        (r, c)
+        for r in range(SHAPE[0])
+        for c in range(SHAPE[1])
+        if (r - row) ** 2 + (c - col) ** 2 <= radius * radius
     ]
 
 
@@ -36,23 +43,33 @@ def border_by_looking(array: np.ndarray) -> np.ndarray:
     for row, col in np.ndindex(SHAPE):
         beside = [(row + 1, col), (row - 1, col), (row, col + 1), (row, col - 1)]
         inside = [(r, c) for r, c in beside if 0 <= r < SHAPE[0] and 0 <= c < SHAPE[1]]
-        out[row, col] = array[row, col] != 255 and any(array[p] not in (255, array[row, col]) for p in inside)
+        out[row, col] = array[row, col] != 255 and any(
+            array[p] not in (255, array[row, col]) for p in inside
+        )
     return out
 
 
 @given(labels, st.integers(0, 6))
-def test_the_eroded_reference_equals_a_disc_laid_on_every_pixel(reference: np.ndarray, radius: int) -> None:
+def test_the_eroded_reference_equals_a_disc_laid_on_every_pixel(
+    reference: np.ndarray, radius: int
+) -> None:
     np.testing.assert_array_equal(erode(reference, radius), eroded_by_looking(reference, radius))
 
 
 @given(labels, st.integers(0, 4), st.integers(1, 9), st.integers(1, 11))
-def test_any_window_with_a_halo_erodes_alike(reference: np.ndarray, radius: int, height: int, width: int) -> None:
+def test_any_window_with_a_halo_erodes_alike(
+    reference: np.ndarray, radius: int, height: int, width: int
+) -> None:
     out = np.zeros_like(reference)
     for row in range(0, SHAPE[0], height):
         for col in range(0, SHAPE[1], width):
             top, left = max(0, row - radius), max(0, col - radius)
-            piece = erode(reference[top : row + height + radius, left : col + width + radius], radius)
-            out[row : row + height, col : col + width] = piece[row - top :, col - left :][:height, :width]
+            piece = erode(
+                reference[top : row + height + radius, left : col + width + radius], radius
+            )
+            out[row : row + height, col : col + width] = piece[row - top :, col - left :][
+                :height, :width
+            ]
     np.testing.assert_array_equal(out, erode(reference, radius))
 
 
@@ -72,7 +89,9 @@ def test_ignore_pixels_and_the_border_are_no_other_class() -> None:
 
 
 @given(labels, predictions, st.integers(0, 3))
-def test_boundary_f1_equals_a_plain_loop(reference: np.ndarray, predicted: np.ndarray, tolerance: int) -> None:
+def test_boundary_f1_equals_a_plain_loop(
+    reference: np.ndarray, predicted: np.ndarray, tolerance: int
+) -> None:
     counter = BoundaryF1(4, tolerance)
     counter.update(reference, predicted)
     known = np.where((reference == 255) | (predicted == 254), 255, predicted)
@@ -85,9 +104,13 @@ def test_boundary_f1_equals_a_plain_loop(reference: np.ndarray, predicted: np.nd
             return float(np.mean(hits)) if hits else float("nan")
 
         recall, precision = share(mine, other), share(other, mine)
-        np.testing.assert_allclose([counter.recall[class_id], counter.precision[class_id]], [recall, precision])
+        np.testing.assert_allclose(
+            [counter.recall[class_id], counter.precision[class_id]], [recall, precision]
+        )
         if mine.any() and other.any() and recall + precision > 0:
-            assert counter.f1[class_id] == pytest.approx(2 * recall * precision / (recall + precision))
+            assert counter.f1[class_id] == pytest.approx(
+                2 * recall * precision / (recall + precision)
+            )
         elif mine.any():
             assert counter.f1[class_id] == 0
         else:

@@ -44,21 +44,27 @@ def test_figures_equal_scikit_learn(reference: np.ndarray, predicted: np.ndarray
     guess = np.where(predicted >= 254, CLASSES, predicted)[labelled]
     shown = np.isin(range(CLASSES), np.union1d(actual, guess))
     options = {"labels": range(CLASSES), "average": None}
-    jaccard = np.where(shown, oracle.jaccard_score(actual, guess, zero_division=0, **options), np.nan)
+    jaccard = np.where(
+        shown, oracle.jaccard_score(actual, guess, zero_division=0, **options), np.nan
+    )
     np.testing.assert_allclose(confusion.iou, jaccard)
     for name, score in [
         ("precision", oracle.precision_score),
         ("recall", oracle.recall_score),
         ("f1", oracle.f1_score),
     ]:
-        np.testing.assert_allclose(getattr(confusion, name), score(actual, guess, zero_division=np.nan, **options))
+        np.testing.assert_allclose(
+            getattr(confusion, name), score(actual, guess, zero_division=np.nan, **options)
+        )
     assert confusion.overall_accuracy == pytest.approx(oracle.accuracy_score(actual, guess))
     assert confusion.mean_iou == pytest.approx(jaccard[np.unique(actual)].mean())
     assert confusion.mean_f1 == pytest.approx(confusion.f1[np.unique(actual)].mean())
 
 
 @given(references, predictions, references, predictions)
-def test_pieces_add_up(first: np.ndarray, guess: np.ndarray, second: np.ndarray, other: np.ndarray) -> None:
+def test_pieces_add_up(
+    first: np.ndarray, guess: np.ndarray, second: np.ndarray, other: np.ndarray
+) -> None:
     whole = counted(np.stack([first, second]), np.stack([guess, other]))
     merged = counted(first, guess) + counted(second, other)
     np.testing.assert_array_equal(merged.matrix, whole.matrix)
@@ -82,7 +88,9 @@ def test_missed_pixels_cost_recall_iou_and_accuracy_but_no_precision() -> None:
 
 def test_nothing_labelled_gives_nan_everywhere() -> None:
     confusion = counted(np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8))
-    assert np.isnan([confusion.mean_iou, confusion.mean_f1, confusion.overall_accuracy, *confusion.iou]).all()
+    assert np.isnan(
+        [confusion.mean_iou, confusion.mean_f1, confusion.overall_accuracy, *confusion.iou]
+    ).all()
 
 
 def test_another_ignore_value_is_honoured() -> None:
@@ -99,7 +107,9 @@ def test_another_ignore_value_is_honoured() -> None:
         ([0, 0], [0], "reference .* and prediction .* differ in shape"),
     ],
 )
-def test_values_that_are_no_class_are_refused(reference: list[int], predicted: list[int], message: str) -> None:
+def test_values_that_are_no_class_are_refused(
+    reference: list[int], predicted: list[int], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         counted(np.array(reference, np.uint8), np.array(predicted, np.uint8))
 

@@ -26,7 +26,9 @@ def counted(reference: np.ndarray, predicted: np.ndarray) -> ConfusionMatrix:
 
 def test_the_protocols_are_those_of_the_field() -> None:
     assert list(PROTOCOLS) == ["plain", "isprs-geoseg", "mmseg6", "noclutter", "cityscapes"]
-    assert {name: protocol.erode for name, protocol in PROTOCOLS.items() if protocol.erode} == {"isprs-geoseg": 3}
+    assert {name: protocol.erode for name, protocol in PROTOCOLS.items() if protocol.erode} == {
+        "isprs-geoseg": 3
+    }
 
 
 @given(references, predictions)
@@ -38,14 +40,24 @@ def test_geoseg_leaves_clutter_out_of_the_mean_and_in_the_accuracy(
     present = [index for index in range(CLUTTER) if confusion.present[index]]
     expected = np.mean([confusion.iou[index] for index in present]) if present else None
     assert told["mean_iou"] == (None if expected is None else pytest.approx(expected))
-    assert told["overall_accuracy"] == figures(confusion, PROTOCOLS["plain"], ISPRS.names)["overall_accuracy"]
-    assert told["mean_iou_of_all_classes"] == figures(confusion, PROTOCOLS["mmseg6"], ISPRS.names)["mean_iou"]
+    assert (
+        told["overall_accuracy"]
+        == figures(confusion, PROTOCOLS["plain"], ISPRS.names)["overall_accuracy"]
+    )
+    assert (
+        told["mean_iou_of_all_classes"]
+        == figures(confusion, PROTOCOLS["mmseg6"], ISPRS.names)["mean_iou"]
+    )
     assert told["classes_in_mean"] == [ISPRS.names[index] for index in present]
-    assert set(told["absent_classes"]) == {n for i, n in enumerate(ISPRS.names) if not (reference == i).any()}
+    assert set(told["absent_classes"]) == {
+        n for i, n in enumerate(ISPRS.names) if not (reference == i).any()
+    }
 
 
 @given(references, predictions)
-def test_without_clutter_is_a_reference_that_ignores_it(reference: np.ndarray, predicted: np.ndarray) -> None:
+def test_without_clutter_is_a_reference_that_ignores_it(
+    reference: np.ndarray, predicted: np.ndarray
+) -> None:
     confusion = counted(reference, predicted)
     ignoring = counted(np.where(reference == CLUTTER, 255, reference).astype(np.uint8), predicted)
     told = figures(confusion, PROTOCOLS["noclutter"], ISPRS.names)
@@ -85,13 +97,23 @@ def test_figures_are_plain_json_also_where_they_are_undefined() -> None:
 @pytest.mark.parametrize(
     ("protocol", "names", "message"),
     [
-        ("isprs-geoseg", ("road", "roof"), "2 classes \\(road, roof\\), none is 'clutter'; give such classes"),
-        ("mmseg6", ("road", "clutter"), "it is made for 6; give such classes, or use --protocol plain"),
+        (
+            "isprs-geoseg",
+            ("road", "roof"),
+            "2 classes \\(road, roof\\), none is 'clutter'; give such classes",
+        ),
+        (
+            "mmseg6",
+            ("road", "clutter"),
+            "it is made for 6; give such classes, or use --protocol plain",
+        ),
         ("noclutter", ("road",), "none is 'clutter'"),
         ("cityscapes", ISPRS.names, "none is 'road'"),
     ],
 )
-def test_classes_that_a_protocol_is_not_made_for_are_refused(protocol: str, names: tuple, message: str) -> None:
+def test_classes_that_a_protocol_is_not_made_for_are_refused(
+    protocol: str, names: tuple, message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         find_protocol(protocol).check(names)
 
@@ -101,5 +123,7 @@ def test_classes_that_fit_pass() -> None:
         find_protocol(name).check(ISPRS.names)
     find_protocol("noclutter").check(("a", "Clutter/background"))
     find_protocol("cityscapes").check(CITYSCAPES.names)
-    with pytest.raises(ConfigError, match="--protocol coco: there is none of that name; known are plain, "):
+    with pytest.raises(
+        ConfigError, match="--protocol coco: there is none of that name; known are plain, "
+    ):
         find_protocol("coco")

@@ -17,7 +17,11 @@ ROAD, CAR = 0, 1
 
 def scene(size: int = 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reference, prediction and objects of an empty road."""
-    return np.zeros((size, size), np.uint8), np.zeros((size, size), np.uint8), np.zeros((size, size), np.int32)
+    return (
+        np.zeros((size, size), np.uint8),
+        np.zeros((size, size), np.uint8),
+        np.zeros((size, size), np.int32),
+    )
 
 
 def test_one_object_is_intersection_over_union() -> None:
@@ -26,7 +30,11 @@ def test_one_object_is_intersection_over_union() -> None:
     objects[2:6, 2:6] = 7
     predicted[4:8, 2:6] = CAR  # half of it, and as much again below
     found = scale_iou(reference, predicted, objects)
-    assert (found.area.tolist(), found.class_id.tolist(), found.iou.tolist()) == ([16], [CAR], [8 / 24])
+    assert (found.area.tolist(), found.class_id.tolist(), found.iou.tolist()) == (
+        [16],
+        [CAR],
+        [8 / 24],
+    )
 
 
 def test_a_neighbour_of_the_same_class_is_no_excess() -> None:
@@ -44,7 +52,9 @@ def test_a_group_of_the_same_class_and_unlabelled_pixels_are_no_excess() -> None
     objects[2:6, 2:6] = 1
     predicted[2:8, 2:10] = CAR
     found = scale_iou(reference, predicted, objects)
-    assert found.iou.tolist() == [16 / (16 + 8)]  # the 8 pixels of road to the right of the unlabelled ones
+    assert found.iou.tolist() == [
+        16 / (16 + 8)
+    ]  # the 8 pixels of road to the right of the unlabelled ones
 
 
 def test_regions_that_do_not_touch_the_object_are_none_of_its_business() -> None:
@@ -81,11 +91,15 @@ def test_the_class_is_most_of_the_labelled_pixels_unless_told() -> None:
     reference[10:12, 10:12] = 255  # no label: not judged
     found = scale_iou(reference, predicted, objects)
     assert (found.area.tolist(), found.class_id.tolist()) == ([16], [CAR])
-    told = scale_iou(reference, predicted, objects, class_of=lambda number: np.where(number == 2000, ROAD, -1))
+    told = scale_iou(
+        reference, predicted, objects, class_of=lambda number: np.where(number == 2000, ROAD, -1)
+    )
     assert (told.area.tolist(), told.class_id.tolist()) == ([4], [ROAD])
 
 
-def by_looking(reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray, classes: dict[int, int]) -> list:
+def by_looking(
+    reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray, classes: dict[int, int]
+) -> list:
     """The definition, object by object, with GDAL's regions."""
     answers = []
     for number in sorted(set(objects.ravel().tolist()) & set(classes)):
@@ -96,9 +110,13 @@ def by_looking(reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray
             region = rasterize([(shape, index)], own.shape, dtype="int32") == index
             if (region & own).any():
                 guess |= region
-        others = ~own & np.isin(objects, [key for key, value in classes.items() if value == class_id])
+        others = ~own & np.isin(
+            objects, [key for key, value in classes.items() if value == class_id]
+        )
         guess &= ~others & (
-            own | ((reference != 255) & (reference != class_id)) | _of_another(objects, classes, class_id)
+            own
+            | ((reference != 255) & (reference != class_id))
+            | _of_another(objects, classes, class_id)
         )
         answers.append((guess & own).sum() / (guess | own).sum())
     return answers
@@ -115,10 +133,15 @@ numbers = arrays(np.int32, small, elements=st.sampled_from([0, 0, 0, 3, 5, 900])
 
 
 @given(references, guesses, numbers)
-def test_any_image_equals_the_definition(reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray) -> None:
+def test_any_image_equals_the_definition(
+    reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray
+) -> None:
     classes = {3: 1, 5: 1, 900: 0}
     found = scale_iou(
-        reference, predicted, objects, class_of=lambda number: np.array([classes[n] for n in number.tolist()], np.int64)
+        reference,
+        predicted,
+        objects,
+        class_of=lambda number: np.array([classes[n] for n in number.tolist()], np.int64),
     )
     assert found.iou.tolist() == pytest.approx(by_looking(reference, predicted, objects, classes))
 

@@ -11,7 +11,10 @@ from torch import nn
 
 from geoseg.models import Segmenter, create_model
 
-WIDTHS = {"hcnet": {"channels": 16, "prior_channels": 8}, "ocrnet": {"channels": 16, "key_channels": 8}}
+WIDTHS = {
+    "hcnet": {"channels": 16, "prior_channels": 8},
+    "ocrnet": {"channels": 16, "key_channels": 8},
+}
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,14 @@ FACTS: dict[str, Any] = {
 
 
 def test_json_gives_the_card_back() -> None:
-    card = Card(**FACTS, window=256, overlap=0, ground_sampling=0.1, training={"steps": 3}, license="CC0-1.0")
+    card = Card(
+        **FACTS,
+        window=256,
+        overlap=0,
+        ground_sampling=0.1,
+        training={"steps": 3},
+        license="CC0-1.0",
+    )
     assert Card.from_json(card.to_json()) == card
     assert Card.from_json(Card(**FACTS).to_json()) == Card(**FACTS)
 
@@ -30,7 +37,10 @@ def test_json_gives_the_card_back() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"classes": ClassScheme.from_names(["a", "b"])}, "2 classes are named, the network tells 6 apart"),
+        (
+            {"classes": ClassScheme.from_names(["a", "b"])},
+            "2 classes are named, the network tells 6 apart",
+        ),
         ({"bands": ("red",)}, "bands has 1 entries, the network takes 3 bands"),
         ({"bands": ("red", "red", "blue")}, "bands red, red, blue: names must differ"),
         ({"mean": (1.0,)}, "mean has 1 entries, the network takes 3 bands"),
@@ -42,7 +52,9 @@ def test_json_gives_the_card_back() -> None:
         ({"ground_sampling": 0.0}, "ground_sampling 0.0 is not a length in metres"),
     ],
 )
-def test_a_card_that_makes_no_sense_is_refused_at_birth(change: dict[str, Any], message: str) -> None:
+def test_a_card_that_makes_no_sense_is_refused_at_birth(
+    change: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         Card(**{**FACTS, **change})
 
@@ -70,7 +82,10 @@ def edited(**change: Any) -> str:
         ("{}", "its card is no geoseg card"),
         (edited(format=2), "its card has format 2, this geoseg reads up to 1; upgrade geoseg"),
         (edited(mean=None), "its card has no 'mean'; train or save the model again"),
-        (edited(mean=["x"] * 3), "its card cannot be right .*upgrade geoseg, or save the model again"),
+        (
+            edited(mean=["x"] * 3),
+            "its card cannot be right .*upgrade geoseg, or save the model again",
+        ),
         (edited(window="wide"), "its card cannot be right"),
         (edited(spec={"system": "laternet"}), "its card cannot be right"),
         (

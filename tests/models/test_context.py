@@ -91,7 +91,9 @@ cases = pytest.mark.parametrize(
 )
 
 
-def make_head(name: str, options: dict[str, Any], classes: int = CLASSES) -> tuple[ContextHead, tuple[int, ...]]:
+def make_head(
+    name: str, options: dict[str, Any], classes: int = CLASSES
+) -> tuple[ContextHead, tuple[int, ...]]:
     """A small head whose gates are open, and the channels that it takes."""
     torch.manual_seed(0)
     head_class = HEADS[name]
@@ -103,7 +105,9 @@ def make_head(name: str, options: dict[str, Any], classes: int = CLASSES) -> tup
     return head, channels
 
 
-def make_features(channels: tuple[int, ...], images: int, height: int, width: int, **kind: Any) -> list[Tensor]:
+def make_features(
+    channels: tuple[int, ...], images: int, height: int, width: int, **kind: Any
+) -> list[Tensor]:
     torch.manual_seed(1)
     return [torch.randn(images, count, height, width, **kind) for count in channels]
 
@@ -130,7 +134,11 @@ def test_gradient_reaches_every_parameter(name: str, options: dict[str, Any]) ->
     left_out = {name for name in head.aux_weights if getattr(head.switches, name, True) is False}
     assert outputs.aux.keys() == head.aux_weights.keys() - left_out
     sum((logits**2).mean() for logits in (outputs.logits, *outputs.aux.values())).backward()
-    silent = [key for key, parameter in head.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    silent = [
+        key
+        for key, parameter in head.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
     assert silent == []
 
 
@@ -144,7 +152,9 @@ def test_one_image_of_one_position_trains(name: str, options: dict[str, Any]) ->
 
 
 @cases
-def test_main_logits_alone_train_all_that_they_depend_on(name: str, options: dict[str, Any]) -> None:
+def test_main_logits_alone_train_all_that_they_depend_on(
+    name: str, options: dict[str, Any]
+) -> None:
     head, channels = make_head(name, options)
     features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
     (head.train()(features).logits ** 2).mean().backward()
@@ -163,7 +173,9 @@ def test_eval_is_deterministic(name: str, options: dict[str, Any]) -> None:
 
 
 @cases
-def test_images_of_a_batch_do_not_touch_each_other_in_eval(name: str, options: dict[str, Any]) -> None:
+def test_images_of_a_batch_do_not_touch_each_other_in_eval(
+    name: str, options: dict[str, Any]
+) -> None:
     head, channels = make_head(name, options)
     features = make_features(channels, 3, 9, 11, dtype=torch.float64)
     with torch.no_grad():
@@ -185,7 +197,9 @@ def test_float64_stays_float64_and_near_float32(name: str, options: dict[str, An
 
 
 @cases
-def test_bfloat16_autocast_gives_float32_logits_near_the_exact(name: str, options: dict[str, Any]) -> None:
+def test_bfloat16_autocast_gives_float32_logits_near_the_exact(
+    name: str, options: dict[str, Any]
+) -> None:
     head, channels = make_head(name, options)
     features = make_features(channels, 2, 9, 11)
     with torch.no_grad():
@@ -241,7 +255,9 @@ def test_lines_and_odd_maps_train_in_channels_last_and_other_precisions(
     name: str, size: tuple[int, int], kind: str
 ) -> None:
     head, channels = make_head(name, {})
-    head = head.to(torch.float64 if kind == "float64" else torch.float32, memory_format=torch.channels_last)
+    head = head.to(
+        torch.float64 if kind == "float64" else torch.float32, memory_format=torch.channels_last
+    )
     features = [
         x.to(head.classify.conv.weight.dtype, memory_format=torch.channels_last).requires_grad_()
         for x in make_features(channels, 1, *size)
@@ -257,7 +273,10 @@ def check_it_trains(head: ContextHead, outputs: Outputs, features: list[Tensor])
     logits = [outputs.logits, *outputs.aux.values()]
     assert all(x.isfinite().all() for x in logits)
     sum((x.double() ** 2).mean() for x in logits).backward()  # type: ignore[union-attr]
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in head.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all()
+        for parameter in head.parameters()
+    )
     assert all(x.grad is None or x.grad.isfinite().all() for x in features)
     assert features[-1].grad is not None
 
@@ -281,7 +300,10 @@ def test_a_preset_that_a_system_lacks_is_refused_with_those_it_has(name: str) ->
         ({"chanels": 8}, "hcnet has no option 'chanels'; it has channels, prior_channels, norm"),
         ({"channels": 0}, "hcnet: option channels=0: give a whole number from 1 on"),
         ({"channels": True}, "hcnet: option channels=True: give a whole number from 1 on"),
-        ({"norm": "l2"}, "hcnet: option norm='l2': give 'relu' or 'softplus' or 'raw' or 'softmax'"),
+        (
+            {"norm": "l2"},
+            "hcnet: option norm='l2': give 'relu' or 'softplus' or 'raw' or 'softmax'",
+        ),
         ({"pixel": 1}, "hcnet: option pixel=1: give true or false"),
     ],
 )
@@ -289,7 +311,9 @@ def test_a_switch_that_does_not_fit_is_refused(options: dict[str, Any], message:
     with pytest.raises(ModelError, match=message):
         HEADS["hcnet"]((8,), CLASSES, **options)
     for scales in ((), (1, 0), 3, (True,)):
-        with pytest.raises(ModelError, match=r"apcnet: option scales=.*: give one or more whole numbers from 1 on"):
+        with pytest.raises(
+            ModelError, match=r"apcnet: option scales=.*: give one or more whole numbers from 1 on"
+        ):
             HEADS["apcnet"]((8, 8), CLASSES, scales=scales)
     with pytest.raises(ModelError, match="option dropout=-1: give a number from 0 on"):
         HEADS["fcn"]((8,), CLASSES, dropout=-1)

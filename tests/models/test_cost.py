@@ -22,9 +22,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "systems.md").read_text(encoding="u
 
 def documented(section: str, height: int) -> list[Any]:
     """System, height of the map and printed figures of each row of a section's table."""
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE.split(f"\n{section}\n")[1].split("\n#")[0], re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.+) \|$", PAGE.split(f"\n{section}\n")[1].split("\n#")[0], re.MULTILINE
+    )
     return [
-        pytest.param(name, height, figures, marks=pytest.mark.slow if name == "ranet" else ()) for name, figures in rows
+        pytest.param(name, height, figures, marks=pytest.mark.slow if name == "ranet" else ())
+        for name, figures in rows
     ]
 
 
@@ -70,7 +73,11 @@ RANET_TABLE_3 = [
 
 def figures_of(counted: Cost) -> str:
     """As the page prints them."""
-    conv, products, peak = counted.conv_macs / 1e9, counted.matmul_macs / 1e9, counted.peak_bytes / 2**20
+    conv, products, peak = (
+        counted.conv_macs / 1e9,
+        counted.matmul_macs / 1e9,
+        counted.peak_bytes / 2**20,
+    )
     return f"{counted.params / 1e6:.2f} M | {conv:.1f} | {products:.2f} | {peak:.0f}"
 
 
@@ -95,7 +102,9 @@ def test_isnets_table_2_comes_out_to_its_last_digit(
     ours = (counted.conv_macs + counted.matmul_macs) / 1e9
     true = true_macs(system, options) / 1e9
     assert re.search(
-        rf"^\| .+ \| {params}, {flops} \| {params}, {flops} \| {true:.1f} \| {ours:.1f} \|$", PAGE, re.MULTILINE
+        rf"^\| .+ \| {params}, {flops} \| {params}, {flops} \| {true:.1f} \| {ours:.1f} \|$",
+        PAGE,
+        re.MULTILINE,
     )
 
 
@@ -103,18 +112,27 @@ def true_macs(system: str, options: dict[str, Any]) -> int:
     """Of the authors' arrangement of a row of ISNet's table 2: convolutions where they ran, and matrix products."""
     classes = options.get("classes", 19)
     row = TABLES["isnet_table2"](N, 2048, classes)[system]
-    switches = {**row.options, **{name: value for name, value in options.items() if name != "classes"}}
+    switches = {
+        **row.options,
+        **{name: value for name, value in options.items() if name != "classes"},
+    }
     with torch.device("meta"):
         head = HEADS[system]((1024, 2048)[-HEADS[system].stages :], classes, **switches)
         row.adjust(head)
-    convolutions = [(name, part) for name, part in head.named_modules() if isinstance(part, nn.Conv2d)]
+    convolutions = [
+        (name, part) for name, part in head.named_modules() if isinstance(part, nn.Conv2d)
+    ]
     attentions = 2 - len(options) if system == "isnet" else 0
     products = ISNET_PRODUCTS.get(system, 0) + attentions * ATTENTION
-    return products + sum(conv.weight.numel() * row._positions(name, N) for name, conv in convolutions)
+    return products + sum(
+        conv.weight.numel() * row._positions(name, N) for name, conv in convolutions
+    )
 
 
 @pytest.mark.parametrize(("system", "options", "params", "flops"), OCR_TABLE_4)
-def test_ocrnets_table_4_comes_out_as_printed(system: str, options: dict[str, Any], params: str, flops: str) -> None:
+def test_ocrnets_table_4_comes_out_as_printed(
+    system: str, options: dict[str, Any], params: str, flops: str
+) -> None:
     counted = cost(system, as_in="ocr_table4", **options)
     assert counted.paper_count is not None
     assert f"{counted.params / 1e6:.1f}" == params
@@ -122,7 +140,9 @@ def test_ocrnets_table_4_comes_out_as_printed(system: str, options: dict[str, An
     assert f"| {params}, {flops} | {params}, {flops} | equal" in PAGE
 
 
-@pytest.mark.parametrize(("system", "table"), [(name, table) for table in TABLES for name in TABLES[table](1, 8, 3)])
+@pytest.mark.parametrize(
+    ("system", "table"), [(name, table) for table in TABLES for name in TABLES[table](1, 8, 3)]
+)
 def test_two_images_count_twice(system: str, table: Table) -> None:
     one, two = (cost(system, (images, 32, 6, 8), as_in=table) for images in (1, 2))
     assert one.paper_count is not None
@@ -150,7 +170,11 @@ def test_page_says_what_ocrnet_counts_at_19_classes() -> None:
 @pytest.mark.parametrize(("row", "system"), RANET_TABLE_3)
 def test_page_has_our_figures_for_ranets_table_3(row: str, system: str) -> None:
     counted = cost(system, (1, 2048, 97, 97))
-    conv, products, peak = counted.conv_macs / 1e9, counted.matmul_macs / 1e9, counted.peak_bytes / 2**20
+    conv, products, peak = (
+        counted.conv_macs / 1e9,
+        counted.matmul_macs / 1e9,
+        counted.peak_bytes / 2**20,
+    )
     printed = f"{counted.params / 1e6:.2f}, {conv:.1f} + {products:.2f}, {peak:.0f}"
     assert re.search(rf"^\| {row} \| [\d, ]+ \| {re.escape(printed)} \|", PAGE, re.MULTILINE)
 
@@ -176,7 +200,8 @@ def test_isnet_of_table_2_costs_at_most_320_giga_in_truth() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "ranet" else name for name in FIVE]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "ranet" else name for name in FIVE],
 )
 def test_no_system_needs_more_than_600_mebibytes(name: str) -> None:
     assert cost(name).peak_bytes <= 600 * 2**20
@@ -207,7 +232,9 @@ def test_counts_are_those_of_the_arithmetic() -> None:
     assert counted.params == 4 * 6 * 9 + 2 * 4 + 4 * 3 + 3
     assert counted.conv_macs == 2 * 35 * (4 * 6 * 9 + 4 * 3)
     assert counted.matmul_macs == 0
-    assert counted.peak_bytes == 4 * 2 * 35 * (4 + 4)  # a convolution's output and its normalised copy
+    assert counted.peak_bytes == 4 * 2 * 35 * (
+        4 + 4
+    )  # a convolution's output and its normalised copy
     assert counted.paper_count is None
 
 
@@ -245,11 +272,15 @@ def test_every_row_of_a_table_is_a_head() -> None:
 
 
 def test_what_cannot_be_counted_is_refused_with_what_can() -> None:
-    with pytest.raises(ModelError, match=r"'smp.unet' has no head whose cost could be counted; those that have are"):
+    with pytest.raises(
+        ModelError, match=r"'smp.unet' has no head whose cost could be counted; those that have are"
+    ):
         cost("smp.unet")
     with pytest.raises(ModelError, match="isnet_table2 has no row of fcn; it has aspp, ppm"):
         cost("fcn", as_in="isnet_table2")
-    with pytest.raises(ModelError, match="there is no table 'x'; give isnet_table2 or ocr_table4, or None"):
+    with pytest.raises(
+        ModelError, match="there is no table 'x'; give isnet_table2 or ocr_table4, or None"
+    ):
         cost("fcn", as_in="x")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="there is no partition 'x'; give uniform or one"):
         cost("fcn", partition="x")  # type: ignore[arg-type]
@@ -257,9 +288,13 @@ def test_what_cannot_be_counted_is_refused_with_what_can() -> None:
         cost("fcn", chanels=3)
 
 
-@pytest.mark.parametrize("shape", [(64, 8, 8), (1, 64, 0, 8), (1, 64, -1, 8), (0, 64, 8, 8), (1, 64.0, 8, 8), "8x8"])
+@pytest.mark.parametrize(
+    "shape", [(64, 8, 8), (1, 64, 0, 8), (1, 64, -1, 8), (0, 64, 8, 8), (1, 64.0, 8, 8), "8x8"]
+)
 def test_what_is_no_feature_map_is_refused(shape: Any) -> None:
-    with pytest.raises(ModelError, match=r"feature_shape=.*: give \(images, channels, height, width\)"):
+    with pytest.raises(
+        ModelError, match=r"feature_shape=.*: give \(images, channels, height, width\)"
+    ):
         cost("fcn", shape)
 
 

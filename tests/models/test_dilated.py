@@ -16,7 +16,9 @@ from geoseg.models.dilated import PhasedConv2d, run_by_phases
 from geoseg.models.encoder import build_encoder
 
 
-def pair(channels: int, size: tuple[int, int], dilation: int, bias: bool = False) -> tuple[nn.Conv2d, PhasedConv2d]:
+def pair(
+    channels: int, size: tuple[int, int], dilation: int, bias: bool = False
+) -> tuple[nn.Conv2d, PhasedConv2d]:
     """A depthwise convolution in float64 as torch has it, and by phases."""
     padding = (size[0] // 2 * dilation, size[1] // 2 * dilation)
     conv = nn.Conv2d(channels, channels, size, 1, padding, dilation, channels, bias).double()
@@ -38,7 +40,9 @@ def pair(channels: int, size: tuple[int, int], dilation: int, bias: bool = False
     bias=st.booleans(),
     last=st.booleans(),
 )
-def test_results_and_gradients_are_those_of_torch(n, channels, height, width, size, dilation, bias, last):
+def test_results_and_gradients_are_those_of_torch(
+    n, channels, height, width, size, dilation, bias, last
+):
     conv, phased = pair(channels, size, dilation, bias)
     x = torch.randn(n, channels, height, width, dtype=torch.float64)
     if last:
@@ -94,7 +98,11 @@ def test_other_convolutions_are_left_as_they_are(conv):
 @pytest.mark.parametrize("stride", [8, 16])
 def test_a_dilated_encoder_gives_what_smp_gives_under_the_same_names(stride):
     ours = build_encoder("tu-tf_efficientnet_lite0", output_stride=stride, stages=2).double().eval()
-    theirs = smp.encoders.get_encoder("tu-tf_efficientnet_lite0", weights=None, output_stride=stride).double().eval()
+    theirs = (
+        smp.encoders.get_encoder("tu-tf_efficientnet_lite0", weights=None, output_stride=stride)
+        .double()
+        .eval()
+    )
     theirs.load_state_dict(ours.model.state_dict())
     assert any(isinstance(module, PhasedConv2d) for module in ours.modules())
     x = torch.randn(2, 3, 96, 64, dtype=torch.float64)

@@ -59,13 +59,22 @@ def test_exported_head_gives_the_same_logits(name: str, tmp_path: Path) -> None:
         file,
         dynamo=True,
         input_names=["features"],
-        dynamic_shapes={"features": {axis: torch.export.Dim(label, min=1, max=4096) for axis, label in axes.items()}},
+        dynamic_shapes={
+            "features": {
+                axis: torch.export.Dim(label, min=1, max=4096) for axis, label in axes.items()
+            }
+        },
         verbose=False,
     )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    for images, height, width in [(1, 64, 128), (1, 64, 128), (3, 40, 56), (1, 2, 3)]:  # 19 classes: some absent
+    for images, height, width in [
+        (1, 64, 128),
+        (1, 64, 128),
+        (3, 40, 56),
+        (1, 2, 3),
+    ]:  # 19 classes: some absent
         features = torch.randn(images, 56, height, width)
         with torch.no_grad():
             expected = net(features).numpy()

@@ -40,9 +40,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 def test_a_hub_that_does_not_answer_is_asked_once_and_said_in_one_line(
     name: str, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    message = (
-        rf"^the imagenet weights of {name} cannot be fetched \(Name or service not known\); connect .* package:NAME$"
-    )
+    message = rf"^the imagenet weights of {name} cannot be fetched \(Name or service not known\); connect .* package:NAME$"
     with caplog.at_level(logging.WARNING), pytest.raises(ModelError, match=message):
         build_encoder(name, weights="imagenet")
     assert len(client.asked) == 1
@@ -56,14 +54,20 @@ def test_decoders_of_smp_ask_likewise(client: Client) -> None:
     assert len(client.asked) == 1
 
 
-def test_weights_on_this_machine_need_no_hub(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: "/cache/model.safetensors")
+def test_weights_on_this_machine_need_no_hub(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda *_, **__: "/cache/model.safetensors"
+    )
     assert hub_argument("resnet18", "imagenet") == "imagenet"
     assert hub_argument("tu-resnet18", "imagenet") is True
     assert client.asked == []
 
 
-def test_who_works_offline_is_taken_at_their_word(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_works_offline_is_taken_at_their_word(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(huggingface_hub, "is_offline_mode", lambda: True)
     assert hub_argument("resnet18", "imagenet") == "imagenet"
     assert client.asked == []
@@ -78,11 +82,16 @@ def test_what_fails_after_the_hubs_answer_is_refused_with_its_reason(
 
     client.answer = None
     monkeypatch.setattr(smp.encoders, "get_encoder", cut_off)
-    with pytest.raises(ModelError, match=r"imagenet weights of resnet18 cannot be fetched \(connection lost\)"):
+    with pytest.raises(
+        ModelError, match=r"imagenet weights of resnet18 cannot be fetched \(connection lost\)"
+    ):
         build_encoder("resnet18", weights="imagenet")
 
 
 @pytest.mark.parametrize("name", ["timm-efficientnet-l2", "tu-resnet18.nosuchtag"])
 def test_imagenet_weights_that_do_not_exist_are_refused(name: str) -> None:
-    with pytest.raises(ModelError, match=f"there are no imagenet weights of {name}; give a file, package:NAME or null"):
+    with pytest.raises(
+        ModelError,
+        match=f"there are no imagenet weights of {name}; give a file, package:NAME or null",
+    ):
         build_encoder(name, weights="imagenet")

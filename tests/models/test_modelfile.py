@@ -37,14 +37,20 @@ def saved(net: Segmenter, tmp_path: Path) -> Path:
 
 
 def test_a_loaded_model_gives_the_same_logits_and_facts(net: Segmenter, tmp_path: Path) -> None:
-    path = save_model(net.train(), tmp_path / "a.safetensors", **FACTS, ground_sampling=0.1, training={"steps": 9})
+    path = save_model(
+        net.train(), tmp_path / "a.safetensors", **FACTS, ground_sampling=0.1, training={"steps": 9}
+    )
     model = load_model(path)
     x = torch.randn(1, 3, 40, 50)
     assert torch.equal(model.net(x), net.eval()(x))
     assert not model.net.training
     assert model.net.spec == net.spec == model.card.spec
     assert model.card.classes == ClassScheme.from_names(FACTS["classes"])
-    assert (model.card.mean, model.card.ground_sampling, model.card.training) == ((100, 110, 120), 0.1, {"steps": 9})
+    assert (model.card.mean, model.card.ground_sampling, model.card.training) == (
+        (100, 110, 120),
+        0.1,
+        {"steps": 9},
+    )
     assert model.path == path
     assert model.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert load_card(path) == model.card
@@ -64,7 +70,9 @@ def test_tied_and_channels_last_tensors_are_saved(net: Segmenter, tmp_path: Path
     pixel.query.weight = region.query.weight
     path = save_model(net, tmp_path / "a.safetensors", **FACTS)
     tensors = load_file(path)
-    assert torch.equal(tensors["head.pixel.query.weight"], tensors["head.region.attention.query.weight"])
+    assert torch.equal(
+        tensors["head.pixel.query.weight"], tensors["head.region.attention.query.weight"]
+    )
     x = torch.randn(1, 3, 40, 40)
     torch.testing.assert_close(load_model(path).net(x), net(x), rtol=1e-4, atol=1e-4)
 
@@ -76,7 +84,9 @@ def test_the_file_is_safetensors_with_a_json_card(saved: Path) -> None:
     assert card["spec"]["system"] == "hcnet"
 
 
-def test_a_write_that_fails_leaves_the_standing_file_alone(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_standing_file_alone(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = saved.read_bytes()
 
     def full_disk(path: Path, content: bytes) -> None:
@@ -85,7 +95,9 @@ def test_a_write_that_fails_leaves_the_standing_file_alone(saved: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OutputError, match=r"cannot be written .*No space left.*; choose a folder with room"):
+    with pytest.raises(
+        OutputError, match=r"cannot be written .*No space left.*; choose a folder with room"
+    ):
         save_model(make_net("pixel"), saved, **FACTS)
     assert saved.read_bytes() == before
     assert [file.name for file in saved.parent.iterdir()] == [saved.name]
@@ -104,10 +116,15 @@ def test_the_file_is_readable_by_others(saved: Path) -> None:
         ({"classes": ["road"]}, "1 classes are named, the network tells 4 apart"),
         ({"mean": [1, 2]}, "mean has 2 entries"),
         ({"value_range": (0, 1, 2)}, "value_range .* is not two numbers"),
-        ({"colors": [(0, 0, 0)] * 4, "classes": ClassScheme.from_names(list("abcd"))}, "leave them out"),
+        (
+            {"colors": [(0, 0, 0)] * 4, "classes": ClassScheme.from_names(list("abcd"))},
+            "leave them out",
+        ),
     ],
 )
-def test_facts_that_do_not_fit_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_facts_that_do_not_fit_are_refused(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match=message):
         save_model(make_net("pixel"), tmp_path / "a.safetensors", **{**FACTS, **change})
     assert not list(tmp_path.iterdir())
@@ -115,14 +132,22 @@ def test_facts_that_do_not_fit_are_refused(change: dict[str, Any], message: str,
 
 def test_value_range_mean_and_std_have_no_defaults(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="'value_range', 'mean', and 'std'"):
-        save_model(make_net("pixel"), tmp_path / "a.safetensors", classes=list("abcd"), bands=list("rgb"))  # type: ignore[call-arg]
+        save_model(
+            make_net("pixel"), tmp_path / "a.safetensors", classes=list("abcd"), bands=list("rgb")
+        )  # type: ignore[call-arg]
 
 
-def test_a_card_of_another_network_and_another_suffix_are_refused(saved: Path, tmp_path: Path) -> None:
+def test_a_card_of_another_network_and_another_suffix_are_refused(
+    saved: Path, tmp_path: Path
+) -> None:
     card: Card = load_card(saved)
-    with pytest.raises(ModelError, match=r"the card describes another network .* make the card from net.spec"):
+    with pytest.raises(
+        ModelError, match=r"the card describes another network .* make the card from net.spec"
+    ):
         write_model(make_net("pixel"), card, tmp_path / "b.safetensors")
-    with pytest.raises(ModelError, match=r"a model file ends in \.safetensors; name it b\.safetensors"):
+    with pytest.raises(
+        ModelError, match=r"a model file ends in \.safetensors; name it b\.safetensors"
+    ):
         write_model(make_net("pixel"), card, tmp_path / "b.pth")
 
 
@@ -141,7 +166,10 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(saved: Path, tmp_path: P
             load_model(path)
         assert "\n" not in str(caught.value)
         assert str(path) in str(caught.value)
-    with pytest.raises(ModelError, match=r"nowhere.safetensors: cannot be read \(No such file or directory\); give a"):
+    with pytest.raises(
+        ModelError,
+        match=r"nowhere.safetensors: cannot be read \(No such file or directory\); give a",
+    ):
         load_model(tmp_path / "nowhere.safetensors")
 
 
@@ -158,17 +186,25 @@ def rewritten(saved: Path, card: str | None = None, **tensors: torch.Tensor | No
 
 def test_tensors_that_are_not_the_networks_are_refused(saved: Path) -> None:
     name = "head.classify.conv.weight"
-    with pytest.raises(ModelError, match=f"lacks tensor '{name}' of its network; save the model again"):
+    with pytest.raises(
+        ModelError, match=f"lacks tensor '{name}' of its network; save the model again"
+    ):
         load_model(rewritten(saved, **{name: None}))
-    with pytest.raises(ModelError, match=rf"tensor '{name}' is \(1,\), its network needs \(4, 16, 1, 1\)"):
+    with pytest.raises(
+        ModelError, match=rf"tensor '{name}' is \(1,\), its network needs \(4, 16, 1, 1\)"
+    ):
         load_model(rewritten(saved, **{name: torch.zeros(1)}))
     with pytest.raises(ModelError, match="has tensor 'extra', which its network does not"):
         load_model(rewritten(saved, extra=torch.zeros(1)))
 
 
-def test_a_file_without_a_card_or_from_a_newer_geoseg_is_refused(saved: Path, tmp_path: Path) -> None:
+def test_a_file_without_a_card_or_from_a_newer_geoseg_is_refused(
+    saved: Path, tmp_path: Path
+) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "plain.safetensors")
-    with pytest.raises(ModelError, match="holds tensors but no geoseg card; give a file written by geoseg"):
+    with pytest.raises(
+        ModelError, match="holds tensors but no geoseg card; give a file written by geoseg"
+    ):
         load_model(tmp_path / "plain.safetensors")
     with safe_open(saved, "pt") as file:
         card = json.loads(file.metadata()["geoseg"])
@@ -178,5 +214,7 @@ def test_a_file_without_a_card_or_from_a_newer_geoseg_is_refused(saved: Path, tm
     with pytest.raises(ModelError, match="there is no system 'laternet'"):
         load_model(rewritten(saved, json.dumps(card)))
     card["spec"].update(system="hcnet", encoder="resnet9000")
-    with pytest.raises(ModelError, match="its network cannot be built: there is no encoder 'resnet9000'"):
+    with pytest.raises(
+        ModelError, match="its network cannot be built: there is no encoder 'resnet9000'"
+    ):
         load_model(rewritten(saved, json.dumps(card)))

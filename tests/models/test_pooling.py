@@ -39,4 +39,6 @@ def test_low_precision_is_summed_in_float32(dtype: torch.dtype) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         means = adaptive_pool(x, 1)
     assert means.dtype == torch.float32
-    torch.testing.assert_close(means[..., 0, 0].double(), x.double().mean((2, 3)), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        means[..., 0, 0].double(), x.double().mean((2, 3)), rtol=1e-5, atol=0
+    )

@@ -45,7 +45,9 @@ def test_training_mode_gives_named_auxiliary_logits(system: str, options: dict[s
     assert outputs.logits.shape == (2, 4, 64, 64)
     assert outputs.aux.keys() == ({"hcnet": {"prior"}, "ocrnet": {"coarse"}}.get(system, set()))
     stride = {"ocrnet": {8: 8, 32: 16, 4: 4}}.get(system, {}).get(net.stride, net.stride)
-    assert all(logits.shape == (2, 4, 64 // stride, 64 // stride) for logits in outputs.aux.values())
+    assert all(
+        logits.shape == (2, 4, 64 // stride, 64 // stride) for logits in outputs.aux.values()
+    )
 
 
 @pytest.fixture(scope="module", params=["hcnet", "ocrnet"])
@@ -53,14 +55,22 @@ def net(request: pytest.FixtureRequest) -> Segmenter:
     return make_net(request.param, encoder="tu-tf_efficientnet_lite0")
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(height=st.integers(1, 80), width=st.integers(1, 80), channels_last=st.booleans())
-def test_logits_are_bitwise_the_same_in_any_batch(net: Segmenter, height: int, width: int, channels_last: bool) -> None:
+def test_logits_are_bitwise_the_same_in_any_batch(
+    net: Segmenter, height: int, width: int, channels_last: bool
+) -> None:
     assert_same_in_any_batch(net, height, width, channels_last)
 
 
-@pytest.mark.parametrize(("system", "size"), [("hcnet", (64, 64)), ("hcnet", (72, 81)), ("pixel", (61, 47))])
-def test_other_networks_are_bitwise_the_same_in_any_batch(system: str, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("system", "size"), [("hcnet", (64, 64)), ("hcnet", (72, 81)), ("pixel", (61, 47))]
+)
+def test_other_networks_are_bitwise_the_same_in_any_batch(
+    system: str, size: tuple[int, int]
+) -> None:
     encoder = {} if system == "pixel" else {"encoder": "resnet18"}
     assert_same_in_any_batch(make_net(system, **encoder), *size, False)
 
@@ -83,7 +93,9 @@ def test_features_keep_their_place_whatever_the_size() -> None:
     x = torch.randn(1, 3, 256, 32, dtype=torch.float64)
     with torch.inference_mode():
         whole, cut = net(x), net(x[:, :, :253])
-    torch.testing.assert_close(cut[:, :, :16], whole[:, :, :16], rtol=0, atol=1e-5)  # a shift would be tenths
+    torch.testing.assert_close(
+        cut[:, :, :16], whole[:, :, :16], rtol=0, atol=1e-5
+    )  # a shift would be tenths
 
 
 def test_auxiliary_logits_of_a_padded_image_lie_where_its_labels_do() -> None:
@@ -96,7 +108,9 @@ def test_auxiliary_logits_of_a_padded_image_lie_where_its_labels_do() -> None:
     with torch.no_grad():
         found, expected = net(x).aux["coarse"], net(padded).aux["coarse"]
     assert expected.shape[2:] == (64 // net.stride, 48 // net.stride)
-    expected = torch.nn.functional.interpolate(expected, size=(64, 48), mode="bilinear", align_corners=False)
+    expected = torch.nn.functional.interpolate(
+        expected, size=(64, 48), mode="bilinear", align_corners=False
+    )
     torch.testing.assert_close(found, expected[:, :, :61, :47])
 
 
@@ -127,7 +141,12 @@ def test_spec_names_all_switches_and_the_stride_that_was_found() -> None:
 
 def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> None:
     net = create_model(
-        "hcnet", encoder="tu-mobilenetv3_small_050", classes=5, in_channels=4, channels=64, prior_channels=32
+        "hcnet",
+        encoder="tu-mobilenetv3_small_050",
+        classes=5,
+        in_channels=4,
+        channels=64,
+        prior_channels=32,
     )
     assert sum(parameter.numel() for parameter in net.parameters()) < 2.5e6
 
@@ -136,7 +155,11 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
     ("system", "options", "message"),
     [
         ("hcnet", {"encoder": "resnet1"}, r"there is no encoder 'resnet1'; near it are resnet18"),
-        ("hcnet", {"encoder": "tu-nosuchmodel"}, r"there is no encoder 'tu-nosuchmodel'; near it are .*tu-NAME"),
+        (
+            "hcnet",
+            {"encoder": "tu-nosuchmodel"},
+            r"there is no encoder 'tu-nosuchmodel'; near it are .*tu-NAME",
+        ),
         (
             "hcnet",
             {"encoder": "densenet121", "output_stride": 8},
@@ -147,7 +170,11 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
             {"encoder": "tu-hrnet_w18_small", "output_stride": 8},
             r"runs at stride 4, not 8; leave output_stride out",
         ),
-        ("hcnet", {"encoder": "tu-vit_tiny_patch16_224"}, r"gives no pyramid of maps .*; choose another"),
+        (
+            "hcnet",
+            {"encoder": "tu-vit_tiny_patch16_224"},
+            r"gives no pyramid of maps .*; choose another",
+        ),
         (
             "fcn",
             {"encoder": "tu-swin_tiny_patch4_window7_224"},
@@ -171,7 +198,9 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
         ("pixel", {"encoder": "resnet18"}, r"pixel takes the image itself"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_what_to_choose(system: str, options: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_is_refused_with_what_to_choose(
+    system: str, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         create_model(system, classes=4, **options)
 

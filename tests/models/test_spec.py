@@ -39,11 +39,19 @@ def test_lists_of_a_document_are_the_tuples_of_switches() -> None:
         ({"options": {"chanels": 1}}, "hcnet has no option 'chanels'"),
         ({"encoder": None}, "hcnet needs an encoder, such as resnet50"),
         ({"system": "pixel"}, "pixel takes the image itself; leave encoder and output_stride out"),
-        ({"system": "smp.unet", "preset": "paper"}, "smp.unet has no preset 'paper'; it has geoseg"),
-        ({"system": "smp.unet", "options": {"norm": "relu"}}, "smp.unet has no option 'norm'; it has decoder_use_norm"),
+        (
+            {"system": "smp.unet", "preset": "paper"},
+            "smp.unet has no preset 'paper'; it has geoseg",
+        ),
+        (
+            {"system": "smp.unet", "options": {"norm": "relu"}},
+            "smp.unet has no option 'norm'; it has decoder_use_norm",
+        ),
     ],
 )
-def test_a_spec_that_makes_no_sense_is_refused_at_birth(change: dict[str, Any], message: str) -> None:
+def test_a_spec_that_makes_no_sense_is_refused_at_birth(
+    change: dict[str, Any], message: str
+) -> None:
     ModelSpec(**GOOD)
     with pytest.raises(ModelError, match=message):
         ModelSpec(**{**GOOD, **change})

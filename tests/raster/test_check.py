@@ -13,7 +13,11 @@ IRRG = ("nir", "red", "green")
 
 def check(source, bands=RGB, value_range=(0, 255), ground_sampling=None, source_range=None):
     return check_source(
-        source, bands=bands, value_range=value_range, ground_sampling=ground_sampling, source_range=source_range
+        source,
+        bands=bands,
+        value_range=value_range,
+        ground_sampling=ground_sampling,
+        source_range=source_range,
     )
 
 
@@ -39,7 +43,10 @@ def test_warnings_of_the_source_come_along(make_raster):
 
 @pytest.mark.parametrize(
     ("bands", "needs"),
-    [(4, r"4 bands .*the model takes 3 \(nir, red, green\); .*like --bands 4,1,2"), (1, "1 band .*like --bands 1,1,1")],
+    [
+        (4, r"4 bands .*the model takes 3 \(nir, red, green\); .*like --bands 4,1,2"),
+        (1, "1 band .*like --bands 1,1,1"),
+    ],
 )
 def test_other_number_of_bands_is_refused_with_bands_to_choose(make_raster, bands, needs):
     with pytest.raises(SourceError, match=needs):
@@ -47,7 +54,10 @@ def test_other_number_of_bands_is_refused_with_bands_to_choose(make_raster, band
 
 
 def test_alpha_does_not_count_and_is_named(make_raster):
-    with pytest.raises(SourceError, match=r"4 bands \(red, green, blue, alpha\), the model takes 4 .*--bands 1,2,3,4"):
+    with pytest.raises(
+        SourceError,
+        match=r"4 bands \(red, green, blue, alpha\), the model takes 4 .*--bands 1,2,3,4",
+    ):
         check(open_raster(make_raster(bands=4)), bands=(*RGB, "nir"))
 
 
@@ -58,7 +68,9 @@ def test_other_number_of_chosen_bands_is_refused(make_raster):
 
 def test_names_in_another_order_are_refused_with_the_right_order(make_raster):
     source = open_raster(described(make_raster(), "B", "G", "R"))
-    with pytest.raises(SourceError, match=r"named B, G, R, .*use --bands 3,2,1, or --bands 1,2,3 if the names are"):
+    with pytest.raises(
+        SourceError, match=r"named B, G, R, .*use --bands 3,2,1, or --bands 1,2,3 if the names are"
+    ):
         check(source)
 
 
@@ -88,12 +100,16 @@ def test_palette_is_refused(make_raster):
     path = make_raster(bands=1)
     with rasterio.open(path, "r+") as file:
         file.write_colormap(1, {0: (1, 2, 3)})
-    with pytest.raises(SourceError, match="palette indices, not colours; the model takes red, green, blue: expand"):
+    with pytest.raises(
+        SourceError, match="palette indices, not colours; the model takes red, green, blue: expand"
+    ):
         check(open_raster(path))
 
 
 def test_uint8_is_read_off_its_type(make_raster):
-    with pytest.raises(SourceError, match=r"uint8 values \(0 to 255\), the model takes 0 to 10000; .*0,255"):
+    with pytest.raises(
+        SourceError, match=r"uint8 values \(0 to 255\), the model takes 0 to 10000; .*0,255"
+    ):
         check(open_raster(make_raster()), value_range=(0, 10_000))
 
 
@@ -113,7 +129,9 @@ def test_uint8_is_read_off_its_type(make_raster):
 def test_values_on_another_scale_are_refused_with_the_likely_range(
     make_raster, low, high, dtype, value_range, suggested
 ):
-    with pytest.raises(SourceError, match=f"{dtype} values .*the model takes .*--value-range {suggested}$"):
+    with pytest.raises(
+        SourceError, match=f"{dtype} values .*the model takes .*--value-range {suggested}$"
+    ):
         check(filled(make_raster, low, high, dtype), value_range=value_range)
 
 
@@ -159,7 +177,9 @@ def test_told_range_must_be_one(make_raster, wrong):
         check(open_raster(make_raster()), source_range=wrong)
 
 
-@pytest.mark.parametrize(("trained", "warned"), [(0.5, 0), (0.4, 0), (0.62, 0), (0.39, 1), (0.64, 1), (5.0, 1)])
+@pytest.mark.parametrize(
+    ("trained", "warned"), [(0.5, 0), (0.4, 0), (0.62, 0), (0.39, 1), (0.64, 1), (5.0, 1)]
+)
 def test_ground_sampling_beyond_a_quarter_is_warned_about(make_raster, trained, warned):
     warnings = check(open_raster(make_raster()), ground_sampling=trained)
     assert len(warnings) == warned
@@ -172,7 +192,9 @@ def test_a_large_raster_is_sampled_not_read(make_raster, monkeypatch):
     original = type(source.open()).read
     monkeypatch.setattr(
         "geoseg.raster.reader.Reader.read",
-        lambda self, row, col, height, width: read.append(height * width) or original(self, row, col, height, width),
+        lambda self, row, col, height, width: (
+            read.append(height * width) or original(self, row, col, height, width)
+        ),
     )
     check(source, value_range=(0, 10_000))
     assert sum(read) <= 16 * 256 * 256
@@ -180,4 +202,6 @@ def test_a_large_raster_is_sampled_not_read(make_raster, monkeypatch):
 
 def test_world_mercator_pixels_are_measured_on_the_ground(make_raster):
     path = make_raster(crs="EPSG:3857", transform=from_origin(9_519_926, 3_202_940, 0.149, 0.149))
-    assert check(open_raster(path), ground_sampling=0.1317) == []  # 27.6 degrees north: 0.149 m are 0.132 m
+    assert (
+        check(open_raster(path), ground_sampling=0.1317) == []
+    )  # 27.6 degrees north: 0.149 m are 0.132 m

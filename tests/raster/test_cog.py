@@ -90,7 +90,9 @@ def _check_layout(found, content, levels, masks):
         assert smaller.shape == tuple(-(-side // 2) for side in larger.shape)
     assert max(images[-1].shape) <= 512
     first_tile = min(offset for directory in found for offset, _ in directory.tiles)
-    assert [directory.offset for directory in found] == sorted(directory.offset for directory in found)
+    assert [directory.offset for directory in found] == sorted(
+        directory.offset for directory in found
+    )
     assert found[-1].offset < first_tile
     for directory in found:
         assert directory.tile_shape == (512, 512)
@@ -128,7 +130,9 @@ def test_class_names_stand_beside_and_inside(labels, cut, out):
     rows = [[cell.text or "" for cell in row.iter("F")] for row in root.iter("Row")]
     assert rows[1] == ["1", "häuser", *map(str, classes.colors[1])]
     assert [row[0] for row in rows] == ["0", "1", "2", "254"]
-    usages = [(field.find("Name").text, field.find("Usage").text) for field in root.iter("FieldDefn")]
+    usages = [
+        (field.find("Name").text, field.find("Usage").text) for field in root.iter("FieldDefn")
+    ]
     assert usages == [("Value", "5"), ("Class", "2"), ("Red", "6"), ("Green", "7"), ("Blue", "8")]
     assert read_class_names(out) == classes.names
 
@@ -140,7 +144,9 @@ def test_fingerprint_is_inside(labels, cut, out):
 
 
 def test_what_no_part_covers_is_nodata(labels, cut, out):
-    class_cog(cut(labels)[1:], out, classes=ISPRS, **PLACE)  # without the last 493 rows of the right 299 columns
+    class_cog(
+        cut(labels)[1:], out, classes=ISPRS, **PLACE
+    )  # without the last 493 rows of the right 299 columns
     expected = labels.copy()
     expected[-493:, -299:] = 255
     with rasterio.open(out) as file:
@@ -198,7 +204,12 @@ def test_south_up_and_rotated_grids_survive(cut, out, grid):
 def test_coordinate_systems_survive_with_their_axes(cut, out, code):
     labels = smooth_labels(64, 90, 3)
     place = {**PLACE, "height": 64, "width": 90, "transform": from_origin(10.0, 50.0, 0.001, 0.001)}
-    class_cog(cut(labels, heights=(64,), widths=(90,)), out, classes=ISPRS, **{**place, "crs": CRS.from_epsg(code)})
+    class_cog(
+        cut(labels, heights=(64,), widths=(90,)),
+        out,
+        classes=ISPRS,
+        **{**place, "crs": CRS.from_epsg(code)},
+    )
     with rasterio.open(out) as file:
         assert file.crs == CRS.from_epsg(code)
         assert file.transform.almost_equals(from_origin(10.0, 50.0, 0.001, 0.001))
@@ -216,7 +227,9 @@ def test_without_georeferencing_there_is_none_and_no_warning(cut, out):
         assert file.transform.is_identity
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 1500), (1025, 1), (512, 512), (513, 512)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 1500), (1025, 1), (512, 512), (513, 512)]
+)
 def test_odd_sizes(cut, out, height, width):
     labels = smooth_labels(height, width, 3)
     class_cog(
@@ -246,10 +259,17 @@ def test_more_parts_than_files_can_be_open(tmp_path, out):
 
 def test_output_has_nothing_of_the_source_profile(make_raster, cut, out):
     """A profile copied from a JPEG source would make the classes lossy, or fail."""
-    source = make_raster(height=HEIGHT, width=WIDTH, compress="jpeg", photometric="YCBCR", tiled=True)
+    source = make_raster(
+        height=HEIGHT, width=WIDTH, compress="jpeg", photometric="YCBCR", tiled=True
+    )
     labels = smooth_labels(HEIGHT, WIDTH, 6)
     with rasterio.open(source) as file:
-        class_cog(cut(labels), out, classes=ISPRS, **{**PLACE, "transform": file.transform, "crs": file.crs})
+        class_cog(
+            cut(labels),
+            out,
+            classes=ISPRS,
+            **{**PLACE, "transform": file.transform, "crs": file.crs},
+        )
     with rasterio.open(out) as file:
         assert (file.read(1) == labels).all()
         assert file.photometric is None or file.photometric.name != "ycbcr"
@@ -265,7 +285,9 @@ def test_an_older_output_is_replaced(labels, cut, out):
 def test_a_full_disk_is_told_before_and_leaves_nothing(labels, cut, out, monkeypatch):
     parts = cut(labels)
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
-    with pytest.raises(OutputError, match=r"scene\.tif: needs about \d+\.\d MB, 0\.0 MB are free; free the disk"):
+    with pytest.raises(
+        OutputError, match=r"scene\.tif: needs about \d+\.\d MB, 0\.0 MB are free; free the disk"
+    ):
         class_cog(parts, out, classes=ISPRS, **PLACE)
     assert not list(out.parent.iterdir())
 
@@ -279,7 +301,9 @@ def test_a_file_that_lost_its_end_does_not_stand(labels, cut, out, monkeypatch):
         Path(target).write_bytes(Path(target).read_bytes()[:-100])
 
     monkeypatch.setattr("rasterio.shutil.copy", lossy)
-    with pytest.raises(OutputError, match="could not be written whole; free the disk or choose another --out"):
+    with pytest.raises(
+        OutputError, match="could not be written whole; free the disk or choose another --out"
+    ):
         class_cog(parts, out, classes=ISPRS, **PLACE)
     assert not list(out.parent.iterdir())
 

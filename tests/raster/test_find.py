@@ -16,11 +16,17 @@ def test_folders_are_searched_in_order_and_keep_relative_paths(tmp_path, make_ra
         make_raster(name)
     for name in ("notes.txt", "a.tif.aux.xml", "z.ovr"):
         (tmp_path / name).write_text("")
-    assert names(find_sources([tmp_path])) == [("z.TIF", "z"), ("a.tif", "b/a"), ("x.tiff", "b/c/x")]
+    assert names(find_sources([tmp_path])) == [
+        ("z.TIF", "z"),
+        ("a.tif", "b/a"),
+        ("x.tiff", "b/c/x"),
+    ]
 
 
 def test_a_file_keeps_its_stem_alone_whatever_its_suffix(tmp_path, make_raster):
-    assert names(find_sources([make_raster("deep/er/scene.img.dat")])) == [("scene.img.dat", "scene.img")]
+    assert names(find_sources([make_raster("deep/er/scene.img.dat")])) == [
+        ("scene.img.dat", "scene.img")
+    ]
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path, make_raster):
@@ -43,7 +49,9 @@ def test_nothing_but_own_outputs_is_told(tmp_path, make_raster):
     path = make_raster("out/scene.tif")
     with rasterio.open(path, "r+") as file:
         file.update_tags(GEOSEG_FINGERPRINT="abc")
-    with pytest.raises(ConfigError, match=r"scene\.tif: was made by geoseg itself; give the imagery"):
+    with pytest.raises(
+        ConfigError, match=r"scene\.tif: was made by geoseg itself; give the imagery"
+    ):
         find_sources([path])
     assert names(find_sources([tmp_path / "out"])) == [("out", "out")]
 
@@ -56,13 +64,17 @@ def test_a_file_named_twice_counts_once(tmp_path, make_raster):
 def test_two_sources_of_one_target_are_refused_naming_both(tmp_path, make_raster):
     one, other = make_raster("a/scene.tif"), make_raster("b/scene.tif")
     assert len(find_sources([tmp_path])) == 2
-    with pytest.raises(ConfigError, match=r"a/scene\.tif and .*b/scene\.tif would both write scene_\*; rename one"):
+    with pytest.raises(
+        ConfigError, match=r"a/scene\.tif and .*b/scene\.tif would both write scene_\*; rename one"
+    ):
         find_sources([one, other])
 
 
 def test_missing_paths_and_empty_folders_do_not_stop_the_others(tmp_path, make_raster):
     (tmp_path / "empty").mkdir()
-    missing, empty, there = find_sources([tmp_path / "none.tif", tmp_path / "empty", make_raster("a.tif")])
+    missing, empty, there = find_sources(
+        [tmp_path / "none.tif", tmp_path / "empty", make_raster("a.tif")]
+    )
     assert there.path.name == "a.tif"
     with pytest.raises(SourceError, match=r"none.tif: no such file or folder"):
         open_raster(missing.path)

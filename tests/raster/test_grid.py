@@ -29,15 +29,23 @@ PLACE = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
         ({"height": 63, "crs": None, "transform": None}, False),
     ],
 )
-def test_size_place_and_crs_decide_where_both_have_them(make_raster: Make, other: dict, same: bool) -> None:
+def test_size_place_and_crs_decide_where_both_have_them(
+    make_raster: Make, other: dict, same: bool
+) -> None:
     one, two = open_raster(make_raster("a.tif")), open_raster(make_raster("b.tif", **other))
     assert same_grid(one, two) == same_grid(two, one) == same
 
 
 def test_grids_are_described(make_raster: Make) -> None:
-    assert describe_grid(open_raster(make_raster())) == "64 x 80 pixels of 0.5 from (500000, 5400000) in EPSG:32632"
+    assert (
+        describe_grid(open_raster(make_raster()))
+        == "64 x 80 pixels of 0.5 from (500000, 5400000) in EPSG:32632"
+    )
     oblong = make_raster("b.tif", crs=None, transform=PLACE * Affine.scale(1, 2))
-    assert describe_grid(open_raster(oblong)) == "64 x 80 pixels of 0.5 x 1 from (500000, 5400000) without CRS"
+    assert (
+        describe_grid(open_raster(oblong))
+        == "64 x 80 pixels of 0.5 x 1 from (500000, 5400000) without CRS"
+    )
     bare = make_raster("c.tif", crs=None, transform=None)
     assert describe_grid(open_raster(bare)) == "64 x 80 pixels without georeferencing"
 

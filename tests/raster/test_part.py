@@ -64,7 +64,9 @@ def test_data_of_another_shape_is_a_mistake(tmp_path, data):
 
 
 def test_a_missing_folder_is_told(tmp_path, data):
-    with pytest.raises(OutputError, match=r"cannot be written .*; free the disk or choose another --out"):
+    with pytest.raises(
+        OutputError, match=r"cannot be written .*; free the disk or choose another --out"
+    ):
         write_part(Part(tmp_path / "none" / "a.tif", 0, 0, 600, 700), data)
 
 

@@ -11,7 +11,12 @@ from geoseg.raster.preview import _decimated, _figure, _imagery, _legend
 CLASSES = ClassScheme.from_names(
     ["road", "roof", "$tree$", "water"], [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
 )
-SHOWN = {"road": (255, 0, 0), "$tree$": (0, 0, 255), "uncertain": (128, 128, 128), "no data": (217, 217, 217)}
+SHOWN = {
+    "road": (255, 0, 0),
+    "$tree$": (0, 0, 255),
+    "uncertain": (128, 128, 128),
+    "no data": (217, 217, 217),
+}
 
 
 @pytest.fixture
@@ -31,7 +36,9 @@ def test_the_picture_shows_each_class_in_its_colour_pixel_by_pixel(labels, tmp_p
 def test_the_legend_names_what_is_shown(labels):
     with rasterio.open(labels) as file:
         legend = dict(_legend(file.read(1), CLASSES))
-    assert {name: tuple(round(255 * part) for part in color) for name, color in legend.items()} == SHOWN
+    assert {
+        name: tuple(round(255 * part) for part in color) for name, color in legend.items()
+    } == SHOWN
     drawn = _figure([("classes", np.zeros((4, 4, 3), np.uint8))], list(legend.items())).legends[0]
     assert [text.get_text() for text in drawn.get_texts()] == list(SHOWN)
 
@@ -47,7 +54,8 @@ def test_imagery_stands_beside_the_classes(labels, make_raster, tmp_path):
         (row, col)
         for row in range(picture.shape[0] - 64)
         for col in range(picture.shape[1] - 80)
-        if (picture[row, col] == first[0, 0]).all() and (picture[row : row + 64, col : col + 80] == first).all()
+        if (picture[row, col] == first[0, 0]).all()
+        and (picture[row : row + 64, col : col + 80] == first).all()
     )
     assert (picture[row, col + 90] == CLASSES.colors[0]).all()  # ten pixels between the panels
 
@@ -81,7 +89,9 @@ def test_wide_values_are_stretched_and_invalid_ones_grey(make_raster):
 
 
 def test_nothing_valid_is_all_grey(make_raster):
-    assert (_imagery(open_raster(make_raster(data=np.full((3, 8, 8), np.nan, np.float32)))) == 217).all()
+    assert (
+        _imagery(open_raster(make_raster(data=np.full((3, 8, 8), np.nan, np.float32)))) == 217
+    ).all()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1300, 40), (64, 3000), (1601, 1601)])
@@ -106,7 +116,9 @@ def test_overviews_are_used_where_they_are_large_enough(make_raster):
 
 def test_a_folder_that_cannot_be_written_is_told(labels, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"p\.png: cannot be written .*; free the disk or choose another --out"):
+    with pytest.raises(
+        OutputError, match=r"p\.png: cannot be written .*; free the disk or choose another --out"
+    ):
         write_preview(labels, tmp_path / "file" / "p.png", classes=CLASSES, fingerprint="k")
 
 

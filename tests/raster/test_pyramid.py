@@ -40,7 +40,9 @@ def test_mean_counts_the_valid_alone(values):
         assert mean == (int(sum(valid) / len(valid) + 0.5) if valid else 0)
 
 
-@pytest.mark.parametrize(("height", "width", "levels"), [(512, 512, 0), (513, 20, 1), (1, 1025, 2), (1500, 1700, 2)])
+@pytest.mark.parametrize(
+    ("height", "width", "levels"), [(512, 512, 0), (513, 20, 1), (1, 1025, 2), (1500, 1700, 2)]
+)
 def test_levels_go_down_to_one_tile(tmp_path, make_raster, height, width, levels):
     base = make_raster(bands=1, height=height, width=width)
     made = write_pyramid(base, tmp_path, halve_by_mode, nodata=255)

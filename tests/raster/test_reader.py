@@ -37,7 +37,12 @@ PROFILES = {
 
 
 def write(path, data, **profile):
-    options = {"driver": "GTiff", "crs": "EPSG:32632", "transform": Affine(1, 0, 5e5, 0, -1, 54e5), **profile}
+    options = {
+        "driver": "GTiff",
+        "crs": "EPSG:32632",
+        "transform": Affine(1, 0, 5e5, 0, -1, 54e5),
+        **profile,
+    }
     options.setdefault("dtype", data.dtype)
     with rasterio.open(path, "w", count=len(data), height=HEIGHT, width=WIDTH, **options) as file:
         file.write(data.astype(options["dtype"]))
@@ -49,13 +54,21 @@ def write(path, data, **profile):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
-    made = {name: write(folder / f"{name}.tif", DATA, **profile) for name, profile in PROFILES.items()}
+    made = {
+        name: write(folder / f"{name}.tif", DATA, **profile) for name, profile in PROFILES.items()
+    }
     made["alpha"] = write(folder / "alpha.tif", np.concatenate([DATA, HOLES[None]]), **TILED)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         made["internal mask"] = write(folder / "mask.tif", DATA, mask=True)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False):
         made["mask beside"] = write(folder / "msk.tif", DATA, mask=True)
-    for name, driver in [("png", "PNG"), ("jpg", "JPEG"), ("jp2", "JP2OpenJPEG"), ("vrt", "VRT"), ("cog", "COG")]:
+    for name, driver in [
+        ("png", "PNG"),
+        ("jpg", "JPEG"),
+        ("jp2", "JP2OpenJPEG"),
+        ("vrt", "VRT"),
+        ("cog", "COG"),
+    ]:
         made[name] = folder / f"tiled.{name}"
         rasterio.shutil.copy(str(made["tiled"]), str(made[name]), driver=driver)
     made["rgba.png"] = folder / "rgba.png"
@@ -63,7 +76,18 @@ def images(tmp_path_factory):
     return made
 
 
-ALL = [*PROFILES, "alpha", "internal mask", "mask beside", "png", "jpg", "jp2", "vrt", "cog", "rgba.png"]
+ALL = [
+    *PROFILES,
+    "alpha",
+    "internal mask",
+    "mask beside",
+    "png",
+    "jpg",
+    "jp2",
+    "vrt",
+    "cog",
+    "rgba.png",
+]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -187,7 +211,10 @@ def test_damaged_file_names_the_window(images, name, tmp_path):
     source = open_raster(damaged)
     with (
         source.open() as reader,
-        pytest.raises(SourceError, match=r"rows 0 to 149, columns 0 to 169 cannot be read \(.*copy or export it again"),
+        pytest.raises(
+            SourceError,
+            match=r"rows 0 to 149, columns 0 to 169 cannot be read \(.*copy or export it again",
+        ),
     ):
         reader.read(0, 0, HEIGHT, WIDTH)
 
@@ -195,7 +222,10 @@ def test_damaged_file_names_the_window(images, name, tmp_path):
 def test_vrt_that_lost_a_file_says_so(images, tmp_path):
     vrt = tmp_path / "lost.vrt"
     vrt.write_text(images["vrt"].read_text().replace("tiled.tif", "gone.tif"))
-    with pytest.raises(SourceError, match=r"lost.vrt: .*gone.tif"), open_raster(vrt).open() as reader:
+    with (
+        pytest.raises(SourceError, match=r"lost.vrt: .*gone.tif"),
+        open_raster(vrt).open() as reader,
+    ):
         reader.read(0, 0, 1, 1)
 
 
@@ -203,7 +233,10 @@ def test_vrt_that_lost_a_file_says_so(images, tmp_path):
     "window", [(-1, 0, 1, 1), (0, -1, 1, 1), (0, 0, HEIGHT + 1, 1), (0, WIDTH, 1, 1), (0, 0, 0, 1)]
 )
 def test_window_outside_the_raster_is_refused(images, window):
-    with open_raster(images["tiled"]).open() as reader, pytest.raises(TilingError, match="does not lie inside"):
+    with (
+        open_raster(images["tiled"]).open() as reader,
+        pytest.raises(TilingError, match="does not lie inside"),
+    ):
         reader.read(*window)
 
 
@@ -216,13 +249,17 @@ def test_paletted_picture_reads_its_indices(make_raster):
         assert (reader.read(0, 0, 64, 80)[0] == oracle.read()).all()
 
 
-@pytest.mark.skipif("GEOSEG_DATA" not in os.environ, reason="GEOSEG_DATA names no folder of real imagery")
+@pytest.mark.skipif(
+    "GEOSEG_DATA" not in os.environ, reason="GEOSEG_DATA names no folder of real imagery"
+)
 def test_every_real_geotiff_opens_and_reads_as_rasterio_does():
     paths = sorted(Path(os.environ["GEOSEG_DATA"]).rglob("*.tif"))
     assert paths
     for path in paths:
         source = open_raster(path)
-        window = Window(source.width // 3, source.height // 3, source.width // 4, source.height // 4)
+        window = Window(
+            source.width // 3, source.height // 3, source.width // 4, source.height // 4
+        )
         with source.open() as reader, rasterio.open(path) as oracle:
             pixels, valid = reader.read(window.row_off, window.col_off, window.height, window.width)
             assert (pixels == oracle.read(list(source.bands), window=window)).all(), path

@@ -24,7 +24,13 @@ def converted(path, suffix, driver, **options):
 
 @pytest.mark.parametrize(
     ("suffix", "driver"),
-    [(".png", "PNG"), (".jpg", "JPEG"), (".jp2", "JP2OpenJPEG"), (".vrt", "VRT"), (".cog.tif", "COG")],
+    [
+        (".png", "PNG"),
+        (".jpg", "JPEG"),
+        (".jp2", "JP2OpenJPEG"),
+        (".vrt", "VRT"),
+        (".cog.tif", "COG"),
+    ],
 )
 def test_formats_open_with_their_size_and_bands(make_raster, suffix, driver):
     source = open_raster(converted(make_raster(), suffix, driver))
@@ -32,7 +38,9 @@ def test_formats_open_with_their_size_and_bands(make_raster, suffix, driver):
     assert source.band_names == ("red", "green", "blue")
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+)
 @pytest.mark.parametrize("bands", [1, 2, 13])
 def test_real_types_and_band_counts_open(make_raster, dtype, bands):
     source = open_raster(make_raster(bands=bands, dtype=dtype, photometric="MINISBLACK"))
@@ -110,7 +118,9 @@ def test_nodata_is_the_declared_or_the_given_value(make_raster):
     assert open_raster(path).nodata == 7
     assert open_raster(path, nodata=9).nodata == 9
     assert open_raster(make_raster("without.tif")).nodata is None
-    assert np.isnan(open_raster(make_raster("nan.tif", dtype="float32", nodata=float("nan"))).nodata)
+    assert np.isnan(
+        open_raster(make_raster("nan.tif", dtype="float32", nodata=float("nan"))).nodata
+    )
 
 
 def test_nodata_that_cannot_occur_is_told(make_raster):
@@ -134,7 +144,10 @@ def test_ground_control_points_are_not_taken_for_a_transform(make_raster):
     path = make_raster(transform=None, crs=None)
     with rasterio.open(path, "r+") as file:
         corners = [(0, 0, 5e5, 54e5), (0, 80, 5e5 + 40, 54e5), (64, 0, 5e5, 54e5 - 32)]
-        file.gcps = ([rasterio.control.GroundControlPoint(*corner) for corner in corners], CRS.from_epsg(32632))
+        file.gcps = (
+            [rasterio.control.GroundControlPoint(*corner) for corner in corners],
+            CRS.from_epsg(32632),
+        )
     assert any("ground control points" in line for line in open_raster(path).warnings)
 
 
@@ -150,13 +163,17 @@ def test_folder(tmp_path):
 
 def test_zero_size_file(tmp_path):
     (tmp_path / "zero.tif").touch()
-    with pytest.raises(SourceError, match=r"the file is empty \(0 bytes\); copy or export it again"):
+    with pytest.raises(
+        SourceError, match=r"the file is empty \(0 bytes\); copy or export it again"
+    ):
         open_raster(tmp_path / "zero.tif")
 
 
 def test_not_an_image(tmp_path):
     (tmp_path / "text.tif").write_text("not an image")
-    with pytest.raises(SourceError, match=r"text.tif: not an image that can be read .*; give GeoTIFF"):
+    with pytest.raises(
+        SourceError, match=r"text.tif: not an image that can be read .*; give GeoTIFF"
+    ):
         open_raster(tmp_path / "text.tif")
 
 
@@ -181,7 +198,9 @@ def test_alpha_alone(make_raster):
 
 
 def test_band_beyond_the_file(make_raster):
-    with pytest.raises(SourceError, match=r"--bands 4,1,2 asks for band 4, the file has 3 \(red, green, blue\)"):
+    with pytest.raises(
+        SourceError, match=r"--bands 4,1,2 asks for band 4, the file has 3 \(red, green, blue\)"
+    ):
         open_raster(make_raster(), bands=(4, 1, 2))
 
 
@@ -191,11 +210,15 @@ def test_no_band(make_raster):
 
 
 def test_unknown_crs(make_raster):
-    with pytest.raises(ConfigError, match="--crs EPSG:999999: not a coordinate system that PROJ knows"):
+    with pytest.raises(
+        ConfigError, match="--crs EPSG:999999: not a coordinate system that PROJ knows"
+    ):
         open_raster(make_raster(), crs="EPSG:999999")
 
 
-@pytest.mark.parametrize("profile", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}])
+@pytest.mark.parametrize(
+    "profile", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}]
+)
 def test_tiff_without_its_end_is_refused_before_any_work(make_raster, profile):
     whole = make_raster(height=512, width=512, **profile)
     cut = whole.with_name("cut.tif")
@@ -211,7 +234,10 @@ def test_jpeg_without_its_end_is_refused_before_any_work(make_raster):
     path.write_bytes(whole[:2] + header + whole[2:] + b"what some cameras append")
     assert open_raster(path).width == 80
     path.write_bytes(whole[:2] + header + whole[2:-200])
-    with pytest.raises(SourceError, match=r"a\.jpg: the file is cut short \(its end mark is missing\); copy or export"):
+    with pytest.raises(
+        SourceError,
+        match=r"a\.jpg: the file is cut short \(its end mark is missing\); copy or export",
+    ):
         open_raster(path)
 
 

@@ -12,10 +12,14 @@ places = st.integers(-(10**6), 10**6)
 
 
 @given(places, places, st.integers(0, 20), st.integers(0, 20))
-def test_a_piece_of_a_field_equals_the_field_there(row: int, col: int, down: int, across: int) -> None:
+def test_a_piece_of_a_field_equals_the_field_there(
+    row: int, col: int, down: int, across: int
+) -> None:
     y, x = (np.arange(start, start + 40) * 0.15 for start in (row, col))
     whole = smooth_noise(99, y, x, 1.5)
-    np.testing.assert_array_equal(smooth_noise(99, y[down:], x[across:], 1.5), whole[down:, across:])
+    np.testing.assert_array_equal(
+        smooth_noise(99, y[down:], x[across:], 1.5), whole[down:, across:]
+    )
 
 
 def test_hashes_are_spread_evenly() -> None:
@@ -34,6 +38,11 @@ def test_gauss_noise_is_normal_and_its_bands_are_independent() -> None:
 
 def test_salts_and_streams_differ_by_seed_and_purpose() -> None:
     assert len({salt(seed, purpose) for seed in range(50) for purpose in range(50)}) == 2500
-    first = {float(stream(seed, 1, i, -j).random()) for seed in range(4) for i in range(9) for j in range(9)}
+    first = {
+        float(stream(seed, 1, i, -j).random())
+        for seed in range(4)
+        for i in range(9)
+        for j in range(9)
+    }
     assert len(first) == 4 * 81
     assert stream(2**40 + 1, 3).random() != stream(1, 3).random()

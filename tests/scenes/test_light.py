@@ -12,7 +12,9 @@ from geoseg.scenes.light import cast_shadows, shadow_margin, shadow_steps
 from geoseg.scenes.town import town_of
 
 
-def walked(level: np.ndarray, sun: tuple[float, float], elevation: float, sampling: float) -> np.ndarray:
+def walked(
+    level: np.ndarray, sun: tuple[float, float], elevation: float, sampling: float
+) -> np.ndarray:
     """True where something on the straight way to the sun is at least half a metre over the ray."""
     shadow = np.zeros(level.shape, bool)
     for row, col in np.ndindex(level.shape):

@@ -42,7 +42,10 @@ def test_a_window_rendered_alone_equals_the_same_crop_of_a_larger_one(
 ) -> None:
     seed, row, col, height, width = BIG
     top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
-    rows, cols = data.draw(st.integers(1, min(120, height - top))), data.draw(st.integers(1, min(120, width - left)))
+    rows, cols = (
+        data.draw(st.integers(1, min(120, height - top))),
+        data.draw(st.integers(1, min(120, width - left))),
+    )
     image, labels = render(seed, row + top, col + left, rows, cols)
     np.testing.assert_array_equal(image, big[0][:, top : top + rows, left : left + cols])
     np.testing.assert_array_equal(labels, big[1][top : top + rows, left : left + cols])
@@ -51,7 +54,9 @@ def test_a_window_rendered_alone_equals_the_same_crop_of_a_larger_one(
 @pytest.mark.parametrize("ground_sampling", [0.09, 0.2])
 def test_windows_join_at_any_ground_sampling(ground_sampling: float) -> None:
     whole, labels = render(7, 50, -90, 150, 200, ground_sampling=ground_sampling)
-    left, right = (render(7, 50, col, 150, 100, ground_sampling=ground_sampling) for col in (-90, 10))
+    left, right = (
+        render(7, 50, col, 150, 100, ground_sampling=ground_sampling) for col in (-90, 10)
+    )
     np.testing.assert_array_equal(whole, np.concatenate([left[0], right[0]], axis=2))
     np.testing.assert_array_equal(labels, np.concatenate([left[1], right[1]], axis=1))
 
@@ -62,7 +67,9 @@ def test_seeds_and_places_differ(big: tuple[np.ndarray, np.ndarray]) -> None:
     assert (render(seed, row + 5000, col, height, width)[1] != big[1]).mean() > 0.2
 
 
-def test_pixels_are_never_zero_and_labels_are_classes(varied: tuple[np.ndarray, np.ndarray]) -> None:
+def test_pixels_are_never_zero_and_labels_are_classes(
+    varied: tuple[np.ndarray, np.ndarray],
+) -> None:
     colours, classes = varied
     assert colours.min() >= 1
     assert set(np.unique(classes)) == set(range(len(CLASSES)))
@@ -88,14 +95,18 @@ def test_colour_alone_does_not_decide(varied: tuple[np.ndarray, np.ndarray]) -> 
     """A boosted classifier of all four bands stays under 0.55 in towns that it has not seen."""
     colours, classes = varied
     seen = len(classes) * 2 // 3
-    classifier = HistGradientBoostingClassifier(max_iter=60, random_state=0).fit(colours[:seen], classes[:seen])
+    classifier = HistGradientBoostingClassifier(max_iter=60, random_state=0).fit(
+        colours[:seen], classes[:seen]
+    )
     confusion = ConfusionMatrix(len(CLASSES))
     confusion.update(classes[seen:], classifier.predict(colours[seen:]))
     assert confusion.mean_iou < 0.55
 
 
 def test_a_window_of_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a window of 0 x 5 pixels holds nothing; give at least 1 x 1"):
+    with pytest.raises(
+        ConfigError, match="a window of 0 x 5 pixels holds nothing; give at least 1 x 1"
+    ):
         render(1, 0, 0, 0, 5)
 
 
@@ -105,5 +116,7 @@ def test_a_negative_seed_is_refused() -> None:
 
 
 def test_a_ground_sampling_out_of_range_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"ground_sampling=2.0 m is out of range; .* 0.05 to 0.5 m"):
+    with pytest.raises(
+        ConfigError, match=r"ground_sampling=2.0 m is out of range; .* 0.05 to 0.5 m"
+    ):
         render(1, 0, 0, 4, 4, ground_sampling=2.0)

@@ -19,7 +19,12 @@ def read(path: Path) -> np.ndarray:
 
 def test_a_scene_is_the_rendered_world(tmp_path: Path) -> None:
     scene = write_scene(
-        tmp_path / "a" / "x.tif", (90, 130), 5, labels=tmp_path / "b" / "x.tif", origin=(-40, 7), nodata_edge=False
+        tmp_path / "a" / "x.tif",
+        (90, 130),
+        5,
+        labels=tmp_path / "b" / "x.tif",
+        origin=(-40, 7),
+        nodata_edge=False,
     )
     image, labels = render(5, -40, 7, 90, 130)
     np.testing.assert_array_equal(read(scene.image), image)
@@ -39,7 +44,12 @@ def test_pixels_do_not_depend_on_the_windows_they_were_written_by(
 
 def test_files_say_where_they_are_and_what_they_hold(tmp_path: Path) -> None:
     scene = write_scene(
-        tmp_path / "x.tif", 64, 41, labels=tmp_path / "labels.tif", origin=(100, 200), ground_sampling=0.2
+        tmp_path / "x.tif",
+        64,
+        41,
+        labels=tmp_path / "labels.tif",
+        origin=(100, 200),
+        ground_sampling=0.2,
     )
     with rasterio.open(scene.image) as image, rasterio.open(scene.labels) as labels:
         assert image.descriptions == BANDS
@@ -89,13 +99,16 @@ def test_a_scene_that_stands_is_not_made_again(tmp_path: Path) -> None:
     assert scene.image.stat().st_mtime_ns != before
 
 
-def test_no_half_written_scene_stands_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_half_written_scene_stands_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, height: int = 0, **__: object) -> object:
         raise OSError("no space left")
 
     monkeypatch.setattr(write.Edge, "outside", broken)
     with pytest.raises(
-        OutputError, match=r"y.tif: the scene cannot be written \(no space left\); choose another folder"
+        OutputError,
+        match=r"y.tif: the scene cannot be written \(no space left\); choose another folder",
     ):
         write_scene(tmp_path / "x.tif", 40, 3, labels=tmp_path / "y.tif")
     assert list(tmp_path.iterdir()) == []
@@ -108,7 +121,9 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_side_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nodata_edge: 'north' is no side of a scene; choose from top, left"):
+    with pytest.raises(
+        ConfigError, match="nodata_edge: 'north' is no side of a scene; choose from top, left"
+    ):
         write_scene(tmp_path / "x.tif", 40, 3, nodata_edge=["north"])
 
 

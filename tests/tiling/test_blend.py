@@ -5,7 +5,11 @@ from hypothesis import strategies as st
 from geoseg.tiling import TileGrid, edge_weights, weight_totals
 
 
-@given(st.integers(1, 64).flatmap(lambda window: st.tuples(st.just(window), st.integers(0, window - 1))))
+@given(
+    st.integers(1, 64).flatmap(
+        lambda window: st.tuples(st.just(window), st.integers(0, window - 1))
+    )
+)
 def test_weights_are_symmetric_never_zero_and_never_above_one(sizes):
     window, overlap = sizes
     weights = edge_weights(window, overlap, first=False, last=False)
@@ -20,7 +24,10 @@ def test_a_raster_edge_is_no_window_edge():
     np.testing.assert_array_equal(edge_weights(8, 3, first=True, last=True), np.ones(8, np.float32))
 
 
-@given(st.integers(1, 120), st.integers(1, 24).flatmap(lambda w: st.tuples(st.just(w), st.integers(0, w - 1))))
+@given(
+    st.integers(1, 120),
+    st.integers(1, 24).flatmap(lambda w: st.tuples(st.just(w), st.integers(0, w - 1))),
+)
 def test_totals_are_the_sum_over_all_windows(length, sizes):
     window, overlap = sizes
     starts = TileGrid(length, 1, window, overlap).row_starts

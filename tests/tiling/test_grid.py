@@ -58,7 +58,9 @@ def test_each_pixel_belongs_to_the_window_with_the_nearest_centre_ties_to_the_lo
     ):
         # Doubled distances between pixel centres and window centres, in whole numbers.
         distance = np.abs(
-            2 * np.arange(length)[:, None] + 1 - (2 * np.array(starts)[None, :] + min(grid.window, length))
+            2 * np.arange(length)[:, None]
+            + 1
+            - (2 * np.array(starts)[None, :] + min(grid.window, length))
         )
         owner = np.searchsorted(edges, np.arange(length), side="right") - 1
         np.testing.assert_array_equal(owner, distance.argmin(1))
@@ -71,7 +73,9 @@ def test_crop_runs_every_window_once_whatever_the_blocks(grid, block):
 
 
 def forwards(grid, **options):
-    return sum(len(block.lattice_rows) * len(block.lattice_cols) for block in grid.blocks(**options))
+    return sum(
+        len(block.lattice_rows) * len(block.lattice_cols) for block in grid.blocks(**options)
+    )
 
 
 def test_default_blocks_on_20000_square_cost_two_percent():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.training.augment import Patch, augment_patch, jitter, resize, zoom_factor
+from geoseg.datasets.tiles import Patch
+from geoseg.training.augment import augment_patch, jitter, resize, zoom_factor
 from geoseg.training.recipe import Augment
 
 RANGE = (0.0, 255.0)
@@ -27,7 +28,9 @@ def test_pixels_mask_and_labels_move_together(seed: int) -> None:
 
 def test_all_eight_symmetries_come_up() -> None:
     rng = np.random.default_rng(0)
-    seen = {augment_patch(coded_patch(), Augment(), RANGE, rng).labels.tobytes() for _ in range(200)}
+    seen = {
+        augment_patch(coded_patch(), Augment(), RANGE, rng).labels.tobytes() for _ in range(200)
+    }
     assert len(seen) == 8
 
 
@@ -52,14 +55,18 @@ def test_jitter_stretches_about_the_mean_and_stays_in_range() -> None:
 def test_jitter_does_not_look_at_invalid_pixels() -> None:
     pixels = np.full((1, 4, 4), 100, np.float32)
     pixels[0, 0, 0] = np.nan
-    changed = jitter(pixels, ~np.isnan(pixels[0]), Augment(contrast=0.5), RANGE, np.random.default_rng(0))
+    changed = jitter(
+        pixels, ~np.isnan(pixels[0]), Augment(contrast=0.5), RANGE, np.random.default_rng(0)
+    )
     np.testing.assert_allclose(changed[0][~np.isnan(pixels[0])], 100, rtol=1e-5)
 
 
 @pytest.mark.parametrize("side", [3, 12])
 def test_resizing_keeps_constants_and_invents_no_label(side: int) -> None:
     labels = np.kron(np.array([[1, 2], [3, 4]], np.uint8), np.ones((3, 3), np.uint8))
-    patch = resize(Patch(np.full((2, 6, 6), 7, np.uint16), np.ones((6, 6), bool), labels), (side, side))
+    patch = resize(
+        Patch(np.full((2, 6, 6), 7, np.uint16), np.ones((6, 6), bool), labels), (side, side)
+    )
     np.testing.assert_allclose(patch.pixels, np.full((2, side, side), 7.0), rtol=1e-6)
     assert patch.valid.all()
     assert set(patch.labels.flat) <= {1, 2, 3, 4}
@@ -69,7 +76,9 @@ def test_resizing_keeps_constants_and_invents_no_label(side: int) -> None:
 
 @pytest.mark.parametrize("nodata", [np.nan, np.inf, -9999, np.finfo(np.float32).min])
 @given(st.integers(0, 2**32 - 1), st.integers(5, 80), st.sampled_from([0.002, 0.05, 0.5]))
-def test_no_valid_pixel_is_mixed_from_invalid_ones(nodata: float, seed: int, side: int, share: float) -> None:
+def test_no_valid_pixel_is_mixed_from_invalid_ones(
+    nodata: float, seed: int, side: int, share: float
+) -> None:
     rng = np.random.default_rng(seed)
     valid = rng.random((40, 40)) > share
     pixels = np.where(valid, np.float32(50), np.float32(nodata))[None]
@@ -79,7 +88,10 @@ def test_no_valid_pixel_is_mixed_from_invalid_ones(nodata: float, seed: int, sid
 
 def test_valid_pixels_stay_where_all_that_they_are_made_of_is_valid() -> None:
     valid = np.arange(40) < 25
-    patch = resize(Patch(np.zeros((1, 40, 40)), np.tile(valid, (40, 1)), np.zeros((40, 40), np.uint8)), (60, 60))
+    patch = resize(
+        Patch(np.zeros((1, 40, 40)), np.tile(valid, (40, 1)), np.zeros((40, 40), np.uint8)),
+        (60, 60),
+    )
     np.testing.assert_array_equal(patch.valid, np.tile(np.arange(60) < 37, (60, 1)))
 
 

@@ -8,7 +8,9 @@ from geoseg.training.boundaries import boundary_labels
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_boundary_is_where_another_class_is_within_two_pixels(height: int, width: int, classes: int, seed: int) -> None:
+def test_boundary_is_where_another_class_is_within_two_pixels(
+    height: int, width: int, classes: int, seed: int
+) -> None:
     torch.manual_seed(seed)
     labels = torch.randint(classes, (2, height, width))
     labels[torch.rand(labels.shape) < 0.3] = 255
@@ -17,7 +19,11 @@ def test_boundary_is_where_another_class_is_within_two_pixels(height: int, width
         known = [(r, c) for r in range(height) for c in range(width) if labels[image, r, c] != 255]
         for row in range(height):
             for col in range(width):
-                near = {int(labels[image, r, c]) for r, c in known if (r - row) ** 2 + (c - col) ** 2 <= 4}
+                near = {
+                    int(labels[image, r, c])
+                    for r, c in known
+                    if (r - row) ** 2 + (c - col) ** 2 <= 4
+                }
                 own = int(labels[image, row, col])
                 assert found[image, row, col] == (255 if own == 255 else bool(near - {own}))
 

@@ -34,7 +34,9 @@ def batch(seed: int, classes_shown: int = 3) -> tuple[Tensor, Tensor, Pixels]:
     labels[0, :2] = 255
     probs = torch.softmax(logits, 1)
     pixels = [
-        (probs[n, :, row, col].numpy(), int(label)) for (n, row, col), label in np.ndenumerate(labels) if label != 255
+        (probs[n, :, row, col].numpy(), int(label))
+        for (n, row, col), label in np.ndenumerate(labels)
+        if label != 255
     ]
     return logits.requires_grad_(), labels, pixels
 
@@ -43,7 +45,9 @@ def plain_dice(pixels: Pixels) -> float:
     terms = []
     for shown in sorted({label for _, label in pixels}):
         both = sum(probs[shown] for probs, label in pixels if label == shown)
-        sizes = sum(probs[shown] for probs, _ in pixels) + sum(label == shown for _, label in pixels)
+        sizes = sum(probs[shown] for probs, _ in pixels) + sum(
+            label == shown for _, label in pixels
+        )
         terms.append(1 - 2 * both / sizes)
     return float(np.mean(terms))
 
@@ -66,7 +70,9 @@ def plain_lovasz(pixels: Pixels) -> float:
         errors = [abs((label == shown) - probs[shown]) for probs, label in pixels]
         order = sorted(range(len(pixels)), key=lambda index: -errors[index])
         grown = [jaccard_loss(truth, set(order[:count])) for count in range(len(order) + 1)]
-        terms.append(sum(errors[pixel] * (grown[i + 1] - grown[i]) for i, pixel in enumerate(order)))
+        terms.append(
+            sum(errors[pixel] * (grown[i + 1] - grown[i]) for i, pixel in enumerate(order))
+        )
     return float(np.mean(terms))
 
 
@@ -87,7 +93,9 @@ def test_each_loss_equals_its_definition(seed: int) -> None:
         found = float(focal(logits, labels, WEIGHTS, gamma=gamma).detach())
         assert found == pytest.approx(plain_focal(pixels, gamma), rel=1e-9)
     for threshold, share in ((0.7, 0.1), (0.01, 0.3), (0.999, 0.01), (0.5, 1.0)):
-        found = float(hard_pixels(logits, labels, WEIGHTS, threshold=threshold, share=share).detach())
+        found = float(
+            hard_pixels(logits, labels, WEIGHTS, threshold=threshold, share=share).detach()
+        )
         assert found == pytest.approx(plain_hard_pixels(pixels, threshold, share), rel=1e-12)
 
 
@@ -95,13 +103,18 @@ def test_gradients_are_those_of_finite_differences() -> None:
     _, labels, _ = batch(0)
     for loss in (dice, lovasz, LOSSES["focal"], LOSSES["ohem"]):
         logits, _, _ = batch(1)
-        assert torch.autograd.gradcheck(lambda given, loss=loss: loss(given, labels), logits, eps=1e-7, atol=1e-5)
+        assert torch.autograd.gradcheck(
+            lambda given, loss=loss: loss(given, labels), logits, eps=1e-7, atol=1e-5
+        )
 
 
 def test_focal_without_gamma_and_hard_pixels_of_all_are_the_cross_entropy() -> None:
     logits, labels, _ = batch(5)
     expected = float(cross_entropy(logits, labels, WEIGHTS.float()).detach())
-    for loss in (focal(logits, labels, WEIGHTS, gamma=0.0), hard_pixels(logits, labels, WEIGHTS, share=1.0)):
+    for loss in (
+        focal(logits, labels, WEIGHTS, gamma=0.0),
+        hard_pixels(logits, labels, WEIGHTS, share=1.0),
+    ):
         assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
 
 
@@ -110,7 +123,8 @@ def test_lovasz_of_hard_predictions_is_one_minus_the_mean_iou() -> None:
     labels, predicted = torch.randint(0, 3, (2, 8, 8)), torch.randint(0, 3, (2, 8, 8))
     logits = 1e4 * torch.nn.functional.one_hot(predicted, 3).movedim(-1, 1).double()
     ious = [
-        float(((labels == c) & (predicted == c)).sum() / ((labels == c) | (predicted == c)).sum()) for c in range(3)
+        float(((labels == c) & (predicted == c)).sum() / ((labels == c) | (predicted == c)).sum())
+        for c in range(3)
     ]
     assert float(lovasz(logits, labels)) == pytest.approx(1 - np.mean(ious), rel=1e-5)
 
@@ -146,7 +160,10 @@ def test_a_batch_without_labels_costs_nothing_and_gives_no_nan(name: str) -> Non
 @pytest.mark.parametrize("size", [1e4, 1e-4])
 def test_extreme_logits_give_finite_gradients(name: str, size: float) -> None:
     torch.manual_seed(0)
-    logits, labels = (size * torch.randn(1, 4, 6, 6)).requires_grad_(), torch.randint(0, 4, (1, 6, 6))
+    logits, labels = (
+        (size * torch.randn(1, 4, 6, 6)).requires_grad_(),
+        torch.randint(0, 4, (1, 6, 6)),
+    )
     LOSSES[name](logits, labels).backward()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
@@ -161,4 +178,7 @@ def test_a_recipe_weighs_its_losses() -> None:
     expected = 0.5 * focal(logits, labels, weights, gamma=1.0) + 2.0 * lovasz(logits, labels)
     assert float(both(logits, labels, weights).detach()) == pytest.approx(float(expected.detach()))
     hard = choose_criterion(Recipe(loss={"ohem": 1.0}, ohem_threshold=0.2, ohem_share=0.5))  # type: ignore[arg-type]
-    assert torch.equal(hard(logits, labels, weights), hard_pixels(logits, labels, weights, threshold=0.2, share=0.5))
+    assert torch.equal(
+        hard(logits, labels, weights),
+        hard_pixels(logits, labels, weights, threshold=0.2, share=0.5),
+    )

@@ -65,7 +65,9 @@ def test_the_board_gets_what_the_table_gets(tmp_path: Path, writer: type[Writer]
     assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["10", "20"]
 
 
-def test_tensorboard_is_not_needed_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_is_not_needed_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(board, "find_spec", lambda _: None)
     diary = Diary(tmp_path, SCHEME, Recipe())
     diary.add(10, 1.0, 0.01, 0.7, judged())

@@ -20,7 +20,11 @@ def test_rows_are_appended_and_validations_fill_their_columns(tmp_path: Path) ->
     history.add(20, 3.0, 0.005, 0.6, judged())
     first, second = read_rows(history.path)
     assert (first["step"], first["loss"], first["mean_iou"]) == ("10", "0.70000", "")
-    assert (second["overall_accuracy"], second["iou_dark"], second["iou_bright"]) == ("0.75000", "0.50000", "0.66667")
+    assert (second["overall_accuracy"], second["iou_dark"], second["iou_bright"]) == (
+        "0.75000",
+        "0.50000",
+        "0.66667",
+    )
 
 
 def test_a_resumed_run_drops_the_rows_after_its_state(tmp_path: Path) -> None:
@@ -43,7 +47,10 @@ def test_a_row_that_a_crash_cut_short_counts_for_nothing(tmp_path: Path) -> None
     for cut in range(whole.index(b"1040") + 1, len(whole) - 3):
         path.write_bytes(whole[:cut])
         History(path, ["dark"], first_step=1040).add(1040, 1.0, 0.01, 0.4)
-        assert [(row["step"], row["loss"]) for row in read_rows(path)] == [("20", "0.50000"), ("1040", "0.40000")]
+        assert [(row["step"], row["loss"]) for row in read_rows(path)] == [
+            ("20", "0.50000"),
+            ("1040", "0.40000"),
+        ]
 
 
 def test_curves_are_drawn_with_and_without_validation(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.statistics import PixelSample, collect_statistics
+from geoseg.datasets.tiles import Tile
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, create_model, load_model
@@ -20,14 +22,19 @@ from geoseg.training.history import read_rows
 from geoseg.training.loop import Outcome, fit
 from geoseg.training.patches import Patches
 from geoseg.training.recipe import Recipe
-from geoseg.training.sampling import PixelSample, choose_sampler
-from geoseg.training.statistics import collect_statistics
-from geoseg.training.tiles import Tile
+from geoseg.training.sampling import choose_sampler
 
 MakeTile = Callable[..., Tile]
 SCHEME = ClassScheme.from_names(["dark", "bright"])
 RECIPE = Recipe(
-    steps=8, batch=2, crop=32, learning_rate=0.05, validate_every=4, log_every=2, device="cpu", precision="fp32"
+    steps=8,
+    batch=2,
+    crop=32,
+    learning_rate=0.05,
+    validate_every=4,
+    log_every=2,
+    device="cpu",
+    precision="fp32",
 )
 
 
@@ -70,19 +77,28 @@ def train(make_tile: MakeTile) -> Callable[..., Outcome]:
     tiles, judges = [make_tile("train", seed=1)], [make_tile("val", seed=2)]
 
     def run(
-        folder: Path, recipe: Recipe = RECIPE, *, validation: bool = True, system: str = "hcnet", **options: Any
+        folder: Path,
+        recipe: Recipe = RECIPE,
+        *,
+        validation: bool = True,
+        system: str = "hcnet",
+        **options: Any,
     ) -> Outcome:
         folder.mkdir(exist_ok=True)
         torch.manual_seed(recipe.seed)
         net = create_model(system, classes=2, **SWITCHES[system])
-        card = Card(net.spec, SCHEME, ("r", "g", "b"), (0.0, 255.0), (120.0,) * 3, (60.0,) * 3, 64, 16)
+        card = Card(
+            net.spec, SCHEME, ("r", "g", "b"), (0.0, 255.0), (120.0,) * 3, (60.0,) * 3, 64, 16
+        )
         sample = PixelSample(2)
         collect_statistics(tiles, SCHEME, sample=sample)
         sampler = choose_sampler(recipe, tiles, sample.places)
         patches = Patches(tiles, SCHEME, recipe, (0.0, 255.0), sampler)
         weights = np.ones(2, np.float32)
         options = {"progress": Progress()} | options
-        return fit(net, card, patches, judges if validation else [], recipe, weights, folder, **options)
+        return fit(
+            net, card, patches, judges if validation else [], recipe, weights, folder, **options
+        )
 
     return run
 
@@ -91,7 +107,9 @@ def losses(folder: Path) -> list[str]:
     return [row["loss"] for row in read_rows(folder / "metrics.csv")]
 
 
-def test_the_loss_falls_and_the_classes_are_told_apart(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_the_loss_falls_and_the_classes_are_told_apart(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     outcome = train(tmp_path, replace(RECIPE, steps=40, validate_every=20))
     rows = read_rows(tmp_path / "metrics.csv")
     assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
@@ -99,10 +117,15 @@ def test_the_loss_falls_and_the_classes_are_told_apart(train: Callable[..., Outc
     assert 0 < outcome.compute_share <= 1
 
 
-def test_the_folder_holds_model_state_figures_and_curves(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_the_folder_holds_model_state_figures_and_curves(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     outcome = train(tmp_path)
     names = {"model.safetensors", "last.safetensors", "metrics.csv", "curves.png"}
-    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == ["step_000004.png", "step_000008.png"]
+    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
+        "step_000004.png",
+        "step_000008.png",
+    ]
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == names
     card = load_model(tmp_path / "model.safetensors").card
     assert card.training["step"] == outcome.best_step
@@ -136,12 +159,16 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     assert len(losses(tmp_path / "stopped")) == 3
     train(tmp_path / "stopped", recipe, system=system, resume=True)
     assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
-    whole, stopped = (load_model(tmp_path / name / "model.safetensors").net for name in ("whole", "stopped"))
+    whole, stopped = (
+        load_model(tmp_path / name / "model.safetensors").net for name in ("whole", "stopped")
+    )
     for one, other in zip(whole.state_dict().values(), stopped.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_states_are_saved_between_validations_where_asked_for(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_states_are_saved_between_validations_where_asked_for(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     recipe = replace(RECIPE, learning_rate=0.01, validate_every=8, save_every=3)
     train(tmp_path / "whole", recipe)
     with pytest.raises(PulledError):
@@ -151,7 +178,9 @@ def test_states_are_saved_between_validations_where_asked_for(train: Callable[..
     assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
 
 
-def test_the_average_of_the_weights_is_judged_and_saved(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_the_average_of_the_weights_is_judged_and_saved(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     for name, ema in (("plain", None), ("off", 0.0), ("slow", 0.5)):
         train(tmp_path / name, replace(RECIPE, ema=ema), validation=False)
     assert losses(tmp_path / "plain") == losses(tmp_path / "off") == losses(tmp_path / "slow")
@@ -161,7 +190,9 @@ def test_the_average_of_the_weights_is_judged_and_saved(train: Callable[..., Out
     assert not torch.equal(weights["plain"], weights["slow"])
 
 
-def test_a_finished_run_has_nothing_left_to_do(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_a_finished_run_has_nothing_left_to_do(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     outcome = train(tmp_path)
     again = train(tmp_path, resume=True)
     assert (again.step, again.best) == (outcome.step, outcome.best)
@@ -185,7 +216,10 @@ def test_the_best_network_is_kept_not_the_last(
 
 @pytest.mark.parametrize(
     ("name", "first", "second"),
-    [("overall_accuracy", (90, 10, 30, 70), (900, 0, 80, 20)), ("iou_bright", (100, 0, 60, 40), (9, 91, 0, 100))],
+    [
+        ("overall_accuracy", (90, 10, 30, 70), (900, 0, 80, 20)),
+        ("iou_bright", (100, 0, 60, 40), (9, 91, 0, 100)),
+    ],
 )
 def test_any_figure_may_decide_which_is_best(
     train: Callable[..., Outcome],
@@ -203,7 +237,10 @@ def test_any_figure_may_decide_which_is_best(
     for best_by, best_step in (("mean_iou", 4), (name, 8)):
         judgements = iter([judged(*first), judged(*second)])
         monkeypatch.setattr(loop, "validate", lambda *_, made=judgements, **__: next(made))
-        assert train(tmp_path / best_by, replace(RECIPE, best_by=best_by, pictures=0)).best_step == best_step
+        assert (
+            train(tmp_path / best_by, replace(RECIPE, best_by=best_by, pictures=0)).best_step
+            == best_step
+        )
 
 
 def test_a_run_that_gets_no_better_stops_and_stays_stopped(
@@ -216,12 +253,16 @@ def test_a_run_that_gets_no_better_stops_and_stays_stopped(
     assert train(tmp_path, recipe, resume=True).step == 8
 
 
-def test_a_batch_in_parts_learns_what_the_whole_does(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_a_batch_in_parts_learns_what_the_whole_does(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     # pixel: no batch normalisation, and every patch is labelled throughout, so that means of means are means.
     recipe = replace(RECIPE, batch=4, pictures=0)
     for name, parts in (("whole", 1), ("halves", 2), ("quarters", 4)):
         train(tmp_path / name, replace(recipe, accumulate=parts), system="pixel")
-    whole, *split = (np.array(losses(tmp_path / name), float) for name in ("whole", "halves", "quarters"))
+    whole, *split = (
+        np.array(losses(tmp_path / name), float) for name in ("whole", "halves", "quarters")
+    )
     assert len(set(whole)) == 4
     for parts in split:
         np.testing.assert_allclose(parts, whole, atol=2e-5)
@@ -230,7 +271,9 @@ def test_a_batch_in_parts_learns_what_the_whole_does(train: Callable[..., Outcom
 def test_long_gradients_are_shortened(train: Callable[..., Outcome], tmp_path: Path) -> None:
     nets = {}
     for name, clip in (("free", None), ("clipped", 1e-4)):
-        recipe = replace(RECIPE, steps=2, optimizer="sgd", momentum=0.0, weight_decay=0.0, clip=clip)
+        recipe = replace(
+            RECIPE, steps=2, optimizer="sgd", momentum=0.0, weight_decay=0.0, clip=clip
+        )
         train(tmp_path / name, recipe, system="pixel", validation=False)
         nets[name] = load_model(tmp_path / name / "model.safetensors").net
     torch.manual_seed(0)
@@ -243,13 +286,17 @@ def test_long_gradients_are_shortened(train: Callable[..., Outcome], tmp_path: P
     assert moved["clipped"] <= 2 * RECIPE.learning_rate * 1e-4 < moved["free"]
 
 
-def test_without_validation_the_last_network_is_the_model(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_without_validation_the_last_network_is_the_model(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     outcome = train(tmp_path, validation=False)
     assert (outcome.best_step, outcome.best) == (8, {})
     assert load_model(tmp_path / "model.safetensors").card.training["step"] == 8
 
 
-def test_a_loss_that_is_no_number_stops_with_step_and_files(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_with_step_and_files(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     with pytest.raises(
         GeosegError,
         match=r"step \d+: the loss is (nan|inf); patches came from .*train\.tif row \d+ column \d+, 32 x 32 pixels;",
@@ -264,16 +311,22 @@ def test_a_full_disk_is_said_in_one_line(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(diary, "plot_curves", full)
-    with pytest.raises(OutputError, match=r"cannot be written \(.*No space left on device.*\); --resume continues"):
+    with pytest.raises(
+        OutputError, match=r"cannot be written \(.*No space left on device.*\); --resume continues"
+    ):
         train(tmp_path)
 
 
-def test_weights_of_outputs_that_are_not_there_are_refused(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_weights_of_outputs_that_are_not_there_are_refused(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="hcnet has no auxiliary output 'coarse'; it has prior"):
         train(tmp_path, replace(RECIPE, aux_weights={"coarse": 0.4}))
 
 
-def test_precisions_may_follow_one_another_in_one_process(train: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_precisions_may_follow_one_another_in_one_process(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
     short = replace(RECIPE, steps=2)
     train(tmp_path / "fp32", short)
     train(tmp_path / "bf16", replace(short, precision="bf16"))

@@ -25,7 +25,9 @@ def test_weights_keep_to_the_clip_and_absent_classes_have_no_say(counts: np.ndar
     assert (weights >= np.float32(0.2)).all()
     assert (weights <= 5).all()
     np.testing.assert_array_equal(weights[counts == 0], 1.0)
-    np.testing.assert_allclose(weights[counts > 0], median_frequency_weights(counts[counts > 0], (0.2, 5.0)))
+    np.testing.assert_allclose(
+        weights[counts > 0], median_frequency_weights(counts[counts > 0], (0.2, 5.0))
+    )
 
 
 def test_cross_entropy_equals_a_plain_loop() -> None:
@@ -57,7 +59,11 @@ def test_small_logits_are_resized_to_the_labels() -> None:
 
 def test_auxiliary_losses_enter_with_their_weight() -> None:
     torch.manual_seed(1)
-    main, prior, labels = torch.randn(1, 3, 8, 8), torch.randn(1, 3, 2, 2), torch.randint(0, 3, (1, 8, 8))
+    main, prior, labels = (
+        torch.randn(1, 3, 8, 8),
+        torch.randn(1, 3, 2, 2),
+        torch.randint(0, 3, (1, 8, 8)),
+    )
     loss = segmentation_loss(Outputs(main, {"prior": prior}), labels, WEIGHTS, {"prior": 0.8})
     expected = cross_entropy(main, labels, WEIGHTS) + 0.8 * cross_entropy(prior, labels, WEIGHTS)
     assert float(loss) == pytest.approx(float(expected))
@@ -65,7 +71,11 @@ def test_auxiliary_losses_enter_with_their_weight() -> None:
 
 def test_boundary_maps_learn_where_classes_meet_without_class_weights() -> None:
     torch.manual_seed(1)
-    main, edges, labels = torch.randn(1, 3, 8, 8), torch.randn(1, 2, 2, 2), torch.zeros(1, 8, 8, dtype=torch.int64)
+    main, edges, labels = (
+        torch.randn(1, 3, 8, 8),
+        torch.randn(1, 2, 2, 2),
+        torch.zeros(1, 8, 8, dtype=torch.int64),
+    )
     labels[:, :, 5:] = 2
     loss = segmentation_loss(Outputs(main, {"boundary": edges}), labels, WEIGHTS, {"boundary": 0.2})
     met = torch.zeros_like(labels)

@@ -34,7 +34,9 @@ def test_biases_and_normalisation_may_be_spared_the_decay() -> None:
     groups = make_optimizer(net, Recipe(decay_norms=False, weight_decay=0.02)).param_groups
     assert [group["weight_decay"] for group in groups] == [0.02, 0.0, 0.02, 0.0]
     for group in groups:
-        assert all((parameter.ndim > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
+        assert all(
+            (parameter.ndim > 1) == (group["weight_decay"] > 0) for parameter in group["params"]
+        )
     assert sum(len(group["params"]) for group in groups) == len(list(net.parameters()))
 
 

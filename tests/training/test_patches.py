@@ -14,13 +14,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.tiles import Tile, TileReader, open_tile
 from geoseg.errors import SourceError
 from geoseg.tiling import Window
 from geoseg.training import patches as module
 from geoseg.training.patches import Batch, Patches, batches
 from geoseg.training.recipe import Augment, Recipe
 from geoseg.training.sampling import Balanced
-from geoseg.training.tiles import Tile, TileReader, open_tile
 
 MakeTile = Callable[..., Tile]
 SCHEME = ClassScheme.from_names([f"class {index}" for index in range(200)])
@@ -29,7 +29,9 @@ RECIPE = Recipe(steps=6, batch=3, crop=16, seed=5)
 RANGE = (0.0, 255.0)
 
 
-def coded_tile(make_tile: MakeTile, name: str = "a", height: int = 64, width: int = 80, first: int = 0) -> Tile:
+def coded_tile(
+    make_tile: MakeTile, name: str = "a", height: int = 64, width: int = 80, first: int = 0
+) -> Tile:
     """A tile whose pixels say what their label is."""
     ids = (np.arange(height * width).reshape(1, height, width) * 7 % 90 + first).astype(np.uint8)
     return make_tile(name, image=np.repeat(ids, 3, axis=0), labels=ids)
@@ -64,17 +66,25 @@ def test_a_patch_is_a_function_of_seed_and_number(make_tile: MakeTile) -> None:
 def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
     make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch, workers: int, start: str | None
 ) -> None:
-    recipe = replace(RECIPE, cache=0, augment=Augment(scale=(0.5, 2.0), brightness=0.1, contrast=0.1))
+    recipe = replace(
+        RECIPE, cache=0, augment=Augment(scale=(0.5, 2.0), brightness=0.1, contrast=0.1)
+    )
     tiles = [coded_tile(make_tile, "a"), coded_tile(make_tile, "b", 33, 40, first=90)]
-    made = Patches(tiles, SCHEME, recipe, RANGE, Balanced([np.array([[0, 9, 9], [1, 30, 2]], np.int32)]))
+    made = Patches(
+        tiles, SCHEME, recipe, RANGE, Balanced([np.array([[0, 9, 9], [1, 30, 2]], np.int32)])
+    )
     expected = list(batches(made, recipe))
     assert [len(batch.labels) for batch in expected] == [3] * 6
     started: list[str] = []
     if start is not None:
         context = multiprocessing.get_context(start)
-        monkeypatch.setattr(module, "DataLoader", functools.partial(DataLoader, multiprocessing_context=context))
+        monkeypatch.setattr(
+            module, "DataLoader", functools.partial(DataLoader, multiprocessing_context=context)
+        )
         real = context.Process.start
-        monkeypatch.setattr(context.Process, "start", lambda process: (started.append(start), real(process)))
+        monkeypatch.setattr(
+            context.Process, "start", lambda process: (started.append(start), real(process))
+        )
     # The same patches, whose files are open by now: workers must not read through them.
     rest = list(batches(made, replace(recipe, workers=workers), first_step=2))
     assert len(rest) == 4
@@ -83,7 +93,10 @@ def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
 
 
 def test_processes_share_the_batches_out_between_them(make_tile: MakeTile) -> None:
-    patches, recipe = Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE), replace(RECIPE, batch=4)
+    patches, recipe = (
+        Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE),
+        replace(RECIPE, batch=4),
+    )
     whole = list(batches(patches, recipe, 1))
     halves = [list(batches(patches, recipe, 1, share=(rank, 2))) for rank in range(2)]
     for batch, first, second in zip(whole, *halves, strict=True):
@@ -115,7 +128,10 @@ def test_the_place_says_where_a_patch_is_from(make_tile: MakeTile) -> None:
 
 
 def test_large_tiles_are_seen_more_often(make_tile: MakeTile) -> None:
-    tiles = [coded_tile(make_tile, "large", 64, 96), coded_tile(make_tile, "small", 32, 64, first=90)]
+    tiles = [
+        coded_tile(make_tile, "large", 64, 96),
+        coded_tile(make_tile, "small", 32, 64, first=90),
+    ]
     patches = Patches(tiles, SCHEME, RECIPE, RANGE)
     drawn = [patches[number][3][0] for number in range(400)]
     assert np.mean(drawn) == pytest.approx(0.25, abs=0.06)
@@ -123,7 +139,9 @@ def test_large_tiles_are_seen_more_often(make_tile: MakeTile) -> None:
 
 def test_every_pixel_can_be_seen(make_tile: MakeTile) -> None:
     ids = np.arange(20 * 9, dtype=np.uint8).reshape(1, 20, 9)
-    patches = Patches([make_tile(image=ids.repeat(3, 0), labels=ids)], SCHEME, replace(RECIPE, crop=8), RANGE)
+    patches = Patches(
+        [make_tile(image=ids.repeat(3, 0), labels=ids)], SCHEME, replace(RECIPE, crop=8), RANGE
+    )
     seen = {value for number in range(200) for value in np.unique(patches[number][2])}
     assert seen == set(range(180))
 
@@ -132,7 +150,9 @@ def test_a_tile_smaller_than_the_crop_is_mirrored_without_labels(make_tile: Make
     tile = coded_tile(make_tile, height=5, width=30)
     recipe = replace(RECIPE, crop=16, augment=STILL)
     pixels, valid, labels, _ = Patches([tile], SCHEME, recipe, RANGE)[0]
-    np.testing.assert_array_equal(pixels, np.pad(pixels[:, :5], ((0, 0), (0, 11), (0, 0)), mode="reflect"))
+    np.testing.assert_array_equal(
+        pixels, np.pad(pixels[:, :5], ((0, 0), (0, 11), (0, 0)), mode="reflect")
+    )
     assert valid.all()
     assert (labels[5:] == 255).all()
     assert (labels[:5] != 255).all()
@@ -146,7 +166,9 @@ def test_windows_without_a_label_are_drawn_again(make_tile: MakeTile) -> None:
     assert np.mean([(patches[number][2] != 255).any() for number in range(40)]) > 0.6
 
 
-def test_files_are_closed_where_there_are_too_many(make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_closed_where_there_are_too_many(
+    make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "OPEN_TILES", 2)
     tiles = [coded_tile(make_tile, f"t{n}", 32, 32) for n in range(4)]
     patches = Patches(tiles, SCHEME, replace(RECIPE, cache=0), RANGE)
@@ -160,7 +182,9 @@ def test_a_file_that_breaks_in_the_middle_is_named_in_one_line(
 ) -> None:
     rng = np.random.default_rng(0)
     blocks = {"tiled": True, "blockxsize": 64, "blockysize": 64}
-    image = make_raster("torn.tif", data=rng.integers(1, 255, (3, 1024, 1024), dtype=np.uint8), **blocks)
+    image = make_raster(
+        "torn.tif", data=rng.integers(1, 255, (3, 1024, 1024), dtype=np.uint8), **blocks
+    )
     labels = make_raster("labels.tif", data=np.zeros((1, 1024, 1024), np.uint8))
     recipe = replace(RECIPE, workers=workers, cache=0, steps=2000)
     made = batches(Patches([open_tile(image, labels)], SCHEME, recipe, RANGE), recipe)
@@ -171,7 +195,9 @@ def test_a_file_that_breaks_in_the_middle_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_file_that_breaks_while_training_is_named_in_one_line(make_tile: MakeTile, workers: int) -> None:
+def test_a_file_that_breaks_while_training_is_named_in_one_line(
+    make_tile: MakeTile, workers: int
+) -> None:
     tile = coded_tile(make_tile)
     recipe = replace(RECIPE, workers=workers, cache=0)
     made = batches(Patches([tile], SCHEME, recipe, RANGE), recipe)

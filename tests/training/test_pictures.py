@@ -17,7 +17,9 @@ COLORS[:10] = np.arange(30).reshape(10, 3)
 
 @pytest.mark.parametrize("bands", [1, 7, 30])
 @pytest.mark.parametrize("side", [10, 11, 64])
-def test_thinning_out_does_not_depend_on_the_bands(monkeypatch: pytest.MonkeyPatch, side: int, bands: int) -> None:
+def test_thinning_out_does_not_depend_on_the_bands(
+    monkeypatch: pytest.MonkeyPatch, side: int, bands: int
+) -> None:
     monkeypatch.setattr(pictures, "SIDE", side)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, (30, 50)).astype(np.uint8)

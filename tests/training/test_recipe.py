@@ -24,7 +24,9 @@ from geoseg.training.recipe import Augment, Recipe
         ({"loss": {}}, "at least 1"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused_at_birth(wrong: dict[str, Any], message: str) -> None:
+def test_numbers_that_make_no_sense_are_refused_at_birth(
+    wrong: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe(**wrong)
 
@@ -37,7 +39,9 @@ def test_numbers_that_make_no_sense_are_refused_at_birth(wrong: dict[str, Any], 
         ({"focal": 0.5, "lovasz": 2}, {"focal": 0.5, "lovasz": 2.0}),
     ],
 )
-def test_losses_are_a_name_several_or_each_with_its_weight(given: Any, full: dict[str, float]) -> None:
+def test_losses_are_a_name_several_or_each_with_its_weight(
+    given: Any, full: dict[str, float]
+) -> None:
     assert Recipe(loss=given).loss == full
 
 

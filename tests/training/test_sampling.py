@@ -8,20 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.statistics import PixelSample, collect_statistics
+from geoseg.datasets.tiles import Tile
 from geoseg.errors import ConfigError
 from geoseg.tiling import Window
 from geoseg.training.patches import Patches
 from geoseg.training.recipe import Augment, Recipe
-from geoseg.training.sampling import Balanced, PixelSample, Target, Uniform, choose_sampler
-from geoseg.training.statistics import collect_statistics
-from geoseg.training.tiles import Tile
+from geoseg.training.sampling import Balanced, Target, Uniform, choose_sampler
 
 MakeTile = Callable[..., Tile]
 SCHEME = ClassScheme.from_names(["common", "rare", "never"])
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.data())
-def test_a_window_lies_inside_and_shows_its_pixel(height: int, width: int, data: st.DataObject) -> None:
+def test_a_window_lies_inside_and_shows_its_pixel(
+    height: int, width: int, data: st.DataObject
+) -> None:
     tall, wide = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
     row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
@@ -67,13 +69,17 @@ def test_balanced_patches_show_each_class_alike(make_tile: MakeTile) -> None:
     labels = np.zeros((1, 128, 128), np.uint8)
     labels[0, 100:103, 7:10] = 1
     tiles = [make_tile("a", image=np.ones((3, 128, 128), np.uint8), labels=labels), make_tile("b")]
-    tiles[1] = make_tile("b", image=np.ones((3, 16, 16), np.uint8), labels=np.zeros((1, 16, 16), np.uint8))
+    tiles[1] = make_tile(
+        "b", image=np.ones((3, 16, 16), np.uint8), labels=np.zeros((1, 16, 16), np.uint8)
+    )
     sample = PixelSample(3)
     collect_statistics(tiles, SCHEME, sample=sample)
     shares = {}
     for sampling in ("uniform", "balanced"):
         recipe = Recipe(crop=16, sampling=sampling, augment=Augment(turn=False, flip=False))  # type: ignore[arg-type]
-        patches = Patches(tiles, SCHEME, recipe, (0, 255), choose_sampler(recipe, tiles, sample.places))
+        patches = Patches(
+            tiles, SCHEME, recipe, (0, 255), choose_sampler(recipe, tiles, sample.places)
+        )
         shares[sampling] = np.mean([(patches[number][2] == 1).any() for number in range(200)])
     assert shares["uniform"] < 0.1
     assert 0.4 < shares["balanced"] < 0.65
@@ -82,6 +88,8 @@ def test_balanced_patches_show_each_class_alike(make_tile: MakeTile) -> None:
 def test_the_recipe_chooses(make_tile: MakeTile) -> None:
     tiles, none = [make_tile()], [np.zeros((0, 3), np.int32)]
     assert isinstance(choose_sampler(Recipe(), tiles, none), Uniform)
-    assert isinstance(choose_sampler(Recipe(sampling="balanced"), tiles, [np.zeros((1, 3), np.int32)]), Balanced)
+    assert isinstance(
+        choose_sampler(Recipe(sampling="balanced"), tiles, [np.zeros((1, 3), np.int32)]), Balanced
+    )
     with pytest.raises(ConfigError, match=r"train\.sampling: balanced needs the labelled pixels"):
         choose_sampler(Recipe(sampling="balanced"), tiles, none)

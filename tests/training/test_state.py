@@ -33,7 +33,9 @@ def learn(net: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) ->
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
     net, optimizer = trained(name, 3)
-    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3}, [random_state()])
+    save_state(
+        tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3}, [random_state()]
+    )
     learn(net, optimizer, 3)
     other, other_optimizer = trained(name, 0)
     assert load_state(tmp_path / "last.safetensors", {"net": other}, other_optimizer) == {"step": 3}
@@ -44,7 +46,9 @@ def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
 
 def test_a_state_before_the_first_step_is_fine(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 0)
-    save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 0}, [random_state()])
+    save_state(
+        tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 0}, [random_state()]
+    )
     other, other_optimizer = trained("sgd", 1)
     assert load_state(tmp_path / "last.safetensors", {"net": other}, other_optimizer) == {"step": 0}
     assert not other_optimizer.state
@@ -52,12 +56,16 @@ def test_a_state_before_the_first_step_is_fine(tmp_path: Path) -> None:
         assert torch.equal(one, two)
 
 
-def test_a_full_disk_leaves_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_previous_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, optimizer = trained("sgd", 1)
     path = tmp_path / "last.safetensors"
     save_state(path, {"net": net}, optimizer, {"step": 1}, [random_state()])
     (plain := tmp_path / "plain").touch()
-    assert path.stat().st_mode == plain.stat().st_mode  # whoever may read other files of the folder may go on
+    assert (
+        path.stat().st_mode == plain.stat().st_mode
+    )  # whoever may read other files of the folder may go on
     plain.unlink()
 
     def full(tensors: object, target: Path, metadata: object) -> None:
@@ -65,9 +73,15 @@ def test_a_full_disk_leaves_the_previous_state(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(state, "save_file", full)
-    with pytest.raises(OutputError, match=r"cannot be written .*No space left.*; begin again when there is room"):
-        save_state(tmp_path / "first.safetensors", {"net": net}, optimizer, {"step": 2}, [random_state()])
-    with pytest.raises(OutputError, match=r"cannot be written .*No space left.*; the previous one stands"):
+    with pytest.raises(
+        OutputError, match=r"cannot be written .*No space left.*; begin again when there is room"
+    ):
+        save_state(
+            tmp_path / "first.safetensors", {"net": net}, optimizer, {"step": 2}, [random_state()]
+        )
+    with pytest.raises(
+        OutputError, match=r"cannot be written .*No space left.*; the previous one stands"
+    ):
         save_state(path, {"net": net}, optimizer, {"step": 2}, [random_state()])
     assert load_state(path, {"net": net}, optimizer) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]

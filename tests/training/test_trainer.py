@@ -28,7 +28,9 @@ def test_shared_statistics_change_neither_names_nor_answers(encoder: str) -> Non
         assert torch.equal(converted(x), before)
     assert converted is net
     assert list(net.state_dict()) == names
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [
+        module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
     assert norms
     assert all(isinstance(module, nn.SyncBatchNorm) for module in norms)
 
@@ -37,5 +39,7 @@ def test_a_batch_must_split_among_the_processes(monkeypatch: pytest.MonkeyPatch)
     four = SimpleNamespace(process_index=0, num_processes=4)
     monkeypatch.setattr(trainer, "_accelerator", lambda *_: four)
     recipe = Recipe(batch=12, accumulate=2, device="cpu", precision="fp32")
-    with pytest.raises(ConfigError, match=r"train\.batch: 12 patches do not split among 4 .* use a multiple of 8"):
+    with pytest.raises(
+        ConfigError, match=r"train\.batch: 12 patches do not split among 4 .* use a multiple of 8"
+    ):
         Trainer(create_model("pixel", classes=2), recipe, NORMALIZE, np.ones(2, np.float32))

@@ -17,7 +17,13 @@ BANDS = ("red", "green", "blue")
 
 def make(system: str = "hcnet", classes: int = 3, bands: int = 3, **options: Any) -> Segmenter:
     switches = {"hcnet": {"channels": 16, "prior_channels": 8}, "fcn": {"channels": 16}}[system]
-    return create_model(system, encoder="tu-test_resnet", classes=classes, in_channels=bands, **{**switches, **options})
+    return create_model(
+        system,
+        encoder="tu-test_resnet",
+        classes=classes,
+        in_channels=bands,
+        **{**switches, **options},
+    )
 
 
 @pytest.fixture
@@ -32,10 +38,14 @@ def saved(tmp_path: Path) -> tuple[Path, dict[str, torch.Tensor]]:
 
 
 def changed(net: Segmenter, theirs: dict[str, torch.Tensor]) -> set[str]:
-    return {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, theirs[name])}
+    return {
+        name for name, tensor in net.state_dict().items() if not torch.equal(tensor, theirs[name])
+    }
 
 
-def test_the_same_classes_and_bands_take_everything_over(saved: tuple[Path, dict[str, torch.Tensor]]) -> None:
+def test_the_same_classes_and_bands_take_everything_over(
+    saved: tuple[Path, dict[str, torch.Tensor]],
+) -> None:
     path, theirs = saved
     net = make()
     assert start_from(path, net, ["a", "b", "c"], BANDS) == f"weights from {path}"
@@ -50,7 +60,11 @@ def test_other_classes_get_fresh_classifiers(
     net = make(classes=len(classes))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     line = start_from(path, net, classes, BANDS)
-    kept = {name for name, tensor in before.items() if tensor.shape[:1] == (len(classes),) and tensor.ndim > 0}
+    kept = {
+        name
+        for name, tensor in before.items()
+        if tensor.shape[:1] == (len(classes),) and tensor.ndim > 0
+    }
     assert kept
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name] if name in kept else theirs[name])
@@ -61,7 +75,11 @@ def test_other_bands_fit_the_first_convolution(saved: tuple[Path, dict[str, torc
     path, theirs = saved
     net = make(bands=4)
     line = start_from(path, net, ["a", "b", "c"], ["nir", "blue", "red", "green"])
-    new = {name: tensor for name, tensor in net.state_dict().items() if tensor.shape != theirs[name].shape}
+    new = {
+        name: tensor
+        for name, tensor in net.state_dict().items()
+        if tensor.shape != theirs[name].shape
+    }
     assert len(new) == 1
     name, tensor = new.popitem()
     expected = [theirs[name].mean(1), *(theirs[name][:, index] for index in (2, 0, 1))]
@@ -80,7 +98,10 @@ def test_bands_without_a_known_name_keep_their_places() -> None:
 @pytest.mark.parametrize(
     ("net", "message"),
     [
-        (make("fcn"), r"model\.start_from: .*old\.safetensors has system hcnet, the config fcn; give the same"),
+        (
+            make("fcn"),
+            r"model\.start_from: .*old\.safetensors has system hcnet, the config fcn; give the same",
+        ),
         (make(channels=32), r"differs in 'head\..*'; give model\.options as it was trained with"),
     ],
 )

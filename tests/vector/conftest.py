@@ -31,7 +31,10 @@ CORNER_CASES = {
 def drawn(request: pytest.FixtureRequest) -> np.ndarray:
     """A small label raster; ``#`` is 255 and ``?`` is 254."""
     codes = {"#": 255, "?": 254}
-    rows = [[codes.get(mark) if mark in codes else int(mark) for mark in row] for row in request.param.split()]
+    rows = [
+        [codes.get(mark) if mark in codes else int(mark) for mark in row]
+        for row in request.param.split()
+    ]
     return np.array(rows, np.uint8)
 
 
@@ -39,7 +42,9 @@ def drawn(request: pytest.FixtureRequest) -> np.ndarray:
 def make_blobs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """A factory of labels with coherent regions, and a confidence: ``make_blobs(height, width, seed=0)``."""
 
-    def make(height: int, width: int, *, seed: int = 0, cell: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    def make(
+        height: int, width: int, *, seed: int = 0, cell: int = 8
+    ) -> tuple[np.ndarray, np.ndarray]:
         random = np.random.default_rng(seed)
         coarse = random.integers(0, 4, (height // cell + 2, width // cell + 2)).astype(np.uint8)
         rows = np.arange(height)[:, None] + random.integers(0, cell, (height, width)) // 2

@@ -28,7 +28,11 @@ def flooded(labels: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2, 254, 255]))
+    arrays(
+        np.uint8,
+        array_shapes(min_dims=2, max_dims=2, max_side=12),
+        elements=st.sampled_from([0, 1, 2, 254, 255]),
+    )
 )
 def test_regions_are_those_of_a_flood_fill(labels: np.ndarray) -> None:
     found = find_components(labels, labels)
@@ -37,8 +41,13 @@ def test_regions_are_those_of_a_flood_fill(labels: np.ndarray) -> None:
     np.testing.assert_array_equal(found.region_of_run[rows], expected)
     inside = expected >= 0
     np.testing.assert_array_equal(found.pixels, np.bincount(expected[inside]))
-    np.testing.assert_array_equal(found.confidence_sum, np.bincount(expected[inside], labels[inside]))
-    assert all(np.all(labels[expected == region] == class_id) for region, class_id in enumerate(found.class_id))
+    np.testing.assert_array_equal(
+        found.confidence_sum, np.bincount(expected[inside], labels[inside])
+    )
+    assert all(
+        np.all(labels[expected == region] == class_id)
+        for region, class_id in enumerate(found.class_id)
+    )
 
 
 def test_a_long_winding_region_is_one() -> None:

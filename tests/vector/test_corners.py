@@ -25,7 +25,12 @@ def listed(corners: Corners) -> list[tuple[int, ...]]:
 
 
 def test_a_pixel_has_four_corners_of_alternating_sign() -> None:
-    assert listed(corners_of("x")) == [(0, 0, 0, True), (0, 0, 1, False), (0, 1, 0, False), (0, 1, 1, True)]
+    assert listed(corners_of("x")) == [
+        (0, 0, 0, True),
+        (0, 0, 1, False),
+        (0, 1, 0, False),
+        (0, 1, 1, True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,9 @@ def test_a_pixel_has_four_corners_of_alternating_sign() -> None:
 def test_the_corners_of_a_union_are_the_sum_of_the_corners(
     whole: tuple[str, ...], one: tuple[str, ...], other: tuple[str, ...]
 ) -> None:
-    assert listed(add_corners(*together(corners_of(*one), corners_of(*other)))) == listed(corners_of(*whole))
+    assert listed(add_corners(*together(corners_of(*one), corners_of(*other)))) == listed(
+        corners_of(*whole)
+    )
 
 
 def test_a_pinch_stands_there_twice() -> None:
@@ -53,7 +60,9 @@ def test_the_order_of_the_summands_does_not_matter(random: object) -> None:
     corners = together(corners_of("xxx", "x.x", "xx."))
     order = np.arange(corners[0].size)
     random.shuffle(order)  # type: ignore[attr-defined]
-    assert listed(add_corners(*(column[order] for column in corners))) == listed(corners_of("xxx", "x.x", "xx."))
+    assert listed(add_corners(*(column[order] for column in corners))) == listed(
+        corners_of("xxx", "x.x", "xx.")
+    )
 
 
 def test_coordinates_far_from_the_origin_are_kept() -> None:

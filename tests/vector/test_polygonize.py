@@ -24,11 +24,15 @@ TRANSFORMS = {
 }
 
 label_rasters = arrays(
-    np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.sampled_from([0, 1, 2, 254, 255])
+    np.uint8,
+    array_shapes(min_dims=2, max_dims=2, max_side=14),
+    elements=st.sampled_from([0, 1, 2, 254, 255]),
 )
 
 
-def rasterized(polygons: list[LabelPolygon], shape: tuple[int, int], transform: Affine) -> np.ndarray:
+def rasterized(
+    polygons: list[LabelPolygon], shape: tuple[int, int], transform: Affine
+) -> np.ndarray:
     if not polygons:
         return np.full(shape, 255, np.uint8)
     burnt = [(polygon.geometry, polygon.class_id) for polygon in polygons]
@@ -41,20 +45,28 @@ def outlines(polygons: list[LabelPolygon]) -> set[tuple[bytes, int]]:
 
 def outlines_by_gdal(labels: np.ndarray) -> set[tuple[bytes, int]]:
     found = features.shapes(labels, mask=labels < 254, connectivity=4)
-    return {(shapely.to_wkb(shapely.normalize(shape(outline))), int(value)) for outline, value in found}
+    return {
+        (shapely.to_wkb(shapely.normalize(shape(outline))), int(value)) for outline, value in found
+    }
 
 
 def check_laws(labels: np.ndarray) -> None:
     polygons = polygonize(labels, PIXELS, confidence=labels)
-    np.testing.assert_array_equal(rasterized(polygons, labels.shape, PIXELS), np.where(labels < 254, labels, 255))
+    np.testing.assert_array_equal(
+        rasterized(polygons, labels.shape, PIXELS), np.where(labels < 254, labels, 255)
+    )
     assert outlines(polygons) == outlines_by_gdal(labels)
     assert all(polygon.geometry.is_valid for polygon in polygons)
-    assert [polygon.pixels for polygon in polygons] == [polygon.geometry.area for polygon in polygons]
+    assert [polygon.pixels for polygon in polygons] == [
+        polygon.geometry.area for polygon in polygons
+    ]
 
 
 @settings(max_examples=150, deadline=None)
 @given(label_rasters)
-def test_rasterizing_the_polygons_gives_back_any_labels_and_gdal_draws_the_same(labels: np.ndarray) -> None:
+def test_rasterizing_the_polygons_gives_back_any_labels_and_gdal_draws_the_same(
+    labels: np.ndarray,
+) -> None:
     check_laws(labels)
 
 
@@ -62,7 +74,9 @@ def test_the_laws_hold_in_the_corner_cases(drawn: np.ndarray) -> None:
     check_laws(drawn)
 
 
-def test_the_laws_hold_on_coherent_regions(make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+def test_the_laws_hold_on_coherent_regions(
+    make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> None:
     check_laws(make_blobs(150, 170)[0])
 
 
@@ -111,7 +125,9 @@ def test_no_pixels_make_no_polygons(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("labels", [np.zeros((2, 2), np.int64), np.zeros((1, 2, 2), np.uint8)])
 def test_labels_of_another_kind_are_refused(labels: np.ndarray) -> None:
-    with pytest.raises(VectorError, match=r"labels of shape .* polygons are made from \(height, width\) uint8"):
+    with pytest.raises(
+        VectorError, match=r"labels of shape .* polygons are made from \(height, width\) uint8"
+    ):
         polygonize(labels, PIXELS)
 
 

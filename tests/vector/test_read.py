@@ -11,7 +11,10 @@ from rasterio.crs import CRS
 from geoseg.errors import VectorError
 from geoseg.vector import read_polygons
 
-BOXES = [shapely.box(0, 0, 2, 1), shapely.MultiPolygon([shapely.box(5, 5, 6, 6), shapely.box(8, 8, 9, 9)])]
+BOXES = [
+    shapely.box(0, 0, 2, 1),
+    shapely.MultiPolygon([shapely.box(5, 5, 6, 6), shapely.box(8, 8, 9, 9)]),
+]
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".geojson", ".fgb"])
@@ -23,7 +26,9 @@ def test_polygons_come_in_the_crs_asked_for(tmp_path: Path, suffix: str) -> None
     expected = frame.to_crs("EPSG:32631").geometry.to_numpy()
     found = read_polygons(path, CRS.from_epsg(32631))
     # Some formats make multipolygons of all; their points are the same.
-    points = [shapely.get_coordinates(shapely.normalize(polygons)) for polygons in (found, expected)]
+    points = [
+        shapely.get_coordinates(shapely.normalize(polygons)) for polygons in (found, expected)
+    ]
     np.testing.assert_allclose(*points, atol=1e-6)
     as_they_are = read_polygons(path, CRS.from_epsg(4326))
     assert shapely.equals(as_they_are, np.array(BOXES)).all()
@@ -37,5 +42,8 @@ def test_what_is_no_polygon_is_left_out_and_nothing_else_refused(tmp_path: Path)
     geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs="EPSG:4326").to_file(path)
     with pytest.raises(VectorError, match="holds 1 features and no polygon; give polygons"):
         read_polygons(path, None)
-    with pytest.raises(VectorError, match=r"nothing.gpkg: no polygons that can be read .*; give GeoPackage or GeoJSON"):
+    with pytest.raises(
+        VectorError,
+        match=r"nothing.gpkg: no polygons that can be read .*; give GeoPackage or GeoJSON",
+    ):
         read_polygons(tmp_path / "nothing.gpkg", None)

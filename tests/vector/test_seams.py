@@ -46,7 +46,9 @@ def grid(shape: tuple[int, int], height: int, width: int) -> list[Cut]:
     ]
 
 
-def parts_of(labels: np.ndarray, confidence: np.ndarray | None, cuts: list[Cut]) -> list[PartPieces]:
+def parts_of(
+    labels: np.ndarray, confidence: np.ndarray | None, cuts: list[Cut]
+) -> list[PartPieces]:
     return [
         part_pieces(
             labels[row : row + height, col : col + width],
@@ -71,13 +73,16 @@ def joined(parts: list[PartPieces], shape: tuple[int, int]) -> Facts:
 def whole(labels: np.ndarray, confidence: np.ndarray) -> Facts:
     polygons = polygonize(labels, Affine.identity(), confidence=confidence)
     return sorted(
-        (shapely.to_wkb(each.geometry), each.class_id, each.pixels, float(each.confidence or 0.0)) for each in polygons
+        (shapely.to_wkb(each.geometry), each.class_id, each.pixels, float(each.confidence or 0.0))
+        for each in polygons
     )
 
 
 @settings(max_examples=200, deadline=None)
 @given(cut_rasters())
-def test_parts_give_the_polygons_of_the_whole_bit_for_bit(case: tuple[np.ndarray, list[Cut]]) -> None:
+def test_parts_give_the_polygons_of_the_whole_bit_for_bit(
+    case: tuple[np.ndarray, list[Cut]],
+) -> None:
     labels, cuts = case
     confidence = (np.arange(labels.size) * 37 % 256).astype(np.uint8).reshape(labels.shape)
     assert joined(parts_of(labels, confidence, cuts), labels.shape) == whole(labels, confidence)
@@ -93,9 +98,9 @@ def test_bands_strips_and_tiles_give_the_same(
     height: int, width: int, make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]
 ) -> None:
     labels, confidence = make_blobs(120, 140)
-    assert joined(parts_of(labels, confidence, grid(labels.shape, height, width)), labels.shape) == whole(
-        labels, confidence
-    )
+    assert joined(
+        parts_of(labels, confidence, grid(labels.shape, height, width)), labels.shape
+    ) == whole(labels, confidence)
 
 
 def test_a_region_of_hundreds_of_pieces_becomes_one_polygon() -> None:
@@ -105,7 +110,9 @@ def test_a_region_of_hundreds_of_pieces_becomes_one_polygon() -> None:
     assert joined(parts, streets.shape) == whole(streets, streets)
 
 
-def test_pieces_travel_between_processes(make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+def test_pieces_travel_between_processes(
+    make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> None:
     labels, confidence = make_blobs(40, 40)
     parts = pickle.loads(pickle.dumps(parts_of(labels, confidence, grid(labels.shape, 16, 16))))
     assert joined(parts, labels.shape) == whole(labels, confidence)
@@ -133,7 +140,9 @@ def test_regions_come_out_as_soon_as_they_are_closed() -> None:
     assert taken == [0]
 
 
-def test_memory_holds_the_open_regions_alone(make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+def test_memory_holds_the_open_regions_alone(
+    make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> None:
     labels, confidence = make_blobs(400, 60)
     seams = _Seams(*labels.shape)
     held = []
@@ -157,13 +166,17 @@ def test_memory_holds_the_open_regions_alone(make_blobs: Callable[..., tuple[np.
     ids=["gap below", "gap in a corner", "twice", "overlap and gap", "no part"],
 )
 def test_parts_that_do_not_tile_the_raster_are_refused(cuts: list[Cut]) -> None:
-    with pytest.raises(VectorError, match=r"do not tile their raster of 4 x 4; give parts that cover it once"):
+    with pytest.raises(
+        VectorError, match=r"do not tile their raster of 4 x 4; give parts that cover it once"
+    ):
         list(join_pieces(parts_of(np.zeros((4, 4), np.uint8), None, cuts), 4, 4))
 
 
 def test_a_part_beyond_the_raster_is_refused() -> None:
     part = part_pieces(np.zeros((2, 3), np.uint8), None, 1, 0)
-    with pytest.raises(VectorError, match=r"2 x 3 at row 1, column 0 reaches beyond its raster of 2 x 3"):
+    with pytest.raises(
+        VectorError, match=r"2 x 3 at row 1, column 0 reaches beyond its raster of 2 x 3"
+    ):
         list(join_pieces([part], 2, 3))
 
 

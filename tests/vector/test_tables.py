@@ -30,7 +30,12 @@ def layer(*regions: Regions) -> Layer:
 def test_rows_carry_geometry_in_crs_coordinates_and_all_attributes() -> None:
     (table,) = tabulate(layer(squares(2, class_id=1)))
     assert shapely.from_wkb(table.geometry[1]).bounds == (2.0, -2.0, 4.0, 0.0)
-    assert [column.tolist() for column in table.columns] == [[1, 1], ["roof", "roof"], [4.0, 4.0], [0.2, 0.2]]
+    assert [column.tolist() for column in table.columns] == [
+        [1, 1],
+        ["roof", "roof"],
+        [4.0, 4.0],
+        [0.2, 0.2],
+    ]
     assert (len(table), table.vertices, table.rings) == (2, 10, 2)
 
 
@@ -38,7 +43,9 @@ def test_a_layer_without_regions_is_one_empty_table() -> None:
     assert [len(table) for table in tabulate(layer())] == [0]
 
 
-def test_small_batches_are_gathered_and_large_ones_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_batches_are_gathered_and_large_ones_handed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "_ROWS", 10)
     drawn: list[int] = []
 
@@ -59,5 +66,7 @@ def test_many_vertices_fill_a_table_too(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_class_without_name_is_refused() -> None:
-    with pytest.raises(VectorError, match=r"class 2 in layer 'town', where 2 classes are named; name every class"):
+    with pytest.raises(
+        VectorError, match=r"class 2 in layer 'town', where 2 classes are named; name every class"
+    ):
         list(tabulate(layer(squares(1, class_id=2))))

@@ -35,15 +35,24 @@ Blobs = Callable[..., tuple[np.ndarray, np.ndarray]]
 every_format = pytest.mark.parametrize("suffix", FORMATS)
 
 
-def regions_of(labels: np.ndarray, confidence: np.ndarray | None, rows: int = 16) -> Iterator[Regions]:
+def regions_of(
+    labels: np.ndarray, confidence: np.ndarray | None, rows: int = 16
+) -> Iterator[Regions]:
     parts = [
-        part_pieces(labels[row : row + rows], None if confidence is None else confidence[row : row + rows], row, 0)
+        part_pieces(
+            labels[row : row + rows],
+            None if confidence is None else confidence[row : row + rows],
+            row,
+            0,
+        )
         for row in range(0, labels.shape[0], rows)
     ]
     return join_pieces(parts, *labels.shape)
 
 
-def write(path: Path, labels: np.ndarray, confidence: np.ndarray | None = None, *, crs: CRS | None = UTM) -> int:
+def write(
+    path: Path, labels: np.ndarray, confidence: np.ndarray | None = None, *, crs: CRS | None = UTM
+) -> int:
     regions = regions_of(labels, confidence)
     return write_polygons(regions, {path: "f00d"}, transform=TRANSFORM, crs=crs, classes=CLASSES)
 
@@ -93,7 +102,9 @@ def test_reading_leaves_no_file_behind(suffix: str, tmp_path: Path) -> None:
 
 
 @every_format
-def test_areas_are_null_without_crs_and_confidence_where_none_was_computed(suffix: str, tmp_path: Path) -> None:
+def test_areas_are_null_without_crs_and_confidence_where_none_was_computed(
+    suffix: str, tmp_path: Path
+) -> None:
     path = tmp_path / f"town.{suffix}"
     write(path, np.zeros((4, 4), np.uint8), crs=None)
     frame = pyogrio.read_dataframe(path)
@@ -113,7 +124,9 @@ def test_no_polygons_make_a_valid_empty_file(suffix: str, tmp_path: Path) -> Non
 
 
 @every_format
-def test_a_standing_file_is_replaced_with_all_that_belonged_to_it(suffix: str, tmp_path: Path) -> None:
+def test_a_standing_file_is_replaced_with_all_that_belonged_to_it(
+    suffix: str, tmp_path: Path
+) -> None:
     path = tmp_path / f"town.{suffix}"
     write(path, np.zeros((4, 4), np.uint8))
     stale = [companion for companion in FORMATS[suffix].companions(path) if not companion.exists()]
@@ -138,7 +151,9 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(suffix: str, tmp_path: P
 def test_several_formats_are_written_in_one_go(tmp_path: Path, make_blobs: Blobs) -> None:
     labels, confidence = make_blobs(30, 40)
     outputs = {tmp_path / f"town.{suffix}": suffix for suffix in FORMATS}
-    write_polygons(regions_of(labels, confidence), outputs, transform=TRANSFORM, crs=UTM, classes=CLASSES)
+    write_polygons(
+        regions_of(labels, confidence), outputs, transform=TRANSFORM, crs=UTM, classes=CLASSES
+    )
     package, shapefile = outputs
     assert rows_of(package) == rows_of(shapefile)
     assert [read_vector_fingerprint(path) for path in outputs] == list(FORMATS)
@@ -147,13 +162,23 @@ def test_several_formats_are_written_in_one_go(tmp_path: Path, make_blobs: Blobs
 def test_a_geopackage_holds_several_layers_each_with_a_spatial_index(tmp_path: Path) -> None:
     path = tmp_path / "towns.gpkg"
     labels = {"east": np.array([[0, 1]], np.uint8), "west": np.zeros((3, 3), np.uint8)}
-    layers = [Layer(name, regions_of(each, None), TRANSFORM, UTM, CLASSES) for name, each in labels.items()]
+    layers = [
+        Layer(name, regions_of(each, None), TRANSFORM, UTM, CLASSES)
+        for name, each in labels.items()
+    ]
     assert write_layers(layers, {path: "f00d"}) == [2, 1]
     assert pyogrio.list_layers(path)[:, 0].tolist() == ["east", "west"]
     for name in labels:
         assert pyogrio.read_info(path, layer=name)["capabilities"]["fast_spatial_filter"]
         assert rows_of(path, name)
-    assert len(pyogrio.read_dataframe(path, layer="east", bbox=(500_000.6, 5_399_999.6, 500_000.9, 5_399_999.9))) == 1
+    assert (
+        len(
+            pyogrio.read_dataframe(
+                path, layer="east", bbox=(500_000.6, 5_399_999.6, 500_000.9, 5_399_999.9)
+            )
+        )
+        == 1
+    )
 
 
 def test_the_spatial_index_knows_rows_that_came_in_later_tables(
@@ -179,13 +204,20 @@ def test_huge_areas_fit_into_a_shapefile(tmp_path: Path) -> None:
     path = tmp_path / "town.shp"
     regions = regions_of(np.zeros((4, 4), np.uint8), None)
     write_polygons(regions, {path: ""}, transform=Affine.scale(123_456.7), crs=UTM, classes=CLASSES)
-    np.testing.assert_allclose(pyogrio.read_dataframe(path)["area_m2"], 16 * 123_456.7**2, rtol=1e-12)
+    np.testing.assert_allclose(
+        pyogrio.read_dataframe(path)["area_m2"], 16 * 123_456.7**2, rtol=1e-12
+    )
 
 
-def test_a_shapefile_beyond_its_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shapefile_beyond_its_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Shapefile, "size_limit", 10_000)
     random = np.random.default_rng(0).integers(0, 3, (40, 40)).astype(np.uint8)
-    with pytest.raises(OutputError, match=r"town.shp would pass the .* GB that a shapefile can have; write a GeoPack"):
+    with pytest.raises(
+        OutputError,
+        match=r"town.shp would pass the .* GB that a shapefile can have; write a GeoPack",
+    ):
         write(tmp_path / "town.shp", random)
     assert not list(tmp_path.iterdir())
 
@@ -203,13 +235,19 @@ def test_the_size_of_a_shapefile_is_never_underestimated(tmp_path: Path, make_bl
 def test_a_class_name_that_a_shapefile_would_cut_is_refused(tmp_path: Path) -> None:
     classes = ClassScheme.from_names(["ä" * 128])
     regions = regions_of(np.zeros((4, 4), np.uint8), None)
-    with pytest.raises(VectorError, match=r"has 256 bytes, a shapefile holds 254; shorten it or write a GeoPackage"):
-        write_polygons(regions, {tmp_path / "town.shp": ""}, transform=TRANSFORM, crs=UTM, classes=classes)
+    with pytest.raises(
+        VectorError, match=r"has 256 bytes, a shapefile holds 254; shorten it or write a GeoPackage"
+    ):
+        write_polygons(
+            regions, {tmp_path / "town.shp": ""}, transform=TRANSFORM, crs=UTM, classes=classes
+        )
 
 
 @pytest.mark.parametrize("suffix", [".kml", ".SHP", ""])
 def test_an_unknown_suffix_is_refused_with_the_known_ones(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"suffix '{suffix}' names no vector format .* use .gpkg or .shp"):
+    with pytest.raises(
+        ConfigError, match=rf"suffix '{suffix}' names no vector format .* use .gpkg or .shp"
+    ):
         write(tmp_path / f"town{suffix}", np.zeros((4, 4), np.uint8))
 
 
@@ -235,23 +273,32 @@ def test_a_folder_in_the_way_is_refused(suffix: str, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path = tmp_path / "file" / f"town.{suffix}"
-    with pytest.raises(OutputError, match=r"town.* cannot be written \(.+\); choose another name or place") as caught:
+    with pytest.raises(
+        OutputError, match=r"town.* cannot be written \(.+\); choose another name or place"
+    ) as caught:
         write(path, np.zeros((4, 4), np.uint8))
     assert "\n" not in str(caught.value)
 
 
 @every_format
-def test_what_gdal_says_is_told_in_one_line(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_gdal_says_is_told_in_one_line(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise pyogrio.errors.DataSourceError("sqlite3_exec failed:\ndatabase or disk is full")
 
     monkeypatch.setattr(pyogrio.raw, "write", fail)
-    with pytest.raises(OutputError, match=r"town.* cannot be written \(sqlite3_exec failed: database or disk is full"):
+    with pytest.raises(
+        OutputError,
+        match=r"town.* cannot be written \(sqlite3_exec failed: database or disk is full",
+    ):
         write(tmp_path / f"town.{suffix}", np.zeros((4, 4), np.uint8))
     assert not list(tmp_path.iterdir())
 
 
-def test_what_belongs_to_a_file_is_in_place_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_belongs_to_a_file_is_in_place_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
     replace = os.replace
 
@@ -265,12 +312,16 @@ def test_what_belongs_to_a_file_is_in_place_before_the_file(tmp_path: Path, monk
     assert len(order) == 6
 
 
-@pytest.mark.parametrize("name", ["foreign.gpkg", "broken.gpkg", "missing.gpkg", "foreign.shp", "picture.png"])
+@pytest.mark.parametrize(
+    "name", ["foreign.gpkg", "broken.gpkg", "missing.gpkg", "foreign.shp", "picture.png"]
+)
 def test_files_of_others_have_no_fingerprint(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if name.startswith("foreign"):
         square = shapely.to_wkb(np.array([shapely.box(0, 0, 1, 1)]))
-        pyogrio.raw.write(path, square, [np.arange(1)], ["a"], geometry_type="Polygon", crs="EPSG:32632")
+        pyogrio.raw.write(
+            path, square, [np.arange(1)], ["a"], geometry_type="Polygon", crs="EPSG:32632"
+        )
     elif name != "missing.gpkg":
         path.write_bytes(b"no file of this kind")
     assert read_vector_fingerprint(path) is None

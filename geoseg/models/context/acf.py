@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
 
 EPS = 1e-6
 """Keeps the weight of a class that no pixel comes near off zero."""
@@ -37,7 +37,9 @@ class ACFHead(ContextHead):
     presets: ClassVar = {"geoseg": ACFSwitches()}
     aux_weights: ClassVar = {"coarse": 0.4}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: ACFSwitches = self.choose(preset, given)
         middle, deep = in_channels

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import BatchNorm, Classifier, attend, conv_bn_relu
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu
 from geoseg.models.pooling import pool_pyramid
 
 SIZES = (1, 3, 6, 8)
@@ -35,13 +35,13 @@ class ANNHead(ContextHead):
     """
 
     name = "ann"
-    paper = (
-        "Asymmetric Non-local Neural Networks for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1908.07678"
-    )
+    paper = "Asymmetric Non-local Neural Networks for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1908.07678"
     stages = 2
     presets: ClassVar = {"geoseg": ANNSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: ANNSwitches = self.choose(preset, given)
         middle, deep = in_channels
@@ -66,10 +66,14 @@ class PooledAttention(nn.Module):
     Without `source_channels` the source is the map itself, and queries and keys come from one convolution.
     """
 
-    def __init__(self, channels: int, key_channels: int, source_channels: int | None = None) -> None:
+    def __init__(
+        self, channels: int, key_channels: int, source_channels: int | None = None
+    ) -> None:
         super().__init__()
         self.query = conv_bn_relu(channels, key_channels)
-        self.key = self.query if source_channels is None else conv_bn_relu(source_channels, key_channels)
+        self.key = (
+            self.query if source_channels is None else conv_bn_relu(source_channels, key_channels)
+        )
         # Biases of these two would be taken out again by the normalisation of the convolution that follows the block.
         self.value = nn.Conv2d(source_channels or channels, key_channels, 1, bias=False)
         self.out = nn.Conv2d(key_channels, channels, 1, bias=False)
@@ -78,6 +82,8 @@ class PooledAttention(nn.Module):
         """The context ``(N, channels, h, w)`` of a map ``(N, channels, h, w)``."""
         query = self.query(x)
         key = query if self.key is self.query else self.key(source)
-        keys, values = (pool_pyramid(y, SIZES).to(y.dtype) for y in (key, self.value(source)))  # (N, d, 110)
+        keys, values = (
+            pool_pyramid(y, SIZES).to(y.dtype) for y in (key, self.value(source))
+        )  # (N, d, 110)
         context: Tensor = self.out(attend(query, keys, values))
         return context

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, of_parts, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, of_parts, wide
 from geoseg.models.pooling import pool_pyramid
 
 
@@ -63,24 +63,32 @@ class APCNetHead(ContextHead):
     }
     aux_weights: ClassVar = {"deep": 0.4}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: APCNetSwitches = self.choose(preset, given)
         middle, deepest = in_channels
         width, scales, dropout = self.switches.channels, self.switches.scales, self.switches.dropout
-        self.contexts = nn.ModuleList(AdaptiveContext(deepest, scale, self.switches) for scale in scales)
+        self.contexts = nn.ModuleList(
+            AdaptiveContext(deepest, scale, self.switches) for scale in scales
+        )
         self.fuse = conv_bn_relu(deepest + len(scales) * width, width, 3)
         self.classify = Classifier(width, classes, dropout)
         self.deep = None
         if self.switches.deep:
             half = max(1, width // 2)
-            self.deep = nn.Sequential(conv_bn_relu(middle, half, 3), Classifier(half, classes, dropout))
+            self.deep = nn.Sequential(
+                conv_bn_relu(middle, half, 3), Classifier(half, classes, dropout)
+            )
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits, and in training ``deep`` logits, ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
         middle, deepest = features
         logits = self.classify(of_parts(self.fuse, [deepest, *self._contexts(deepest)]))  # sec. 3.3
-        return Outputs(logits, {"deep": self.deep(middle)} if self.deep is not None and self.training else {})
+        return Outputs(
+            logits, {"deep": self.deep(middle)} if self.deep is not None and self.training else {}
+        )
 
     def _contexts(self, features: Tensor) -> list[Tensor]:
         """zˢ of each scale, ``(N, C, h, w)``."""
@@ -124,7 +132,9 @@ class AdaptiveContext(nn.Module):
 
     def _affinities(self, x: Tensor) -> Tensor:
         """Logits of α, ``(N, s², h, w)``."""
-        weights = torch.split(self.affinity.weight, x.shape[1], 1)  # of x and of g: two if concatenated, one if added
+        weights = torch.split(
+            self.affinity.weight, x.shape[1], 1
+        )  # of x and of g: two if concatenated, one if added
         logits = F.conv2d(x, weights[0], self.affinity.bias)
         if self.guide is None:
             return logits

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, wide
 
 RATES = (12, 24, 36)
 """Dilations of the 3x3 convolutions at output stride 8."""
@@ -33,7 +33,9 @@ class ASPPHead(ContextHead):
     paper = "Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, https://arxiv.org/abs/1706.05587"
     presets: ClassVar = {"geoseg": ASPPSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: ASPPSwitches = self.choose(preset, given)
         width = self.switches.channels
@@ -52,11 +54,16 @@ class AtrousPyramid(nn.Module):
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            [conv_bn_relu(in_channels, channels), *(conv_bn_relu(in_channels, channels, 3, rate) for rate in RATES)]
+            [
+                conv_bn_relu(in_channels, channels),
+                *(conv_bn_relu(in_channels, channels, 3, rate) for rate in RATES),
+            ]
         )
         self.image = conv_bn_relu(in_channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 5·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
         mean = self.image(wide(x).mean((2, 3), keepdim=True).to(x.dtype))
-        return torch.cat([*(branch(x) for branch in self.branches), mean.expand(-1, -1, *x.shape[2:])], 1)
+        return torch.cat(
+            [*(branch(x) for branch in self.branches), mean.expand(-1, -1, *x.shape[2:])], 1
+        )

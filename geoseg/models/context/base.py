@@ -43,19 +43,27 @@ def _fits(value: object, hint: Any) -> tuple[bool, str]:
     if get_origin(hint) is Literal:
         return value in get_args(hint), " or ".join(repr(name) for name in get_args(hint))
     if get_origin(hint) is tuple:
-        counts = isinstance(value, tuple) and len(value) > 0 and all(_fits(item, int)[0] for item in value)
+        counts = (
+            isinstance(value, tuple)
+            and len(value) > 0
+            and all(_fits(item, int)[0] for item in value)
+        )
         return counts, "one or more whole numbers from 1 on"
     if hint is bool:
         return isinstance(value, bool), "true or false"
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 1, "a whole number from 1 on"
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0, "a number from 0 on"
+        return isinstance(value, int) and not isinstance(
+            value, bool
+        ) and value >= 1, "a whole number from 1 on"
+    return isinstance(value, (int, float)) and not isinstance(
+        value, bool
+    ) and value >= 0, "a number from 0 on"
 
 
 class ContextHead(nn.Module, ABC):
     """Encoder features in, logits at feature size out.
 
-    A head is an interface's leaf: heads share code by calling `geoseg.models.blocks`, never by inheriting
+    A head is an interface's leaf: heads share code by calling `geoseg.models.layers`, never by inheriting
     from one another. Constructors take ``in_channels`` (channels of the features that the head uses, shallow
     to deep), ``classes``, ``preset`` and then the system's own switches as keywords.
     """
@@ -82,7 +90,9 @@ class ContextHead(nn.Module, ABC):
             ModelError: the system has no such preset or switch, or a value does not fit it.
         """
         if preset not in cls.presets:
-            raise ModelError(f"{cls.name} has no preset {preset!r}; it has {', '.join(cls.presets)}")
+            raise ModelError(
+                f"{cls.name} has no preset {preset!r}; it has {', '.join(cls.presets)}"
+            )
         switches = cls.presets[preset]
         known = [field.name for field in fields(switches)]
         for name in given:
@@ -95,7 +105,9 @@ class ContextHead(nn.Module, ABC):
             raise ModelError(f"{cls.name}: {error}") from error
 
     @abstractmethod
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__()
 
     @abstractmethod

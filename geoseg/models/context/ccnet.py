@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, wide
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class CCNetHead(ContextHead):
     paper = "CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1811.11721"
     presets: ClassVar = {"geoseg": CCNetSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: CCNetSwitches = self.choose(preset, given)
         width = self.switches.channels

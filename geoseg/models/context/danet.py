@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, attend, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, attend, conv_bn_relu, tokens, wide
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,25 @@ class DANetHead(ContextHead):
     """
 
     name = "danet"
-    paper = "Dual Attention Network for Scene Segmentation, CVPR 2019, https://arxiv.org/abs/1809.02983"
+    paper = (
+        "Dual Attention Network for Scene Segmentation, CVPR 2019, https://arxiv.org/abs/1809.02983"
+    )
     presets: ClassVar = {"geoseg": DANetSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: DANetSwitches = self.choose(preset, given)
         width = self.switches.channels
-        attentions: dict[str, nn.Module] = {"position": PositionAttention(width), "channel": ChannelAttention()}
+        attentions: dict[str, nn.Module] = {
+            "position": PositionAttention(width),
+            "channel": ChannelAttention(),
+        }
         self.branches = nn.ModuleList(
-            nn.Sequential(conv_bn_relu(in_channels[-1], width, 3), attention, conv_bn_relu(width, width, 3))
+            nn.Sequential(
+                conv_bn_relu(in_channels[-1], width, 3), attention, conv_bn_relu(width, width, 3)
+            )
             for name, attention in attentions.items()
             if self.switches.attention in ("both", name)
         )

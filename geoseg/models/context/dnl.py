@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import BatchNorm, Classifier, attend, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu, tokens, wide
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class DNLHead(ContextHead):
     paper = "Disentangled Non-Local Neural Networks, ECCV 2020, https://arxiv.org/abs/2006.06668"
     presets: ClassVar = {"geoseg": DNLSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: DNLSwitches = self.choose(preset, given)
         width, deep = self.switches.channels, in_channels[-1]
@@ -59,12 +61,16 @@ class DisentangledAttention(nn.Module):
         self.key = nn.Conv2d(channels, key_channels, 1)
         self.value = nn.Conv2d(channels, key_channels, 1)
         self.mask = nn.Conv2d(channels, 1, 1)
-        self.out = nn.Sequential(nn.Conv2d(key_channels, channels, 1, bias=False), BatchNorm(channels))
+        self.out = nn.Sequential(
+            nn.Conv2d(key_channels, channels, 1, bias=False), BatchNorm(channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
         q, k, v, m = (conv(x) for conv in (self.query, self.key, self.value, self.mask))
-        pairwise = attend(q - q.mean((2, 3), keepdim=True), k - k.mean((2, 3), keepdim=True), v, scale=1.0)
+        pairwise = attend(
+            q - q.mean((2, 3), keepdim=True), k - k.mean((2, 3), keepdim=True), v, scale=1.0
+        )
         with torch.autocast(x.device.type, enabled=False):
             share = wide(m).flatten(2).softmax(2)  # (N, 1, h·w)
             unary = (share @ tokens(wide(v))).transpose(1, 2).unsqueeze(3)  # (N, d, 1, 1)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,16 @@ class DoubleAttentionHead(ContextHead):
     paper = "A²-Nets: Double Attention Networks, NeurIPS 2018, https://arxiv.org/abs/1810.11579"
     presets: ClassVar = {"geoseg": DoubleAttentionSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: DoubleAttentionSwitches = self.choose(preset, given)
-        width, keys, count = self.switches.channels, self.switches.key_channels, self.switches.descriptors
+        width, keys, count = (
+            self.switches.channels,
+            self.switches.key_channels,
+            self.switches.descriptors,
+        )
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.features = nn.Conv2d(width, keys, 1)
         self.gather = nn.Conv2d(width, count, 1)

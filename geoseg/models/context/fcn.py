@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from geoseg.models.blocks import Classifier, conv_bn_relu
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class FCNHead(ContextHead):
     paper = "Fully Convolutional Networks for Semantic Segmentation, CVPR 2015, https://arxiv.org/abs/1411.4038"
     presets: ClassVar = {"geoseg": FCNSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: FCNSwitches = self.choose(preset, given)
         self.reduce = conv_bn_relu(in_channels[-1], self.switches.channels, 3)

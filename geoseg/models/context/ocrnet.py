@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
 from geoseg.models.context.aspp import AtrousPyramid
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class OCRNetHead(ContextHead):
     }
     aux_weights: ClassVar = {"coarse": 0.4}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: OCRNetSwitches = self.choose(preset, given)
         middle, deep = in_channels
@@ -67,7 +69,9 @@ class OCRNetHead(ContextHead):
         if self.switches.coarse == "linear":
             self.coarse: nn.Module = Classifier(middle, classes)
         else:
-            self.coarse = nn.Sequential(conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout))
+            self.coarse = nn.Sequential(
+                conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout)
+            )
         if self.switches.pixels == "conv":
             self.reduce: nn.Module = conv_bn_relu(deep, width, 3)
         else:
@@ -81,7 +85,11 @@ class OCRNetHead(ContextHead):
 
     def _relation(self, width: int, keys: int) -> nn.Sequential:
         first = conv_bn_relu(width, keys)
-        return first if self.switches.relation == "one" else nn.Sequential(first, conv_bn_relu(keys, keys))
+        return (
+            first
+            if self.switches.relation == "one"
+            else nn.Sequential(first, conv_bn_relu(keys, keys))
+        )
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits and ``coarse`` logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""

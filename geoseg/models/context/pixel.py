@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from geoseg.models.blocks import Classifier
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class PixelHead(ContextHead):
     stages = 0
     presets: ClassVar = {"geoseg": PixelSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: PixelSwitches = self.choose(preset, given)
         self.classify = Classifier(in_channels[-1], classes)

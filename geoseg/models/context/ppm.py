@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu
 from geoseg.models.pooling import pool_pyramid
 
 SIZES = (1, 2, 3, 6)
@@ -33,7 +33,9 @@ class PPMHead(ContextHead):
     paper = "Pyramid Scene Parsing Network, CVPR 2017, https://arxiv.org/abs/1612.01105"
     presets: ClassVar = {"geoseg": PPMSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: PPMSwitches = self.choose(preset, given)
         width, deep = self.switches.channels, in_channels[-1]
@@ -62,4 +64,10 @@ class PyramidPooling(nn.Module):
             level(grid.reshape(*grid.shape[:2], size, size))
             for level, grid, size in zip(self.levels, grids, SIZES, strict=True)
         ]
-        return torch.cat([F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=False) for y in levels], 1)
+        return torch.cat(
+            [
+                F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=False)
+                for y in levels
+            ],
+            1,
+        )

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geoseg.models.blocks import Classifier, conv_bn_relu, tokens, wide
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class PSANetHead(ContextHead):
     paper = "PSANet: Point-wise Spatial Attention Network for Scene Parsing, ECCV 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
     presets: ClassVar = {"geoseg": PSANetSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: PSANetSwitches = self.choose(preset, given)
         width, deep = self.switches.channels, in_channels[-1]
@@ -88,7 +90,9 @@ class PointwiseAttention(nn.Module):
     def _relative(self, size: tuple[int, int], device: torch.device) -> Tensor:
         """Where each position stands in the map that each other one predicts, ``(T, T)``: row i, about column j."""
         row, column = (self._offsets(length, device) for length in size)
-        index = row[:, None, :, None] * (2 * self.reach + 1) + column[None, :, None, :]  # (h, w, h, w)
+        index = (
+            row[:, None, :, None] * (2 * self.reach + 1) + column[None, :, None, :]
+        )  # (h, w, h, w)
         return index.flatten(2).flatten(0, 1)
 
     def _offsets(self, length: int, device: torch.device) -> Tensor:

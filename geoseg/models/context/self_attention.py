@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from geoseg.models.blocks import Classifier, attend, conv_bn_relu
 from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.layers import Classifier, attend, conv_bn_relu
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,14 @@ class SelfAttentionHead(ContextHead):
     """
 
     name = "self_attention"
-    paper = "OCNet: Object Context Network for Scene Parsing, 2018, https://arxiv.org/abs/1809.00916"
+    paper = (
+        "OCNet: Object Context Network for Scene Parsing, 2018, https://arxiv.org/abs/1809.00916"
+    )
     presets: ClassVar = {"geoseg": SelfAttentionSwitches()}
 
-    def __init__(self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any) -> None:
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
         super().__init__(in_channels, classes)
         self.switches: SelfAttentionSwitches = self.choose(preset, given)
         width, keys = self.switches.channels, self.switches.key_channels

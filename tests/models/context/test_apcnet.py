@@ -35,7 +35,10 @@ def make_head(reading: dict[str, Any]) -> APCNetHead:
 
 
 def make_features(images: int, height: int, width: int) -> list[Tensor]:
-    return [torch.randn(images, count, height, width, dtype=torch.float64, requires_grad=True) for count in (5, 7)]
+    return [
+        torch.randn(images, count, height, width, dtype=torch.float64, requires_grad=True)
+        for count in (5, 7)
+    ]
 
 
 @readings
@@ -51,11 +54,16 @@ def test_rearranged_head_equals_the_plain_one_in_values_and_gradients(
     reading: dict[str, Any], images: int, height: int, width: int, training: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    head = make_head(reading).train(training and images > 1)  # PyTorch's own norm has no batch of one vector
+    head = make_head(reading).train(
+        training and images > 1
+    )  # PyTorch's own norm has no batch of one vector
     other = deepcopy(head)
     features = make_features(images, height, width)
     deep = {id(parameter) for parameter in head.deep.parameters()}
-    leaves = [features[-1], *(parameter for parameter in head.parameters() if id(parameter) not in deep)]
+    leaves = [
+        features[-1],
+        *(parameter for parameter in head.parameters() if id(parameter) not in deep),
+    ]
     check_same(head(features).logits, classify(head, features), leaves)
 
     again = deepcopy(other)
@@ -80,14 +88,19 @@ def test_one_image_trains_by_the_running_statistics_of_its_global_vectors(
     assert all(x.grad is not None and x.grad.isfinite().all() for x in features)
     if head.contexts[0].guide is not None:
         assert head.contexts[0].guide[0].weight.grad.any()
-        assert torch.equal(before["contexts.0.guide.1.running_mean"], head.contexts[0].guide[1].running_mean)
+        assert torch.equal(
+            before["contexts.0.guide.1.running_mean"], head.contexts[0].guide[1].running_mean
+        )
 
 
 def test_without_guidance_the_affinities_are_the_pixel_s_alone() -> None:
     torch.manual_seed(0)
     head = make_head({"gla": False, "scales": (1,), "residual": "plain"}).eval()
     module = head.contexts[0]
-    features, means = torch.randn(2, 7, 4, 5, dtype=torch.float64), torch.randn(2, 7, 1, 1, dtype=torch.float64)
+    features, means = (
+        torch.randn(2, 7, 4, 5, dtype=torch.float64),
+        torch.randn(2, 7, 1, 1, dtype=torch.float64),
+    )
     far = features.clone()
     far[..., 2:] += 1.0
     assert torch.equal(module(features, means)[..., :2], module(far, means)[..., :2])

@@ -10,7 +10,9 @@ from tests.models.plain.ccnet import attend
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (5, 1), (7, 9), (12, 8)])
-def test_rows_and_columns_equal_the_masked_attention_over_all_pairs(height: int, width: int) -> None:
+def test_rows_and_columns_equal_the_masked_attention_over_all_pairs(
+    height: int, width: int
+) -> None:
     torch.manual_seed(0)
     module = CrissCrossAttention(16).double()
     nn.init.constant_(module.alpha, 0.7)

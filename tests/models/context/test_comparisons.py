@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from geoseg.models.context import ACFHead, ANNHead, ASPPHead, DNLHead, DoubleAttentionHead, SelfAttentionHead
+from geoseg.models.context import (
+    ACFHead,
+    ANNHead,
+    ASPPHead,
+    DNLHead,
+    DoubleAttentionHead,
+    SelfAttentionHead,
+)
 
 SIZE = (5, 7)
 
@@ -45,7 +52,10 @@ def test_dnl_adds_a_whitened_pairwise_and_a_unary_term() -> None:
     q, k = q - q.mean(2, keepdim=True), k - k.mean(2, keepdim=True)
     weights = torch.einsum("ndi,ndj->nij", q, k).softmax(2) + m.softmax(2)
     y = x + part.out(torch.einsum("nij,ndj->ndi", weights, v).unflatten(2, SIZE))
-    check(head([make_map(6)]).logits, head.classify(head.fuse(torch.cat([make_map(6), head.smooth(y)], 1))))
+    check(
+        head([make_map(6)]).logits,
+        head.classify(head.fuse(torch.cat([make_map(6), head.smooth(y)], 1))),
+    )
 
 
 def test_ann_attends_to_a_pooled_pyramid() -> None:
@@ -54,9 +64,15 @@ def test_ann_attends_to_a_pooled_pyramid() -> None:
 
     def attend(block: torch.nn.Module, x: Tensor, source: Tensor) -> Tensor:
         def pyramid(y: Tensor) -> Tensor:
-            return torch.cat([F.adaptive_avg_pool2d(y, size).flatten(2) for size in (1, 3, 6, 8)], 2)
+            return torch.cat(
+                [F.adaptive_avg_pool2d(y, size).flatten(2) for size in (1, 3, 6, 8)], 2
+            )
 
-        q, k, v = block.query(x).flatten(2), pyramid(block.key(source)), pyramid(block.value(source))
+        q, k, v = (
+            block.query(x).flatten(2),
+            pyramid(block.key(source)),
+            pyramid(block.value(source)),
+        )
         weights = (torch.einsum("ndi,ndj->nij", q, k) / 8**0.5).softmax(2)
         return block.out(torch.einsum("nij,ndj->ndi", weights, v).unflatten(2, SIZE))
 

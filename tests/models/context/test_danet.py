@@ -16,7 +16,9 @@ def test_both_attentions_equal_their_equations_written_out(height: int, width: i
     x = torch.randn(2, 16, height, width, dtype=torch.float64, requires_grad=True)
     for module in (position, channel):
         nn.init.constant_(module.alpha, 0.7)
-    check_same(position(x), attend_positions(position, x), [x, position.alpha, position.value.weight])
+    check_same(
+        position(x), attend_positions(position, x), [x, position.alpha, position.value.weight]
+    )
     check_same(channel(x), attend_channels(channel, x), [x, channel.alpha])
 
 

@@ -12,10 +12,17 @@ from geoseg.models.context.ocrnet import OCRNetHead
 def test_head_equals_equations_3_to_6(preset: str) -> None:
     torch.manual_seed(0)
     head = OCRNetHead((6, 10), 4, preset, channels=12, key_channels=8).eval().double()
-    middle, deep = torch.randn(2, 6, 5, 7, dtype=torch.float64), torch.randn(2, 10, 5, 7, dtype=torch.float64)
+    middle, deep = (
+        torch.randn(2, 6, 5, 7, dtype=torch.float64),
+        torch.randn(2, 10, 5, 7, dtype=torch.float64),
+    )
     coarse, x = head.coarse(middle), head.reduce(deep)
-    f = torch.einsum("nkhw,nchw->nck", coarse.flatten(2).softmax(2).reshape(coarse.shape), x)[..., None]
-    relation = torch.einsum("ndhw,ndk->nhwk", head.phi(x), head.psi(f)[..., 0]) * (1 if preset == "paper" else 8**-0.5)
+    f = torch.einsum("nkhw,nchw->nck", coarse.flatten(2).softmax(2).reshape(coarse.shape), x)[
+        ..., None
+    ]
+    relation = torch.einsum("ndhw,ndk->nhwk", head.phi(x), head.psi(f)[..., 0]) * (
+        1 if preset == "paper" else 8**-0.5
+    )
     y = head.rho(torch.einsum("nhwk,ndk->ndhw", relation.softmax(3), head.delta(f)[..., 0]))
     expected = head.classify(head.g(torch.cat([x, y], 1)))
     outputs = head([middle, deep])

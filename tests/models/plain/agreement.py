@@ -9,7 +9,11 @@ from torch import Tensor
 
 
 def check_same(
-    found: Tensor, expected: Tensor, leaves: Sequence[Tensor], tolerance: float = 1e-9, floor: float = 1e-6
+    found: Tensor,
+    expected: Tensor,
+    leaves: Sequence[Tensor],
+    tolerance: float = 1e-9,
+    floor: float = 1e-6,
 ) -> None:
     """Values, and gradients of all `leaves`, relative to the largest of each, or to `floor`.
 
@@ -18,6 +22,9 @@ def check_same(
     """
     slope = torch.randn_like(expected)
     pairs = [(found, expected)]
-    pairs += zip(*(torch.autograd.grad((out * slope).sum(), leaves) for out in (found, expected)), strict=True)
+    pairs += zip(
+        *(torch.autograd.grad((out * slope).sum(), leaves) for out in (found, expected)),
+        strict=True,
+    )
     for one, other in pairs:
         assert (one - other).abs().max() <= tolerance * (floor + other.abs().max())

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from geoseg.models.context.isnet import ImageContext, ISNetHead, Projections, SemanticContext
+from geoseg.models.context.isnet.head import ImageContext, ISNetHead, Projections, SemanticContext
 
 
 def classify(head: ISNetHead, features: Sequence[Tensor]) -> Tensor:
@@ -32,7 +32,9 @@ def classify(head: ISNetHead, features: Sequence[Tensor]) -> Tensor:
 def augment_by_image(module: ImageContext, x: Tensor) -> Tensor:
     """R'_il."""
     if module.pyramid is not None:
-        parts = [x, module.pyramid.pyramid(x)] if module.pyramid.beside else [module.pyramid.pyramid(x)]
+        parts = (
+            [x, module.pyramid.pyramid(x)] if module.pyramid.beside else [module.pyramid.pyramid(x)]
+        )
         context = module.pyramid.fuse(torch.cat(parts, 1))
     else:
         context = torch.cat([F.adaptive_avg_pool2d(x, 1).expand_as(x), x], 1)
@@ -59,11 +61,17 @@ def _attend(project: Projections | None, x: Tensor, context: Tensor) -> Tensor:
     """Attention of all pixels to the contexts of all pixels."""
     if project is None:
         return _product(x, context, context)
-    query, key, value = project.query(x), project.key(project.key_in(context)), project.value(context)
+    query, key, value = (
+        project.query(x),
+        project.key(project.key_in(context)),
+        project.value(context),
+    )
     return project.out(_product(query, key, value))
 
 
 def _product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    similarity = query.flatten(2).transpose(1, 2) @ key.flatten(2) / query.shape[1] ** 0.5  # (N, h·w, h·w)
+    similarity = (
+        query.flatten(2).transpose(1, 2) @ key.flatten(2) / query.shape[1] ** 0.5
+    )  # (N, h·w, h·w)
     context = value.flatten(2) @ similarity.softmax(2).transpose(1, 2)
     return context.reshape(value.shape)

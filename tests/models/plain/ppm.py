@@ -13,7 +13,12 @@ def pool(module: PyramidPooling, x: Tensor) -> Tensor:
     """The module's ``(N, 4·channels, h, w)``."""
     return torch.cat(
         [
-            F.interpolate(level(F.adaptive_avg_pool2d(x, size)), size=x.shape[2:], mode="bilinear", align_corners=False)
+            F.interpolate(
+                level(F.adaptive_avg_pool2d(x, size)),
+                size=x.shape[2:],
+                mode="bilinear",
+                align_corners=False,
+            )
             for level, size in zip(module.levels, (1, 2, 3, 6), strict=True)
         ],
         1,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from geoseg.models.context.ranet import RANetHead
-from geoseg.models.interaction import Manner
+from geoseg.models.context.ranet.attention import Manner
 
 Labels = list[int]
 
@@ -41,7 +41,9 @@ def divergence(p: Tensor, q: Tensor, jsd: str) -> Tensor:
     return total / math.log(2) if jsd == "full2" else total
 
 
-def affinities(b: Tensor | None, c: Tensor | None, size: tuple[int, int], jsd: str, ends: bool) -> Tensor:
+def affinities(
+    b: Tensor | None, c: Tensor | None, size: tuple[int, int], jsd: str, ends: bool
+) -> Tensor:
     """Eq. (3), ``(N, N)``."""
     pixels = [(row, col) for row in range(size[0]) for col in range(size[1])]
     f = torch.ones(len(pixels), len(pixels), dtype=torch.float64)
@@ -79,7 +81,13 @@ def search(edges: list[list[int]]) -> Labels:
 
 
 def group(
-    f: Tensor, c: Tensor | None, size: tuple[int, int], grouping: str, threshold: float, core: int, jsd: str
+    f: Tensor,
+    c: Tensor | None,
+    size: tuple[int, int],
+    grouping: str,
+    threshold: float,
+    core: int,
+    jsd: str,
 ) -> Labels:
     """Eq. (4), and the attachment of small regions."""
     count = len(f)
@@ -114,7 +122,9 @@ def attach(label: Labels, c: Tensor | None, size: tuple[int, int], core: int, js
     while None in now:
         following = list(now)
         for i in range(len(now)):
-            offers = [(-similarity(i, j), now[j]) for j in neighbours(i, size) if now[j] is not None]
+            offers = [
+                (-similarity(i, j), now[j]) for j in neighbours(i, size) if now[j] is not None
+            ]
             if now[i] is None and offers:
                 best = min(offers)[0]
                 following[i] = min(region for unlike, region in offers if unlike <= best + 1e-12)  # type: ignore[type-var]
@@ -124,7 +134,12 @@ def attach(label: Labels, c: Tensor | None, size: tuple[int, int], core: int, js
 
 def representative_scores(f: Tensor, label: Labels) -> Tensor:
     """Eq. (5), ``(N,)``."""
-    return torch.stack([f[i, [j for j in range(len(label)) if label[j] == label[i]]].mean() for i in range(len(label))])
+    return torch.stack(
+        [
+            f[i, [j for j in range(len(label)) if label[j] == label[i]]].mean()
+            for i in range(len(label))
+        ]
+    )
 
 
 def weighted(asking: Tensor, keys: list[Tensor], values: list[Tensor], scale: float) -> Tensor:
@@ -145,7 +160,8 @@ def interact(
     """Eqs. (6) to (8), ``(N, M)``; `refine` is of representatives in the order of their pixels."""
     regions = {q: [i for i in range(len(label)) if label[i] == q] for q in sorted(set(label))}
     chosen = {
-        q: sorted(members, key=lambda i: (-j[i].item(), i))[: manner.representatives] for q, members in regions.items()
+        q: sorted(members, key=lambda i: (-j[i].item(), i))[: manner.representatives]
+        for q, members in regions.items()
     }
     every = sorted(p for group in chosen.values() for p in group)
 
@@ -155,7 +171,11 @@ def interact(
 
     local = {}
     for p in every:
-        others = [i for i in regions[label[p]] if i not in chosen[label[p]]] if manner.members else range(len(label))
+        others = (
+            [i for i in regions[label[p]] if i not in chosen[label[p]]]
+            if manner.members
+            else range(len(label))
+        )
         own = j[p] * given[p] if manner.scored else given[p]
         local[p] = own + weighted(given[p], *pick(list(others), given), manner.scale)
     local = dict(zip(every, refine[0](torch.stack(list(local.values()))), strict=True))
@@ -166,7 +186,10 @@ def interact(
             groups = [every]
         if manner.weights == "others":
             groups = [[s for group in groups for s in group]]
-        total = sum((weighted(local[p], *pick(x, local), manner.scale) for x in groups), torch.zeros_like(local[p]))
+        total = sum(
+            (weighted(local[p], *pick(x, local), manner.scale) for x in groups),
+            torch.zeros_like(local[p]),
+        )
         if manner.weights == "mean" and groups:
             total = total / len(groups)
         whole[p] = (j[p] * local[p] if manner.scored else local[p]) + total
@@ -174,7 +197,9 @@ def interact(
     rows = []
     for i, x in enumerate(asking):
         offering = chosen[label[i]] if manner.members else every
-        rows.append((j[i] * x if manner.scored else x) + weighted(x, *pick(offering, whole), manner.scale))
+        rows.append(
+            (j[i] * x if manner.scored else x) + weighted(x, *pick(offering, whole), manner.scale)
+        )
     return torch.stack(rows)
 
 
@@ -197,7 +222,9 @@ def classify(head: RANetHead, features: Sequence[Tensor]) -> Tensor:
         classes = None if head.semantic is None else head.semantic(scored).softmax(1)[image]
         b = None if head.boundary is None else head.boundary(scored).softmax(1)[image, 1]
         f = affinities(b, classes, (height, width), choice.jsd, choice.ends)
-        label = group(f, classes, (height, width), choice.grouping, choice.threshold, choice.core, choice.jsd)
+        label = group(
+            f, classes, (height, width), choice.grouping, choice.threshold, choice.core, choice.jsd
+        )
         j = representative_scores(f, label)
         refine = [lambda x: x] * 2
         if head.collected is not None:

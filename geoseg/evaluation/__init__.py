@@ -1,0 +1,1 @@
+"""Class rasters scored against references, and the files of an evaluation."""

@@ -1,0 +1,220 @@
+"""HCNet: context among the pixels of each region first, then among the regions. Equation numbers are the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.hcnet.segment_attention import segment_sums
+from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
+
+EPS = 1e-6
+"""Keeps the denominators of eqs. (1) and (4) off zero."""
+
+Norm = Literal["relu", "softplus", "raw", "softmax"]
+
+
+@dataclass(frozen=True)
+class HCNetSwitches(Switches):
+    """What the paper leaves open, and the parts that its ablations switch off."""
+
+    channels: int = 512
+    """C, the width of the context stream: of X, eqs. (1) to (4)."""
+    prior_channels: int = 64
+    """Width of the pre-segmentation's three branches (sec. 3.2)."""
+    norm: Norm = "relu"
+    """How eq. (4) becomes a mean. Raw products sum to zero or less in about half of all rows, and the paper wants
+    weights that sum to 1: ``relu`` and ``softplus`` make O and P, hence A, nonnegative; ``raw`` is the printed form,
+    held off zero; ``softmax`` exponentiates A (quadratic in the pixels of a region)."""
+    fusion: Literal["concat", "sum", "region"] = "concat"
+    """How X' and X'' of eq. (2) are aggregated: concatenated and mixed by a 1x1 convolution, added, or X'' alone."""
+    shared: bool = True
+    """Whether all classes share one PiAM, eqs. (3) and (4), in the pixel context module, or each has its own (fig. 4
+    draws N boxes)."""
+    pixel: bool = True
+    """Whether the pixel context module stands, eqs. (3) and (4) within regions (else X' = X)."""
+    region: bool = True
+    """Whether the region context module stands, eqs. (1) and (2) (else X' is classified). Without the pixel context
+    module, ``fusion="region"`` is the row of table 1 that lacks "pixel-level detailed information"."""
+
+
+class HCNetHead(ContextHead):
+    """Hierarchical context head: pre-segmentation, pixel context module (PCM), region context module (RCM).
+
+    ``in_channels`` may name more maps than one; the deepest alone is used. Not in the paper, and so chosen here:
+    X is a 3x3 convolution of F to `channels` (C = 2048 could not be had at the paper's memory figures); the
+    branches of the pre-segmentation are normalised before they are added; the loss of the context stream reaches
+    Q through eqs. (1) and (2). The 1x1 convolution of ``fusion="concat"`` runs over R' instead of X'', which is exact:
+    W X'' = (W R') Q. Preset ``paper`` prints eq. (4) literally (``norm="raw"``) and reads
+    "aggregate" (sec. 3.1) as sec. 3.2 uses the word: addition (``fusion="sum"``).
+    """
+
+    name = "hcnet"
+    paper = "HCNet: Hierarchical Context Network for Semantic Segmentation, 2020, https://arxiv.org/abs/2010.04962"
+    presets: ClassVar = {
+        "geoseg": HCNetSwitches(),
+        "paper": HCNetSwitches(norm="raw", fusion="sum"),
+    }
+    aux_weights: ClassVar = {"prior": 0.8}
+
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: HCNetSwitches = self.choose(preset, given)
+        width, norm = self.switches.channels, self.switches.norm
+        self.classes = classes
+        banks = 1 if self.switches.shared else classes
+        self.prior = PreSegmentation(in_channels[-1], self.switches.prior_channels, classes)
+        self.reduce = conv_bn_relu(in_channels[-1], width, 3)
+        self.pixel = (
+            PositionIndependentAttention(width, norm, banks) if self.switches.pixel else None
+        )
+        self.region = RegionContext(width, norm) if self.switches.region else None
+        concat = self.switches.region and self.switches.fusion == "concat"
+        self.fuse = conv_bn_relu(2 * width, width) if concat else None
+        self.classify = Classifier(width, classes)
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits and ``prior`` logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        prior = self.prior(features[-1])
+        x = self.reduce(features[-1])
+        if self.pixel is not None:
+            x = self.pixel(x, prior.argmax(1), self.classes)  # T = argmax Q; X'
+        if self.region is not None:
+            q = prior.softmax(1)
+            x = self._aggregate(x, self.region(x, q), q)
+        return Outputs(self.classify(x), {"prior": prior})
+
+    def _aggregate(self, x: Tensor, regions: Tensor, q: Tensor) -> Tensor:
+        """X' and X'' together ``(N, C, h, w)``, of X' ``(N, C, h, w)``, R' ``(N, C, K, 1)`` and Q ``(N, K, h, w)``."""
+        if self.fuse is None:
+            context = unpool(regions, q)
+            return context if self.switches.fusion == "region" else wide(x) + context
+        layers: list[Any] = list(self.fuse)
+        conv, norm, relu = layers
+        of_pixels, of_regions = conv.weight.split(x.shape[1], 1)
+        mixed = F.conv2d(x, of_pixels)
+        mixed = mixed + unpool(F.conv2d(regions, of_regions), q).to(mixed.dtype)  # W X'' = (W R') Q
+        fused: Tensor = relu(norm(mixed))
+        return fused
+
+
+class PreSegmentation(nn.Module):
+    """The prior stream (sec. 3.2, fig. 3): three dilated 3x3 convolutions, added, and a 1x1 convolution to logits."""
+
+    def __init__(self, in_channels: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            conv_bn_relu(in_channels, channels, 3, dilation) for dilation in (1, 3, 5)
+        )
+        self.classify = Classifier(channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of Q, ``(N, classes, h, w)``."""
+        one, three, five = (branch(x) for branch in self.branches)
+        logits: Tensor = self.classify(one + three + five)
+        return logits
+
+
+class RegionContext(nn.Module):
+    """RCM (sec. 3.3.2) but for its way back to the pixels (`unpool`): region pooling, attention between the regions."""
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.attention = PositionIndependentAttention(channels, norm)
+
+    def forward(self, x: Tensor, q: Tensor) -> Tensor:
+        """R' ``(N, C, K, 1)`` of X' and of the affiliation probabilities Q ``(N, K, h, w)``, in float32 at least."""
+        with torch.autocast(x.device.type, enabled=False):
+            q = q.flatten(2)
+            # (1): (N, K, C). In float32 the softmax of a class that no pixel comes near is 0 all over.
+            pooled = q @ tokens(wide(x)) / q.sum(2, keepdim=True).clamp(min=EPS)
+        regions = pooled.transpose(1, 2).unsqueeze(3)  # a map of K positions, (N, C, K, 1)
+        one_set = torch.zeros_like(regions[:, 0], dtype=torch.int64)
+        enhanced: Tensor = self.attention(regions, one_set, 1)
+        return enhanced
+
+
+def unpool(regions: Tensor, q: Tensor) -> Tensor:
+    """Region unpooling (2), R' Q: each pixel takes its share of every region, ``(N, C, h, w)``, in float32 at least.
+
+    Args:
+        regions: ``(N, C, K, 1)``.
+        q: ``(N, K, h, w)``.
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        context = tokens(wide(q)) @ tokens(
+            wide(regions)
+        )  # (N, h·w, C): what adds to a map of channels_last as it lies
+    return context.transpose(1, 2).reshape(q.shape[0], -1, *q.shape[2:])
+
+
+class PositionIndependentAttention(nn.Module):
+    """PiAM (sec. 3.3.3): each element of a set gains the set's mean, weighted by similarity.
+
+    Many sets are served at once: the elements of a map are divided by `labels`. For a set B in C x K_i
+
+        A = Oᵀ P (3),  A_ij /= sum_j A_ij (4),  B' = α B Aᵀ + B,  α = 0 at the start
+
+    with O, P in C/4 x K_i from two 1x1 convolutions. The printed product "B and A" would weight by columns, which
+    do not sum to 1; Aᵀ makes the rows' sums the weights. A is never formed (`segment_sums`), except for softmax.
+    """
+
+    def __init__(self, channels: int, norm: Norm, banks: int = 1) -> None:
+        super().__init__()
+        self.norm = norm
+        self.banks = banks
+        self.query = nn.Conv2d(channels, banks * max(1, channels // 4), 1)
+        self.key = nn.Conv2d(channels, banks * max(1, channels // 4), 1)
+        self.alpha = nn.Parameter(torch.zeros(banks))
+
+    def forward(self, x: Tensor, labels: Tensor, sets: int) -> Tensor:
+        """B' ``(N, C, h, w)`` of B ``(N, C, h, w)``, in float32 at least.
+
+        Args:
+            x: the elements of all sets.
+            labels: ``(N, h, w)`` int64, the set that each element belongs to, in 0..sets-1.
+            sets: how many there are; some may be empty. With more banks than one, each set has its own weights.
+        """
+        o, p = (self._activate(self._own(conv(x), labels)) for conv in (self.query, self.key))
+        alpha = self._own(
+            self.alpha.reshape(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:]), labels
+        )
+        with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
+            x = wide(x)
+            context = self._means(
+                tokens(wide(o)), tokens(wide(p)), tokens(x), labels.flatten(1), sets
+            )
+            return x + alpha * context.transpose(1, 2).reshape(x.shape)
+
+    def _own(self, x: Tensor, labels: Tensor) -> Tensor:
+        """What each element's own bank gave, ``(N, d, h, w)``, of what all gave, ``(N, banks·d, h, w)``."""
+        if self.banks == 1:
+            return x
+        x = x.reshape(x.shape[0], self.banks, -1, *x.shape[2:])
+        return x.gather(1, labels[:, None, None].expand(-1, 1, x.shape[2], -1, -1)).squeeze(1)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        if self.norm == "relu":
+            return F.relu(x)
+        return F.softplus(x) if self.norm == "softplus" else x
+
+    def _means(self, o: Tensor, p: Tensor, b: Tensor, labels: Tensor, sets: int) -> Tensor:
+        """B Aᵀ as ``(N, T, C)``."""
+        if self.norm == "softmax":
+            same = (labels.unsqueeze(2) == labels.unsqueeze(1)).unsqueeze(
+                1
+            )  # (N, 1, T, T), 1 being the head axis
+            o, p, b = (x.unsqueeze(1) for x in (o, p, b))
+            return F.scaled_dot_product_attention(o, p, b, attn_mask=same, scale=1.0).squeeze(1)
+        sums, weights = segment_sums(o, p, b, labels, sets)
+        if self.norm == "raw":
+            return sums / torch.where(weights < 0, weights.clamp(max=-EPS), weights.clamp(min=EPS))
+        return sums / (weights + EPS)  # a row of zeros (dead ReLUs) gets no context and keeps B

@@ -1,0 +1,233 @@
+"""ISNet: context of the whole image and context of each pixel's own class, both attended to by every pixel.
+
+Equation numbers are the paper's. R_sl (16) repeats one vector at all pixels of a class, so that attention to it is
+attention to at most K vectors (`geoseg.models.context.isnet.class_attention`), and R_sl is never made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.models.context.aspp import AtrousPyramid
+from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.isnet.class_attention import attend_counted, counted_norm
+from geoseg.models.context.ppm import SIZES, PyramidPooling
+from geoseg.models.layers import Classifier, attend, conv_bn_relu, of_parts, tokens, wide
+
+Image = Literal["ilcm", "aspp", "ppm", "none"]
+
+
+@dataclass(frozen=True)
+class ISNetSwitches(Switches):
+    """Where the paper and the released code differ, and the parts that the ablations switch off."""
+
+    channels: int = 512
+    """C, the width of R."""
+    key_channels: int = 256
+    """Width of the projected queries, keys and values of eqs. (4), (5), (7) and (8)."""
+    image: Image = "ilcm"
+    """What makes R_il: eqs. (10) and (11), or ASPP or a pyramid of pools in their place (sec. 3.2), or nothing."""
+    semantic: bool = True
+    """Whether the semantic-level context module stands, eqs. (12) to (16)."""
+    attention: Literal["projected", "plain"] = "projected"
+    """Eqs. (4), (5), (7) and (8) on 1x1 convolutions of R and of the contexts (released code), or as printed."""
+    fuse: Literal["3x3", "1x1", "sum"] = "3x3"
+    """How R is augmented: by a 3x3 convolution with one context after the other (released code), by one 1x1
+    convolution of all, eq. (6), or by addition (what is left where table 2 counts no fusion)."""
+    deep: bool = True
+    """Whether stage 3 is supervised too (released code)."""
+    dropout: float = 0.1
+    """Dropout before each of the classifiers (released code)."""
+
+
+class ISNetHead(ContextHead):
+    """Image-level (ILCM) and semantic-level context module (SLCM).
+
+    Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training. Preset ``released`` is the authors'
+    code, which ``geoseg`` follows: only its projected attention has the parameters of the paper's table 2. ``paper``
+    is the printed text, its R being a 3x3 convolution of stage 4 as in the code. With ASPP or pooling in ILCM's
+    place, R_il is that module's map, and eqs. (4) and (7) stay.
+
+    Three exact rearrangements: SLCM attends to classes instead of pixels; ILCM's first convolutions of [G; R] are
+    W_G G + W_R R; and fusions add the products of their parts. A class that no pixel has takes no part anywhere.
+    """
+
+    name = "isnet"
+    paper = (
+        "ISNet: Integrate Image-Level and Semantic-Level Context for Semantic Segmentation, ICCV 2021, "
+        "https://arxiv.org/abs/2108.12382"
+    )
+    stages = 2
+    presets: ClassVar = {
+        "geoseg": ISNetSwitches(),
+        "paper": ISNetSwitches(attention="plain", fuse="1x1", deep=False, dropout=0.0),
+        "released": ISNetSwitches(),
+    }
+    aux_weights: ClassVar = {"semantic": 0.4, "deep": 0.4}
+
+    def __init__(
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+    ) -> None:
+        super().__init__(in_channels, classes)
+        self.switches: ISNetSwitches = self.choose(preset, given)
+        middle, deepest = in_channels
+        width, dropout = self.switches.channels, self.switches.dropout
+        self.reduce = conv_bn_relu(deepest, width, 3)
+        self.image = ImageContext(self.switches) if self.switches.image != "none" else None
+        self.semantic = SemanticContext(self.switches, classes) if self.switches.semantic else None
+        self.fuse = _fusions(
+            self.switches, contexts=(self.image is not None) + (self.semantic is not None)
+        )
+        self.classify = Classifier(width, classes, dropout)
+        self.deep = None
+        if self.switches.deep:
+            self.deep = nn.Sequential(
+                conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout)
+            )
+
+    def forward(self, features: Sequence[Tensor]) -> Outputs:
+        """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)`` of the stage 3 and 4 maps."""
+        middle, deepest = features
+        x = self.reduce(deepest)  # R
+        contexts, aux = [], {}
+        if self.image is not None:
+            contexts.append(self.image(x))
+        if self.semantic is not None:
+            aux["semantic"] = self.semantic.classify(x)  # D (12)
+            contexts.append(self.semantic(x, aux["semantic"]))
+        if self.deep is not None and self.training:
+            aux["deep"] = self.deep(middle)
+        return Outputs(self.classify(self._augment(x, contexts)), aux)  # (9)
+
+    def _augment(self, x: Tensor, contexts: list[Tensor]) -> Tensor:
+        """R_aug."""
+        if self.switches.fuse == "sum":
+            return x + sum(contexts)
+        if self.switches.fuse == "1x1":
+            return of_parts(self.fuse[0], [*contexts, x]) if contexts else x  # (6)
+        for block, context in zip(self.fuse, contexts, strict=True):
+            x = of_parts(block, [x, context])
+        return x
+
+
+def _fusions(switches: ISNetSwitches, contexts: int) -> nn.ModuleList:
+    """The convolutions that augment R with so many contexts."""
+    width = switches.channels
+    if switches.fuse == "3x3":
+        return nn.ModuleList(conv_bn_relu(2 * width, width, 3) for _ in range(contexts))
+    if switches.fuse == "1x1" and contexts:
+        return nn.ModuleList([conv_bn_relu((contexts + 1) * width, width)])
+    return nn.ModuleList()
+
+
+class Projections(nn.Module):
+    """The 1x1 convolutions around an attention: two for queries and keys, one for values and for the way back."""
+
+    def __init__(self, switches: ISNetSwitches, context_channels: int) -> None:
+        super().__init__()
+        width, keys = switches.channels, switches.key_channels
+        self.query = nn.Sequential(conv_bn_relu(width, keys), conv_bn_relu(keys, keys))
+        self.key_in = conv_bn_relu(context_channels, keys)
+        self.key = conv_bn_relu(keys, keys)
+        self.value = conv_bn_relu(context_channels, keys)
+        self.out = conv_bn_relu(keys, width)
+
+
+class ImageContext(nn.Module):
+    """ILCM (sec. 3.2), or what stands in its place, and the attention to it."""
+
+    def __init__(self, switches: ISNetSwitches) -> None:
+        super().__init__()
+        width, ilcm = switches.channels, switches.image == "ilcm"
+        projected = switches.attention == "projected"
+        self.pyramid = None if ilcm else _Pyramid(width, switches.image)
+        self.transform = conv_bn_relu(2 * width, width) if ilcm and not projected else None
+        self.project = Projections(switches, 2 * width if ilcm else width) if projected else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """R'_il ``(N, C, h, w)`` of R ``(N, C, h, w)``."""
+        parts = self._parts(x)
+        if self.project is None:
+            return attend(x, parts[0], parts[0])  # (4), (7)
+        key = self.project.key(of_parts(self.project.key_in, parts))
+        context = attend(self.project.query(x), key, of_parts(self.project.value, parts))
+        out: Tensor = self.project.out(context)
+        return out
+
+    def _parts(self, x: Tensor) -> list[Tensor]:
+        """R_il as parts to be concatenated: the one map, or [G; R], which the code projects without eq. (11)."""
+        if self.pyramid is not None:
+            return [self.pyramid(x)]
+        g = wide(x).mean((2, 3), keepdim=True).to(x.dtype)  # (10)
+        return [g, x] if self.transform is None else [of_parts(self.transform, [g, x])]  # (11)
+
+
+class _Pyramid(nn.Module):
+    """ASPP or pyramid pooling, fused by a 3x3 convolution as in the paper's comparison (table 2)."""
+
+    def __init__(self, width: int, kind: Image) -> None:
+        super().__init__()
+        level = max(1, width // len(SIZES))
+        self.beside = kind == "ppm"  # the map itself is concatenated
+        self.pyramid = PyramidPooling(width, level) if self.beside else AtrousPyramid(width, width)
+        self.fuse = conv_bn_relu(width + len(SIZES) * level if self.beside else 5 * width, width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, h, w)`` of ``(N, C, h, w)``."""
+        context = self.pyramid(x)
+        return of_parts(self.fuse, [x, context] if self.beside else [context])
+
+
+class SemanticContext(nn.Module):
+    """SLCM (sec. 3.3) and the attention to it."""
+
+    def __init__(self, switches: ISNetSwitches, classes: int) -> None:
+        super().__init__()
+        width = switches.channels
+        self.classify = nn.Sequential(
+            conv_bn_relu(width, width), Classifier(width, classes, switches.dropout)
+        )  # H'
+        self.project = Projections(switches, width) if switches.attention == "projected" else None
+
+    def forward(self, x: Tensor, logits: Tensor) -> Tensor:
+        """R'_sl ``(N, C, h, w)`` of R ``(N, C, h, w)`` and D ``(N, K, h, w)``."""
+        regions, counts = class_regions(x, logits)
+        if self.project is None:
+            return attend_counted(x, regions, regions, counts)
+        key = _counted(self.project.key, _counted(self.project.key_in, regions, counts), counts)
+        value = _counted(self.project.value, regions, counts)
+        out: Tensor = self.project.out(attend_counted(self.project.query(x), key, value, counts))
+        return out
+
+
+def class_regions(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """R'_c, the mean of R over the pixels whose largest logit is c, weighted by the softmax of these logits (13)-(15).
+
+    Args:
+        x: R, ``(N, C, h, w)``.
+        logits: D, ``(N, K, h, w)``. Gradients go through the weights, not through the choice of the class.
+
+    Returns:
+        ``(N, C, K, 1)`` in float32 at least, 0 for a class without pixels; ``(N, K)`` numbers of pixels.
+    """
+    classes = torch.arange(logits.shape[1], device=logits.device).unsqueeze(1)
+    own = logits.argmax(1).flatten(1).unsqueeze(1) == classes  # (N, K, h·w)
+    with torch.autocast(x.device.type, enabled=False):
+        scores = wide(logits).flatten(2)
+        # The lowest number rather than -inf, whose softmax is NaN where a class has no pixel.
+        weights = scores.masked_fill(~own, torch.finfo(scores.dtype).min).softmax(2) * own
+        regions = (weights @ tokens(wide(x))).transpose(1, 2).unsqueeze(3)
+    return regions, own.sum(2)
+
+
+def _counted(block: nn.Sequential, x: Tensor, counts: Tensor) -> Tensor:
+    """What a `conv_bn_relu` gives for vectors ``(N, C, K, 1)`` that stand at `counts` positions each."""
+    layers: list[Any] = list(block)
+    conv, norm, relu = layers
+    result: Tensor = relu(counted_norm(norm, conv(x), counts))
+    return result

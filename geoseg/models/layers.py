@@ -1,0 +1,106 @@
+"""The few layers and moves that all heads share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that also trains on a single position.
+
+    One value per channel (one image's global mean, or its map of one position) has no variance. The running
+    statistics normalise it then, as in eval mode, and stay as they are; with two values or more, nothing differs.
+    Converted to a synchronised normalisation it needs no such care: that is done for two processes or more, whose
+    values are two or more of each channel.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised ``(N, C, h, w)``."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+def conv_bn_relu(
+    in_channels: int, out_channels: int, kernel: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """A convolution without bias, batch normalisation and ReLU; height and width stay (odd `kernel`)."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(
+            in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False
+        ),
+        BatchNorm(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def of_parts(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
+    """What a `conv_bn_relu` gives for the parts concatenated along the channels, without concatenating them.
+
+    W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)``, standing for a map of it.
+    """
+    layers: list[Any] = list(block.children())
+    conv, norm, relu = layers
+    weights = conv.weight.split([part.shape[1] for part in parts], 1)
+    products = (
+        F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True)
+    )
+    total = next(products)
+    for product in products:  # one at a time, for memory's sake
+        total = total + product
+    result: Tensor = relu(norm(total))
+    return result
+
+
+def wide(x: Tensor) -> Tensor:
+    """`x` in float32 at least: what sums over many positions, softmaxes and upsampling are computed in."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def tokens(x: Tensor) -> Tensor:
+    """The positions ``(N, h·w, C)`` of a map ``(N, C, h, w)``, row-major."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
+    """Dot-product attention of the positions of a map to those of another: softmax over the keys of `scale`·q·k.
+
+    Args:
+        query: ``(N, d, h, w)``.
+        key: ``(N, d, ...)``, its positions on any axes.
+        value: ``(N, C, ...)``, the same positions.
+        scale: factor of the products; None is 1/√d.
+
+    Returns:
+        ``(N, C, h, w)``. The matrix of pairs is stored only where the device has no fused kernel for these widths.
+    """
+    # The axis of heads, as 3-d tensors do not export; contiguous, as fused kernels refuse transposed positions.
+    q, k, v = (tokens(x).contiguous().unsqueeze(1) for x in (query, key, value))
+    context = F.scaled_dot_product_attention(q, k, v, scale=scale).squeeze(1)
+    return context.transpose(1, 2).reshape(query.shape[0], -1, *query.shape[2:])
+
+
+class Classifier(nn.Module):
+    """Class logits of each position: dropout (where asked for) and a 1x1 convolution, in float32 also under autocast.
+
+    Logits near a tie decide labels; bfloat16's 8 significant bits would toss for them.
+    """
+
+    def __init__(self, in_channels: int, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout2d(dropout)
+        self.conv = nn.Conv2d(in_channels, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(N, classes, h, w)`` of features ``(N, in_channels, h, w)``."""
+        with torch.autocast(x.device.type, enabled=False):
+            logits: Tensor = self.conv(self.dropout(wide(x)))
+        return logits

@@ -1,0 +1,54 @@
+"""What every command gives back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from geoseg.errors import ConfigError
+
+_SHOWN = 8
+"""Reasons that are told where there is nothing else to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of a command; the command line prints it, Python callers read it."""
+
+    text: str
+    """What a person reads: a few lines."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """The same and more, ready for JSON (``--json`` prints it)."""
+    exit_code: int = 0
+    """0: all done; 1: some inputs were refused or failed, the others are done."""
+
+    def __str__(self) -> str:
+        """The text, with the warnings and the reasons of what failed below it."""
+        warnings = [f"warning: {line}" for line in self.data.get("warnings", [])]
+        return "\n".join([self.text, *warnings, *self.data.get("failures", [])])
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 image``, ``2,000 images``."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+def nothing_usable(failures: Sequence[str]) -> ConfigError:
+    """The error of a run none of whose inputs can be used: the first reasons, as the others are often alike."""
+    more = len(failures) - _SHOWN
+    return ConfigError(
+        "\n".join(
+            [*failures[:_SHOWN], *([f"and {more:,} more, none can be used"] if more > 0 else [])]
+        )
+    )
+
+
+def finite(value: Any) -> Any:
+    """The same document with NaN and infinities as text, which JSON can hold."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from geoseg.models.context.isnet.head import (
+    ISNetHead,
+    ISNetSwitches,
+    SemanticContext,
+    class_regions,
+)
+from tests.models.plain.agreement import check_same
+from tests.models.plain.isnet import augment_by_class, classify
+
+READINGS: list[dict[str, Any]] = [
+    {},
+    {"preset": "paper"},
+    {"semantic": False},
+    {"image": "none"},
+    {"image": "none", "fuse": "sum"},
+    {"image": "aspp", "fuse": "sum"},
+    {"image": "ppm", "attention": "plain"},
+    {"fuse": "1x1"},
+]
+readings = pytest.mark.parametrize("reading", READINGS, ids=str)
+
+
+def settle(module: nn.Module) -> Any:
+    """Statistics of some earlier training; no value on the edge of a ReLU, where rounding alone decides gradients."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            for parameter in (part.weight, part.bias, part.running_mean, part.running_var):
+                nn.init.uniform_(parameter, 0.5, 1.5)
+    return module.double()
+
+
+def make_head(reading: dict[str, Any], classes: int = 4) -> ISNetHead:
+    return settle(
+        ISNetHead((5, 7), classes, **{"channels": 6, "key_channels": 4, "dropout": 0.0, **reading})
+    )
+
+
+def make_features(images: int, height: int, width: int) -> list[Tensor]:
+    return [
+        torch.randn(images, count, height, width, dtype=torch.float64, requires_grad=True)
+        for count in (5, 7)
+    ]
+
+
+@readings
+@settings(max_examples=10, deadline=None)
+@given(
+    images=st.integers(1, 3),
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+    training=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_rearranged_head_equals_the_plain_one_in_values_and_gradients(
+    reading: dict[str, Any], images: int, height: int, width: int, training: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    head = make_head(reading).train(
+        training and images > 1
+    )  # PyTorch's own norm has no batch of one vector
+    features = make_features(images, height, width)
+    deep = set() if head.deep is None else {id(parameter) for parameter in head.deep.parameters()}
+    leaves = [
+        features[-1],
+        *(parameter for parameter in head.parameters() if id(parameter) not in deep),
+    ]
+    check_same(head(features).logits, classify(head, features), leaves, floor=1e-3)
+
+
+partitions = {
+    "images": st.integers(1, 3),
+    "height": st.integers(1, 12),
+    "width": st.integers(1, 12),
+    "classes": st.integers(1, 7),
+    "spread": st.sampled_from(
+        [0.0, 1.0, 30.0]
+    ),  # of the classes' logits: many, some or all pixels in one class
+    "ties": st.booleans(),
+    "training": st.booleans(),
+    "seed": st.integers(0, 2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("attention", ["projected", "plain"])
+@settings(max_examples=60, deadline=None)
+@given(**partitions)
+def test_attention_to_classes_equals_attention_to_all_pixels(
+    attention: str,
+    images: int,
+    height: int,
+    width: int,
+    classes: int,
+    spread: float,
+    ties: bool,
+    training: bool,
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    switches = ISNetSwitches(channels=6, key_channels=4, attention=attention, dropout=0.0)  # type: ignore[arg-type]
+    module: SemanticContext = settle(SemanticContext(switches, classes))
+    module.train(training and images * height * width > 1)
+    x = torch.randn(images, 6, height, width, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(images, classes, height, width, dtype=torch.float64)
+    logits = logits + spread * torch.randn(1, classes, 1, 1, dtype=torch.float64)
+    logits = (logits.round() if ties else logits).requires_grad_()
+    used = [] if module.project is None else list(module.project.parameters())
+    one, other = deepcopy(module), deepcopy(module)
+    floor = (
+        1.0 if training else 1e-3
+    )  # norms enlarge the rounding of maps that are constant, a thousandfold each
+    check_same(
+        module(x, logits), augment_by_class(module, x, logits), [x, logits, *used], floor=floor
+    )
+
+    one(x, logits)
+    augment_by_class(other, x, logits)
+    for (name, found), expected in zip(one.named_buffers(), other.buffers(), strict=True):
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_region_of_a_class_without_pixels_is_zero_and_weighs_nothing() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 4, 5, requires_grad=True)
+    logits = torch.randn(2, 3, 4, 5)
+    logits[:, 1] = -1e4
+    logits.requires_grad_()
+    regions, counts = class_regions(x, logits)
+    assert not regions[:, :, 1].any()
+    assert torch.equal(counts[:, 1], torch.zeros(2, dtype=torch.int64))
+    assert torch.equal(counts.sum(1), torch.full((2,), 20))
+    regions.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert not logits.grad[:, 1].any()
+
+
+def test_auxiliary_logits_are_those_of_the_modules_that_stand() -> None:
+    features = [torch.randn(2, count, 4, 4) for count in (5, 7)]
+
+    def names(training: bool, **options: Any) -> set[str]:
+        return set(
+            ISNetHead((5, 7), 3, channels=6, key_channels=4, **options)
+            .train(training)(features)
+            .aux
+        )
+
+    assert names(True) == {"semantic", "deep"}
+    assert names(False) == {"semantic"}
+    assert names(True, preset="paper") == {"semantic"}
+    assert names(True, semantic=False) == {"deep"}
+    assert names(True, semantic=False, deep=False) == set()
+
+
+def millions(*apart: str, **options: Any) -> float:
+    """Parameters, but for those under the names of `apart` and the classifiers on top."""
+    with torch.device("meta"):
+        head = ISNetHead((1024, 2048), 19, **options)
+    apart = ("classify.", "semantic.classify.1.", "deep.", *apart)
+    return sum(p.numel() for name, p in head.named_parameters() if not name.startswith(apart)) / 1e6
+
+
+def test_parameters_are_those_of_table_2_and_of_the_released_head() -> None:
+    assert round(millions("semantic.classify.", fuse="sum", semantic=False), 2) == 10.36  # ILCM
+    assert round(millions("semantic.classify.", fuse="sum", image="none"), 2) == 10.10  # SLCM
+    assert round(millions("semantic.classify.", fuse="sum"), 2) == 11.02  # ILCM+SLCM
+    assert round(millions(preset="released"), 3) == 20.721
+    assert round(millions(preset="paper"), 3) == 11.014

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu, of_parts
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 5)])
+def test_conv_bn_relu_keeps_height_and_width(kernel: int, dilation: int) -> None:
+    block = conv_bn_relu(4, 6, kernel, dilation)
+    out = block(torch.randn(2, 4, 7, 5))
+    assert out.shape == (2, 6, 7, 5)
+    assert out.min() >= 0
+    assert block[0].bias is None
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_parts_give_what_their_concatenation_gives(kernel: int) -> None:
+    torch.manual_seed(0)
+    block = conv_bn_relu(9, 5, kernel).double()
+    parts = [torch.randn(2, count, 6, 7, dtype=torch.float64) for count in (4, 2, 3)]
+    torch.testing.assert_close(
+        of_parts(block, parts), block(torch.cat(parts, 1)), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_a_vector_among_the_parts_stands_for_a_map_of_it() -> None:
+    torch.manual_seed(0)
+    block = conv_bn_relu(5, 4).double()
+    vector, x = (
+        torch.randn(2, 3, 1, 1, dtype=torch.float64),
+        torch.randn(2, 2, 6, 7, dtype=torch.float64),
+    )
+    expected = block(torch.cat([vector.expand(-1, -1, 6, 7), x], 1))
+    torch.testing.assert_close(of_parts(block, [vector, x]), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_single_vector_is_normalised_by_the_running_statistics_and_leaves_them() -> None:
+    torch.manual_seed(0)
+    norm = BatchNorm(3)
+    norm(torch.randn(4, 3, 2, 2) + 1)
+    before = norm.running_mean.clone()
+    x = torch.randn(1, 3, 1, 1)
+    trained = norm(x)
+    assert torch.equal(norm.running_mean, before)
+    assert torch.equal(trained, norm.eval()(x))
+
+
+def test_two_values_are_normalised_as_ever() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 1, 2)
+    assert torch.equal(BatchNorm(3)(x), torch.nn.BatchNorm2d(3)(x))
+
+
+def test_classifier_stays_in_float32_under_autocast() -> None:
+    classifier = Classifier(8, 3).eval()
+    x = torch.randn(1, 8, 4, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert classifier(x).dtype == torch.float32
+        assert classifier(x.bfloat16()).dtype == torch.float32
+    assert classifier(x).dtype == torch.float32
+
+
+def test_classifier_follows_float64_weights() -> None:
+    assert (
+        Classifier(8, 3).double()(torch.randn(1, 8, 4, 4, dtype=torch.float64)).dtype
+        == torch.float64
+    )
+
+
+def test_classifier_drops_out_in_training_only() -> None:
+    classifier = Classifier(8, 3, dropout=0.5)
+    x = torch.randn(1, 8, 4, 4)
+    assert not torch.equal(classifier(x), classifier(x))
+    classifier.eval()
+    assert torch.equal(classifier(x), classifier(x))
+
+
+def test_attention_equals_its_matrix_written_out_whatever_axes_the_keys_have() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 3, 5), torch.randn(2, 4, 7), torch.randn(2, 6, 7)
+    for scale, factor in ((None, 0.5), (1.0, 1.0)):
+        weights = (torch.einsum("ndhw,ndj->nhwj", q, k) * factor).softmax(3)
+        expected = torch.einsum("nhwj,ncj->nchw", weights, v)
+        torch.testing.assert_close(attend(q, k, v, scale), expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            attend(q, k[..., None], v[..., None], scale), expected, rtol=1e-5, atol=1e-5
+        )

@@ -1,0 +1,79 @@
+import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from geoseg.errors import OutputError
+from geoseg.files import lock_folder
+
+
+def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: Path) -> None:
+    code = f"from pathlib import Path; from geoseg.files import lock_folder\nwith lock_folder(Path({str(tmp_path / 'out')!r})): pass"
+    with lock_folder(tmp_path / "out"):
+        with (
+            pytest.raises(
+                OutputError,
+                match=r"another run writes into .*out; wait for its end or choose another --out",
+            ),
+            lock_folder(tmp_path / "out"),
+        ):
+            pass
+        other = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert "another run writes into" in other.stderr
+        (tmp_path / "out" / "made").touch()
+    with lock_folder(tmp_path / "out"):
+        pass
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["made"]
+
+
+def test_folders_that_stay_empty_go_again_and_those_that_stood_stay(tmp_path: Path) -> None:
+    (tmp_path / "stood").mkdir()
+    with pytest.raises(KeyError), lock_folder(tmp_path / "stood/new/out"):
+        raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == ["stood"]
+
+
+def test_a_lock_that_a_killed_run_left_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / ".geoseg").mkdir()
+    (tmp_path / ".geoseg/lock").touch()
+    with lock_folder(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory); choose another DST"
+    with (
+        pytest.raises(OutputError, match=re.escape(message)),
+        lock_folder(tmp_path / "file/out", "DST"),
+    ):
+        pass
+
+
+def test_runs_that_begin_while_others_end_never_share_a_folder_nor_lose_it(tmp_path: Path) -> None:
+    alone, refusals = threading.Lock(), set()
+
+    def begin_and_end() -> int:
+        ran = 0
+        for _ in range(150):
+            try:
+                with lock_folder(tmp_path / "out"):
+                    assert alone.acquire(blocking=False)
+                    alone.release()
+                    ran += 1
+            except OutputError as error:
+                refusals.add(str(error))
+        return ran
+
+    with ThreadPoolExecutor(4) as runs:
+        assert sum(run.result() for run in [runs.submit(begin_and_end) for _ in range(4)]) > 0
+    assert refusals <= {
+        f"another run writes into {tmp_path / 'out'}; wait for its end or choose another --out"
+    }
