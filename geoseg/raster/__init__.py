@@ -2,6 +2,7 @@
 
 from geoseg.raster.check import check_source
 from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog, read_class_names
+from geoseg.raster.dataset import GDAL_CACHE_BYTES
 from geoseg.raster.find import Found, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.grid import Resampled, describe_grid, same_grid
@@ -11,6 +12,7 @@ from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source, open_raster, parse_crs
 
 __all__ = [
+    "GDAL_CACHE_BYTES",
     "Found",
     "Part",
     "Reader",

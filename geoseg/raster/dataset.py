@@ -20,6 +20,10 @@ CAREFUL = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": False}
 """GDAL's quick way through a whole PNG gives noise for a file that was cut short; the usual way tells. Both opening
 and reading look at this."""
 
+GDAL_CACHE_BYTES = 64 * 2**20
+"""Decoded blocks that GDAL may keep in one process, as ``GDAL_CACHEMAX``; its own default is 5 % of
+the machine's memory in each process."""
+
 # warnings.catch_warnings changes state that all threads share: one thread at a time.
 _warnings_lock = threading.Lock()
 
