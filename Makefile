@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all test-oldest mutants lint bench clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -17,6 +18,13 @@ $(VENV)/.dev: $(VENV)/.user
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+$(OLDEST)/.dev: pyproject.toml tests/lower_bounds.py
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST)/bin/python tests/lower_bounds.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
+	touch $@
+
 demo: $(VENV)/.user
 	$(BIN)/geoseg demo --out demo
 
@@ -25,6 +33,14 @@ test: $(VENV)/.dev lint
 
 test-all: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n 2
+
+# The same tests with the oldest versions that pyproject.toml allows.
+test-oldest: $(OLDEST)/.dev
+	$(OLDEST)/bin/python -m pytest -n 2 -m 'not slow'
+
+# Small faults put into copies of the code, to see whether the tests notice them.
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutation
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,4 +51,4 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) demo runs build dist
+	rm -rf $(VENV) $(OLDEST) demo runs build dist

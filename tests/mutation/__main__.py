@@ -1,0 +1,111 @@
+"""Draw mutations by a fixed seed, run the tests against each, and print those that no test has noticed.
+
+    python -m tests.mutation [--count 210] [--seed 1] [--only geoseg/tiling] [--out mutants.json]
+
+A mutation is first tried on the tests of its own module (the mirrored path), then on those of its package and of the
+commands that use it. Nothing is changed in the working tree: each process has a copy of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.mutation.equivalent import EQUIVALENT
+from tests.mutation.mutate import Mutation, mutations_of
+from tests.mutation.run import Sandbox
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "tiling",
+    "inference",
+    "raster",
+    "vector",
+    "metrics",
+    "models/context",
+    "training",
+    "datasets",
+)
+
+
+def drawn(count: int, seed: int, only: str) -> list[Mutation]:
+    """`count` mutations, each of all that the packages can have as likely as the others; known equivalents left out."""
+    files = sorted(
+        file for package in PACKAGES for file in (ROOT / "geoseg" / package).rglob("*.py")
+    )
+    known = [
+        mutation
+        for file in files
+        if str(file.relative_to(ROOT)).startswith(only)
+        for mutation in mutations_of(file.relative_to(ROOT), ROOT)
+        if not is_equivalent(mutation)
+    ]
+    return random.Random(seed).sample(known, min(count, len(known)))
+
+
+def is_equivalent(mutation: Mutation) -> bool:
+    """Whether the line is listed as one whose mutations change speed or memory, and no result."""
+    line = (ROOT / mutation.file).read_text().splitlines()[mutation.line - 1]
+    return any(text in line for text in EQUIVALENT.get(str(mutation.file), {}))
+
+
+def work(share: list[Mutation]) -> list[tuple[Mutation, str]]:
+    """What became of each mutation: the test stage that noticed it, or ``survived``."""
+    results = []
+    with tempfile.TemporaryDirectory(prefix="geoseg-mutants-") as folder:
+        sandbox = Sandbox(ROOT, Path(folder))
+        for position, mutation in enumerate(share, 1):
+            outcome = sandbox.outcome(mutation)
+            results.append((mutation, outcome))
+            sys.stderr.write(
+                f"{position}/{len(share)} {outcome}: {mutation.file}:{mutation.line}\n"
+            )
+    return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--count", type=int, default=210)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--only", default="", help="path prefix of the mutated files, as geoseg/tiling"
+    )
+    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    options = parser.parse_args()
+    mutations = drawn(options.count, options.seed, options.only)
+    # One module's mutations go to one process: its tests pass once unmutated before they count.
+    mutations.sort(key=lambda mutation: (str(mutation.file), mutation.line))
+    processes = os.cpu_count() or 1
+    chunks = [mutations[start::processes] for start in range(processes)]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        results = [result for part in pool.map(work, chunks, chunksize=1) for result in part]
+    return report(results, options.out)
+
+
+def report(results: list[tuple[Mutation, str]], out: Path | None) -> int:
+    """Print the survivors and the share that was noticed; 1 where it is below 95 %."""
+    survivors = [mutation for mutation, outcome in results if outcome == "survived"]
+    for mutation in survivors:
+        print(mutation.describe((ROOT / mutation.file).read_text()))
+    noticed = len(results) - len(survivors)
+    print(
+        f"{noticed} of {len(results)} mutations noticed ({100 * noticed / max(1, len(results)):.1f} %)"
+    )
+    if out is not None:
+        rows = [
+            {"file": str(m.file), "line": m.line, "operator": m.operator, "outcome": outcome}
+            | {"change": m.describe((ROOT / m.file).read_text()).splitlines()[1:]}
+            for m, outcome in results
+        ]
+        out.write_text(json.dumps(rows, indent=1) + "\n")
+    return int(noticed < 0.95 * len(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
