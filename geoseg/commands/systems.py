@@ -9,7 +9,7 @@ from typing import Any, get_args
 from geoseg.errors import ConfigError
 from geoseg.models import systems
 from geoseg.models.context import HEADS
-from geoseg.models.cost import SIDE, Table
+from geoseg.models.cost import REGION_SIDE, Table
 from geoseg.models.cost import cost as count
 from geoseg.models.paper_tables import TABLES
 from geoseg.report import Report
@@ -83,7 +83,7 @@ def _costs(height: int, width: int) -> Report:
             f"{products / 1e9:>11.2f}  {peak:>8.0f}{as_in}".rstrip()
         )
     regions = (
-        f"on regions of {SIDE}x{SIDE} positions"
+        f"on regions of {REGION_SIDE}x{REGION_SIDE} positions"
         if small
         else f"left out above {_RUN_POSITIONS} positions"
     )

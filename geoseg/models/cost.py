@@ -1,8 +1,8 @@
 """What a head costs: parameters, multiply-accumulates and memory of one forward, counted by running it.
 
-PyTorch's own `FlopCounterMode` sees every convolution, matrix product and attention. Where no shape depends on the
-data the run is on fake tensors, which have a size and a device but no values: nothing is computed. RANet's regions
-depend on the image: it is run in earnest, on regions that are stated.
+Where no shape depends on the data, the run is on fake tensors, which have a size and a device but
+no values: nothing is computed. RANet's regions depend on the image, so it is run on real tensors
+and given fixed regions.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from geoseg.classes import MAX_CLASSES
 from geoseg.errors import ModelError
-from geoseg.models.context import HEADS, ContextHead
-from geoseg.models.paper_tables import TABLES, Row
+from geoseg.models.context import HEADS
+from geoseg.models.paper_tables import TABLES, TableRow
 
 Table = Literal["isnet_table2", "ocr_table4"]
 Partition = Literal["uniform", "one"]
 
-SIDE = 16
-"""Positions along each side of the regions of a ``uniform`` partition."""
+REGION_SIDE = 16
+"""Positions along each side of the square regions of a ``uniform`` partition."""
+_LOGIT = 30.0
+"""Of a class that is beyond doubt: the softmax of 30 against 0 is 1 in float32."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,17 @@ class Cost:
     """Counts of one forward in eval mode, float32, on a CPU."""
 
     params: int
-    """Learned numbers."""
+    """Number of parameters."""
     conv_macs: int
     """Multiply-accumulates of convolutions."""
     matmul_macs: int
-    """Multiply-accumulates of matrix products and attention."""
+    """Multiply-accumulates of matrix products, those of attention included."""
     peak_bytes: int
-    """Most bytes of tensors alive at a time that the forward made: without weights, the encoder's features and what
-    kernels need inside themselves."""
+    """Most bytes of tensors alive at a time that the forward made: without weights, the encoder's
+    features and what kernels need inside themselves."""
     paper_count: int | None
-    """FLOPs as the paper of the table counts them (`paper_tables`), of its authors' arrangement; else None."""
+    """FLOPs as the paper of the table counts them (`paper_tables`), of its authors' arrangement;
+    None without a table."""
 
 
 def cost(
@@ -60,55 +63,62 @@ def cost(
     """The cost of a system's head.
 
     Args:
-        system: one of `geoseg.systems()`, but for segmentation-models-pytorch's decoders.
-        feature_shape: ``(images, channels, height, width)`` of the deepest map. Systems that also take stage 3 get it
-            with half the channels; a system without an encoder gets an image of this shape.
+        system: one of `geoseg.systems()`, except segmentation-models-pytorch's decoders.
+        feature_shape: ``(images, channels, height, width)`` of the deepest map. Systems that also
+            take stage 3 get it with half the channels; a system without an encoder gets an image
+            of this shape.
         classes: number of classes. The papers' rows of OCRNet are counted at 150.
-        as_in: build and count the system as that table does (without the classifiers and what else it leaves out);
-            None is the whole head as geoseg builds it.
-        partition: the regions that `ranet` is counted on: squares of 16x16 positions, or one region. The other systems
-            cost the same on every image.
-        system_options: ``preset`` and the system's switches; with `as_in` on top of the table's configuration.
+        as_in: build and count the system as that table does (without the classifiers and what else
+            it leaves out); None is the whole head as geoseg builds it.
+        partition: the regions that `ranet` is counted on: squares of 16x16 positions, or one
+            region. The other systems cost the same on every image.
+        system_options: ``preset`` and the system's options; with `as_in` on top of the table's
+            configuration.
 
     Raises:
-        ModelError: there is no such head, row or partition, or a size or a switch does not fit.
+        ModelError: there is no such head, row or partition, or a size or an option does not fit.
     """
     if system not in HEADS:
         raise ModelError(
-            f"{system!r} has no head whose cost could be counted; those that have are {', '.join(HEADS)}"
+            f"{system!r} has no head whose cost could be counted; "
+            f"those that have are {', '.join(HEADS)}"
         )
     if partition not in get_args(Partition):
-        raise ModelError(
-            f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}"
-        )
-    images, channels, height, width = _sizes(feature_shape, classes, HEADS[system].stages)
-    row = Row() if as_in is None else _row(system, as_in, height * width, channels, classes)
-    stages = HEADS[system].stages
-    in_channels = (channels // 2, channels) if stages == 2 else (channels,)
+        known = " or ".join(get_args(Partition))
+        raise ModelError(f"there is no partition {partition!r}; give {known}")
+    head_class = HEADS[system]
+    images, channels, height, width = _checked_shape(feature_shape, classes, head_class.stages)
+    positions = height * width
+    row = TableRow() if as_in is None else _table_row(system, as_in, positions, channels, classes)
+    in_channels = (channels // 2, channels) if head_class.stages == 2 else (channels,)
+    options = {**row.options, **system_options}
+    # Fake tensors go by this underscored name in PyTorch's documentation too. Meta tensors, which
+    # have a public one, are no way: heads switch autocast off, and autocast refuses their device.
     with nullcontext() if system == "ranet" else FakeTensorMode():
-        head = HEADS[system](in_channels, classes, **{**row.options, **system_options}).eval()
+        head = head_class(in_channels, classes, **options).eval()
         row.adjust(head)
         if system == "ranet":
-            _set_regions(
-                head,
-                _squares(height, width, SIDE if partition == "uniform" else None),
-                images,
-                classes,
-            )
+            side = REGION_SIDE if partition == "uniform" else None
+            _fix_regions(head, _checkerboard(height, width, side), images, classes)
         features = [torch.zeros(images, count, height, width) for count in in_channels]
-        conv_macs, matmul_macs, peak = _run(head, features, row.left_out())
-    counted = (
-        None if as_in is None else images * row.count(head, height * width, matmul_macs // images)
+        counter = count_forward(head, features, row.left_out())
+    paper_count = None
+    if as_in is not None:
+        paper_count = images * row.count(head, positions, counter.matmul_macs // images)
+    return Cost(
+        row.params(head), counter.conv_macs, counter.matmul_macs, counter.peak_bytes, paper_count
     )
-    return Cost(row.params(head), conv_macs, matmul_macs, peak, counted)
 
 
-def _sizes(feature_shape: Sequence[int], classes: int, stages: int) -> tuple[int, int, int, int]:
-    """The four numbers of a feature map, whose channels can be halved where a head takes two maps."""
+def _checked_shape(
+    feature_shape: Sequence[int], classes: int, stages: int
+) -> tuple[int, int, int, int]:
+    """The four numbers of a map whose channels can be halved where a head takes two maps."""
     given = tuple(feature_shape)
     if len(given) != 4 or not all(isinstance(size, int) and size >= 1 for size in given):
         raise ModelError(
-            f"feature_shape={feature_shape!r}: give (images, channels, height, width), whole numbers from 1 on"
+            f"feature_shape={feature_shape!r}: "
+            "give (images, channels, height, width), whole numbers from 1 on"
         )
     if stages == 2 and given[1] < 2:
         raise ModelError(
@@ -120,58 +130,34 @@ def _sizes(feature_shape: Sequence[int], classes: int, stages: int) -> tuple[int
     return images, channels, height, width
 
 
-def _row(system: str, as_in: str, positions: int, channels: int, classes: int) -> Row:
-    if as_in not in TABLES:
-        raise ModelError(f"there is no table {as_in!r}; give {' or '.join(TABLES)}, or None")
-    rows = TABLES[as_in](positions, channels, classes)
+def _table_row(system: str, table: str, positions: int, channels: int, classes: int) -> TableRow:
+    if table not in TABLES:
+        raise ModelError(f"there is no table {table!r}; give {' or '.join(TABLES)}, or None")
+    rows = TABLES[table](positions, channels, classes)
     if system not in rows:
-        raise ModelError(f"{as_in} has no row of {system}; it has {', '.join(rows)}")
+        raise ModelError(f"{table} has no row of {system}; it has {', '.join(rows)}")
     return rows[system]
 
 
-def _run(
-    head: ContextHead, features: list[Tensor], left_out: Sequence[str]
-) -> tuple[int, int, int]:
-    """Multiply-accumulates of convolutions and of products without the parts `left_out`, and peak bytes of all."""
-    live = _LiveBytes([*head.parameters(), *head.buffers(), *features])
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter, live:
-        head(features)
-    by_part = counter.get_flop_counts()
-    name = type(head).__name__
-    sums = {True: 0, False: 0}
-    for part, sign in (("Global", 1), *((f"{name}.{part}", -1) for part in left_out)):
-        for operation, flops in by_part.get(part, {}).items():
-            sums[operation is torch.ops.aten.convolution] += sign * flops // 2
-    return sums[True], sums[False], live.peak
-
-
-def _squares(height: int, width: int, side: int | None) -> Tensor:
-    """``(height, width)`` int64 classes 0 and 1 of squares, like a chessboard; without `side` all 0."""
+def _checkerboard(height: int, width: int, side: int | None) -> Tensor:
+    """``(height, width)`` int64 classes 0 and 1 of squares; without `side` all 0."""
+    if side is None:
+        return torch.zeros(height, width, dtype=torch.int64)
     row, column = torch.arange(height).unsqueeze(1), torch.arange(width)
-    return (
-        torch.zeros(height, width, dtype=torch.int64)
-        if side is None
-        else (row // side + column // side) % 2
-    )
+    return (row // side + column // side) % 2
 
 
-def _set_regions(head: Any, labels: Tensor, images: int, classes: int) -> None:
-    """Have a RANet see classes beyond doubt and no boundary, whatever its features."""
-    sure = 30.0
-    semantic = (
-        sure
-        * torch.nn.functional.one_hot(labels, max(classes, 2))[..., :classes]
-        .permute(2, 0, 1)
-        .float()
-    )
-    boundary = torch.stack([torch.full(labels.shape, sure), torch.zeros(labels.shape)])
-    head.semantic = _Set(head.semantic, semantic.expand(images, -1, -1, -1))
-    head.boundary = _Set(head.boundary, boundary.expand(images, -1, -1, -1))
+def _fix_regions(head: Any, labels: Tensor, images: int, classes: int) -> None:
+    """Have a RANet see these classes beyond doubt and no boundary, whatever its features."""
+    one_hot = F.one_hot(labels, max(classes, 2))[..., :classes]
+    semantic = _LOGIT * one_hot.permute(2, 0, 1).float()
+    boundary = torch.stack([torch.full(labels.shape, _LOGIT), torch.zeros(labels.shape)])
+    head.semantic = _FixedLogits(head.semantic, semantic.expand(images, -1, -1, -1))
+    head.boundary = _FixedLogits(head.boundary, boundary.expand(images, -1, -1, -1))
 
 
-class _Set(nn.Module):
-    """A classifier that is run, and whose logits are then these."""
+class _FixedLogits(nn.Module):
+    """A classifier that is run, for its cost, and gives these logits."""
 
     def __init__(self, classifier: nn.Module, logits: Tensor) -> None:
         super().__init__()
@@ -179,36 +165,109 @@ class _Set(nn.Module):
         self.register_buffer("logits", logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits that were set."""
+        """The fixed logits."""
         self.classifier(x)
         logits: Tensor = self.get_buffer("logits")
         return logits
 
 
-class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the storages that operations give back, until they are freed."""
+def count_forward(head: nn.Module, features: Any, left_out: Sequence[str] = ()) -> ForwardCounter:
+    """The counts of one forward: multiply-accumulates without the parts `left_out`, bytes of all."""
+    counter = ForwardCounter([*head.parameters(), *head.buffers(), *features])
+    modules = dict(head.named_modules())
+    for part in left_out:
+        if part in modules:
+            modules[part].register_forward_pre_hook(lambda *_: counter.pause())
+            modules[part].register_forward_hook(lambda *_: counter.resume())
+    with torch.no_grad(), _AttentionCounter(counter), counter:
+        head(features)
+    return counter
+
+
+class ForwardCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the products and the live bytes of the operations that run inside it."""
 
     def __init__(self, given: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.known = {tensor.untyped_storage()._cdata for tensor in given}
-        self.now = self.peak = 0
+        self.conv_macs = 0
+        self.matmul_macs = 0
+        self.peak_bytes = 0
+        self._live_bytes = 0
+        self._pauses = 0
+        # A storage keeps its Python object, which is hashed by identity, as long as it lives.
+        self._known = weakref.WeakSet(tensor.untyped_storage() for tensor in given)
+
+    def pause(self) -> None:
+        """Leave products uncounted until `resume` was called as often."""
+        self._pauses += 1
+
+    def resume(self) -> None:
+        """Take one `pause` back."""
+        self._pauses -= 1
+
+    def count_attention(self, query: Tensor, key: Tensor, value: Tensor) -> None:
+        """Add the two products of attention, QKᵀ and its softmax times V.
+
+        Args:
+            query: ``(..., L, d)``.
+            key: ``(..., S, d)``.
+            value: ``(..., S, C)``.
+        """
+        if not self._pauses:
+            self.matmul_macs += (
+                query[..., 0].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+            )
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
+        if not self._pauses:
+            self._count_products(func.overloadpacket, args, result)
+        for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor):
-                self._add(tensor.untyped_storage())
-        self.peak = max(self.peak, self.now)
+                self._add_storage(tensor.untyped_storage())
+        self.peak_bytes = max(self.peak_bytes, self._live_bytes)
         return result
 
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        if storage._cdata not in self.known:
-            self.known.add(storage._cdata)
-            self.now += storage.nbytes()
-            weakref.finalize(storage, self._drop, storage._cdata, storage.nbytes())
+    def _count_products(self, operation: Any, args: Any, result: Any) -> None:
+        """Each element of a result sums as many products as a row of weights has elements."""
+        aten = torch.ops.aten
+        if operation is aten.convolution:
+            self.conv_macs += result.numel() * args[1][0].numel()
+        elif operation in (aten.mm, aten.bmm):
+            self.matmul_macs += result.numel() * args[0].shape[-1]
+        elif operation in (aten.addmm, aten.baddbmm):  # the first argument is what is added
+            self.matmul_macs += result.numel() * args[1].shape[-1]
 
-    def _drop(self, address: int, size: int) -> None:
-        self.known.discard(address)
-        self.now -= size
+    def _add_storage(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._known:
+            self._known.add(storage)
+            self._live_bytes += storage.nbytes()
+            weakref.finalize(storage, self._free, storage.nbytes())
+
+    def _free(self, size: int) -> None:
+        self._live_bytes -= size
+
+
+class _AttentionCounter(TorchFunctionMode):
+    """Counts fused attention where it is called.
+
+    Below, each device and each version of PyTorch has kernels of its own for it; some take it apart
+    into matrix products, which must not be counted again.
+    """
+
+    def __init__(self, counter: ForwardCounter) -> None:
+        super().__init__()
+        self.counter = counter
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        self.counter.count_attention(*args[:3])
+        self.counter.pause()
+        result = func(*args, **(kwargs or {}))
+        self.counter.resume()
+        return result

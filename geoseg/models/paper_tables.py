@@ -33,7 +33,7 @@ def _as_it_is(_: ContextHead) -> None:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of a table."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def _convolutions(head: nn.Module) -> list[tuple[str, nn.Conv2d]]:
     ]
 
 
-def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
+def isnet_table2(n: int, channels: int, classes: int) -> dict[str, TableRow]:
     """The rows of ISNet's table 2 for one image and a map of `n` positions."""
     out = {"classify": 0}
     levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
@@ -103,26 +103,26 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, Row]:
     grids |= {f"contexts.{index}.guide": 1 for index in range(len(PYRAMID))}
     blocks = 2 * 4 * 256 * n
     return {
-        "aspp": Row(
+        "aspp": TableRow(
             {"channels": 512, "kernel": 3},
             {**out, "pyramid.image": 1},
             pooled={"pyramid.image": channels * n},
         ),
-        "ppm": Row({}, {**out, **levels}, pooled={"pyramid": 4 * channels * n}),
-        "ccnet": Row({}, {**out, "attention": 2 * n}),
+        "ppm": TableRow({}, {**out, **levels}, pooled={"pyramid": 4 * channels * n}),
+        "ccnet": TableRow({}, {**out, "attention": 2 * n}),
         # Two convolutions in φ and ψ; a 3x3 convolution g where the paper has 1x1.
-        "ocrnet": Row({"relation": "two"}, {**out, **keys, "coarse": 0}, adjust=_wide_fusion),
+        "ocrnet": TableRow({"relation": "two"}, {**out, **keys, "coarse": 0}, adjust=_wide_fusion),
         # Queries, keys and values without biases.
-        "danet": Row({}, out, adjust=_without_biases),
+        "danet": TableRow({}, out, adjust=_without_biases),
         # Keys and values (256 channels each) of both blocks go into four pooling modules each; the second block's one
         # convolution for queries and keys was run twice.
-        "ann": Row(
+        "ann": TableRow(
             {}, {**out, "pyramid.query": 2 * n}, pooled={"fusion": blocks, "pyramid": blocks}
         ),
-        "dnl": Row({}, out),
-        "apcnet": Row({"preset": "released"}, {**out, **grids, "deep": 0}),
+        "dnl": TableRow({}, out),
+        "apcnet": TableRow({"preset": "released"}, {**out, **grids, "deep": 0}),
         # With ``semantic=False`` the row of ILCM, with ``image="none"`` that of SLCM.
-        "isnet": Row(
+        "isnet": TableRow(
             {"preset": "released", "fuse": "sum"},
             {**out, "semantic.classify": 0, "deep": 0},
             pooled={"image": 512 * n},
@@ -141,23 +141,23 @@ def _without_biases(head: ContextHead) -> None:
             conv.bias = None
 
 
-def ocr_table4(n: int, _: int, classes: int) -> dict[str, Row]:
+def ocr_table4(n: int, _: int, classes: int) -> dict[str, TableRow]:
     """The rows of OCRNet's table 4. The parameters printed for ``danet`` and ``ccnet`` are those of lighter heads."""
     out = {"classify": 0}
     levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
     keys = {"psi": classes, "delta": classes}
     return {
-        "ppm": Row({}, {**out, **levels}, products=False),
-        "aspp": Row({}, {**out, "pyramid.image": 1}, products=False),
-        "danet": Row({}, out, products=True),
-        "ccnet": Row({}, {**out, "attention": 2 * n}, products=True),
-        "self_attention": Row({}, out, products=True),
-        "double_attention": Row({}, out, products=True),
-        "ocrnet": Row({"preset": "paper"}, {**out, **keys, "coarse": 0}, products=True),
+        "ppm": TableRow({}, {**out, **levels}, products=False),
+        "aspp": TableRow({}, {**out, "pyramid.image": 1}, products=False),
+        "danet": TableRow({}, out, products=True),
+        "ccnet": TableRow({}, {**out, "attention": 2 * n}, products=True),
+        "self_attention": TableRow({}, out, products=True),
+        "double_attention": TableRow({}, out, products=True),
+        "ocrnet": TableRow({"preset": "paper"}, {**out, **keys, "coarse": 0}, products=True),
     }
 
 
-TABLES: dict[str, Callable[[int, int, int], dict[str, Row]]] = {
+TABLES: dict[str, Callable[[int, int, int], dict[str, TableRow]]] = {
     "isnet_table2": isnet_table2,
     "ocr_table4": ocr_table4,
 }

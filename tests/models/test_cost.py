@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from geoseg.errors import ModelError
 from geoseg.models import HEADS
-from geoseg.models.cost import Cost, Partition, Table, _run, _squares, cost
+from geoseg.models.cost import Cost, Partition, Table, _checkerboard, cost, count_forward
 from geoseg.models.paper_tables import TABLES
 
 ATTENTION = 2 * 256 * (128 * 128) ** 2
@@ -209,8 +214,6 @@ def test_no_system_needs_more_than_600_mebibytes(name: str) -> None:
 
 @pytest.mark.parametrize("labels", ["one region", "stripes", "random"])
 def test_hcnets_count_is_that_of_a_real_run_on_any_partition(labels: str) -> None:
-    from torch.utils.flop_counter import FlopCounterMode
-
     torch.manual_seed(0)
     head = HEADS["hcnet"]((6,), 4, channels=8, prior_channels=4).eval()
     x = torch.randn(1, 6, 24, 20)
@@ -227,6 +230,71 @@ def test_hcnets_count_is_that_of_a_real_run_on_any_partition(labels: str) -> Non
     assert products == cost("hcnet", (1, 6, 24, 20), 4, channels=8, prior_channels=4).matmul_macs
 
 
+class Fused(nn.Module):
+    """Attention in one call."""
+
+    def forward(self, tensors: list[Tensor]) -> Tensor:
+        return F.scaled_dot_product_attention(*tensors)
+
+
+class WrittenOut(nn.Module):
+    """The same as two matrix products."""
+
+    def forward(self, tensors: list[Tensor]) -> Tensor:
+        query, key, value = tensors
+        pairs = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        return pairs.softmax(-1) @ value
+
+
+@given(
+    st.integers(1, 2),
+    st.integers(1, 3),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    *2 * [st.integers(1, 5)],
+)
+def test_attention_costs_what_its_two_products_cost(
+    images: int, heads: int, queries: int, keys: int, width: int, channels: int
+) -> None:
+    tensors = [
+        torch.randn(images, heads, *size)
+        for size in ((queries, width), (keys, width), (keys, channels))
+    ]
+    torch.testing.assert_close(Fused()(tensors), WrittenOut()(tensors))
+    fused, written_out = (
+        count_forward(arrangement(), tensors) for arrangement in (Fused, WrittenOut)
+    )
+    assert fused.matmul_macs == images * heads * queries * keys * (width + channels)
+    assert fused.matmul_macs == written_out.matmul_macs
+    assert fused.conv_macs == written_out.conv_macs == 0
+
+
+@pytest.mark.parametrize("name", sorted(set(HEADS) - {"pixel", "ranet"}))
+def test_counts_are_those_of_torchs_counter_on_written_out_attention(name: str) -> None:
+    torch.manual_seed(0)
+    channels = (16, 32)[-HEADS[name].stages :]
+    head = HEADS[name](channels, 5).eval()
+    features = [torch.randn(2, count, 7, 10) for count in channels]
+    theirs = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), theirs:
+        head(features)
+    flops = dict(theirs.get_flop_counts()["Global"])
+    counted = count_forward(head, features)
+    assert 2 * counted.conv_macs == flops.pop(torch.ops.aten.convolution)
+    assert 2 * counted.matmul_macs == sum(flops.values())
+
+
+def test_a_part_that_is_left_out_has_its_bytes_counted_and_not_its_products() -> None:
+    head = nn.Sequential(nn.Conv2d(2, 3, 1, bias=False), nn.Conv2d(3, 4, 1, bias=False))
+    features = torch.zeros(1, 2, 5, 6)
+    whole = count_forward(head, features)
+    assert whole.conv_macs == 5 * 6 * (2 * 3 + 3 * 4)
+    assert whole.peak_bytes == 4 * 5 * 6 * (3 + 4)
+    part = count_forward(head, features, ["1", "no such part"])
+    assert part.conv_macs == 5 * 6 * 2 * 3
+    assert part.peak_bytes == whole.peak_bytes
+
+
 def test_counts_are_those_of_the_arithmetic() -> None:
     counted = cost("fcn", (2, 6, 5, 7), 3, channels=4)
     assert counted.params == 4 * 6 * 9 + 2 * 4 + 4 * 3 + 3
@@ -239,10 +307,10 @@ def test_counts_are_those_of_the_arithmetic() -> None:
 
 
 def test_regions_are_squares_or_one() -> None:
-    labels = _squares(20, 40, 16)
+    labels = _checkerboard(20, 40, 16)
     assert (labels[:, 1:] != labels[:, :-1]).any(0).nonzero().flatten().tolist() == [15, 31]
     assert (labels[1:] != labels[:-1]).any(1).nonzero().flatten().tolist() == [15]
-    assert not _squares(20, 40, None).any()
+    assert not _checkerboard(20, 40, None).any()
 
 
 @pytest.mark.parametrize("partition", ["uniform", "one"])
@@ -259,7 +327,10 @@ def test_fake_tensors_count_and_weigh_as_real_ones(system: str) -> None:
     head = HEADS[system](channels, 5, channels=16).eval()
     features = [torch.randn(1, count, 13, 18) for count in channels]
     counted = cost(system, (1, 32, 13, 18), 5, channels=16)
-    assert _run(head, features, []) == (counted.conv_macs, counted.matmul_macs, counted.peak_bytes)
+    real = count_forward(head, features)
+    assert real.conv_macs == counted.conv_macs
+    assert real.matmul_macs == counted.matmul_macs
+    assert real.peak_bytes == counted.peak_bytes
 
 
 def test_nothing_is_computed() -> None:

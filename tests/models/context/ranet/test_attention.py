@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from geoseg.models.context.ranet import attention
 from geoseg.models.context.ranet.attention import Manner, Weights, interact
 from geoseg.models.context.ranet.region_layout import lay_out
-from geoseg.models.cost import _LiveBytes
+from geoseg.models.cost import ForwardCounter
 from tests.models.plain import ranet as plain
 from tests.models.plain.agreement import check_same
 
@@ -67,11 +67,11 @@ def test_parts_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> N
 def test_many_small_regions_beside_a_large_one_are_held_some_at_a_time() -> None:
     labels = torch.cat([torch.zeros(2048, dtype=torch.int64), torch.arange(1, 2049)])
     x, j, manner = torch.zeros(4096, 512), torch.ones(4096), Manner(8, "mean", True, True, 1.0)
-    live = _LiveBytes([x, j, labels])
+    live = ForwardCounter([x, j, labels])
     with torch.no_grad(), live:
         interact(x, x, j, labels, manner, KEEP)
     assert (
-        live.peak <= 128 * 2**20
+        live.peak_bytes <= 128 * 2**20
     )  # 48 MiB of representatives for all blocks, several times over, if held at once
 
 
