@@ -1,7 +1,7 @@
 """Items made ahead in a thread, so that reading hides behind computing, and never too many of them.
 
-thread          | item i+1 | item i+2 |        at most `depth` items that the caller does not hold yet
-caller          | item i, computing   |
+    thread    | item i+1 | item i+2 |     at most `depth` items that the caller does not hold yet
+    caller    | item i, computing   |
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item], depth: int = 1, name: str = "geoseg-ahead") -> Generator[Item]:
+def prefetch(
+    items: Iterator[Item], depth: int = 1, name: str = "geoseg-prefetch"
+) -> Generator[Item]:
     """The same items in the same order, up to `depth` of them made before they are asked for.
 
-    An item is begun only when fewer than `depth` wait or are being made. So a producer that fills ``depth + 1`` buffers
-    in turn never touches the one that the caller holds. An error of the producer is raised in the caller's thread.
-    The producer is closed in its own thread when the caller is done, or leaves early.
+    An item is begun only when fewer than `depth` wait or are being made. So a producer that fills
+    ``depth + 1`` buffers in turn never touches the one that the caller holds. An error of the
+    producer is raised in the caller's thread. The producer is closed in its own thread when the
+    caller is done, or leaves early.
 
     Args:
         items: a generator that does the work.

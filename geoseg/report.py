@@ -36,7 +36,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def nothing_usable(failures: Sequence[str]) -> ConfigError:
-    """The error of a run none of whose inputs can be used: the first reasons, as the others are often alike."""
+    """The error of a run without a usable input: the first reasons, as others are often alike."""
     more = len(failures) - _SHOWN
     return ConfigError(
         "\n".join(

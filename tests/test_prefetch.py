@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from geoseg.prefetch import ahead
+from geoseg.prefetch import prefetch
 
 
 def threads() -> list[str]:
@@ -16,7 +16,7 @@ def threads() -> list[str]:
 @pytest.mark.parametrize("depth", [1, 2, 5])
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_items_come_whole_and_in_order(depth: int, count: int) -> None:
-    assert list(ahead(iter(range(count)), depth, "geoseg-test")) == list(range(count))
+    assert list(prefetch(iter(range(count)), depth, "geoseg-test")) == list(range(count))
     assert threads() == []
 
 
@@ -29,7 +29,7 @@ def test_as_many_are_made_as_there_is_room_for(depth: int) -> None:
             made.append(item)
             yield item
 
-    for item in ahead(produce(), depth, "geoseg-test"):
+    for item in prefetch(produce(), depth, "geoseg-test"):
         # The one that is held, and those that may be ready; never more, soon exactly so many.
         expected = min(10, item + 1 + depth)
         deadline = time.monotonic() + 5
@@ -47,7 +47,7 @@ def test_a_buffer_that_the_caller_holds_is_not_touched() -> None:
             buffers[item % 2][0] = item
             yield buffers[item % 2]
 
-    for expected, held in enumerate(ahead(produce(), 1, "geoseg-test")):
+    for expected, held in enumerate(prefetch(produce(), 1, "geoseg-test")):
         assert held[0] == expected
         time.sleep(0.0005)
         assert held[0] == expected
@@ -58,7 +58,7 @@ def test_an_error_reaches_the_caller_after_what_was_made_before() -> None:
         yield 1
         raise OSError("torn file")
 
-    items = ahead(produce(), 2, "geoseg-test")
+    items = prefetch(produce(), 2, "geoseg-test")
     assert next(items) == 1
     with pytest.raises(OSError, match="torn file"):
         next(items)
@@ -75,7 +75,7 @@ def test_the_producer_is_closed_in_its_thread_when_the_caller_leaves(taken: int)
         finally:
             closed_in.append(threading.current_thread().name)
 
-    items = ahead(produce(), 2, "geoseg-test")
+    items = prefetch(produce(), 2, "geoseg-test")
     for _ in range(taken):
         next(items)
     items.close()

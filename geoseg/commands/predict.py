@@ -1,7 +1,8 @@
 """Class rasters, polygons and a report of a folder of orthophotos.
 
-The story: load the model; open every source and check it against the card; plan; run each raster to its files.
-What fails is named and the others go on; what is done is kept; what was begun is continued.
+The story: load the model; open every source and check it against the card; survey what exists and
+plan the rest; run each raster to its files. What fails is named and the others go on; what is done
+is kept; what was begun is continued.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from typing import Any
 
 from geoseg.errors import GeosegError, OutputError, SourceError
 from geoseg.files import lock_folder
-from geoseg.inference.job import JobRunner
+from geoseg.inference.execute import Executor
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.plan import Probe, RasterPlan
-from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
-from geoseg.inference.run_report import Ledger
-from geoseg.inference.survey import Job, Survey, Surveyor
+from geoseg.inference.plan import RasterPlan
+from geoseg.inference.probe import probe_forward
+from geoseg.inference.run import PredictRun
+from geoseg.inference.run_report import RunReport
+from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
-from geoseg.raster import Found, check_source, find_sources, open_raster
+from geoseg.raster import FoundSource, check_source, find_sources, open_raster
 from geoseg.report import Report, nothing_usable
-from geoseg.tiling import TileGrid
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def run(
-    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sources: Paths,
     model: str | os.PathLike[str] | Model,
     out: str | os.PathLike[str],
     *,
@@ -43,73 +46,47 @@ def run(
         model: a model file, or a loaded model.
         out: folder for the outputs.
         progress: who listens to plan and progress; nobody by default.
-        options: the options of ``geoseg predict`` with underscores; see `PredictOptions`. With ``workers`` a script
-            needs ``if __name__ == "__main__":`` around the call: worker processes import the script.
+        options: the options of ``geoseg predict`` with underscores; see `PredictOptions`. With
+            ``workers`` a script needs ``if __name__ == "__main__":`` around the call, as worker
+            processes import the script.
 
     Returns:
-        What was done, also written to ``out/report.json``. `exit_code` is 1 where some inputs failed.
+        What was done, also written to ``out/report.json``; `exit_code` 1 where some inputs failed.
 
     Raises:
         ConfigError: an option is wrong, or no input can be used; nothing was begun.
         ModelError: the model file is wrong.
-        OutputError: the output folder cannot be written or another run writes into it, or the disk has no room.
+        OutputError: the output folder cannot be written, another run writes into it, or the disk
+            has no room.
     """
     started = time.perf_counter()
-    listener = progress or Progress()
-    chosen = PredictOptions.of(**options)
+    progress = progress or Progress()
+    chosen = PredictOptions.from_keywords(**options)
     loaded = model if isinstance(model, Model) else load_model(Path(model))
-    device = choose_device(chosen.device)
-    precision = choose_precision(chosen.precision, device)
-    how = Options(str(device), precision, chosen.scales, chosen.flip, chosen.value_range)
-    predictor = Predictor(loaded, how, chosen.batch_size)
-    folder = Path(out)
-    surveyor = Surveyor(loaded, how, chosen, folder)
-    ledger = Ledger(started, loaded, chosen, how, surveyor)
-    jobs = _checked(sources, loaded, chosen, folder, ledger)
+    predict_run = PredictRun.from_options(loaded, chosen, Path(out))
+    report = RunReport(predict_run, started)
+    jobs = _usable_jobs(sources, predict_run, report)
     if chosen.dry_run:
-        _tell_plan(_surveyed(jobs, surveyor, ledger), predictor, chosen, folder, ledger, listener)
-        return ledger.report(dry_run=True)
-    with lock_folder(folder):
-        surveys = _surveyed(jobs, surveyor, ledger)
-        _tell_plan(surveys, predictor, chosen, folder, ledger, listener)
+        _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
+        return report.to_report()
+    with lock_folder(predict_run.out):
+        surveys = _survey_all(jobs, predict_run, report)
+        _announce_plan(surveys, predict_run, report, progress)
         try:
-            with JobRunner(loaded, predictor, chosen, surveyor, listener) as runner:
+            with Executor(predict_run, progress) as executor:
                 for survey in surveys:
-                    _run_one(survey.job, runner, ledger)
+                    _execute(survey, executor, report)
         except BaseException:
             try:
-                ledger.write(folder / "report.json")
-            except OutputError as error:  # what ended the run is told, not this
-                listener.note(str(error))
+                report.write(predict_run.out / "report.json")
+            except OutputError as error:  # what ended the run is raised, not this
+                progress.note(str(error))
             raise
-        ledger.write(folder / "report.json")
-    return ledger.report()
+        report.write(predict_run.out / "report.json")
+    return report.to_report()
 
 
-def _run_one(job: Job, runner: JobRunner, ledger: Ledger) -> None:
-    """Run a raster; what goes wrong with it is noted and must not stop the others."""
-    try:
-        ledger.done(job, runner.run(job))
-    except GeosegError as error:
-        ledger.fail(job, error)
-    except (
-        MemoryError,
-        OSError,
-        RuntimeError,
-    ) as error:  # of a library: memory, GDAL, a dead worker
-        ledger.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
-    except KeyboardInterrupt:
-        ledger.interrupt(job)
-        raise
-
-
-def _checked(
-    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    model: Model,
-    options: PredictOptions,
-    out: Path,
-    ledger: Ledger,
-) -> list[Job]:
+def _usable_jobs(sources: Paths, run: PredictRun, report: RunReport) -> list[RasterJob]:
     """The inputs that can be used; the others are noted as refused.
 
     Raises:
@@ -119,19 +96,20 @@ def _checked(
     jobs = []
     for found in find_sources([Path(path) for path in paths]):
         try:
-            job, warnings = _check(found, model, options, out)
+            job, warnings = _check(found, run)
         except SourceError as error:
-            ledger.refuse(found.path, error)
+            report.refuse(found.path, error)
             continue
-        ledger.accept(job, warnings)
+        report.accept(job, warnings)
         jobs.append(job)
     if not jobs:
-        raise nothing_usable(ledger.failures)
+        raise nothing_usable(report.failures)
     return jobs
 
 
-def _check(found: Found, model: Model, options: PredictOptions, out: Path) -> tuple[Job, list[str]]:
-    card = model.card
+def _check(found: FoundSource, run: PredictRun) -> tuple[RasterJob, list[str]]:
+    """A raster opened and checked against the model's card, with its warnings."""
+    card, options = run.model.card, run.options
     source = open_raster(found.path, bands=options.bands, nodata=options.nodata, crs=options.crs)
     warnings = check_source(
         source,
@@ -140,50 +118,56 @@ def _check(found: Found, model: Model, options: PredictOptions, out: Path) -> tu
         ground_sampling=card.ground_sampling,
         source_range=options.value_range,
     )
-    window = card.window if options.window is None else options.window
-    overlap = card.overlap if options.overlap is None else options.overlap
-    grid = TileGrid(source.height, source.width, window, overlap, options.stitch)
-    return Job(source, out / found.relative, grid), warnings
+    return RasterJob(source, run.out / found.relative, run.grid(source)), warnings
 
 
-def _surveyed(jobs: Sequence[Job], surveyor: Surveyor, ledger: Ledger) -> list[Survey]:
-    """What stands and what is left of each raster; where that cannot be told, the raster is noted as failed."""
+def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:
+    """How far each raster has come; one that cannot be surveyed is noted as failed."""
     surveys = []
     for job in jobs:
         try:
-            surveys.append(surveyor.survey(job))
+            surveys.append(survey_raster(run, job))
         except GeosegError as error:
-            ledger.fail(job, error)
+            report.fail(job, error)
     return surveys
 
 
-def _tell_plan(
-    surveys: Sequence[Survey],
-    predictor: Predictor,
-    options: PredictOptions,
-    out: Path,
-    ledger: Ledger,
-    listener: Progress,
+def _announce_plan(
+    surveys: Sequence[Survey], run: PredictRun, report: RunReport, progress: Progress
 ) -> None:
-    """Tell the plan and note its figures.
+    """Print the plan of what is left, and keep its numbers for the report.
 
     Raises:
         OutputError: the disk has less room than the outputs will surely take.
     """
     left = [survey for survey in surveys if survey.forwards]
     if not left:
-        listener.note("plan: no window is left to run")
+        progress.note("plan: no window is left to run")
         return
-    source = left[0].job.source
-    probe = Probe.of(predictor, left[0].job.grid, bands=len(source.bands), dtype=source.dtype)
+    first = left[0].job
+    probe = probe_forward(run.predictor, first.source, first.grid.window)
     total = RasterPlan.total([survey.plan() for survey in left])
-    ledger.plan = total.figures(probe, options.workers)
-    for line in total.lines(len(left), probe, options.workers):
-        listener.note(line)
-    disk = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
-    free = shutil.disk_usage(disk).free
+    report.plan = total.to_json(probe, run.options.workers)
+    for line in total.lines(len(left), probe, run.options.workers):
+        progress.note(line)
+    existing = next(path for path in (run.out, *run.out.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(existing).free
     if free < total.least_output:
         raise OutputError(
-            f"{out} has {free / 1e6:.0f} MB free, the outputs take about {total.output / 1e6:.0f} MB; "
-            "free the disk or choose another --out"
+            f"{run.out} has {free / 1e6:.0f} MB free, the outputs take about "
+            f"{total.output / 1e6:.0f} MB; free the disk or choose another --out"
         )
+
+
+def _execute(survey: Survey, executor: Executor, report: RunReport) -> None:
+    """Run a raster; what goes wrong with it is noted and must not stop the others."""
+    job = survey.job
+    try:
+        report.finish(survey, executor.execute(survey))
+    except GeosegError as error:
+        report.fail(job, error)
+    except (MemoryError, OSError, RuntimeError) as error:  # of a library: GDAL, a dead worker
+        report.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
+    except KeyboardInterrupt:
+        report.interrupt(job)
+        raise

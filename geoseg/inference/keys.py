@@ -1,4 +1,13 @@
-"""Keys: a few digits that change when anything does that decides what they stand for."""
+"""Keys: digits that change when anything does that decides what they stand for.
+
+    pixel_settings   model, forward options, nodata     of all rasters of a run
+      raster_facts   + source, bands, CRS, lattice      of one raster
+        output_key   + kind, least confidence           stored in each finished file
+        part_key     + what parts hold, torch threads   names the folder of unfinished parts
+
+An output is kept when it has the key that the run would give it; parts are continued when the run
+looks for them under the same name. A fact that is missing here would pass old pixels off as new.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +18,85 @@ from typing import Any
 
 import torch
 
+from geoseg.inference.predictor import ForwardOptions
 from geoseg.models import Model
+from geoseg.raster import Source
+from geoseg.tiling import TileGrid
+
+PIXELS_VERSION = 1
+"""Raised when a change of geoseg changes pixels, so that old files are not taken for new ones."""
+
+_WITHOUT_THRESHOLD = ("confidence", "probabilities")
+"""Outputs that hold the same pixels whatever ``--min-confidence`` is."""
 
 
 def key_of(facts: Mapping[str, Any]) -> str:
     """16 hexadecimal digits that change when any of these facts does."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def weights_digest(model: Model) -> str:
-    """Hexadecimal digest of a model's card and weights as they are now, whatever file they came from."""
+    """Hexadecimal digest of a model's card and weights as they are now in memory."""
     digest = hashlib.sha256(model.card.to_json().encode())
     for name, tensor in sorted(model.net.state_dict().items()):
         digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-        )
+        flat = tensor.detach().cpu().contiguous().view(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def pixel_settings(model: Model, forward: ForwardOptions, nodata: float | None) -> dict[str, Any]:
+    """What decides the pixels of all rasters of a run, torch's threads aside."""
+    return {
+        "version": PIXELS_VERSION,
+        # Weights may have changed since the file was read, and the file too.
+        "model": weights_digest(model),
+        "nodata": nodata,
+        "scales": forward.scales,
+        "flip": forward.flip,
+        "value_range": forward.source_range,
+        "precision": forward.precision,
+        "device": forward.device.partition(":")[0],  # another GPU of the machine gives the same
+    }
+
+
+def raster_facts(
+    settings: Mapping[str, Any], source: Source, grid: TileGrid, fingerprint: str
+) -> dict[str, Any]:
+    """What decides the pixels of one raster, torch's threads aside."""
+    return {
+        **settings,
+        "source": fingerprint,
+        "bands": source.bands,
+        "crs": str(source.crs),
+        "window": grid.window,
+        "overlap": grid.overlap,
+        "stitch": grid.stitch,
+    }
+
+
+def output_key(facts: Mapping[str, Any], kind: str, min_confidence: float) -> str:
+    """The key of one output file of a raster."""
+    threshold = {} if kind in _WITHOUT_THRESHOLD else {"min_confidence": min_confidence}
+    return key_of({**facts, **threshold, "output": kind})
+
+
+def part_key(
+    facts: Mapping[str, Any],
+    *,
+    min_confidence: float,
+    confidence: bool,
+    probabilities: bool,
+    threads: int,
+) -> str:
+    """The key of a raster's parts; the number of torch threads decides the last bits of a sum."""
+    return key_of(
+        {
+            **facts,
+            "confidence": confidence,
+            "probabilities": probabilities,
+            "min_confidence": min_confidence,
+            "threads": threads,
+        }
+    )

@@ -1,4 +1,4 @@
-"""Pixels as a raster holds them to what a network was trained on; the one place for training and prediction."""
+"""A raster's pixels as a network takes them; the one place, for training and prediction."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class Normalization:
     value_range: tuple[float, float]
     """The range that mean and std refer to."""
     source_range: tuple[float, float] | None = None
-    """The source's values that mean `value_range`; they are clipped to it. None: values are taken as they are."""
+    """The source's values that mean `value_range`; others are clipped. None: taken as they are."""
 
     @classmethod
-    def of(cls, card: Card, source_range: tuple[float, float] | None = None) -> Normalization:
+    def from_card(
+        cls, card: Card, source_range: tuple[float, float] | None = None
+    ) -> Normalization:
         """The normalization that a model's card asks for."""
         return cls(card.mean, card.std, card.value_range, source_range)
 

@@ -59,12 +59,14 @@ class PredictOptions:
             )
         if self.bands is not None and (not self.bands or min(self.bands) < 1):
             raise ConfigError(
-                f"bands {list(self.bands)}: bands count from 1; give them in the model's order, as 4,1,2"
+                f"bands {list(self.bands)}: bands count from 1; "
+                "give them in the model's order, as 4,1,2"
             )
         for name in self.vectors:
             if name not in FORMATS:
                 raise ConfigError(
-                    f"vectors {name!r} is not a format that geoseg writes; use {', '.join(FORMATS)} or none"
+                    f"vectors {name!r} is not a format that geoseg writes; "
+                    f"use {', '.join(FORMATS)} or none"
                 )
 
     @property
@@ -73,7 +75,7 @@ class PredictOptions:
         return None if self.batch == "auto" else self.batch
 
     @classmethod
-    def of(cls, **options: Any) -> PredictOptions:
+    def from_keywords(cls, **options: Any) -> PredictOptions:
         """The options from keywords, as Python callers and the command line give them.
 
         Raises:

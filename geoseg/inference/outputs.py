@@ -19,17 +19,16 @@ from geoseg.raster import (
     open_raster,
     probabilities_cog,
     read_fingerprint,
-    write_preview,
 )
 from geoseg.tiling import Block
-from geoseg.vector import PartPieces, join_pieces, read_vector_fingerprint, write_polygons
+from geoseg.vector import PartRegions, join_parts, read_vector_fingerprint, write_polygons
 
 RASTERS = ("classes", "confidence", "probabilities")
 
 _CHUNK_PIXELS = 2**22
 """Pixels counted at once."""
 
-State = Literal["absent", "stands", "differs"]
+State = Literal["absent", "current", "differs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,69 +42,64 @@ class Output:
     """What it is made from; stored inside it."""
 
     def state(self) -> State:
-        """Whether the file stands, made from the same, or another file stands in its place."""
+        """Whether the file exists and has this key, or another file is in its place."""
         if not self.path.exists():
             return "absent"
         read = read_fingerprint if self.kind in (*RASTERS, "preview") else read_vector_fingerprint
-        return "stands" if read(self.path) == self.key else "differs"
+        return "current" if read(self.path) == self.key else "differs"
 
 
 def output_path(target: Path, kind: str) -> Path:
-    """Where an output of a source stands; `target` is the output path without suffix."""
-    if kind in RASTERS:
-        return target.with_name(f"{target.name}_{kind}.tif")
-    return target.with_name(
-        f"{target.name}_preview.png" if kind == "preview" else f"{target.name}_polygons.{kind}"
-    )
+    """The path of an output of a source; `target` is the output path without suffix."""
+    endings = {"preview": "preview.png", **{name: f"{name}.tif" for name in RASTERS}}
+    return target.with_name(f"{target.name}_{endings.get(kind, f'polygons.{kind}')}")
 
 
 def write_raster(
-    output: Output, folder: PartFolder, blocks: list[Block], classes: ClassScheme
+    output: Output, folder: PartFolder, blocks: Sequence[Block], classes: ClassScheme
 ) -> None:
     """Turn a raster's parts into one Cloud-Optimized GeoTIFF.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
     """
-    grid, source = blocks[0].grid, folder.source
+    source = folder.source
     parts = folder.parts(blocks, output.kind)
-    place = {
-        "height": grid.height,
-        "width": grid.width,
+    common = {
+        "fingerprint": output.key,
+        "height": source.height,
+        "width": source.width,
         "transform": source.transform,
         "crs": source.crs,
     }
     if output.kind == "classes":
-        class_cog(parts, output.path, classes=classes, fingerprint=output.key, **place)
+        class_cog(parts, output.path, classes=classes, **common)
     elif output.kind == "confidence":
-        confidence_cog(parts, output.path, fingerprint=output.key, **place)
+        confidence_cog(parts, output.path, **common)
     else:
         labels = folder.parts(blocks, "classes")
-        probabilities_cog(
-            parts, labels, output.path, classes=classes, fingerprint=output.key, **place
-        )
+        probabilities_cog(parts, labels, output.path, classes=classes, **common)
 
 
 def write_vectors(
-    outputs: Sequence[Output], pieces: Iterable[PartPieces], source: Source, classes: ClassScheme
+    outputs: Sequence[Output], pieces: Iterable[PartRegions], source: Source, classes: ClassScheme
 ) -> None:
     """Join the pieces of all parts and stream the regions into every polygon file at once.
 
     Raises:
         OutputError: a file cannot be written, or passes its format's limits.
     """
-    regions = join_pieces(pieces, source.height, source.width)
+    regions = join_parts(pieces, source.height, source.width)
     keys = {output.path: output.key for output in outputs}
-    write_polygons(regions, keys, transform=source.transform, crs=source.crs, classes=classes)
-
-
-def write_picture(output: Output, labels: Path, source: Source, classes: ClassScheme) -> None:
-    """Draw imagery and the class raster `labels` side by side, with a legend.
-
-    Raises:
-        OutputError: the picture cannot be written.
-    """
-    write_preview(labels, output.path, classes=classes, fingerprint=output.key, source=source)
+    write_polygons(
+        regions,
+        keys,
+        height=source.height,
+        width=source.width,
+        transform=source.transform,
+        crs=source.crs,
+        classes=classes,
+    )
 
 
 def count_classes(labels: Path) -> NDArray[np.int64]:

@@ -2,21 +2,20 @@
 
     DIR/.geoseg/<folder of the source>/<stem>-<part key>/
         plan.json               blocks, batch, precision: a resumed run keeps them
-        0000-00003-classes.tif  block 0, lattice row 3; renamed last, so that it vouches for the others
+        0000-00003-classes.tif  block 0, lattice row 3; written after confidence and probabilities
 
-A part stands under its name only when it is whole. Parts that do not verify count as missing.
+A part exists under its name only when it is whole. Parts that do not verify count as missing.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.errors import OutputError
-from geoseg.files import WORK_FOLDER
+from geoseg.files import WORK_FOLDER, write_text
 from geoseg.inference.stitching import Band
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.tiling import Block, TileGrid, Window
@@ -41,11 +40,11 @@ class PartFolder:
         return (*(kind for kind, held in extra if held), "classes")
 
     def part(self, number: int, lattice_row: int, band: Window, kind: str) -> Part:
-        """The part of one band."""
+        """The part of one band of block `number`."""
         name = f"{number:04d}-{lattice_row:05d}-{kind}.tif"
         return Part(self.path / name, band.row, band.col, band.height, band.width)
 
-    def parts(self, blocks: list[Block], kind: str) -> list[Part]:
+    def parts(self, blocks: Sequence[Block], kind: str) -> list[Part]:
         """All parts of one kind, in the order of blocks and bands."""
         return [
             self.part(number, lattice_row, band, kind)
@@ -53,19 +52,23 @@ class PartFolder:
             for lattice_row, band in block.bands()
         ]
 
-    def missing(self, number: int, block: Block) -> list[int]:
-        """Lattice rows of a block whose parts are not there or not whole."""
-        return [
+    def missing_rows(self, number: int, block: Block) -> tuple[int, ...]:
+        """Lattice rows of a block whose parts do not exist or are damaged; each part is decoded."""
+        return tuple(
             lattice_row
             for lattice_row, band in block.bands()
-            if not all(
-                part_is_whole(
-                    self.part(number, lattice_row, band, kind),
-                    self.classes if kind == "probabilities" else 1,
-                )
-                for kind in reversed(self.kinds)
+            if not self._is_whole(number, lattice_row, band)
+        )
+
+    def _is_whole(self, number: int, lattice_row: int, band: Window) -> bool:
+        # Classes are written last: where they are missing, the others need no look.
+        return all(
+            part_is_whole(
+                self.part(number, lattice_row, band, kind),
+                self.classes if kind == "probabilities" else 1,
             )
-        ]
+            for kind in reversed(self.kinds)
+        )
 
     def write(self, number: int, lattice_row: int, band: Band) -> None:
         """Write one band; its classes come last.
@@ -74,39 +77,27 @@ class PartFolder:
             OutputError: the disk is full or the folder cannot be written.
         """
         for kind in self.kinds:
-            data = getattr(band, "labels" if kind == "classes" else kind)
+            data = band.labels if kind == "classes" else getattr(band, kind)
             write_part(self.part(number, lattice_row, band.area, kind), data)
 
     def read_plan(self, grid: TileGrid) -> tuple[list[Block], int | None] | None:
-        """Blocks and batch of the run that began here; None where none did, so that they can be chosen anew."""
+        """Blocks and batch of the run that began here; None where none did."""
         if not any(self.path.glob("*-classes.tif")):
             return None
         return _read_plan(self._plan_path, grid)
 
-    def write_plan(self, blocks: list[Block], batch: int | None, precision: str) -> None:
-        """Begin a run: note what a later one must keep to, and a reader may want to know.
+    def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
+        """Begin a run: write down what a later one must keep to (precision: for a reader alone).
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        path = self._plan_path
-        document = {
-            "precision": precision,
-            "batch": batch,
-            "blocks": [
-                [block.area.row, block.area.col, block.area.height, block.area.width]
-                for block in blocks
-            ],
-        }
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(document))
-            os.replace(temporary, path)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {path}: {error.strerror}; choose another --out or free the disk"
-            ) from error
+        areas = [
+            [block.area.row, block.area.col, block.area.height, block.area.width]
+            for block in blocks
+        ]
+        document = {"precision": precision, "batch": batch, "blocks": areas}
+        write_text(self._plan_path, json.dumps(document))
 
     @property
     def _plan_path(self) -> Path:
@@ -129,8 +120,5 @@ def _read_plan(path: Path, grid: TileGrid) -> tuple[list[Block], int | None] | N
         batch = document["batch"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (
-        (blocks, batch)
-        if sum(block.area.height * block.area.width for block in blocks) == grid.height * grid.width
-        else None
-    )
+    covered = sum(block.area.height * block.area.width for block in blocks)
+    return (blocks, batch) if covered == grid.height * grid.width else None

@@ -1,22 +1,29 @@
-"""What a run will take, before it begins."""
+"""What a run will take, worked out before it begins; formulas only, nothing is read or run."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.inference.memory import GDAL_CACHE, peak_memory
-from geoseg.inference.predictor import Predictor
-from geoseg.raster import Source
-from geoseg.tiling import Block, TileGrid
+from geoseg.raster import GDAL_CACHE_BYTES, Source
+from geoseg.report import counted
+from geoseg.tiling import Block
 
 CLASS_BYTES_PER_PIXEL = 0.15
-"""Bytes a pixel of a compressed class raster with overviews usually takes; noisy classes take more."""
+"""Bytes a pixel of a compressed class raster with overviews usually takes; noise takes more."""
 LEAST_BYTES_PER_PIXEL = 0.01
-"""What it takes at least, where a picture shows anything: a disk without this much room is refused at once."""
+"""What it takes at least, if it shows anything: a disk without this much room is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one window takes on this machine."""
+
+    seconds: float
+    peak_bytes: int
+    """The process's peak so far, one forward included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +34,19 @@ class RasterPlan:
     windows: int
     """Windows of the lattice; those without a valid pixel will not be run."""
     forwards: int
-    """Windows that are left to run at most; more than `windows` where blocks share some, fewer in a resumed run."""
+    """Windows that are left to run at most: blocks may share some, a resumed run has done some."""
     window_pixels: int
     """Pixels of one window."""
     blocks: int
     memory: int
-    """Bytes that the run adds to a process at its peak: accumulator, strips, bands, GDAL's cache."""
+    """Bytes that the run adds to a process: accumulator, strips, bands, GDAL's cache."""
     output: int
     """Bytes of the class raster, roughly."""
 
     @classmethod
-    def of(
+    def from_blocks(
         cls,
-        blocks: list[Block],
+        blocks: Sequence[Block],
         source: Source,
         classes: int,
         probabilities: bool,
@@ -49,14 +56,17 @@ class RasterPlan:
         """The plan of running `forwards` windows, cut into `blocks`, over a raster."""
         grid = blocks[0].grid
         pixels = grid.height * grid.width
-        depth = len(source.bands) * np.dtype(source.dtype).itemsize
+        pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         return cls(
             pixels=pixels,
             windows=len(grid),
             forwards=forwards,
             window_pixels=grid.window**2,
             blocks=len(blocks),
-            memory=max(_block_bytes(block, classes, depth, probabilities) for block in blocks),
+            # Blocks run one after the other, so the largest decides.
+            memory=max(
+                _block_bytes(block, classes, pixel_bytes, probabilities) for block in blocks
+            ),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
         )
 
@@ -79,12 +89,16 @@ class RasterPlan:
         )
 
     def peak(self, probe: Probe, workers: int) -> int:
-        """Bytes that all processes will hold at their peaks."""
-        return probe.peak_bytes + (
-            self.memory if not workers else workers * (probe.peak_bytes + self.memory)
-        )
+        """Bytes that all processes will hold; each worker loads torch and the model too."""
+        if not workers:
+            return probe.peak_bytes + self.memory
+        return probe.peak_bytes + workers * (probe.peak_bytes + self.memory)
 
-    def figures(self, probe: Probe, workers: int) -> dict[str, float]:
+    def seconds(self, probe: Probe, workers: int) -> float:
+        """Seconds that the forwards will take."""
+        return self.forwards * probe.seconds / max(1, workers)
+
+    def to_json(self, probe: Probe, workers: int) -> dict[str, float]:
         """The plan for the report."""
         return {
             "pixels": self.pixels,
@@ -93,7 +107,7 @@ class RasterPlan:
             "forwards_per_window": round(self.forwards / self.windows, 4),
             "blocks": self.blocks,
             "peak_memory_bytes": self.peak(probe, workers),
-            "seconds": round(self.forwards * probe.seconds / max(1, workers), 1),
+            "seconds": round(self.seconds(probe, workers), 1),
             "output_bytes": self.output,
         }
 
@@ -101,43 +115,28 @@ class RasterPlan:
         """The plan for a person."""
         per_pixel = self.forwards * self.window_pixels / self.pixels
         return [
-            f"plan: {rasters} raster{'s' if rasters > 1 else ''}, {self.pixels / 1e6:.1f} Mpx, "
-            f"{self.windows} windows in {self.blocks} block{'s' if self.blocks > 1 else ''}, "
+            f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "
+            f"{self.windows} windows in {counted(self.blocks, 'block')}, "
             f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)",
-            f"      about {_duration(self.forwards * probe.seconds / max(1, workers))}, "
+            f"      about {_duration(self.seconds(probe, workers))}, "
             f"{self.peak(probe, workers) / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters",
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What one window takes on this machine."""
-
-    seconds: float
-    peak_bytes: int
-    """The process's peak so far, one forward included."""
-
-    @classmethod
-    def of(cls, predictor: Predictor, grid: TileGrid, *, bands: int, dtype: str) -> Probe:
-        """Run a window of zeros twice and time the second: the first also chooses kernels and takes its memory."""
-        pixels = np.zeros((predictor.batch, bands, grid.window, grid.window), dtype)
-        valid = np.ones((predictor.batch, grid.window, grid.window), np.bool_)
-        predictor.probabilities(pixels, valid)
-        started = time.perf_counter()
-        predictor.probabilities(pixels, valid)
-        return cls((time.perf_counter() - started) / predictor.batch, peak_memory())
-
-
-def _block_bytes(block: Block, classes: int, depth: int, probabilities: bool) -> int:
+def _block_bytes(block: Block, classes: int, pixel_bytes: int, probabilities: bool) -> int:
+    """Bytes that a block holds at its peak: what `stream_block` and its writer allocate."""
     grid, cols = block.grid, block.lattice_cols
     rows = min(grid.window, grid.height)
+    # Windows of a block reach beyond its sides; a strip holds all that they see.
     reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
-    accumulator = classes * rows * block.area.width * 4
-    strips = 3 * rows * reach * (depth + 1)  # two buffers, and what is being read
     band = max(band.height for _, band in block.bands()) * block.area.width
-    finished = 3 * band * (2 + (classes if probabilities else 0))  # decided, waiting, being written
-    return accumulator + strips + finished + GDAL_CACHE
+
+    accumulator = 4 * classes * rows * block.area.width  # float32 sums
+    strips = 3 * rows * reach * (pixel_bytes + 1)  # two buffers and what is being read, with masks
+    band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
+    finished = 3 * band * band_bytes  # just classified, waiting, being written
+    return accumulator + strips + finished + GDAL_CACHE_BYTES
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,8 @@
-"""A batch of windows in, probabilities out: device, precision, memory layout and test-time augmentation."""
+"""A batch of windows in, probabilities out: device, precision, memory layout, augmentation."""
 
 from __future__ import annotations
 
+import functools
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ def choose_device(name: str) -> torch.device:
     """The device behind ``auto``, ``cpu`` or ``cuda[:N]``.
 
     Raises:
-        ConfigError: the device is unknown or not there.
+        ConfigError: the device is unknown or not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -56,14 +57,14 @@ def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16",
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto")
     if name in ("fp32", "bf16", "fp16"):
-        return name  # type: ignore[return-value]  # narrowed by the line above, which mypy does not follow
+        return name  # type: ignore[return-value]  # mypy does not narrow by the line above
     raise ConfigError(f"precision {name!r} is unknown; use auto, fp32, bf16 or fp16")
 
 
 def _has_native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # torch emulates bf16 on any CPU with AVX-512, slower than fp32: only the instructions themselves count.
+    # torch emulates bf16 on any CPU with AVX-512, slower than fp32: only native instructions count.
     capabilities = torch.cpu.get_capabilities()
     return bool(
         capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
@@ -71,7 +72,7 @@ def _has_native_bf16(device: torch.device) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ForwardOptions:
     """How windows are run; part of what decides the pixels."""
 
     device: str = "cpu"
@@ -98,24 +99,24 @@ class Options:
 class Predictor:
     """A model ready to run windows on one device."""
 
-    def __init__(self, model: Model, options: Options, batch: int | None = 1) -> None:
+    def __init__(self, model: Model, options: ForwardOptions, batch: int | None = 1) -> None:
         self.classes = len(model.card.classes)
         self.options = options
         self.batch = batch or (1 if options.device == "cpu" else _GPU_BATCH)
-        """Windows per forward; where it was left to geoseg (None), it halves when a GPU's memory runs out."""
+        """Windows per forward; where geoseg chose it, it halves when a GPU's memory runs out."""
         self._batch_may_shrink = batch is None
         self.forwards = 0
         """Windows run so far (test-time augmentation counts once a window)."""
         self.seconds = 0.0
         """Time spent in them."""
         self._device = torch.device(options.device)
-        self._normalize = Normalization.of(model.card, options.source_range)
+        self._normalize = Normalization.from_card(model.card, options.source_range)
         self._stride = model.net.stride
         self._net = model.net.to(self._device).to(memory_format=torch.channels_last).eval()
         self._model = model
 
     def with_batch(self, batch: int | None) -> Predictor:
-        """This predictor (what it has found to fit stays found), or where `batch` differs, another one."""
+        """This predictor where the batch is the same (one that was halved stays so), or another."""
         same = (
             self._batch_may_shrink
             if batch is None
@@ -134,7 +135,7 @@ class Predictor:
             ``(n, classes, window, window)`` float32, summing to 1 over classes.
 
         Raises:
-            ModelError: the network gives values that are no probabilities, or does not fit into memory.
+            ModelError: the network gives NaN, or does not fit into memory.
         """
         parts: list[NDArray[np.float32]] = []
         done = 0
@@ -145,11 +146,11 @@ class Predictor:
                 done += self.batch
                 continue
             except torch.cuda.OutOfMemoryError:
-                # Freed only after this clause: the exception holds the frames, and they the tensors.
+                # Memory is freed after this clause only: the exception holds frames, they tensors.
                 if not self._batch_may_shrink or self.batch == 1:
                     raise ModelError(
-                        f"{self.batch} windows of {pixels.shape[-1]} px do not fit into the GPU's memory; "
-                        "use a smaller --batch or --window"
+                        f"{self.batch} windows of {pixels.shape[-1]} px do not fit into the GPU's "
+                        "memory; use a smaller --batch or --window"
                     ) from None
             self.batch //= 2
             torch.cuda.empty_cache()
@@ -166,7 +167,8 @@ class Predictor:
         self.forwards += len(pixels)
         if not np.isfinite(probabilities.sum(dtype=np.float64)):
             raise ModelError(
-                "the network gives NaN; its weights or the card's mean and std are broken, or use fp32"
+                "the network gives NaN; its weights or the card's mean and std are broken, "
+                "or use fp32"
             )
         return probabilities
 
@@ -186,15 +188,13 @@ class Predictor:
                         probabilities, size=size, mode="bilinear", align_corners=False
                     )
                 runs.append(probabilities)
-        total = runs[0]
-        for run in runs[1:]:
-            total = total + run
-        return total if len(runs) == 1 else total / len(runs)
+        # Summed in the order of the options: another order would give other last bits.
+        return runs[0] if len(runs) == 1 else functools.reduce(torch.add, runs) / len(runs)
 
     def _forward(self, x: Tensor) -> Tensor:
         with self._autocast():
             logits = self._net(x.contiguous(memory_format=torch.channels_last))
-        # Softmax over a strided class axis is what torch does fastest: planes, not interleaved classes.
+        # torch's softmax is fastest over a strided class axis: planes, not interleaved classes.
         return torch.softmax(logits.float().contiguous(), dim=1)
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -204,7 +204,7 @@ class Predictor:
 
 
 def _tensor(pixels: NDArray[Any]) -> Tensor:
-    """A tensor of the same values; torch computes with few unsigned types, so those are widened."""
+    """A tensor of the same values; unsigned types that torch barely knows become wider ones."""
     if pixels.dtype == np.uint16:
         pixels = pixels.astype(np.int32)
     elif pixels.dtype == np.uint32:

@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import geoseg
-from geoseg.errors import GeosegError, OutputError
-from geoseg.inference.job import JobResult
+from geoseg.classes import NODATA, UNCERTAIN
+from geoseg.errors import GeosegError
+from geoseg.files import write_text
+from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
-from geoseg.inference.memory import peak_memory
-from geoseg.inference.options import PredictOptions
-from geoseg.inference.predictor import Options
-from geoseg.inference.survey import Job, Surveyor
-from geoseg.models import Model
+from geoseg.inference.probe import peak_memory
+from geoseg.inference.run import PredictRun
+from geoseg.inference.survey import RasterJob, Survey
 from geoseg.report import Report, finite
 
+_STAGES = ("forward", "predict", "files", "polygons")
 
-class Ledger:
+
+class RunReport:
     """The record of one run of ``predict``."""
 
-    def __init__(
-        self,
-        started: float,
-        model: Model,
-        options: PredictOptions,
-        how: Options,
-        surveyor: Surveyor,
-    ) -> None:
+    def __init__(self, run: PredictRun, started: float) -> None:
         self.plan: dict[str, Any] = {}
+        """What the run was planned to take; empty where no window was left to run."""
+        self._run = run
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
-        self._head = {
-            "geoseg": geoseg.__version__,
-            "model": {
-                "path": None if model.path is None else str(model.path),
-                "sha256": model.digest,
-                "system": model.card.spec.system,
-                "encoder": model.card.spec.encoder,
-            },
-            "options": {**asdict(options), "device": how.device, "precision": how.precision},
-            "fingerprint": key_of(surveyor.settings),
-            "threads": surveyor.threads,
-        }
-        self._workers = options.workers
         self._worker_memory = 0
 
     @property
@@ -57,97 +40,108 @@ class Ledger:
 
     def refuse(self, path: Path, error: GeosegError) -> None:
         """Note an input that cannot be used."""
-        self._inputs[path] = {
-            "path": str(path),
-            "status": "refused",
-            "error": _one_line(error),
-            "warnings": [],
-        }
+        self._add(path, "refused", [])
+        self._inputs[path]["error"] = _one_line(error)
 
-    def accept(self, job: Job, warnings: list[str]) -> None:
+    def accept(self, job: RasterJob, warnings: list[str]) -> None:
         """Note an input that will be run."""
-        self._inputs[job.source.path] = {
-            "path": str(job.source.path),
-            "status": "not begun",
-            "warnings": warnings,
-        }
+        self._add(job.source.path, "not begun", warnings)
 
-    def fail(self, job: Job, error: GeosegError) -> None:
+    def fail(self, job: RasterJob, error: GeosegError) -> None:
         """Note an input whose run failed."""
         self._inputs[job.source.path] |= {"status": "failed", "error": _one_line(error)}
 
-    def interrupt(self, job: Job) -> None:
+    def interrupt(self, job: RasterJob) -> None:
         """Note the input in whose run the user stopped."""
         self._inputs[job.source.path] |= {"status": "interrupted"}
 
-    def done(self, job: Job, result: JobResult) -> None:
-        """Note an input whose outputs stand."""
-        entry = self._inputs[job.source.path]
+    def finish(self, survey: Survey, result: RasterResult) -> None:
+        """Note an input whose outputs are complete."""
+        path, counts = survey.job.source.path, result.counts
+        names = self._run.model.card.classes.names
+        pixels = {name: int(counts[index]) for index, name in enumerate(names)}
+        entry = self._inputs[path]
         entry |= {
-            "status": result.status,
-            "outputs": {kind: str(path) for kind, path in result.outputs.items()},
-            "fingerprints": result.keys,
-            "windows": result.windows,
+            "status": "done" if survey.missing else "kept",
+            "outputs": {output.kind: str(output.path) for output in survey.outputs},
+            "fingerprints": {output.kind: output.key for output in survey.outputs},
+            "windows": len(survey.job.grid),
             "forwards": result.forwards,
-            "pixels": result.pixels,
-            "uncertain_pixels": result.uncertain,
-            "nodata_pixels": result.nodata,
-            "seconds": {stage: round(value, 3) for stage, value in result.seconds.items()},
+            "pixels": pixels,
+            "uncertain_pixels": int(counts[UNCERTAIN]),
+            "nodata_pixels": int(counts[NODATA]),
+            "seconds": _rounded(result.seconds),
         }
         self._worker_memory = max(self._worker_memory, result.worker_memory)
-        if not result.uncertain and not any(result.pixels.values()):
-            entry["warnings"].append(
-                f"{job.source.path}: no valid pixel; all of the output is nodata"
-            )
+        if not entry["uncertain_pixels"] and not any(pixels.values()):
+            entry["warnings"].append(f"{path}: no valid pixel; all of the output is nodata")
 
     def data(self) -> dict[str, Any]:
         """The report as JSON holds it."""
+        run, model = self._run, self._run.model
+        forward = run.forward_options
         inputs = list(self._inputs.values())
-        stages = ("forward", "predict", "files", "polygons")
-        seconds = {
-            stage: sum(entry.get("seconds", {}).get(stage, 0.0) for entry in inputs)
-            for stage in stages
-        }
+        spent = [entry.get("seconds", {}) for entry in inputs]
+        seconds = {stage: sum(each.get(stage, 0.0) for each in spent) for stage in _STAGES}
         seconds["total"] = time.perf_counter() - self._started
         return {
-            **self._head,
+            "geoseg": geoseg.__version__,
+            "model": {
+                "path": None if model.path is None else str(model.path),
+                "sha256": model.digest,
+                "system": model.card.spec.system,
+                "encoder": model.card.spec.encoder,
+            },
+            "options": {
+                **asdict(run.options),
+                "device": forward.device,
+                "precision": forward.precision,
+            },
+            "fingerprint": key_of(run.settings),
+            "threads": run.threads,
             "plan": self.plan,
             "inputs": inputs,
             "windows": sum(entry.get("windows", 0) for entry in inputs),
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
-            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
-            "peak_memory_bytes": peak_memory() + self._workers * self._worker_memory,
+            "seconds": _rounded(seconds),
+            "peak_memory_bytes": peak_memory() + run.options.workers * self._worker_memory,
             "warnings": [line for entry in inputs for line in entry["warnings"]],
             "failures": self.failures,
         }
 
     def write(self, path: Path) -> None:
-        """Write the report in one step."""
-        temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n")
-            os.replace(temporary, path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}); free the disk"
-            ) from error
+        """Write the report as JSON.
 
-    def report(self, *, dry_run: bool = False) -> Report:
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_text(path, json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n")
+
+    def to_report(self) -> Report:
         """What the command gives back."""
         data = self.data()
-        if dry_run:
-            return Report("dry run: nothing was written", data, 1 if self.failures else 0)
-        counts = {
-            status: sum(1 for entry in data["inputs"] if entry["status"] == status)
+        exit_code = 1 if self.failures else 0
+        if self._run.options.dry_run:
+            return Report("dry run: nothing was written", finite(data), exit_code)
+        statuses = [entry["status"] for entry in data["inputs"]]
+        counts = [
+            f"{statuses.count(status)} {status}"
             for status in ("done", "kept", "refused", "failed")
-        }
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+            if status in statuses
+        ]
         seconds = data["seconds"]
         text = (
-            f"{told} in {seconds['total']:.1f} s ({seconds['forward']:.1f} s of it in the network)"
+            f"{', '.join(counts)} in {seconds['total']:.1f} s "
+            f"({seconds['forward']:.1f} s of it in the network)"
         )
-        return Report(text, finite(data), 1 if self.failures else 0)
+        return Report(text, finite(data), exit_code)
+
+    def _add(self, path: Path, status: str, warnings: list[str]) -> None:
+        self._inputs[path] = {"path": str(path), "status": status, "warnings": warnings}
+
+
+def _rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {stage: round(value, 3) for stage, value in seconds.items()}
 
 
 def _one_line(error: GeosegError) -> str:

@@ -1,8 +1,7 @@
-"""Window probabilities in, finished bands of classes out: the arithmetic of stitching, on numpy arrays.
+"""Window probabilities in, finished bands of classes out: the arithmetic of stitching, on arrays.
 
-Both stitchers keep only what the windows still to come can touch: `Blend` one window's height of weighted sums,
-`Crop` one band. A pixel's sum is made in row-major order of its windows, whatever the block, so that its bits do not
-depend on where blocks were cut.
+Windows come lattice row by lattice row, from left to right. What a lattice row finishes is a
+*band*: the rows that no later window sees (`blend`), or those to which its windows are nearest (`crop`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.tiling import Block, Window, edge_weights, weight_totals
 
 _ROWS_AT_ONCE = 32
-"""Rows that are decided together: few enough that their scores stay in the processor's cache."""
+"""Rows that are classified together: few enough that their scores stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +30,67 @@ class Band:
     confidence: NDArray[np.uint8]
     """``(height, width)`` maximum probability as round(255 p); 0 invalid."""
     probabilities: NDArray[np.uint8] | None
-    """``(classes, height, width)`` probabilities as round(255 p), 0 where invalid; None unless asked for."""
+    """``(classes, height, width)`` as round(255 p), 0 invalid; None unless asked for."""
 
 
 class Stitcher(Protocol):
-    """Takes the windows of a block lattice row by lattice row and gives back what each row finishes."""
+    """Takes the windows of a block, row by row, and gives back what each lattice row finishes."""
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Take one window's ``(classes, window, window)`` probabilities; `probabilities` may be overwritten."""
+        """Take the ``(classes, window, window)`` probabilities of a window; may overwrite them."""
 
     def finish(self, lattice_row: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Scores ``(classes, height, width)`` of the row's band and the weight sums, None where they are 1.
+        """Scores ``(classes, height, width)`` of the row's band, and its ``(height, width)`` weights.
 
-        The scores are a view that the next `add` overwrites.
+        The weights are sums over windows, None where all are 1. The scores are a view that the next
+        `add` overwrites.
         """
 
 
 def make_stitcher(block: Block, classes: int) -> Stitcher:
     """The stitcher that the block's grid asks for."""
-    return Crop(block, classes) if block.grid.stitch == "crop" else Blend(block, classes)
+    if block.grid.stitch == "crop":
+        return CropStitcher(block, classes)
+    return BlendStitcher(block, classes)
 
 
-class Blend:
-    """Weighted sums over all windows that see a pixel."""
+class BlendStitcher:
+    """Weighted sums over all windows that see a pixel, in a buffer as high as one window.
+
+    The buffer rolls down with the lattice. When lattice row i + 1 begins, the rows above its
+    windows are finished: they were given back as band i, and make room for new zeros below.
+
+        raster row   0  +-------+            buffer at row i          buffer at row i + 1
+                        | row i |            +-------------+
+               stride   |   +-------+        |   band i    |
+                        +---|       |        +-------------+          +-------------+
+                            |  i+1  |        | sums so far |    ->    | sums so far |
+                            +-------+        +-------------+          |    zeros    |
+                                                                      +-------------+
+
+    A pixel's sum is made in row-major order of its windows, whatever the block. So its bits do not
+    depend on where blocks were cut: float addition gives other bits in another order.
+    """
 
     def __init__(self, block: Block, classes: int) -> None:
         grid = block.grid
         self._block = block
-        self._top = grid.row_starts[block.lattice_rows[0]]
+        self._top = grid.row_starts[block.lattice_rows[0]]  # raster row of the buffer's first row
         self._sums = np.zeros(
             (classes, min(grid.window, grid.height), block.area.width), np.float32
         )
+        # Weights are separable, and so are their sums over the lattice. All windows count, also those
+        # left out for having no valid pixel: a valid pixel lies in none of them.
         self._row_totals = weight_totals(grid.row_starts, grid.height, grid.window, grid.overlap)
         self._col_totals = weight_totals(grid.col_starts, grid.width, grid.window, grid.overlap)
         self._weights: dict[tuple[bool, bool, bool, bool], NDArray[np.float32]] = {}
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Add one window's weighted probabilities."""
+        """Add one window's weighted probabilities, where it lies inside the block."""
         window = self._block.grid.window_at(lattice_row, lattice_col)
-        part = window.intersect(
-            Window(window.row, self._block.area.col, window.height, self._block.area.width)
-        )
+        # Only columns are cut here: rows outside of the block are summed too, and never given back.
+        columns = Window(window.row, self._block.area.col, window.height, self._block.area.width)
+        part = window.intersect(columns)
         if part is None:
             return
         rows, cols = part.slices(window.row, window.col)
@@ -84,7 +103,7 @@ class Blend:
         """Sums and weight sums of the rows that no later window touches."""
         band = self._block.band(lattice_row)
         if band is None:
-            raise AssertionError(f"lattice row {lattice_row} finishes nothing of this block")
+            raise AssertionError(f"lattice row {lattice_row} finishes no row of this block")
         self._roll_to(self._block.grid.row_starts[lattice_row])
         first = band.row - self._top
         rows, cols = band.slices()
@@ -97,12 +116,13 @@ class Blend:
         if gone == 0:
             return
         kept = max(0, self._sums.shape[1] - gone)
-        for plane in self._sums:
+        for plane in self._sums:  # one class at a time: numpy copies overlapping slices aside
             plane[:kept] = plane[gone : gone + kept]
             plane[kept:] = 0.0
         self._top = top
 
     def _weights_at(self, lattice_row: int, lattice_col: int) -> NDArray[np.float32]:
+        """``(window, window)`` weights; they do not fade towards the raster's own edge."""
         grid = self._block.grid
         edges = (
             lattice_row == 0,
@@ -117,8 +137,8 @@ class Blend:
         return self._weights[edges]
 
 
-class Crop:
-    """Each pixel from the one window whose centre is nearest."""
+class CropStitcher:
+    """Each pixel from the one window whose centre is nearest; blocks are cut on these borders."""
 
     def __init__(self, block: Block, classes: int) -> None:
         tallest = max(band.height for _, band in block.bands())
@@ -126,7 +146,7 @@ class Crop:
         self._scores = np.zeros((classes, tallest, block.area.width), np.float32)
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Copy what the window owns."""
+        """Copy the rows and columns to which the window is the nearest."""
         grid, area = self._block.grid, self._block.area
         window = grid.window_at(lattice_row, lattice_col)
         top, bottom = grid.row_edges[lattice_row], grid.row_edges[lattice_row + 1]
@@ -140,11 +160,11 @@ class Crop:
         """Probabilities of the rows that this lattice row owns."""
         band = self._block.band(lattice_row)
         if band is None:
-            raise AssertionError(f"lattice row {lattice_row} owns nothing of this block")
+            raise AssertionError(f"lattice row {lattice_row} finishes no row of this block")
         return self._scores[:, : band.height], None
 
 
-def decide(
+def classify(
     area: Window,
     scores: NDArray[np.float32],
     totals: NDArray[np.float32] | None,
@@ -153,7 +173,7 @@ def decide(
     min_confidence: float = 0.0,
     probabilities: bool = False,
 ) -> Band:
-    """The classes of a band: the highest score, ties to the lowest id.
+    """The band with its classes: the highest score, ties to the lowest id.
 
     Args:
         area: where the band lies.
@@ -169,25 +189,25 @@ def decide(
         rows = slice(top, top + _ROWS_AT_ONCE)
         best = scores[0, rows].copy()
         for class_id in range(1, len(scores)):
-            higher = scores[class_id, rows] > best
+            higher = scores[class_id, rows] > best  # not >=: ties stay with the lower id
             np.putmask(labels[rows], higher, class_id)
             np.maximum(best, scores[class_id, rows], out=best)
         if totals is not None:
             best /= totals[rows]
         if min_confidence > 0.0:
             labels[rows][best < min_confidence] = UNCERTAIN
-        confidence[rows] = _coded(best)
+        confidence[rows] = _quantized(best)
     labels[~valid] = NODATA
     confidence[~valid] = 0
     spread = None
     if probabilities:
         spread = np.empty(scores.shape, np.uint8)
         for class_id, plane in enumerate(scores):
-            spread[class_id] = _coded(plane if totals is None else plane / totals)
+            spread[class_id] = _quantized(plane if totals is None else plane / totals)
         spread[:, ~valid] = 0
     return Band(area, labels, confidence, spread)
 
 
-def _coded(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """``round(255 p)``; rounding may carry a sum of probabilities just above 1."""
+def _quantized(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """``round(255 p)``; rounding errors may lift a mean of probabilities just above 1."""
     return np.rint(np.minimum(probability, np.float32(1.0)) * np.float32(255.0)).astype(np.uint8)

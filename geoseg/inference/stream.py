@@ -1,4 +1,4 @@
-"""One block, read, run and stitched as a stream: a reader one lattice row ahead, finished bands out.
+"""One block as a stream: a reader one lattice row ahead, finished bands out.
 
     reader thread   | row i+1 |          one lattice row ahead, into the buffer that is free
     caller's thread | row i   | forward, stitch -> Band i -> yielded
@@ -16,10 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.predictor import Options, Predictor
-from geoseg.inference.stitching import Band, decide, make_stitcher
+from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.stitching import Band, classify, make_stitcher
 from geoseg.models import Model
-from geoseg.prefetch import ahead
+from geoseg.prefetch import prefetch
 from geoseg.raster import Source
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.tiling.grid import Stitch
@@ -74,7 +74,9 @@ def predict_bands(
         card.overlap if overlap is None else overlap,
         stitch,
     )
-    predictor = Predictor(model, Options(device, precision, scales, flip, source_range), batch)
+    predictor = Predictor(
+        model, ForwardOptions(device, precision, scales, flip, source_range), batch
+    )
     block = Block(grid, Window(0, 0, source.height, source.width))
     for _, band in stream_block(block, source, predictor):
         yield band
@@ -99,7 +101,7 @@ def stream_block(
         predictor: the model, ready to run.
         min_confidence: valid pixels whose probability is below it get 254.
         probabilities: bands also carry the probabilities of all classes.
-        wanted: lattice rows whose bands are needed (None: all); only windows that touch these bands run.
+        wanted: lattice rows whose bands are needed, None for all; only windows that touch them run.
         stopped: asked before each forward; True ends the stream with KeyboardInterrupt.
         on_window: called with the number of windows that were run or found empty.
 
@@ -110,12 +112,12 @@ def stream_block(
     bands = {row: band for row, band in block.bands() if wanted is None or row in wanted}
     rows = sorted({row for band in bands.values() for row in block.rows_for(band)})
     stitcher = make_stitcher(block, predictor.classes)
-    for strip in ahead(_strips(block, source, rows), 1, "geoseg-reader"):
+    for strip in prefetch(_strips(block, source, rows), 1, "geoseg-reader"):
         for passed, columns in _batches(block, strip, predictor.batch):
             if stopped():
                 raise KeyboardInterrupt
             if columns:
-                pixels, valid = _cut(block, strip, columns)
+                pixels, valid = _windows_of(block, strip, columns)
                 for column, window in zip(
                     columns, predictor.probabilities(pixels, valid), strict=True
                 ):
@@ -127,7 +129,7 @@ def stream_block(
             valid = strip.valid[band.slices(strip.area.row, strip.area.col)]
             yield (
                 strip.lattice_row,
-                decide(
+                classify(
                     band,
                     scores,
                     totals,
@@ -139,7 +141,10 @@ def stream_block(
 
 
 def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list[int]]]:
-    """Lattice columns in groups of a batch, those without a valid pixel left out, with the number they stand for."""
+    """Lattice columns in batches, with the number of columns that each passes.
+
+    Columns whose window has no valid pixel are in no batch, but are counted as passed.
+    """
     passed: int = 0
     group: list[int] = []
     for column in block.lattice_cols:
@@ -154,8 +159,14 @@ def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list
         yield passed, group
 
 
-def _cut(block: Block, strip: _Strip, columns: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Windows out of a strip: ``(n, bands, window, window)`` and ``(n, window, window)``, padded by reflection."""
+def _windows_of(
+    block: Block, strip: _Strip, columns: list[int]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Windows cut from a strip, where the raster is smaller padded by reflection.
+
+    Returns:
+        Pixels ``(n, bands, window, window)`` and validity ``(n, window, window)``.
+    """
     side = block.grid.window
     pixels, valid = [], []
     for column in columns:

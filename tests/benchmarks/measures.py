@@ -13,7 +13,7 @@ import numpy as np
 import rasterio
 
 import geoseg
-from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from geoseg.inference.predictor import ForwardOptions, Predictor, choose_device, choose_precision
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
@@ -68,7 +68,7 @@ def overhead(folder: Path) -> None:
     data = _predict(image, file, folder / "overhead")
     model = geoseg.load_model(file)
     device = choose_device("auto")
-    predictor = Predictor(model, Options(str(device), choose_precision("auto", device)))
+    predictor = Predictor(model, ForwardOptions(str(device), choose_precision("auto", device)))
     with rasterio.open(image) as source:
         pixels = source.read(window=rasterio.windows.Window(0, 0, 512, 512))[None]
     valid = np.ones((1, 512, 512), bool)

@@ -156,7 +156,7 @@ def test_a_second_run_keeps_what_stands_and_another_key_is_refused_without_overw
     assert again.data["forwards"] == 0
     other = geoseg.predict(scene, model_file, out=out, overlap=4)
     assert other.exit_code == 1
-    assert "stands there, made from another source, model or options" in other.data["failures"][0]
+    assert "exists, made from another source, model or options" in other.data["failures"][0]
     assert (out / "scene_classes.tif").stat().st_mtime_ns == stamp
     replaced = geoseg.predict(scene, model_file, out=out, overlap=4, overwrite=True)
     assert replaced.data["inputs"][0]["status"] == "done"
@@ -201,7 +201,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(make_raster, hcnet_file,
         progress=notes,
         **{**run, "block": "auto", "batch": 2},
     )
-    assert any("scene.tif: resuming, " in line and "bands stand" in line for line in notes.lines)
+    assert any("scene.tif: resuming, " in line and "bands exist" in line for line in notes.lines)
     whole = json.loads((tmp_path / "whole/report.json").read_text())
     assert 0 < resumed.data["forwards"] < whole["forwards"]
     np.testing.assert_array_equal(
@@ -342,7 +342,7 @@ def test_a_picture_of_the_users_own_is_never_replaced_unasked(make_raster, model
     out.mkdir()
     (out / "scene_preview.png").write_bytes(b"mine")
     report = geoseg.predict(scene, model_file, out=out)
-    assert "scene_preview.png stands there" in report.data["failures"][0]
+    assert "scene_preview.png exists" in report.data["failures"][0]
     assert (out / "scene_preview.png").read_bytes() == b"mine"
     assert geoseg.predict(scene, model_file, out=out, overwrite=True).exit_code == 0
     (out / "scene_preview.png").unlink()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.inference.plan import Probe
-from geoseg.inference.predictor import Options, Predictor
+from geoseg.inference.predictor import ForwardOptions, Predictor
 from geoseg.models import Model
 from geoseg.tiling import TileGrid
 
@@ -29,7 +29,7 @@ class SlowAtFirst(nn.Module):
 
 
 def test_the_time_told_is_that_of_a_network_warmed_up(make_model: Callable[..., Model]) -> None:
-    predictor = Predictor(make_model(net=SlowAtFirst()), Options())
+    predictor = Predictor(make_model(net=SlowAtFirst()), ForwardOptions())
     probe = Probe.of(predictor, TileGrid(64, 64, 16, 4), bands=3, dtype="uint8")
     assert 0.0 < probe.seconds < 0.5
     assert probe.peak_bytes > 2**20

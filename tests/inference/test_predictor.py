@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from geoseg.errors import ConfigError, ModelError
 from geoseg.inference import predictor as predictor_module
-from geoseg.inference.predictor import Options, Predictor, choose_device, choose_precision
+from geoseg.inference.predictor import ForwardOptions, Predictor, choose_device, choose_precision
 from geoseg.models import Model, create_model
 
 CPU = torch.device("cpu")
@@ -51,10 +51,10 @@ def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(
     model = make_model()
     pixels, valid = windows()
     alone = np.concatenate(
-        [Predictor(model, Options()).probabilities(pixels[i : i + 1], valid[:1]) for i in range(7)]
+        [Predictor(model, ForwardOptions()).probabilities(pixels[i : i + 1], valid[:1]) for i in range(7)]
     )
     small = SmallMemory(model.net, most=3)
-    predictor = Predictor(make_model(net=small), Options(), batch=None)
+    predictor = Predictor(make_model(net=small), ForwardOptions(), batch=None)
     predictor.batch = 8
     np.testing.assert_allclose(predictor.probabilities(pixels, valid), alone, rtol=1e-5)
     assert small.batches == [2, 2, 2, 1]
@@ -64,7 +64,7 @@ def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(
 
 def test_a_batch_that_was_asked_for_is_not_changed(make_model: Callable[..., Model]) -> None:
     model = make_model()
-    predictor = Predictor(make_model(net=SmallMemory(model.net, most=3)), Options(), batch=4)
+    predictor = Predictor(make_model(net=SmallMemory(model.net, most=3)), ForwardOptions(), batch=4)
     with pytest.raises(
         ModelError,
         match=r"4 windows of 16 px do not fit into the GPU's memory; use a smaller --batch",
@@ -73,7 +73,7 @@ def test_a_batch_that_was_asked_for_is_not_changed(make_model: Callable[..., Mod
 
 
 def test_one_window_that_does_not_fit_is_refused(make_model: Callable[..., Model]) -> None:
-    predictor = Predictor(make_model(net=SmallMemory(nn.Identity(), most=0)), Options(), batch=None)
+    predictor = Predictor(make_model(net=SmallMemory(nn.Identity(), most=0)), ForwardOptions(), batch=None)
     with pytest.raises(ModelError, match=r"1 windows of 16 px do not fit .* or --window"):
         predictor.probabilities(*windows())
 
@@ -93,7 +93,7 @@ def test_scales_and_flip_average_what_each_alone_gives(make_model: Callable[...,
                 runs.append(
                     F.interpolate(seen, size=(16, 16), mode="bilinear", align_corners=False)
                 )
-    found = Predictor(model, Options(scales=(0.5, 1.0, 1.6), flip=True)).probabilities(
+    found = Predictor(model, ForwardOptions(scales=(0.5, 1.0, 1.6), flip=True)).probabilities(
         pixels, valid
     )
     np.testing.assert_allclose(found, torch.stack(runs).mean(0).numpy(), atol=1e-6)
@@ -112,7 +112,7 @@ def test_scaled_windows_are_multiples_of_the_output_stride(
             sizes.append(tuple(x.shape[2:]))
             return x
 
-    Predictor(make_model(net=Strided()), Options(scales=(0.1, 0.7, 1.0, 1.3))).probabilities(
+    Predictor(make_model(net=Strided()), ForwardOptions(scales=(0.1, 0.7, 1.0, 1.3))).probabilities(
         *windows(1, side=48)
     )
     assert sizes == [(8, 8), (32, 32), (48, 48), (64, 64)]
@@ -121,9 +121,9 @@ def test_scaled_windows_are_multiples_of_the_output_stride(
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "uint32", "float32", "float64"])
 def test_every_dtype_gives_the_same_answer(make_model: Callable[..., Model], dtype: str) -> None:
     model = make_model()
-    expected = Predictor(model, Options()).probabilities(*windows())
+    expected = Predictor(model, ForwardOptions()).probabilities(*windows())
     np.testing.assert_array_equal(
-        Predictor(model, Options()).probabilities(*windows(dtype=dtype)), expected
+        Predictor(model, ForwardOptions()).probabilities(*windows(dtype=dtype)), expected
     )
 
 
@@ -135,9 +135,9 @@ def test_a_source_range_is_mapped_to_the_cards_and_clipped(
     stretched = pixels.astype(np.int32) * 20 + 1000  # 0..255 as 1000..6100
     stretched[0, :, 0, 0] = 9000
     pixels[0, :, 0, 0] = 255
-    found = Predictor(model, Options(source_range=(1000.0, 6100.0))).probabilities(stretched, valid)
+    found = Predictor(model, ForwardOptions(source_range=(1000.0, 6100.0))).probabilities(stretched, valid)
     np.testing.assert_allclose(
-        found, Predictor(model, Options()).probabilities(pixels, valid), atol=1e-5
+        found, Predictor(model, ForwardOptions()).probabilities(pixels, valid), atol=1e-5
     )
 
 
@@ -150,9 +150,9 @@ def test_invalid_pixels_look_like_the_mean_whatever_they_hold(
     filled = pixels.copy()
     filled[0, :, :4] = 127.5  # the card's mean
     pixels[0, :, :4] = np.nan
-    found = Predictor(model, Options()).probabilities(pixels, valid)
+    found = Predictor(model, ForwardOptions()).probabilities(pixels, valid)
     np.testing.assert_allclose(
-        found, Predictor(model, Options()).probabilities(filled, valid), atol=1e-6
+        found, Predictor(model, ForwardOptions()).probabilities(filled, valid), atol=1e-6
     )
 
 
@@ -166,7 +166,7 @@ def test_a_network_that_gives_nan_is_refused(make_model: Callable[..., Model]) -
     with pytest.raises(
         ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"
     ):
-        Predictor(make_model(net=Broken()), Options()).probabilities(*windows(1))
+        Predictor(make_model(net=Broken()), ForwardOptions()).probabilities(*windows(1))
 
 
 def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(
@@ -176,8 +176,8 @@ def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(
     net = create_model("fcn", encoder="tu-test_resnet", classes=3, output_stride=8, channels=16)
     model = make_model(classes=3, net=net)
     pixels, valid = windows(1, side=64)
-    exact = Predictor(model, Options()).probabilities(pixels, valid)
-    found = Predictor(model, Options(precision="bf16")).probabilities(pixels, valid)
+    exact = Predictor(model, ForwardOptions()).probabilities(pixels, valid)
+    found = Predictor(model, ForwardOptions(precision="bf16")).probabilities(pixels, valid)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
     assert 0.0 < np.abs(found - exact).max() < 0.02, "computed in bf16, and near"
@@ -225,8 +225,8 @@ def test_scales_and_ranges_without_sense_are_refused() -> None:
         with pytest.raises(
             ConfigError, match=r"scales .*: give one or more factors between 0.1 and 8"
         ):
-            Options(scales=scales)
+            ForwardOptions(scales=scales)
     with pytest.raises(
         ConfigError, match=r"value range .*: the first value must be below the second"
     ):
-        Options(source_range=(255.0, 0.0))
+        ForwardOptions(source_range=(255.0, 0.0))

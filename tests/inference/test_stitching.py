@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.inference.stitching import decide, make_stitcher
+from geoseg.inference.stitching import classify, make_stitcher
 from geoseg.tiling import TileGrid, Window, edge_weights
 
 
@@ -110,7 +110,7 @@ def test_blending_a_constant_gives_the_constant(case):
 
 def test_the_highest_score_wins_and_ties_go_to_the_lowest_id():
     scores = np.array([[[0.2, 0.4, 0.3]], [[0.5, 0.4, 0.3]], [[0.3, 0.2, 0.4]]], np.float32)
-    band = decide(Window(0, 0, 1, 3), scores, None, np.ones((1, 3), bool))
+    band = classify(Window(0, 0, 1, 3), scores, None, np.ones((1, 3), bool))
     assert band.labels.tolist() == [[1, 0, 2]]
     assert band.confidence.tolist() == [[128, 102, 102]]
     assert band.probabilities is None
@@ -119,7 +119,7 @@ def test_the_highest_score_wins_and_ties_go_to_the_lowest_id():
 def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
     scores = np.array([[[0.9, 0.6, 0.9]], [[0.1, 0.4, 0.1]]], np.float32) * 2
     valid = np.array([[True, True, False]])
-    band = decide(
+    band = classify(
         Window(0, 0, 1, 3),
         scores,
         np.full((1, 3), 2, np.float32),
@@ -135,6 +135,6 @@ def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
 @pytest.mark.parametrize("stitch", ["blend", "crop"])
 def test_decisions_equal_argmax_on_random_scores(stitch):
     scores = np.random.default_rng(0).random((7, 100, 33), np.float32)
-    band = decide(Window(0, 0, 100, 33), scores, None, np.ones((100, 33), bool))
+    band = classify(Window(0, 0, 100, 33), scores, None, np.ones((100, 33), bool))
     np.testing.assert_array_equal(band.labels, scores.argmax(0))
     np.testing.assert_array_equal(band.confidence, np.rint(scores.max(0) * np.float32(255)))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import ModelError, SourceError
-from geoseg.inference import Options, Predictor, predict_bands
+from geoseg.inference import ForwardOptions, Predictor, predict_bands
 from geoseg.inference.stream import stream_block
 from geoseg.models import create_model
 from geoseg.raster import open_raster
@@ -18,7 +18,7 @@ from geoseg.tiling import TileGrid
 
 
 def labels_of(model, source, grid, block, batch=1):
-    predictor = Predictor(model, Options(), batch)
+    predictor = Predictor(model, ForwardOptions(), batch)
     labels = np.full((source.height, source.width), 77, np.uint8)
     confidence = labels.copy()
     for piece in grid.blocks(block, classes=predictor.classes):
@@ -184,8 +184,8 @@ def test_only_the_windows_that_touch_wanted_bands_run(make_raster, make_model):
     source = open_raster(make_raster(height=100, width=40))
     grid = TileGrid(100, 40, 16, 4)
     (block,) = grid.blocks()
-    everything = dict(stream_block(block, source, Predictor(model, Options())))
-    predictor = Predictor(model, Options())
+    everything = dict(stream_block(block, source, Predictor(model, ForwardOptions())))
+    predictor = Predictor(model, ForwardOptions())
     some = dict(stream_block(block, source, predictor, wanted={2, 5}))
     assert sorted(some) == [2, 5]
     for lattice_row, band in some.items():
@@ -198,7 +198,7 @@ def test_only_the_windows_that_touch_wanted_bands_run(make_raster, make_model):
     "options", [{"flip": True}, {"scales": (0.5, 1.0, 2.0)}, {"scales": (0.75,), "flip": True}]
 )
 def test_augmented_probabilities_still_sum_to_one(make_model, options):
-    predictor = Predictor(make_model(window=20, overlap=4), Options(**options))
+    predictor = Predictor(make_model(window=20, overlap=4), ForwardOptions(**options))
     pixels = np.random.default_rng(2).integers(0, 255, (2, 3, 20, 20)).astype(np.uint8)
     probabilities = predictor.probabilities(pixels, np.ones((2, 20, 20), bool))
     assert probabilities.shape == (2, 4, 20, 20)
@@ -209,9 +209,9 @@ def test_flip_averages_the_mirrored_run(make_model):
     model = make_model(window=12, overlap=4)
     pixels = np.random.default_rng(2).integers(0, 255, (1, 3, 12, 12)).astype(np.uint8)
     valid = np.ones((1, 12, 12), bool)
-    once = Predictor(model, Options()).probabilities(pixels, valid)
-    mirrored = Predictor(model, Options()).probabilities(pixels[..., ::-1], valid)[..., ::-1]
-    both = Predictor(model, Options(flip=True)).probabilities(pixels, valid)
+    once = Predictor(model, ForwardOptions()).probabilities(pixels, valid)
+    mirrored = Predictor(model, ForwardOptions()).probabilities(pixels[..., ::-1], valid)[..., ::-1]
+    both = Predictor(model, ForwardOptions(flip=True)).probabilities(pixels, valid)
     np.testing.assert_allclose(both, (once + mirrored) / 2, rtol=1e-6)
 
 
@@ -253,7 +253,7 @@ def test_a_damaged_file_ends_the_stream_with_its_name(make_raster, make_model):
 
 
 def test_an_interrupt_is_honoured_before_the_next_forward(make_raster, make_model):
-    predictor = Predictor(make_model(), Options())
+    predictor = Predictor(make_model(), ForwardOptions())
     (block,) = TileGrid(64, 80, 16, 4).blocks()
     stream = stream_block(
         block, open_raster(make_raster()), predictor, stopped=lambda: predictor.forwards >= 3
