@@ -14,12 +14,11 @@ import multiprocessing
 import os
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutate import Mutation, mutations_of
-from tests.mutation.run import Sandbox
+from tests.mutation.run import outcomes
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
@@ -55,20 +54,6 @@ def is_equivalent(mutation: Mutation) -> bool:
     return any(text in line for text in EQUIVALENT.get(str(mutation.file), {}))
 
 
-def work(share: list[Mutation]) -> list[tuple[Mutation, str]]:
-    """What became of each mutation: the test stage that noticed it, or ``survived``."""
-    results = []
-    with tempfile.TemporaryDirectory(prefix="geoseg-mutants-") as folder:
-        sandbox = Sandbox(ROOT, Path(folder))
-        for position, mutation in enumerate(share, 1):
-            outcome = sandbox.outcome(mutation)
-            results.append((mutation, outcome))
-            sys.stderr.write(
-                f"{position}/{len(share)} {outcome}: {mutation.file}:{mutation.line}\n"
-            )
-    return results
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--count", type=int, default=210)
@@ -84,7 +69,11 @@ def main() -> int:
     processes = os.cpu_count() or 1
     chunks = [mutations[start::processes] for start in range(processes)]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        results = [result for part in pool.map(work, chunks, chunksize=1) for result in part]
+        results = [
+            result
+            for part in pool.starmap(outcomes, [(ROOT, chunk) for chunk in chunks], chunksize=1)
+            for result in part
+        ]
     return report(results, options.out)
 
 

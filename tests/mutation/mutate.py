@@ -148,7 +148,9 @@ def _is_declaration(node: ast.Assign) -> bool:
     """``__all__``, type aliases and ``Literal[...]``: there is no arithmetic in them."""
     target = node.targets[0]
     named = isinstance(target, ast.Name) and target.id == "__all__"
-    return named or (isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Name))
+    return named or (
+        isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Name)
+    )
 
 
 def _walk(node: ast.AST, skipped: set[int]) -> Iterator[ast.AST]:

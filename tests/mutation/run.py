@@ -9,7 +9,9 @@ import py_compile
 import shutil
 import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +39,7 @@ _LIBRARIES = (
     "torch",
     "torchvision.transforms.v2",
 )
+_LOG = "pytest.log"
 _PATIENCE = 5
 """How much longer than without a mutation tests may take; then a loop has become endless, which is noticing."""
 _COMMANDS = {
@@ -60,6 +63,19 @@ def test_paths(file: Path) -> list[list[str]]:
     around = Path("tests") / ("models/context" if package == "models" else package)
     commands = [f"tests/commands/test_{command}.py" for command in _COMMANDS.get(package, ())]
     return [[str(own)], [str(around), *commands]]
+
+
+def outcomes(root: Path, mutations: Sequence[Mutation]) -> list[tuple[Mutation, str]]:
+    """What became of each mutation: the stage of tests that noticed it, or ``survived``."""
+    results = []
+    with tempfile.TemporaryDirectory(prefix="geoseg-mutants-") as folder:
+        sandbox = Sandbox(root, Path(folder))
+        for position, mutation in enumerate(mutations, 1):
+            outcome = sandbox.outcome(mutation)
+            results.append((mutation, outcome))
+            place = f"{mutation.file}:{mutation.line}"
+            sys.stderr.write(f"{position}/{len(mutations)} {outcome}: {place}\n")
+    return results
 
 
 class Sandbox:
@@ -115,9 +131,8 @@ class Sandbox:
         if key not in self._limits:
             began = time.monotonic()
             if not self._pass(paths, limit=3600):
-                raise RuntimeError(
-                    f"{', '.join(paths)}: these tests fail without a mutation; mend them first"
-                )
+                said = (self._folder / _LOG).read_text()[-2000:]
+                raise RuntimeError(f"{', '.join(paths)}: fail without a mutation; {said}")
             self._limits[key] = 30 + _PATIENCE * (time.monotonic() - began)
         return self._limits[key]
 
@@ -137,7 +152,7 @@ class Sandbox:
 
 
 def _run_tests(folder: Path, paths: Sequence[str]) -> int:
-    """Of a forked process: pytest's exit code; its output goes nowhere."""
+    """Of a forked process: pytest's exit code; its output goes into a file."""
     import pytest
 
     os.setpgid(0, 0)  # with what the tests start, so that all can be killed together
@@ -146,11 +161,25 @@ def _run_tests(folder: Path, paths: Sequence[str]) -> int:
     sys.path[:] = [str(folder), *(entry for entry in sys.path if entry not in ("", os.getcwd()))]
     for name in [name for name in sys.modules if name.split(".")[0] in ("geoseg", "tests")]:
         del sys.modules[name]
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    with open(folder / _LOG, "w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    options = [
+        "-x",
+        "-q",
+        "--assert=plain",
+        "-m",
+        "not slow",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
     try:
         return int(pytest.main([*options, *paths]))
     except BaseException:
+        traceback.print_exc()
         return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
