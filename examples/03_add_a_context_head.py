@@ -4,23 +4,24 @@ python examples/03_add_a_context_head.py
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 import geoseg
 from geoseg.models.context import HEADS, ContextHead, Outputs
-from geoseg.models.context.base import Switches
+from geoseg.models.context.base import HeadOptions
 from geoseg.models.layers import Classifier, conv_bn_relu
 
 
 @dataclass(frozen=True)
-class MeanSwitches(Switches):
+class MeanOptions(HeadOptions):
     """Options of the system: checked, saved in the model file, set in configs."""
 
-    channels: int = 256
+    channels: PositiveInt = 256
 
 
 class MeanHead(ContextHead):
@@ -28,14 +29,14 @@ class MeanHead(ContextHead):
 
     name = "mean"
     paper = "ParseNet: Looking Wider to See Better, 2015, https://arxiv.org/abs/1506.04579"
-    presets = {"geoseg": MeanSwitches()}  # noqa: RUF012 - read, never changed
+    presets = {"geoseg": MeanOptions()}  # noqa: RUF012 - read, never changed
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: MeanSwitches = self.choose(preset, given)
-        width = self.switches.channels
+        self.options: MeanOptions = self.choose_options(preset, options)
+        width = self.options.channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)

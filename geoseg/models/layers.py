@@ -1,9 +1,9 @@
-"""The few layers and moves that all heads share."""
+"""The few layers and operations that heads share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that also trains on a single position.
 
-    One value per channel (one image's global mean, or its map of one position) has no variance. The running
-    statistics normalise it then, as in eval mode, and stay as they are; with two values or more, nothing differs.
-    Converted to a synchronised normalisation it needs no such care: that is done for two processes or more, whose
-    values are two or more of each channel.
+    One value per channel (one image's global mean, or its map of one position) has no variance. It
+    is then normalised by the running statistics, as in eval mode, and they stay as they are; with
+    two values or more, nothing differs. A synchronised normalisation, which this is converted to
+    for two processes or more, needs no such care: they have two values of each channel together.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ class BatchNorm(nn.BatchNorm2d):
 def conv_bn_relu(
     in_channels: int, out_channels: int, kernel: int = 1, dilation: int = 1
 ) -> nn.Sequential:
-    """A convolution without bias, batch normalisation and ReLU; height and width stay (odd `kernel`)."""
+    """A convolution without bias, batch normalisation and ReLU; an odd `kernel` keeps the size."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
         nn.Conv2d(
@@ -42,26 +42,26 @@ def conv_bn_relu(
     )
 
 
-def of_parts(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
-    """What a `conv_bn_relu` gives for the parts concatenated along the channels, without concatenating them.
+def apply_concatenated(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
+    """What a `conv_bn_relu` gives for parts concatenated along the channels, without the copy.
 
-    W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)``, standing for a map of it.
+    W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)`` in place of
+    a map that repeats it.
     """
-    layers: list[Any] = list(block.children())
-    conv, norm, relu = layers
+    conv, norm, relu = cast("list[Any]", list(block.children()))
     weights = conv.weight.split([part.shape[1] for part in parts], 1)
     products = (
         F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True)
     )
     total = next(products)
-    for product in products:  # one at a time, for memory's sake
+    for product in products:  # one after another: two maps in memory, however many parts
         total = total + product
     result: Tensor = relu(norm(total))
     return result
 
 
-def wide(x: Tensor) -> Tensor:
-    """`x` in float32 at least: what sums over many positions, softmaxes and upsampling are computed in."""
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` in float32, or in float64 where it was: for softmaxes, upsampling and sums of many terms."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -71,27 +71,29 @@ def tokens(x: Tensor) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
-    """Dot-product attention of the positions of a map to those of another: softmax over the keys of `scale`·q·k.
+    """Dot-product attention of a map's positions to keys: softmax over the keys of `scale`·q·k.
 
     Args:
         query: ``(N, d, h, w)``.
-        key: ``(N, d, ...)``, its positions on any axes.
-        value: ``(N, C, ...)``, the same positions.
+        key: ``(N, d, ...)``, positions on any number of axes.
+        value: ``(N, C, ...)``, of the same positions.
         scale: factor of the products; None is 1/√d.
 
     Returns:
-        ``(N, C, h, w)``. The matrix of pairs is stored only where the device has no fused kernel for these widths.
+        ``(N, C, h, w)``. The matrix of pairs is stored only where the device has no fused kernel
+        for these widths.
     """
-    # The axis of heads, as 3-d tensors do not export; contiguous, as fused kernels refuse transposed positions.
+    # With an axis of one head, as 3-d tensors do not export; contiguous, as fused kernels refuse
+    # transposed positions.
     q, k, v = (tokens(x).contiguous().unsqueeze(1) for x in (query, key, value))
     context = F.scaled_dot_product_attention(q, k, v, scale=scale).squeeze(1)
     return context.transpose(1, 2).reshape(query.shape[0], -1, *query.shape[2:])
 
 
 class Classifier(nn.Module):
-    """Class logits of each position: dropout (where asked for) and a 1x1 convolution, in float32 also under autocast.
+    """Class logits of each position: dropout and a 1x1 convolution, also under autocast in float32.
 
-    Logits near a tie decide labels; bfloat16's 8 significant bits would toss for them.
+    Where two classes are close, bfloat16's 8 significant bits would choose between them at random.
     """
 
     def __init__(self, in_channels: int, classes: int, dropout: float = 0.0) -> None:
@@ -102,5 +104,5 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(N, classes, h, w)`` of features ``(N, in_channels, h, w)``."""
         with torch.autocast(x.device.type, enabled=False):
-            logits: Tensor = self.conv(self.dropout(wide(x)))
+            logits: Tensor = self.conv(self.dropout(at_least_float32(x)))
         return logits

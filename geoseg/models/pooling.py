@@ -1,9 +1,8 @@
 """Adaptive average pooling as one matrix product.
 
-Bin i of s over an extent of n covers floor(i·n / s) up to ceil((i + 1)·n / s), as PyTorch's own pooling has it; bins
-overlap where s does not divide n, and repeat positions where n < s. The averaging matrix is made from the shape at
-hand, so that an exported network keeps its bins at any size (PyTorch's own operator exports the window counts of one
-size), and all scales of a pyramid are had in one pass over the map.
+PyTorch's own operator exports the bins of one image size; this one makes its averaging matrix from
+the shape at hand, so that an exported network pools at any size. And all scales of a pyramid take
+one pass over the map.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from geoseg.models.layers import wide
+from geoseg.models.layers import at_least_float32
 
 
 def adaptive_pool(x: Tensor, size: int) -> Tensor:
@@ -22,26 +21,34 @@ def adaptive_pool(x: Tensor, size: int) -> Tensor:
 
 
 def pool_pyramid(x: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Means of the bins of each size after another, row-major: ``(N, C, sum of size²)``, in float32 at least.
+    """Means of the bins of each size, one size after another, in float32 at least.
 
     Args:
         x: ``(N, C, h, w)``, h and w from 1 on.
         sizes: the bins along each side, from 1 on.
+
+    Returns:
+        ``(N, C, sum of size²)``, the bins of a size row-major.
     """
     with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
-        x = wide(x)
+        x = at_least_float32(x)
         height, width = x.shape[2:]
-        weights = [
-            (
-                _bins(size, height, x)[:, None, :, None] * _bins(size, width, x)[None, :, None, :]
-            ).reshape(size * size, height * width)
-            for size in sizes
-        ]
+        weights = []
+        for size in sizes:
+            rows = _averaging_matrix(size, height, x)[:, None, :, None]
+            columns = _averaging_matrix(size, width, x)[None, :, None, :]
+            weights.append((rows * columns).reshape(size * size, height * width))
         return x.flatten(2) @ torch.cat(weights).transpose(0, 1)
 
 
-def _bins(size: int, extent: int, like: Tensor) -> Tensor:
-    """The averaging matrix ``(size, extent)`` along one side."""
+def _averaging_matrix(size: int, extent: int, like: Tensor) -> Tensor:
+    """``(size, extent)`` weights of the positions along one side in the mean of each bin."""
+    # As PyTorch has it, bin i covers the positions from floor(i·extent / size) up to, not including,
+    # ceil((i + 1)·extent / size). Bins overlap where size does not divide extent:
+    #
+    #   extent 5:  0 1 2 3 4
+    #   size 2:    [---]          bin 0: 0..2
+    #                  [---]      bin 1: 2..4
     index = torch.arange(size, device=like.device).unsqueeze(1)
     position = torch.arange(extent, device=like.device)
     first, end = index * extent // size, ((index + 1) * extent + size - 1) // size

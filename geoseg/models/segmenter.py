@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError
 from geoseg.models.context import HEADS, Outputs
 from geoseg.models.encoder import build_encoder
-from geoseg.models.layers import wide
+from geoseg.models.layers import at_least_float32
 from geoseg.models.smp_decoders import PEERS, build_peer
 from geoseg.models.spec import ModelSpec, make_spec
 from geoseg.models.weights import first_line
@@ -84,7 +84,7 @@ class Segmenter(nn.Module):
         if self.training and (down or right):
             # Maps of a padded image cover more than its labels do: brought to its size, they can be cropped like it.
             aux = {name: _enlarged(each, size)[:, :, :height, :width] for name, each in aux.items()}
-        return Outputs(_enlarged(wide(logits), size)[:, :, :height, :width], aux)
+        return Outputs(_enlarged(at_least_float32(logits), size)[:, :, :height, :width], aux)
 
 
 def _enlarged(logits: Tensor, size: Sequence[int]) -> Tensor:
@@ -156,7 +156,7 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
     )
     head = head_class(encoder.channels, spec.classes, spec.preset, **spec.options)
     return Segmenter(
-        replace(spec, options=asdict(head.switches)),
+        replace(spec, options=asdict(head.options)),
         encoder,
         head,
         encoder.stride,

@@ -15,7 +15,7 @@ from geoseg.models.context.base import Outputs
 from geoseg.models.dilated import run_by_phases
 from geoseg.models.encoder import check_name
 from geoseg.models.hub import hub_argument, unreachable
-from geoseg.models.layers import wide
+from geoseg.models.layers import at_least_float32
 from geoseg.models.weights import first_line, load_weights
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PeerHead(nn.Module):
             self.decoder(*features) if isinstance(features, tuple) else self.decoder(features)
         )
         with torch.autocast(decoded.device.type, enabled=False):
-            return Outputs(self.classify(wide(decoded)), {})
+            return Outputs(self.classify(at_least_float32(decoded)), {})
 
 
 def check_options(system: str, options: Mapping[str, Any]) -> None:

@@ -62,7 +62,7 @@ class ModelSpec:
         if self.system in PEERS:
             self._check_peer()
         else:
-            HEADS[self.system].choose(self.preset, self.options)
+            HEADS[self.system].choose_options(self.preset, self.options)
         if self.takes_encoder and self.encoder is None:
             raise ModelError(f"{self.system} needs an encoder, such as resnet50")
         if not self.takes_encoder and (

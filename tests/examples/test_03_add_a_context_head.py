@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.models import HEADS
-from tests.models import test_context as tester
+from tests.models.context import test_context as tester
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "03_add_a_context_head.py"
 

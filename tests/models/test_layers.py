@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu, of_parts
+from geoseg.models.layers import BatchNorm, Classifier, apply_concatenated, attend, conv_bn_relu
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 5)])
@@ -21,7 +21,7 @@ def test_parts_give_what_their_concatenation_gives(kernel: int) -> None:
     block = conv_bn_relu(9, 5, kernel).double()
     parts = [torch.randn(2, count, 6, 7, dtype=torch.float64) for count in (4, 2, 3)]
     torch.testing.assert_close(
-        of_parts(block, parts), block(torch.cat(parts, 1)), rtol=1e-12, atol=1e-12
+        apply_concatenated(block, parts), block(torch.cat(parts, 1)), rtol=1e-12, atol=1e-12
     )
 
 
@@ -33,7 +33,9 @@ def test_a_vector_among_the_parts_stands_for_a_map_of_it() -> None:
         torch.randn(2, 2, 6, 7, dtype=torch.float64),
     )
     expected = block(torch.cat([vector.expand(-1, -1, 6, 7), x], 1))
-    torch.testing.assert_close(of_parts(block, [vector, x]), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        apply_concatenated(block, [vector, x]), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_a_single_vector_is_normalised_by_the_running_statistics_and_leaves_them() -> None:

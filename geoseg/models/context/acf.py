@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 EPS = 1e-6
 """Keeps the weight of a class that no pixel comes near off zero."""
 
 
 @dataclass(frozen=True)
-class ACFSwitches(Switches):
+class ACFOptions(HeadOptions):
     """The one width of the comparison."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the pixels' representations and of the class centers."""
 
 
@@ -34,16 +35,16 @@ class ACFHead(ContextHead):
     name = "acf"
     paper = "ACFNet: Attentional Class Feature Network for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1909.09408"
     stages = 2
-    presets: ClassVar = {"geoseg": ACFSwitches()}
+    presets: ClassVar = {"geoseg": ACFOptions()}
     aux_weights: ClassVar = {"coarse": 0.4}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: ACFSwitches = self.choose(preset, given)
+        self.options: ACFOptions = self.choose_options(preset, options)
         middle, deep = in_channels
-        width = self.switches.channels
+        width = self.options.channels
         self.coarse = Classifier(middle, classes)
         self.reduce = conv_bn_relu(deep, width, 3)
         self.refine = conv_bn_relu(width, width)
@@ -55,8 +56,10 @@ class ACFHead(ContextHead):
         middle, deep = features
         coarse, x = self.coarse(middle), self.reduce(deep)
         with torch.autocast(x.device.type, enabled=False):
-            p = wide(coarse).softmax(1).flatten(2)  # (N, K, h·w)
-            centers = p @ tokens(wide(x)) / p.sum(2, keepdim=True).clamp(min=EPS)  # (N, K, C)
+            p = at_least_float32(coarse).softmax(1).flatten(2)  # (N, K, h·w)
+            centers = (
+                p @ tokens(at_least_float32(x)) / p.sum(2, keepdim=True).clamp(min=EPS)
+            )  # (N, K, C)
             context = (centers.transpose(1, 2) @ p).reshape(x.shape)
         y = self.refine(context.to(x.dtype))
         return Outputs(self.classify(self.fuse(torch.cat([x, y], 1))), {"coarse": coarse})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu
 from geoseg.models.pooling import pool_pyramid
 
@@ -18,12 +19,12 @@ SIZES = (1, 3, 6, 8)
 
 
 @dataclass(frozen=True)
-class ANNSwitches(Switches):
+class ANNOptions(HeadOptions):
     """The paper's widths."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width after the 3x3 convolution between the two blocks."""
-    key_channels: int = 256
+    key_channels: PositiveInt = 256
     """Width of queries, keys and values."""
 
 
@@ -37,15 +38,15 @@ class ANNHead(ContextHead):
     name = "ann"
     paper = "Asymmetric Non-local Neural Networks for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1908.07678"
     stages = 2
-    presets: ClassVar = {"geoseg": ANNSwitches()}
+    presets: ClassVar = {"geoseg": ANNOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: ANNSwitches = self.choose(preset, given)
+        self.options: ANNOptions = self.choose_options(preset, options)
         middle, deep = in_channels
-        width, keys = self.switches.channels, self.switches.key_channels
+        width, keys = self.options.channels, self.options.key_channels
         self.fusion = PooledAttention(deep, keys, middle)
         self.mix = nn.Sequential(nn.Conv2d(2 * deep, deep, 1, bias=False), BatchNorm(deep))
         self.reduce = conv_bn_relu(deep, width, 3)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, of_parts, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, apply_concatenated, at_least_float32, conv_bn_relu
 from geoseg.models.pooling import pool_pyramid
 
 
 @dataclass(frozen=True)
-class APCNetSwitches(Switches):
+class APCNetOptions(HeadOptions):
     """What the paper leaves open, and the parts that its ablations switch off."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of x, y and z (sec. 3.2)."""
-    scales: tuple[int, ...] = (1, 2, 3, 6)
+    scales: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 3, 6)
     """s of each pyramid level, the X divided into s x s subregions (sec. 3.1; table 2 chooses these)."""
     gla: bool = True
     """Whether affinities are guided by g(X), eq. (2), or made of x_i alone (table 3)."""
@@ -32,7 +33,7 @@ class APCNetSwitches(Switches):
     (sec. 3.2). The affinities are not normalised and the sum grows with s²; only the first keeps scales alike."""
     deep: bool = True
     """Whether stage 3 is supervised too (table 4)."""
-    dropout: float = 0.1
+    dropout: NonNegativeFloat = 0.1
     """Dropout before each of the classifiers (released code)."""
 
 
@@ -57,26 +58,26 @@ class APCNetHead(ContextHead):
     )
     stages = 2
     presets: ClassVar = {
-        "geoseg": APCNetSwitches(),
-        "paper": APCNetSwitches(residual="plain", dropout=0.0),
-        "released": APCNetSwitches(),
+        "geoseg": APCNetOptions(),
+        "paper": APCNetOptions(residual="plain", dropout=0.0),
+        "released": APCNetOptions(),
     }
     aux_weights: ClassVar = {"deep": 0.4}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: APCNetSwitches = self.choose(preset, given)
+        self.options: APCNetOptions = self.choose_options(preset, options)
         middle, deepest = in_channels
-        width, scales, dropout = self.switches.channels, self.switches.scales, self.switches.dropout
+        width, scales, dropout = self.options.channels, self.options.scales, self.options.dropout
         self.contexts = nn.ModuleList(
-            AdaptiveContext(deepest, scale, self.switches) for scale in scales
+            AdaptiveContext(deepest, scale, self.options) for scale in scales
         )
         self.fuse = conv_bn_relu(deepest + len(scales) * width, width, 3)
         self.classify = Classifier(width, classes, dropout)
         self.deep = None
-        if self.switches.deep:
+        if self.options.deep:
             half = max(1, width // 2)
             self.deep = nn.Sequential(
                 conv_bn_relu(middle, half, 3), Classifier(half, classes, dropout)
@@ -85,14 +86,16 @@ class APCNetHead(ContextHead):
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits, and in training ``deep`` logits, ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
         middle, deepest = features
-        logits = self.classify(of_parts(self.fuse, [deepest, *self._contexts(deepest)]))  # sec. 3.3
+        logits = self.classify(
+            apply_concatenated(self.fuse, [deepest, *self._contexts(deepest)])
+        )  # sec. 3.3
         return Outputs(
             logits, {"deep": self.deep(middle)} if self.deep is not None and self.training else {}
         )
 
     def _contexts(self, features: Tensor) -> list[Tensor]:
         """zˢ of each scale, ``(N, C, h, w)``."""
-        scales = self.switches.scales
+        scales = self.options.scales
         pooled = torch.split(pool_pyramid(features, scales), [scale * scale for scale in scales], 2)
         modules = zip(self.contexts, pooled, strict=True)
         return [module(features, means.unsqueeze(3)) for module, means in modules]
@@ -101,15 +104,15 @@ class APCNetHead(ContextHead):
 class AdaptiveContext(nn.Module):
     """ACM (sec. 3.2, fig. 2) of one scale s."""
 
-    def __init__(self, in_channels: int, scale: int, switches: APCNetSwitches) -> None:
+    def __init__(self, in_channels: int, scale: int, options: APCNetOptions) -> None:
         super().__init__()
-        width, bins = switches.channels, scale * scale
+        width, bins = options.channels, scale * scale
         self.reduce = conv_bn_relu(in_channels, width)
         self.subregions = conv_bn_relu(in_channels, width)
-        self.guide = conv_bn_relu(width, width) if switches.gla else None
-        concat = switches.gla and switches.guidance == "concat"
+        self.guide = conv_bn_relu(width, width) if options.gla else None
+        concat = options.gla and options.guidance == "concat"
         self.affinity = nn.Conv2d(2 * width if concat else width, bins, 1)
-        released = switches.residual == "conv"
+        released = options.residual == "conv"
         self.residual = conv_bn_relu(width, width) if released else None
         self.fusion = conv_bn_relu(width, width) if released else None
 
@@ -138,7 +141,7 @@ class AdaptiveContext(nn.Module):
         logits = F.conv2d(x, weights[0], self.affinity.bias)
         if self.guide is None:
             return logits
-        g = self.guide(wide(x).mean((2, 3), keepdim=True).to(x.dtype))
+        g = self.guide(at_least_float32(x).mean((2, 3), keepdim=True).to(x.dtype))
         return logits + F.conv2d(g, weights[-1])  # W [x; g] or W (x + g)
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 RATES = (12, 24, 36)
 """Dilations of the 3x3 convolutions at output stride 8."""
 
 
 @dataclass(frozen=True)
-class ASPPSwitches(Switches):
+class ASPPOptions(HeadOptions):
     """The paper's width; comparisons in other papers take another."""
 
-    channels: int = 256
+    channels: PositiveInt = 256
     """Width of each branch and of the fusion."""
     kernel: Literal[1, 3] = 1
     """Side of the convolution that fuses the branches: 1 in the paper, 3 in ISNet's comparison."""
@@ -31,16 +32,16 @@ class ASPPHead(ContextHead):
 
     name = "aspp"
     paper = "Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, https://arxiv.org/abs/1706.05587"
-    presets: ClassVar = {"geoseg": ASPPSwitches()}
+    presets: ClassVar = {"geoseg": ASPPOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: ASPPSwitches = self.choose(preset, given)
-        width = self.switches.channels
+        self.options: ASPPOptions = self.choose_options(preset, options)
+        width = self.options.channels
         self.pyramid = AtrousPyramid(in_channels[-1], width)
-        self.fuse = conv_bn_relu(5 * width, width, self.switches.kernel)
+        self.fuse = conv_bn_relu(5 * width, width, self.options.kernel)
         self.classify = Classifier(width, classes)
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
@@ -63,7 +64,7 @@ class AtrousPyramid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 5·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
-        mean = self.image(wide(x).mean((2, 3), keepdim=True).to(x.dtype))
+        mean = self.image(at_least_float32(x).mean((2, 3), keepdim=True).to(x.dtype))
         return torch.cat(
             [*(branch(x) for branch in self.branches), mean.expand(-1, -1, *x.shape[2:])], 1
         )

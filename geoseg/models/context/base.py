@@ -1,12 +1,14 @@
-"""The one interface of all context heads."""
+"""The one interface of all context heads, and how their options are checked."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from dataclasses import fields, replace
+from typing import Any, ClassVar, NamedTuple
 
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
@@ -21,51 +23,20 @@ class Outputs(NamedTuple):
     """Auxiliary logits by name, ``(N, classes, h, w)`` at feature size (losses upsample them)."""
 
 
-@dataclass(frozen=True)
-class Switches:
-    """The options of one system: a frozen dataclass whose values are checked against their annotations at birth.
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class HeadOptions:
+    """Base of the options of each system: frozen pydantic dataclasses that inherit its strict checks.
 
-    ``Literal[...]`` takes one of its names, ``bool`` a truth value, ``int`` a number from 1 on (a width or a
-    count), ``tuple[int, ...]`` one or more such numbers, ``float`` a number from 0 on.
+    Strict: 2.0 is no width, 1 no truth value and a list no tuple (`ModelSpec` makes tuples of a YAML file's lists).
     """
-
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for field in fields(self):
-            value, hint = getattr(self, field.name), hints[field.name]
-            fits, needed = _fits(value, hint)
-            if not fits:
-                raise ModelError(f"option {field.name}={value!r}: give {needed}")
-
-
-def _fits(value: object, hint: Any) -> tuple[bool, str]:
-    """Whether a switch's value keeps to its annotation, and what would."""
-    if get_origin(hint) is Literal:
-        return value in get_args(hint), " or ".join(repr(name) for name in get_args(hint))
-    if get_origin(hint) is tuple:
-        counts = (
-            isinstance(value, tuple)
-            and len(value) > 0
-            and all(_fits(item, int)[0] for item in value)
-        )
-        return counts, "one or more whole numbers from 1 on"
-    if hint is bool:
-        return isinstance(value, bool), "true or false"
-    if hint is int:
-        return isinstance(value, int) and not isinstance(
-            value, bool
-        ) and value >= 1, "a whole number from 1 on"
-    return isinstance(value, (int, float)) and not isinstance(
-        value, bool
-    ) and value >= 0, "a number from 0 on"
 
 
 class ContextHead(nn.Module, ABC):
     """Encoder features in, logits at feature size out.
 
-    A head is an interface's leaf: heads share code by calling `geoseg.models.layers`, never by inheriting
-    from one another. Constructors take ``in_channels`` (channels of the features that the head uses, shallow
-    to deep), ``classes``, ``preset`` and then the system's own switches as keywords.
+    Heads share code by calling `geoseg.models.layers`, never by inheriting from one another. Constructors take
+    ``in_channels`` (channels of the features that the head uses, shallow to deep), ``classes``, ``preset``, and then
+    the system's own options as keywords.
     """
 
     name: ClassVar[str]
@@ -74,39 +45,35 @@ class ContextHead(nn.Module, ABC):
     """Title, year and link of the paper."""
     stages: ClassVar[int] = 1
     """How many of the encoder's deepest features the head uses (0: it takes the image itself)."""
-    presets: ClassVar[Mapping[str, Any]]
-    """The `Switches` of each preset that the system has; ``geoseg`` always stands first."""
+    presets: ClassVar[Mapping[str, HeadOptions]]
+    """The options of each preset that the system has; ``geoseg`` always comes first."""
     aux_weights: ClassVar[Mapping[str, float]] = {}
-    """The paper's loss weight of each auxiliary output, beside 1 for the main one. Switches may leave outputs out."""
+    """The paper's loss weight of each auxiliary output, beside 1 for the main one. Options may leave outputs out."""
 
-    switches: Any
-    """The `Switches` that this head was built with."""
+    options: Any
+    """The `HeadOptions` that this head was built with."""
 
     @classmethod
-    def choose(cls, preset: str, given: Mapping[str, Any]) -> Any:
-        """The preset's switches with the `given` ones put in their place.
+    def choose_options(cls, preset: str, given: Mapping[str, Any]) -> Any:
+        """The options of a preset, those that are `given` replaced.
 
         Raises:
-            ModelError: the system has no such preset or switch, or a value does not fit it.
+            ModelError: the system has no such preset or option, or a value does not fit it.
         """
         if preset not in cls.presets:
             raise ModelError(
                 f"{cls.name} has no preset {preset!r}; it has {', '.join(cls.presets)}"
             )
-        switches = cls.presets[preset]
-        known = [field.name for field in fields(switches)]
-        for name in given:
-            if name not in known:
-                has = f"it has {', '.join(known)}" if known else "it has none"
-                raise ModelError(f"{cls.name} has no option {name!r}; {has}")
+        options = cls.presets[preset]
+        known = [field.name for field in fields(options)]
         try:
-            return replace(switches, **given)
-        except ModelError as error:
-            raise ModelError(f"{cls.name}: {error}") from error
+            return replace(options, **given)
+        except ValidationError as error:
+            raise ModelError(f"{cls.name}{_reason(error, known)}") from error
 
     @abstractmethod
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__()
 
@@ -121,3 +88,16 @@ class ContextHead(nn.Module, ABC):
             Logits and auxiliary logits at feature size. Auxiliary logits that the main path does not need
             are computed in training mode only.
         """
+
+
+def _reason(error: ValidationError, known: Sequence[str]) -> str:
+    """The first thing that is wrong with a system's options, to be read after the system's name."""
+    first = error.errors()[0]
+    if first["type"] == "unexpected_keyword_argument":
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        return f" has no option {first['loc'][0]!r}; {has}"
+    if first["type"] == "value_error":  # raised by the options' own checks
+        return f": {first['ctx']['error']}"
+    name, *places = first["loc"]
+    where = "".join(f"[{place}]" for place in places)
+    return f": option {name}{where}={first['input']!r}: {first['msg'].replace('Input', 'it')}"

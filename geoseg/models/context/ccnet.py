@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 
 @dataclass(frozen=True)
-class CCNetSwitches(Switches):
+class CCNetOptions(HeadOptions):
     """The options of the paper's ablations."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the attended features; queries and keys have an eighth of it."""
-    loops: int = 2
+    loops: PositiveInt = 2
     """How often the one attention is passed, R: at 2, every pixel hears of every other."""
 
 
@@ -28,14 +29,14 @@ class CCNetHead(ContextHead):
 
     name = "ccnet"
     paper = "CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1811.11721"
-    presets: ClassVar = {"geoseg": CCNetSwitches()}
+    presets: ClassVar = {"geoseg": CCNetOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: CCNetSwitches = self.choose(preset, given)
-        width = self.switches.channels
+        self.options: CCNetOptions = self.choose_options(preset, options)
+        width = self.options.channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.attention = CrissCrossAttention(width)
         self.smooth = conv_bn_relu(width, width, 3)
@@ -45,7 +46,7 @@ class CCNetHead(ContextHead):
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
         x = self.reduce(features[-1])
-        for _ in range(self.switches.loops):
+        for _ in range(self.options.loops):
             x = self.attention(x)
         return Outputs(self.classify(self.fuse(torch.cat([features[-1], self.smooth(x)], 1))), {})
 
@@ -69,7 +70,7 @@ class CrissCrossAttention(nn.Module):
         q, k, v = (conv(x) for conv in (self.query, self.key, self.value))
         height = x.shape[2]
         with torch.autocast(x.device.type, enabled=False):
-            q, k, v = wide(q), wide(k), wide(v)
+            q, k, v = at_least_float32(q), at_least_float32(k), at_least_float32(v)
             row = q.permute(0, 2, 3, 1) @ k.permute(0, 2, 1, 3)  # (N, h, w, w)
             column = q.permute(0, 3, 2, 1) @ k.permute(0, 3, 1, 2)  # (N, w, h, h)
             itself = torch.eye(height, dtype=torch.bool, device=x.device)

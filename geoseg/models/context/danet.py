@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, attend, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, attend, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class DANetSwitches(Switches):
+class DANetOptions(HeadOptions):
     """The options of the paper's ablation."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of both branches; queries and keys have an eighth of it."""
     attention: Literal["both", "position", "channel"] = "both"
     """Which branches stand."""
@@ -33,14 +34,14 @@ class DANetHead(ContextHead):
     paper = (
         "Dual Attention Network for Scene Segmentation, CVPR 2019, https://arxiv.org/abs/1809.02983"
     )
-    presets: ClassVar = {"geoseg": DANetSwitches()}
+    presets: ClassVar = {"geoseg": DANetOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: DANetSwitches = self.choose(preset, given)
-        width = self.switches.channels
+        self.options: DANetOptions = self.choose_options(preset, options)
+        width = self.options.channels
         attentions: dict[str, nn.Module] = {
             "position": PositionAttention(width),
             "channel": ChannelAttention(),
@@ -50,7 +51,7 @@ class DANetHead(ContextHead):
                 conv_bn_relu(in_channels[-1], width, 3), attention, conv_bn_relu(width, width, 3)
             )
             for name, attention in attentions.items()
-            if self.switches.attention in ("both", name)
+            if self.options.attention in ("both", name)
         )
         self.classify = Classifier(width, classes)
 
@@ -90,7 +91,7 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
         with torch.autocast(x.device.type, enabled=False):
-            a = wide(x)
+            a = at_least_float32(x)
             weights = (-(a.flatten(2) @ tokens(a))).softmax(2)  # (N, C, C)
             context = (weights @ a.flatten(2)).reshape(x.shape)
         return x + (self.alpha * context).to(x.dtype)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import (
+    BatchNorm,
+    Classifier,
+    at_least_float32,
+    attend,
+    conv_bn_relu,
+    tokens,
+)
 
 
 @dataclass(frozen=True)
-class DNLSwitches(Switches):
+class DNLOptions(HeadOptions):
     """The widths of the papers' comparisons."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the attended features."""
-    key_channels: int = 256
+    key_channels: PositiveInt = 256
     """Width of queries, keys and values."""
 
 
@@ -28,16 +36,16 @@ class DNLHead(ContextHead):
 
     name = "dnl"
     paper = "Disentangled Non-Local Neural Networks, ECCV 2020, https://arxiv.org/abs/2006.06668"
-    presets: ClassVar = {"geoseg": DNLSwitches()}
+    presets: ClassVar = {"geoseg": DNLOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: DNLSwitches = self.choose(preset, given)
-        width, deep = self.switches.channels, in_channels[-1]
+        self.options: DNLOptions = self.choose_options(preset, options)
+        width, deep = self.options.channels, in_channels[-1]
         self.reduce = conv_bn_relu(deep, width, 3)
-        self.attention = DisentangledAttention(width, self.switches.key_channels)
+        self.attention = DisentangledAttention(width, self.options.key_channels)
         self.smooth = conv_bn_relu(width, width, 3)
         self.fuse = conv_bn_relu(deep + width, width, 3)
         self.classify = Classifier(width, classes)
@@ -72,7 +80,9 @@ class DisentangledAttention(nn.Module):
             q - q.mean((2, 3), keepdim=True), k - k.mean((2, 3), keepdim=True), v, scale=1.0
         )
         with torch.autocast(x.device.type, enabled=False):
-            share = wide(m).flatten(2).softmax(2)  # (N, 1, h·w)
-            unary = (share @ tokens(wide(v))).transpose(1, 2).unsqueeze(3)  # (N, d, 1, 1)
+            share = at_least_float32(m).flatten(2).softmax(2)  # (N, 1, h·w)
+            unary = (
+                (share @ tokens(at_least_float32(v))).transpose(1, 2).unsqueeze(3)
+            )  # (N, d, 1, 1)
         context: Tensor = self.out(pairwise + unary.to(v.dtype))
         return x + context

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class DoubleAttentionSwitches(Switches):
+class DoubleAttentionOptions(HeadOptions):
     """The widths of the papers' comparisons."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the pixels' representations."""
-    key_channels: int = 256
+    key_channels: PositiveInt = 256
     """Width m of the gathered features A."""
-    descriptors: int = 64
+    descriptors: PositiveInt = 64
     """How many are gathered, n; 64 was OCRNet's best (table 7)."""
 
 
@@ -35,17 +36,17 @@ class DoubleAttentionHead(ContextHead):
 
     name = "double_attention"
     paper = "A²-Nets: Double Attention Networks, NeurIPS 2018, https://arxiv.org/abs/1810.11579"
-    presets: ClassVar = {"geoseg": DoubleAttentionSwitches()}
+    presets: ClassVar = {"geoseg": DoubleAttentionOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: DoubleAttentionSwitches = self.choose(preset, given)
+        self.options: DoubleAttentionOptions = self.choose_options(preset, options)
         width, keys, count = (
-            self.switches.channels,
-            self.switches.key_channels,
-            self.switches.descriptors,
+            self.options.channels,
+            self.options.key_channels,
+            self.options.descriptors,
         )
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.features = nn.Conv2d(width, keys, 1)
@@ -60,6 +61,8 @@ class DoubleAttentionHead(ContextHead):
         x = self.reduce(features[-1])
         a, b, v = self.features(x), self.gather(x), self.distribute(x)
         with torch.autocast(x.device.type, enabled=False):
-            descriptors = wide(a).flatten(2) @ tokens(wide(b)).softmax(1)  # (N, m, n)
-            z = (descriptors @ wide(v).flatten(2).softmax(1)).reshape(a.shape)
+            descriptors = at_least_float32(a).flatten(2) @ tokens(at_least_float32(b)).softmax(
+                1
+            )  # (N, m, n)
+            z = (descriptors @ at_least_float32(v).flatten(2).softmax(1)).reshape(a.shape)
         return Outputs(self.classify(self.fuse(torch.cat([self.out(z.to(x.dtype)), x], 1))), {})

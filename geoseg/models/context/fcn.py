@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pydantic import NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.layers import Classifier, conv_bn_relu
 
 
 @dataclass(frozen=True)
-class FCNSwitches(Switches):
+class FCNOptions(HeadOptions):
     """The baseline's options."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the one 3x3 convolution."""
-    dropout: float = 0.0
+    dropout: NonNegativeFloat = 0.0
     """Dropout before the classifier."""
 
 
@@ -27,15 +28,15 @@ class FCNHead(ContextHead):
 
     name = "fcn"
     paper = "Fully Convolutional Networks for Semantic Segmentation, CVPR 2015, https://arxiv.org/abs/1411.4038"
-    presets: ClassVar = {"geoseg": FCNSwitches()}
+    presets: ClassVar = {"geoseg": FCNOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: FCNSwitches = self.choose(preset, given)
-        self.reduce = conv_bn_relu(in_channels[-1], self.switches.channels, 3)
-        self.classify = Classifier(self.switches.channels, classes, self.switches.dropout)
+        self.options: FCNOptions = self.choose_options(preset, options)
+        self.reduce = conv_bn_relu(in_channels[-1], self.options.channels, 3)
+        self.classify = Classifier(self.options.channels, classes, self.options.dropout)
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class OCRNetSwitches(Switches):
+class OCRNetOptions(HeadOptions):
     """Where the paper and the released code differ."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the pixel representations x and z, eqs. (4) and (6)."""
-    key_channels: int = 256
+    key_channels: PositiveInt = 256
     """Width of φ, ψ and δ, eqs. (3) and (5)."""
     scale: bool = True
     """Whether the relation φᵀψ of eq. (5) is divided by the square root of `key_channels`."""
@@ -32,7 +33,7 @@ class OCRNetSwitches(Switches):
     """What makes x, eq. (4), of stage 4: a 3x3 convolution, or an atrous pyramid with branches of `key_channels` and a
     1x1 convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the released code has OCR as a further
     branch."""
-    dropout: float = 0.0
+    dropout: NonNegativeFloat = 0.0
     """Dropout before each of the two classifiers (the coarse one only where it has a convolution before it)."""
 
 
@@ -52,27 +53,27 @@ class OCRNetHead(ContextHead):
     paper = "Object-Contextual Representations for Semantic Segmentation, ECCV 2020, https://arxiv.org/abs/1909.11065"
     stages = 2
     presets: ClassVar = {
-        "geoseg": OCRNetSwitches(),
-        "paper": OCRNetSwitches(scale=False),
-        "released": OCRNetSwitches(relation="two", coarse="conv", dropout=0.05),
+        "geoseg": OCRNetOptions(),
+        "paper": OCRNetOptions(scale=False),
+        "released": OCRNetOptions(relation="two", coarse="conv", dropout=0.05),
     }
     aux_weights: ClassVar = {"coarse": 0.4}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: OCRNetSwitches = self.choose(preset, given)
+        self.options: OCRNetOptions = self.choose_options(preset, options)
         middle, deep = in_channels
-        width, keys = self.switches.channels, self.switches.key_channels
-        dropout = self.switches.dropout
-        if self.switches.coarse == "linear":
+        width, keys = self.options.channels, self.options.key_channels
+        dropout = self.options.dropout
+        if self.options.coarse == "linear":
             self.coarse: nn.Module = Classifier(middle, classes)
         else:
             self.coarse = nn.Sequential(
                 conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout)
             )
-        if self.switches.pixels == "conv":
+        if self.options.pixels == "conv":
             self.reduce: nn.Module = conv_bn_relu(deep, width, 3)
         else:
             self.reduce = nn.Sequential(AtrousPyramid(deep, keys), conv_bn_relu(5 * keys, width))
@@ -87,7 +88,7 @@ class OCRNetHead(ContextHead):
         first = conv_bn_relu(width, keys)
         return (
             first
-            if self.switches.relation == "one"
+            if self.options.relation == "one"
             else nn.Sequential(first, conv_bn_relu(keys, keys))
         )
 
@@ -104,10 +105,14 @@ class OCRNetHead(ContextHead):
     def _contexts(self, phi: Tensor, psi: Tensor, delta: Tensor) -> Tensor:
         """Sum over k of w_ik δ(f_k), ``(N, d, h, w)``, with w_ik the softmax over k of φ(x_i)ᵀψ(f_k) (5)."""
         with torch.autocast(phi.device.type, enabled=False):
-            relation = tokens(wide(phi)) @ wide(psi).flatten(2)  # (N, h·w, K)
-            if self.switches.scale:
+            relation = tokens(at_least_float32(phi)) @ at_least_float32(psi).flatten(
+                2
+            )  # (N, h·w, K)
+            if self.options.scale:
                 relation = relation * phi.shape[1] ** -0.5
-            context = wide(delta).flatten(2) @ relation.softmax(2).transpose(1, 2)  # (N, d, h·w)
+            context = at_least_float32(delta).flatten(2) @ relation.softmax(2).transpose(
+                1, 2
+            )  # (N, d, h·w)
         return context.reshape(phi.shape).to(phi.dtype)
 
 
@@ -122,5 +127,5 @@ def object_regions(x: Tensor, coarse: Tensor) -> Tensor:
         ``(N, C, K, 1)`` in float32 at least: a map of K positions.
     """
     with torch.autocast(x.device.type, enabled=False):
-        weights = wide(coarse).flatten(2).softmax(2)
-        return (weights @ tokens(wide(x))).transpose(1, 2).unsqueeze(3)
+        weights = at_least_float32(coarse).flatten(2).softmax(2)
+        return (weights @ tokens(at_least_float32(x))).transpose(1, 2).unsqueeze(3)

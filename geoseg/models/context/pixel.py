@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.layers import Classifier
 
 
 @dataclass(frozen=True)
-class PixelSwitches(Switches):
+class PixelOptions(HeadOptions):
     """The per-pixel baseline has no options."""
 
 
@@ -23,13 +23,13 @@ class PixelHead(ContextHead):
     name = "pixel"
     paper = "logistic regression on the bands of each pixel"
     stages = 0
-    presets: ClassVar = {"geoseg": PixelSwitches()}
+    presets: ClassVar = {"geoseg": PixelOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: PixelSwitches = self.choose(preset, given)
+        self.options: PixelOptions = self.choose_options(preset, options)
         self.classify = Classifier(in_channels[-1], classes)
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.layers import Classifier, conv_bn_relu
 from geoseg.models.pooling import pool_pyramid
 
@@ -19,10 +20,10 @@ SIZES = (1, 2, 3, 6)
 
 
 @dataclass(frozen=True)
-class PPMSwitches(Switches):
+class PPMOptions(HeadOptions):
     """The one width of the paper."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the 3x3 convolution after the pyramid."""
 
 
@@ -31,14 +32,14 @@ class PPMHead(ContextHead):
 
     name = "ppm"
     paper = "Pyramid Scene Parsing Network, CVPR 2017, https://arxiv.org/abs/1612.01105"
-    presets: ClassVar = {"geoseg": PPMSwitches()}
+    presets: ClassVar = {"geoseg": PPMOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: PPMSwitches = self.choose(preset, given)
-        width, deep = self.switches.channels, in_channels[-1]
+        self.options: PPMOptions = self.choose_options(preset, options)
+        width, deep = self.options.channels, in_channels[-1]
         level = max(1, deep // len(SIZES))
         self.pyramid = PyramidPooling(deep, level)
         self.fuse = conv_bn_relu(deep + len(SIZES) * level, width, 3)

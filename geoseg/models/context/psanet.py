@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
-from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class PSANetSwitches(Switches):
+class PSANetOptions(HeadOptions):
     """The paper's sizes."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of both branches."""
-    size: int = 97
+    size: PositiveInt = 97
     """Side of the feature maps in training, which sets how many relative positions a pixel predicts weights for:
     97 for crops of 769 pixels at output stride 8. Smaller maps use the middle of the prediction. On larger ones
     positions farther off than training saw take the weight of the farthest it saw; the paper tests on crops of the
@@ -36,15 +37,15 @@ class PSANetHead(ContextHead):
 
     name = "psanet"
     paper = "PSANet: Point-wise Spatial Attention Network for Scene Parsing, ECCV 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
-    presets: ClassVar = {"geoseg": PSANetSwitches()}
+    presets: ClassVar = {"geoseg": PSANetOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: PSANetSwitches = self.choose(preset, given)
-        width, deep = self.switches.channels, in_channels[-1]
-        reach = (self.switches.size + 1) // 2 - 1
+        self.options: PSANetOptions = self.choose_options(preset, options)
+        width, deep = self.options.channels, in_channels[-1]
+        reach = (self.options.size + 1) // 2 - 1
         self.collect = PointwiseAttention(deep, width, reach, distribute=False)
         self.distribute = PointwiseAttention(deep, width, reach, distribute=True)
         self.project = conv_bn_relu(2 * width, deep)
@@ -82,9 +83,11 @@ class PointwiseAttention(nn.Module):
         predicted = tokens(self.predict(self.adapt(x)))  # (N, T, (2·reach + 1)²)
         index = self._relative(half, x.device).expand(x.shape[0], -1, -1)
         with torch.autocast(x.device.type, enabled=False):
-            weights = wide(predicted).gather(2, index)  # (N, T, T): who predicts, about whom
+            weights = at_least_float32(predicted).gather(
+                2, index
+            )  # (N, T, T): who predicts, about whom
             weights = (weights.transpose(1, 2) if self.distribute else weights).softmax(2)
-            z = wide(x).flatten(2) @ weights.transpose(1, 2)  # (N, C, T)
+            z = at_least_float32(x).flatten(2) @ weights.transpose(1, 2)  # (N, C, T)
         return z.reshape(x.shape).to(x.dtype)
 
     def _relative(self, size: tuple[int, int], device: torch.device) -> Tensor:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.layers import Classifier, attend, conv_bn_relu
 
 
 @dataclass(frozen=True)
-class SelfAttentionSwitches(Switches):
+class SelfAttentionOptions(HeadOptions):
     """The widths of the papers' comparisons."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """Width of the pixels' representations."""
-    key_channels: int = 256
+    key_channels: PositiveInt = 256
     """Width of queries, keys and values."""
 
 
@@ -34,14 +35,14 @@ class SelfAttentionHead(ContextHead):
     paper = (
         "OCNet: Object Context Network for Scene Parsing, 2018, https://arxiv.org/abs/1809.00916"
     )
-    presets: ClassVar = {"geoseg": SelfAttentionSwitches()}
+    presets: ClassVar = {"geoseg": SelfAttentionOptions()}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: SelfAttentionSwitches = self.choose(preset, given)
-        width, keys = self.switches.channels, self.switches.key_channels
+        self.options: SelfAttentionOptions = self.choose_options(preset, options)
+        width, keys = self.options.channels, self.options.key_channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.query = conv_bn_relu(width, keys)
         self.key = conv_bn_relu(width, keys)

@@ -18,12 +18,12 @@ def classify(head: APCNetHead, features: Sequence[Tensor]) -> Tensor:
 
 
 def _context(head: APCNetHead, index: int, features: Tensor) -> Tensor:
-    module, scale = head.contexts[index], head.switches.scales[index]
+    module, scale = head.contexts[index], head.options.scales[index]
     x = module.reduce(features)
     guided = x
     if module.guide is not None:
         g = module.guide(F.adaptive_avg_pool2d(x, 1)).expand_as(x)
-        guided = x + g if head.switches.guidance == "add" else torch.cat([x, g], 1)
+        guided = x + g if head.options.guidance == "add" else torch.cat([x, g], 1)
     alpha = module.affinity(guided).sigmoid().flatten(2)  # (N, s², h·w)
     y = module.subregions(F.adaptive_avg_pool2d(features, scale)).flatten(2)  # (N, C, s²)
     z = (alpha.transpose(1, 2) @ y.transpose(1, 2)).transpose(1, 2).reshape(x.shape)

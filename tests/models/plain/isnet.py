@@ -19,9 +19,9 @@ def classify(head: ISNetHead, features: Sequence[Tensor]) -> Tensor:
         contexts.append(augment_by_image(head.image, x))
     if head.semantic is not None:
         contexts.append(augment_by_class(head.semantic, x, head.semantic.classify(x)))
-    if head.switches.fuse == "sum":
+    if head.options.fuse == "sum":
         x = x + sum(contexts)
-    elif head.switches.fuse == "1x1":
+    elif head.options.fuse == "1x1":
         x = head.fuse[0](torch.cat([*contexts, x], 1)) if contexts else x
     else:
         for block, context in zip(head.fuse, contexts, strict=True):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from geoseg.models.context.ranet import RANetHead
-from geoseg.models.context.ranet.attention import Manner
+from geoseg.models.context.ranet.region_interaction import AttentionOptions
 
 Labels = list[int]
 
@@ -154,76 +154,83 @@ def interact(
     given: Tensor,
     j: Tensor,
     label: Labels,
-    manner: Manner,
+    options: AttentionOptions,
     refine: Sequence[Callable[[Tensor], Tensor]] = (lambda x: x,) * 2,
 ) -> Tensor:
     """Eqs. (6) to (8), ``(N, M)``; `refine` is of representatives in the order of their pixels."""
     regions = {q: [i for i in range(len(label)) if label[i] == q] for q in sorted(set(label))}
     chosen = {
-        q: sorted(members, key=lambda i: (-j[i].item(), i))[: manner.representatives]
+        q: sorted(members, key=lambda i: (-j[i].item(), i))[: options.representatives]
         for q, members in regions.items()
     }
     every = sorted(p for group in chosen.values() for p in group)
 
     def pick(pixels: list[int], x: Any) -> tuple[list[Tensor], list[Tensor]]:
         keys = [j[i] * x[i] for i in pixels]
-        return keys, keys if manner.scored else [x[i] for i in pixels]
+        return keys, keys if options.scored_values else [x[i] for i in pixels]
 
     local = {}
     for p in every:
         others = (
             [i for i in regions[label[p]] if i not in chosen[label[p]]]
-            if manner.members
+            if options.within_regions
             else range(len(label))
         )
-        own = j[p] * given[p] if manner.scored else given[p]
-        local[p] = own + weighted(given[p], *pick(list(others), given), manner.scale)
+        own = j[p] * given[p] if options.scored_values else given[p]
+        local[p] = own + weighted(given[p], *pick(list(others), given), options.scale)
     local = dict(zip(every, refine[0](torch.stack(list(local.values()))), strict=True))
     whole = {}
     for p in every:
         groups = [chosen[other] for other in regions if other != label[p]]
-        if manner.weights == "all":
+        if options.weights == "all":
             groups = [every]
-        if manner.weights == "others":
+        if options.weights == "others":
             groups = [[s for group in groups for s in group]]
         total = sum(
-            (weighted(local[p], *pick(x, local), manner.scale) for x in groups),
+            (weighted(local[p], *pick(x, local), options.scale) for x in groups),
             torch.zeros_like(local[p]),
         )
-        if manner.weights == "mean" and groups:
+        if options.weights == "mean" and groups:
             total = total / len(groups)
-        whole[p] = (j[p] * local[p] if manner.scored else local[p]) + total
+        whole[p] = (j[p] * local[p] if options.scored_values else local[p]) + total
     whole = dict(zip(every, refine[1](torch.stack(list(whole.values()))), strict=True))
     rows = []
     for i, x in enumerate(asking):
-        offering = chosen[label[i]] if manner.members else every
+        offering = chosen[label[i]] if options.within_regions else every
         rows.append(
-            (j[i] * x if manner.scored else x) + weighted(x, *pick(offering, whole), manner.scale)
+            (j[i] * x if options.scored_values else x)
+            + weighted(x, *pick(offering, whole), options.scale)
         )
     return torch.stack(rows)
 
 
 def classify(head: RANetHead, features: Sequence[Tensor]) -> Tensor:
     """The main logits that `head` gives, with its weights."""
-    choice = head.switches
+    options = head.options
     a = head.reduce(features[-1])
     asking, given = (a, a) if head.query is None else (head.query(a), head.value(a))
     scored = a if head.middle is None else head.middle(features[0])
     height, width = a.shape[2:]
-    manner = Manner(
-        choice.representatives,
-        choice.weights,
-        choice.members,
-        choice.scored,
-        choice.channels**-0.5 if choice.scale else 1.0,
+    attention = AttentionOptions(
+        options.representatives,
+        options.weights,
+        options.members,
+        options.scored,
+        options.channels**-0.5 if options.scale else 1.0,
     )
     maps = []
     for image, (query, value) in enumerate(zip(asking, given, strict=True)):
         classes = None if head.semantic is None else head.semantic(scored).softmax(1)[image]
         b = None if head.boundary is None else head.boundary(scored).softmax(1)[image, 1]
-        f = affinities(b, classes, (height, width), choice.jsd, choice.ends)
+        f = affinities(b, classes, (height, width), options.jsd, options.ends)
         label = group(
-            f, classes, (height, width), choice.grouping, choice.threshold, choice.core, choice.jsd
+            f,
+            classes,
+            (height, width),
+            options.grouping,
+            options.threshold,
+            options.core,
+            options.jsd,
         )
         j = representative_scores(f, label)
         refine = [lambda x: x] * 2
@@ -232,7 +239,7 @@ def classify(head: RANetHead, features: Sequence[Tensor]) -> Tensor:
                 lambda x, conv=conv: conv(x.T.reshape(1, -1, len(x), 1))[0, :, :, 0].T
                 for conv in (head.collected, head.exchanged)
             ]
-        o = interact(query.flatten(1).T, value.flatten(1).T, j, label, manner, refine)
+        o = interact(query.flatten(1).T, value.flatten(1).T, j, label, attention, refine)
         maps.append(o.T.reshape(query.shape))
     o = torch.stack(maps)
     o = o if head.distributed is None else head.distributed(o)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.context.hcnet.segment_attention import segment_sums
-from geoseg.models.layers import Classifier, conv_bn_relu, tokens, wide
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 EPS = 1e-6
 """Keeps the denominators of eqs. (1) and (4) off zero."""
@@ -21,12 +22,12 @@ Norm = Literal["relu", "softplus", "raw", "softmax"]
 
 
 @dataclass(frozen=True)
-class HCNetSwitches(Switches):
+class HCNetOptions(HeadOptions):
     """What the paper leaves open, and the parts that its ablations switch off."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """C, the width of the context stream: of X, eqs. (1) to (4)."""
-    prior_channels: int = 64
+    prior_channels: PositiveInt = 64
     """Width of the pre-segmentation's three branches (sec. 3.2)."""
     norm: Norm = "relu"
     """How eq. (4) becomes a mean. Raw products sum to zero or less in about half of all rows, and the paper wants
@@ -58,26 +59,26 @@ class HCNetHead(ContextHead):
     name = "hcnet"
     paper = "HCNet: Hierarchical Context Network for Semantic Segmentation, 2020, https://arxiv.org/abs/2010.04962"
     presets: ClassVar = {
-        "geoseg": HCNetSwitches(),
-        "paper": HCNetSwitches(norm="raw", fusion="sum"),
+        "geoseg": HCNetOptions(),
+        "paper": HCNetOptions(norm="raw", fusion="sum"),
     }
     aux_weights: ClassVar = {"prior": 0.8}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: HCNetSwitches = self.choose(preset, given)
-        width, norm = self.switches.channels, self.switches.norm
+        self.options: HCNetOptions = self.choose_options(preset, options)
+        width, norm = self.options.channels, self.options.norm
         self.classes = classes
-        banks = 1 if self.switches.shared else classes
-        self.prior = PreSegmentation(in_channels[-1], self.switches.prior_channels, classes)
+        banks = 1 if self.options.shared else classes
+        self.prior = PreSegmentation(in_channels[-1], self.options.prior_channels, classes)
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.pixel = (
-            PositionIndependentAttention(width, norm, banks) if self.switches.pixel else None
+            PositionIndependentAttention(width, norm, banks) if self.options.pixel else None
         )
-        self.region = RegionContext(width, norm) if self.switches.region else None
-        concat = self.switches.region and self.switches.fusion == "concat"
+        self.region = RegionContext(width, norm) if self.options.region else None
+        concat = self.options.region and self.options.fusion == "concat"
         self.fuse = conv_bn_relu(2 * width, width) if concat else None
         self.classify = Classifier(width, classes)
 
@@ -96,7 +97,7 @@ class HCNetHead(ContextHead):
         """X' and X'' together ``(N, C, h, w)``, of X' ``(N, C, h, w)``, R' ``(N, C, K, 1)`` and Q ``(N, K, h, w)``."""
         if self.fuse is None:
             context = unpool(regions, q)
-            return context if self.switches.fusion == "region" else wide(x) + context
+            return context if self.options.fusion == "region" else at_least_float32(x) + context
         layers: list[Any] = list(self.fuse)
         conv, norm, relu = layers
         of_pixels, of_regions = conv.weight.split(x.shape[1], 1)
@@ -135,7 +136,7 @@ class RegionContext(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             q = q.flatten(2)
             # (1): (N, K, C). In float32 the softmax of a class that no pixel comes near is 0 all over.
-            pooled = q @ tokens(wide(x)) / q.sum(2, keepdim=True).clamp(min=EPS)
+            pooled = q @ tokens(at_least_float32(x)) / q.sum(2, keepdim=True).clamp(min=EPS)
         regions = pooled.transpose(1, 2).unsqueeze(3)  # a map of K positions, (N, C, K, 1)
         one_set = torch.zeros_like(regions[:, 0], dtype=torch.int64)
         enhanced: Tensor = self.attention(regions, one_set, 1)
@@ -150,8 +151,8 @@ def unpool(regions: Tensor, q: Tensor) -> Tensor:
         q: ``(N, K, h, w)``.
     """
     with torch.autocast(q.device.type, enabled=False):
-        context = tokens(wide(q)) @ tokens(
-            wide(regions)
+        context = tokens(at_least_float32(q)) @ tokens(
+            at_least_float32(regions)
         )  # (N, h·w, C): what adds to a map of channels_last as it lies
     return context.transpose(1, 2).reshape(q.shape[0], -1, *q.shape[2:])
 
@@ -188,9 +189,13 @@ class PositionIndependentAttention(nn.Module):
             self.alpha.reshape(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:]), labels
         )
         with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
-            x = wide(x)
+            x = at_least_float32(x)
             context = self._means(
-                tokens(wide(o)), tokens(wide(p)), tokens(x), labels.flatten(1), sets
+                tokens(at_least_float32(o)),
+                tokens(at_least_float32(p)),
+                tokens(x),
+                labels.flatten(1),
+                sets,
             )
             return x + alpha * context.transpose(1, 2).reshape(x.shape)
 

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from geoseg.models.layers import tokens, wide
+from geoseg.models.layers import at_least_float32, tokens
 
 
 def attend_counted(query: Tensor, key: Tensor, value: Tensor, counts: Tensor) -> Tensor:
@@ -30,10 +30,12 @@ def attend_counted(query: Tensor, key: Tensor, value: Tensor, counts: Tensor) ->
     """
     with torch.autocast(query.device.type, enabled=False):
         relation = (
-            tokens(wide(query)) @ wide(key).flatten(2) * query.shape[1] ** -0.5
+            tokens(at_least_float32(query))
+            @ at_least_float32(key).flatten(2)
+            * query.shape[1] ** -0.5
         )  # (N, h·w, K)
         relation = relation + counts.to(relation.dtype).log().unsqueeze(1)
-        context: Tensor = wide(value).flatten(2) @ relation.softmax(2).transpose(1, 2)
+        context: Tensor = at_least_float32(value).flatten(2) @ relation.softmax(2).transpose(1, 2)
     return context.reshape(query.shape[0], -1, *query.shape[2:]).to(query.dtype)
 
 
@@ -54,7 +56,7 @@ def counted_norm(norm: nn.BatchNorm2d | nn.SyncBatchNorm, x: Tensor, counts: Ten
         return normalised
     running = dict(norm.named_buffers(recurse=False))
     with torch.autocast(x.device.type, enabled=False):
-        values, shares = wide(x), counts[:, None, :, None]
+        values, shares = at_least_float32(x), counts[:, None, :, None]
         n = _over_processes(norm, shares.sum().to(values.dtype))
         mean = _over_processes(norm, (values * shares).sum((0, 2, 3))) / n
         spread = (values - mean[:, None, None]).square() * shares

@@ -7,28 +7,36 @@ attention to at most K vectors (`geoseg.models.context.isnet.class_attention`), 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
-from geoseg.models.context.base import ContextHead, Outputs, Switches
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.context.isnet.class_attention import attend_counted, counted_norm
 from geoseg.models.context.ppm import SIZES, PyramidPooling
-from geoseg.models.layers import Classifier, attend, conv_bn_relu, of_parts, tokens, wide
+from geoseg.models.layers import (
+    Classifier,
+    apply_concatenated,
+    at_least_float32,
+    attend,
+    conv_bn_relu,
+    tokens,
+)
 
 Image = Literal["ilcm", "aspp", "ppm", "none"]
 
 
 @dataclass(frozen=True)
-class ISNetSwitches(Switches):
+class ISNetOptions(HeadOptions):
     """Where the paper and the released code differ, and the parts that the ablations switch off."""
 
-    channels: int = 512
+    channels: PositiveInt = 512
     """C, the width of R."""
-    key_channels: int = 256
+    key_channels: PositiveInt = 256
     """Width of the projected queries, keys and values of eqs. (4), (5), (7) and (8)."""
     image: Image = "ilcm"
     """What makes R_il: eqs. (10) and (11), or ASPP or a pyramid of pools in their place (sec. 3.2), or nothing."""
@@ -41,7 +49,7 @@ class ISNetSwitches(Switches):
     convolution of all, eq. (6), or by addition (what is left where table 2 counts no fusion)."""
     deep: bool = True
     """Whether stage 3 is supervised too (released code)."""
-    dropout: float = 0.1
+    dropout: NonNegativeFloat = 0.1
     """Dropout before each of the classifiers (released code)."""
 
 
@@ -64,28 +72,28 @@ class ISNetHead(ContextHead):
     )
     stages = 2
     presets: ClassVar = {
-        "geoseg": ISNetSwitches(),
-        "paper": ISNetSwitches(attention="plain", fuse="1x1", deep=False, dropout=0.0),
-        "released": ISNetSwitches(),
+        "geoseg": ISNetOptions(),
+        "paper": ISNetOptions(attention="plain", fuse="1x1", deep=False, dropout=0.0),
+        "released": ISNetOptions(),
     }
     aux_weights: ClassVar = {"semantic": 0.4, "deep": 0.4}
 
     def __init__(
-        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **given: Any
+        self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__(in_channels, classes)
-        self.switches: ISNetSwitches = self.choose(preset, given)
+        self.options: ISNetOptions = self.choose_options(preset, options)
         middle, deepest = in_channels
-        width, dropout = self.switches.channels, self.switches.dropout
+        width, dropout = self.options.channels, self.options.dropout
         self.reduce = conv_bn_relu(deepest, width, 3)
-        self.image = ImageContext(self.switches) if self.switches.image != "none" else None
-        self.semantic = SemanticContext(self.switches, classes) if self.switches.semantic else None
+        self.image = ImageContext(self.options) if self.options.image != "none" else None
+        self.semantic = SemanticContext(self.options, classes) if self.options.semantic else None
         self.fuse = _fusions(
-            self.switches, contexts=(self.image is not None) + (self.semantic is not None)
+            self.options, contexts=(self.image is not None) + (self.semantic is not None)
         )
         self.classify = Classifier(width, classes, dropout)
         self.deep = None
-        if self.switches.deep:
+        if self.options.deep:
             self.deep = nn.Sequential(
                 conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout)
             )
@@ -106,21 +114,21 @@ class ISNetHead(ContextHead):
 
     def _augment(self, x: Tensor, contexts: list[Tensor]) -> Tensor:
         """R_aug."""
-        if self.switches.fuse == "sum":
+        if self.options.fuse == "sum":
             return x + sum(contexts)
-        if self.switches.fuse == "1x1":
-            return of_parts(self.fuse[0], [*contexts, x]) if contexts else x  # (6)
+        if self.options.fuse == "1x1":
+            return apply_concatenated(self.fuse[0], [*contexts, x]) if contexts else x  # (6)
         for block, context in zip(self.fuse, contexts, strict=True):
-            x = of_parts(block, [x, context])
+            x = apply_concatenated(block, [x, context])
         return x
 
 
-def _fusions(switches: ISNetSwitches, contexts: int) -> nn.ModuleList:
+def _fusions(options: ISNetOptions, contexts: int) -> nn.ModuleList:
     """The convolutions that augment R with so many contexts."""
-    width = switches.channels
-    if switches.fuse == "3x3":
+    width = options.channels
+    if options.fuse == "3x3":
         return nn.ModuleList(conv_bn_relu(2 * width, width, 3) for _ in range(contexts))
-    if switches.fuse == "1x1" and contexts:
+    if options.fuse == "1x1" and contexts:
         return nn.ModuleList([conv_bn_relu((contexts + 1) * width, width)])
     return nn.ModuleList()
 
@@ -128,9 +136,9 @@ def _fusions(switches: ISNetSwitches, contexts: int) -> nn.ModuleList:
 class Projections(nn.Module):
     """The 1x1 convolutions around an attention: two for queries and keys, one for values and for the way back."""
 
-    def __init__(self, switches: ISNetSwitches, context_channels: int) -> None:
+    def __init__(self, options: ISNetOptions, context_channels: int) -> None:
         super().__init__()
-        width, keys = switches.channels, switches.key_channels
+        width, keys = options.channels, options.key_channels
         self.query = nn.Sequential(conv_bn_relu(width, keys), conv_bn_relu(keys, keys))
         self.key_in = conv_bn_relu(context_channels, keys)
         self.key = conv_bn_relu(keys, keys)
@@ -141,21 +149,21 @@ class Projections(nn.Module):
 class ImageContext(nn.Module):
     """ILCM (sec. 3.2), or what stands in its place, and the attention to it."""
 
-    def __init__(self, switches: ISNetSwitches) -> None:
+    def __init__(self, options: ISNetOptions) -> None:
         super().__init__()
-        width, ilcm = switches.channels, switches.image == "ilcm"
-        projected = switches.attention == "projected"
-        self.pyramid = None if ilcm else _Pyramid(width, switches.image)
+        width, ilcm = options.channels, options.image == "ilcm"
+        projected = options.attention == "projected"
+        self.pyramid = None if ilcm else _Pyramid(width, options.image)
         self.transform = conv_bn_relu(2 * width, width) if ilcm and not projected else None
-        self.project = Projections(switches, 2 * width if ilcm else width) if projected else None
+        self.project = Projections(options, 2 * width if ilcm else width) if projected else None
 
     def forward(self, x: Tensor) -> Tensor:
         """R'_il ``(N, C, h, w)`` of R ``(N, C, h, w)``."""
         parts = self._parts(x)
         if self.project is None:
             return attend(x, parts[0], parts[0])  # (4), (7)
-        key = self.project.key(of_parts(self.project.key_in, parts))
-        context = attend(self.project.query(x), key, of_parts(self.project.value, parts))
+        key = self.project.key(apply_concatenated(self.project.key_in, parts))
+        context = attend(self.project.query(x), key, apply_concatenated(self.project.value, parts))
         out: Tensor = self.project.out(context)
         return out
 
@@ -163,8 +171,10 @@ class ImageContext(nn.Module):
         """R_il as parts to be concatenated: the one map, or [G; R], which the code projects without eq. (11)."""
         if self.pyramid is not None:
             return [self.pyramid(x)]
-        g = wide(x).mean((2, 3), keepdim=True).to(x.dtype)  # (10)
-        return [g, x] if self.transform is None else [of_parts(self.transform, [g, x])]  # (11)
+        g = at_least_float32(x).mean((2, 3), keepdim=True).to(x.dtype)  # (10)
+        return (
+            [g, x] if self.transform is None else [apply_concatenated(self.transform, [g, x])]
+        )  # (11)
 
 
 class _Pyramid(nn.Module):
@@ -180,19 +190,19 @@ class _Pyramid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, h, w)`` of ``(N, C, h, w)``."""
         context = self.pyramid(x)
-        return of_parts(self.fuse, [x, context] if self.beside else [context])
+        return apply_concatenated(self.fuse, [x, context] if self.beside else [context])
 
 
 class SemanticContext(nn.Module):
     """SLCM (sec. 3.3) and the attention to it."""
 
-    def __init__(self, switches: ISNetSwitches, classes: int) -> None:
+    def __init__(self, options: ISNetOptions, classes: int) -> None:
         super().__init__()
-        width = switches.channels
+        width = options.channels
         self.classify = nn.Sequential(
-            conv_bn_relu(width, width), Classifier(width, classes, switches.dropout)
+            conv_bn_relu(width, width), Classifier(width, classes, options.dropout)
         )  # H'
-        self.project = Projections(switches, width) if switches.attention == "projected" else None
+        self.project = Projections(options, width) if options.attention == "projected" else None
 
     def forward(self, x: Tensor, logits: Tensor) -> Tensor:
         """R'_sl ``(N, C, h, w)`` of R ``(N, C, h, w)`` and D ``(N, K, h, w)``."""
@@ -218,10 +228,10 @@ def class_regions(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
     classes = torch.arange(logits.shape[1], device=logits.device).unsqueeze(1)
     own = logits.argmax(1).flatten(1).unsqueeze(1) == classes  # (N, K, h·w)
     with torch.autocast(x.device.type, enabled=False):
-        scores = wide(logits).flatten(2)
+        scores = at_least_float32(logits).flatten(2)
         # The lowest number rather than -inf, whose softmax is NaN where a class has no pixel.
         weights = scores.masked_fill(~own, torch.finfo(scores.dtype).min).softmax(2) * own
-        regions = (weights @ tokens(wide(x))).transpose(1, 2).unsqueeze(3)
+        regions = (weights @ tokens(at_least_float32(x))).transpose(1, 2).unsqueeze(3)
     return regions, own.sum(2)
 
 

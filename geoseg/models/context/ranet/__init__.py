@@ -1,4 +1,4 @@
-"""RANet: its head, and what only this head uses."""
+"""RANet: its head, and what this head alone uses."""
 
 from geoseg.models.context.ranet.head import RANetHead
 

@@ -1,4 +1,9 @@
-"""Jensen-Shannon divergences between the class probabilities of two positions: RANet's eq. (2)."""
+"""Jensen-Shannon divergence of the class probabilities of two pixels: E, RANet's eq. (2).
+
+The equation as printed is no divergence: it gives -55.9 for two equal uniform distributions over
+19 classes. Here are the divergence that the paper names (`FullDivergence`) and the one of its
+released code (`BinaryDivergence`).
+"""
 
 from __future__ import annotations
 
@@ -9,86 +14,95 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from geoseg.models.context.ranet.pixel_pairs import Displacements
+from geoseg.models.context.ranet.pixel_pairs import PixelPairs
 
-LEAST = 1e-30
-"""Keeps logarithms off zero; ``p log p`` is 0 there to all digits."""
+SMALLEST = 1e-30
+"""The least probability: keeps logarithms off zero; ``p log p`` is 0 there to all digits."""
+MAX_TERMS = 2**17
+"""Terms of a sum over classes held at once: they stay in the cache and reuse the same memory."""
 
-TERMS = 2**17
-"""Terms of a sum over classes that are held at once: they stay in the cache, and no new memory is asked for."""
-
-Kind = Literal["full2", "binary_argmax"]
+DivergenceKind = Literal["full2", "binary_argmax"]
 
 
-def information(p: Tensor, dim: int) -> Tensor:
-    """Sum of ``p log2 p``, the negative entropy in bits."""
+def negative_entropy(p: Tensor, dim: int) -> Tensor:
+    """Sum of ``p log2 p``, in bits."""
     return (p.log2() * p).sum(dim)
 
 
 class FullDivergence:
-    """H((p + q) / 2) - (H(p) + H(q)) / 2 in bits, over all classes: in [0, 1], symmetric, 0 for equal p and q.
+    """H((p + q) / 2) - (H(p) + H(q)) / 2 in bits over all classes.
 
-    Eq. (2) as it is printed gives -55.9 for two equal uniform distributions over 19 classes; this is the divergence
-    that the paper names.
+    In [0, 1], symmetric, 0 for equal p and q.
     """
 
     def __init__(self, probabilities: Tensor) -> None:
         """Of flat maps ``(K, T)``."""
-        p = probabilities.clamp(min=LEAST)
-        self.tensors = p / 2, information(p, 0).unsqueeze(0)
+        p = probabilities.clamp(min=SMALLEST)
+        self.tensors = p / 2, negative_entropy(p, 0).unsqueeze(0)
 
     @staticmethod
-    def pairs(at: Displacements, half: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """``(m, count)`` E_ij and E_ji of the pairs; of those that are not inside, anything finite."""
-        mixed: Tensor = _MixedInformation.apply(half, at)
-        found = ((at.first(known) + at.second(known)[:, 0]) / 2 - mixed).clamp(0, 1)
+    def between(pairs: PixelPairs, half: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """``(m, positions)`` E_ij and E_ji; of pairs that are not inside, anything finite.
+
+        Args:
+            pairs: which pixels i and j.
+            half: ``(K, T)`` halved probabilities, so that p/2 of i and of j add up to the mean.
+            own: ``(1, T)`` negative entropies of each pixel.
+        """
+        mixed: Tensor = _MixedEntropy.apply(half, pairs)  # -H((p + q) / 2)
+        of_both = (pairs.first(own) + pairs.second(own)[:, 0]) / 2  # -(H(p) + H(q)) / 2
+        found = (of_both - mixed).clamp(0, 1)
         return found, found
 
 
-class _MixedInformation(torch.autograd.Function):
-    """`information` of the pairs' mean distributions. Its gradient is ``log2 m + 1 / ln 2``: nothing need be kept."""
+class _MixedEntropy(torch.autograd.Function):
+    """`negative_entropy` of the pairs' mean distributions m, for which nothing is kept.
+
+    The gradient of sum m log2 m is log2 m + 1 / ln 2, and m is made once more for it.
+    """
 
     @staticmethod
-    def forward(ctx: Any, half: Tensor, at: Displacements) -> Tensor:
-        ctx.at = at
+    def forward(ctx: Any, half: Tensor, pairs: PixelPairs) -> Tensor:
+        ctx.pairs = pairs
         ctx.save_for_backward(half)
-        return torch.cat([information(mix, 1) for _, mix in _mixed(half.detach(), at)])
+        return torch.cat([negative_entropy(m, 1) for _, m in _means(half.detach(), pairs)])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (half,) = ctx.saved_tensors
         total, first = torch.zeros_like(half), 0
-        for part, mix in _mixed(half.detach(), ctx.at):
-            share = grad[first : (first := first + len(mix))].unsqueeze(1)
-            terms = mix.log2_().add_(1 / math.log(2)).mul_(share)
-            total += part.sum_first(terms) + part.sum_second(terms)
+        for part, m in _means(half.detach(), ctx.pairs):
+            share = grad[first : first + len(m)].unsqueeze(1)
+            first += len(m)
+            terms = m.log2_().add_(1 / math.log(2)).mul_(share)
+            total += part.sum_at_first(terms) + part.sum_at_second(terms)
         return total, None
 
 
-def _mixed(half: Tensor, at: Displacements) -> Iterator[tuple[Displacements, Tensor]]:
-    """The pairs' mean distributions ``(m, K, count)``, some displacements at a time."""
-    for part in at.split(TERMS // len(half)):
+def _means(half: Tensor, pairs: PixelPairs) -> Iterator[tuple[PixelPairs, Tensor]]:
+    """Some offsets at a time, and the mean distributions ``(m, K, positions)`` of their pairs."""
+    for part in pairs.split(MAX_TERMS // len(half)):
         yield part, part.second(half).add_(part.first(half))
 
 
 class BinaryDivergence:
-    """The divergence of the released code: of "class c or not", c the likeliest class of i, in nats: in [0, ln 2].
+    """The released code's: of "class c or not", c the likeliest class of i, in nats: [0, ln 2].
 
-    Not symmetric: E_ji takes j's class. Probabilities are held in [0.001, 0.99].
+    Not symmetric, as E_ji takes j's class. Probabilities are held in [0.001, 0.99].
     """
 
     def __init__(self, probabilities: Tensor) -> None:
         """Of flat maps ``(K, T)``."""
-        top = probabilities.argmax(0, keepdim=True)
-        self.tensors = probabilities.clamp(0.001, 0.99), top
+        likeliest = probabilities.argmax(0, keepdim=True)
+        self.tensors = probabilities.clamp(0.001, 0.99), likeliest
 
     @staticmethod
-    def pairs(at: Displacements, p: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
-        """``(m, count)`` E_ij and E_ji of the pairs; of those that are not inside, anything finite."""
+    def between(pairs: PixelPairs, p: Tensor, likeliest: Tensor) -> tuple[Tensor, Tensor]:
+        """``(m, positions)`` E_ij and E_ji; of pairs that are not inside, anything finite."""
         size = p.shape[1]
-        i = torch.arange(at.count, device=p.device)
-        j = (i + (at.steps * at.across + at.slants).unsqueeze(1)).clamp(max=size - 1)
-        class_i, class_j = top[0].take(i) * size, top[0].take(j) * size
+        i = torch.arange(pairs.positions, device=p.device)
+        j = (i + pairs.shifts.unsqueeze(1)).clamp(max=size - 1)
+        class_i, class_j = (likeliest[0].take(pixel) * size for pixel in (i, j))  # rows of flat p
         flat = p.flatten()
         return (
             binary_divergence(flat.take(class_i + i), flat.take(class_i + j)),

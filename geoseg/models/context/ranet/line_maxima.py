@@ -1,7 +1,7 @@
-"""The highest value on the straight line between two positions of a map: RANet's eq. (1).
+"""The highest boundary score on the straight line between two pixels: D, RANet's eq. (1).
 
-The line is sampled once a step along its longer axis; between two positions a sample is their linear
-interpolation (the paper's fig. 2). From either end the samples are the same.
+The line is sampled once a step along its major axis. A sample between two pixels of the minor
+axis is their linear interpolation (the paper's fig. 2). From either end the samples are the same.
 """
 
 from __future__ import annotations
@@ -13,157 +13,170 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from geoseg.models.context.ranet.pixel_pairs import Displacements, copy_runs, fan
+from geoseg.models.context.ranet.pixel_pairs import PixelPairs, copy_runs, pairs_up_to
 
-RUNS = 2**16
+MAX_PAIRS_ON_CPU = 2**16
 """Pairs whose samples are held at once on a CPU: they stay in a core's cache."""
 
 
-def line_maxima(values: Tensor, at: Displacements, ends: bool) -> Tensor:
-    """``(m, count)`` maxima on the lines of the pairs; of pairs that are not inside the map, anything finite.
+def line_maxima(values: Tensor, pairs: PixelPairs, include_ends: bool) -> Tensor:
+    """``(m, positions)`` maxima on the lines of the pairs; where not inside, anything finite.
 
-    The gradient goes to the two positions about the highest sample, the first one where samples tie.
+    The gradient goes to the two pixels about the highest sample, the first one of equals.
 
     Args:
-        values: ``(1, T)`` a map, laid flat.
-        at: the pairs.
-        ends: whether the two positions themselves are on the line. If not, lines between neighbours are empty: 0.
+        values: ``(1, T)`` a flat map.
+        pairs: the two ends of each line.
+        include_ends: whether the two ends are on the line. If not, a line between neighbours is
+            empty and its maximum 0.
     """
-    found: Tensor = _LineMaxima.apply(values, at, ends)
-    return found if ends or at.lowest > 1 else found.where(at.steps.unsqueeze(1) > 1, 0)
+    found: Tensor = _LineMaxima.apply(values, pairs, include_ends)
+    if include_ends or pairs.shortest > 1:
+        return found
+    return found.where(pairs.major.unsqueeze(1) > 1, 0)
 
 
 class _LineMaxima(torch.autograd.Function):
-    """All lines at once, sample by sample; lines that have ended repeat their last sample, which changes no maximum.
+    """All lines at once, sample after sample.
 
-    Sample t of a line lies ``t·slant/step`` across: a whole number and one of `step` fractions. The map is
-    interpolated once for each fraction; then the samples of all lines are runs of this table.
+    Sample t of a line lies t steps along the major and ``t * minor / major`` across: a whole number
+    and a fraction, one of 0/major, 1/major, ... The map is interpolated once for each fraction:
+
+        table, one row a fraction   0/1: b0 b1 b2 ..
+                                    0/2: b0 b1 b2 ..
+                                    1/2: (b0+b1)/2 (b1+b2)/2 ..
+
+    Then sample t of all lines at one offset is a run of one row. A line that has ended repeats its
+    last sample, which changes no maximum.
     """
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, at: Displacements, ends: bool) -> Tensor:
+    def forward(ctx: Any, values: Tensor, pairs: PixelPairs, include_ends: bool) -> Tensor:
         values = values.detach()
-        samples = range(0 if ends else 1, at.highest + (1 if ends else 0))
-        best = values.new_full((at.slants.shape[0], at.count), -torch.inf if samples else 0)
-        # The sample that the maximum is; short integers, as this is most of the work.
-        peak = (
-            torch.zeros_like(best, dtype=torch.int16)
-            if samples and ctx.needs_input_grad[0]
-            else None
-        )
-        fractions = _fractions(at, values)
-        table = F.pad(
-            values.lerp(values.roll(-1, 1), fractions).flatten(), (0, at.beyond)
-        ).unsqueeze(0)
-        first = 0
-        places = []
-        for part in at.split(RUNS if values.device.type == "cpu" else at.count * len(best)):
-            rows = slice(first, first + len(part.slants))
-            first = rows.stop
+        samples = range(pairs.longest + 1) if include_ends else range(1, pairs.longest)
+        fractions = _fractions(pairs, values)  # (f, 1)
+        rows = values.lerp(values.roll(-1, 1), fractions)  # (f, T)
+        table = F.pad(rows.flatten(), (0, pairs.overrun)).unsqueeze(0)
+        wants_places = bool(samples) and ctx.needs_input_grad[0]
+        maxima, places = [], []
+        limit = pairs.positions * len(pairs.major)
+        for part in pairs.split(MAX_PAIRS_ON_CPU if values.device.type == "cpu" else limit):
             starts = _starts(samples, part, values.shape[1])
-            highest = best[rows]
-            latest = None if peak is None else peak[rows]
-            for t, start in enumerate(torch.unbind(starts)):
-                sample = copy_runs(table, start, at.count)[:, 0]
-                if (
-                    latest is not None and t
-                ):  # the last of the samples that rose above all before them
-                    torch.maximum(latest, (sample > highest).to(latest.dtype).mul_(t), out=latest)
-                torch.maximum(highest, sample, out=highest)
-            if latest is not None:
-                places.append(starts.T.gather(1, latest.long()))
-        ctx.fractions, ctx.size = fractions, (values.shape[1], table.shape[1])
-        ctx.peak = torch.cat(places) if places else None
-        return best
+            highest, peak = _highest_samples(table, starts, part.positions, wants_places)
+            maxima.append(highest)
+            if peak is not None:
+                places.append(
+                    starts.T.gather(1, peak.long())
+                )  # where the run of that sample starts
+        ctx.fractions, ctx.size, ctx.table_size = fractions, values.shape[1], table.shape[1]
+        ctx.places = torch.cat(places) if places else None
+        return torch.cat(maxima)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        size, places = ctx.size
-        fractions, total = ctx.fractions, grad.new_zeros(places)
-        if ctx.peak is not None:
-            place = ctx.peak + torch.arange(grad.shape[1], device=grad.device)
+        total = grad.new_zeros(ctx.table_size)
+        if ctx.places is not None:
+            place = ctx.places + torch.arange(grad.shape[1], device=grad.device)
             total.scatter_add_(0, place.flatten(), grad.flatten())
-        table = total[: len(fractions) * size].reshape(-1, size)
-        upper = table * fractions
-        return (
-            (table - upper).sum(0, keepdim=True) + upper.sum(0, keepdim=True).roll(1, 1),
-            None,
-            None,
-        )
+        table = total[: len(ctx.fractions) * ctx.size].reshape(-1, ctx.size)
+        # A sample is (1 - fraction) of one pixel and fraction of the next one.
+        upper = table * ctx.fractions
+        lower = table - upper
+        return lower.sum(0, keepdim=True) + upper.sum(0, keepdim=True).roll(1, 1), None, None
 
 
-def _fractions(at: Displacements, values: Tensor) -> Tensor:
-    """``(f, 1)`` of `values`' type: how far between two positions samples lie, for each step in turn."""
-    steps = range(at.lowest, at.highest + 1)
-    of_step = [
-        torch.arange(step, device=values.device) / values.new_full((), step) for step in steps
+def _highest_samples(
+    table: Tensor, starts: Tensor, positions: int, wants_places: bool
+) -> tuple[Tensor, Tensor | None]:
+    """``(m, positions)`` maxima over the samples, and which sample each is, as int16, if wanted.
+
+    Short integers, as this is most of the work.
+    """
+    lines = (starts.shape[1], positions)
+    highest = table.new_full(lines, -torch.inf if len(starts) else 0)
+    peak = table.new_zeros(lines, dtype=torch.int16) if wants_places else None
+    for t, start in enumerate(torch.unbind(starts)):
+        sample = copy_runs(table, start, positions)[:, 0]
+        if peak is not None and t:  # the last sample that rises above all before it is the highest
+            torch.maximum(peak, (sample > highest).to(peak.dtype).mul_(t), out=peak)
+        torch.maximum(highest, sample, out=highest)
+    return highest, peak
+
+
+def _fractions(pairs: PixelPairs, values: Tensor) -> Tensor:
+    """``(f, 1)`` of `values`' type: 0/major, 1/major, .. for each major offset in turn."""
+    offsets = range(pairs.shortest, pairs.longest + 1)
+    fractions = [
+        torch.arange(major, device=values.device) / values.new_full((), major) for major in offsets
     ]
-    return torch.cat(of_step).unsqueeze(1)
+    return torch.cat(fractions).unsqueeze(1)
 
 
-def _starts(samples: range, at: Displacements, size: int) -> Tensor:
-    """``(t, m)`` int64 where in the table of `_fractions` the samples of the first line of each displacement are."""
-    t = torch.arange(samples.start, samples.stop, device=at.slants.device).unsqueeze(1)
-    t = torch.minimum(t, at.steps - samples.start)
-    across = t * at.slants
-    before = (
-        at.steps * (at.steps - 1) - at.lowest * (at.lowest - 1)
-    ) // 2  # fractions of shorter steps
-    row = before + across.remainder(at.steps)
-    return row * size + t * at.across + across.div(at.steps, rounding_mode="floor")
+def _starts(samples: range, pairs: PixelPairs, size: int) -> Tensor:
+    """``(t, m)`` int64, where in the flattened table sample t of the line from pixel 0 is."""
+    t = torch.arange(samples.start, samples.stop, device=pairs.minor.device).unsqueeze(1)
+    t = torch.minimum(t, pairs.major - samples.start)  # the last sample, again and again
+    across = t * pairs.minor  # in units of 1/major
+    shorter = pairs.major * (pairs.major - 1) - pairs.shortest * (pairs.shortest - 1)
+    row = shorter // 2 + across.remainder(pairs.major)  # rows of the shorter offsets come first
+    whole = across.div(pairs.major, rounding_mode="floor")
+    return row * size + t * pairs.minor_size + whole
 
 
 @dataclass
-class RingMaxima:
-    """Approximate line maxima of ever longer steps, each from those of the step before: N² values for N positions.
+class LongLineMaxima:
+    """Approximate maxima of ever longer lines, each from those one step shorter.
 
-    The maximum up to (step, slant) is taken from j and from what the step before has at the place where the line
-    crosses it, interpolated between two lines. Without gradient. Measured on maps in [0, 1], the error of all lines
-    longer than the start is (mean, 99th percentile, largest):
+    The maximum from i to j is taken from j and from what the lines one step shorter have where the
+    line crosses their ends, interpolated between two of them:
 
-        96 x 96, from step 48:    uniform noise .020, .087, .190;  thin edges between areas .014, .061, .312
-        64 x 64, from step 48:    uniform noise .017, .084, .199;  thin edges between areas .010, .058, .153
-        64 x 64, from step 1:     uniform noise .037, .165, .472;  thin edges between areas .023, .183, .614
+             . . . j       exact ones would cost the fifth power of a map's side, these the fourth:
+             . . x .       x lies between the ends of two lines from i
+         i . . . . .
+
+    Without gradient. Measured on maps in [0, 1], the error of all lines longer than the start is
+    (mean, 99th percentile, largest):
+
+        96 x 96, from 48:    uniform noise .020, .087, .190;  thin edges .014, .061, .312
+        64 x 64, from 48:    uniform noise .017, .084, .199;  thin edges .010, .058, .153
+        64 x 64, from 1:     uniform noise .037, .165, .472;  thin edges .023, .183, .614
     """
 
     values: Tensor
-    """``(1, T)`` a map, laid flat."""
-    ends: bool
+    """``(1, T)`` a flat map."""
+    include_ends: bool
     """Whether i and j are on the line."""
-    at: Displacements
-    """The displacements that have been reached, of all slants; at first those where the exact maxima end."""
+    pairs: PixelPairs
+    """The pairs reached: one major offset, all minor ones. At first where exact maxima end."""
 
     def __post_init__(self) -> None:
-        self._maxima = line_maxima(self.values, self.at, self.ends)
-        self._pass_on(self._maxima)
+        self._keep(line_maxima(self.values, self.pairs, self.include_ends))
 
-    def _pass_on(self, maxima: Tensor) -> None:
-        """Keep what the next ring builds upon: the lines with their j, which are ends of these lines only."""
-        self._open = (
-            maxima if self.ends else torch.maximum(maxima, self.at.second(self.values)[:, 0])
-        )
+    def _keep(self, maxima: Tensor) -> None:
+        """Keep the maxima, and those with j, which is inside the longer lines."""
+        self._maxima = self._with_j = maxima
+        if not self.include_ends:
+            self._with_j = torch.maximum(maxima, self.pairs.second(self.values)[:, 0])
 
-    def maxima(self, wanted: Displacements) -> Tensor:
-        """``(m, count)`` maxima of pairs of one step, that of the call before or a later one."""
-        while self.at.highest < wanted.highest:
+    def maxima(self, wanted: PixelPairs) -> Tensor:
+        """``(m, positions)`` maxima of pairs of one major offset, never a shorter one than before."""
+        while self.pairs.longest < wanted.longest:
             self._advance()
-        return self._maxima.index_select(0, wanted.slants - self.at.slants[0])
+        return self._maxima.index_select(0, wanted.minor - self.pairs.minor[0])
 
     def _advance(self) -> None:
-        step = self.at.highest + 1
-        bound = min(step, self.at.across - 1)
-        now = fan(self.at.length, self.at.across, {step: bound}, self.at.slants.device)
-        before = now.slants * (step - 1)
-        lower = before.div(step, rounding_mode="floor")
-        weight = (before.remainder(step) / self.values.new_full((), step)).unsqueeze(1)
-        row = lower - self.at.slants[0]
-        rows = self._open[:, : now.count]
-        last = rows.shape[0] - 1
-        crossed = (1 - weight) * rows.index_select(0, row) + weight * rows.index_select(
-            0, (row + 1).clamp(max=last)
+        reached, step = self.pairs, self.pairs.longest + 1
+        bound = min(step, reached.minor_size - 1)
+        longer = pairs_up_to(
+            reached.major_size, reached.minor_size, {step: bound}, reached.minor.device
         )
-        self._maxima = (
-            torch.maximum(crossed, now.second(self.values)[:, 0]) if self.ends else crossed
-        )
-        self.at = now
-        self._pass_on(self._maxima)
+        crossing = longer.minor * (step - 1)  # where the lines cross, in units of 1/step
+        row = crossing.div(step, rounding_mode="floor") - reached.minor[0]
+        weight = (crossing.remainder(step) / self.values.new_full((), step)).unsqueeze(1)
+        rows = self._with_j[:, : longer.positions]
+        next_row = (row + 1).clamp(max=rows.shape[0] - 1)
+        found = (1 - weight) * rows.index_select(0, row) + weight * rows.index_select(0, next_row)
+        self.pairs = longer
+        if self.include_ends:
+            found = torch.maximum(found, longer.second(self.values)[:, 0])
+        self._keep(found)

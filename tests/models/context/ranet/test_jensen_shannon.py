@@ -11,9 +11,9 @@ from scipy.special import rel_entr
 from torch import Tensor
 
 from geoseg.models.context.ranet.jensen_shannon import BinaryDivergence, FullDivergence
-from geoseg.models.context.ranet.pixel_pairs import fan, lay
+from geoseg.models.context.ranet.pixel_pairs import flatten_map, pairs_up_to
 
-AT = fan(2, 1, {1: 0}, torch.device("cpu"))
+PAIR = pairs_up_to(2, 1, {1: 0}, torch.device("cpu"))
 
 
 def draw(classes: int, sharpness: float, seed: int) -> Tensor:
@@ -22,7 +22,7 @@ def draw(classes: int, sharpness: float, seed: int) -> Tensor:
 
 
 def both(p: Tensor, kind: type[FullDivergence | BinaryDivergence]) -> tuple[float, float]:
-    e_ij, e_ji = kind.pairs(AT, *kind(lay(p, False)).tensors)
+    e_ij, e_ji = kind.between(PAIR, *kind(flatten_map(p, False)).tensors)
     return float(e_ij), float(e_ji)
 
 
@@ -67,6 +67,8 @@ def test_binary_divergence_is_that_of_the_first_pixel_s_class(p: Tensor) -> None
 
 def test_classes_without_any_probability_have_finite_gradients() -> None:
     logits = torch.tensor([[[1e4, -1e4]], [[-1e4, 1e4]]], requires_grad=True)
-    e, _ = FullDivergence.pairs(AT, *FullDivergence(lay(logits.softmax(0), False)).tensors)
+    e, _ = FullDivergence.between(
+        PAIR, *FullDivergence(flatten_map(logits.softmax(0), False)).tensors
+    )
     assert e.item() == 1
     assert torch.autograd.grad(e.sum(), logits)[0].isfinite().all()

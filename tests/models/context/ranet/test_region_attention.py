@@ -8,8 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.models.context.ranet import affinity
-from geoseg.models.context.ranet.affinity import Affinities, ScoreMaps, representative_scores
+from geoseg.models.context.ranet import region_attention
+from geoseg.models.context.ranet.region_attention import (
+    RegionAttention,
+    ScoreMaps,
+    representative_scores,
+)
 from tests.models.plain import ranet as plain
 from tests.models.plain.agreement import check_same
 
@@ -28,7 +32,13 @@ def draw(height: int, width: int, seed: int, **options: Any) -> ScoreMaps:
     st.integers(1, 5),
     st.integers(0, 2**32 - 1),
     st.sampled_from(
-        [{}, {"ends": False}, {"jsd": "binary_argmax"}, {"boundary": None}, {"classes": None}]
+        [
+            {},
+            {"include_ends": False},
+            {"divergence": "binary_argmax"},
+            {"boundary": None},
+            {"semantic": None},
+        ]
     ),
 )
 def test_scores_and_gradients_equal_the_mean_of_the_table_of_all_pairs(
@@ -36,9 +46,11 @@ def test_scores_and_gradients_equal_the_mean_of_the_table_of_all_pairs(
 ) -> None:
     maps = draw(height, width, seed, **options)
     labels = torch.randint(regions, (height, width)).unique(return_inverse=True)[1]
-    table = plain.affinities(maps.boundary, maps.classes, maps.size, maps.jsd, maps.ends)
+    table = plain.affinities(
+        maps.boundary, maps.semantic, maps.size, maps.divergence, maps.include_ends
+    )
     expected = plain.representative_scores(table, labels.flatten().tolist()).reshape(height, width)
-    leaves = [x for x in (maps.boundary, maps.classes) if x is not None]
+    leaves = [x for x in (maps.boundary, maps.semantic) if x is not None]
     found = representative_scores(maps, labels)
     # Regions of one pixel may depend on nothing.
     check_same(
@@ -50,37 +62,40 @@ def test_scores_and_gradients_equal_the_mean_of_the_table_of_all_pairs(
     assert torch.equal(found, representative_scores(maps.detach(), labels))
 
 
-def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     maps, labels = draw(9, 11, 0), torch.zeros(9, 11, dtype=torch.int64)
     whole = representative_scores(maps, labels)
-    monkeypatch.setitem(affinity.CHUNK, "cpu", 1)
+    monkeypatch.setitem(region_attention.MAX_PAIRS, "cpu", 1)
     assert maps.boundary is not None
-    assert maps.classes is not None
-    check_same(representative_scores(maps, labels), whole, [maps.boundary, maps.classes], 1e-12)
+    assert maps.semantic is not None
+    check_same(representative_scores(maps, labels), whole, [maps.boundary, maps.semantic], 1e-12)
 
 
-@pytest.mark.parametrize("fan", [1, 300, 10**6])
+@pytest.mark.parametrize("limit", [1, 300, 10**6])
 def test_steps_taken_together_change_nothing_but_rounding(
-    fan: int, monkeypatch: pytest.MonkeyPatch
+    limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maps, labels = draw(9, 11, 0, ends=False), torch.arange(99).reshape(9, 11) % 3
+    maps, labels = draw(9, 11, 0, include_ends=False), torch.arange(99).reshape(9, 11) % 3
     whole = representative_scores(maps, labels)
-    monkeypatch.setattr(affinity, "FAN", fan)
+    monkeypatch.setattr(region_attention, "MAX_PAIRS_TOGETHER", limit)
     assert maps.boundary is not None
-    assert maps.classes is not None
-    check_same(representative_scores(maps, labels), whole, [maps.boundary, maps.classes], 1e-12)
+    assert maps.semantic is not None
+    check_same(representative_scores(maps, labels), whole, [maps.boundary, maps.semantic], 1e-12)
 
 
 def test_a_small_map_takes_few_passes() -> None:
     maps, labels = draw(14, 14, 0), torch.zeros(14, 14, dtype=torch.int64)
-    assert [len(list(Affinities(maps, turned).within(labels))) for turned in (False, True)] == [
+    assert [
+        len(list(RegionAttention(maps, vertical).pairs_within(labels)))
+        for vertical in (False, True)
+    ] == [
         1,
         1,
     ]
 
 
-def test_ring_serves_long_lines_where_no_gradient_is_wanted() -> None:
-    maps, labels = draw(24, 30, 0, reach=6), torch.zeros(24, 30, dtype=torch.int64)
+def test_long_lines_are_approximate_where_no_gradient_is_wanted() -> None:
+    maps, labels = draw(24, 30, 0, exact_reach=6), torch.zeros(24, 30, dtype=torch.int64)
     exact, near = representative_scores(maps, labels), representative_scores(maps.detach(), labels)
     assert 0 < (exact - near).abs().max() < 0.05
-    assert torch.equal(exact, representative_scores(replace(maps, reach=96), labels))
+    assert torch.equal(exact, representative_scores(replace(maps, exact_reach=96), labels))

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from geoseg.errors import ModelError
 from geoseg.models import HEADS, ContextHead, Outputs
 
 CLASSES = 5
@@ -131,7 +130,7 @@ def test_logits_have_the_size_of_the_features(
 def test_gradient_reaches_every_parameter(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
     outputs = head.train()(make_features(channels, 2, 9, 11))
-    left_out = {name for name in head.aux_weights if getattr(head.switches, name, True) is False}
+    left_out = {name for name in head.aux_weights if getattr(head.options, name, True) is False}
     assert outputs.aux.keys() == head.aux_weights.keys() - left_out
     sum((logits**2).mean() for logits in (outputs.logits, *outputs.aux.values())).backward()
     silent = [
@@ -158,7 +157,7 @@ def test_main_logits_alone_train_all_that_they_depend_on(
     head, channels = make_head(name, options)
     features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]
     (head.train()(features).logits ** 2).mean().backward()
-    alone = "deep" in head.aux_weights or getattr(head.switches, "scores", None) == "features"
+    alone = "deep" in head.aux_weights or getattr(head.options, "scores", None) == "features"
     used = features[-1:] if alone else features  # stage 3 serves auxiliary logits alone, or none
     assert all(x.grad is not None and x.grad.any() for x in used)
 
@@ -286,36 +285,3 @@ def test_every_preset_names_a_paper_and_starts_with_geoseg(name: str) -> None:
     assert next(iter(HEADS[name].presets)) == "geoseg"
     assert HEADS[name].paper
     assert any(case == name for case, _ in CASES), f"{name} is not in CASES"
-
-
-@pytest.mark.parametrize("name", HEADS)
-def test_a_preset_that_a_system_lacks_is_refused_with_those_it_has(name: str) -> None:
-    with pytest.raises(ModelError, match=f"{name} has no preset 'nosuch'; it has geoseg"):
-        HEADS[name]((3, 3), CLASSES, "nosuch")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"chanels": 8}, "hcnet has no option 'chanels'; it has channels, prior_channels, norm"),
-        ({"channels": 0}, "hcnet: option channels=0: give a whole number from 1 on"),
-        ({"channels": True}, "hcnet: option channels=True: give a whole number from 1 on"),
-        (
-            {"norm": "l2"},
-            "hcnet: option norm='l2': give 'relu' or 'softplus' or 'raw' or 'softmax'",
-        ),
-        ({"pixel": 1}, "hcnet: option pixel=1: give true or false"),
-    ],
-)
-def test_a_switch_that_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        HEADS["hcnet"]((8,), CLASSES, **options)
-    for scales in ((), (1, 0), 3, (True,)):
-        with pytest.raises(
-            ModelError, match=r"apcnet: option scales=.*: give one or more whole numbers from 1 on"
-        ):
-            HEADS["apcnet"]((8, 8), CLASSES, scales=scales)
-    with pytest.raises(ModelError, match="option dropout=-1: give a number from 0 on"):
-        HEADS["fcn"]((8,), CLASSES, dropout=-1)
-    with pytest.raises(ModelError, match="pixel has no option 'channels'; it has none"):
-        HEADS["pixel"]((8,), CLASSES, channels=8)
