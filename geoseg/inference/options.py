@@ -14,7 +14,11 @@ from geoseg.vector import FORMATS
 
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
-    """What the user asked for; lists may also be given as comma-separated text."""
+    """What the user asked for.
+
+    Checked by hand: options also come as text from forms, files and the command line, and a message
+    names the option as the user wrote it with what to give, which a schema library would not do.
+    """
 
     window: int | None = None
     """Side of the windows, pixels; None: the card's."""
@@ -81,28 +85,27 @@ class PredictOptions:
         Raises:
             ConfigError: an option is unknown or has no sense.
         """
-        known = [option.name for option in fields(cls)]
+        defaults = {option.name: option.default for option in fields(cls)}
         for name in options:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                raise ConfigError(
-                    f"option {name!r} is unknown" + (f"; did you mean {near[0]}?" if near else "")
-                )
+            if name not in defaults:
+                near = difflib.get_close_matches(name, defaults, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"option {name!r} is unknown{hint}")
         given = dict(options)
-        for name, number in (("scales", float), ("bands", int), ("value_range", float)):
+        for name, number in _LISTS.items():
             if given.get(name) is not None:
                 given[name] = _numbers(name, given[name], number)
-        if len(given.get("value_range") or (0, 1)) != 2:
+        value_range = given.get("value_range")
+        if value_range is not None and len(value_range) != 2:
             raise ConfigError(
                 f"value_range {options['value_range']!r}: give two numbers, as 0,65535"
             )
         if "vectors" in given:
             given["vectors"] = _formats(given["vectors"])
-        for name, number in _SINGLE.items():
-            # What a default of None or "auto" means is said by the option itself.
-            if name in given and given[name] != next(
-                field.default for field in fields(cls) if field.name == name
-            ):
+        for name, number in _NUMBERS.items():
+            # A default of None or "auto" is no number, and stays.
+            is_word = not isinstance(defaults[name], int | float)
+            if name in given and not (is_word and given[name] == defaults[name]):
                 given[name] = _number(name, given[name], number)
         for name in ("flip", "confidence", "probabilities", "overwrite", "dry_run"):
             if not isinstance(given.get(name, False), bool):
@@ -110,7 +113,13 @@ class PredictOptions:
         return cls(**given)
 
 
-_SINGLE: dict[str, type[int] | type[float]] = {
+_LISTS: dict[str, type[int] | type[float]] = {
+    "scales": float,
+    "bands": int,
+    "value_range": float,
+}
+"""Options of several numbers."""
+_NUMBERS: dict[str, type[int] | type[float]] = {
     "window": int,
     "overlap": int,
     "block": int,
@@ -132,13 +141,10 @@ def _number(name: str, given: Any, number: type[int] | type[float]) -> int | flo
 
 
 def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[Any, ...]:
-    items = (
-        given.split(",")
-        if isinstance(given, str)
-        else given
-        if isinstance(given, Iterable)
-        else [given]
-    )
+    if isinstance(given, str):
+        items: Iterable[Any] = given.split(",")
+    else:
+        items = given if isinstance(given, Iterable) else [given]
     try:
         return tuple(_exactly(item, number) for item in items)
     except (TypeError, ValueError, OverflowError):
@@ -149,9 +155,8 @@ def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[An
 def _exactly(item: Any, number: type[int] | type[float]) -> int | float:
     """The item as this kind of number; 2.5 is no whole number."""
     value = number(item)
-    if (
-        not isinstance(item, str) and value != item and item == item
-    ):  # NaN differs from itself, and is a nodata value
+    is_nan = item != item  # a nodata value like any other
+    if not isinstance(item, str) and value != item and not is_nan:
         raise ValueError
     return value
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from geoseg.classes import ClassScheme
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.run import PredictRun
+from geoseg.inference.survey import RasterJob
 from geoseg.models import Card, Model, create_model
+from geoseg.raster import open_raster
 
 
 class WindowSensitive(nn.Module):
@@ -65,5 +71,27 @@ def make_model() -> Callable[..., Model]:
             digest=f"{window}-{overlap}",
             path=None,
         )
+
+    return make
+
+
+@pytest.fixture
+def make_run(make_model: Callable[..., Model], tmp_path: Path) -> Callable[..., PredictRun]:
+    """A factory of runs into ``tmp_path/out``: ``make_run(model=..., block=20, ...)``."""
+
+    def make(model: Model | None = None, **options: Any) -> PredictRun:
+        chosen = PredictOptions.from_keywords(**{"precision": "fp32", "device": "cpu", **options})
+        return PredictRun.from_options(model or make_model(), chosen, tmp_path / "out")
+
+    return make
+
+
+@pytest.fixture
+def make_job(make_raster: Callable[..., Path]) -> Callable[..., RasterJob]:
+    """A factory of jobs on random rasters: ``make_job(run, "scene.tif", height=64, width=80)``."""
+
+    def make(run: PredictRun, name: str = "scene.tif", **raster: Any) -> RasterJob:
+        source = open_raster(make_raster(name, **raster))
+        return RasterJob(source, run.out / Path(name).stem, run.grid(source))
 
     return make

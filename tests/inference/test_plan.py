@@ -1,35 +1,163 @@
+"""The plan against formulas written out by hand, and the laws of its growth."""
+
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+import pytest
 
-from geoseg.inference.plan import Probe
-from geoseg.inference.predictor import ForwardOptions, Predictor
-from geoseg.models import Model
-from geoseg.tiling import TileGrid
+from geoseg.inference.plan import Probe, RasterPlan
+from geoseg.raster import Source, open_raster
+from geoseg.tiling import Block, TileGrid, Window
 
-
-class SlowAtFirst(nn.Module):
-    """A network whose first forward takes a while, as those do that still choose their kernels."""
-
-    stride = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runs = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.runs += 1
-        if self.runs == 1:
-            time.sleep(0.5)
-        return torch.zeros(len(x), 4, *x.shape[2:])
+GDAL = 64 * 2**20
 
 
-def test_the_time_told_is_that_of_a_network_warmed_up(make_model: Callable[..., Model]) -> None:
-    predictor = Predictor(make_model(net=SlowAtFirst()), ForwardOptions())
-    probe = Probe.of(predictor, TileGrid(64, 64, 16, 4), bands=3, dtype="uint8")
-    assert 0.0 < probe.seconds < 0.5
-    assert probe.peak_bytes > 2**20
+@pytest.fixture
+def source(make_raster: Callable[..., Path]) -> Source:
+    return open_raster(make_raster(bands=3, height=60, width=80, dtype="uint16"))
+
+
+def plan_of(
+    source: Source,
+    *,
+    blocks: Any = "auto",
+    classes: int = 5,
+    probabilities: bool = False,
+    forwards: int = 35,
+    window: int = 20,
+) -> RasterPlan:
+    grid = TileGrid(60, 80, window, 8)
+    return RasterPlan.from_blocks(
+        grid.blocks(blocks), source, classes, probabilities, forwards=forwards
+    )
+
+
+def test_memory_is_accumulator_strips_and_finished_bands_beside_gdals_cache(source: Source) -> None:
+    """One block over all: windows start at rows 0, 12, 24, 36, 40; the last band is 20 rows high."""
+    accumulator = 5 * 20 * 80 * 4  # classes, window rows, width, float32
+    strips = 3 * 20 * 80 * (3 * 2 + 1)  # two buffers and one being read; 3 uint16 bands and a mask
+    finished = 3 * 20 * 80 * 2  # three bands of labels and confidence
+    assert plan_of(source).memory == accumulator + strips + finished + GDAL
+    with_probabilities = 3 * 20 * 80 * (2 + 5)
+    assert plan_of(source, probabilities=True).memory == (
+        accumulator + strips + with_probabilities + GDAL
+    )
+
+
+def test_a_strip_holds_all_that_the_windows_of_its_block_see(source: Source) -> None:
+    """Columns 30..49 are touched by the windows that start at columns 12, 24, 36 and 48."""
+    block = Block(TileGrid(60, 80, 20, 8), Window(0, 30, 60, 20))
+    plan = RasterPlan.from_blocks([block], source, 5, False, forwards=20)
+    accumulator = 5 * 20 * 20 * 4
+    strips = 3 * 20 * (48 - 12 + 20) * 7
+    finished = 3 * 20 * 20 * 2
+    assert plan.memory == accumulator + strips + finished + GDAL
+
+
+def test_a_raster_smaller_than_a_window_takes_its_own_size(make_raster: Any) -> None:
+    source = open_raster(make_raster(bands=1, height=10, width=7))
+    (block,) = TileGrid(10, 7, 20, 8).blocks()
+    plan = RasterPlan.from_blocks([block], source, 2, False, forwards=1)
+    assert plan.memory == 2 * 10 * 7 * 4 + 3 * 10 * 7 * 2 + 3 * 10 * 7 * 2 + GDAL
+
+
+def test_the_largest_block_decides(source: Source) -> None:
+    grid = TileGrid(60, 80, 20, 8)
+    wide, narrow = Block(grid, Window(0, 0, 60, 60)), Block(grid, Window(0, 60, 60, 20))
+    alone, both = (
+        RasterPlan.from_blocks(blocks, source, 5, False, forwards=1)
+        for blocks in ([wide], [narrow, wide])
+    )
+    assert both.memory == alone.memory
+    assert (both.blocks, alone.blocks) == (2, 1)
+
+
+def test_memory_grows_with_classes_and_width_and_not_with_height(make_raster: Any) -> None:
+    def memory(height: int = 100, width: int = 100, classes: int = 4) -> int:
+        source = open_raster(make_raster(f"{height}-{width}.tif", height=height, width=width))
+        blocks = TileGrid(height, width, 20, 0).blocks()
+        return RasterPlan.from_blocks(blocks, source, classes, False, forwards=1).memory
+
+    assert memory(classes=5) - memory(classes=4) == 20 * 100 * 4
+    assert memory(width=200) - GDAL == 2 * (memory() - GDAL)
+    assert memory(height=500) == memory()
+
+
+def test_counts_and_sizes_are_those_of_the_lattice(source: Source) -> None:
+    plan = plan_of(source, blocks=40, forwards=48)
+    assert plan.pixels == 60 * 80
+    assert plan.windows == 5 * 6
+    assert plan.forwards == 48
+    assert plan.window_pixels == 400
+    assert plan.blocks == 4
+    assert plan.output == 720  # 0.15 bytes a pixel
+    assert plan.least_output == 48  # 0.01 bytes a pixel
+
+
+def plans() -> list[RasterPlan]:
+    return [
+        RasterPlan(1000, 10, 12, 400, 2, memory=700, output=150),
+        RasterPlan(3000, 30, 30, 400, 1, memory=500, output=450),
+    ]
+
+
+def test_rasters_add_up_but_for_memory_which_the_largest_decides() -> None:
+    assert RasterPlan.total(plans()) == RasterPlan(4000, 40, 42, 400, 3, memory=700, output=600)
+    assert RasterPlan.total(plans()[::-1]).memory == 700
+
+
+def test_every_worker_holds_the_model_and_a_block_and_this_process_the_model() -> None:
+    plan, probe = plans()[0], Probe(0.5, 10_000)
+    assert plan.peak(probe, 0) == 10_000 + 700
+    assert plan.peak(probe, 1) == 10_000 + 10_700
+    assert plan.peak(probe, 3) == 10_000 + 3 * 10_700
+
+
+def test_workers_share_the_time() -> None:
+    plan, probe = plans()[0], Probe(0.5, 10_000)
+    assert plan.seconds(probe, 0) == plan.seconds(probe, 1) == 6.0
+    assert plan.seconds(probe, 3) == 2.0
+
+
+def test_the_report_holds_the_plan() -> None:
+    assert plans()[0].to_json(Probe(0.04, 10_000), 0) == {
+        "pixels": 1000,
+        "windows": 10,
+        "forwards": 12,
+        "forwards_per_window": 1.2,
+        "blocks": 2,
+        "peak_memory_bytes": 10_700,
+        "seconds": 0.5,
+        "output_bytes": 150,
+    }
+    third = RasterPlan(1000, 3, 4, 400, 1, 1, 1).to_json(Probe(1 / 3, 1), 0)
+    assert (third["forwards_per_window"], third["seconds"]) == (1.3333, 1.3)
+
+
+def test_a_person_reads_the_plan_in_two_lines() -> None:
+    plan = RasterPlan(20_000_000, 100, 104, 250_000, 2, memory=2**29, output=3_000_000)
+    assert plan.lines(1, Probe(0.5, 2**30), 0) == [
+        "plan: 1 raster, 20.0 Mpx, 100 windows in 2 blocks, "
+        "104 forwards at most (1.30 per pixel)",
+        "      about 52 s, 1.5 GiB of memory, 3.0 MB of class rasters",
+    ]
+    assert plan.lines(3, Probe(0.5, 2**30), 2)[0].startswith("plan: 3 rasters, ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (150, "2 min"),
+        (5399, "90 min"),
+        (5400, "1.5 h"),
+        (36_000, "10.0 h"),
+    ],
+)
+def test_times_have_the_unit_that_suits_them(seconds: float, text: str) -> None:
+    plan = RasterPlan(1, 1, 1, 1, 1, 1, 1)
+    assert f"about {text}, " in plan.lines(1, Probe(seconds, 1), 0)[1]

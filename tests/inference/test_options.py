@@ -1,0 +1,121 @@
+"""Options as Python, forms and the command line give them; wrong ones name what to give."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from geoseg.errors import ConfigError
+from geoseg.inference.options import PredictOptions
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    assert asdict(PredictOptions.from_keywords()) == {
+        "window": None,
+        "overlap": None,
+        "stitch": "blend",
+        "block": "auto",
+        "batch": "auto",
+        "device": "auto",
+        "precision": "auto",
+        "scales": (1.0,),
+        "flip": False,
+        "bands": None,
+        "value_range": None,
+        "nodata": None,
+        "crs": None,
+        "confidence": False,
+        "probabilities": False,
+        "min_confidence": 0.0,
+        "vectors": ("gpkg",),
+        "workers": 0,
+        "overwrite": False,
+        "dry_run": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"window": "64"}, 64),
+        ({"overlap": 8.0}, 8),
+        ({"block": "1"}, 1),
+        ({"block": "auto"}, "auto"),
+        ({"batch": "3"}, 3),
+        ({"workers": "2"}, 2),
+        ({"workers": 0}, 0),
+        ({"nodata": "-9999.5"}, -9999.5),
+        ({"nodata": None}, None),
+        ({"min_confidence": "1"}, 1.0),
+        ({"min_confidence": 0}, 0.0),
+        ({"scales": "0.5, 1,2"}, (0.5, 1.0, 2.0)),
+        ({"scales": 2}, (2.0,)),
+        ({"scales": [1, 0.5]}, (1.0, 0.5)),
+        ({"bands": "4,1,2"}, (4, 1, 2)),
+        ({"bands": [1]}, (1,)),
+        ({"bands": None}, None),
+        ({"value_range": "0,65535"}, (0.0, 65535.0)),
+        ({"value_range": None}, None),
+        ({"vectors": " SHP,gpkg,shp"}, ("shp", "gpkg")),
+        ({"vectors": "none"}, ()),
+        ({"vectors": None}, ()),
+        ({"vectors": ["gpkg"]}, ("gpkg",)),
+        ({"flip": True}, True),
+    ],
+)
+def test_each_form_of_an_option_is_taken(given: dict[str, Any], expected: Any) -> None:
+    (name,) = given
+    found = getattr(PredictOptions.from_keywords(**given), name)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_nan_is_a_nodata_value() -> None:
+    found = PredictOptions.from_keywords(nodata=float("nan")).nodata
+    assert found is not None
+    assert found != found
+
+
+@pytest.mark.parametrize(("batch", "size"), [("auto", None), (1, 1), ("3", 3)])
+def test_the_batch_size_is_none_where_geoseg_chooses(batch: Any, size: int | None) -> None:
+    assert PredictOptions.from_keywords(batch=batch).batch_size == size
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"block": 0}, "block 0: give 1 pixel or more, or auto"),
+        ({"block": "big"}, "block 'big': give one whole number, or auto"),
+        ({"batch": 0}, "batch 0: give a whole number of windows, 1 or more, or auto"),
+        ({"batch": "x"}, "batch 'x': give one whole number, or auto"),
+        ({"window": 2.5}, "window 2.5: give one whole number$"),
+        ({"window": float("inf")}, "window inf: give one whole number$"),
+        ({"nodata": "x"}, "nodata 'x': give one number$"),
+        ({"min_confidence": 1.1}, "min_confidence 1.1: give a probability between 0 and 1"),
+        ({"min_confidence": -0.1}, "min_confidence -0.1: give a probability between 0 and 1"),
+        ({"workers": -1}, "workers -1: give the number of worker processes, or 0 for none"),
+        ({"workers": None}, "workers None: give one whole number$"),
+        ({"bands": "0,1"}, r"bands \[0, 1\]: bands count from 1; give them in the model's order"),
+        ({"bands": []}, r"bands \[\]: bands count from 1"),
+        ({"bands": "1,x"}, "bands '1,x': give whole numbers separated by commas"),
+        ({"scales": "x"}, "scales 'x': give numbers separated by commas"),
+        ({"value_range": "5"}, "value_range '5': give two numbers, as 0,65535"),
+        ({"value_range": ()}, r"value_range \(\): give two numbers, as 0,65535"),
+        ({"value_range": (1, 2, 3)}, r"value_range \(1, 2, 3\): give two numbers"),
+        ({"vectors": "dwg"}, "vectors 'dwg' is not a format that geoseg writes; use .* or none"),
+        ({"flip": "yes"}, "flip 'yes': give true or false"),
+        ({"dry_run": 1}, "dry_run 1: give true or false"),
+        ({"ovrlap": 3}, r"option 'ovrlap' is unknown; did you mean overlap\?"),
+        ({"zzzz": 3}, "option 'zzzz' is unknown$"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PredictOptions.from_keywords(**given)
+
+
+def test_a_batch_that_is_no_number_is_refused_by_the_value_itself() -> None:
+    with pytest.raises(ConfigError, match="batch 2.5: give a whole number of windows"):
+        PredictOptions(batch=2.5)  # type: ignore[arg-type]

@@ -1,0 +1,176 @@
+"""Parts on disk: what they hold, which are missing, and the plan that a resumed run keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from geoseg.errors import OutputError
+from geoseg.inference import parts as parts_module
+from geoseg.inference.parts import PartFolder
+from geoseg.inference.stitching import Band
+from geoseg.raster import open_raster, read_part
+from geoseg.tiling import Block, TileGrid, Window
+
+GRID = TileGrid(64, 80, 16, 4)
+BLOCKS = GRID.blocks(40)
+Make = Callable[..., PartFolder]
+
+
+@pytest.fixture
+def make_folder(make_raster: Callable[..., Path], tmp_path: Path) -> Make:
+    def make(confidence: bool = False, probabilities: bool = False) -> PartFolder:
+        path = tmp_path / "out/.geoseg/north/scene-0123"
+        return PartFolder(path, open_raster(make_raster()), 3, confidence, probabilities)
+
+    return make
+
+
+def band_at(area: Window) -> Band:
+    shape = (area.height, area.width)
+    labels = np.full(shape, 1, np.uint8)
+    return Band(area, labels, np.full(shape, 2, np.uint8), np.full((3, *shape), 3, np.uint8))
+
+
+def fill(folder: PartFolder) -> None:
+    for number, block in enumerate(BLOCKS):
+        for lattice_row, band in block.bands():
+            folder.write(number, lattice_row, band_at(band))
+
+
+@pytest.mark.parametrize(
+    ("held", "kinds"),
+    [
+        ({}, ("classes",)),
+        ({"confidence": True}, ("confidence", "classes")),
+        ({"probabilities": True}, ("probabilities", "classes")),
+        (
+            {"confidence": True, "probabilities": True},
+            ("probabilities", "confidence", "classes"),
+        ),
+    ],
+)
+def test_classes_are_written_last(
+    make_folder: Make, held: dict[str, bool], kinds: tuple[str, ...], monkeypatch: Any
+) -> None:
+    folder, written = make_folder(**held), []
+    monkeypatch.setattr(
+        parts_module, "write_part", lambda part, data: written.append((part.path.name, data.max()))
+    )
+    folder.write(2, 13, band_at(Window(0, 0, 4, 5)))
+    values = {"classes": 1, "confidence": 2, "probabilities": 3}
+    assert folder.kinds == kinds
+    assert written == [(f"0002-00013-{kind}.tif", values[kind]) for kind in kinds]
+
+
+def test_a_part_lies_where_its_band_does(make_folder: Make) -> None:
+    folder = make_folder()
+    folder.path.mkdir(parents=True)
+    folder.write(1, 2, band_at(Window(3, 4, 5, 6)))
+    part = folder.part(1, 2, Window(3, 4, 5, 6), "classes")
+    assert (part.row, part.col, part.height, part.width) == (3, 4, 5, 6)
+    assert part.path == folder.path / "0001-00002-classes.tif"
+    np.testing.assert_array_equal(read_part(part)[0], np.ones((5, 6)))
+
+
+def test_parts_tile_the_raster_in_the_order_of_blocks_and_bands(make_folder: Make) -> None:
+    seen = np.zeros((64, 80), int)
+    parts = make_folder().parts(BLOCKS, "confidence")
+    for part in parts:
+        seen[part.row : part.row + part.height, part.col : part.col + part.width] += 1
+    assert (seen == 1).all()
+    assert [part.path.name for part in parts] == sorted(part.path.name for part in parts)
+    assert parts[0].path.name == "0000-00000-confidence.tif"
+
+
+def test_what_is_absent_or_damaged_is_missing(make_folder: Make) -> None:
+    folder = make_folder(confidence=True, probabilities=True)
+    every = [tuple(row for row, _ in block.bands()) for block in BLOCKS]
+    assert [folder.missing_rows(*each) for each in enumerate(BLOCKS)] == every
+    folder.path.mkdir(parents=True)
+    fill(folder)
+    assert [folder.missing_rows(*each) for each in enumerate(BLOCKS)] == [()] * len(BLOCKS)
+    (folder.path / "0000-00001-confidence.tif").unlink()
+    damaged = folder.path / "0000-00002-probabilities.tif"
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    (folder.path / "0001-00000-classes.tif").write_bytes(b"")
+    assert folder.missing_rows(0, BLOCKS[0]) == (1, 2)
+    assert folder.missing_rows(1, BLOCKS[1]) == (0,)
+
+
+def test_a_part_of_another_shape_is_missing(make_folder: Make) -> None:
+    folder = make_folder(probabilities=True)
+    folder.path.mkdir(parents=True)
+    fill(folder)
+    other = PartFolder(folder.path, folder.source, 4, confidence=False, probabilities=True)
+    assert other.missing_rows(0, BLOCKS[0]) == tuple(row for row, _ in BLOCKS[0].bands())
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_a_resumed_run_finds_blocks_and_batch_as_they_were(
+    make_folder: Make, batch: int | None
+) -> None:
+    folder = make_folder()
+    folder.write_plan(BLOCKS, batch, "bf16")
+    assert folder.read_plan(GRID) is None, "no part exists yet, so the plan may be made anew"
+    fill(folder)
+    assert folder.read_plan(GRID) == (BLOCKS, batch)
+    document = json.loads((folder.path / "plan.json").read_text())
+    assert document["precision"] == "bf16"
+    assert document["blocks"][1] == [0, 40, 40, 40]
+    assert not [path for path in folder.path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"batch": 1}',
+        '{"blocks": [[0, 0, 64, 80]]}',
+        '{"batch": 1, "blocks": [[0, 0, 64, 79]]}',
+        '{"batch": 1, "blocks": [[0, 0, 64]]}',
+        '{"batch": 1, "blocks": [[0, 0, 64, 80], [0, 0, 64, 80]]}',
+        '{"batch": 1, "blocks": [[0, -1, 64, 80]]}',
+    ],
+)
+def test_a_damaged_plan_is_made_anew(make_folder: Make, text: str) -> None:
+    folder = make_folder()
+    folder.write_plan(BLOCKS, 1, "fp32")
+    fill(folder)
+    (folder.path / "plan.json").write_text(text)
+    assert folder.read_plan(GRID) is None
+
+
+def test_a_plan_of_one_block_is_read(make_folder: Make) -> None:
+    folder = make_folder()
+    whole = [Block(GRID, Window(0, 0, 64, 80))]
+    folder.write_plan(whole, 1, "fp32")
+    fill(folder)
+    assert folder.read_plan(GRID) == (whole, 1)
+
+
+def test_a_folder_that_cannot_be_written_is_named(make_folder: Make, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(OutputError, match=r"plan\.json: cannot be written"):
+        make_folder().write_plan(BLOCKS, 1, "fp32")
+
+
+def test_removing_takes_empty_folders_along_up_to_the_work_folder(make_folder: Make) -> None:
+    folder = make_folder()
+    folder.write_plan(BLOCKS, 1, "fp32")
+    work = folder.path.parents[1]
+    folder.remove()
+    assert list(work.iterdir()) == []
+    folder.write_plan(BLOCKS, 1, "fp32")
+    other = folder.path.with_name("scene-4567")
+    other.mkdir()
+    folder.remove()
+    assert list(work.rglob("*")) == [other.parent, other]
+    folder.remove()  # twice does no harm

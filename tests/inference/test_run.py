@@ -1,0 +1,66 @@
+"""What all rasters of a run share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from geoseg.errors import ConfigError, TilingError
+from geoseg.inference.keys import pixel_settings
+from geoseg.inference.predictor import ForwardOptions
+from geoseg.inference.run import PredictRun
+from geoseg.models import Model
+from geoseg.raster import open_raster
+from geoseg.tiling import TileGrid
+
+MakeRun = Callable[..., PredictRun]
+
+
+@pytest.fixture
+def five_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(5)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("five_threads")
+@pytest.mark.parametrize(("workers", "threads"), [(0, 5), (1, 5), (2, 2), (5, 1), (9, 1)])
+def test_worker_processes_share_torchs_threads(
+    make_run: MakeRun, workers: int, threads: int
+) -> None:
+    assert make_run(workers=workers).threads == threads
+
+
+def test_options_become_forward_options_and_settings(
+    make_run: MakeRun, make_model: Callable[..., Model], tmp_path: Path
+) -> None:
+    model = make_model()
+    run = make_run(model, scales="0.5,1", flip=True, value_range="1,9", nodata=7, batch=3)
+    assert run.forward_options == ForwardOptions("cpu", "fp32", (0.5, 1.0), True, (1.0, 9.0))
+    assert run.settings == pixel_settings(model, run.forward_options, 7.0)
+    assert run.predictor.batch == 3
+    assert run.work == tmp_path / "out" / ".geoseg"
+
+
+def test_the_lattice_is_the_cards_unless_options_say_otherwise(
+    make_run: MakeRun, make_raster: Callable[..., Path]
+) -> None:
+    source = open_raster(make_raster(height=64, width=80))
+    assert make_run().grid(source) == TileGrid(64, 80, 16, 4, "blend")
+    chosen = make_run(window=20, overlap=0, stitch="crop")
+    assert chosen.grid(source) == TileGrid(64, 80, 20, 0, "crop")
+    with pytest.raises(TilingError, match="overlap=20 does not fit window=16"):
+        make_run(overlap=20).grid(source)
+
+
+def test_what_this_machine_cannot_do_is_refused(make_run: MakeRun) -> None:
+    with pytest.raises(ConfigError, match="precision fp16 is for GPUs"):
+        make_run(precision="fp16")
+    with pytest.raises(ConfigError, match="device 'tpu' is unknown"):
+        make_run(device="tpu")
+    with pytest.raises(ConfigError, match="give one or more factors between 0.1 and 8"):
+        make_run(scales="0")
