@@ -10,7 +10,7 @@ import rasterio
 from rasterio.transform import Affine, from_origin
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
-from geoseg.datasets.splits import POTSDAM_SPLITS, VAIHINGEN_SPLITS
+from geoseg.datasets.split_presets import POTSDAM_SPLITS, VAIHINGEN_SPLITS
 
 UTM33 = "EPSG:32633"
 

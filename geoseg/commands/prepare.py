@@ -1,7 +1,8 @@
 """A data set as it is handed out, made into rasters that train directly.
 
-The story: find images and labels and pair them by tile; divide them into parts; open and check every pair; keep what
-stands; write the others piece by piece; leave a classes file and a manifest. What fails is named, the others go on.
+The story: find images and labels and pair them by tile; divide them into parts; open and check
+every pair; keep what exists; write the others crop by crop; write a classes file and a manifest.
+What fails is named, the others go on.
 """
 
 from __future__ import annotations
@@ -9,46 +10,39 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import rasterio
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.labelled import Division, Labelled, divide, pair_labels
-from geoseg.datasets.layouts import Layout, choose_pattern, find_layout
-from geoseg.datasets.manifest import Folder
-from geoseg.datasets.patches import Edge, Patching, Piece, cut_patches, whole
-from geoseg.datasets.polygon_labels import PolygonLabels
-from geoseg.datasets.preparation import Job, check_alike, is_vector, make
-from geoseg.datasets.spatial_blocks import Blocks, split_blocks
-from geoseg.datasets.splits import PARTS
-from geoseg.datasets.summary import finish
-from geoseg.datasets.writer import Form
+from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.layouts import Layout, find_labelled_images, find_layout
+from geoseg.datasets.manifest import CLASSES, PreparedFolder
+from geoseg.datasets.pairing import Pair
+from geoseg.datasets.patches import Edge, PatchOptions
+from geoseg.datasets.preparation import (
+    PrepareOptions,
+    TilePlan,
+    count_files,
+    plan_tiles,
+    prepare_tile,
+)
+from geoseg.datasets.spatial_split import SpatialSplit
+from geoseg.datasets.split_presets import PARTS
+from geoseg.datasets.splits import Division, divide
+from geoseg.datasets.summary import Summary, classes_text, summary_text
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.files import lock_folder, temporary_folder
 from geoseg.progress import Progress
-from geoseg.raster import open_raster, parse_crs
+from geoseg.raster import parse_crs
 from geoseg.report import Report, counted, nothing_usable
 from geoseg.yaml_files import read_classes
 
 PathLike = str | os.PathLike[str]
 
 _CACHE = 64 * 2**20
-"""Of decoded blocks; GDAL would take 5 % of the machine's memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is to be made of each image."""
-
-    layout: Layout
-    scheme: ClassScheme
-    attribute: str | None
-    crs: str | None
-    patching: Patching | None
-    blocks: Blocks
+"""Bytes of decoded blocks; GDAL would take 5 % of the machine's memory."""
 
 
 def run(
@@ -74,61 +68,83 @@ def run(
 
     Args:
         dataset: ``vaihingen``, ``potsdam``, ``cityscapes``, or ``folder`` for any images and labels.
-        src: where it lies; for ``folder`` also a single image.
-        dst: gets ``train``, ``val`` and ``test``, each with ``images`` and ``labels``, and ``classes.yaml`` and
-            ``manifest.json``.
-        split: a preset of the data set (``isprs``, ``geoseg``, ``audebert12-4``), or ``tiles``, ``blocks``,
-            ``folders``, ``all``; the data set's usual one by default.
+        src: where it is; for ``folder`` also a single image.
+        dst: gets ``train``, ``val`` and ``test``, each with ``images`` and ``labels``, and
+            ``classes.yaml`` and ``manifest.json``.
+        split: a preset of the data set (``isprs``, ``geoseg``, ``audebert12-4``), or ``tiles``,
+            ``blocks``, ``folders``, ``all``; the data set's usual one by default.
         patch: side of the patches that the images of ``train`` are cut into; whole without it.
         stride: from one patch to the next; the side by default.
-        edge: what does not fill a last patch: ``shift`` it inward, ``pad`` it without labels, or ``drop`` it;
-            it is shifted by default.
+        edge: a last patch beyond the image: ``shift`` it inward (default), ``pad`` it without
+            labels, or ``drop`` it.
         images: a file, a folder or a pattern below `src`; the data set's own by default.
         labels: likewise, values or colours; or polygons, one file for all images or a pattern.
-        classes: a classes file, ``isprs``, ``cityscapes``, its content, or a scheme; the data set's own by default.
-        attribute: of the polygons, that holds the name or value of a class; else all are of the one class beside
-            ``background``.
+        classes: a classes file, ``isprs``, ``cityscapes``, its content, or a scheme; the data set's
+            own by default.
+        attribute: of the polygons, that holds the name or value of a class; else all are of the one
+            class besides ``background``.
         crs: the coordinate system of images that name none.
-        block: about the side of the blocks of split ``blocks``.
-        gap: pixels between blocks of ``train`` and ``val``; 64 by default.
-        overwrite: remove what stands in `dst` from another preparation.
+        block: about the side of the areas of split ``blocks``.
+        gap: pixels between areas of ``train`` and ``val``; 64 by default.
+        overwrite: remove what exists in `dst` from another preparation.
         progress: who listens; nobody by default.
 
     Returns:
-        What stands in `dst`. `exit_code` is 1 where files were left out.
+        The content of `dst`. `exit_code` is 1 where files were left out.
 
     Raises:
-        ConfigError: an option is wrong, a part of the split stays empty, or no image can be used; nothing was begun.
+        ConfigError: an option is wrong, a part of the split stays empty, or no image can be used;
+            nothing was begun.
         OutputError: `dst` holds something else, cannot be written, or another run writes into it.
     """
     started = time.perf_counter()
     listener = progress or Progress()
     layout = find_layout(dataset)
-    scheme, patching = _scheme(layout, classes), _patching(patch, stride, edge)
+    scheme, patches = _scheme(layout, classes), _patches(patch, stride, edge)
     if crs is not None:
         parse_crs(crs)  # also where no image needs it
-    wanted = _Wanted(layout, scheme, attribute, crs, patching, _blocks(block, gap))
-    labelled, alone, root = _found(layout, Path(src), images, labels)
-    _refuse_own(labelled, Path(dst))
-    division = divide(layout, labelled, split, root)
-    _refuse_idle(labelled, division, attribute, {"--block": block, "--gap": gap})
-    jobs, failures = _checked(labelled, division, wanted)
-    failures = [*alone, *division.failures, *failures]
-    if not jobs:
+    spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
+    options = PrepareOptions(layout, scheme, attribute, crs, patches, spatial)
+
+    root, image_files = _root_of(Path(src), images)
+    label_files = None if labels is None else os.fspath(labels)
+    pairs, failures = find_labelled_images(layout, root, image_files, label_files)
+    _refuse_own_files(pairs, Path(dst))
+    division = divide(layout, pairs, split, root)
+    _refuse_idle_options(pairs, division, attribute, {"--block": block, "--gap": gap})
+    plans, refused = plan_tiles(pairs, division.parts, options)
+    failures += division.failures + refused
+    if not plans:
         raise nothing_usable(failures)
+
     with lock_folder(Path(dst), "DST"):
-        folder = Folder(Path(dst))
-        kept = _clear(folder, jobs, overwrite=overwrite)
-        listener.note(_plan(jobs, division, kept))
-        failures += _made(jobs, kept, folder, listener)
-        if not folder.entries:
+        folder = PreparedFolder(Path(dst))
+        kept = _keep_tiles(folder, plans, overwrite=overwrite)
+        listener.note(_plan_text(plans, division, kept))
+        failures += _prepare_tiles(plans, kept, folder, listener)
+        if not folder.tiles:
             raise nothing_usable(failures)
-        return finish(folder, jobs, kept, failures, division, layout.name, started)
+        tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
+        summary = Summary(layout.name, division, plans, tiles)
+        facts = summary.facts()
+        folder.finish(facts, classes_text(scheme))
+    failures += summary.empty_parts()
+    data = facts | {
+        "folder": str(folder.path),
+        "classes_file": str(folder.path / CLASSES),
+        "made": sum(tile.tile not in kept for tile in tiles),
+        "kept": len(kept),
+        "left_out": division.left_out,
+        "warnings": summary.warnings(),
+        "failures": failures,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    return Report(summary_text(data), data, int(bool(failures)))
 
 
-def _patching(patch: int | None, stride: int | None, edge: Edge | None) -> Patching | None:
+def _patches(patch: int | None, stride: int | None, edge: Edge | None) -> PatchOptions | None:
     if patch is not None:
-        return Patching(patch, patch if stride is None else stride, edge or "shift")
+        return PatchOptions(patch, patch if stride is None else stride, edge or "shift")
     for option, given in (("--stride", stride), ("--edge", edge)):
         if given is not None:
             raise ConfigError(f"{option} {given}: goes with --patch; give both")
@@ -142,151 +158,88 @@ def _scheme(layout: Layout, classes: PathLike | Sequence[Any] | ClassScheme | No
         return read_classes(os.fspath(classes) if isinstance(classes, os.PathLike) else classes)
     if layout.scheme is None:
         raise ConfigError(
-            "--classes: is missing; give a classes file, isprs or cityscapes, to say what the labels mean"
+            "--classes: is missing; give a classes file, isprs or cityscapes, to say what the "
+            "labels mean"
         )
     return layout.scheme
 
 
-def _found(
-    layout: Layout, src: Path, images: PathLike | None, labels: PathLike | None
-) -> tuple[dict[str, Labelled], list[str], Path]:
-    """Images with labels, lines about lonely files, and the folder that patterns count from."""
+def _root_of(src: Path, images: PathLike | None) -> tuple[Path, str | None]:
+    """The folder that patterns count from, and the images that are asked for."""
     if not src.exists():
         raise ConfigError(f"{src}: no such file or folder; give the folder of the data set")
-    root = src.parent if src.is_file() else src
-    if images is None and src.is_file():
-        images = src.name
-    image_files, label_files = (
-        choose_pattern(patterns, root, what) if given is None else str(root / given)
-        for what, given, patterns in (
-            ("images", images, layout.images),
-            ("labels", labels, layout.labels),
-        )
-    )
-    return *pair_labels(layout, image_files, label_files, root), root
+    given = None if images is None else os.fspath(images)
+    return (src.parent, given or src.name) if src.is_file() else (src, given)
 
 
-def _refuse_own(labelled: Mapping[str, Labelled], dst: Path) -> None:
+def _refuse_own_files(pairs: Mapping[str, Pair], dst: Path) -> None:
     """Refuse to read what an earlier run has written."""
     written = [(dst / part).resolve() for part in PARTS]
-    for entry in labelled.values():
-        if any(entry.image.resolve().is_relative_to(folder) for folder in written):
+    for pair in pairs.values():
+        if any(pair.raster.resolve().is_relative_to(folder) for folder in written):
             raise ConfigError(
-                f"{entry.image}: lies where {dst} gets its files; give other --images, or another folder"
+                f"{pair.raster}: lies where {dst} gets its files; give other --images, or another "
+                "folder"
             )
 
 
-def _blocks(block: int | None, gap: int | None) -> Blocks:
-    return Blocks(block) if gap is None else Blocks(block, gap)
-
-
-def _refuse_idle(
-    labelled: Mapping[str, Labelled],
+def _refuse_idle_options(
+    pairs: Mapping[str, Pair],
     division: Division,
     attribute: str | None,
     of_blocks: Mapping[str, int | None],
 ) -> None:
     """Refuse options that would do nothing: they were meant to."""
-    if attribute is not None and not any(is_vector(entry.labels) for entry in labelled.values()):
+    if attribute is not None and not any(is_vector(pair.labels) for pair in pairs.values()):
         raise ConfigError(
             f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out"
         )
     for option, number in of_blocks.items():
         if number is not None and division.split != "blocks":
             raise ConfigError(
-                f"{option} {number}: goes with --split blocks, not {division.split}; give both, or leave it out"
+                f"{option} {number}: goes with --split blocks, not {division.split}; give both, or "
+                "leave it out"
             )
 
 
-def _checked(
-    labelled: Mapping[str, Labelled], division: Division, wanted: _Wanted
-) -> tuple[list[Job], list[str]]:
-    """The images that can be used, and why the others cannot."""
-    jobs, failures, burnt = [], [], []
-    for tile, part in division.parts.items():
-        try:
-            job = _job(labelled[tile], part, wanted)
-            labels = job.open_labels()
-            labels.close()
-        except ConfigError:
-            raise  # of options, alike for all images
-        except GeosegError as error:
-            failures.append(str(error))
-        else:
-            jobs.append(job)
-            burnt += [len(labels)] if isinstance(labels, PolygonLabels) else []
-    if burnt and not any(burnt):
-        raise ConfigError(
-            f"{jobs[0].labels}: none of its polygons lies on {jobs[0].image.path.name}"
-            + (" or any other image" if len(jobs) > 1 else "")
-            + "; check both coordinate systems"
-        )
-    alike, others = check_alike(jobs)
-    return alike, failures + others
-
-
-def _job(entry: Labelled, part: str, wanted: _Wanted) -> Job:
-    image = open_raster(entry.image)
-    names = wanted.layout.band_names(entry.image, len(image.file_bands))
-    # A data set that is known to have a fourth band has it as imagery, whatever the file takes it for.
-    bands = None if names is None else range(1, len(names) + 1)
-    image = open_raster(entry.image, bands=bands, crs=wanted.crs if image.crs is None else None)
-    names = names or image.band_names
-    pieces = (
-        split_blocks(image.height, image.width, wanted.blocks)
-        if part == "blocks"
-        else whole(part, image.height, image.width)
-    )
-    cut = tuple(small for piece in pieces for small in _cut(piece, wanted.patching))
-    attribute = wanted.attribute if is_vector(entry.labels) else None
-    return Job(entry.tile, Form(image, names, wanted.scheme), entry.labels, attribute, cut)
-
-
-def _cut(piece: Piece, patching: Patching | None) -> list[Piece]:
-    """Only what is learnt from is cut: validation and tests look at whole rasters, as prediction does."""
-    return [piece] if patching is None or piece.part != "train" else cut_patches(piece, patching)
-
-
-def _clear(folder: Folder, jobs: Sequence[Job], *, overwrite: bool) -> set[str]:
-    """The tiles that stand already; refuses, or removes, what stands from something else."""
-    differing = folder.differing({job.tile: job.key() for job in jobs})
-    if differing and not overwrite:
-        raise OutputError(
-            f"{next(iter(differing.values()))}; --overwrite removes it, another folder keeps it"
-        )
-    for tile in differing:
+def _keep_tiles(folder: PreparedFolder, plans: Sequence[TilePlan], *, overwrite: bool) -> set[str]:
+    """The tiles that exist already; refuses, or removes, what was made from something else."""
+    changed = folder.changed_tiles({plan.tile: plan.key() for plan in plans})
+    if changed and not overwrite:
+        reason = next(iter(changed.values()))
+        raise OutputError(f"{reason}; --overwrite removes it, another folder keeps it")
+    for tile in changed:
         folder.remove(tile)
-    folder.refuse_strangers()
-    return {job.tile for job in jobs if folder.done(job.tile)}
+    folder.refuse_foreign_files()
+    return {plan.tile for plan in plans if folder.is_complete(plan.tile)}
 
 
-def _plan(jobs: Sequence[Job], division: Division, kept: set[str]) -> str:
-    files = {
-        part: sum(piece.part == part for job in jobs for piece in job.pieces) for part in PARTS
-    }
+def _plan_text(plans: Sequence[TilePlan], division: Division, kept: set[str]) -> str:
+    files = {part: count_files(plans, part) for part in PARTS}
     counts = ", ".join(f"{part} {count:,}" for part, count in files.items() if count)
-    return (
-        f"split {division.split}: of {counted(len(jobs), 'image')} come {counts or 'no'} files"
-        + (f"; {counted(len(kept), 'image')} already there" if kept else "")
-    )
+    existing = f"; {counted(len(kept), 'image')} already there" if kept else ""
+    images = counted(len(plans), "image")
+    return f"split {division.split}: {images} become {counts or 'no'} files{existing}"
 
 
-def _made(jobs: Sequence[Job], kept: set[str], folder: Folder, listener: Progress) -> list[str]:
-    """Make what does not stand; lines about what failed."""
+def _prepare_tiles(
+    plans: Sequence[TilePlan], kept: set[str], folder: PreparedFolder, listener: Progress
+) -> list[str]:
+    """Write what does not exist; gives back lines about what failed."""
     failures = []
     folder.begin()
-    listener.begin("preparing images", len(jobs))
+    listener.begin("preparing images", len(plans))
     try:
         with (
             rasterio.Env(GDAL_CACHEMAX=_CACHE),
             temporary_folder(folder.path / "staging") as staging,
         ):
-            for job in jobs:
-                if job.tile not in kept:
+            for plan in plans:
+                if plan.tile not in kept:
                     try:
-                        folder.add(make(job, staging), staging)
+                        folder.add(prepare_tile(plan, staging), staging)
                     except OutputError:
-                        raise  # the disk: the others would fail as well, and the next run goes on here
+                        raise  # a full disk: the others would fail too, and the next run resumes
                     except GeosegError as error:
                         failures.append(str(error))
                 listener.advance(1)

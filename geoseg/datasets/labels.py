@@ -1,97 +1,88 @@
-"""Labels of an image, window by window, from whatever holds them."""
+"""Labels in whatever form they come, as class ids on the grid of an image.
+
+The one way to labels of `prepare`, `train` and `evaluate`: rasters of values or of colours, and
+polygons in any coordinate system.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import Counter
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.label_reader import LabelReader, most_frequent
-from geoseg.errors import SourceError
-from geoseg.raster import Source, describe_grid, same_grid
-from geoseg.tiling import Window
+from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, refuse_unplaced_image
+from geoseg.datasets.raster_labels import RasterLabels, refuse_other_bands, refuse_other_grid
+from geoseg.datasets.unknown_values import Policy
+from geoseg.errors import ConfigError
+from geoseg.raster import Source, open_raster
 
-_STRANGE = 0.01
-"""Share of the pixels. More in colours that no class has are labels of something else, not slips of a brush."""
-_IMAGE = 1000
-"""Distinct colours or values. More are no classes, whatever a classes file says."""
-
-
-class Labels(ABC):
-    """Class ids on the grid of an image."""
-
-    @abstractmethod
-    def read(self, window: Window, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """``(height, width)`` class ids, 255 where there is no label.
-
-        Args:
-            window: inside the image.
-            valid: ``(height, width)`` where the image shows anything.
-        """
-
-    def unknown(self) -> str | None:
-        """A line about what was read and is no class's; None where there is nothing of that.
-
-        Raises:
-            SourceError: it is too much to leave out.
-        """
-        return None
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of the file."""
+LabelSource = Source | Polygons
+"""Where labels are read from; no open file."""
 
 
-class RasterLabels(Labels):
-    """Values or colours of a label raster. Those of no class become unlabelled, and are counted."""
-
-    def __init__(self, source: Source, scheme: ClassScheme) -> None:
-        self._reader = LabelReader(source, scheme)
-        self._strangers: Counter[str] = Counter()
-        self._read = 0
-
-    def read(self, window: Window, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:  # noqa: ARG002 - stay as given
-        """As the file has them, also where the image shows nothing."""
-        ids, strangers = self._reader.read_and_count(
-            window.row, window.col, window.height, window.width
-        )
-        self._strangers.update(strangers)
-        self._read += ids.size
-        return ids
-
-    def unknown(self) -> str | None:
-        """The most frequent values or colours that are no class's, of all that was read."""
-        if not self._strangers:
-            return None
-        kind, path = self._reader.kind, self._reader.source.path
-        held = f"{path}: {kind} {most_frequent(self._strangers)}"
-        if len(self._strangers) > _IMAGE:
-            raise SourceError(
-                f"{path}: holds {len(self._strangers):,} {kind}s that are no class's, as an image does; give its labels"
-            )
-        if sum(self._strangers.values()) > _STRANGE * self._read:
-            raise SourceError(
-                f"{held} is no class's and not ignored; the classes have {self._reader.known}: give a classes file "
-                f"with all {kind}s, or mend the labels"
-            )
-        return f"{held} is no class's; these pixels are left without label"
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._reader.__exit__()
+Labels = RasterLabels | PolygonLabels
+"""Open labels of one image."""
 
 
-def check_labels(image: Source, labels: Source) -> None:
-    """Refuse a label raster that does not lie pixel on pixel on its image.
+def find_labels(path: Path, attribute: str | None = None) -> LabelSource:
+    """The labels in a file: polygons or a raster, by its suffix; nothing is decoded.
+
+    Args:
+        path: a vector file or anything that GDAL reads as a raster.
+        attribute: of polygons, that holds the class's name or value.
 
     Raises:
-        SourceError: size or place differ.
+        ConfigError: an attribute is given for a raster.
+        SourceError: the raster cannot be read.
     """
-    if not same_grid(image, labels):
-        raise SourceError(
-            f"{labels.path}: {describe_grid(labels)} do not lie on {image.path.name} ({describe_grid(image)}); "
-            "give labels of the same pixels, or warp them first"
+    if is_vector(path):
+        return Polygons(path, attribute)
+    if attribute is not None:
+        raise ConfigError(
+            f"attribute {attribute}: goes with polygons, and {path} is a raster; leave it out"
         )
+    return open_raster(path)
+
+
+def check_labels(labels: LabelSource, image: Source) -> None:
+    """Refuse labels that do not fit an image.
+
+    Raises:
+        SourceError: a raster holds neither values nor colours or does not lie on the image's grid;
+            or the image is not georeferenced, which polygons need.
+    """
+    if isinstance(labels, Polygons):
+        refuse_unplaced_image(image, labels.path)
+    else:
+        refuse_other_grid(image, labels)
+        refuse_other_bands(labels)
+
+
+@contextmanager
+def open_labels(
+    labels: LabelSource, image: Source, scheme: ClassScheme, policy: Policy = "refuse"
+) -> Iterator[Labels]:
+    """The labels of an image, open to be read; a context manager.
+
+    Args:
+        labels: from `find_labels`.
+        image: gives the grid.
+        scheme: the classes.
+        policy: what happens to values and colours that no class has; see `unknown_values`.
+
+    Raises:
+        SourceError: the labels do not fit the image, or cannot be read.
+        VectorError: polygons cannot be used.
+    """
+    check_labels(labels, image)
+    opened: Labels
+    if isinstance(labels, Polygons):
+        opened = PolygonLabels(labels, image, scheme)
+    else:
+        opened = RasterLabels(labels, scheme, policy)
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -1,14 +1,16 @@
-"""How known data sets lie on disk: where images and labels are, what their bands show, which tile a file is of."""
+"""How known data sets lie on disk: where images and labels are, what their bands show."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
-from geoseg.datasets.splits import POTSDAM_SPLITS, VAIHINGEN_SPLITS, Preset
+from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.pairing import Pair, Pairing, describe_unpaired, pair_files, shorten
+from geoseg.datasets.split_presets import POTSDAM_SPLITS, VAIHINGEN_SPLITS, Preset
 from geoseg.errors import ConfigError
 
 _IRRG = ("near-infrared", "red", "green")
@@ -25,11 +27,11 @@ class Layout:
     labels: tuple[str, ...]
     """Likewise."""
     tile: re.Pattern[str]
-    """Finds the tile's number in a file name; its groups, joined by ``_``, are the names that splits use."""
+    """Finds the tile's number in a file name; its groups, joined by ``_``, are what splits name."""
     scheme: ClassScheme | None = None
     """What labels mean; None where a classes file must say so."""
     bands: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What the bands of a file show, by how its stem ends; files that end otherwise speak for themselves."""
+    """What the bands of a file show, by how its stem ends; others are named by the file itself."""
     splits: dict[str, Preset] = field(default_factory=dict)
     """Named divisions of the tiles."""
     split: str | None = None
@@ -37,13 +39,13 @@ class Layout:
     without_labels: tuple[str, ...] = ()
     """Folders of parts whose labels are not handed out."""
 
-    def tile_of(self, key: str) -> str:
-        """The name that splits use for a tile: ``2_10`` of ``top_potsdam_2_10``, ``1`` of ``..._area1``."""
+    def tile_number(self, key: str) -> str:
+        """What splits call a tile: ``2_10`` of ``top_potsdam_2_10``, ``1`` of ``..._area1``."""
         found = self.tile.search(key)
         return "_".join(str(int(group)) for group in found.groups()) if found else key
 
     def band_names(self, image: Path, count: int) -> tuple[str, ...] | None:
-        """What the bands of an image show; None where the file itself must tell."""
+        """What the bands of an image show; None: as the file itself says."""
         for ending, names in self.bands.items():
             if image.stem.endswith(ending) and len(names) == count:
                 return names
@@ -102,8 +104,6 @@ LAYOUTS = {
 }
 """The data sets that ``geoseg prepare`` knows, by name."""
 
-_ERODED = re.compile("no_?boundary", re.IGNORECASE)
-
 
 def find_layout(name: str) -> Layout:
     """The layout of that name. Raises ConfigError where there is none."""
@@ -112,22 +112,88 @@ def find_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def choose_pattern(patterns: Sequence[str], folder: Path, what: str) -> str:
-    """The first of the patterns that matches anything below the folder.
+def find_labelled_images(
+    layout: Layout, root: Path, images: str | None, labels: str | None
+) -> tuple[dict[str, Pair], list[str]]:
+    """Images with their labels by tile, and a line about what has no partner or several.
+
+    Args:
+        layout: of the data set; one with classes of its own names its tiles itself, else patterns
+            pair by their stars. One that has splits says itself which tiles must be there.
+        root: of the data set; patterns count from it.
+        images: a file, a folder or a pattern; None: the layout's.
+        labels: likewise, or one file of polygons for all images.
+
+    Raises:
+        ConfigError: there are none on one side, or no image has labels.
+    """
+    image_files = _choose_pattern(layout.images, root, "images", images)
+    label_files = _choose_pattern(layout.labels, root, "labels", labels)
+    pairing = pair_files(
+        image_files,
+        label_files,
+        first="stars" if layout.scheme is None else "tiles",
+        skip=lambda path: bool({*folders_below(root, path)} & {*layout.without_labels}),
+    )
+    if not pairing.pairs:
+        raise ConfigError(_no_pair(pairing, image_files, label_files))
+    pairs = pairing.pairs
+    if Path(image_files).is_file() and not is_vector(Path(label_files)):
+        pairs = [replace(pair, tile=pair.raster.stem) for pair in pairs]
+    found: dict[str, Pair] = {}
+    for pair in pairs:
+        if pair.raster == pair.labels:
+            raise ConfigError(
+                f"{pair.raster}: is named by --images and by --labels; give patterns that "
+                "distinguish images from labels"
+            )
+        name = _file_name(pair)
+        if name in found:
+            raise ConfigError(
+                f"{found[name].raster} and {pair.raster} would both be called {name}; rename one "
+                "of them"
+            )
+        found[name] = replace(pair, tile=name)
+    unpaired = [] if layout.splits else describe_unpaired(pairing, image_files, label_files)
+    return found, pairing.ambiguous + unpaired
+
+
+def folders_below(root: Path, path: Path) -> tuple[str, ...]:
+    """The folders between the root and a file; all of them where it lies elsewhere."""
+    return path.parent.relative_to(root).parts if path.is_relative_to(root) else path.parent.parts
+
+
+def _file_name(pair: Pair) -> str:
+    """The tile as a file name."""
+    return re.sub(r"[^\w.-]+", "_", pair.tile).strip("_") or pair.raster.stem
+
+
+def _choose_pattern(patterns: Sequence[str], root: Path, what: str, given: str | None) -> str:
+    """What is given, or the first of the layout's patterns that matches anything, below the root.
 
     Raises:
         ConfigError: none does.
     """
+    if given is not None:
+        return str(root / given)
     for pattern in patterns:
-        found = folder / pattern
-        if found.is_dir() or any(path.is_file() for path in folder.glob(pattern)):
+        found = root / pattern
+        if found.is_dir() or any(path.is_file() for path in root.glob(pattern)):
             return str(found)
-    looked = ", ".join(patterns)
     raise ConfigError(
-        f"{folder}: no {what} there (looked for {looked}); say where they are by --{what} PATTERN"
+        f"{root}: no {what} there (looked for {', '.join(patterns)}); say where they are by "
+        f"--{what} PATTERN"
     )
 
 
-def is_eroded(path: Path) -> bool:
-    """Whether a label file's name says that its borders are eroded."""
-    return _ERODED.search(path.stem) is not None
+def _no_pair(pairing: Pairing, images: str, labels: str) -> str:
+    """A line about images and labels of which no two belong together."""
+    if pairing.ambiguous:
+        return pairing.ambiguous[0]
+    image_tiles = shorten(sorted(pairing.unpaired_rasters))
+    label_tiles = shorten(sorted(pairing.unpaired_labels))
+    return (
+        f"--images {images} --labels {labels}: no image has labels; the images are of "
+        f"{image_tiles}, the labels of {label_tiles}: give two patterns whose stars stand for the "
+        "same text"
+    )

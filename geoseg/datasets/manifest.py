@@ -1,7 +1,8 @@
-"""What stands in a prepared folder, from what it was made, and whether it is still what was written.
+"""The content of a prepared folder: what each file was made from, and whether it is still the same.
 
-Each image becomes one entry. Entries are first noted in a journal, then their files get their names, so that a file
-without an entry is never one of ours; at the end the journal becomes ``manifest.json``.
+Each image becomes one tile of the manifest. A tile is first written to a journal, then its files get
+their names, so that a file without a line in the journal is never one of geoseg's; at the end the
+journal becomes ``manifest.json``.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.datasets.splits import PARTS
-from geoseg.datasets.tally import Tally
+from geoseg.datasets.split_presets import PARTS
+from geoseg.datasets.statistics import Statistics
 from geoseg.errors import OutputError
-from geoseg.files import temporary_folder
+from geoseg.files import write_text
 
 MANIFEST = "manifest.json"
 CLASSES = "classes.yaml"
@@ -26,8 +28,8 @@ KINDS = ("images", "labels")
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """One pair of files."""
+class PreparedPair:
+    """One image file and its labels file."""
 
     part: str
     images: str
@@ -46,7 +48,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PreparedTile:
     """What one image and its labels have become."""
 
     tile: str
@@ -55,160 +57,139 @@ class Entry:
     labels: str
     key: str
     """Hash of what it was made from: files, classes, options."""
-    made: tuple[Made, ...]
-    tallies: dict[str, Tally]
+    pairs: tuple[PreparedPair, ...]
+    statistics: dict[str, Statistics]
     """By part."""
     warning: str | None = None
 
-    def names(self) -> list[str]:
-        """Of all its files, below the folder."""
-        return [name for made in self.made for name, _ in made.files()]
+    def files(self) -> list[tuple[str, str]]:
+        """Paths below the folder and checksums of all its files."""
+        return [file for pair in self.pairs for file in pair.files()]
 
-    def document(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
-        plain = {"tile": self.tile, "image": self.image, "labels": self.labels, "key": self.key}
-        tallies = {part: tally.document() for part, tally in self.tallies.items()}
-        return plain | {
+    def to_json(self) -> dict[str, Any]:
+        """Everything, ready for JSON; `from_json` reads it back."""
+        return {
+            "tile": self.tile,
+            "image": self.image,
+            "labels": self.labels,
+            "key": self.key,
             "warning": self.warning,
-            "tallies": tallies,
-            "files": [asdict(made) for made in self.made],
+            "tallies": {part: found.to_json() for part, found in self.statistics.items()},
+            "files": [asdict(pair) for pair in self.pairs],
         }
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Entry:
-        """What `document` gave."""
-        tallies = {part: Tally.read(tally) for part, tally in document["tallies"].items()}
-        made = tuple(Made(**entry) for entry in document["files"])
+    def from_json(cls, document: Mapping[str, Any]) -> PreparedTile:
+        """What `to_json` gave."""
         plain = {name: document[name] for name in ("tile", "image", "labels", "key", "warning")}
-        return cls(**plain, made=made, tallies=tallies)
+        pairs = tuple(PreparedPair(**entry) for entry in document["files"])
+        tallies = document["tallies"]
+        statistics = {part: Statistics.from_json(entry) for part, entry in tallies.items()}
+        return cls(**plain, pairs=pairs, statistics=statistics)
 
 
-class Folder:
-    """A prepared folder.
+class PreparedFolder:
+    """A folder that is being prepared, or was.
 
     Args:
-        path: is there when something is written.
+        path: exists when something is written.
+
+    Raises:
+        OutputError: its manifest cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.entries = _read_entries(path)
+        self.tiles = _read_tiles(path)
 
-    def done(self, tile: str) -> bool:
-        """Whether all files of a tile stand."""
-        entry = self.entries.get(tile)
-        return entry is not None and all((self.path / name).is_file() for name in entry.names())
+    def is_complete(self, tile: str) -> bool:
+        """Whether all files of a tile exist."""
+        found = self.tiles.get(tile)
+        return found is not None and all(self._exists(name) for name, _ in found.files())
 
-    def differing(self, keys: Mapping[str, str]) -> dict[str, str]:
-        """Tiles of which something stands that is not what is wanted, each with the reason.
+    def changed_tiles(self, keys: Mapping[str, str]) -> dict[str, str]:
+        """Tiles with files that are not what is wanted, each with the reason.
 
         Args:
             keys: of the tiles that are wanted.
         """
-        found = {}
-        for tile, entry in self.entries.items():
-            standing = [
-                file
-                for made in entry.made
-                for file in made.files()
-                if (self.path / file[0]).is_file()
-            ]
-            if standing and keys.get(tile) != entry.key:
-                what = (
-                    "was made from other files or with other options"
-                    if tile in keys
-                    else "is not wanted now"
-                )
-                found[tile] = f"{self.path}: tile {tile} stands there and {what}"
-            else:
-                changed = (
-                    name for name, digest in standing if sha256_of(self.path / name) != digest
-                )
-                if name := next(changed, None):
-                    found[tile] = f"{self.path / name}: is not what was written there"
-        return found
+        reasons = {}
+        for name, tile in self.tiles.items():
+            existing = [file for file in tile.files() if self._exists(file[0])]
+            if existing and keys.get(name) != tile.key:
+                why = "was made from other files or with other options"
+                if name not in keys:
+                    why = "is not wanted now"
+                reasons[name] = f"{self.path}: tile {name} exists there and {why}"
+                continue
+            for file, digest in existing:
+                if sha256_of(self.path / file) != digest:
+                    reasons[name] = f"{self.path / file}: is not what was written there"
+                    break
+        return reasons
 
-    def refuse_strangers(self) -> None:
+    def refuse_foreign_files(self) -> None:
         """Refuse to add to files that geoseg did not write.
 
         Raises:
             OutputError: some lie where prepared ones belong.
         """
-        known = {name for entry in self.entries.values() for name in entry.names()}
-        for path in self._standing():
-            if path.relative_to(self.path).as_posix() not in known:
-                raise OutputError(
-                    f"{path}: was not written by geoseg and would be learnt from; move it away, or prepare into "
-                    "another folder"
-                )
+        known = {self.path / name for tile in self.tiles.values() for name, _ in tile.files()}
+        for part in PARTS:
+            for kind in KINDS:
+                found = sorted((self.path / part / kind).glob("*"))
+                foreign = [path for path in found if path.is_file() and path not in known]
+                if foreign:
+                    raise OutputError(
+                        f"{foreign[0]}: was not written by geoseg and would be trained on; move it "
+                        "away, or prepare into another folder"
+                    )
 
     def begin(self) -> None:
-        """End a line of the journal that a stopped run has cut short."""
-        try:
-            journal = self.path / _JOURNAL
+        """Drop the last line of the journal where a stopped run has cut it short."""
+        journal = self.path / _JOURNAL
+        with _errors_of(self.path, "choose another folder"):
             if journal.is_file():
-                written = journal.read_bytes()
-                os.truncate(journal, written.rfind(b"\n") + 1)
-        except OSError as error:
-            raise OutputError(
-                f"{self.path}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
+                os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
 
     def remove(self, tile: str) -> None:
         """Remove the files of a tile, and nothing else."""
-        for name in self.entries.pop(tile).names():
+        for name, _ in self.tiles.pop(tile).files():
             (self.path / name).unlink(missing_ok=True)
 
-    def add(self, entry: Entry, staging: Path) -> None:
-        """Take the files of an entry from a staging folder on the same disk, where they lie under their paths.
+    def add(self, tile: PreparedTile, staging: Path) -> None:
+        """Take the files of a tile from a staging folder on the same disk, at the same paths there.
 
         Raises:
             OutputError: they cannot be moved.
         """
-        try:
+        with _errors_of(self.path, "free the disk"):
+            # The journal is on the disk before the first file has its name.
             with (self.path / _JOURNAL).open("a", encoding="utf-8") as journal:
-                journal.write(json.dumps(entry.document()) + "\n")
+                journal.write(json.dumps(tile.to_json()) + "\n")
                 journal.flush()
                 os.fsync(journal.fileno())
-            for name in entry.names():
+            for name, _ in tile.files():
                 (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(staging / name, self.path / name)
-        except OSError as error:
-            raise OutputError(
-                f"{self.path}: cannot be written ({error.strerror}); free the disk"
-            ) from error
-        self.entries[entry.tile] = entry
+                (staging / name).replace(self.path / name)
+        self.tiles[tile.tile] = tile
 
     def finish(self, facts: Mapping[str, Any], classes: str) -> None:
-        """Write classes file and manifest; the journal goes."""
-        tiles = [self.entries[tile].document() for tile in sorted(self.entries)]
-        for name, text in (
-            (CLASSES, classes),
-            (MANIFEST, json.dumps({**facts, "tiles": tiles}, indent=1) + "\n"),
-        ):
+        """Write classes file and manifest, and remove the journal.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        tiles = [self.tiles[tile].to_json() for tile in sorted(self.tiles)]
+        manifest = json.dumps({**facts, "tiles": tiles}, indent=1) + "\n"
+        for name, text in ((CLASSES, classes), (MANIFEST, manifest)):
             path = self.path / name
-            try:
-                if path.is_file() and path.read_text(encoding="utf-8") == text:
-                    continue
-                with temporary_folder(path) as folder:
-                    (folder / name).write_text(text, encoding="utf-8")
-                    os.replace(folder / name, path)
-            except OSError as error:
-                raise OutputError(
-                    f"{path}: cannot be written ({error.strerror}); free the disk"
-                ) from error
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                write_text(path, text)
         (self.path / _JOURNAL).unlink(missing_ok=True)
 
-    def _standing(self) -> list[Path]:
-        """All files where prepared ones belong."""
-        folders = [self.path / part / kind for part in PARTS for kind in KINDS]
-        return sorted(
-            path
-            for folder in folders
-            if folder.is_dir()
-            for path in folder.iterdir()
-            if path.is_file()
-        )
+    def _exists(self, name: str) -> bool:
+        return (self.path / name).is_file()
 
 
 def sha256_of(path: Path) -> str:
@@ -217,21 +198,28 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_entries(path: Path) -> dict[str, Entry]:
-    """Of the manifest, then of the journal that a stopped run has left."""
+@contextmanager
+def _errors_of(path: Path, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); {advice}") from error
+
+
+def _read_tiles(folder: Path) -> dict[str, PreparedTile]:
+    """Those of the manifest, then of the journal that a stopped run has left."""
+    manifest, journal = folder / MANIFEST, folder / _JOURNAL
     documents: list[dict[str, Any]] = []
-    manifest, journal = path / MANIFEST, path / _JOURNAL
     try:
         if manifest.is_file():
             documents += json.loads(manifest.read_text(encoding="utf-8"))["tiles"]
         if journal.is_file():
             lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
-            documents += [
-                json.loads(line) for line in lines if line.endswith("\n")
-            ]  # the last one may be cut short
-        entries = [Entry.read(document) for document in documents]
+            complete = (line for line in lines if line.endswith("\n"))  # the last one may be cut
+            documents += map(json.loads, complete)
+        tiles = [PreparedTile.from_json(document) for document in documents]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
-            f"{path}: its manifest cannot be read ({error}); prepare into another folder"
+            f"{folder}: its manifest cannot be read ({error}); prepare into another folder"
         ) from error
-    return {entry.tile: entry for entry in entries}
+    return {tile.tile: tile for tile in tiles}

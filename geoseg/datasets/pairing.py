@@ -1,98 +1,247 @@
-"""Images and their labels found by a shared key: paths only, no rasters."""
+"""Which labels belong to which raster: one set of rules for prepare, train and evaluate.
+
+The first rule that fits decides; files are never paired by their order:
+
+1. one file of polygons serves all rasters;
+2. two files are a pair, whatever their names;
+3. two patterns with the same number of stars pair where the stars stand for the same text;
+4. otherwise files pair by tile: names are compared without the words that say which file of a tile
+   it is (``_RGB``, ``_label``, ``_classes``, ``_leftImg8bit``, ``_gtFine_labelIds``, ...).
+
+`train` has a rule before the last one: files directly inside two folders pair by equal names where
+that leaves none over. A data set of a known layout goes by tile at once.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from geoseg.datasets.file_keys import (
+    Files,
+    count_stars,
+    files_by_stars,
+    group_by_place,
+    group_by_tile,
+    is_eroded,
+    is_raster,
+    is_vector,
+    list_files,
+    tile_key,
+    tile_of_name,
+)
 from geoseg.errors import ConfigError
 
-RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
-"""What counts as a raster when a whole folder is named."""
+Rule = Literal["stars", "names", "tiles"]
+"""The rule that is tried first after those for single files."""
+_OTHER_VIEWS = re.compile(r"_gt(fine|coarse)_(color|instanceids|labeltrainids)$", re.IGNORECASE)
+"""Files of Cityscapes that lie beside the labels and are none."""
+_SHOWN = 6
 
-Key = tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A raster and its labels."""
+
+    tile: str
+    """The key that both names share."""
+    raster: Path
+    """An image, or a class raster to score."""
+    labels: Path
+    """A label raster, or polygons."""
 
 
-def pair_files(images: str, labels: str) -> list[tuple[Path, Path]]:
-    """Each image with its labels, sorted by image.
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The pairs, sorted by tile, and what was left over."""
 
-    Both are a file, a folder (paired by file name without suffix), or a pattern. A pattern's ``*`` stands for
-    anything but a slash and ``**`` for any folders; what the stars of the two patterns stand for is the key, so
-    ``img/*_RGB.tif`` and ``gt/*_label.tif`` pair ``img/2_10_RGB.tif`` with ``gt/2_10_label.tif``. Files are never
-    paired by their order.
+    pairs: list[Pair]
+    unpaired_rasters: Files = field(default_factory=dict)
+    """By tile."""
+    unpaired_labels: Files = field(default_factory=dict)
+    ambiguous: list[str] = field(default_factory=list)
+    """A line for each tile with several files on one side."""
+
+
+def pair_files(
+    rasters: str,
+    labels: str,
+    *,
+    first: Rule = "stars",
+    polygons: bool = True,
+    skip: Callable[[Path], bool] = lambda _: False,
+) -> Pairing:
+    """Rasters with their labels, by the rules of this module.
+
+    Args:
+        rasters: a file, a folder (searched recursively; of a folder with ``*_classes.tif`` only
+            these), or a pattern with stars.
+        labels: likewise; of labels with full and with eroded borders, those with full ones.
+        first: ``names`` pairs files directly inside two folders by name, where that leaves none
+            over; ``tiles`` pairs by tile, whatever the stars stand for.
+        polygons: whether labels may be polygons.
+        skip: tiles with such a raster are left out.
 
     Raises:
-        ConfigError: nothing is found, files stay without a partner, or the patterns do not fit together.
+        ConfigError: nothing is found on one side.
     """
-    image_files, label_files = files_by_key(images), files_by_key(labels)
-    for pattern, files in ((images, image_files), (labels, label_files)):
-        if not files:
-            raise ConfigError(
-                f"{pattern}: no such files; give a file, a folder or a pattern such as DIR/*_image.tif"
+    if polygons and is_vector(Path(labels)) and not count_stars(labels):
+        if not Path(labels).is_file():
+            raise ConfigError(f"{labels}: no such file; give polygons, or label rasters")
+        found, _ = _group_files(rasters, rasters, first, polygons=False)
+        _refuse_empty(rasters, found, "rasters")
+        return _match(found, {tile: [Path(labels)] for tile in found}, skip)
+    if Path(rasters).is_file() and Path(labels).is_file():
+        return Pairing([Pair(tile_key(Path(labels)), Path(rasters), Path(labels))])
+    found, others = _group_files(rasters, labels, first, polygons)
+    _refuse_empty(rasters, found, "rasters")
+    _refuse_empty(labels, others, "rasters or polygons" if polygons else "rasters")
+    return _match(found, others, skip)
+
+
+def pair_all(images: str, labels: str) -> list[Pair]:
+    """Images with their labels, sorted by image, none left over; what `train` uses.
+
+    Raises:
+        ConfigError: nothing is found on one side, or a file has no partner or several.
+    """
+    pairing = pair_files(images, labels, first="names")
+    problems = pairing.ambiguous + describe_unpaired(pairing, images, labels)
+    if problems:
+        raise ConfigError(problems[0])
+    return sorted(pairing.pairs, key=lambda pair: (pair.raster, pair.labels))
+
+
+def objects_by_tile(given: str) -> Files:
+    """The files that a path, a folder or a pattern means, whatever they hold, by tile.
+
+    A file whose name contains no known tile may also be found by the text of the pattern's stars.
+    """
+    found = group_by_tile(list_files(given))
+    stars = Path(given).name.count("*")
+    if stars:
+        for key, path in files_by_stars(given).items():
+            found.setdefault(tile_of_name("_".join(key[-stars:])), [path])
+    return found
+
+
+def describe_unpaired(
+    pairing: Pairing, rasters: str, labels: str, names: tuple[str, str] = ("image", "label")
+) -> list[str]:
+    """A line for each side of a pairing with files that have no partner.
+
+    Args:
+        pairing: of the two sides.
+        rasters: what was given for them, for the message.
+        labels: likewise.
+        names: what a file of each side is called.
+    """
+    lines = []
+    sides = (
+        (pairing.unpaired_rasters, *names, labels),
+        (pairing.unpaired_labels, *names[::-1], rasters),
+    )
+    for unpaired, name, other, place in sides:
+        paths = [str(path) for tile in sorted(unpaired) for path in unpaired[tile]]
+        if paths:
+            plural = "s" * (len(paths) > 1)
+            article = "an" if other[0] in "aeiou" else "a"
+            lines.append(
+                f"{name}{plural} without {article} {other} under {place}: {shorten(paths)}; "
+                f"add the {other}, or leave the tile out"
             )
-    if _stars(images) != _stars(labels):
+    return lines
+
+
+def shorten(names: Iterable[str]) -> str:
+    """The first of some names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _refuse_empty(given: str, found: Files, what: str) -> None:
+    if not found:
+        exists = count_stars(given) or Path(given).exists()
+        missing = f"no {what} there" if exists else "no such file or folder"
         raise ConfigError(
-            f"images {images!r} and labels {labels!r} do not have the same number of stars; "
-            "each star of one stands for the same text in the other"
+            f"{given}: {missing}; give a file, a folder, or a pattern such as 'DIR/*_label.tif'"
         )
-    lonely = [path for key, path in image_files.items() if key not in label_files]
-    _refuse(lonely, "images without labels", labels)
-    _refuse(
-        (path for key, path in label_files.items() if key not in image_files),
-        "labels without an image",
-        images,
-    )
-    return sorted((path, label_files[key]) for key, path in image_files.items())
 
 
-def files_by_key(pattern: str) -> dict[Key, Path]:
-    """The files that a file's path, a folder or a pattern means, each with its key; see `pair_files`."""
-    if "*" in pattern:
-        return _matches(pattern)
-    path = Path(pattern)
-    if path.is_dir():
-        found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in RASTER_SUFFIXES)
-        return _unique((((entry.stem,), entry) for entry in found), pattern)
-    return {(): path} if path.is_file() else {}
-
-
-def _matches(pattern: str) -> dict[Key, Path]:
-    parts = Path(pattern).parts
-    fixed = next(index for index, part in enumerate(parts) if "*" in part)
-    root = Path(*parts[:fixed])
-    rest = Path(*parts[fixed:]).as_posix()
-    pieces = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)"}
-    translated = re.compile(
-        "".join(pieces.get(part) or re.escape(part) for part in re.split(r"(\*\*/|\*\*|\*)", rest))
-    )
-    candidates = sorted(root.rglob("*") if "**" in rest else root.glob(rest))
-    keyed = (
-        (translated.fullmatch(path.relative_to(root).as_posix()), path)
-        for path in candidates
-        if path.is_file()
-    )
-    return _unique(((match.groups(), path) for match, path in keyed if match), pattern)
-
-
-def _unique(pairs: Iterable[tuple[Key, Path]], pattern: str) -> dict[Key, Path]:
-    files: dict[Key, Path] = {}
-    for key, path in pairs:
-        if key in files:
-            raise ConfigError(
-                f"{pattern}: {files[key].name} and {path.name} have one key; name them by a pattern"
+def _match(rasters: Files, labels: Files, skip: Callable[[Path], bool]) -> Pairing:
+    skipped = {tile for tile, files in rasters.items() if any(map(skip, files))}
+    pairing = Pairing([])
+    for tile in sorted((rasters.keys() | labels.keys()) - skipped):
+        ours, theirs = rasters.get(tile, []), labels.get(tile, [])
+        several = next((files for files in (ours, theirs) if len(files) > 1), None)
+        if several:
+            pairing.ambiguous.append(
+                f"{several[0]} and {several[1]} both belong to tile {tile}; name the files by a "
+                f"pattern, as '{several[0].parent}/*_{several[0].stem.split('_')[-1]}.tif'"
             )
-        files[key] = path
-    return files
+        elif ours and theirs:
+            pairing.pairs.append(Pair(tile, ours[0], theirs[0]))
+        elif ours:
+            pairing.unpaired_rasters[tile] = ours
+        else:
+            pairing.unpaired_labels[tile] = theirs
+    return pairing
 
 
-def _stars(pattern: str) -> int:
-    """How many parts the key of a pattern has; a folder's key is the stem."""
-    return len(re.findall(r"\*\*|\*", pattern)) or int(Path(pattern).is_dir())
+def _group_files(rasters: str, labels: str, first: Rule, polygons: bool) -> tuple[Files, Files]:
+    """The files of both sides, by the key that pairs them."""
+    if first != "tiles" and count_stars(rasters) == count_stars(labels) > 0:
+        return _by_stars(rasters), _by_stars(labels)
+    if first == "names":
+        ours, theirs = _by_name(rasters), _by_name(labels)
+        if ours and ours.keys() == theirs.keys():
+            return ours, theirs
+    return _group_by_tile(rasters, labels, polygons)
 
 
-def _refuse(lonely: Iterable[Path], what: str, other: str) -> None:
-    names = [path.name for path in lonely]
-    if names:
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        raise ConfigError(f"{what}: {shown}; nothing under {other!r} has the same key")
+def _by_stars(pattern: str) -> Files:
+    return {"/".join(key): [path] for key, path in files_by_stars(pattern).items()}
+
+
+def _by_name(given: str) -> Files:
+    """Files directly inside a folder by stem, or those of a pattern with one star by its text."""
+    if count_stars(given) == 1:
+        return _by_stars(given)
+    folder = Path(given)
+    found = (
+        [path for path in sorted(folder.iterdir()) if is_raster(path)] if folder.is_dir() else []
+    )
+    stems = {path.stem: [path] for path in found}
+    return stems if len(stems) == len(found) else {}
+
+
+def _group_by_tile(rasters: str, labels: str, polygons: bool) -> tuple[Files, Files]:
+    raster_files = [path for path in list_files(rasters) if is_raster(path)]
+    class_rasters = [path for path in raster_files if path.name.endswith("_classes.tif")]
+    raster_files = class_rasters or raster_files
+    listed = list_files(labels)
+    label_files = [
+        path for path in listed if is_raster(path) and not _OTHER_VIEWS.search(path.stem)
+    ]
+    if polygons and not label_files:
+        label_files = [path for path in listed if is_vector(path)]
+    ours = group_by_tile(raster_files)
+    theirs = _without_eroded(labels, group_by_tile(label_files))
+    if any(len(files) > 1 for files in (*ours.values(), *theirs.values())):
+        # The same names in several folders: then the folders, which geoseg keeps, distinguish them.
+        placed = group_by_place(rasters, raster_files), group_by_place(labels, label_files)
+        if placed[0].keys() & placed[1].keys():
+            return placed[0], _without_eroded(labels, placed[1])
+    return ours, theirs
+
+
+def _without_eroded(labels: str, files: Files) -> Files:
+    """Without labels whose borders are eroded, where there are others and nobody asks for them."""
+    if is_eroded(Path(labels)):
+        return files
+    full = {tile: [path for path in paths if not is_eroded(path)] for tile, paths in files.items()}
+    return {tile: full[tile] or paths for tile, paths in files.items()}

@@ -13,7 +13,7 @@ Edge = Literal["shift", "pad", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Crop:
     """A rectangle of a raster, and the file that it becomes."""
 
     part: str
@@ -29,7 +29,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Patching:
+class PatchOptions:
     """How a raster is cut into patches."""
 
     size: int
@@ -37,12 +37,13 @@ class Patching:
     stride: int
     """Pixels from one patch to the next."""
     edge: Edge = "shift"
-    """What does not fill a last patch: `shift` it inward, `pad` it with unlabelled zeros, or `drop` it."""
+    """A last patch beyond the raster: `shift` it inward, `pad` it with unlabelled zeros, or `drop` it."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 1 <= self.stride <= self.size:
             raise ConfigError(
-                f"--patch {self.size} --stride {self.stride}: give a side of 1 or more, and a stride of 1 up to it"
+                f"--patch {self.size} --stride {self.stride}: give a side of 1 or more, and a "
+                "stride of 1 up to it"
             )
         if self.edge not in get_args(Edge):
             raise ConfigError(
@@ -50,47 +51,39 @@ class Patching:
             )
 
 
-def whole(part: str, height: int, width: int) -> list[Piece]:
+def whole_raster(part: str, height: int, width: int) -> Crop:
     """The raster as one file."""
-    return [Piece(part, "", Window(0, 0, height, width), height, width)]
+    return Crop(part, "", Window(0, 0, height, width), height, width)
 
 
-def cut_patches(piece: Piece, patching: Patching) -> list[Piece]:
-    """The patches of a piece, row by row; names carry their first row and column in the raster.
+def cut_patches(crop: Crop, options: PatchOptions) -> list[Crop]:
+    """The patches of a rectangle, row by row; names carry their first row and column in the raster.
 
-    A piece that is smaller than a patch stays as it is, is padded, or is dropped, as the rule says.
+    A rectangle that is smaller than a patch stays as it is, is padded, or is dropped, as the rule says.
     """
-    area = piece.window
-    grid = TileGrid(area.height, area.width, patching.size, patching.size - patching.stride)
-    rows, cols = (
-        list(_starts(starts, length, patching))
-        for starts, length in ((grid.row_starts, area.height), (grid.col_starts, area.width))
-    )
-    pieces = []
-    for row in rows:
-        for col in cols:
-            height, width = (
-                min(patching.size, area.height - row),
-                min(patching.size, area.width - col),
-            )
+    area, size = crop.window, options.size
+    grid = TileGrid(area.height, area.width, size, size - options.stride)
+    patches = []
+    for row in _starts(grid.row_starts, area.height, options):
+        for col in _starts(grid.col_starts, area.width, options):
+            height, width = min(size, area.height - row), min(size, area.width - col)
             window = Window(area.row + row, area.col + col, height, width)
-            side = patching.size if patching.edge == "pad" else None
-            pieces.append(
-                Piece(piece.part, place_of(window), window, side or height, side or width)
-            )
-    return pieces
+            if options.edge == "pad":
+                height = width = size
+            patches.append(Crop(crop.part, place_suffix(window), window, height, width))
+    return patches
 
 
-def _starts(shifted: tuple[int, ...], length: int, patching: Patching) -> Iterator[int]:
+def place_suffix(window: Window) -> str:
+    """What a file's name says of its place in the raster: the first row and column."""
+    return f"_{window.row:05}_{window.col:05}"
+
+
+def _starts(shifted: tuple[int, ...], length: int, options: PatchOptions) -> Iterator[int]:
     """First rows (or columns) of the patches; `shifted` has the last one slid inward."""
     for index, start in enumerate(shifted):
-        unmoved = index * patching.stride
-        if patching.edge == "shift":
+        unmoved = index * options.stride
+        if options.edge == "shift":
             yield start
-        elif patching.edge == "pad" or unmoved + patching.size <= length:
+        elif options.edge == "pad" or unmoved + options.size <= length:
             yield unmoved
-
-
-def place_of(window: Window) -> str:
-    """What a file's name says of where it is from: the first row and column."""
-    return f"_{window.row:05}_{window.col:05}"

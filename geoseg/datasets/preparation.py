@@ -1,161 +1,211 @@
-"""One image with its labels: checked, cut, written."""
+"""Each image with its labels: planned, checked, cut, written."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.labels import Labels, RasterLabels, check_labels
-from geoseg.datasets.manifest import KINDS, Entry, Made, sha256_of
-from geoseg.datasets.patches import Piece
-from geoseg.datasets.polygon_labels import PolygonLabels
-from geoseg.datasets.tally import Tally
-from geoseg.datasets.writer import Form, write_piece
-from geoseg.errors import SourceError
-from geoseg.raster import Source, open_raster, source_fingerprint
-from geoseg.vector.read import SUFFIXES
+from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.labels import LabelSource, find_labels, open_labels
+from geoseg.datasets.layouts import Layout
+from geoseg.datasets.manifest import KINDS, PreparedPair, PreparedTile, sha256_of
+from geoseg.datasets.pairing import Pair
+from geoseg.datasets.patches import Crop, PatchOptions, cut_patches, whole_raster
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
+from geoseg.datasets.raster_labels import RasterLabels
+from geoseg.datasets.spatial_split import SpatialSplit
+from geoseg.datasets.statistics import Statistics
+from geoseg.datasets.writer import OutputProfile, write_crop
+from geoseg.errors import ConfigError, GeosegError, SourceError
+from geoseg.raster import open_raster, source_fingerprint
 
-VERSION = 1
+_VERSION = 1
 """Of what is written; another one makes everything anew."""
 _SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PrepareOptions:
+    """What is to be made of each image."""
+
+    layout: Layout
+    scheme: ClassScheme
+    attribute: str | None
+    """Of polygons, that holds the class."""
+    crs: str | None
+    """Of images that name none."""
+    patches: PatchOptions | None
+    spatial_split: SpatialSplit
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
     """What one image will become."""
 
     tile: str
     """Its name in the prepared folder."""
-    form: Form
-    labels: Path
-    """A label raster, or polygons."""
-    attribute: str | None
-    """Of the polygons, that holds the class."""
-    pieces: tuple[Piece, ...]
+    profile: OutputProfile
+    labels: LabelSource
+    crops: tuple[Crop, ...]
 
     @property
-    def image(self) -> Source:
-        """What is cut."""
-        return self.form.image
-
-    def open_labels(self) -> Labels:
-        """The labels on the image's grid.
-
-        Raises:
-            SourceError: they do not lie on it, or cannot be read.
-            VectorError: likewise for polygons.
-        """
-        if is_vector(self.labels):
-            return PolygonLabels(self.labels, self.image, self.form.scheme, self.attribute)
-        source = open_raster(self.labels)
-        check_labels(self.image, source)
-        return RasterLabels(source, self.form.scheme)
+    def image_path(self) -> Path:
+        """The image that is cut."""
+        return self.profile.image.path
 
     def key(self) -> str:
-        """A hash that changes with everything that the files of this job depend on."""
-        image, scheme = self.image, self.form.scheme
+        """A hash that changes with everything that the files of this tile depend on."""
+        image = self.profile.image
         facts = (
-            VERSION,
+            _VERSION,
             image.crs and image.crs.to_wkt(),
-            self.form.band_names,
-            scheme,
-            self.attribute,
-            self.pieces,
+            self.profile.band_names,
+            astuple(self.profile.scheme),
+            self.labels.attribute if isinstance(self.labels, Polygons) else None,
+            [astuple(crop) for crop in self.crops],
         )
         digest = hashlib.sha256(repr(facts).encode())
         digest.update(source_fingerprint(image.path).encode())
-        digest.update(_labels_fingerprint(self.labels).encode())
+        digest.update(_labels_fingerprint(self.labels.path).encode())
         return digest.hexdigest()
 
 
-def is_vector(path: Path) -> bool:
-    """Whether a file's name says that it holds polygons."""
-    return path.suffix.lower() in SUFFIXES
+def plan_tiles(
+    pairs: Mapping[str, Pair], parts: Mapping[str, str], options: PrepareOptions
+) -> tuple[list[TilePlan], list[str]]:
+    """Plans of the images that can be used, and why the others cannot.
 
-
-def make(job: Job, staging: Path) -> Entry:
-    """Write all pieces of a job into a staging folder; pieces without a labelled pixel are left out.
+    Args:
+        pairs: images with labels, by tile.
+        parts: the part of each tile; ``blocks`` where the image itself is divided.
+        options: what is to be made.
 
     Raises:
-        SourceError: image or labels are damaged, hold too much that is no class's, or no label at all.
+        ConfigError: an option is wrong, or polygons lie on none of the images.
+    """
+    plans: list[TilePlan] = []
+    failures: list[str] = []
+    polygons_on_images: list[int] = []
+    for tile, part in parts.items():
+        try:
+            plan = _plan_tile(pairs[tile], part, options)
+            with open_labels(plan.labels, plan.profile.image, options.scheme, "count") as labels:
+                if isinstance(labels, PolygonLabels):
+                    polygons_on_images.append(len(labels))
+        except ConfigError:
+            raise  # of options, alike for all images
+        except GeosegError as error:
+            failures.append(str(error))
+        else:
+            plans.append(plan)
+    if polygons_on_images and not any(polygons_on_images):
+        others = " or any other image" if len(plans) > 1 else ""
+        raise ConfigError(
+            f"{plans[0].labels.path}: none of its polygons lies on {plans[0].image_path.name}"
+            f"{others}; check both coordinate systems"
+        )
+    alike = [plan for plan in plans if _bands(plan) == _bands(plans[0])]
+    failures += [_other_bands(plan, plans[0]) for plan in plans if plan not in alike]
+    return alike, failures
+
+
+def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
+    """Write all crops into a staging folder; those without a labelled pixel are left out.
+
+    Raises:
+        SourceError: image or labels are damaged, or the labels hold too much that no class has, or
+            nothing at all.
         VectorError: the polygons cannot be used.
         OutputError: a file cannot be written.
     """
-    made: list[Made] = []
-    tallies: dict[str, Tally] = {}
-    with closing(job.open_labels()) as labels, job.image.open() as reader:
-        for piece in job.pieces:
-            paths = [f"{piece.part}/{kind}/{job.tile}{piece.suffix}.tif" for kind in KINDS]
-            files = [staging / path for path in paths]
-            for file in files:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            tally = write_piece(piece, reader, labels, job.form, files[0], files[1])
-            if tally.labelled:
-                image_sum, labels_sum = map(sha256_of, files)
-                place = piece.window
-                made.append(
-                    Made(
-                        piece.part, paths[0], paths[1], image_sum, labels_sum, place.row, place.col
-                    )
-                )
-                tallies[piece.part] = (
-                    tallies[piece.part] + tally if piece.part in tallies else tally
-                )
-            else:
-                for file in files:
-                    file.unlink()
-        warning = labels.unknown()
-    if not job.pieces:
+    image, scheme = plan.profile.image, plan.profile.scheme
+    if not plan.crops:
         raise SourceError(
-            f"{job.image.path}: {job.image.height} x {job.image.width} pixels hold no whole patch; "
+            f"{image.path}: {image.height} x {image.width} pixels hold no whole patch; "
             "give a smaller --patch, or --edge pad"
         )
-    if not made:
-        raise SourceError(
-            f"{job.labels}: no pixel of {job.image.path.name} is labelled; give other labels, or leave it out"
-        )
-    return Entry(
-        job.tile, str(job.image.path), str(job.labels), job.key(), tuple(made), tallies, warning
-    )
-
-
-def check_alike(jobs: Sequence[Job]) -> tuple[list[Job], list[str]]:
-    """The jobs whose images have the bands of the first one's, and a line for each other: no network takes both."""
-    alike, lines = [], []
-    for job in jobs:
-        first, image = jobs[0].image, job.image
-        if (len(image.bands), image.dtype) == (len(first.bands), first.dtype):
-            alike.append(job)
-        else:
-            lines.append(
-                f"{image.path}: has {len(image.bands)} band(s) of {image.dtype}, {first.path.name} has "
-                f"{len(first.bands)} of {first.dtype}; prepare them apart"
+    pairs: list[PreparedPair] = []
+    statistics: dict[str, Statistics] = {}
+    with open_labels(plan.labels, image, scheme, "count") as labels, image.open() as reader:
+        for crop in plan.crops:
+            names = [f"{crop.part}/{kind}/{plan.tile}{crop.suffix}.tif" for kind in KINDS]
+            files = [staging / name for name in names]
+            for file in files:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            found = write_crop(crop, reader, labels, plan.profile, *files)
+            if not found.labelled:
+                for file in files:
+                    file.unlink()
+                continue
+            sums = [sha256_of(file) for file in files]
+            place = crop.window
+            pairs.append(
+                PreparedPair(
+                    crop.part, names[0], names[1], sums[0], sums[1], place.row, place.col
+                )
             )
-    return alike, lines
+            before = statistics.get(crop.part)
+            statistics[crop.part] = found if before is None else before + found
+        warning = labels.unknown.warning() if isinstance(labels, RasterLabels) else None
+    if not pairs:
+        raise SourceError(
+            f"{plan.labels.path}: no pixel of {image.path.name} is labelled; give other labels, or "
+            "leave it out"
+        )
+    paths = (str(image.path), str(plan.labels.path))
+    return PreparedTile(plan.tile, *paths, plan.key(), tuple(pairs), statistics, warning)
+
+
+def count_files(plans: Iterable[TilePlan], part: str) -> int:
+    """How many pairs of files of a part the plans make."""
+    return sum(crop.part == part for plan in plans for crop in plan.crops)
+
+
+def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
+    image = open_raster(pair.raster)
+    names = options.layout.band_names(pair.raster, len(image.file_bands))
+    # A data set that is known to have a fourth band has it as imagery, whatever the file says of it.
+    bands = None if names is None else range(1, len(names) + 1)
+    crs = options.crs if image.crs is None else None
+    image = open_raster(pair.raster, bands=bands, crs=crs)
+    crops = [whole_raster(part, image.height, image.width)]
+    if part == "blocks":
+        crops = options.spatial_split.divide(image.height, image.width)
+    if options.patches is not None:
+        # Training images alone: validation and tests look at whole rasters, as prediction does.
+        crops = [
+            patch
+            for crop in crops
+            for patch in (cut_patches(crop, options.patches) if crop.part == "train" else [crop])
+        ]
+    profile = OutputProfile(image, names or image.band_names, options.scheme)
+    attribute = options.attribute if is_vector(pair.labels) else None
+    return TilePlan(pair.tile, profile, find_labels(pair.labels, attribute), tuple(crops))
+
+
+def _bands(plan: TilePlan) -> tuple[int, str]:
+    return len(plan.profile.image.bands), plan.profile.image.dtype
+
+
+def _other_bands(plan: TilePlan, first: TilePlan) -> str:
+    """A line about an image with other bands than the first one: no network takes both."""
+    (bands, dtype), (first_bands, first_dtype) = _bands(plan), _bands(first)
+    return (
+        f"{plan.image_path}: has {bands} band(s) of {dtype}, {first.image_path.name} has "
+        f"{first_bands} of {first_dtype}; prepare them apart"
+    )
 
 
 def _labels_fingerprint(path: Path) -> str:
     if not is_vector(path):
         return source_fingerprint(path)
-    parts = (
-        [path.with_suffix(suffix) for suffix in _SHAPEFILE]
-        if path.suffix.lower() == ".shp"
-        else [path]
-    )
+    parts = [path]
+    if path.suffix.lower() == ".shp":
+        parts = [path.with_suffix(suffix) for suffix in _SHAPEFILE]
     try:
         return " ".join(sha256_of(part) for part in parts if part.is_file())
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-
-
-def scheme_document(scheme: ClassScheme) -> dict[str, object]:
-    """The content of a classes file for prepared labels, which hold the class ids themselves."""
-    entries = [
-        {"id": index, "name": name, "color": list(color)}
-        for index, (name, color) in enumerate(zip(scheme.names, scheme.colors, strict=True))
-    ]
-    return {"classes": entries, "ignore": 255}

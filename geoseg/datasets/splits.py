@@ -1,91 +1,78 @@
-"""Which tile is learnt from, which is judged by while training, and which is tested on."""
+"""The part of each tile: trained on, validated on, or tested on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from geoseg.datasets.layouts import Layout, folders_below
+from geoseg.datasets.pairing import Pair, shorten
+from geoseg.datasets.split_presets import PARTS, Preset
 from geoseg.errors import ConfigError
 
-PARTS = ("train", "val", "test")
-GENERIC = {
-    "tiles": "every fifth tile, drawn by its name, is validated on",
-    "blocks": "a fifth of each image in blocks, with a gap to the rest",
+GENERIC_SPLITS = {
+    "tiles": "every fifth tile, drawn by its name, is for validation",
+    "blocks": "a fifth of each image, in areas with a gap to the rest",
     "folders": "parts by the folders train, val and test",
-    "all": "everything is learnt from",
+    "all": "everything is trained on",
 }
 """Splits that any data set can have."""
-_SHARE = 5
+_VALIDATION_SHARE = 5
+"""One of so many tiles."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
-    """A named division of a benchmark's tiles."""
+class Division:
+    """The part of every usable image, and why others have none."""
 
-    about: str
-    train: tuple[str, ...]
-    val: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-    excluded: dict[str, str] = field(default_factory=dict)
-    """Tiles that are left out, and why."""
+    split: str
+    parts: dict[str, str]
+    """Part of each tile; ``blocks`` where the image itself is divided."""
+    failures: list[str] = field(default_factory=list)
+    """Tiles that should be there and are not."""
+    left_out: list[str] = field(default_factory=list)
+    """What the split does not use, and why."""
 
-    def __post_init__(self) -> None:
-        listed = [*self.train, *self.val, *self.test, *self.excluded]
-        if len(set(listed)) != len(listed):
+
+def divide(layout: Layout, pairs: Mapping[str, Pair], split: str | None, root: Path) -> Division:
+    """The part of every tile.
+
+    Args:
+        layout: of the data set.
+        pairs: images with labels, by tile.
+        split: a preset of the data set or one of `GENERIC_SPLITS`; None: the data set's own, or
+            what the files suggest.
+        root: folders below it may be called like parts.
+
+    Raises:
+        ConfigError: there is no such split, or one of its parts stays empty.
+    """
+    chosen = split or layout.split or _suggest_split(pairs, root)
+    if chosen in layout.splits:
+        preset = layout.splits[chosen]
+        division = _divide_by_preset(chosen, preset, layout, pairs)
+        wanted = [part for part in PARTS if getattr(preset, part)]
+    elif chosen in GENERIC_SPLITS:
+        division = _divide_by_files(chosen, pairs, root)
+        wanted = ["blocks"] if chosen == "blocks" else ["train"]
+    else:
+        known = ", ".join([*layout.splits, *GENERIC_SPLITS])
+        raise ConfigError(f"--split {chosen}: {layout.name} has no such split; choose {known}")
+    for part in wanted:
+        if part not in division.parts.values():
+            reasons = "; ".join([*division.failures, *division.left_out][:2])
+            why = f" ({reasons})" if reasons else ""
             raise ConfigError(
-                f"split: tile {next(t for t in listed if listed.count(t) > 1)} is in two parts"
+                f"--split {chosen}: part {part} is empty{why}; add its files, or choose another "
+                "--split"
             )
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """The part of each tile."""
-        return {tile: part for part in PARTS for tile in getattr(self, part)}
-
-
-def _tiles(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-def _without(tiles: Iterable[str], *others: str) -> tuple[str, ...]:
-    return tuple(tile for tile in tiles if tile not in others)
-
-
-_VAIHINGEN_TRAIN = _tiles("1 3 5 7 11 13 15 17 21 23 26 28 30 32 34 37")
-_VAIHINGEN_TEST = _tiles("2 4 6 8 10 12 14 16 20 22 24 27 29 31 33 35 38")
-_POTSDAM_TRAIN = _tiles(
-    "2_10 2_11 2_12 3_10 3_11 3_12 4_10 4_11 4_12 5_10 5_11 5_12 6_7 6_8 6_9 6_10 6_11 6_12 7_7 7_8 7_9 7_10 7_11 7_12"
-)
-_POTSDAM_TEST = _tiles("2_13 2_14 3_13 3_14 4_13 4_14 4_15 5_13 5_14 5_15 6_13 6_14 6_15 7_13")
-
-VAIHINGEN_SPLITS = {
-    "isprs": Preset("the contest: 16 and 17 tiles", _VAIHINGEN_TRAIN, test=_VAIHINGEN_TEST),
-    "geoseg": Preset(
-        "the contest, with area 30 to validate on",
-        _without(_VAIHINGEN_TRAIN, "30"),
-        ("30",),
-        _VAIHINGEN_TEST,
-    ),
-    "audebert12-4": Preset(
-        "Audebert et al.: 12 and 4 of the tiles that participants had labels of",
-        _tiles("1 3 23 26 7 11 13 28 17 32 34 37"),
-        test=_tiles("5 21 15 30"),
-    ),
-}
-POTSDAM_SPLITS = {
-    "isprs": Preset("the contest: 24 and 14 tiles", _POTSDAM_TRAIN, test=_POTSDAM_TEST),
-    "geoseg": Preset(
-        "the contest, with 2_10 to validate on and without 7_10",
-        _without(_POTSDAM_TRAIN, "2_10", "7_10"),
-        ("2_10",),
-        _POTSDAM_TEST,
-        {"7_10": "its annotations are wrong"},
-    ),
-}
+    return division
 
 
 def split_by_name(tiles: Iterable[str]) -> dict[str, str]:
-    """Part of each tile: a fifth, at least one, is validated on, drawn by a hash of the names.
+    """Part of each tile: a fifth, at least one, is for validation, drawn by a hash of the names.
 
     So the same tiles fall into the same parts on every machine, in whatever order they are found.
 
@@ -97,10 +84,63 @@ def split_by_name(tiles: Iterable[str]) -> dict[str, str]:
         raise ConfigError(
             f"split tiles: {len(drawn)} labelled image cannot be divided; use --split blocks, or all"
         )
-    count = max(1, len(drawn) // _SHARE)
+    count = max(1, len(drawn) // _VALIDATION_SHARE)
     return {tile: "val" if index < count else "train" for index, tile in enumerate(drawn)}
 
 
 def part_of_folders(folders: Iterable[str]) -> str | None:
-    """The part that a path below the data set's folder belongs to; None where no folder is called like one."""
-    return next((part for folder in folders for part in PARTS if folder.casefold() == part), None)
+    """The part that one of the folders is called like; None where none is."""
+    names = (folder.casefold() for folder in folders)
+    return next((name for name in names if name in PARTS), None)
+
+
+def _suggest_split(pairs: Mapping[str, Pair], root: Path) -> str:
+    if all(_folder_part(pair, root) for pair in pairs.values()):
+        return "folders"
+    return "blocks" if len(pairs) == 1 else "tiles"
+
+
+def _divide_by_preset(
+    name: str, preset: Preset, layout: Layout, pairs: Mapping[str, Pair]
+) -> Division:
+    by_number = {layout.tile_number(tile): tile for tile in pairs}
+    division = Division(name, {})
+    for part in PARTS:
+        wanted = getattr(preset, part)
+        missing = [number for number in wanted if number not in by_number]
+        division.parts.update({by_number[n]: part for n in wanted if n in by_number})
+        if missing:
+            division.failures.append(
+                f"{part}: {len(missing)} of {len(wanted)} tiles lack image or labels: "
+                f"{shorten(missing)}"
+            )
+    for number, why in preset.excluded.items():
+        if number in by_number:
+            division.left_out.append(f"tile {number}: {why}")
+    others = sorted(by_number.keys() - preset.parts.keys() - preset.excluded.keys())
+    if others:
+        division.left_out.append(f"not in split {name}: {shorten(others)}")
+    return division
+
+
+def _divide_by_files(name: str, pairs: Mapping[str, Pair], root: Path) -> Division:
+    if name == "tiles":
+        return Division(name, split_by_name(pairs))
+    if name != "folders":
+        return Division(name, dict.fromkeys(pairs, "blocks" if name == "blocks" else "train"))
+    division = Division(name, {})
+    outside = []
+    for tile, pair in pairs.items():
+        part = _folder_part(pair, root)
+        if part is None:
+            outside.append(str(pair.raster))
+        else:
+            division.parts[tile] = part
+    if outside:
+        folders = ", ".join(PARTS)
+        division.left_out.append(f"in no folder called {folders}: {shorten(outside)}")
+    return division
+
+
+def _folder_part(pair: Pair, root: Path) -> str | None:
+    return part_of_folders(folders_below(root, pair.raster))

@@ -1,8 +1,8 @@
-"""A raster with its labels: checked when it is opened, read window by window."""
+"""An image with its labels: checked when it is opened, read window by window."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.errors import SourceError
-from geoseg.raster import Source, describe_grid, open_raster, same_grid
+from geoseg.datasets.labels import LabelSource, check_labels, find_labels, open_labels
+from geoseg.datasets.polygon_labels import Polygons
+from geoseg.raster import Source, open_raster
 from geoseg.tiling import Window
+
+STRIP_PIXELS = 2**20
+"""Pixels of a strip that is read at once."""
 
 
 class Patch(NamedTuple):
@@ -34,29 +38,13 @@ class Patch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """An image and the labels of the same grid; no open file, so that it travels to other processes."""
+    """An image and labels that fit it; no open file, so that it travels to other processes."""
 
     image: Source
-    labels: Source
+    labels: LabelSource
 
     def __post_init__(self) -> None:
-        image, labels = self.image, self.labels
-        if (labels.height, labels.width) != (image.height, image.width):
-            raise SourceError(
-                f"{labels.path}: labels of {labels.height} x {labels.width} pixels for an image of {image.height} x "
-                f"{image.width} ({image.path.name}); they must share one grid"
-            )
-        if not same_grid(image, labels):
-            raise SourceError(
-                f"{labels.path}: {describe_grid(labels)} do not lie on {image.path.name} ({describe_grid(image)}); "
-                "give labels of the same pixels, or warp them first"
-            )
-        if len(labels.bands) != 1:
-            raise SourceError(
-                f"{labels.path}: labels have {len(labels.bands)} bands; one band of class values is needed"
-            )
-        if np.dtype(labels.dtype).kind not in "iu":
-            raise SourceError(f"{labels.path}: labels are {labels.dtype}; whole numbers are needed")
+        check_labels(self.labels, self.image)
 
     @property
     def area(self) -> int:
@@ -68,69 +56,67 @@ class Tile:
         """Bytes that pixels, mask and labels take in memory."""
         return self.area * (len(self.image.bands) * np.dtype(self.image.dtype).itemsize + 2)
 
+    def strips(self) -> Iterator[Window]:
+        """Windows of whole rows that cover the tile from top to bottom."""
+        height, width = self.image.height, self.image.width
+        rows = max(1, STRIP_PIXELS // width)
+        for row in range(0, height, rows):
+            yield Window(row, 0, min(rows, height - row), width)
 
-def open_tile(image: Path, labels: Path, bands: Sequence[int] | None = None) -> Tile:
-    """A labelled raster, its files checked.
+
+def open_tile(
+    image: Path, labels: Path, bands: Sequence[int] | None = None, attribute: str | None = None
+) -> Tile:
+    """An image with its labels, the files checked.
 
     Args:
         image: any raster that GDAL reads.
-        labels: one band of class values on the same grid; a georeference may lack.
+        labels: values or colours on the same grid (a georeference may be missing), or polygons.
         bands: 1-based bands of `image`, all where None.
+        attribute: of polygons, that holds the class's name or value.
 
     Raises:
+        ConfigError: an attribute is given for a label raster.
         SourceError: a file cannot be read, or the two do not fit together.
     """
-    return Tile(open_raster(image, bands=bands), open_raster(labels))
+    return Tile(open_raster(image, bands=bands), find_labels(labels, attribute))
 
 
 class TileReader:
-    """Windows of one tile, with class ids for labels; opened by the process that reads."""
+    """Windows of one tile, with class ids for labels; opened by the process that reads.
+
+    Label values and colours that no class has are refused.
+    """
 
     def __init__(self, tile: Tile, scheme: ClassScheme) -> None:
         self.tile = tile
-        self._scheme = scheme
         self._files = ExitStack()
         self._image = self._files.enter_context(tile.image.open())
-        self._labels = self._files.enter_context(tile.labels.open())
-        self._table = scheme.ids_from_values(np.arange(256))[0]
+        self._labels = self._files.enter_context(open_labels(tile.labels, tile.image, scheme))
 
     def read(self, window: Window) -> Patch:
-        """Pixels, mask and class ids of a window inside the raster; invalid pixels have no label."""
-        place = (window.row, window.col, window.height, window.width)
-        pixels, valid = self._image.read(*place)
-        values, known = self._labels.read(*place)
-        labels = self._ids(values[0])
-        labels[~(known & valid)] = NODATA
+        """Pixels, mask and class ids of a window inside the raster; invalid pixels have no label.
+
+        Raises:
+            SourceError: a file is damaged there, or a label is of no class.
+        """
+        pixels, valid = self._image.read(window.row, window.col, window.height, window.width)
+        labels = self._labels.read(window, valid)
+        labels[~valid] = NODATA
         return Patch(pixels, valid, labels)
 
     def reference(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids of a window as the labels have them, also where the image is invalid."""
-        values, known = self._labels.read(window.row, window.col, window.height, window.width)
-        labels = self._ids(values[0])
-        labels[~known] = NODATA
-        return labels
+        """Class ids of a window as the labels have them, of rasters also where the image is invalid.
 
-    def unknown_values(self, window: Window) -> dict[int, int]:
-        """How many pixels hold each label value that is neither a class nor ignored."""
-        values, known = self._labels.read(window.row, window.col, window.height, window.width)
-        held = values[0][known]
-        if held.dtype == np.uint8:
-            counts = np.bincount(held, minlength=256)
-            distinct = np.flatnonzero(counts)
-            strangers = self._scheme.ids_from_values(distinct)[1]
-            return {value: int(counts[value]) for value in strangers}
-        return self._scheme.ids_from_values(held)[1]
-
-    def _ids(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        # Nearly all labels are uint8, where looking up is far cheaper than finding the distinct values.
-        return (
-            self._table[values]
-            if values.dtype == np.uint8
-            else self._scheme.ids_from_values(values)[0]
-        )
+        Raises:
+            SourceError: as `read`.
+        """
+        if isinstance(self.tile.labels, Polygons):
+            return self.read(window).labels
+        return self._labels.read(window)
 
     def close(self) -> None:
-        """Let go of both files."""
+        """Close both files."""
         self._files.close()
 
     def __enter__(self) -> TileReader:

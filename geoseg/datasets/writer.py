@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,20 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.labels import Labels
-from geoseg.datasets.patches import Piece
-from geoseg.datasets.tally import Tally
+from geoseg.datasets.patches import Crop
+from geoseg.datasets.statistics import Statistics
 from geoseg.errors import GeosegError, OutputError
 from geoseg.raster import Reader, Source
 from geoseg.tiling import Window
 
 _ROWS, _COLS = 512, 8192
-"""Pixels that are read and written at a time: whole blocks of the files, some 40 MB of three bands at work."""
-_BLOCK = 256
+"""Pixels that are read and written at a time: whole blocks of the files, some 40 MB of three bands."""
+_FILE_BLOCK = 256
+"""Side of the blocks that the files are stored in."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class OutputProfile:
     """What the files of one image have in common."""
 
     image: Source
@@ -41,73 +42,65 @@ class Form:
     def masked(self) -> bool:
         """Whether validity needs a mask of its own: a single nodata value says it in fewer bytes."""
         validity = self.image.validity
-        return bool(validity.alpha or validity.mask_bands) or (
-            validity.nodata_values is not None and self.image.nodata is None
-        )
+        several_nodata = validity.nodata_values is not None and self.image.nodata is None
+        return bool(validity.alpha or validity.mask_bands) or several_nodata
+
+    @property
+    def image_options(self) -> dict[str, Any]:
+        """What rasterio is to know about the image's file."""
+        image = self.image
+        is_rgb = image.dtype == "uint8" and self.band_names == ("red", "green", "blue")
+        return {
+            "count": len(image.bands),
+            "dtype": image.dtype,
+            "nodata": None if self.masked else image.nodata,
+            # Without it four bands would be taken for RGB and alpha.
+            "photometric": "rgb" if is_rgb else "minisblack",
+            "predictor": 3 if np.dtype(image.dtype).kind == "f" else 2,
+        }
 
 
-def write_piece(
-    piece: Piece, reader: Reader, labels: Labels, form: Form, image_path: Path, labels_path: Path
-) -> Tally:
-    """Write the files of one piece; what they hold.
+def write_crop(
+    crop: Crop,
+    reader: Reader,
+    labels: Labels,
+    profile: OutputProfile,
+    image_path: Path,
+    labels_path: Path,
+) -> Statistics:
+    """Write the two files of a crop; gives back what they hold.
 
-    Both are tiled GeoTIFFs with the image's coordinate system and the piece's own transform; labels are class ids,
-    255 nodata, with the classes' colours.
+    Both are tiled GeoTIFFs with the image's coordinate system and the crop's own transform; labels
+    are class ids, 255 nodata, with the classes' colours.
 
     Raises:
         SourceError: image or labels are damaged there.
         OutputError: a file cannot be written.
     """
-    tally = Tally((0,) * len(form.scheme))
-    with ExitStack() as stack:
-        image_file = stack.enter_context(
-            _new(image_path, piece, form.image, **_image_profile(form))
-        )
-        labels_file = stack.enter_context(
-            _new(
-                labels_path,
-                piece,
-                form.image,
-                count=1,
-                dtype="uint8",
-                nodata=NODATA,
-                photometric="palette",
-            )
-        )
-        image_file.descriptions = tuple(
-            "" if name == "undefined" else name for name in form.band_names
-        )
+    scheme = profile.scheme
+    total = Statistics((0,) * len(scheme))
+    label_options = {"count": 1, "dtype": "uint8", "nodata": NODATA, "photometric": "palette"}
+    with (
+        _create(image_path, crop, profile.image, profile.image_options) as image_file,
+        _create(labels_path, crop, profile.image, label_options) as labels_file,
+    ):
+        names = ("" if name == "undefined" else name for name in profile.band_names)
+        image_file.descriptions = tuple(names)
         labels_file.descriptions = ("class",)
-        labels_file.write_colormap(
-            1, {index: (*color, 255) for index, color in enumerate(form.scheme.colors)}
-        )
-        for window in _strips(piece.window):
+        palette = {index: (*color, 255) for index, color in enumerate(scheme.colors)}
+        labels_file.write_colormap(1, palette)
+        for window in _strips(crop.window):
             pixels, valid = reader.read(window.row, window.col, window.height, window.width)
             ids = labels.read(window, valid)
-            tally += Tally.of(pixels, valid, ids, len(form.scheme))
-            pixels, valid, ids = _padded(piece, window, pixels, valid, ids)
-            place = FileWindow(
-                window.col - piece.window.col, window.row - piece.window.row, *ids.shape[::-1]
-            )
+            total += Statistics.from_window(pixels, valid, ids, len(scheme))
+            pixels, valid, ids = _pad(crop, window, pixels, valid, ids)
+            row, col = window.row - crop.window.row, window.col - crop.window.col
+            place = FileWindow(col, row, ids.shape[1], ids.shape[0])
             image_file.write(pixels, window=place)
             labels_file.write(ids, 1, window=place)
-            if form.masked:
+            if profile.masked:
                 image_file.write_mask(valid, window=place)
-    return tally
-
-
-def _image_profile(form: Form) -> dict[str, Any]:
-    image = form.image
-    is_rgb = image.dtype == "uint8" and form.band_names == ("red", "green", "blue")
-    return {
-        "count": len(image.bands),
-        "dtype": image.dtype,
-        "nodata": None if form.masked else image.nodata,
-        "photometric": "rgb"
-        if is_rgb
-        else "minisblack",  # without it four bands would be taken for RGB and alpha
-        "predictor": 3 if np.dtype(image.dtype).kind == "f" else 2,
-    }
+    return total
 
 
 def _strips(area: Window) -> Iterator[Window]:
@@ -116,21 +109,20 @@ def _strips(area: Window) -> Iterator[Window]:
             yield Window(row, col, min(_ROWS, area.row_end - row), min(_COLS, area.col_end - col))
 
 
-def _padded(
-    piece: Piece,
+def _pad(
+    crop: Crop,
     window: Window,
     pixels: NDArray[Any],
     valid: NDArray[np.bool_],
     ids: NDArray[np.uint8],
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
-    """The strip, with what the file has beyond the raster where the strip is a last one: zeros without label."""
-    area = piece.window
-    missing = (
-        (0, piece.height - area.height if window.row_end == area.row_end else 0),
-        (0, piece.width - area.width if window.col_end == area.col_end else 0),
-    )
-    if not missing[0][1] and not missing[1][1]:
+    """A strip, with unlabelled zeros where it is a last one and its file reaches beyond the raster."""
+    area = crop.window
+    rows = crop.height - area.height if window.row_end == area.row_end else 0
+    cols = crop.width - area.width if window.col_end == area.col_end else 0
+    if not rows and not cols:
         return pixels, valid, ids
+    missing = ((0, rows), (0, cols))
     return (
         np.pad(pixels, ((0, 0), *missing)),
         np.pad(valid, missing),
@@ -139,31 +131,28 @@ def _padded(
 
 
 @contextmanager
-def _new(path: Path, piece: Piece, image: Source, **profile: Any) -> Iterator[Any]:
+def _create(path: Path, crop: Crop, image: Source, options: dict[str, Any]) -> Iterator[Any]:
     """A GeoTIFF open for writing, with its errors in one line."""
     if image.georeferenced:
-        profile |= {
-            "transform": image.transform * Affine.translation(piece.window.col, piece.window.row)
-        }
+        shift = Affine.translation(crop.window.col, crop.window.row)
+        options = options | {"transform": image.transform * shift}
     try:
         with warnings.catch_warnings(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-            warnings.simplefilter(
-                "ignore", NotGeoreferencedWarning
-            )  # a plain PNG is a supported case
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain PNG is fine
             with rasterio.open(
                 path,
                 "w",
                 driver="GTiff",
-                height=piece.height,
-                width=piece.width,
+                height=crop.height,
+                width=crop.width,
                 crs=image.crs,
                 tiled=True,
-                blockxsize=_BLOCK,
-                blockysize=_BLOCK,
+                blockxsize=_FILE_BLOCK,
+                blockysize=_FILE_BLOCK,
                 compress="deflate",
                 zlevel=1,
                 BIGTIFF="IF_SAFER",
-                **profile,
+                **options,
             ) as file:
                 yield file
     except GeosegError:

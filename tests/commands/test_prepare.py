@@ -20,8 +20,10 @@ import geoseg
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.cli import cli
 from geoseg.commands.prepare import run
-from geoseg.datasets.sources import choose_bands, find_pairs, open_tiles
+from geoseg.datasets.bands import choose_bands
+from geoseg.datasets.pairing import pair_all
 from geoseg.datasets.statistics import collect_statistics
+from geoseg.datasets.tiles import open_tile
 from geoseg.errors import ConfigError, OutputError
 from geoseg.progress import Progress
 from tests import sample_datasets
@@ -30,7 +32,8 @@ Tree = Callable[[Path], dict[str, bytes]]
 
 
 def pairs(folder: Path, part: str) -> list[tuple[Path, Path]]:
-    return find_pairs([(str(folder / part / "images"), str(folder / part / "labels"))])
+    found = pair_all(str(folder / part / "images"), str(folder / part / "labels"))
+    return [(pair.raster, pair.labels) for pair in found]
 
 
 def read(path: Path) -> np.ndarray:
@@ -165,24 +168,24 @@ def test_cityscapes_label_ids_become_train_ids(tmp_path: Path) -> None:
 # What is written.
 
 
-def test_figures_of_the_manifest_are_those_that_training_measures(folder: Path) -> None:
+def test_statistics_of_the_manifest_are_those_that_training_measures(folder: Path) -> None:
     report = prepare(folder, split="tiles")
     out = folder.parent / "out"
     scheme = geoseg.ClassScheme.parse(yaml.safe_load((out / "classes.yaml").read_text()))
     found = pairs(out, "train")
-    tiles = open_tiles(found, choose_bands(None, geoseg.open_raster(found[0][0])))
+    bands = choose_bands(None, geoseg.open_raster(found[0][0])).numbers
+    tiles = [open_tile(image, labels, bands) for image, labels in found]
     expected = collect_statistics(tiles, scheme)
     manifest = json.loads((out / "manifest.json").read_text())
-    assert (
-        list(manifest["parts"]["train"]["class_pixels"].values()) == expected.class_counts.tolist()
-    )
+    pixels = manifest["parts"]["train"]["class_pixels"]
+    assert tuple(pixels.values()) == expected.class_pixels
     np.testing.assert_allclose([band["mean"] for band in manifest["bands"]], expected.mean)
     np.testing.assert_allclose([band["std"] for band in manifest["bands"]], expected.std)
     assert report.data["parts"]["train"] == manifest["parts"]["train"]
     assert report.data["parts"]["val"]["tiles"] == 1
 
 
-def test_what_is_written_trains_as_it_stands(folder: Path) -> None:
+def test_what_is_written_trains_as_it_is(folder: Path) -> None:
     prepare(folder, patch=32, stride=16)
     out = folder.parent / "out"
     data = {
@@ -385,15 +388,15 @@ def test_a_stopped_run_goes_on_and_gives_the_same(
     prepare(folder, "whole", split="tiles")
     from geoseg.commands import prepare as module
 
-    made, make = [], module.make
+    made, prepare_tile = [], module.prepare_tile
 
-    def stop_at_the_third(job: Any, staging: Path) -> Any:
+    def stop_at_the_third(plan: Any, staging: Path) -> Any:
         if len(made) == 2:
             raise KeyboardInterrupt
-        made.append(job.tile)
-        return make(job, staging)
+        made.append(plan.tile)
+        return prepare_tile(plan, staging)
 
-    monkeypatch.setattr(module, "make", stop_at_the_third)
+    monkeypatch.setattr(module, "prepare_tile", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         prepare(folder, split="tiles")
     monkeypatch.undo()
@@ -405,18 +408,18 @@ def test_a_stopped_run_goes_on_and_gives_the_same(
     assert tree(folder.parent / "out") == tree(folder.parent / "whole")
 
 
-def test_what_stands_from_something_else_is_refused_and_removed_when_told(
+def test_what_was_made_from_something_else_is_refused_and_removed_on_request(
     folder: Path, tree: Tree
 ) -> None:
     prepare(folder, split="tiles")
     out = folder.parent / "out"
     with pytest.raises(
         OutputError,
-        match=r"tile t0 stands there and was made from other files or with other options; --over",
+        match=r"tile t0 exists there and was made from other files or with other options; --over",
     ):
         prepare(folder, split="all")
     shutil.move(folder / "t3_image.tif", folder / "t3.away")
-    with pytest.raises(OutputError, match="tile t3 stands there and is not wanted now"):
+    with pytest.raises(OutputError, match="tile t3 exists there and is not wanted now"):
         prepare(folder, split="tiles")
     shutil.move(folder / "t3.away", folder / "t3_image.tif")
     prepare(folder, split="all", overwrite=True)
@@ -434,15 +437,15 @@ def test_what_stands_from_something_else_is_refused_and_removed_when_told(
 
 
 def test_files_that_are_not_geosegs_are_never_touched(folder: Path) -> None:
-    stranger = folder.parent / "out/train/images/mine.tif"
-    stranger.parent.mkdir(parents=True)
-    stranger.write_text("mine")
+    foreign = folder.parent / "out/train/images/mine.tif"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
     with pytest.raises(
         OutputError,
-        match=r"mine.tif: was not written by geoseg and would be learnt from; move it away",
+        match=r"mine.tif: was not written by geoseg and would be trained on; move it away",
     ):
         prepare(folder, overwrite=True)
-    assert stranger.read_text() == "mine"
+    assert foreign.read_text() == "mine"
 
 
 def test_torch_is_not_needed(folder: Path) -> None:
@@ -495,7 +498,7 @@ def test_images_and_labels_of_which_no_two_belong_together_are_named(folder: Pat
         prepare(folder, labels="more")
 
 
-def test_a_validation_part_without_a_usable_image_is_told(folder: Path) -> None:
+def test_a_validation_part_without_a_usable_image_is_reported(folder: Path) -> None:
     for number in range(6):
         part = folder / ("val" if number > 4 else "train")
         part.mkdir(exist_ok=True)
@@ -506,7 +509,7 @@ def test_a_validation_part_without_a_usable_image_is_told(folder: Path) -> None:
     report = prepare(folder, **patterns)
     assert report.exit_code == 1
     assert report.data["failures"][1:] == [
-        "val: is empty, as none of its images can be used; mend them, or choose another --split"
+        "val: is empty, as none of its images can be used; correct them, or choose another --split"
     ]
     shutil.rmtree(folder / "val")
     report = prepare(folder, **patterns)
@@ -518,14 +521,16 @@ def test_a_validation_part_without_a_usable_image_is_told(folder: Path) -> None:
     )
 
 
-def test_lonely_files_are_named_and_the_others_go_on(folder: Path) -> None:
+def test_unpaired_files_are_named_and_the_others_go_on(folder: Path) -> None:
     (folder / "t1_label.tif").unlink()
     (folder / "t2_image.tif").unlink()
     report = prepare(folder, split="tiles")
     assert report.exit_code == 1
     assert report.data["failures"] == [
-        f"images without labels: {folder / 't1_image.tif'}; add the other file, or move it away",
-        f"labels without an image: {folder / 't2_label.tif'}; add the other file, or move it away",
+        f"image without a label under {folder}/*_label.tif: {folder / 't1_image.tif'}; add the label, "
+        "or leave the tile out",
+        f"label without an image under {folder}/*_image.tif: {folder / 't2_label.tif'}; add the "
+        "image, or leave the tile out",
     ]
     assert len(pairs(folder.parent / "out", "train")) == 3
 
@@ -540,7 +545,10 @@ def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> N
     lines = "\n".join(report.data["failures"])
     assert len(report.data["failures"]) == 4
     assert "t1_label.tif: 48 x 63 pixels without georeferencing do not lie on t1_image.tif" in lines
-    assert "t2_label.tif: value 77 (3,072 pixels) is no class's and not ignored" in lines
+    assert (
+        "t2_label.tif: value 77 (3,072 pixels), which no class has and which is not ignored"
+        in lines
+    )
     assert "t3_label.tif: no pixel of t3_image.tif is labelled" in lines
     assert (
         "t4_image.tif: has 4 band(s) of uint16, t0_image.tif has 3 of uint8; prepare them apart"
@@ -552,7 +560,7 @@ def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> N
     }
 
 
-def test_an_image_in_the_place_of_labels_is_told_in_a_short_line(folder: Path) -> None:
+def test_an_image_in_the_place_of_labels_is_reported_in_a_short_line(folder: Path) -> None:
     colours = np.arange(3072).reshape(48, 64)
     sample_datasets.write(
         folder / "t1_label.tif",
@@ -560,16 +568,16 @@ def test_an_image_in_the_place_of_labels_is_told_in_a_short_line(folder: Path) -
     )
     report = prepare(folder, split="all")
     assert report.data["failures"] == [
-        f"{folder / 't1_label.tif'}: holds 3,072 colours that are no class's, as an image does; give its labels"
+        f"{folder / 't1_label.tif'}: holds 3,072 colours that no class has, as an image does; give its labels"
     ]
 
 
-def test_a_class_that_never_occurs_is_told(folder: Path) -> None:
+def test_a_class_that_never_occurs_is_reported(folder: Path) -> None:
     for number in range(6):
         sample_datasets.write(folder / f"t{number}_label.tif", np.full((1, 48, 64), 10, np.uint8))
     report = prepare(folder, split="all")
     assert report.data["warnings"] == [
-        "train: class 'bright' never occurs; nothing can be learnt or judged of it there"
+        "train: class 'bright' never occurs, and cannot be learned or scored there"
     ]
     classes = {
         "classes": [
@@ -579,11 +587,11 @@ def test_a_class_that_never_occurs_is_told(folder: Path) -> None:
         ]
     }
     assert prepare(folder, "three", split="all", classes=classes).data["warnings"] == [
-        "train: classes 'grey', 'bright' never occur; nothing can be learnt or judged of them there"
+        "train: classes 'grey', 'bright' never occur, and cannot be learned or scored there"
     ]
 
 
-def test_a_part_that_becomes_empty_is_told(folder: Path) -> None:
+def test_a_part_that_becomes_empty_is_reported(folder: Path) -> None:
     labels = np.zeros((1, 48, 64), np.uint8)
     labels[0, :24] = 10  # the upper half; the lower block is to validate on
     sample_datasets.write(folder / "t0_label.tif", labels)
@@ -636,20 +644,23 @@ def test_what_was_written_is_never_read(folder: Path) -> None:
         ({"edge": "pad"}, "--edge pad: goes with --patch; give both"),
         (
             {"images": "*_photo.tif"},
-            r"--images .*_photo.tif: no such files; give a file, a folder, or a pattern",
+            r"_photo.tif: no rasters there; give a file, a folder, or a pattern",
         ),
         (
             {"labels": "houses.gpkg"},
-            r"--labels .*houses.gpkg: no such file; give polygons, or label rasters",
+            r"houses.gpkg: no such file; give polygons, or label rasters",
         ),
-        ({"labels": "masks"}, r"--labels .*masks: no such files"),
+        (
+            {"labels": "masks"},
+            r"masks: no such file or folder; give a file, a folder, or a pattern",
+        ),
         (
             {"images": None},
             r"src: no images there \(looked for images\); say where they are by --images PATTERN",
         ),
         (
             {"labels": "*_image.tif"},
-            r"t0_image.tif: is named by --images and by --labels; give patterns that tell",
+            r"t0_image.tif: is named by --images and by --labels; give patterns that distinguish",
         ),
         (
             {"attribute": "kind"},

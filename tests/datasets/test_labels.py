@@ -3,66 +3,83 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
-from rasterio.transform import from_origin
+import shapely
 
 from geoseg.classes import ISPRS, ClassScheme
-from geoseg.datasets.labels import RasterLabels, check_labels
-from geoseg.errors import SourceError
-from geoseg.raster import open_raster
+from geoseg.datasets.labels import check_labels, find_labels, open_labels
+from geoseg.datasets.polygon_labels import Polygons
+from geoseg.errors import ConfigError, SourceError
+from geoseg.raster import Source, open_raster
 from geoseg.tiling import Window
 
-WHOLE, VALID = Window(0, 0, 64, 80), np.ones((64, 80), bool)
+Make = Callable[..., Path]
+WHOLE = Window(0, 0, 64, 80)
+SCHEME = ClassScheme(("background", "road"), ((0, 0, 0), (9, 9, 9)), ((3,), (7,)))
 
 
-def test_colours_become_ids_and_black_no_label(make_raster: Callable[..., Path]) -> None:
-    ids = np.random.default_rng(0).choice([0, 1, 2, 3, 4, 5, 255], (64, 80)).astype(np.uint8)
-    labels = RasterLabels(open_raster(make_raster(data=ISPRS.colors_from_ids(ids))), ISPRS)
-    np.testing.assert_array_equal(labels.read(WHOLE, VALID), ids)
-    assert labels.unknown() is None
-    labels.close()
-
-
-def test_a_few_unknown_colours_are_counted_and_left_without_label(
-    make_raster: Callable[..., Path],
-) -> None:
-    rgb = ISPRS.colors_from_ids(np.full((64, 80), 4, np.uint8))
-    rgb[:, 0, :20] = np.array([252, 255, 0])[:, None]
-    rgb[:, 40, :3] = np.array([1, 2, 3])[:, None]
-    labels = RasterLabels(open_raster(make_raster(data=rgb)), ISPRS)
-    ids = np.vstack([labels.read(Window(row, 0, 32, 80), VALID[:32]) for row in (0, 32)])
-    assert ((ids == 255) == (rgb != np.array([255, 255, 0])[:, None, None]).any(axis=0)).all()
-    told = labels.unknown()
-    assert told is not None
-    assert told.endswith(
-        "colour 252,255,0 (20 pixels), 1,2,3 (3 pixels) is no class's; these pixels are left without label"
-    )
-
-
-def test_many_unknown_values_or_colours_are_refused(make_raster: Callable[..., Path]) -> None:
-    values = np.zeros((1, 64, 80), np.uint8)
-    values[0, :2] = 9
-    labels = RasterLabels(open_raster(make_raster(data=values)), ClassScheme.from_names(["a", "b"]))
-    labels.read(WHOLE, VALID)
+def test_the_suffix_says_whether_labels_are_polygons_or_a_raster(make_raster: Make) -> None:
+    assert find_labels(Path("a.GPKG"), "kind") == Polygons(Path("a.GPKG"), "kind")
+    assert isinstance(find_labels(make_raster(bands=1)), Source)
     with pytest.raises(
-        SourceError,
-        match=r"value 9 \(160 pixels\) is no class's .* the classes have 0, 1: give a classes",
+        ConfigError, match=r"attribute kind: goes with polygons, and a\.tif is a ras"
     ):
-        labels.unknown()
+        find_labels(Path("a.tif"), "kind")
 
 
-def test_labels_must_lie_on_the_image(make_raster: Callable[..., Path]) -> None:
+def test_values_colours_and_polygons_give_the_same_ids(make_raster: Make, tmp_path: Path) -> None:
     image = open_raster(make_raster())
-    check_labels(image, open_raster(make_raster("bare.tif", bands=1, crs=None, transform=None)))
-    check_labels(image, open_raster(make_raster("uncoordinated.tif", bands=1, crs=None)))
-    with pytest.raises(
-        SourceError,
-        match=r"64 x 79 pixels .* do not lie on scene.tif .*give labels of the same pixels",
+    ids = np.zeros((64, 80), np.uint8)
+    ids[8:40, 20:60] = 1
+    box = shapely.box(500_010, 5_399_980, 500_030, 5_399_996)
+    frame = geopandas.GeoDataFrame({"kind": ["Road"]}, geometry=[box], crs="EPSG:32632")
+    frame.to_crs(4326).to_file(tmp_path / "roads.gpkg")
+    colors = SCHEME.colors_from_ids(ids)
+    paths = {
+        make_raster("values.tif", data=(3 + 4 * ids)[None]): None,
+        make_raster("colours.tif", data=colors): None,
+        tmp_path / "roads.gpkg": "kind",
+    }
+    for path, attribute in paths.items():
+        with open_labels(find_labels(path, attribute), image, SCHEME) as labels:
+            found = labels.read(WHOLE, np.ones((64, 80), bool))
+        np.testing.assert_array_equal(found, ids)
+
+
+def test_unknown_values_are_refused_unless_they_are_to_be_counted(make_raster: Make) -> None:
+    path = make_raster(data=np.full((1, 64, 80), 5, np.uint8))
+    image = source = open_raster(path)
+    with (
+        open_labels(source, image, SCHEME) as labels,
+        pytest.raises(SourceError, match=r"value 5 \(5,120 pixels\)"),
     ):
-        check_labels(image, open_raster(make_raster("small.tif", bands=1, width=79)))
-    elsewhere = from_origin(500_001.0, 5_400_000.0, 0.5, 0.5)
-    with pytest.raises(SourceError, match=r"from \(500001, 5400000\) .* do not lie on scene.tif"):
-        check_labels(image, open_raster(make_raster("elsewhere.tif", bands=1, transform=elsewhere)))
+        labels.read(WHOLE)
+    with open_labels(source, image, SCHEME, "count") as labels:
+        assert (labels.read(WHOLE) == 255).all()
+
+
+def test_labels_that_do_not_fit_the_image_are_refused(make_raster: Make) -> None:
+    image = open_raster(make_raster())
+    small = open_raster(make_raster("small.tif", bands=1, width=79))
     with pytest.raises(SourceError, match=r"do not lie on scene\.tif"):
-        check_labels(image, open_raster(make_raster("system.tif", bands=1, crs="EPSG:32633")))
+        check_labels(small, image)
+    with (
+        pytest.raises(SourceError, match=r"do not lie on scene\.tif"),
+        open_labels(small, image, ISPRS),
+    ):
+        pass
+    with pytest.raises(SourceError, match=r"2 band\(s\) of uint8 are no labels"):
+        check_labels(open_raster(make_raster("two.tif", bands=2)), image)
+    nowhere = open_raster(make_raster("nowhere.tif", crs=None, transform=None))
+    with pytest.raises(SourceError, match=r"has no place for the polygons of a\.gpkg"):
+        check_labels(Polygons(Path("a.gpkg")), nowhere)
+
+
+def test_the_file_is_closed_in_the_end(make_raster: Make) -> None:
+    source = open_raster(make_raster(bands=1))
+    with open_labels(source, source, SCHEME, "count") as labels:
+        pass
+    with pytest.raises(Exception, match=r"(?i)closed"):
+        labels.read(WHOLE)

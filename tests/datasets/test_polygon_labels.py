@@ -11,7 +11,7 @@ import shapely
 from rasterio.features import rasterize
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.polygon_labels import PolygonLabels
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
 from geoseg.errors import ConfigError, SourceError, VectorError
 from geoseg.raster import open_raster
 from geoseg.tiling import Window
@@ -45,11 +45,11 @@ def boxes() -> list[Any]:
         ("houses.geojson", "EPSG:4326"),
     ],
 )
-def test_polygons_in_any_system_burn_as_rasterio_burns_them_whole(
+def test_polygons_in_any_system_rasterize_as_rasterio_rasterizes_them_whole(
     make_raster: Callable[..., Path], tmp_path: Path, name: str, crs: str
 ) -> None:
     image = open_raster(make_raster())
-    labels = PolygonLabels(save(tmp_path / name, boxes(), crs), image, BUILDINGS, None)
+    labels = PolygonLabels(Polygons(save(tmp_path / name, boxes(), crs)), image, BUILDINGS)
     expected = rasterize(
         [(box, 1) for box in boxes()], (64, 80), transform=image.transform, dtype="uint8"
     )
@@ -67,15 +67,15 @@ def test_polygons_that_were_edited_are_read_anew(
     make_raster: Callable[..., Path], tmp_path: Path, name: str
 ) -> None:
     image = open_raster(make_raster())
-    assert len(PolygonLabels(save(tmp_path / name, boxes()), image, BUILDINGS, None)) == 3
-    assert len(PolygonLabels(save(tmp_path / name, boxes()[:1]), image, BUILDINGS, None)) == 1
+    assert len(PolygonLabels(Polygons(save(tmp_path / name, boxes())), image, BUILDINGS)) == 3
+    assert len(PolygonLabels(Polygons(save(tmp_path / name, boxes()[:1])), image, BUILDINGS)) == 1
 
 
 def test_windows_give_what_the_whole_gives(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     image = open_raster(make_raster())
-    labels = PolygonLabels(save(tmp_path / "a.gpkg", boxes()), image, BUILDINGS, None)
+    labels = PolygonLabels(Polygons(save(tmp_path / "a.gpkg", boxes())), image, BUILDINGS)
     whole = labels.read(Window(0, 0, 64, 80), np.ones((64, 80), bool))
     for row, col, height, width in [
         (0, 0, 13, 31),
@@ -92,7 +92,7 @@ def test_an_attribute_names_the_class_and_the_later_polygon_wins(
 ) -> None:
     image = open_raster(make_raster())
     path = save(tmp_path / "a.gpkg", boxes(), "EPSG:32632", kind=["Grass", "8", "99"])
-    labels = PolygonLabels(path, image, LAND, "kind").read(
+    labels = PolygonLabels(Polygons(path, "kind"), image, LAND).read(
         Window(0, 0, 64, 80), np.ones((64, 80), bool)
     )
     values = [0, 1, 255]
@@ -104,12 +104,37 @@ def test_an_attribute_names_the_class_and_the_later_polygon_wins(
     )  # without a class "background" the rest has no label
 
 
+def test_a_later_polygon_covers_an_earlier_one_in_every_window(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The order is that of the file, not that in which a spatial index finds them."""
+    image = open_raster(make_raster())
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 25, (40, 2))
+    shapes = [
+        shapely.box(500_000 + x, 5_400_000 - y - 8, 500_000 + x + 12, 5_400_000 - y)
+        for x, y in corners
+    ]
+    values = [int(value) for value in rng.integers(0, 4, len(shapes))]
+    scheme = ClassScheme.from_names(["a", "b", "c", "d"])
+    path = save(tmp_path / "a.gpkg", shapes, "EPSG:32632", kind=list(map(str, values)))
+    labels = PolygonLabels(Polygons(path, "kind"), image, scheme)
+    expected = np.full((64, 80), 255, np.uint8)
+    for shape, value in zip(shapes, values, strict=True):  # one after the other, later ones on top
+        mask = rasterize([shape], (64, 80), transform=image.transform, default_value=1)
+        expected[mask == 1] = value
+    for row, col in ((0, 0), (0, 40), (32, 0), (32, 40)):
+        np.testing.assert_array_equal(
+            labels.read(Window(row, col, 32, 40)), expected[row : row + 32, col : col + 40]
+        )
+
+
 def test_numbers_name_classes_also_where_gaps_made_them_floats(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     image = open_raster(make_raster())
     path = save(tmp_path / "a.gpkg", boxes()[:2], "EPSG:32632", value=[3.0, 7.0])
-    labels = PolygonLabels(path, image, LAND, "value").read(
+    labels = PolygonLabels(Polygons(path, "value"), image, LAND).read(
         Window(0, 0, 64, 80), np.ones((64, 80), bool)
     )
     assert set(np.unique(labels)) == {0, 1, 255}
@@ -119,7 +144,7 @@ def test_where_the_image_shows_nothing_there_is_no_label(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     image = open_raster(make_raster())
-    labels = PolygonLabels(save(tmp_path / "a.gpkg", boxes()), image, BUILDINGS, None)
+    labels = PolygonLabels(Polygons(save(tmp_path / "a.gpkg", boxes())), image, BUILDINGS)
     assert (labels.read(Window(0, 0, 64, 80), np.zeros((64, 80), bool)) == 255).all()
 
 
@@ -130,28 +155,65 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
         VectorError,
         match=r"'kind' holds 'shed' \(2 polygons\), which is no class; the classes are grass",
     ):
-        PolygonLabels(path, image, LAND, "kind")
+        PolygonLabels(Polygons(path, "kind"), image, LAND)
     with pytest.raises(VectorError, match="has no attribute 'klass'; choose one of kind"):
-        PolygonLabels(path, image, LAND, "klass")
+        PolygonLabels(Polygons(path, "klass"), image, LAND)
     with pytest.raises(
-        ConfigError, match=r"2 classes \(grass, road\) and polygons of one kind; name the attribute"
+        ConfigError,
+        match=r"2 classes \(grass, road\) and polygons of one kind; name the attribute that holds the "
+        r"class \(geoseg prepare --attribute NAME, attribute: NAME in a config\)",
     ):
-        PolygonLabels(path, image, LAND, None)
+        PolygonLabels(Polygons(path), image, LAND)
     placeless = save(tmp_path / "b.shp", boxes())
     placeless.with_suffix(".prj").unlink()
     with pytest.raises(
         VectorError, match=r"names no coordinate system; add it \(a .prj beside a Shapefile\)"
     ):
-        PolygonLabels(placeless, image, BUILDINGS, None)
+        PolygonLabels(Polygons(placeless), image, BUILDINGS)
     (tmp_path / "c.gpkg").write_text("nothing")
     with pytest.raises(VectorError, match="no polygons that can be read"):
-        PolygonLabels(tmp_path / "c.gpkg", image, BUILDINGS, None)
+        PolygonLabels(Polygons(tmp_path / "c.gpkg"), image, BUILDINGS)
     for facts, needed in (
-        ({"crs": None}, "its coordinate system by --crs EPSG:N"),
+        ({"crs": None}, r"its coordinate system \(geoseg prepare --crs EPSG:N\)"),
         ({"transform": None}, "a world file"),
     ):
         nowhere = open_raster(make_raster("nowhere.tif", **({"crs": None} | facts)))
         with pytest.raises(
             SourceError, match=rf"has no place for the polygons of a.gpkg; give {needed}"
         ):
-            PolygonLabels(path, nowhere, BUILDINGS, None)
+            PolygonLabels(Polygons(path), nowhere, BUILDINGS)
+
+
+def test_without_a_mask_polygons_label_everywhere(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    image = open_raster(make_raster())
+    labels = PolygonLabels(Polygons(save(tmp_path / "a.gpkg", boxes())), image, BUILDINGS)
+    valid = np.arange(80) % 2 * np.ones((64, 1)) > 0
+    whole = labels.read(Window(0, 0, 64, 80))
+    assert set(np.unique(whole)) == {0, 1}
+    masked = labels.read(Window(0, 0, 64, 80), valid)
+    np.testing.assert_array_equal(masked, np.where(valid, whole, 255))
+
+
+def test_the_one_class_may_have_any_place_and_the_background_any_case(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    image = open_raster(make_raster())
+    path = save(tmp_path / "a.gpkg", boxes(), "EPSG:32632")
+    for names, inside, outside in (
+        (["building", "Background"], 0, 1),
+        (["building"], 0, 255),
+        (["background", "building"], 1, 0),
+    ):
+        labels = PolygonLabels(Polygons(path), image, ClassScheme.from_names(names))
+        found = labels.read(Window(0, 0, 64, 80))
+        assert (found[20, 20], found[60, 2]) == (inside, outside)
+
+
+def test_polygons_beside_the_image_are_not_counted(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    away = shapely.box(500_041, 5_399_990, 500_050, 5_399_999)  # the image ends at 500,040
+    path = save(tmp_path / "a.gpkg", [*boxes(), away], "EPSG:32632")
+    assert len(PolygonLabels(Polygons(path), open_raster(make_raster()), BUILDINGS)) == 3

@@ -1,24 +1,97 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets import statistics
-from geoseg.datasets.statistics import collect_statistics
+from geoseg.datasets import tiles
+from geoseg.datasets.statistics import (
+    Moments,
+    PixelSample,
+    Statistics,
+    absent_class_warnings,
+    check_references,
+    collect_statistics,
+)
 from geoseg.datasets.tiles import Tile
 from geoseg.errors import SourceError
+from geoseg.progress import Progress
+from geoseg.tiling import Window
 
 MakeTile = Callable[..., Tile]
 SCHEME = ClassScheme.from_names(["dark", "bright", "never"])
 
 
-def test_figures_equal_numpy_over_the_labelled_pixels(
+def test_moments_of_groups_are_those_of_all_values() -> None:
+    values = np.random.default_rng(0).normal(1e6, 3, (2, 90))
+    total = Moments()
+    for first in (0, 7, 40):
+        total = total.merged(Moments.from_values(values[:, first : {0: 7, 7: 40, 40: 90}[first]]))
+    assert total.number == 90
+    np.testing.assert_allclose(total.mean, values.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(total.std, values.std(axis=1), rtol=1e-9)
+
+
+def test_moments_of_histograms_are_those_of_the_values() -> None:
+    values = np.random.default_rng(0).integers(0, 9, (2, 50))
+    found = Moments.from_histograms(np.stack([np.bincount(band, minlength=9) for band in values]))
+    expected = Moments.from_values(values.astype(float))
+    assert found.number == 50
+    np.testing.assert_allclose(found.mean, expected.mean)
+    np.testing.assert_allclose(found.squares, expected.squares)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_sums_of_windows_are_the_statistics_of_the_whole(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 200, (2, 30, 40)).astype(dtype)
+    valid = rng.random((30, 40)) > 0.1
+    labels = rng.choice([0, 2, 255], (30, 40)).astype(np.uint8)
+    windows = [(slice(row, row + 7), slice(0, 40)) for row in range(0, 30, 7)]
+    total = Statistics((0, 0, 0))
+    for rows, cols in windows:
+        total += Statistics.from_window(
+            pixels[:, rows, cols], valid[rows, cols], labels[rows, cols], 3
+        )
+    seen = pixels[:, valid & (labels != 255)].astype(float)
+    assert total.class_pixels == tuple(np.bincount(labels[valid & (labels != 255)], minlength=3))
+    bands = total.band_table(["a", "b"])
+    np.testing.assert_allclose([band["mean"] for band in bands], seen.mean(axis=1))
+    np.testing.assert_allclose([band["std"] for band in bands], seen.std(axis=1))
+    assert [(band["min"], band["max"]) for band in bands] == list(
+        zip(seen.min(axis=1), seen.max(axis=1), strict=True)
+    )
+
+
+def test_statistics_survive_json_to_the_last_bit() -> None:
+    rng = np.random.default_rng(1)
+    made = Statistics.from_window(
+        rng.random((3, 9, 9)), np.ones((9, 9), bool), rng.integers(0, 2, (9, 9)).astype(np.uint8), 2
+    )
+    again = Statistics.from_json(json.loads(json.dumps(made.to_json())))
+    assert again.to_json() == made.to_json()
+
+
+def test_nothing_labelled_adds_nothing() -> None:
+    nothing = Statistics.from_window(
+        np.ones((1, 4, 4), np.uint8), np.zeros((4, 4), bool), np.zeros((4, 4), np.uint8), 1
+    )
+    some = Statistics.from_window(
+        np.full((1, 4, 4), 7, np.uint8), np.ones((4, 4), bool), np.zeros((4, 4), np.uint8), 1
+    )
+    assert nothing.labelled == 0
+    assert nothing.band_table(["a"]) == []
+    assert (nothing + some).to_json() == (some + nothing).to_json() == some.to_json()
+    assert some.band_table(["a"])[0]["std"] == 1  # a constant band
+
+
+def test_training_statistics_equal_numpy_over_the_labelled_pixels(
     make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "STRIP_PIXELS", 300)  # a few rows at once
+    monkeypatch.setattr(tiles, "STRIP_PIXELS", 300)  # a few rows at once
     rng = np.random.default_rng(0)
     images = [
         rng.integers(1, 255, (3, 40, 56)).astype(np.uint8),
@@ -29,11 +102,11 @@ def test_figures_equal_numpy_over_the_labelled_pixels(
         for image in images
     ]
     images[0][:, :10] = 0
-    tiles = [
+    training = [
         make_tile(f"t{n}", image=image, labels=label, nodata=0)
         for n, (image, label) in enumerate(zip(images, labels, strict=True))
     ]
-    found = collect_statistics(tiles, SCHEME)
+    found = collect_statistics(training, SCHEME)
     seen = [
         (label[0] != 255) & (image != 0).all(0) for image, label in zip(images, labels, strict=True)
     ]
@@ -43,8 +116,8 @@ def test_figures_equal_numpy_over_the_labelled_pixels(
     ids = np.concatenate([label[0][mask] for label, mask in zip(labels, seen, strict=True)])
     np.testing.assert_allclose(found.mean, values.mean(axis=1))
     np.testing.assert_allclose(found.std, values.std(axis=1))
-    assert found.class_counts.tolist() == np.bincount(ids, minlength=3).tolist()
-    assert (found.low, found.high) == (values.min(), values.max())
+    assert found.class_pixels == tuple(np.bincount(ids, minlength=3).tolist())
+    assert (found.low, found.high) == (tuple(values.min(axis=1)), tuple(values.max(axis=1)))
 
 
 def test_a_constant_band_is_left_unscaled(make_tile: MakeTile) -> None:
@@ -67,7 +140,7 @@ def test_a_label_value_that_is_no_class_is_refused_with_its_count(make_tile: Mak
     labels[0, :2] = 9
     with pytest.raises(
         SourceError,
-        match=r"value 9 \(32 pixels\) is no class and not ignored; add it to data\.classes",
+        match=r"value 9 \(32 pixels\), which no class has .*: add it to the classes or to ignore",
     ):
         collect_statistics([make_tile(image=np.ones((3, 16, 16), np.uint8), labels=labels)], SCHEME)
 
@@ -76,3 +149,71 @@ def test_training_without_any_label_is_refused(make_tile: MakeTile) -> None:
     labels = np.full((1, 16, 16), 255, np.uint8)
     with pytest.raises(SourceError, match="no pixel of the training labels is labelled"):
         collect_statistics([make_tile(image=np.ones((3, 16, 16), np.uint8), labels=labels)], SCHEME)
+
+
+def test_progress_advances_by_tiles_and_only_labels_are_checked_for_validation(
+    make_tile: MakeTile,
+) -> None:
+    class Counting(Progress):
+        tiles = 0
+
+        def advance(self, steps: int) -> None:
+            self.tiles += steps
+
+    image = np.zeros((3, 16, 16), np.uint8)  # nodata everywhere, yet labelled
+    tile = make_tile(image=image, labels=np.zeros((1, 16, 16), np.uint8), nodata=0)
+    counting = Counting()
+    check_references([tile, tile], SCHEME, counting)
+    assert counting.tiles == 2
+    check_references([], SCHEME)
+    collect_statistics([make_tile("b")], SCHEME, counting)
+    assert counting.tiles == 3
+
+
+def test_validation_labels_are_refused_where_one_is_unknown_or_none_is_known(
+    make_tile: MakeTile,
+) -> None:
+    image = np.ones((3, 16, 16), np.uint8)
+    labels = np.full((1, 16, 16), 255, np.uint8)
+    with pytest.raises(SourceError, match=r"no pixel of the validation labels .*; check data\.val"):
+        check_references([make_tile(image=image, labels=labels)], SCHEME)
+    labels[0, 3, 3] = 1
+    check_references([make_tile("some", image=image, labels=labels)], SCHEME)
+    labels[0, 3, 4] = 9
+    with pytest.raises(SourceError, match=r"value 9 \(1 pixels\)"):
+        check_references([make_tile("unknown", image=image, labels=labels)], SCHEME)
+
+
+def test_classes_without_a_training_pixel_are_warned_of() -> None:
+    assert absent_class_warnings(Statistics((3, 1)), ["a", "b"]) == []
+    assert absent_class_warnings(Statistics((0, 1, 0)), ["a", "b", "c"]) == [
+        "no training pixel shows a, c: the model cannot learn it; check data.classes and the labels "
+        "of data.train"
+    ]
+
+
+def test_a_sample_knows_all_pixels_of_rare_classes_and_their_places(make_tile: MakeTile) -> None:
+    labels = np.full((1, 40, 30), 255, np.uint8)
+    labels[0, 5, 7] = labels[0, 33, 2] = 1
+    training = [
+        make_tile("none", image=np.ones((3, 40, 30), np.uint8), labels=0 * labels),
+        make_tile("some", image=np.ones((3, 40, 30), np.uint8), labels=labels),
+    ]
+    sample = PixelSample(2, size=50, seed=3)
+    collect_statistics(training, ClassScheme.from_names(["a", "b"]), sample=sample)
+    assert sorted(map(tuple, sample.places[1].tolist())) == [(1, 5, 7), (1, 33, 2)]
+    assert len(sample.places[0]) == 50
+    assert (sample.places[0][:, 0] == 0).all()
+
+
+def test_every_pixel_has_the_same_chance_in_whatever_window_it_comes() -> None:
+    drawn = np.zeros((6, 4))
+    for seed in range(600):
+        sample = PixelSample(1, size=6, seed=seed)
+        for row in (0, 1, 4):
+            height = {0: 1, 1: 3, 4: 2}[row]
+            sample.add(0, Window(row, 0, height, 4), np.zeros((height, 4), np.uint8))
+        assert len(np.unique(sample.places[0], axis=0)) == 6
+        drawn[sample.places[0][:, 1], sample.places[0][:, 2]] += 1
+    assert drawn.sum() == 3600
+    assert np.abs(drawn - 150).max() < 50  # 4.5 standard deviations

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 
 from geoseg.classes import ISPRS
-from geoseg.datasets.splits import VAIHINGEN_SPLITS
+from geoseg.datasets.split_presets import VAIHINGEN_SPLITS
 from tests import sample_datasets
 
 SMALL = [

@@ -3,26 +3,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio.transform import Affine
 
-from geoseg.datasets.sources import (
-    choose_bands,
+from geoseg.datasets.bands import choose_bands
+from geoseg.datasets.pairing import Pair
+from geoseg.datasets.polygon_labels import Polygons
+from geoseg.datasets.tiles import Tile
+from geoseg.datasets.training_tiles import (
     choose_value_range,
     find_pairs,
+    ground_sampling_warnings,
+    median_ground_sampling,
     open_tiles,
-    sampling_warnings,
-    typical_sampling,
 )
-from geoseg.datasets.tiles import Tile
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, open_raster
 
 MakeTile = Callable[..., Tile]
+
+
+def entry(image: Path, labels: Path) -> tuple[Pair, None]:
+    return Pair(image.stem, image, labels), None
 
 
 @pytest.fixture
@@ -35,43 +42,6 @@ def source(make_raster: Callable[..., Path]) -> Source:
     return open_raster(path)
 
 
-@pytest.mark.parametrize(
-    ("given", "numbers", "names"),
-    [
-        (None, (1, 2, 3, 4), ("nir", "red", "band 3", "band 4")),
-        ([2, 1], (2, 1), ("red", "nir")),
-        (["red", "nir"], (2, 1), ("red", "nir")),
-        (["a", "b", "c", "d"], (1, 2, 3, 4), ("a", "b", "c", "d")),
-        ({"green": 3, "red": 2}, (3, 2), ("green", "red")),
-    ],
-)
-def test_bands_are_found_by_name_number_or_order(
-    source: Source, given: Any, numbers: Any, names: Any
-) -> None:
-    bands = choose_bands(given, source)
-    assert (bands.numbers, bands.names) == (numbers, names)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (["a", "b"], r"2 names for the 4 bands of .*four\.tif; say which is which, as \{a: 1"),
-        ({"red": 0}, "bands count from 1"),
-        (["a", "a", "b", "c"], "names must differ"),
-        (
-            {"red": 5},
-            r"^data\.bands: \{'red': 5\} asks for band 5, but .*four\.tif has 4 \(nir, red,.*choose among 1\.\.4$",
-        ),
-        ([1, 5], r"^data\.bands: \{'nir': 1, 'band 5': 5\} asks for band 5, but .*four\.tif has 4"),
-    ],
-)
-def test_bands_that_would_have_to_be_guessed_are_refused(
-    source: Source, given: Any, message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        choose_bands(given, source)
-
-
 def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
     source: Source, make_raster: Callable[..., Path]
 ) -> None:
@@ -79,7 +49,9 @@ def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
     with pytest.raises(
         ConfigError, match=r"^data\.bands: \{'nir': 4\} asks for band 4, but .*other\.tif has 3"
     ):
-        open_tiles([(source.path, labels), (other, labels)], choose_bands({"nir": 4}, source))
+        open_tiles(
+            [entry(source.path, labels), entry(other, labels)], choose_bands({"nir": 4}, source)
+        )
 
 
 def test_bytes_speak_for_themselves_and_other_types_do_not(make_tile: MakeTile) -> None:
@@ -96,26 +68,26 @@ def test_bytes_speak_for_themselves_and_other_types_do_not(make_tile: MakeTile) 
 def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path: Path) -> None:
     make_tile("a")
     make_tile("b")
-    every = (str(tmp_path / "images/*.tif"), str(tmp_path / "labels/*.tif"))
-    one = (str(tmp_path / "images/a.tif"), str(tmp_path / "labels/a.tif"))
+    every = (str(tmp_path / "images/*.tif"), str(tmp_path / "labels/*.tif"), None)
+    one = (str(tmp_path / "images/a.tif"), str(tmp_path / "labels/a.tif"), None)
     pairs = find_pairs([every, one])
-    assert [image.stem for image, _ in pairs] == ["a", "b"]
-    tiles = open_tiles(pairs, choose_bands([3, 1], open_raster(pairs[0][0])))
+    assert [pair.raster.stem for pair, _ in pairs] == ["a", "b"]
+    tiles = open_tiles(pairs, choose_bands([3, 1], open_raster(pairs[0][0].raster)))
     assert [tile.image.bands for tile in tiles] == [(3, 1), (3, 1)]
-    assert typical_sampling(tiles) == pytest.approx(0.5)
+    assert median_ground_sampling(tiles) == pytest.approx(0.5)
 
 
 def test_images_with_other_bands_or_another_order_are_refused(
     make_raster: Callable[..., Path],
 ) -> None:
-    def pair(name: str, bands: int, names: tuple[str, ...]) -> tuple[Path, Path]:
+    def pair(name: str, bands: int, names: tuple[str, ...]) -> tuple[Pair, None]:
         image = make_raster(f"images/{name}.tif", bands=bands, photometric="MINISBLACK")
         with rasterio.open(image, "r+") as file:
             file.descriptions = names
-        return image, make_raster(f"labels/{name}.tif", bands=1)
+        return entry(image, make_raster(f"labels/{name}.tif", bands=1))
 
     first = pair("first", 3, ("red", "green", "nir"))
-    bands = choose_bands(None, open_raster(first[0]))
+    bands = choose_bands(None, open_raster(first[0].raster))
     assert len(open_tiles([first, pair("unnamed", 3, ("a", "b", "c"))], bands)) == 2
     for names in (("red", "green", "nir", "blue"), ("nir", "red", "green")):
         with pytest.raises(
@@ -129,8 +101,8 @@ def test_images_of_different_ground_sampling_are_warned_about(make_tile: MakeTil
     fine = make_tile("fine")
     wide = fine.image.transform @ Affine.scale(2)
     coarse = Tile(replace(fine.image, transform=wide), replace(fine.labels, transform=wide))
-    assert sampling_warnings([fine, fine]) == []
-    assert sampling_warnings([fine, coarse]) == [
+    assert ground_sampling_warnings([fine, fine]) == []
+    assert ground_sampling_warnings([fine, coarse]) == [
         "training images differ in ground sampling, from 0.5 to 1 m a pixel"
     ]
 
@@ -141,4 +113,32 @@ def test_ground_sampling_stays_unknown_without_a_crs(make_raster: Callable[..., 
         open_raster(image),
         open_raster(make_raster("l.png", bands=1, driver="PNG", crs=None, transform=None)),
     )
-    assert typical_sampling([tile]) is None
+    assert median_ground_sampling([tile]) is None
+
+
+def test_other_images_are_alike_up_to_a_quarter_and_the_median_counts(make_tile: MakeTile) -> None:
+    fine = make_tile("fine")
+
+    def scaled(factor: float) -> Tile:
+        transform = fine.image.transform @ Affine.scale(factor)
+        return Tile(
+            replace(fine.image, transform=transform), replace(fine.labels, transform=transform)
+        )
+
+    assert ground_sampling_warnings([fine, scaled(1.24)]) == []
+    assert len(ground_sampling_warnings([scaled(1.26), fine])) == 1
+    assert median_ground_sampling([fine, scaled(4), scaled(2)]) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_polygons_come_with_their_attribute(make_tile: MakeTile, tmp_path: Path) -> None:
+    make_tile("a")
+    image = tmp_path / "images/a.tif"
+    box = shapely.box(500_000, 5_399_990, 500_010, 5_400_000)
+    frame = geopandas.GeoDataFrame({"kind": ["bright"]}, geometry=[box], crs="EPSG:32632")
+    frame.to_file(tmp_path / "drawn.gpkg")
+    pairs = find_pairs([(str(image), str(tmp_path / "drawn.gpkg"), "kind")])
+    (tile,) = open_tiles(pairs, choose_bands(None, open_raster(image)))
+    assert tile.labels == Polygons(tmp_path / "drawn.gpkg", "kind")
+    raster = find_pairs([(str(image), str(tmp_path / "labels/a.tif"), "kind")])
+    with pytest.raises(ConfigError, match=r"attribute kind: goes with polygons, and .*a\.tif is a"):
+        open_tiles(raster, choose_bands(None, open_raster(image)))

@@ -1,0 +1,114 @@
+"""What pairs two files: the text that a pattern's stars stand for, or the tile in a file's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from geoseg.raster.discovery import SUFFIXES as RASTER_SUFFIXES
+from geoseg.vector.read import SUFFIXES as VECTOR_SUFFIXES
+
+StarKey = tuple[str, ...]
+"""The text that each star of a pattern stands for."""
+Files = dict[str, list[Path]]
+"""Files by the key that they share."""
+
+_FILE_WORDS = re.compile(
+    r"[_.-](classes|labels?|label_?ids|gtfine|gtcoarse|leftimg8bit|instance_?ids|instances"
+    r"|rgb|irrg|rgbir|no_?boundary|images?|masks?|gt|reference)$",
+    re.IGNORECASE,
+)
+"""What data sets and geoseg append to a tile's name to say which file of the tile it is."""
+_ERODED = re.compile("no_?boundary", re.IGNORECASE)
+_STARS = re.compile(r"(\*\*/|\*\*|\*)")
+_STAR_PATTERNS = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)"}
+
+
+def is_raster(path: Path) -> bool:
+    """Whether a file's name says that it is a raster."""
+    return path.suffix.lower() in RASTER_SUFFIXES
+
+
+def is_vector(path: Path) -> bool:
+    """Whether a file's name says that it holds polygons."""
+    return path.suffix.lower() in VECTOR_SUFFIXES
+
+
+def is_eroded(path: Path) -> bool:
+    """Whether a label file's name says that its borders are eroded."""
+    return _ERODED.search(path.stem) is not None
+
+
+def tile_key(path: Path) -> str:
+    """The tile that a file belongs to: ``top_potsdam_2_10`` of ``top_potsdam_2_10_RGB_classes.tif``."""
+    return tile_of_name(path.stem)
+
+
+def tile_of_name(name: str) -> str:
+    """A name in lower case, without the words that say which file of a tile it is."""
+    shorter = _FILE_WORDS.sub("", name)
+    while shorter and shorter != name:
+        name, shorter = shorter, _FILE_WORDS.sub("", shorter)
+    return name.casefold()
+
+
+def count_stars(given: str) -> int:
+    """The number of parts in a pattern's `StarKey`; ``**`` is one star."""
+    return len(_STARS.findall(given))
+
+
+def files_by_stars(pattern: str) -> dict[StarKey, Path]:
+    """The files that match a pattern, sorted by path.
+
+    ``*`` stands for anything but a slash and ``**`` for any folders.
+    """
+    parts = Path(pattern).parts
+    fixed = next(index for index, part in enumerate(parts) if "*" in part)
+    root = Path(*parts[:fixed])
+    rest = Path(*parts[fixed:]).as_posix()
+    expression = re.compile(
+        "".join(_STAR_PATTERNS.get(part) or re.escape(part) for part in _STARS.split(rest))
+    )
+    candidates = root.rglob("*") if "**" in rest else root.glob(rest)
+    files: dict[StarKey, Path] = {}
+    for path in sorted(candidates):
+        match = expression.fullmatch(path.relative_to(root).as_posix())
+        if match and path.is_file():
+            files[match.groups()] = path
+    return files
+
+
+def list_files(given: str) -> list[Path]:
+    """The files that a path, a folder (searched recursively, not in hidden folders) or a pattern means."""
+    path = Path(given)
+    if "*" in given:
+        return list(files_by_stars(given).values())
+    if path.is_file():
+        return [path]
+    found = (entry for entry in sorted(path.rglob("*")) if entry.is_file())
+    return [entry for entry in found if not _is_hidden(entry.relative_to(path))]
+
+
+def group_by_tile(files: Iterable[Path]) -> Files:
+    """Files by the tile in their names."""
+    return _group(files, tile_key)
+
+
+def group_by_place(given: str, files: Iterable[Path]) -> Files:
+    """Files by folder and tile; the folder counts from what was given."""
+    path = Path(given)
+    without_stars = (parent for parent in path.parents if "*" not in str(parent))
+    root = path if path.is_dir() else next(without_stars)
+    return _group(files, lambda file: (file.relative_to(root).parent / tile_key(file)).as_posix())
+
+
+def _group(files: Iterable[Path], key: Callable[[Path], str]) -> Files:
+    groups: Files = {}
+    for path in files:
+        groups.setdefault(key(path), []).append(path)
+    return groups
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,106 @@
+"""One large raster divided so that no validation area is the neighbour of a training area.
+
+Neighbouring pixels resemble one another: validated beside what it was trained on, a network seems
+better than it is.
+
+    training | gap | validation | gap | training
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+from geoseg.datasets.patches import Crop, place_suffix
+from geoseg.errors import ConfigError
+from geoseg.tiling import Window
+
+_LARGEST_SIDE = 2048
+_AREAS = 15
+"""So many areas an image has at least, so that a fifth of them are some."""
+_EVERY, _FIRST = 5, 2
+"""One of five areas in a row is for validation, each row two further on: a knight's move apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialSplit:
+    """How one raster is divided into areas for training and for validation."""
+
+    side: int | None = None
+    """About so many pixels an area; None: at least 15 areas a raster, of at most 2048."""
+    gap: int = 64
+    """Pixels between training and validation areas, used for neither."""
+
+    def __post_init__(self) -> None:
+        if self.gap < 0 or (self.side is not None and self.side < 1):
+            raise ConfigError(
+                f"--block {self.side} --gap {self.gap}: give a side of 1 or more, and a gap of 0 "
+                "or more"
+            )
+
+    def divide(self, height: int, width: int) -> list[Crop]:
+        """Areas of a raster, a fifth of them ``val``; no other comes nearer to those than the gap.
+
+        Raises:
+            ConfigError: the raster is one area, or the gaps leave nothing to train on.
+        """
+        side = self.side or min(_LARGEST_SIDE, max(1, isqrt(height * width // _AREAS)))
+        rows, cols = max(1, round(height / side)), max(1, round(width / side))
+        if rows * cols < 2:
+            raise ConfigError(
+                f"--block {side}: {height} x {width} pixels are one block; give a smaller one, or "
+                "--split all"
+            )
+        areas = {
+            (row, col): _even_area(height, width, rows, cols, row, col)
+            for row in range(rows)
+            for col in range(cols)
+        }
+        chosen = [place for place in areas if (place[1] + 2 * place[0]) % _EVERY == _FIRST]
+        chosen = chosen or [(rows - 1, cols - 1)]
+        val = [areas[place] for place in chosen]
+        cut = [_cut_back(areas[place], val, self.gap) for place in areas if place not in chosen]
+        train = [area for area in cut if area is not None]
+        if not train:
+            raise ConfigError(
+                f"--gap {self.gap}: blocks of {side} pixels leave nothing to train on; give a "
+                "smaller gap"
+            )
+        return [_crop("train", area) for area in train] + [_crop("val", area) for area in val]
+
+
+def _crop(part: str, area: Window) -> Crop:
+    return Crop(part, place_suffix(area), area, area.height, area.width)
+
+
+def _even_area(height: int, width: int, rows: int, cols: int, row: int, col: int) -> Window:
+    """One area of the raster divided evenly."""
+    top, left = row * height // rows, col * width // cols
+    return Window(top, left, (row + 1) * height // rows - top, (col + 1) * width // cols - left)
+
+
+def _cut_back(area: Window, others: list[Window], gap: int) -> Window | None:
+    """The area without what lies nearer to the others than the gap; None where nothing is left.
+
+    Each other area costs what lies beyond it on one of four sides, the cheapest one.
+    """
+    for other in others:
+        top, bottom = other.row - gap, other.row_end + gap
+        left, right = other.col - gap, other.col_end + gap
+        if area.row_end <= top or area.row >= bottom or area.col_end <= left or area.col >= right:
+            continue
+        cuts = (
+            _between(bottom, area.row_end, area.col, area.col_end),
+            _between(area.row, top, area.col, area.col_end),
+            _between(area.row, area.row_end, right, area.col_end),
+            _between(area.row, area.row_end, area.col, left),
+        )
+        kept = [cut for cut in cuts if cut is not None]
+        if not kept:
+            return None
+        area = max(kept, key=lambda cut: cut.height * cut.width)
+    return area
+
+
+def _between(top: int, bottom: int, left: int, right: int) -> Window | None:
+    return Window(top, left, bottom - top, right - left) if bottom > top and right > left else None

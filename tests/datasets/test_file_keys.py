@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geoseg.datasets.file_keys import (
+    count_stars,
+    files_by_stars,
+    is_eroded,
+    is_raster,
+    is_vector,
+    list_files,
+    tile_key,
+)
+
+
+def test_suffixes_say_what_a_file_is_in_any_case() -> None:
+    names = ["a.tif", "a.TIFF", "a.jp2", "a.JPG", "a.gpkg", "a.SHP", "a.fgb", "a.txt", "a.tfw"]
+    assert [is_raster(Path(name)) for name in names] == [True] * 4 + [False] * 5
+    assert [is_vector(Path(name)) for name in names] == [False] * 4 + [True] * 3 + [False] * 2
+
+
+@pytest.mark.parametrize(
+    ("names", "tile"),
+    [
+        (
+            (
+                "top_potsdam_2_10_RGB_classes.tif",
+                "top_potsdam_2_10_label.tif",
+                "top_potsdam_2_10_label_noBoundary.tif",
+            ),
+            "top_potsdam_2_10",
+        ),
+        (
+            ("top_mosaic_09cm_area1_classes.tif", "top_mosaic_09cm_area1_noBoundary.tif"),
+            "top_mosaic_09cm_area1",
+        ),
+        (
+            (
+                "bonn_000000_000019_leftImg8bit_classes.tif",
+                "bonn_000000_000019_gtFine_labelIds.png",
+            ),
+            "bonn_000000_000019",
+        ),
+        (("ec09_image_classes.tif", "ec09_label.tif", "ec09.tif", "EC09_mask.png"), "ec09"),
+        (("label.tif",), "label"),
+        (("_label.tif",), "_label"),
+    ],
+)
+def test_a_tile_has_one_key_in_all_its_files(names: tuple[str, ...], tile: str) -> None:
+    assert {tile_key(Path(name)) for name in names} == {tile}
+
+
+@pytest.mark.parametrize(
+    ("name", "eroded"), [("a_noBoundary.tif", True), ("a_no_boundary.tif", True), ("a.tif", False)]
+)
+def test_a_name_says_that_borders_are_eroded(name: str, eroded: bool) -> None:
+    assert is_eroded(Path("noBoundary") / name) is eroded
+
+
+def test_double_stars_are_one_star() -> None:
+    assert [count_stars(text) for text in ("a", "*", "**/*_b.tif", "x/**")] == [0, 1, 2, 1]
+
+
+def test_stars_match_whole_names_of_files_sorted_by_path(tmp_path: Path) -> None:
+    for name in ("b.tif", "a.tif", "a.tiff", "x+y/c.tif", "d.tif/e"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(files_by_stars(f"{tmp_path}/*.tif").items()) == [
+        (("a",), tmp_path / "a.tif"),
+        (("b",), tmp_path / "b.tif"),
+    ]
+    assert list(files_by_stars(f"{tmp_path}/x+y/*.tif")) == [("c",)]
+    assert list(files_by_stars(f"{tmp_path}/**/*.tif")) == [("", "a"), ("", "b"), ("x+y/", "c")]
+    assert list(files_by_stars(f"{tmp_path}/**.tif")) == [("a",), ("b",), ("x+y/c",)]
+
+
+def test_hidden_files_of_a_folder_are_not_listed(tmp_path: Path) -> None:
+    for name in (".geoseg/x.tif", "a/.b.tif", "a/c.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list_files(str(tmp_path)) == [tmp_path / "a/c.tif"]
+    assert list_files(str(tmp_path / "a/c.tif")) == [tmp_path / "a/c.tif"]
+    assert list_files(str(tmp_path / "none")) == []

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.transform import from_origin
+
+from geoseg.classes import ISPRS, ClassScheme
+from geoseg.datasets.raster_labels import RasterLabels, nodata_warnings, refuse_other_grid
+from geoseg.errors import SourceError
+from geoseg.raster import open_raster
+from geoseg.tiling import Window
+
+Make = Callable[..., Path]
+
+SCHEME = ClassScheme(("road", "roof"), ((0, 0, 255), (255, 0, 0)), ((1, 300), (7,)), ignore=(0, 9))
+
+
+def read(path: Path, scheme: ClassScheme) -> np.ndarray:
+    source = open_raster(path)
+    labels = RasterLabels(source, scheme, "refuse")
+    ids = labels.read(Window(0, 0, source.height, source.width))
+    labels.close()
+    return ids
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32"])
+def test_values_become_ids_and_ignored_ones_255(make_raster: Make, dtype: str) -> None:
+    values = np.array([[[1, 7, 0], [9, 1, 7]]], dtype)
+    assert read(make_raster(data=values), SCHEME).tolist() == [[0, 1, 255], [255, 0, 1]]
+
+
+def test_values_beyond_a_byte_and_nodata_are_read(make_raster: Make) -> None:
+    values = np.array([[[300, 7, 555]]], np.uint16)
+    assert read(make_raster(data=values, nodata=555), SCHEME).tolist() == [[0, 1, 255]]
+
+
+def test_a_nodata_value_that_is_a_class_is_warned_of(make_raster: Make) -> None:
+    def warned(values: np.ndarray, scheme: ClassScheme, *nodata: float | None) -> list[str]:
+        files = (
+            make_raster(f"{place}.tif", data=values, nodata=value)
+            for place, value in enumerate(nodata)
+        )
+        return nodata_warnings(map(open_raster, files), scheme)
+
+    values, colors = np.ones((1, 2, 2), np.uint8), np.full((3, 2, 2), 255, np.uint8)
+    (line,) = warned(values, SCHEME, 0, 7, None, 1)
+    assert (
+        "1.tif: declares 7 as nodata (and so do 1 more), which is class 'roof': its pixels count as unlab"
+        in line
+    )
+    assert warned(values, SCHEME, 0, 9, 255, None) == []
+    assert (
+        "declares 255 as nodata, which is class 'impervious surfaces'"
+        in warned(colors, ISPRS, 255)[0]
+    )
+    assert warned(colors, ISPRS, 0) == []
+
+
+def test_colours_become_ids_and_black_255(make_raster: Make) -> None:
+    ids = np.random.default_rng(0).choice(np.array([0, 1, 2, 3, 4, 5, 255], np.uint8), (20, 30))
+    np.testing.assert_array_equal(read(make_raster(data=ISPRS.colors_from_ids(ids)), ISPRS), ids)
+    black = ClassScheme(("night", "day"), ((0, 0, 0), (255, 255, 255)), ((0,), (1,)))
+    assert read(make_raster(data=np.zeros((3, 1, 2), np.uint8)), black).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_unknown_values_are_counted_and_refused(make_raster: Make, dtype: str) -> None:
+    values = np.array([[[1, 2, 2, 3, 4, 5, 7]]], dtype)
+    message = (
+        r"rows 0 to 0 hold value 2 \(2 pixels\), 3 \(1 pixels\), 4 \(1 pixels\) and 1 more, .* have "
+        r"1, 300, 7: add it to the classes or to ignore, or correct the labels"
+    )
+    with pytest.raises(SourceError, match=message):
+        read(make_raster(data=values), SCHEME)
+
+
+def test_unknown_colours_are_counted_and_refused(make_raster: Make) -> None:
+    colors = np.zeros((3, 1, 4), np.uint8)
+    colors[:, 0, :3] = np.array([[255, 204, 0]]).T
+    with pytest.raises(
+        SourceError,
+        match=r"hold colour 255,204,0 \(3 pixels\), .* the classes have 255,255,255, 0,0,255",
+    ):
+        read(make_raster(data=colors), ISPRS)
+
+
+@pytest.mark.parametrize(("bands", "dtype"), [(2, "uint8"), (1, "float32"), (3, "uint16")])
+def test_what_is_no_labels_is_refused(make_raster: Make, bands: int, dtype: str) -> None:
+    with pytest.raises(
+        SourceError, match=rf"{bands} band\(s\) of {dtype} are no labels; give one band"
+    ):
+        read(make_raster(bands=bands, dtype=dtype), SCHEME)
+
+
+def test_windows_give_what_the_whole_gives_and_refuse_by_their_own_rows(make_raster: Make) -> None:
+    values = np.random.default_rng(0).choice([1, 7, 9], (1, 30, 20)).astype(np.uint8)
+    values[0, 25, 3] = 77
+    source = open_raster(make_raster(data=values))
+    labels = RasterLabels(source, SCHEME, "refuse")
+    expected = SCHEME.ids_from_values(values[0])[0]
+    np.testing.assert_array_equal(labels.read(Window(3, 5, 10, 7)), expected[3:13, 5:12])
+    with pytest.raises(SourceError, match=r"rows 20 to 29 hold value 77 \(1 pixels\)"):
+        labels.read(Window(20, 0, 10, 20))
+
+
+def test_unknown_colours_are_counted_where_that_is_the_policy(make_raster: Make) -> None:
+    rgb = ISPRS.colors_from_ids(np.full((64, 80), 4, np.uint8))
+    rgb[:, 0, :20] = np.array([252, 255, 0])[:, None]
+    rgb[:, 40, :3] = np.array([1, 2, 3])[:, None]
+    labels = RasterLabels(open_raster(make_raster(data=rgb)), ISPRS, "count")
+    ids = np.vstack([labels.read(Window(row, 0, 32, 80)) for row in (0, 32)])
+    unknown = (rgb != np.array([255, 255, 0])[:, None, None]).any(axis=0)
+    np.testing.assert_array_equal(ids, np.where(unknown, 255, 4))
+    assert labels.unknown.counts == {"252,255,0": 20, "1,2,3": 3}
+    assert labels.unknown.pixels_read == 64 * 80
+
+
+def test_nodata_pixels_are_no_unknown_values(make_raster: Make) -> None:
+    for dtype in (np.uint8, np.int16):
+        values = np.array([[[1, 99, 7]]], dtype)
+        assert read(make_raster(data=values, nodata=99), SCHEME).tolist() == [[0, 255, 1]]
+
+
+def test_many_classes_are_shown_in_part(make_raster: Make) -> None:
+    scheme = ClassScheme.from_names([f"c{n}" for n in range(23)])
+    with pytest.raises(SourceError, match=r"classes have 0, 1, .*, 19 and 3 more: add"):
+        read(make_raster(data=np.full((1, 2, 2), 99, np.uint8)), scheme)
+
+
+def test_labels_must_lie_on_the_image(make_raster: Make) -> None:
+    image = open_raster(make_raster())
+    bare = make_raster("bare.tif", bands=1, crs=None, transform=None)
+    refuse_other_grid(image, open_raster(bare))
+    refuse_other_grid(image, open_raster(make_raster("no_crs.tif", bands=1, crs=None)))
+    with pytest.raises(
+        SourceError,
+        match=r"64 x 79 pixels .* do not lie on scene.tif .*give labels of the same pixels",
+    ):
+        refuse_other_grid(image, open_raster(make_raster("small.tif", bands=1, width=79)))
+    elsewhere = from_origin(500_001.0, 5_400_000.0, 0.5, 0.5)
+    moved = open_raster(make_raster("elsewhere.tif", bands=1, transform=elsewhere))
+    with pytest.raises(SourceError, match=r"from \(500001, 5400000\) .* do not lie on scene.tif"):
+        refuse_other_grid(image, moved)
+    with pytest.raises(SourceError, match=r"do not lie on scene\.tif"):
+        refuse_other_grid(image, open_raster(make_raster("a.tif", bands=1, crs="EPSG:32633")))
