@@ -1,10 +1,11 @@
-"""The benchmarks' pipelines at toy size, on folders laid out like the real ones."""
+"""The benchmarks' pipeline at toy size, on folders laid out like the real ones."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -23,13 +24,15 @@ SMALL = [
 ]
 
 
-def load(name: str) -> ModuleType:
-    """A script of the pipelines folder, which is no package."""
-    path = Path(__file__).parents[2] / "pipelines" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
+@pytest.fixture
+def script() -> ModuleType:
+    """The script of the pipelines folder, which is no package."""
+    path = Path(__file__).parents[2] / "pipelines" / "benchmark.py"
+    spec = importlib.util.spec_from_file_location("benchmark", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules["benchmark"] = module  # where dataclasses look a class's module up
     spec.loader.exec_module(module)
     return module
 
@@ -40,13 +43,14 @@ def metrics(out: Path) -> dict[str, object]:
 
 
 def test_vaihingen_from_folders_to_figures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     src = sample_datasets.write_vaihingen(
         tmp_path / "src", complete=False, tiles=[*VAIHINGEN_SPLITS["isprs"].train]
     )
     call = [
+        "vaihingen",
         "--data",
         str(src),
         "--out",
@@ -57,7 +61,6 @@ def test_vaihingen_from_folders_to_figures(
         "audebert12-4",
         *SMALL,
     ]
-    script = load("vaihingen")
     assert script.main(call) == 0
     assert "overall accuracy" in capsys.readouterr().out
     assert metrics(out)["protocol"] == "isprs-geoseg"
@@ -67,30 +70,26 @@ def test_vaihingen_from_folders_to_figures(
 
 
 def test_potsdam_with_tiles_missing_goes_on_and_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     src = sample_datasets.write_potsdam(
         tmp_path / "src", tiles=["2_10", "2_11", "2_12", "7_10", "2_13"]
     )
     out = tmp_path / "out"
-    assert (
-        load("potsdam").main(["--data", str(src), "--out", str(out), "--system", "fcn", *SMALL])
-        == 1
-    )
+    call = ["potsdam", "--data", str(src), "--out", str(out), "--system", "fcn", *SMALL]
+    assert script.main(call) == 1
     assert "train: 20 of 22 tiles lack image or labels: 3_10, " in capsys.readouterr().out
     with rasterio.open(out / "predicted/top_potsdam_2_13_classes.tif") as file:
         assert file.crs.to_epsg() == 32633
     assert metrics(out)["classes_in_accuracy"] == list(ISPRS.names)
 
 
-def test_cityscapes_gives_label_ids_and_the_scale_sensitive_iou(tmp_path: Path) -> None:
+def test_cityscapes_gives_label_ids_and_the_scale_sensitive_iou(
+    script: ModuleType, tmp_path: Path
+) -> None:
     src, out = sample_datasets.write_cityscapes(tmp_path / "src"), tmp_path / "out"
-    assert (
-        load("cityscapes").main(
-            ["--data", str(src), "--out", str(out), "--system", "ocrnet", *SMALL]
-        )
-        == 0
-    )
+    call = ["cityscapes", "--data", str(src), "--out", str(out), "--system", "ocrnet", *SMALL]
+    assert script.main(call) == 0
     with rasterio.open(out / "labelIds/lindau_000000_000019.png") as file:
         assert set(np.unique(file.read())) <= {7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33}
     assert metrics(out)["protocol"] == "cityscapes"
@@ -99,18 +98,45 @@ def test_cityscapes_gives_label_ids_and_the_scale_sensitive_iou(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["vaihingen", "potsdam", "cityscapes"])
 def test_what_is_wrong_is_one_line_and_exit_code_2(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert load(name).main(["--data", str(tmp_path / "no"), "--out", str(tmp_path / "out")]) == 2
+    call = [name, "--data", str(tmp_path / "no"), "--out", str(tmp_path / "out")]
+    assert script.main(call) == 2
     assert capsys.readouterr().err.startswith(
         f"{name}: {tmp_path / 'no'}: no such file or folder; give the folder"
     )
 
 
+def test_each_benchmark_has_its_recipes_and_a_single_one_serves_all_systems(
+    script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "danet" in script.systems("potsdam")
+    assert "hcnet" in script.systems("vaihingen")
+    assert "danet" not in script.systems("vaihingen")
+    with pytest.raises(SystemExit):
+        script.parse(["vaihingen", "--data", "x", "--system", "danet"])
+    assert "--system danet: choose apcnet, " in capsys.readouterr().err
+    chosen = script.parse(["potsdam", "--data", "x", "--system", "danet", "--set", "train.batch=2"])
+    assert chosen.out == Path("runs/potsdam")
+    config, changes = script.recipe(chosen, Path("nowhere"))
+    assert config.name == "potsdam_hcnet.yaml"
+    assert changes == [
+        "data.train=[]",
+        "data.val=[]",
+        'data.classes="nowhere/classes.yaml"',
+        "model.system=danet",
+        "train.aux_weights={}",
+        "train.batch=2",
+    ]
+    own, changes = script.recipe(script.parse(["vaihingen", "--data", "x"]), Path("nowhere"))
+    assert own.name == "vaihingen_hcnet.yaml"
+    assert len(changes) == 3
+
+
 @pytest.mark.skipif(
     "GEOSEG_DATA" not in os.environ, reason="needs the real crop under $GEOSEG_DATA"
 )
-def test_a_real_crop_of_vaihingen_goes_through(tmp_path: Path) -> None:
+def test_a_real_crop_of_vaihingen_goes_through(script: ModuleType, tmp_path: Path) -> None:
     folder = Path(os.environ["GEOSEG_DATA"]) / "isprs_vaihingen"
     if not folder.is_dir():
         pytest.skip("no isprs_vaihingen under $GEOSEG_DATA")
@@ -131,22 +157,9 @@ def test_a_real_crop_of_vaihingen_goes_through(tmp_path: Path) -> None:
         "--set",
         "predict={window: 256, overlap: 64}",
     ]
-    script = load("vaihingen")
-    assert (
-        script.main(
-            [
-                "--data",
-                str(tmp_path / "src"),
-                "--out",
-                str(out),
-                "--system",
-                "fcn",
-                *SMALL,
-                *changes,
-            ]
-        )
-        == 1
-    )
+    src = str(tmp_path / "src")
+    call = ["vaihingen", "--data", src, "--out", str(out), "--system", "fcn", *SMALL, *changes]
+    assert script.main(call) == 1
     manifest = json.loads((out / "data/manifest.json").read_text())
     with rasterio.open(next(folder.glob("*_label_index.png"))) as file:
         index = file.read(1)[256:, 256:]  # 0: no label, then the classes in their order
