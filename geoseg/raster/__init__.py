@@ -1,11 +1,12 @@
 """Rasters in and out: sources and their checks, parts, Cloud-Optimized GeoTIFFs, previews."""
 
-from geoseg.raster.check import check_source
-from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog, read_class_names
-from geoseg.raster.dataset import GDAL_CACHE_BYTES
-from geoseg.raster.find import Found, find_sources
+from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
+from geoseg.raster.class_names import name_every_class, read_class_names
+from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog
+from geoseg.raster.compatibility import check_source
+from geoseg.raster.discovery import FoundSource, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
-from geoseg.raster.grid import Resampled, describe_grid, same_grid
+from geoseg.raster.gdal import GDAL_CACHE_BYTES
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
@@ -13,16 +14,17 @@ from geoseg.raster.source import Source, open_raster, parse_crs
 
 __all__ = [
     "GDAL_CACHE_BYTES",
-    "Found",
+    "FoundSource",
     "Part",
     "Reader",
-    "Resampled",
     "Source",
+    "WarpedReader",
     "check_source",
     "class_cog",
     "confidence_cog",
     "describe_grid",
     "find_sources",
+    "name_every_class",
     "open_raster",
     "parse_crs",
     "part_is_whole",

@@ -36,7 +36,7 @@ class FileBand:
 
 
 def same_name(name: str) -> str:
-    """`name` in the form in which names are compared: lower case letters and digits, synonyms joined."""
+    """`name` in the form in which names are compared: lower-case letters and digits, one synonym."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return _SYNONYMS.get(plain, plain)
 
@@ -47,25 +47,22 @@ def names_of(bands: Sequence[FileBand]) -> str:
 
 
 def order_by_name(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...] | None:
-    """The 1-based file bands that bear the wanted names, in that order; None unless each is found exactly once.
+    """The 1-based file bands that bear the wanted names, in that order; None unless each occurs once.
 
     Descriptions decide where the file has them; colour interpretations only where it has none.
     """
     described = [same_name(band.description) for band in bands]
     given = described if any(described) else [same_name(band.color) for band in bands]
     found = []
-    for name in wanted:
-        places = [
-            index for index, have in enumerate(given, start=1) if have == same_name(name) and have
-        ]
-        if len(places) != 1:
+    for name in map(same_name, wanted):
+        if not name or given.count(name) != 1:
             return None
-        found.append(places[0])
+        found.append(given.index(name) + 1)
     return tuple(found)
 
 
 def example_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...]:
-    """A ``--bands`` to show in a message: by the file's names where they tell, else by the usual order RGB, NIR."""
+    """A ``--bands`` for a message: by the file's names if they decide, else by the order RGB, NIR."""
     by_name = order_by_name(wanted, bands)
     if by_name is not None:
         return by_name
@@ -77,6 +74,6 @@ def example_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int
     return tuple(min(index, len(bands)) for index in range(1, len(wanted) + 1))
 
 
-def option(bands: Sequence[int]) -> str:
+def bands_option(bands: Sequence[int]) -> str:
     """The option that chooses these bands, as one types it."""
     return f"--bands {','.join(str(band) for band in bands)}"

@@ -1,4 +1,4 @@
-"""Telling whether a file is still the one it was, and which files geoseg itself has made."""
+"""Whether a file is still the one it was, and which files geoseg itself has made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from geoseg.errors import SourceError
-from geoseg.raster.dataset import opened
+from geoseg.raster.gdal import open_dataset
 
 TAG = "GEOSEG_FINGERPRINT"
 """The metadata item by which geoseg knows its own rasters and previews, whatever their names."""
@@ -19,8 +19,8 @@ _SAMPLE = 16 * 1024
 def source_fingerprint(path: str | Path) -> str:
     """A hash that changes when a source, one of its sidecars, or a file that its VRT refers to changes.
 
-    Of each file: size, modification time, the first 64 KiB, and 16 samples of 16 KiB spread to its end. The path is
-    left out, so that a moved folder keeps its fingerprints.
+    Of each file: size, modification time, the first 64 KiB, and 16 samples of 16 KiB spread to its
+    end. The path is left out, so that a moved folder keeps its fingerprints.
 
     Returns:
         64 hexadecimal digits.
@@ -42,7 +42,7 @@ def source_fingerprint(path: str | Path) -> str:
 def read_fingerprint(path: str | Path) -> str | None:
     """The fingerprint in a file of geoseg's own making; None in any other file, readable or not."""
     try:
-        with opened(Path(path)) as file:
+        with open_dataset(Path(path)) as file:
             value = file.tags().get(TAG)
     except SourceError:
         return None
@@ -50,20 +50,19 @@ def read_fingerprint(path: str | Path) -> str | None:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """The source first, then sidecars and, through VRTs of VRTs, the files below; each once, in a fixed order."""
+    """The source, then sidecars and, through VRTs of VRTs, the files below; each once, in order."""
     found = [path]
     for file in found:
         # Only a VRT leads to further images; GDAL lists the sidecars of any image with it.
         if file == path or file.suffix.lower() == ".vrt":
-            with opened(file) as dataset:
+            with open_dataset(file) as dataset:
                 found += sorted(other for other in map(Path, dataset.files) if other not in found)
     return found
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
-    if str(path).startswith(
-        "/vsi"
-    ):  # in an archive or on a server: GDAL's own file systems, of which only it knows
+    if str(path).startswith("/vsi"):
+        # In an archive or on a server: a file system of GDAL's, which Python cannot read.
         digest.update(str(path).encode())
         return
     facts = path.stat()

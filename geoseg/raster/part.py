@@ -1,9 +1,7 @@
-"""Finished pieces of an output on disk: small GeoTIFFs that stand under their names only when they are whole."""
+"""Finished rectangles of an output on disk: small GeoTIFFs that exist only when they are complete."""
 
 from __future__ import annotations
 
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,9 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from geoseg.errors import OutputError, SourceError
-from geoseg.raster.dataset import opened
+from geoseg.errors import SourceError
+from geoseg.files import write_bytes
+from geoseg.raster.gdal import open_dataset
 
 _PROFILE: dict[str, Any] = {
     "driver": "GTiff",
@@ -24,11 +23,12 @@ _PROFILE: dict[str, Any] = {
     "tiled": True,
     "blockxsize": 512,
     "blockysize": 512,
-    # On class maps 300 MB/s in and 650 MB/s out on one core: faster than DEFLATE and LZW, and smaller than PackBits.
+    # On class maps 300 MB/s in and 650 MB/s out on one core: faster than DEFLATE and LZW, and
+    # smaller than PackBits.
     "compress": "zstd",
     "zstd_level": 1,
     "interleave": "band",
-    # Where a part lies is Part's to say; any transform but the identity keeps rasterio from warning of none.
+    # `Part` says where it lies. Of the identity, rasterio would warn that it is no transform.
     "transform": Affine.translation(1, 1),
 }
 
@@ -47,7 +47,7 @@ class Part:
 
 
 def write_part(part: Part, data: NDArray[np.uint8]) -> None:
-    """Write a part in one step: it stands whole under its name, or not at all.
+    """Write a part in one step: its file is complete, or does not exist.
 
     Args:
         part: where it lies in the output, and its file.
@@ -62,22 +62,14 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
         raise ValueError(
             f"data of shape {data.shape} for a part of {part.height} x {part.width} pixels"
         )
-    # A name of its own: a cluster may run a task twice at once.
-    temporary = part.path.with_name(f".{part.path.name}-{uuid.uuid4().hex}.tmp")
-    try:
-        # GDAL reports a full disk late or never, Python's own writing at once: the file is made in memory first.
-        with MemoryFile() as memory:
-            with memory.open(
-                count=len(planes), height=part.height, width=part.width, **_PROFILE
-            ) as file:
-                file.write(planes)
-            temporary.write_bytes(memory.getbuffer())
-        os.replace(temporary, part.path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"{part.path.parent}: cannot be written ({error.strerror or error}); free the disk or choose another --out"
-        ) from error
+    # GDAL reports a full disk late or never, Python at once: the file is made in memory first.
+    with MemoryFile() as memory:
+        with memory.open(
+            count=len(planes), height=part.height, width=part.width, **_PROFILE
+        ) as file:
+            file.write(planes)
+        # Through a name of its own, for a cluster may run a task twice at once.
+        write_bytes(part.path, memory.getbuffer())
 
 
 def read_part(part: Part) -> NDArray[np.uint8]:
@@ -88,13 +80,13 @@ def read_part(part: Part) -> NDArray[np.uint8]:
         rasterio.errors.RasterioIOError: the part is damaged.
     """
     # A part has no sidecars: GDAL need not look through the names of all other parts.
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), opened(part.path) as file:
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), open_dataset(part.path) as file:
         data: NDArray[np.uint8] = file.read()
     return data
 
 
 def part_is_whole(part: Part, bands: int) -> bool:
-    """Whether the part stands with the right shape and type, and all of it can be read."""
+    """Whether the file exists with the right shape and type, and all of it can be read."""
     try:
         data = read_part(part)
     except (SourceError, RasterioError):

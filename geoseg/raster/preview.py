@@ -35,14 +35,15 @@ def write_preview(
         out: the PNG file; an older one is replaced.
         classes: names and colours.
         fingerprint: what the picture was made from; stored in it.
-        source: the imagery: red, green and blue where the bands bear these names, else the first three, or the first
-            as grey. uint8 is shown as it is, other types are stretched.
+        source: the imagery: red, green and blue where the bands have these names, else the first
+            three, or the first as grey. uint8 is shown as it is, other types are stretched.
 
     Raises:
         OutputError: the picture cannot be written.
         SourceError: raster or imagery cannot be read.
     """
-    labels = _decimated(open_raster(raster, nodata=NODATA), _SIDE // 2 if source else _SIDE)[0][0]
+    side = _SIDE if source is None else _SIDE // 2
+    (labels,), _ = _decimated(open_raster(raster, nodata=NODATA), side)
     panels = [("classes", _colored(labels, classes))]
     if source is not None:
         panels.insert(0, (source.path.name, _imagery(source)))
@@ -54,7 +55,8 @@ def write_preview(
 def _figure(
     panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str, tuple[float, ...]]]
 ) -> Any:
-    # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no display.
+    # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no
+    # display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -74,9 +76,8 @@ def _figure(
         axes.set_title(title, fontsize=10, parse_math=False)
         axes.set_axis_off()
     handles = [Patch(facecolor=color, edgecolor="0.4", label=name) for name, color in legend]
-    for text in figure.legend(
-        handles=handles, loc="lower center", ncols=columns, fontsize=9
-    ).get_texts():
+    legend_box = figure.legend(handles=handles, loc="lower center", ncols=columns, fontsize=9)
+    for text in legend_box.get_texts():
         text.set_parse_math(False)
     return figure
 
@@ -133,14 +134,14 @@ def _decimated(source: Source, side: int) -> tuple[NDArray[Any], NDArray[np.bool
     """
     with _smallest(source, side) as reader:
         step = -(-max(reader.height, reader.width) // side)
-        pixels = np.empty(
-            (len(source.bands), -(-reader.height // step), -(-reader.width // step)), source.dtype
-        )
-        valid = np.empty(pixels.shape[1:], np.bool_)
+        size = (-(-reader.height // step), -(-reader.width // step))
+        pixels = np.empty((len(source.bands), *size), source.dtype)
+        valid = np.empty(size, np.bool_)
         rows = max(1, _CHUNK_ROWS // step) * step
         for row in range(0, reader.height, rows):
             strip, strip_valid = reader.read(row, 0, min(rows, reader.height - row), reader.width)
-            place = slice(row // step, row // step + -(-strip.shape[1] // step))
+            first = row // step
+            place = slice(first, first + -(-strip.shape[1] // step))
             pixels[:, place] = strip[:, ::step, ::step]
             valid[place] = strip_valid[::step, ::step]
     return pixels, valid
@@ -151,7 +152,7 @@ def _smallest(source: Source, side: int) -> Reader:
     reader = source.open()
     for level in reversed(range(reader.overviews)):
         try:
-            smaller = Reader(source, overview=level)
+            smaller = source.open(overview=level)
         except SourceError:  # external overviews may lack what the file itself has
             continue
         if max(smaller.height, smaller.width) >= side:

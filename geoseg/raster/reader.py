@@ -1,10 +1,11 @@
-"""Windows of a source: pixels, and which of them are valid."""
+"""Windows of a raster file: pixels, and which of them are valid."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -13,111 +14,110 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from geoseg.errors import SourceError, TilingError
-from geoseg.raster.dataset import CAREFUL, open_dataset, reason
-
-if TYPE_CHECKING:
-    from geoseg.raster.source import Source
+from geoseg.raster.gdal import CAREFUL, open_dataset, reason
+from geoseg.raster.validity import Validity
 
 
 class Reader:
-    """An open handle on a source, for one thread at a time; further readers of the same source are independent.
+    """An open handle on a raster file, for one thread at a time; readers are independent.
 
     Args:
-        source: what to read.
-        overview: read the file's overview of this number (0: the first) in place of the full resolution.
+        path: the file.
+        bands: the 1-based file bands to read, in this order.
+        dtype: numpy's name of the pixels' type.
+        validity: what makes a pixel invalid.
+        overview: read the file's overview of this number (0: the first) in place of full resolution.
 
     Raises:
-        SourceError: the file cannot be opened, or is no longer the one that `source` describes.
+        SourceError: the file cannot be opened.
     """
 
-    def __init__(self, source: Source, *, overview: int | None = None) -> None:
-        self.source = source
-        self._file = open_dataset(
-            source.path, **({} if overview is None else {"OVERVIEW_LEVEL": overview})
-        )
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bands: Sequence[int],
+        dtype: str,
+        validity: Validity,
+        overview: int | None = None,
+    ) -> None:
+        self.path = path
+        self._bands = list(bands)
+        self._dtype = dtype
+        self._validity = validity
+        level = {} if overview is None else {"OVERVIEW_LEVEL": overview}
+        self._file = open_dataset(path, **level)
         self.height: int = self._file.height
         self.width: int = self._file.width
-        if overview is None and (self.height, self.width) != (source.height, source.width):
-            self._file.close()
-            raise SourceError(
-                f"{source.path}: is {self.height} x {self.width} pixels now and was {source.height} x {source.width} "
-                "when it was first opened; start again when the file stands"
-            )
-        self._alpha_buffer: NDArray[Any] = np.empty(0, source.dtype)
+        self._alpha_buffer: NDArray[Any] = np.empty(0, dtype)
 
     def __enter__(self) -> Reader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     @property
     def overviews(self) -> int:
         """How many overviews the file has."""
-        return len(self._file.overviews(self.source.bands[0]))
+        return len(self._file.overviews(self._bands[0]))
 
     def read(
         self, row: int, col: int, height: int, width: int, *, out: NDArray[Any] | None = None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """One window inside the raster.
 
-        A pixel is invalid where the dataset's mask says so (nodata in all used bands, alpha 0, mask 0) or where a
-        used band is not finite.
+        A pixel is invalid where the dataset's mask says so (nodata in all used bands, alpha 0, mask
+        0) or where a used band is not finite.
 
         Args:
             row: first row of the window.
             col: first column.
             height: rows, at least 1.
             width: columns, at least 1.
-            out: ``(bands, height, width)`` of the source's dtype, filled and given back; a new array without it.
+            out: ``(bands, height, width)`` of the reader's dtype, filled and returned; a new array
+                without it.
 
         Returns:
-            ``(pixels, valid)``: ``(bands, height, width)`` in the source's dtype, ``(height, width)`` bool.
+            ``(pixels, valid)``: ``(bands, height, width)`` in the reader's dtype, ``(height, width)``
+            bool.
 
         Raises:
             SourceError: the file is damaged there.
             TilingError: the window does not lie inside the raster.
         """
-        if not (row >= 0 and col >= 0 and height >= 1 and width >= 1) or (
-            row + height > self.height or col + width > self.width
-        ):
+        inside = row >= 0 and col >= 0 and row + height <= self.height and col + width <= self.width
+        if not inside or height < 1 or width < 1:
             raise TilingError(
-                f"window of {height} x {width} pixels at row {row}, column {col} does not lie inside the raster of "
-                f"{self.height} x {self.width}; clip it first"
+                f"window of {height} x {width} pixels at row {row}, column {col} does not lie inside "
+                f"the raster of {self.height} x {self.width}; clip it first"
             )
-        window = Window(col, row, width, height)
         try:
             with self._careful():
-                return self._read(window, height, width, out)
+                return self._read(Window(col, row, width, height), out)
         except RasterioError as error:
             raise SourceError(
-                f"{self.source.path}: rows {row} to {row + height - 1}, columns {col} to {col + width - 1} cannot be "
-                f"read ({reason(error)}); the file is damaged or cut short: copy or export it again"
+                f"{self.path}: rows {row} to {row + height - 1}, columns {col} to {col + width - 1} "
+                f"cannot be read ({reason(error)}); the file is damaged or cut short: "
+                "copy or export it again"
             ) from error
 
     def _read(
-        self, window: Window, height: int, width: int, out: NDArray[Any] | None
+        self, window: Window, out: NDArray[Any] | None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        validity = self.source.validity
-        bands = list(self.source.bands)
+        bands, validity = self._bands, self._validity
+        size = (window.height, window.width)
         if validity.alpha is None:
-            pixels = (
-                np.empty((len(bands), height, width), self.source.dtype) if out is None else out
-            )
+            pixels = np.empty((len(bands), *size), self._dtype) if out is None else out
             self._fill(bands, window, pixels)
-            valid = np.ones((height, width), np.bool_)
+            valid = np.ones(size, np.bool_)
         else:
             # Alpha comes along in the same call, so that interleaved blocks are decoded once.
-            both = self._bands_and_alpha(len(bands) + 1, height, width, keep=out is not None)
+            both = self._bands_and_alpha((len(bands) + 1, *size), keep=out is not None)
             self._fill([*bands, validity.alpha], window, both)
             pixels = both[:-1]
             valid = both[-1] != 0
@@ -125,7 +125,8 @@ class Reader:
                 np.copyto(out, pixels)
                 pixels = out
         if validity.mask_bands:
-            valid &= self._file.read_masks(list(validity.mask_bands), window=window).any(axis=0)
+            masks = self._file.read_masks(list(validity.mask_bands), window=window)
+            valid &= masks.any(axis=0)
         if validity.nodata_values is not None:
             valid &= _differs(pixels, validity.nodata_values)
         if np.issubdtype(pixels.dtype, np.floating):
@@ -139,23 +140,22 @@ class Reader:
         if len({self._file.dtypes[band - 1] for band in bands}) == 1:
             self._file.read(bands, window=window, out=out)
             return
-        for band, plane in zip(
-            bands, out, strict=True
-        ):  # only a VRT mixes types, and rasterio will not
+        # Only a VRT mixes types, and rasterio does not read several of them in one call.
+        for band, plane in zip(bands, out, strict=True):
             self._file.read(band, window=window, out=plane)
 
-    def _bands_and_alpha(self, count: int, height: int, width: int, *, keep: bool) -> NDArray[Any]:
-        """Room for bands and alpha; the same room again and again where the caller keeps no view of it."""
+    def _bands_and_alpha(self, shape: tuple[int, int, int], *, keep: bool) -> NDArray[Any]:
+        """Room for bands and alpha; reused where the caller keeps no view of it."""
         if not keep:
-            return np.empty((count, height, width), self.source.dtype)
-        needed = count * height * width
+            return np.empty(shape, self._dtype)
+        needed = shape[0] * shape[1] * shape[2]
         if self._alpha_buffer.size < needed:
-            self._alpha_buffer = np.empty(needed, self.source.dtype)
-        return self._alpha_buffer[:needed].reshape(count, height, width)
+            self._alpha_buffer = np.empty(needed, self._dtype)
+        return self._alpha_buffer[:needed].reshape(shape)
 
 
 def _differs(pixels: NDArray[Any], nodata: tuple[float, ...]) -> NDArray[np.bool_]:
-    """``(height, width)`` bool: True where any band differs from its nodata value (NaN never equals)."""
+    """``(height, width)`` bool: any band differs from its nodata value (NaN never equals)."""
     differs = np.zeros(pixels.shape[1:], np.bool_)
     for band, value in zip(pixels, nodata, strict=True):
         # Compared with a float, whole numbers would all become float64 first.

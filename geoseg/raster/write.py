@@ -5,14 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from rasterio._err import (
-    CPLE_BaseError,  # what rasterio.shutil raises, and rasterio.errors does not name
-)
-from rasterio.errors import RasterioError
-
 from geoseg.files import replace_file
-
-_SIDECARS = (".aux.xml", ".ovr", ".msk")
+from geoseg.raster.gdal import GDAL_ERRORS
 
 
 def replace_raster(path: Path) -> AbstractContextManager[Path]:
@@ -21,4 +15,8 @@ def replace_raster(path: Path) -> AbstractContextManager[Path]:
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
-    return replace_file(path, sidecars=_SIDECARS, errors=(RasterioError, CPLE_BaseError, OSError))
+    return replace_file(path, sidecars=_sidecars, errors=(*GDAL_ERRORS, OSError))
+
+
+def _sidecars(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")]

@@ -1,15 +1,16 @@
 """Class rasters to polygons without seams, gaps or overlaps.
 
-labels -> `part_pieces` (each part by itself) -> `join_pieces` (whole regions) -> `write_polygons` (files).
+labels -> `polygonize_part` (each part by itself) -> `join_parts` (whole regions) ->
+`write_polygons` (files).
 """
 
-from geoseg.vector.files import FORMATS, format_of, read_vector_fingerprint
-from geoseg.vector.pieces import PartPieces, part_pieces
+from geoseg.vector.features import FIELDS, Layer
+from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
+from geoseg.vector.join import join_parts
+from geoseg.vector.part_regions import PartRegions, polygonize_part
 from geoseg.vector.polygonize import LabelPolygon, polygonize
 from geoseg.vector.read import read_polygons
 from geoseg.vector.regions import Regions
-from geoseg.vector.seams import join_pieces
-from geoseg.vector.tables import FIELDS, Layer
 from geoseg.vector.write import write_layers, write_polygons
 
 __all__ = [
@@ -17,12 +18,12 @@ __all__ = [
     "FORMATS",
     "LabelPolygon",
     "Layer",
-    "PartPieces",
+    "PartRegions",
     "Regions",
     "format_of",
-    "join_pieces",
-    "part_pieces",
+    "join_parts",
     "polygonize",
+    "polygonize_part",
     "read_polygons",
     "read_vector_fingerprint",
     "write_layers",

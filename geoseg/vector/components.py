@@ -1,6 +1,6 @@
-"""Regions of a label raster: pixels of one class that hang together side by side (connectivity 4).
+"""Regions of a label raster: pixels of one class connected side by side (connectivity 4).
 
-A run is a stretch of equal labels along a row. Runs, not pixels, are joined: a raster has far fewer of them.
+A run is a stretch of equal labels along a row. Runs, not pixels, are connected: there are far fewer.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ class Components:
         self, rows: int | slice, cols: int | slice
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Regions (-1 where there is none) and classes along a row or a column of `framed`."""
-        return self.region_of_run[self.run.reshape(self.framed.shape)[rows, cols]], self.framed[
-            rows, cols
-        ].copy()
+        runs = self.run.reshape(self.framed.shape)[rows, cols]
+        return self.region_of_run[runs], self.framed[rows, cols].copy()
 
 
 def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None) -> Components:
@@ -62,41 +61,53 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     lengths = np.diff(starts, append=flat.size)
     run = np.repeat(np.arange(starts.size, dtype=np.int32), lengths)
+    run_label = flat[starts]
 
     # The frame keeps runs of a class within their row, and gives each of them a row above and below.
-    run_label = flat[starts]
-    inside = np.flatnonzero(run_label != NODATA).astype(np.int32)
+    #
+    #     # # # # # #      Two runs of neighbouring rows overlap from a column on where one of them
+    #     # # a a a #      starts: run b starts below a, and run c starts above d. So looking
+    #     # # # b # #      straight up and straight down from each run's first pixel finds every
+    #     # # c c c #      pair.
+    #     # d d d # #
+    #     # # # # # #
+    inside = np.flatnonzero(run_label != NODATA)
+    number = np.cumsum(run_label != NODATA, dtype=np.int32) - 1  # of each run among those inside
+    one, other = [], []
+    for step in (-stride, stride):
+        across = run[starts[inside] + step]
+        same = run_label[across] == run_label[inside]
+        one.append(number[inside[same]])
+        other.append(number[across[same]])
+    count, region = connect(inside.size, np.concatenate(one), np.concatenate(other))
     region_of_run = np.full(starts.size, -1, np.int32)
-    root = _linked(run_label, inside, run[starts[inside] - stride], run[starts[inside] + stride])[
-        inside
-    ]
-    first = inside[root == inside]
-    region_of_run[first] = np.arange(first.size)
-    region_of_run[inside] = region_of_run[root]
+    region_of_run[inside] = region
+    class_id = np.empty(count, np.uint8)
+    class_id[region] = run_label[inside]
 
     def total(values: NDArray[np.int64]) -> NDArray[np.int64]:
         # The float64 sums of bincount are exact: whole numbers below 2**53.
-        return np.bincount(region_of_run[inside], values[inside], minlength=first.size).astype(
-            np.int64
-        )
+        sums = np.bincount(region, values[inside], minlength=count)
+        return sums.astype(np.int64)
 
     sums = None
     if confidence is not None:
         sums = total(np.add.reduceat(_framed(confidence, 0).ravel(), starts, dtype=np.int64))
-    return Components(framed, run, region_of_run, run_label[first], total(lengths), sums)
+    return Components(framed, run, region_of_run, class_id, total(lengths), sums)
 
 
 def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise VectorError(
-            f"labels of shape {labels.shape} and type {labels.dtype}; polygons are made from (height, width) uint8"
+            f"labels of shape {labels.shape} and type {labels.dtype}; "
+            "polygons are made from (height, width) uint8"
         )
     if confidence is not None and (
         confidence.shape != labels.shape or confidence.dtype != np.uint8
     ):
         raise VectorError(
-            f"confidence of shape {confidence.shape} and type {confidence.dtype} on labels of shape {labels.shape}; "
-            "give uint8 of the same shape"
+            f"confidence of shape {confidence.shape} and type {confidence.dtype} on labels of shape "
+            f"{labels.shape}; give uint8 of the same shape"
         )
 
 
@@ -105,23 +116,3 @@ def _framed(array: NDArray[np.uint8], value: int) -> NDArray[np.uint8]:
     framed = np.full((height + 2, width + 2), value, np.uint8)
     framed[1:-1, 1:-1] = array
     return framed
-
-
-def _linked(
-    run_label: NDArray[np.uint8],
-    runs: NDArray[np.int32],
-    above: NDArray[np.int32],
-    below: NDArray[np.int32],
-) -> NDArray[np.int32]:
-    """The first run of each run's region.
-
-    Two runs overlap from a column on where one of them starts, so looking straight up and straight down from
-    each run's first pixel finds every pair.
-    """
-    up = run_label[above] == run_label[runs]
-    down = run_label[below] == run_label[runs]
-    return connect(
-        run_label.size,
-        np.concatenate([runs[up], runs[down]]),
-        np.concatenate([above[up], below[down]]),
-    )

@@ -10,7 +10,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.vector.components import find_components
-from geoseg.vector.corners import find_corners, outline
+from geoseg.vector.outlines import find_corners, outline
 from geoseg.vector.regions import Regions
 
 
@@ -32,8 +32,8 @@ def polygonize(
 ) -> list[LabelPolygon]:
     """Outline each region of one class (connectivity 4), in CRS coordinates.
 
-    Rasterizing the polygons gives the labels back exactly. A raster that does not fit into memory is cut into
-    parts: see `part_pieces` and `join_pieces`, whose polygons are the same.
+    Rasterizing the polygons gives the labels back exactly. A raster that does not fit into memory is
+    cut into parts: see `polygonize_part` and `join_parts`, whose polygons are the same.
 
     Args:
         labels: ``(height, width)`` class ids; 254 (uncertain) and 255 (nodata) make no polygon.
@@ -66,7 +66,10 @@ def polygonize(
 
 
 def to_crs(geometry: NDArray[np.object_], transform: Affine) -> NDArray[np.object_]:
-    """Geometries in pixel coordinates moved to CRS coordinates; shared vertices stay shared to the last bit."""
+    """Geometries in pixel coordinates moved to CRS coordinates.
+
+    Vertices that neighbours share stay equal to the last bit.
+    """
 
     def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
         col, row = points.T

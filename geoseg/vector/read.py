@@ -25,11 +25,12 @@ def read_polygons(path: Path, crs: Any) -> NDArray[np.object_]:
 
     Args:
         path: GeoPackage, Shapefile, GeoJSON or FlatGeobuf.
-        crs: the coordinate system to give them in, as anything with ``to_wkt``; None leaves them as they are, and so
-            does a file that names none.
+        crs: the coordinate system to return them in, as anything with ``to_wkt``; None leaves them as
+            they are, and so does a file that names none.
 
     Raises:
-        VectorError: the file cannot be read, holds no polygons, or its coordinate system cannot be turned into `crs`.
+        VectorError: the file cannot be read, holds no polygons, or its coordinate system cannot be
+            turned into `crs`.
     """
     return _read(path, crs, [])[0]
 
@@ -58,7 +59,8 @@ def _read(
         ) from error
     if missing:
         raise VectorError(
-            f"{path}: has no attribute {missing[0]!r}; choose one of {known or 'none: it has no attributes'}"
+            f"{path}: has no attribute {missing[0]!r}; "
+            f"choose one of {known or 'none: it has no attributes'}"
         )
     found = shapely.from_wkb(encoded)
     areas = np.isin(shapely.get_type_id(found), _AREAS) & ~shapely.is_empty(found)

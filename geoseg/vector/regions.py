@@ -1,4 +1,4 @@
-"""What polygonizing gives: regions in pixel coordinates, many at a time."""
+"""What polygonizing returns: regions in pixel coordinates, many at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Regions:
     pixels: NDArray[np.int64]
     """Number of pixels."""
     confidence_sum: NDArray[np.int64] | None
-    """Sum of the confidence, 0..255 a pixel; None where there is none. A sum, for it does not depend on cuts."""
+    """Sum of the confidence, 0..255 a pixel; None where there is none. A sum of integers, so that it
+    does not depend on how a raster is cut into parts."""
 
     def __post_init__(self) -> None:
         sizes = [self.class_id.size, self.pixels.size]

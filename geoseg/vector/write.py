@@ -1,8 +1,7 @@
-"""Polygons into files: streamed, several formats at once, each file whole or not there."""
+"""Polygons into files: streamed, several formats at once, each file complete or not there."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,28 +10,35 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import GeosegError, OutputError
-from geoseg.files import temporary_folder
-from geoseg.vector.files import VectorFile, format_of
+from geoseg.errors import OutputError
+from geoseg.files import naming_file, replace_file
+from geoseg.vector.features import Layer, feature_tables
+from geoseg.vector.formats import VectorFile, format_of
 from geoseg.vector.regions import Regions
-from geoseg.vector.tables import Layer, tabulate
+
+_ERRORS = (OSError, RuntimeError)
+"""What pyogrio raises."""
 
 
 def write_polygons(
     regions: Iterable[Regions],
     outputs: Mapping[Path, str],
     *,
+    height: int,
+    width: int,
     transform: Affine,
     crs: CRS | None,
     classes: ClassScheme,
 ) -> int:
     """Write the regions of one raster, which are consumed as they come, to one or several files.
 
-    Files that stand in the way are replaced. The layer bears the file's stem.
+    Existing files are replaced. The layer has the name of the file's stem.
 
     Args:
-        regions: as `join_pieces` gives them.
-        outputs: fingerprint of each file by its path; the suffix says the format.
+        regions: as `join_parts` yields them.
+        outputs: fingerprint of each file by its path; the suffix decides the format.
+        height: of the raster, in pixels.
+        width: likewise.
         transform: pixel corner to CRS.
         crs: the raster's CRS; None leaves ``area_m2`` null.
         classes: names of the classes.
@@ -46,7 +52,8 @@ def write_polygons(
         OutputError: a file cannot be written, or passes its format's limits.
     """
     name = next(iter(outputs)).stem
-    return write_layers([Layer(name, regions, transform, crs, classes)], outputs)[0]
+    layer = Layer(name, regions, height, width, transform, crs, classes)
+    return write_layers([layer], outputs)[0]
 
 
 def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[int]:
@@ -57,56 +64,30 @@ def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[i
     """
     counts = []
     with ExitStack() as stack:
-        files = [
-            stack.enter_context(_building(path, fingerprint))
+        files = {
+            path: stack.enter_context(_replacing(path, fingerprint))
             for path, fingerprint in outputs.items()
-        ]
+        }
         for layer in layers:
             rows = 0
-            for table in tabulate(layer):
+            for table in feature_tables(layer):
                 rows += len(table)
-                for path, file in zip(outputs, files, strict=True):
-                    with _blaming(path):
+                for path, file in files.items():
+                    with naming_file(path, _ERRORS):
                         file.write(layer, table)
             counts.append(rows)
     return counts
 
 
 @contextmanager
-def _building(path: Path, fingerprint: str) -> Iterator[VectorFile]:
-    """A file that is built in a folder beside its place, and moved there when the block ends well."""
+def _replacing(path: Path, fingerprint: str) -> Iterator[VectorFile]:
+    """A file that is built beside its place, and moved there when the block succeeds."""
     kind = format_of(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
-    with ExitStack() as stack:
-        with _blaming(path):
-            folder = stack.enter_context(temporary_folder(path))
-        file = kind(folder / path.name, fingerprint)
+    # Errors of the regions that come in meanwhile are not this file's.
+    with replace_file(path, sidecars=kind.companions, errors=()) as built:
+        file = kind(built, fingerprint)
         yield file
-        with _blaming(path):
+        with naming_file(path, _ERRORS):
             file.finish()
-            _move(kind, file.path, path)
-
-
-def _move(kind: type[VectorFile], built: Path, path: Path) -> None:
-    """Put a finished file in its place: what belongs to it first, itself last, so that it is whole when it appears."""
-    for new, old in zip(kind.companions(built), kind.companions(path), strict=True):
-        if new.exists():
-            os.replace(new, old)
-        else:
-            old.unlink(missing_ok=True)
-    os.replace(built, path)
-
-
-@contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    """Say in one line which file failed, and what can be done."""
-    try:
-        yield
-    except GeosegError:
-        raise
-    except (OSError, RuntimeError) as error:  # pyogrio's errors are RuntimeErrors
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise OutputError(
-            f"{path} cannot be written ({reason}); choose another name or place, or free the disk"
-        ) from error

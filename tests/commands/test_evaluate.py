@@ -8,11 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import pytest
 import rasterio
-import shapely
 from click.testing import CliRunner
 from sklearn import metrics as oracle
 
@@ -22,7 +20,6 @@ from geoseg.cli import cli
 from geoseg.commands.evaluate import run
 from geoseg.errors import ConfigError, OutputError
 from geoseg.metrics import erode
-from geoseg.raster.cog import CLASSES_TAG
 
 Make = Callable[..., Path]
 
@@ -30,7 +27,7 @@ SHAPE = (64, 80)
 NAMES = ISPRS.names
 
 
-def test_figures_equal_a_plain_loop_and_scikit_learn(
+def test_metrics_equal_a_plain_loop_and_scikit_learn(
     pair: tuple[Path, Path], predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
 ) -> None:
     report = run(*pair, "isprs", tmp_path / "out")
@@ -67,7 +64,7 @@ def test_figures_equal_a_plain_loop_and_scikit_learn(
 
 
 @pytest.mark.skipif("GEOSEG_DATA" not in os.environ, reason="needs $GEOSEG_DATA")
-def test_figures_on_real_labels_equal_scikit_learn(make: Make, tmp_path: Path) -> None:
+def test_metrics_on_real_labels_equal_scikit_learn(make: Make, tmp_path: Path) -> None:
     folder = Path(os.environ["GEOSEG_DATA"]) / "isprs_vaihingen"
     (label,) = folder.glob("*_label_isprs_colours.png")
     (index,) = folder.glob("*_label_index.png")
@@ -95,7 +92,7 @@ def test_figures_on_real_labels_equal_scikit_learn(make: Make, tmp_path: Path) -
     assert data["mean_iou"] == pytest.approx(scores)
 
 
-def test_the_protocol_erodes_and_says_what_enters(
+def test_the_protocol_erodes_and_reports_which_classes_count(
     pair: tuple[Path, Path], predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
 ) -> None:
     data = run(*pair, "isprs", tmp_path / "out", protocol="isprs-geoseg").data
@@ -113,7 +110,7 @@ def test_the_protocol_erodes_and_says_what_enters(
     assert run(*pair, "isprs", tmp_path / "out", erode=3).data["pixels"] == data["pixels"]
 
 
-def test_a_reference_in_colours_is_judged_as_one_in_ids(
+def test_a_reference_in_colours_scores_like_one_in_ids(
     pair: tuple[Path, Path], make: Make, reference: np.ndarray, tmp_path: Path
 ) -> None:
     colors = make("b_label.tif", ISPRS.colors_from_ids(reference))
@@ -136,7 +133,7 @@ def test_folders_are_paired_by_tile_and_add_up(
     assert [entry["tile"] for entry in data["files"]] == ["top_2_10", "top_2_9"]
 
 
-def test_what_fails_is_named_and_the_others_are_judged(
+def test_failures_are_named_and_the_other_pairs_are_scored(
     make: Make, predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
 ) -> None:
     for tile in "abcdef":
@@ -162,12 +159,12 @@ def test_what_fails_is_named_and_the_others_are_judged(
     assert [entry["tile"] for entry in report.data["files"]] == ["a"]
     assert len(report.data["failures"]) == 6
     for message in (
-        r"b_classes.tif: 64 x 80 pixels of 0.5 .* do not lie on the grid of .*b_label.tif \(32 x 80 .*--resample",
-        r"c_label.tif: rows 0 to 63 hold value 77 \(\d+ pixels\), which is no class's and not ignored",
-        r"d_label.tif: rows 0 to 63 hold colour 17,17,17 \(4 pixels\).* give a classes file with all colours",
+        r"b_classes.tif: 64 x 80 .* do not lie on the grid of .*b_label.tif \(32 x 80 .*--resample",
+        r"c_label.tif: rows 0 to 63 hold value 77 \(\d+ pixels\), which no class has",
+        r"d_label.tif: rows 0 to 63 hold colour 17,17,17 \(4 pixels\), which no class has",
         r"e_label.tif: rows 0 to 63, columns 0 to 79 cannot be read .*; the file is damaged",
-        r"prediction without a reference under .*ref: .*f_classes.tif; add the reference, or leave the tile out",
-        r"reference without a prediction under .*pred: .*g_label.tif; add the prediction, or leave the tile out",
+        r"prediction without a reference under .*ref: .*f_classes.tif; add the reference, or leave",
+        r"reference without a prediction under .*pred: .*g_label.tif; add the prediction, or leave",
     ):
         assert re.search(message, lines), message
     alone = run(
@@ -195,16 +192,16 @@ def test_nothing_usable_is_an_error(make: Make, predicted: np.ndarray, tmp_path:
     assert not (tmp_path / "new").exists()
 
 
-def test_many_files_without_a_partner_and_many_bad_pairs_are_told_in_few_lines(
+def test_many_files_without_a_partner_and_many_bad_pairs_take_few_lines(
     make: Make, tmp_path: Path
 ) -> None:
     for number in range(10):
         make(f"pred/{number}_classes.tif", np.zeros((4, 4), np.uint8))
         make(f"pred/x{number}_classes.tif", np.zeros((4, 4), np.uint8))
         make(f"ref/{number}_label.tif", np.full((4, 4), 77, np.uint8))
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as caught:
         run(tmp_path / "pred", tmp_path / "ref", "isprs", tmp_path / "out")
-    lines = str(told.value).splitlines()
+    lines = str(caught.value).splitlines()
     assert re.search(
         r"^predictions without a reference under .*x5_classes.tif and 4 more; add the reference",
         lines[0],
@@ -212,75 +209,7 @@ def test_many_files_without_a_partner_and_many_bad_pairs_are_told_in_few_lines(
     assert lines[-1] == "and 3 more, none can be used"
 
 
-def test_a_pair_that_says_nothing_is_warned_about(
-    make: Make, reference: np.ndarray, tmp_path: Path
-) -> None:
-    empty = np.full(SHAPE, 255, np.uint8)
-    nothing = run(
-        make("a_classes.tif", empty), make("a_label.tif", reference), "isprs", tmp_path / "out"
-    )
-    assert "a_classes.tif: predicts nothing where " in nothing.data["warnings"][0]
-    assert (nothing.exit_code, nothing.data["overall_accuracy"]) == (0, 0.0)
-    unlabelled = run(
-        make("a_classes.tif", reference), make("a_label.tif", empty), "isprs", tmp_path / "out"
-    )
-    assert "a_label.tif: has no labelled pixel to judge by" in unlabelled.data["warnings"][0]
-    assert (unlabelled.data["mean_iou"], unlabelled.data["overall_accuracy"]) == (None, None)
-
-
-def test_objects_of_which_none_counts_are_warned_about(
-    make: Make, pair: tuple[Path, Path], reference: np.ndarray, tmp_path: Path
-) -> None:
-    def warnings_of(instances: Path, **options: object) -> list[str]:
-        return run(*pair, "isprs", tmp_path / "out", instances=instances, **options).data[
-            "warnings"
-        ]
-
-    far = tmp_path / "far.gpkg"
-    geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:4326").to_file(far)
-    assert warnings_of(far) == [
-        f"{far}: none of its objects lies on labelled pixels of a_label.tif; check both coordinate systems"
-    ]
-    none = make("none.tif", np.zeros(SHAPE, np.uint16))
-    assert warnings_of(none) == [
-        f"{none}: none of its objects lies on labelled pixels of a_label.tif; check the numbers it holds"
-    ]
-    clutter = make("clutter.tif", (reference == 5).astype(np.uint16))
-    assert warnings_of(clutter) == []
-    assert "is of a class that enters the mean" in warnings_of(clutter, protocol="isprs-geoseg")[0]
-
-
-def test_other_classes_than_the_predictions_are_refused(
-    make: Make, predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
-) -> None:
-    truth = make("label.tif", np.zeros(SHAPE, np.uint8))
-    guess = make("classes.tif", predicted)
-    with pytest.raises(
-        ConfigError, match=r"holds class id 5, there are 2 classes \(0 to 1\); give the --classes"
-    ):
-        run(guess, truth, ["road", "roof"], tmp_path / "out")
-    for names, message in (
-        (
-            ["road", "roof", "tree"],
-            r"was made with 3 classes \(road, roof, tree\), 2 are given \(roof, road\); give",
-        ),
-        (["road", "roof"], "the same in another order; order the classes file"),
-    ):
-        with rasterio.open(guess, "r+") as file:
-            file.update_tags(**{CLASSES_TAG: json.dumps(names)})
-        with pytest.raises(ConfigError, match=message):
-            run(guess, truth, ["roof", "road"], tmp_path / "out")
-    warned = run(
-        make("b.tif", np.zeros(SHAPE, np.uint8)), truth, ["roof", "road"], tmp_path / "out"
-    )
-    assert warned.data["warnings"] == []
-    with rasterio.open(tmp_path / "b.tif", "r+") as file:
-        file.update_tags(**{CLASSES_TAG: json.dumps(["Dach", "Weg"])})
-    warned = run(tmp_path / "b.tif", truth, ["roof", "road"], tmp_path / "out")
-    assert "they are taken to be the same, in this order" in warned.data["warnings"][0]
-
-
-def test_a_reference_whose_nodata_is_a_class_is_warned_of(
+def test_a_reference_whose_nodata_is_a_class_is_warned_about(
     make: Callable[..., Path], predicted: np.ndarray, reference: np.ndarray, tmp_path: Path
 ) -> None:
     truth = make("b_label.tif", reference, nodata=0)
@@ -327,7 +256,7 @@ def test_a_folder_that_cannot_be_made_is_named(pair: tuple[Path, Path], tmp_path
         run(*pair, "isprs", tmp_path / "file/out")
 
 
-def test_the_command_line_judges_and_its_options_are_documented(
+def test_the_command_line_scores_and_its_options_are_documented(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     arguments = ["evaluate", *map(str, pair), "--out", str(tmp_path / "out"), "--classes"]

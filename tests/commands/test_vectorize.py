@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -206,15 +208,26 @@ def test_the_same_again_is_kept_and_something_else_is_not_overwritten(
     before = out.stat().st_mtime_ns
     report = run(tmp_path / "town.tif", out)
     assert report.data["kept"] is True
-    assert "stands already, made from the same" in report.text
+    assert "exists already, made from the same" in report.text
     assert out.stat().st_mtime_ns == before
     changed = make_classes(data=np.flip(labels)[None])
     with pytest.raises(
         OutputError,
-        match=r"town.gpkg stands there and was made from something else; use --overwrite",
+        match=r"town.gpkg exists and was made from something else; use --overwrite",
     ):
         run(changed, out)
     assert run(changed, out, overwrite=True).data["kept"] is False
+
+
+def test_what_a_killed_run_left_beside_the_output_is_swept(
+    make_classes: Make, tmp_path: Path
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / "out" / f".town.gpkg.{ended.pid}-x1.geoseg"
+    left.mkdir(parents=True)
+    run(make_classes(), tmp_path / "out" / "town.gpkg")
+    assert [path.name for path in left.parent.iterdir()] == ["town.gpkg"]
 
 
 def test_several_rasters_do_not_fit_into_a_shapefile(make_classes: Make, tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from geoseg.raster import (
     read_fingerprint,
     write_part,
 )
-from geoseg.raster.cog import _is_whole
-from geoseg.raster.pyramid import halve_by_mean, halve_by_mode
+from geoseg.raster.overviews import halve_by_mean, halve_by_mode
 
 GRID = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
 UTM = CRS.from_epsg(32632)
@@ -314,16 +313,3 @@ def test_a_lost_part_is_told(labels, cut, out):
     with pytest.raises(OutputError, match=r"scene\.tif: cannot be written"):
         class_cog(parts, out, classes=ISPRS, **PLACE)
     assert not list(out.parent.iterdir())
-
-
-def test_every_cog_is_whole(labels, cut, out):
-    class_cog(cut(labels), out, classes=ISPRS, **PLACE)
-    assert _is_whole(out)
-    whole = out.read_bytes()
-    for keep in (0.999, 0.9, 0.5):
-        out.write_bytes(whole[: int(keep * len(whole))])
-        assert not _is_whole(out)
-
-
-def test_class_names_of_other_rasters_are_unknown(make_raster):
-    assert read_class_names(make_raster()) is None

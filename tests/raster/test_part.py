@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -63,11 +65,27 @@ def test_data_of_another_shape_is_a_mistake(tmp_path, data):
         write_part(Part(tmp_path / "a.tif", 0, 0, 5, 6), data)
 
 
-def test_a_missing_folder_is_told(tmp_path, data):
-    with pytest.raises(
-        OutputError, match=r"cannot be written .*; free the disk or choose another --out"
-    ):
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, data):
+    (tmp_path / "none").touch()
+    said = r"a\.tif: cannot be written .*; free the disk or choose another --out"
+    with pytest.raises(OutputError, match=said):
         write_part(Part(tmp_path / "none" / "a.tif", 0, 0, 600, 700), data)
+
+
+def test_a_part_is_built_under_another_name_and_moved_when_it_is_complete(
+    tmp_path, data, monkeypatch
+):
+    part = Part(tmp_path / "a.tif", 0, 0, 600, 700)
+    seen = []
+    write_bytes = Path.write_bytes
+
+    def noted(path, content):
+        write_bytes(path, content)
+        seen.append((path == part.path, part.path.exists()))
+
+    monkeypatch.setattr(Path, "write_bytes", noted)
+    write_part(part, data)
+    assert seen == [(False, False)]
 
 
 def test_a_full_disk_leaves_no_part(tmp_path, data, monkeypatch):

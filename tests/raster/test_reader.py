@@ -146,6 +146,14 @@ def test_given_nodata_adds_to_alpha(images):
     assert (valid == ((HOLES > 0) & (DATA > 0).any(axis=0))).all()
 
 
+def test_alpha_of_any_strength_but_0_is_valid(images):
+    alpha = np.tile(np.array([0, 1, 128, 254, 255], np.uint8), (HEIGHT, WIDTH // 5))
+    path = images["tiled"].with_name("soft.tif")
+    write(path, np.concatenate([DATA, alpha[None]]), **TILED)
+    with open_raster(path).open() as reader:
+        assert (reader.read(0, 0, HEIGHT, WIDTH)[1] == (alpha > 0)).all()
+
+
 def test_band_with_alpha_mark_masks_nothing_when_it_is_read(images):
     with open_raster(images["alpha"], bands=(4, 1)).open() as reader:
         pixels, valid = reader.read(0, 0, HEIGHT, WIDTH)
@@ -182,22 +190,25 @@ def test_lowest_float_as_nodata(images):
 
 
 def test_mask_of_each_band_of_a_vrt(images):
+    # Each band has a mask of its own, with other holes; a pixel is valid where any band is.
     vrt = images["tiled"].with_name("masks.vrt")
+    other = np.flip(HOLES)
+    write(vrt.with_name("other.tif"), np.stack([HOLES, other]), **TILED, photometric="minisblack")
+    source = '<SimpleSource><SourceFilename relativeToVRT="1">{}</SourceFilename><SourceBand>{}'
+    source += "</SourceBand></SimpleSource>"
     bands = "".join(
-        f'<VRTRasterBand dataType="Byte" band="{band}">{source}<MaskBand><VRTRasterBand dataType="Byte">'
-        '<SimpleSource><SourceFilename relativeToVRT="1">alpha.tif</SourceFilename><SourceBand>4</SourceBand>'
-        "</SimpleSource></VRTRasterBand></MaskBand></VRTRasterBand>"
+        f'<VRTRasterBand dataType="Byte" band="{band}">{source.format("tiled.tif", band)}'
+        f'<MaskBand><VRTRasterBand dataType="Byte">{source.format("other.tif", band)}'
+        "</VRTRasterBand></MaskBand></VRTRasterBand>"
         for band in (1, 2)
-        for source in [
-            '<SimpleSource><SourceFilename relativeToVRT="1">tiled.tif</SourceFilename>'
-            f"<SourceBand>{band}</SourceBand></SimpleSource>"
-        ]
     )
     vrt.write_text(f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}">{bands}</VRTDataset>')
     with open_raster(vrt).open() as reader:
         pixels, valid = reader.read(0, 0, HEIGHT, WIDTH)
     assert (pixels == DATA[:2]).all()
-    assert (valid == (HOLES > 0)).all()
+    assert (valid == ((HOLES > 0) | (other > 0))).all()
+    with open_raster(vrt, bands=(2,)).open() as reader:
+        assert (reader.read(0, 0, HEIGHT, WIDTH)[1] == (other > 0)).all()
 
 
 @pytest.mark.parametrize("name", ["png", "jp2", "tiled"])
@@ -230,7 +241,17 @@ def test_vrt_that_lost_a_file_says_so(images, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "window", [(-1, 0, 1, 1), (0, -1, 1, 1), (0, 0, HEIGHT + 1, 1), (0, WIDTH, 1, 1), (0, 0, 0, 1)]
+    "window",
+    [
+        (-1, 0, 1, 1),
+        (0, -1, 1, 1),
+        (0, 0, HEIGHT + 1, 1),
+        (0, WIDTH, 1, 1),
+        (1, 0, HEIGHT, 1),
+        (0, 1, 1, WIDTH),
+        (0, 0, 0, 1),
+        (0, 0, 1, 0),
+    ],
 )
 def test_window_outside_the_raster_is_refused(images, window):
     with (

@@ -123,8 +123,25 @@ def test_nodata_is_the_declared_or_the_given_value(make_raster):
     )
 
 
-def test_nodata_that_cannot_occur_is_told(make_raster):
-    assert "-9999 cannot occur in uint8" in open_raster(make_raster(), nodata=-9999).warnings[0]
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "possible"),
+    [
+        ("uint8", 0, True),
+        ("uint8", 255, True),
+        ("uint8", 256, False),
+        ("uint8", -1, False),
+        ("uint8", 1.5, False),
+        ("uint8", float("nan"), False),
+        ("int16", -32768, True),
+        ("int16", 32768, False),
+        ("float32", float("nan"), True),
+        ("float32", -9999.5, True),
+    ],
+)
+def test_nodata_that_cannot_occur_in_the_type_is_reported(make_raster, dtype, nodata, possible):
+    warnings = open_raster(make_raster(dtype=dtype), nodata=nodata).warnings
+    said = f"--nodata {nodata:g} cannot occur in {dtype} pixels; it has no effect"
+    assert [said in line for line in warnings] == ([] if possible else [True])
 
 
 def test_given_crs_replaces_another_and_says_so(make_raster):
@@ -227,20 +244,6 @@ def test_tiff_without_its_end_is_refused_before_any_work(make_raster, profile):
         open_raster(cut)
 
 
-def test_jpeg_without_its_end_is_refused_before_any_work(make_raster):
-    path = make_raster("a.jpg", driver="JPEG", crs=None, transform=None)
-    whole, thumbnail = path.read_bytes(), b"\xff\xd8 thumbnail \xff\xd9"
-    header = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2) + thumbnail
-    path.write_bytes(whole[:2] + header + whole[2:] + b"what some cameras append")
-    assert open_raster(path).width == 80
-    path.write_bytes(whole[:2] + header + whole[2:-200])
-    with pytest.raises(
-        SourceError,
-        match=r"a\.jpg: the file is cut short \(its end mark is missing\); copy or export",
-    ):
-        open_raster(path)
-
-
 def test_vrt_over_bands_of_different_types_reads_the_common_type(make_raster, tmp_path):
     make_raster("a.tif", bands=1, dtype="uint8")
     make_raster("b.tif", bands=1, dtype="uint16")
@@ -262,3 +265,15 @@ def test_raster_that_was_replaced_meanwhile_is_not_read(make_raster):
     shutil.copy(make_raster("other.tif", height=32), source.path)
     with pytest.raises(SourceError, match="is 32 x 80 pixels now and was 64 x 80"):
         source.open()
+
+
+def test_overviews_are_opened_by_number(make_raster):
+    path = make_raster(height=200, width=160, tiled=True, blockxsize=64, blockysize=64)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4], rasterio.enums.Resampling.nearest)
+    source = open_raster(path)
+    with source.open() as reader:
+        assert (reader.height, reader.width, reader.overviews) == (200, 160, 2)
+    with source.open(overview=1) as reader, rasterio.open(path, OVERVIEW_LEVEL=1) as oracle:
+        assert (reader.height, reader.width) == (50, 40)
+        assert (reader.read(0, 0, 50, 40)[0] == oracle.read()).all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,18 +18,20 @@ from geoseg.vector import (
     FORMATS,
     Layer,
     Regions,
-    join_pieces,
-    part_pieces,
+    join_parts,
     polygonize,
+    polygonize_part,
     read_vector_fingerprint,
     write_layers,
     write_polygons,
 )
-from geoseg.vector import tables as tables_module
-from geoseg.vector.files import Shapefile
+from geoseg.vector import features as features_module
+from geoseg.vector.formats import Shapefile
 
 UTM = CRS.from_epsg(32632)
 TRANSFORM = Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0)
+SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
+PLACE = {"height": 100, "width": 100, "transform": TRANSFORM}
 CLASSES = ClassScheme.from_names(["Straße", "Dach", "grass", "屋根" * 20])
 Blobs = Callable[..., tuple[np.ndarray, np.ndarray]]
 
@@ -39,7 +42,7 @@ def regions_of(
     labels: np.ndarray, confidence: np.ndarray | None, rows: int = 16
 ) -> Iterator[Regions]:
     parts = [
-        part_pieces(
+        polygonize_part(
             labels[row : row + rows],
             None if confidence is None else confidence[row : row + rows],
             row,
@@ -47,14 +50,14 @@ def regions_of(
         )
         for row in range(0, labels.shape[0], rows)
     ]
-    return join_pieces(parts, *labels.shape)
+    return join_parts(parts, *labels.shape)
 
 
 def write(
     path: Path, labels: np.ndarray, confidence: np.ndarray | None = None, *, crs: CRS | None = UTM
 ) -> int:
     regions = regions_of(labels, confidence)
-    return write_polygons(regions, {path: "f00d"}, transform=TRANSFORM, crs=crs, classes=CLASSES)
+    return write_polygons(regions, {path: "f00d"}, **PLACE, crs=crs, classes=CLASSES)
 
 
 def rows_of(path: Path, layer: str | None = None) -> set[tuple[object, ...]]:
@@ -70,7 +73,7 @@ def rows_of(path: Path, layer: str | None = None) -> set[tuple[object, ...]]:
 def test_a_file_holds_every_polygon_with_its_attributes(
     suffix: str, tmp_path: Path, make_blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables_module, "_ROWS", 20)  # so that it is written in several tables
+    monkeypatch.setattr(features_module, "_ROWS", 20)  # so that it is written in several tables
     labels, confidence = make_blobs(60, 70)
     path = tmp_path / f"town.{suffix}"
     count = write(path, labels, confidence)
@@ -151,9 +154,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(suffix: str, tmp_path: P
 def test_several_formats_are_written_in_one_go(tmp_path: Path, make_blobs: Blobs) -> None:
     labels, confidence = make_blobs(30, 40)
     outputs = {tmp_path / f"town.{suffix}": suffix for suffix in FORMATS}
-    write_polygons(
-        regions_of(labels, confidence), outputs, transform=TRANSFORM, crs=UTM, classes=CLASSES
-    )
+    write_polygons(regions_of(labels, confidence), outputs, **PLACE, crs=UTM, classes=CLASSES)
     package, shapefile = outputs
     assert rows_of(package) == rows_of(shapefile)
     assert [read_vector_fingerprint(path) for path in outputs] == list(FORMATS)
@@ -163,7 +164,7 @@ def test_a_geopackage_holds_several_layers_each_with_a_spatial_index(tmp_path: P
     path = tmp_path / "towns.gpkg"
     labels = {"east": np.array([[0, 1]], np.uint8), "west": np.zeros((3, 3), np.uint8)}
     layers = [
-        Layer(name, regions_of(each, None), TRANSFORM, UTM, CLASSES)
+        Layer(name, regions_of(each, None), 4, 4, TRANSFORM, UTM, CLASSES)
         for name, each in labels.items()
     ]
     assert write_layers(layers, {path: "f00d"}) == [2, 1]
@@ -184,7 +185,7 @@ def test_a_geopackage_holds_several_layers_each_with_a_spatial_index(tmp_path: P
 def test_the_spatial_index_knows_rows_that_came_in_later_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables_module, "_ROWS", 1)
+    monkeypatch.setattr(features_module, "_ROWS", 1)
     labels = np.arange(200, dtype=np.uint8)[:, None] % 3
     path = tmp_path / "town.gpkg"
     write(path, labels)
@@ -203,7 +204,15 @@ def test_a_shapefile_says_its_encoding_and_its_crs(tmp_path: Path) -> None:
 def test_huge_areas_fit_into_a_shapefile(tmp_path: Path) -> None:
     path = tmp_path / "town.shp"
     regions = regions_of(np.zeros((4, 4), np.uint8), None)
-    write_polygons(regions, {path: ""}, transform=Affine.scale(123_456.7), crs=UTM, classes=CLASSES)
+    write_polygons(
+        regions,
+        {path: ""},
+        height=4,
+        width=4,
+        transform=Affine.scale(123_456.7),
+        crs=CRS.from_wkt(SITE),
+        classes=CLASSES,
+    )
     np.testing.assert_allclose(
         pyogrio.read_dataframe(path)["area_m2"], 16 * 123_456.7**2, rtol=1e-12
     )
@@ -225,11 +234,29 @@ def test_a_shapefile_beyond_its_limit_is_refused(
 def test_the_size_of_a_shapefile_is_never_underestimated(tmp_path: Path, make_blobs: Blobs) -> None:
     path = tmp_path / "town.shp"
     file = Shapefile(path, "")
-    layer = Layer("town", regions_of(*make_blobs(60, 70)), TRANSFORM, UTM, CLASSES)
-    for table in tables_module.tabulate(layer):
+    layer = Layer("town", regions_of(*make_blobs(60, 70)), 60, 70, TRANSFORM, UTM, CLASSES)
+    for table in features_module.feature_tables(layer):
         file.write(layer, table)
     assert path.stat().st_size == file._shapes
     assert path.with_suffix(".dbf").stat().st_size <= file._rows
+
+
+@pytest.mark.parametrize("bytes_of_name", [2, 80, 200])
+def test_the_size_of_a_shapefiles_table_is_its_width_times_its_rows(
+    tmp_path: Path, bytes_of_name: int
+) -> None:
+    classes = ClassScheme.from_names(["ä" * (bytes_of_name // 2), "b"])
+    file = Shapefile(tmp_path / "town.shp", "")
+    labels = (np.arange(600).reshape(20, 30) % 2).astype(np.uint8)
+    layer = Layer("town", regions_of(labels, None), 20, 30, TRANSFORM, UTM, classes)
+    for table in features_module.feature_tables(layer):
+        file.write(layer, table)
+    content = (tmp_path / "town.dbf").read_bytes()
+    # dBASE III: rows, bytes of the header, bytes of a row.
+    rows, header, width = struct.unpack_from("<IHH", content, 4)
+    assert rows * width + header + 1 == len(content)
+    assert width <= (file._rows - 1000) / rows <= width + 12
+    assert header <= 1000
 
 
 def test_a_class_name_that_a_shapefile_would_cut_is_refused(tmp_path: Path) -> None:
@@ -238,9 +265,7 @@ def test_a_class_name_that_a_shapefile_would_cut_is_refused(tmp_path: Path) -> N
     with pytest.raises(
         VectorError, match=r"has 256 bytes, a shapefile holds 254; shorten it or write a GeoPackage"
     ):
-        write_polygons(
-            regions, {tmp_path / "town.shp": ""}, transform=TRANSFORM, crs=UTM, classes=classes
-        )
+        write_polygons(regions, {tmp_path / "town.shp": ""}, **PLACE, crs=UTM, classes=classes)
 
 
 @pytest.mark.parametrize("suffix", [".kml", ".SHP", ""])
@@ -274,7 +299,8 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_pa
     (tmp_path / "file").touch()
     path = tmp_path / "file" / f"town.{suffix}"
     with pytest.raises(
-        OutputError, match=r"town.* cannot be written \(.+\); choose another name or place"
+        OutputError,
+        match=r"town.*: cannot be written \(.+\); free the disk or choose another --out",
     ) as caught:
         write(path, np.zeros((4, 4), np.uint8))
     assert "\n" not in str(caught.value)
@@ -290,7 +316,7 @@ def test_what_gdal_says_is_told_in_one_line(
     monkeypatch.setattr(pyogrio.raw, "write", fail)
     with pytest.raises(
         OutputError,
-        match=r"town.* cannot be written \(sqlite3_exec failed: database or disk is full",
+        match=r"town.*: cannot be written \(sqlite3_exec failed: database or disk is full",
     ):
         write(tmp_path / f"town.{suffix}", np.zeros((4, 4), np.uint8))
     assert not list(tmp_path.iterdir())
@@ -306,7 +332,7 @@ def test_what_belongs_to_a_file_is_in_place_before_the_file(
         order.append(Path(target).suffix)
         replace(source, target)
 
-    monkeypatch.setattr("geoseg.vector.write.os.replace", noted)
+    monkeypatch.setattr("geoseg.files.os.replace", noted)
     write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
     assert order[-1] == ".shp"
     assert len(order) == 6

@@ -1,6 +1,7 @@
 """Overviews: each level half the one below, by mode or by mean, invalid pixels left out.
 
-GDAL builds overviews of a virtual raster too, but spends several times as long on them as on the file itself.
+GDAL builds overviews of a virtual raster too, but takes several times as long for them as for the
+file itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from geoseg.raster.dataset import opened
+from geoseg.raster.gdal import open_dataset
 
 BLOCK = 512
 """Side of a COG's tiles; a raster that fits into one has no overviews."""
@@ -28,9 +29,9 @@ Halve = Callable[[NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.uint8]]
 
 
 def halve_by_mode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The most frequent valid value of each 2 x 2 square; ties go to the first. An odd last row counts twice.
+    """The most frequent valid value of each 2 x 2 square; ties go to the first.
 
-    Where no pixel is valid, the value is one of the invalid ones.
+    An odd last row or column counts twice. Where no pixel is valid, the value is an invalid one.
     """
     a, b, c, d = _quarters(values)
     # The first of the four that equals a later one has the most votes; where all differ, it is a.
@@ -39,16 +40,21 @@ def halve_by_mode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     np.copyto(mode, b, where=(b == c) | (b == d))
     np.copyto(mode, a, where=(a == b) | (a == c) | (a == d))
     if not valid.all():
-        # Invalid pixels share one value. Where it wins or ties, at most two others are left: they agree, or they tie.
-        first = d.copy()
+        # Invalid pixels share one value. Where it has the most votes or ties, at most two other
+        # pixels are left: they agree or they tie, so the first valid one is right.
+        first_valid = d.copy()
         for quarter, quarter_valid in zip((c, b, a), _quarters(valid)[2::-1], strict=True):
-            np.copyto(first, quarter, where=quarter_valid)
-        np.copyto(mode, first, where=mode == values.flat[valid.argmin()])
+            np.copyto(first_valid, quarter, where=quarter_valid)
+        invalid_value = values.flat[valid.argmin()]
+        np.copyto(mode, first_valid, where=mode == invalid_value)
     return mode
 
 
 def halve_by_mean(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The mean of each 2 x 2 square's valid values, rounded; 0 where there are none. An odd last row counts twice."""
+    """The mean of each 2 x 2 square's valid values, rounded; 0 where there are none.
+
+    An odd last row or column counts twice.
+    """
     if valid.all():
         return ((_sum(values) + 2) >> 2).astype(np.uint8)
     count = _sum(valid)
@@ -56,7 +62,7 @@ def halve_by_mean(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     return ((total + count // 2) // np.maximum(count, 1)).astype(np.uint8)
 
 
-def write_pyramid(base: Path, folder: Path, halve: Halve, *, nodata: int | None) -> list[Path]:
+def write_overviews(base: Path, folder: Path, halve: Halve, *, nodata: int | None) -> list[Path]:
     """Write the overviews of a uint8 raster as GeoTIFFs, largest first, until one fits into a tile.
 
     Args:
@@ -66,7 +72,8 @@ def write_pyramid(base: Path, folder: Path, halve: Halve, *, nodata: int | None)
         nodata: the value of invalid pixels, None where the raster has a mask.
 
     Raises:
-        rasterio.errors.RasterioError: the base cannot be read or an overview cannot be written.
+        SourceError: the base cannot be opened.
+        rasterio.errors.RasterioError: it cannot be read, or an overview cannot be written.
     """
     levels: list[Path] = []
     below = base
@@ -79,7 +86,7 @@ def write_pyramid(base: Path, folder: Path, halve: Halve, *, nodata: int | None)
 
 
 def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> None:
-    with opened(below) as source:
+    with open_dataset(below) as source:
         profile: dict[str, Any] = {
             "driver": "GTiff",
             "dtype": "uint8",
@@ -111,9 +118,8 @@ def _halve_window(
     masked = None if nodata is not None else source.read_masks(1, window=window) > 0
     for band in range(1, source.count + 1):
         values = source.read(band, window=window)
-        target.write(
-            halve(values, values != nodata if masked is None else masked), band, window=place
-        )
+        valid = values != nodata if masked is None else masked
+        target.write(halve(values, valid), band, window=place)
     if masked is not None:
         target.write_mask(_sum(masked) > 0, window=place)
 
@@ -141,5 +147,5 @@ def _sum(values: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _longer_side(path: Path) -> int:
-    with opened(path) as file:
+    with open_dataset(path) as file:
         return int(max(file.height, file.width))

@@ -11,11 +11,12 @@ from geoseg.errors import ConfigError
 from geoseg.raster.fingerprint import read_fingerprint
 
 SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
-"""What is taken for a raster inside folders, in any case; a file that is named itself may end in anything."""
+"""What is taken for a raster inside folders, in lower or upper case; a file that is named itself may
+have any suffix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSource:
     """One input, and where its outputs go."""
 
     path: Path
@@ -23,23 +24,26 @@ class Found:
     """The outputs' path below the output folder, without suffix."""
 
 
-def find_sources(paths: Iterable[str | Path]) -> list[Found]:
+def find_sources(paths: Iterable[str | Path]) -> list[FoundSource]:
     """The rasters that `paths` name: files as they are, folders searched recursively.
 
-    Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A missing path, and a
-    folder without any raster, are kept as they are: opening them says what is wrong, while the others go on.
+    Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A missing
+    path, and a folder without any raster, are kept as they are: opening them reports what is wrong,
+    while the others go on.
 
     Args:
-        paths: files and folders. Below a folder the relative path is kept; a single file keeps its stem alone.
+        paths: files and folders. Below a folder the relative path is kept; a single file keeps its
+            stem alone.
 
     Returns:
         In the order given, folders sorted by name; each file once.
 
     Raises:
-        ConfigError: the outputs of two inputs would bear the same name, or only outputs of geoseg's are named.
+        ConfigError: the outputs of two inputs would have the same name, or nothing but geoseg's own
+            outputs is named.
     """
     given = [Path(path) for path in paths]
-    found: dict[Path, Found] = {}
+    found: dict[Path, FoundSource] = {}
     for path in given:
         for source in _below(path) if path.is_dir() else _single(path):
             found.setdefault(source.path.resolve(), source)
@@ -56,18 +60,18 @@ def find_sources(paths: Iterable[str | Path]) -> list[Found]:
     return list(found.values())
 
 
-def _single(path: Path) -> list[Found]:
-    return [] if read_fingerprint(path) else [Found(path, Path(path.stem))]
+def _single(path: Path) -> list[FoundSource]:
+    return [] if read_fingerprint(path) else [FoundSource(path, Path(path.stem))]
 
 
-def _below(folder: Path) -> list[Found]:
+def _below(folder: Path) -> list[FoundSource]:
     rasters = [
         path
         for path in _walk(folder)
         if path.suffix.lower() in SUFFIXES and read_fingerprint(path) is None
     ]
-    found = [Found(path, path.relative_to(folder).with_suffix("")) for path in rasters]
-    return found or [Found(folder, Path(folder.resolve().name))]
+    found = [FoundSource(path, path.relative_to(folder).with_suffix("")) for path in rasters]
+    return found or [FoundSource(folder, Path(folder.resolve().name))]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

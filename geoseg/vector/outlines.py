@@ -1,18 +1,19 @@
-"""Outlines from signed corners.
+"""Outlines of regions from signed corners.
 
-At a point where four pixels meet, a region's corner is the mixed difference of its indicator:
+At a point where four pixels meet, a region has the corner
 
-    a | b        a - b - c + d     a, b, c, d: 1 where the pixel belongs to the region
+    a | b        a - b - c + d     a, b, c, d: 1 where the pixel belongs to the region, else 0
     --+--
     c | d
 
-It is 0 where the outline passes straight or not at all, +1 or -1 where it turns, and +2 or -2 where two pixels
-of the region meet at their tips alone. The corners fix the region, and they are linear in it: the corners of a
-union of disjoint pieces are the sum of the pieces' corners. So joining pieces is adding integers, and a vertex
-at a seam vanishes by itself.
+    . | .     x | x     . | .     x | .
+    --+-- 0   --+-- 0   --+-- +1  --+-- +2
+    . | .     . | .     . | x     . | x
 
-An outline runs along rows and columns by turns. Sorted along a row, a region's corners are the ends of the
-outline's edges, two by two; so they are along a column. Following both pairings goes round each ring.
+It is 0 where the outline passes straight or not at all, +1 or -1 where it turns, and +2 or -2 where
+two pixels of the region meet at their tips alone. The corners determine the region, and they are
+linear in it: the corners of a union of disjoint pieces are the sum of the pieces' corners. So joining
+pieces is adding integers, and a vertex at a seam vanishes by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from geoseg.vector.components import Components
 
 @dataclass(frozen=True, slots=True)
 class Corners:
-    """Corners of some regions, sorted by region, row and column; a corner of value ±2 stands there twice."""
+    """Corners of some regions, sorted by region, row and column; one of value ±2 is listed twice."""
 
     region: NDArray[np.int64]
     """Number of the region; every region has corners."""
@@ -43,14 +44,15 @@ class Corners:
 
 def find_corners(components: Components) -> Corners:
     """The corners of all regions, in the raster's own pixel coordinates."""
+    # With the four pixels of a point at p, p + 1, p + stride and p + stride + 1, its corner can only
+    # differ from 0 where some label changes across and some label changes down.
     flat, stride = components.framed.ravel(), components.framed.shape[1]
     count = flat.size - stride - 1
     across = flat[1:] != flat[:-1]
     down = flat[stride:] != flat[:-stride]
-    turns = (across[:count] | across[stride : stride + count]) & (
-        down[:count] | down[1 : count + 1]
-    )
-    at = np.flatnonzero(turns)
+    changes_across = across[:count] | across[stride : stride + count]
+    changes_down = down[:count] | down[1 : count + 1]
+    at = np.flatnonzero(changes_across & changes_down)
     row, col = np.divmod(at, stride)
     region = np.concatenate(
         [components.region_at(at + step) for step in (0, 1, stride, stride + 1)]
@@ -76,7 +78,8 @@ def add_corners(
         return Corners(region, row, col, positive)
     row_0, col_0 = row.min(), col.min()
     row_bits, col_bits = _bits(row - row_0), _bits(col - col_0)
-    # One packed integer a corner: sorting it is several times faster than sorting by three keys.
+    # Region, row, column and sign packed into one integer a corner, from the highest bit to the lowest:
+    # sorting it is several times faster than sorting by three keys.
     key = (((region << row_bits | (row - row_0)) << col_bits | (col - col_0)) << 1) | positive
     key.sort()
     place = key >> 1
@@ -95,11 +98,23 @@ def add_corners(
 def outline(corners: Corners) -> NDArray[np.object_]:
     """One valid polygon a region, in the order of the regions, with x = column and y = row.
 
-    Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring starts at its
-    topmost edge. A region that meets itself at a tip gets a hole that touches there.
+    Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring starts
+    at its topmost edge. A region that meets itself at a tip gets a hole that touches there.
     """
+    if not len(corners):
+        return np.zeros(0, object)
+    # An outline runs along rows and columns by turns. Sorted along a row, a region's corners are the
+    # ends of its edges on that row, two by two; likewise along a column. Following the row's edge to
+    # its other end, then the column's edge from there, and so on, goes round a ring:
+    #
+    #     0 ----- 1        Edges along rows: 0-1, 2-3, 4-5. Along columns: 0-4, 1-2, 3-5.
+    #     |       |        The ring: 1 0 | 4 5 | 3 2 | back to 1.
+    #     |   3 - 2
+    #     |   |
+    #     4 - 5
     edges = len(corners) // 2
-    # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left corner is positive.
+    # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left corner
+    # is positive.
     below = corners.positive[0::2]
     # With the region on its left hand, an edge runs west above the region and east below it.
     head = 2 * np.arange(edges) + ~below
@@ -115,13 +130,10 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     vertices[closing] = tail[path[first]]
 
     coordinates = np.column_stack([corners.col[vertices], corners.row[vertices]]).astype(np.float64)
-    # The topmost edge of all belongs to the shell, so each region's first ring is its shell and the rest are holes.
+    # The topmost edge of all belongs to the shell, so each region's first ring is its shell and the
+    # rest are holes.
     ring_region = corners.region[2 * path[first]]
-    shells = (
-        np.flatnonzero(np.concatenate([[True], ring_region[1:] != ring_region[:-1]]))
-        if first.size
-        else first
-    )
+    shells = np.flatnonzero(np.diff(ring_region, prepend=-1))
     offsets = (np.append(0, ring_stops), np.append(shells, first.size))
     polygons: NDArray[np.object_] = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON, coordinates, offsets
@@ -131,12 +143,17 @@ def outline(corners: Corners) -> NDArray[np.object_]:
 
 def _column_mates(corners: Corners) -> NDArray[np.int64]:
     """The other end of each corner's edge along its column."""
-    row_0, col_0 = (corners.row.min(), corners.col.min()) if len(corners) else (0, 0)
-    row, col = corners.row - row_0, corners.col - col_0
+    row = corners.row - corners.row.min()
+    col = corners.col - corners.col.min()
     key = ((corners.region << _bits(col) | col) << _bits(row) | row) << 1
-    # A corner of value ±2 stands there twice: first as an end of the edge to its left, then of that to its right.
-    # Along the column the upper edge comes first. At +2 (pixels a and d) the right edge turns up round b and the
-    # left one down round c; at -2 the left one turns up round a. So rings part where the region is pinched.
+    # A corner of value ±2 is listed twice: first as an end of the edge to its left, then of the one to
+    # its right. Which of them goes on up the column, which one down, decides where rings part:
+    #
+    #     +2:  x |          the right edge turns up round b,       -2:    | x    the left edge turns
+    #         ---+---       the left one down round c                  ---+---   up round a
+    #            | x                                                    x |
+    #
+    # Along the column the upper edge comes first: the last bit of the key makes it so.
     twice = np.flatnonzero(key[1:] == key[:-1])
     key[np.where(corners.positive[twice], twice, twice + 1)] |= 1
     order = np.argsort(key)
@@ -146,7 +163,7 @@ def _column_mates(corners: Corners) -> NDArray[np.int64]:
 
 
 def _cycles(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The cycles of a permutation, one after the other, and where each begins; each starts at its least member.
+    """The cycles of a permutation, one after the other, and where each begins: at its least member.
 
     A plain loop over a list: chasing pointers is the one thing that numpy does not do faster.
     """
@@ -167,4 +184,4 @@ def _cycles(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _bits(values: NDArray[np.int64]) -> int:
-    return int(values.max(initial=0)).bit_length()
+    return int(values.max()).bit_length()

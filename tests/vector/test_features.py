@@ -11,9 +11,10 @@ from rasterio.crs import CRS
 from geoseg.classes import ClassScheme
 from geoseg.errors import VectorError
 from geoseg.vector import Layer, Regions
-from geoseg.vector import tables as module
-from geoseg.vector.tables import tabulate
+from geoseg.vector import features as module
+from geoseg.vector.features import feature_tables
 
+GRID = Affine(2.0, 0.0, 500_000.0, 0.0, -2.0, 5_400_000.0)
 CLASSES = ClassScheme.from_names(["road", "roof"])
 
 
@@ -24,12 +25,17 @@ def squares(count: int, class_id: int = 0) -> Regions:
 
 
 def layer(*regions: Regions) -> Layer:
-    return Layer("town", iter(regions), Affine.scale(2.0, -2.0), CRS.from_epsg(32632), CLASSES)
+    return Layer("town", iter(regions), 9, 9, GRID, CRS.from_epsg(32632), CLASSES)
 
 
 def test_rows_carry_geometry_in_crs_coordinates_and_all_attributes() -> None:
-    (table,) = tabulate(layer(squares(2, class_id=1)))
-    assert shapely.from_wkb(table.geometry[1]).bounds == (2.0, -2.0, 4.0, 0.0)
+    (table,) = feature_tables(layer(squares(2, class_id=1)))
+    assert shapely.from_wkb(table.geometry[1]).bounds == (
+        500_002.0,
+        5_399_998.0,
+        500_004.0,
+        5_400_000.0,
+    )
     assert [column.tolist() for column in table.columns] == [
         [1, 1],
         ["roof", "roof"],
@@ -40,7 +46,7 @@ def test_rows_carry_geometry_in_crs_coordinates_and_all_attributes() -> None:
 
 
 def test_a_layer_without_regions_is_one_empty_table() -> None:
-    assert [len(table) for table in tabulate(layer())] == [0]
+    assert [len(table) for table in feature_tables(layer())] == [0]
 
 
 def test_small_batches_are_gathered_and_large_ones_handed_on(
@@ -54,7 +60,7 @@ def test_small_batches_are_gathered_and_large_ones_handed_on(
             drawn.append(size)
             yield squares(size)
 
-    tables = tabulate(Layer("town", batches(), Affine.identity(), None, CLASSES))
+    tables = feature_tables(Layer("town", batches(), 9, 9, Affine.identity(), None, CLASSES))
     assert len(next(tables)) == 12
     assert drawn == [4, 4, 4]
     assert [len(table) for table in tables] == [30, 1]
@@ -62,11 +68,11 @@ def test_small_batches_are_gathered_and_large_ones_handed_on(
 
 def test_many_vertices_fill_a_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_VERTICES", 25)
-    assert [len(table) for table in tabulate(layer(squares(5), squares(2)))] == [5, 2]
+    assert [len(table) for table in feature_tables(layer(squares(5), squares(2)))] == [5, 2]
 
 
 def test_a_class_without_name_is_refused() -> None:
     with pytest.raises(
         VectorError, match=r"class 2 in layer 'town', where 2 classes are named; name every class"
     ):
-        list(tabulate(layer(squares(1, class_id=2))))
+        list(feature_tables(layer(squares(1, class_id=2))))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from geoseg.errors import VectorError
-from geoseg.vector import PartPieces, join_pieces, part_pieces, polygonize
-from geoseg.vector.seams import _Seams
+from geoseg.vector import PartRegions, join_parts, polygonize, polygonize_part
+from geoseg.vector.join import _Joining
 
 Cut = tuple[int, int, int, int]  # row, column, height, width
 Facts = list[tuple[bytes, int, int, float]]
@@ -48,9 +48,9 @@ def grid(shape: tuple[int, int], height: int, width: int) -> list[Cut]:
 
 def parts_of(
     labels: np.ndarray, confidence: np.ndarray | None, cuts: list[Cut]
-) -> list[PartPieces]:
+) -> list[PartRegions]:
     return [
-        part_pieces(
+        polygonize_part(
             labels[row : row + height, col : col + width],
             None if confidence is None else confidence[row : row + height, col : col + width],
             row,
@@ -60,10 +60,10 @@ def parts_of(
     ]
 
 
-def joined(parts: list[PartPieces], shape: tuple[int, int]) -> Facts:
+def joined(parts: list[PartRegions], shape: tuple[int, int]) -> Facts:
     return sorted(
         (shapely.to_wkb(geometry), int(class_id), int(pixels), float(confidence))
-        for regions in join_pieces(parts, *shape)
+        for regions in join_parts(parts, *shape)
         for geometry, class_id, pixels, confidence in zip(
             regions.geometry, regions.class_id, regions.pixels, regions.confidence, strict=True
         )
@@ -120,7 +120,7 @@ def test_pieces_travel_between_processes(
 
 def test_without_confidence_there_is_none() -> None:
     labels = np.zeros((4, 4), np.uint8)
-    (regions,) = join_pieces(parts_of(labels, None, grid((4, 4), 2, 2)), 4, 4)
+    (regions,) = join_parts(parts_of(labels, None, grid((4, 4), 2, 2)), 4, 4)
     assert regions.confidence_sum is None
     assert np.isnan(regions.confidence).all()
 
@@ -130,12 +130,12 @@ def test_regions_come_out_as_soon_as_they_are_closed() -> None:
     parts = iter(parts_of(labels, None, grid(labels.shape, 4, 6)))
     taken: list[int] = []
 
-    def counted() -> Iterator[PartPieces]:
+    def counted() -> Iterator[PartRegions]:
         for part in parts:
             taken.append(part.row)
             yield part
 
-    first = next(join_pieces(counted(), *labels.shape))
+    first = next(join_parts(counted(), *labels.shape))
     assert first.class_id.tolist() == [0]
     assert taken == [0]
 
@@ -144,14 +144,14 @@ def test_memory_holds_the_open_regions_alone(
     make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]],
 ) -> None:
     labels, confidence = make_blobs(400, 60)
-    seams = _Seams(*labels.shape)
+    joining = _Joining(*labels.shape)
     held = []
     for part in parts_of(labels, confidence, grid(labels.shape, 20, 30)):
-        seams.add(part)
-        held.append(len(seams._open))
+        joining.add(part)
+        held.append(len(joining._open))
     assert max(held) < 60  # pixels along the front; there are more than a thousand pieces in all
-    assert not seams._open
-    assert not seams._fronts
+    assert not joining._open
+    assert not joining._sides
 
 
 @pytest.mark.parametrize(
@@ -169,17 +169,17 @@ def test_parts_that_do_not_tile_the_raster_are_refused(cuts: list[Cut]) -> None:
     with pytest.raises(
         VectorError, match=r"do not tile their raster of 4 x 4; give parts that cover it once"
     ):
-        list(join_pieces(parts_of(np.zeros((4, 4), np.uint8), None, cuts), 4, 4))
+        list(join_parts(parts_of(np.zeros((4, 4), np.uint8), None, cuts), 4, 4))
 
 
 def test_a_part_beyond_the_raster_is_refused() -> None:
-    part = part_pieces(np.zeros((2, 3), np.uint8), None, 1, 0)
+    part = polygonize_part(np.zeros((2, 3), np.uint8), None, 1, 0)
     with pytest.raises(
         VectorError, match=r"2 x 3 at row 1, column 0 reaches beyond its raster of 2 x 3"
     ):
-        list(join_pieces([part], 2, 3))
+        list(join_parts([part], 2, 3))
 
 
 def test_a_part_before_the_raster_is_refused() -> None:
     with pytest.raises(VectorError, match=r"2 x 3 pixels at row -1, column 0; a part holds pixels"):
-        part_pieces(np.zeros((2, 3), np.uint8), None, -1, 0)
+        polygonize_part(np.zeros((2, 3), np.uint8), None, -1, 0)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from geoseg.errors import SourceError
-from geoseg.raster import Resampled, describe_grid, open_raster, same_grid
+from geoseg.raster import WarpedReader, describe_grid, open_raster, same_grid
 
 Make = Callable[..., Path]
 PLACE = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
@@ -19,13 +20,19 @@ PLACE = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
     [
         ({}, True),
         ({"transform": PLACE * Affine.translation(0.01, 0)}, True),
+        ({"transform": PLACE * Affine.translation(0.09, 0)}, True),
+        ({"transform": PLACE * Affine.translation(0.11, 0)}, False),
+        ({"transform": PLACE * Affine.translation(0, -0.11)}, False),
         ({"transform": PLACE * Affine.translation(0.5, 0)}, False),
+        ({"transform": PLACE * Affine.scale(1, 1.002)}, False),
+        ({"transform": PLACE * Affine.scale(1.001, 1)}, True),
         ({"transform": PLACE * Affine.scale(1.01)}, False),
         ({"transform": PLACE * Affine.scale(1, -1)}, False),
         ({"crs": "EPSG:32633"}, False),
         ({"crs": None}, True),
         ({"crs": None, "transform": None}, True),
         ({"height": 63}, False),
+        ({"width": 79}, False),
         ({"height": 63, "crs": None, "transform": None}, False),
     ],
 )
@@ -55,7 +62,7 @@ def test_resampling_takes_the_nearest_pixel_and_255_beyond(make_raster: Make) ->
     source = open_raster(make_raster("a.tif", data=labels))
     shifted = PLACE * Affine.translation(-2.3, 3.4)
     grid = open_raster(make_raster("b.tif", height=10, width=9, transform=shifted))
-    with Resampled(source, grid) as reader:
+    with WarpedReader(source, grid) as reader:
         pixels, valid = reader.read(0, 0, 10, 9)
     for row, col in np.ndindex(10, 9):
         r, c = int(np.floor(row + 3.4 + 0.5)), int(np.floor(col - 2.3 + 0.5))
@@ -67,4 +74,30 @@ def test_resampling_takes_the_nearest_pixel_and_255_beyond(make_raster: Make) ->
 def test_a_raster_without_place_cannot_be_resampled(make_raster: Make) -> None:
     source, bare = open_raster(make_raster("a.tif")), open_raster(make_raster("b.tif", crs=None))
     with pytest.raises(SourceError, match="without CRS cannot be resampled; give it a place"):
-        Resampled(source, bare)
+        WarpedReader(source, bare)
+
+
+def test_a_raster_that_gdal_cannot_warp_is_refused_in_one_line(make_raster: Make) -> None:
+    moon = CRS.from_proj4("+proj=longlat +R=1737400 +no_defs")
+    labels = np.zeros((1, 8, 8), np.uint8)
+    source = open_raster(make_raster("a.tif", data=labels))
+    grid = open_raster(make_raster("b.tif", crs=moon))
+    with pytest.raises(SourceError, match=r"a\.tif: cannot be resampled \(.*\); warp it first$"):
+        WarpedReader(source, grid)
+
+
+@pytest.mark.parametrize("nodata", [3, None])
+def test_nodata_of_the_source_is_255_on_the_grid(make_raster: Make, nodata: int | None) -> None:
+    labels = np.full((1, 8, 8), 3, np.uint8)
+    source = open_raster(make_raster("a.tif", data=labels, nodata=nodata))
+    with WarpedReader(source, source) as reader:
+        pixels, valid = reader.read(2, 1, 3, 4)
+    assert (pixels == (3 if nodata is None else 255)).all()
+    assert pixels.shape == (1, 3, 4)
+    assert (valid == (nodata is None)).all()
+
+
+def test_the_band_that_was_chosen_is_resampled(make_raster: Make) -> None:
+    source = open_raster(make_raster("a.tif"), bands=(2,))
+    with WarpedReader(source, source) as reader, source.open() as plain:
+        assert (reader.read(0, 0, 64, 80)[0] == plain.read(0, 0, 64, 80)[0]).all()

@@ -1,74 +1,65 @@
-"""Opening files with GDAL, with errors in one clear line and without noise."""
+"""Opening files with GDAL: every failure is one clear line, and nothing else is printed."""
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+
+# `rasterio.shutil` and `WarpedVRT` raise GDAL's errors as they are, and no public module of
+# rasterio 1.x names their base class. This is the only place that imports it.
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
+
+GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
+"""All that reading or writing with rasterio may raise."""
+
+GDAL_CACHE_BYTES = 64 * 2**20
+"""Of decoded blocks; GDAL would take 5 % of the machine's memory in each process."""
 
 FORMATS = "GeoTIFF, COG, VRT, JPEG2000, PNG or JPEG"
 
 CAREFUL = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": False}
-"""GDAL's quick way through a whole PNG gives noise for a file that was cut short; the usual way tells. Both opening
-and reading look at this."""
-
-GDAL_CACHE_BYTES = 64 * 2**20
-"""Decoded blocks that GDAL may keep in one process, as ``GDAL_CACHEMAX``; its own default is 5 % of
-the machine's memory in each process."""
+"""For opening and for reading: GDAL's quick way through a whole PNG returns noise where the file was
+cut short; the usual way reports it."""
 
 # warnings.catch_warnings changes state that all threads share: one thread at a time.
 _warnings_lock = threading.Lock()
 
 
-@contextmanager
-def opened(path: Path, **open_options: Any) -> Iterator[Any]:
-    """The rasterio dataset of `path`, open for reading, closed at the end.
+def open_dataset(path: Path, **open_options: Any) -> Any:
+    """The rasterio dataset of `path`, open for reading; a context manager that closes it.
 
     Raises:
         SourceError: the file is missing, a folder, empty, or nothing that GDAL can read.
     """
-    file = open_dataset(path, **open_options)
-    try:
-        yield file
-    finally:
-        file.close()
-
-
-def open_dataset(path: Path, **open_options: Any) -> Any:
-    """The rasterio dataset of `path`, open for reading; the caller closes it. Raises as `opened` does."""
-    refuse_unopenable(path)
+    _refuse_unopenable(path)
     try:
         with _warnings_lock, warnings.catch_warnings(), rasterio.Env(**CAREFUL):
             # A plain PNG without georeferencing is a supported case, not an accident.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             # One handle a reader: GDAL's datasets must not be shared between threads.
             file = rasterio.open(path, sharing=False, **open_options)
-    except (RasterioIOError, RasterioError) as error:
+    except RasterioError as error:
         raise SourceError(
             f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}"
         ) from error
     if file.count == 0:
         file.close()
         raise SourceError(
-            f"{path}: a container without bands of its own; convert the wanted layer to a GeoTIFF first"
+            f"{path}: a container without bands of its own; "
+            "convert the layer you want to a GeoTIFF first"
         )
     return file
 
 
-def refuse_unopenable(path: Path) -> None:
-    """Refuse what GDAL would only call "not recognized".
-
-    Raises:
-        SourceError: the file is missing, a folder, or empty.
-    """
+def _refuse_unopenable(path: Path) -> None:
+    """Refuse what GDAL would only call "not recognized"."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -83,6 +74,6 @@ def refuse_unopenable(path: Path) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """GDAL's own words for a rasterio error, on one line: rasterio keeps the telling part in the cause."""
+    """GDAL's own words on one line: rasterio keeps the useful part in the cause of its error."""
     words = str(error.__cause__ or error).strip()
     return " ".join(words.split()).rstrip(".")

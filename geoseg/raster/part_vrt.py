@@ -1,7 +1,8 @@
-"""One virtual raster over the parts: it says what the COG driver takes over and rasterio cannot set.
+"""One GDAL virtual raster (VRT) over all parts of an output, from which the COG driver copies.
 
-Class names (``CategoryNames``) and the attribute table end up in the ``.aux.xml`` beside the COG, which QGIS and
-ArcGIS read; palette, tags, scale and band names end up inside it.
+The VRT can say what rasterio cannot set: class names (``CategoryNames``) and the attribute table,
+which end up in the ``.aux.xml`` beside the COG for QGIS and ArcGIS. Palette, tags, scale and band
+names end up inside the COG.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from geoseg.classes import NODATA, UNCERTAIN, ClassScheme, Color
 from geoseg.raster.part import Part
 
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
-"""Of the attribute table: name, GDAL's field type (0 whole number, 2 text), and usage (5 the value, 2 its name)."""
+"""Of the attribute table: name, GDAL's field type (0 whole number, 2 text), GDAL's usage (5 the value,
+2 its name, 6 to 8 its colour)."""
 _CODES: dict[int, tuple[str, Color]] = {
     UNCERTAIN: ("uncertain", (128, 128, 128)),
     NODATA: ("no data", (0, 0, 0)),
@@ -26,8 +28,8 @@ _CODES: dict[int, tuple[str, Color]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mosaic:
-    """A uint8 raster made of parts, in any order and size; where there is none, it holds nodata."""
+class PartVRT:
+    """A uint8 raster made of parts, in any order and size; where no part lies, it holds nodata."""
 
     parts: Sequence[Part]
     height: int
@@ -46,8 +48,12 @@ class Mosaic:
     valid: Sequence[Part] = ()
     """Parts of the class raster, whose 255 become the file's mask."""
 
-    def document(self, overviews: Sequence[Path] = ()) -> str:
-        """The VRT file's text; `overviews` are files of the same bands at half, a quarter, ... of the size."""
+    def to_xml(self, overviews: Sequence[Path] = ()) -> str:
+        """The VRT file's text.
+
+        Args:
+            overviews: files of the same bands at half, a quarter, ... of the size.
+        """
         return "\n".join(self._lines(overviews))
 
     def _lines(self, overviews: Sequence[Path]) -> Iterator[str]:
@@ -55,13 +61,15 @@ class Mosaic:
         if self.crs is not None:
             yield f"<SRS>{escape(self.crs.to_wkt())}</SRS>"
         if not self.transform.is_identity:
-            yield f"<GeoTransform>{', '.join(repr(float(term)) for term in self.transform.to_gdal())}</GeoTransform>"
+            terms = ", ".join(repr(float(term)) for term in self.transform.to_gdal())
+            yield f"<GeoTransform>{terms}</GeoTransform>"
         yield "<Metadata>"
         for name, value in self.tags.items():
             yield f"<MDI key={quoteattr(name)}>{escape(value)}</MDI>"
         yield "</Metadata>"
         for number, name in enumerate(self.bands, start=1):
-            yield f'<VRTRasterBand dataType="Byte" band="{number}"><Description>{escape(name)}</Description>'
+            yield f'<VRTRasterBand dataType="Byte" band="{number}">'
+            yield f"<Description>{escape(name)}</Description>"
             yield from self._meaning()
             yield from _overviews(overviews, number)
             for part in self.parts:
@@ -70,10 +78,10 @@ class Mosaic:
         if self.valid:
             yield '<MaskBand><VRTRasterBand dataType="Byte">'
             yield from _overviews(overviews, "mask,1")
+            # A class makes a valid pixel (255 in the mask), no data an invalid one (0).
+            table = f"<LUT>0:255,{NODATA - 1}:255,{NODATA}:0</LUT>"
             for part in self.valid:
-                yield _source(
-                    "ComplexSource", part, 1, f"<LUT>0:255,{NODATA - 1}:255,{NODATA}:0</LUT>"
-                )
+                yield _source("ComplexSource", part, 1, table)
             yield "</VRTRasterBand></MaskBand>"
         yield "</VRTDataset>"
 
@@ -93,17 +101,19 @@ def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
 
 def _palette(classes: ClassScheme) -> Iterator[str]:
     """Colours and names of all 256 values, and an attribute table of those that mean something."""
-    meaning = {**dict(enumerate(zip(classes.names, classes.colors, strict=True))), **_CODES}
+    meaning = dict(enumerate(zip(classes.names, classes.colors, strict=True))) | _CODES
     yield "<ColorInterp>Palette</ColorInterp><CategoryNames>"
     for value in range(256):
         yield f"<Category>{escape(meaning[value][0] if value in meaning else '')}</Category>"
     yield "</CategoryNames><ColorTable>"
     for value in range(256):
         red, green, blue = meaning[value][1] if value in meaning else (0, 0, 0)
-        yield f'<Entry c1="{red}" c2="{green}" c3="{blue}" c4="{0 if value == NODATA else 255}"/>'
+        opacity = 0 if value == NODATA else 255
+        yield f'<Entry c1="{red}" c2="{green}" c3="{blue}" c4="{opacity}"/>'
     yield '</ColorTable><GDALRasterAttributeTable tableType="thematic">'
     for index, (column, kind, usage) in enumerate(_COLUMNS):
-        yield f'<FieldDefn index="{index}"><Name>{column}</Name><Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>'
+        yield f'<FieldDefn index="{index}"><Name>{column}</Name>'
+        yield f"<Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>"
     for index, (value, (name, color)) in enumerate(meaning.items()):
         if value != NODATA:
             cells = "".join(f"<F>{escape(str(cell))}</F>" for cell in (value, name, *color))
@@ -113,11 +123,14 @@ def _palette(classes: ClassScheme) -> Iterator[str]:
 
 def _source(kind: str, part: Part, band: int, extra: str = "") -> str:
     size = f'xSize="{part.width}" ySize="{part.height}"'
-    # With these properties given, GDAL opens a part only when it reads it: thousands of parts cost nothing.
-    properties = f'RasterXSize="{part.width}" RasterYSize="{part.height}" DataType="Byte"'
+    # With these properties given, GDAL opens a part only when it reads it: thousands cost nothing.
+    properties = (
+        f'RasterXSize="{part.width}" RasterYSize="{part.height}" DataType="Byte" '
+        'BlockXSize="512" BlockYSize="512"'
+    )
     return (
         f"<{kind}>{_file(part.path)}<SourceBand>{band}</SourceBand>"
-        f'<SourceProperties {properties} BlockXSize="512" BlockYSize="512"/><SrcRect xOff="0" yOff="0" {size}/>'
+        f'<SourceProperties {properties}/><SrcRect xOff="0" yOff="0" {size}/>'
         f'<DstRect xOff="{part.col}" yOff="{part.row}" {size}/>{extra}</{kind}>'
     )
 

@@ -1,20 +1,16 @@
-"""Do two rasters lie pixel on pixel? And one read on the grid of another where they do not."""
+"""Whether two rasters lie pixel on pixel, and how to read one on the grid of another."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import numpy as np
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError  # what WarpedVRT raises, and rasterio.errors does not name
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geoseg.classes import NODATA
 from geoseg.errors import SourceError
-from geoseg.raster.dataset import opened, reason
+from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason
 from geoseg.raster.source import Source
 
 _OFF = 0.1
@@ -27,7 +23,8 @@ _EXACT = 1e-6
 def same_grid(one: Source, other: Source) -> bool:
     """Whether two rasters have the same size and, where both are georeferenced, the same place.
 
-    Labels often lack the transform or the coordinate system that their image has: then size and the rest decide.
+    Labels often lack the transform or the coordinate system that their image has: then the size and
+    what both have decide.
     """
     if (one.height, one.width) != (other.height, other.width):
         return False
@@ -42,19 +39,20 @@ def same_grid(one: Source, other: Source) -> bool:
 
 
 def describe_grid(source: Source) -> str:
-    """Size and place of a raster for a message: ``64 x 80 pixels of 0.5 from (500000, 5400000) in EPSG:32632``."""
+    """Size and place of a raster for a message.
+
+    Like ``64 x 80 pixels of 0.5 from (500000, 5400000) in EPSG:32632``.
+    """
     size = f"{source.height} x {source.width} pixels"
     if not source.georeferenced:
         return f"{size} without georeferencing"
     a, _, x, _, e, y = tuple(source.transform)[:6]
     pixel = f"{abs(a):g}" if abs(abs(a) - abs(e)) < 1e-9 * abs(a) else f"{abs(a):g} x {abs(e):g}"
     place = f"{size} of {pixel} from ({x:.10g}, {y:.10g})"
-    return (
-        f"{place} in {source.crs.to_string()}" if source.crs is not None else f"{place} without CRS"
-    )
+    return f"{place} without CRS" if source.crs is None else f"{place} in {source.crs.to_string()}"
 
 
-class Resampled:
+class WarpedReader:
     """A class raster read on another raster's grid: the nearest pixel's value, 255 beyond its edges.
 
     Args:
@@ -69,50 +67,49 @@ class Resampled:
         for raster in (source, grid):
             if not raster.georeferenced or raster.crs is None:
                 raise SourceError(
-                    f"{raster.path}: {describe_grid(raster)} cannot be resampled; give it a place (a GeoTIFF with CRS)"
+                    f"{raster.path}: {describe_grid(raster)} cannot be resampled; "
+                    "give it a place (a GeoTIFF with CRS)"
                 )
         self.source = source
-        self._files = ExitStack()
-        file = self._files.enter_context(opened(source.path))
-        given = NODATA if source.nodata is None else source.nodata
-        # GDAL interpolates positions between exact ones, which ones depends on the window, to within the tolerance;
-        # rasterio cannot ask it to do without.
+        self._file = open_dataset(source.path)
+        # GDAL interpolates positions between exact ones, which ones depends on the window. rasterio
+        # cannot switch that off, so the tolerance is small enough not to change a pixel.
         try:
             self._warped = WarpedVRT(
-                file,
+                self._file,
                 src_crs=source.crs,
                 crs=grid.crs,
                 transform=grid.transform,
                 height=grid.height,
                 width=grid.width,
                 resampling=Resampling.nearest,
-                src_nodata=given,
+                src_nodata=NODATA if source.nodata is None else source.nodata,
                 nodata=NODATA,
                 tolerance=_EXACT,
             )
-        except (RasterioError, CPLE_BaseError) as error:
-            self._files.close()
-            raise SourceError(
-                f"{source.path}: cannot be resampled ({reason(error)}); warp it first"
-            ) from error
-        self._files.callback(self._warped.close)
+        except GDAL_ERRORS as error:
+            self._file.close()
+            raise self._failure(error) from error
 
-    def __enter__(self) -> Resampled:
+    def __enter__(self) -> WarpedReader:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._files.close()
+        self._warped.close()
+        self._file.close()
 
     def read(
         self, row: int, col: int, height: int, width: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """``(pixels, valid)`` of a window of the grid, as `Reader.read` gives them."""
+        """``(pixels, valid)`` of a window of the grid, as `Reader.read` returns them."""
+        window = Window(col, row, width, height)
         try:
-            pixels = self._warped.read(
-                [self.source.bands[0]], window=Window(col, row, width, height)
-            )
-        except RasterioError as error:
-            raise SourceError(
-                f"{self.source.path}: cannot be resampled ({reason(error)}); warp it first"
-            ) from error
+            pixels = self._warped.read([self.source.bands[0]], window=window)
+        except GDAL_ERRORS as error:
+            raise self._failure(error) from error
         return pixels, pixels[0] != NODATA
+
+    def _failure(self, error: Exception) -> SourceError:
+        return SourceError(
+            f"{self.source.path}: cannot be resampled ({reason(error)}); warp it first"
+        )

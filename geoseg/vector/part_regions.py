@@ -1,4 +1,11 @@
-"""What one part of a raster knows about the polygons: those inside it are done, those at its border are pieces."""
+"""The regions of one part of a raster: those inside it are complete, those at its border are pieces.
+
++-----------+
+| w w   p p     A region that touches no side of the part is whole (w) and is outlined here. One
+| w     p p     that touches a side may go on in the neighbour: a piece (p), kept as corners until
+| p p p p p     `join_parts` has seen both sides.
++--         -
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import VectorError
 from geoseg.vector.components import find_components
-from geoseg.vector.corners import Corners, find_corners, outline
+from geoseg.vector.outlines import Corners, find_corners, outline
 from geoseg.vector.regions import Regions
 
 
@@ -22,9 +29,13 @@ class Side(NamedTuple):
     class_id: NDArray[np.uint8]
     """Class of each pixel; 255 where there is none."""
 
+    def cut(self, start: int, end: int) -> Side:
+        """The pixels from `start` up to `end`."""
+        return Side(self.piece[start:end], self.class_id[start:end])
+
 
 @dataclass(frozen=True, slots=True)
-class PartPieces:
+class PartRegions:
     """The regions of one part of a raster. Holds arrays alone, so it travels between processes."""
 
     row: int
@@ -52,10 +63,10 @@ class PartPieces:
             )
 
 
-def part_pieces(
+def polygonize_part(
     labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | None, row: int, col: int
-) -> PartPieces:
-    """Polygonize one part of a raster, for `join_pieces`.
+) -> PartRegions:
+    """Polygonize one part of a raster, for `join_parts`.
 
     Args:
         labels: ``(height, width)`` class ids of the part; 254 and 255 make no polygon.
@@ -68,27 +79,27 @@ def part_pieces(
     """
     components = find_components(labels, confidence)
     height, width = labels.shape
+    # The sides inside the frame of nodata: top, bottom, left, right.
     inside = slice(1, -1)
-    lines = [
-        components.line(*line) for line in ((1, inside), (-2, inside), (inside, 1), (inside, -2))
-    ]
+    places = ((1, inside), (-2, inside), (inside, 1), (inside, -2))
+    lines = [components.line(*place) for place in places]
     is_piece = np.zeros(components.class_id.size, np.bool_)
     for regions, _ in lines:
         is_piece[regions[regions >= 0]] = True
-    # The last entry answers for region -1.
+    # The piece of each region, -1 where it is whole; the last entry is that of region -1 (nodata).
     piece = np.append(np.where(is_piece, np.cumsum(is_piece) - 1, -1), -1)
     corners = find_corners(components)
     of_piece = is_piece[corners.region]
     sums = components.confidence_sum
     whole = Regions(
-        outline(_part_of(corners, ~of_piece, row, col)),
+        outline(_moved(corners, ~of_piece, row, col)),
         components.class_id[~is_piece],
         components.pixels[~is_piece],
         None if sums is None else sums[~is_piece],
     )
-    outer = _part_of(corners, of_piece, row, col)
+    piece_corners = _moved(corners, of_piece, row, col)
     top, bottom, left, right = (Side(piece[regions], class_id) for regions, class_id in lines)
-    return PartPieces(
+    return PartRegions(
         row=row,
         col=col,
         height=height,
@@ -97,7 +108,7 @@ def part_pieces(
         class_id=components.class_id[is_piece],
         pixels=components.pixels[is_piece],
         confidence_sum=None if sums is None else sums[is_piece],
-        corners=replace(outer, region=piece[outer.region]),
+        corners=replace(piece_corners, region=piece[piece_corners.region]),
         top=top,
         bottom=bottom,
         left=left,
@@ -105,7 +116,7 @@ def part_pieces(
     )
 
 
-def _part_of(corners: Corners, chosen: NDArray[np.bool_], row: int, col: int) -> Corners:
+def _moved(corners: Corners, chosen: NDArray[np.bool_], row: int, col: int) -> Corners:
     """Some of a part's corners, in the whole raster's pixel coordinates."""
     return Corners(
         corners.region[chosen],

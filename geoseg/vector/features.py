@@ -1,4 +1,4 @@
-"""Regions as rows of a vector layer."""
+"""Regions as the features of a vector layer, in tables of bounded size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import VectorError
-from geoseg.vector.area import area_rule
+from geoseg.geodesy import area_rule
 from geoseg.vector.polygonize import to_crs
 from geoseg.vector.regions import Regions
 
@@ -22,7 +22,7 @@ FIELDS = ("class_id", "class", "area_m2", "confidence")
 
 _ROWS = 65_536
 _VERTICES = 1_000_000
-"""A table is handed on when it holds so many rows or vertices (16 MB), so that files are opened seldom."""
+"""A table ends when it holds so many rows or vertices (16 MB), so that files are seldom opened."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Layer:
     name: str
     regions: Iterable[Regions]
     """Consumed once."""
+    height: int
+    """Of the raster, in pixels."""
+    width: int
+    """Likewise."""
     transform: Affine
     """Pixel corner to CRS."""
     crs: CRS | None
@@ -39,8 +43,8 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of a layer; all arrays have one entry a row."""
+class FeatureTable:
+    """Features of a layer; all arrays have one entry a feature."""
 
     geometry: NDArray[np.object_]
     """Polygons in CRS coordinates, as WKB."""
@@ -62,29 +66,30 @@ class Table:
         return [self.class_id, self.class_name, self.area, self.confidence]
 
 
-def tabulate(layer: Layer) -> Iterator[Table]:
-    """The rows of a layer in tables of bounded size; at least one table, which may be empty.
+def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
+    """The features of a layer in tables of bounded size; at least one table, which may be empty.
 
     Raises:
         VectorError: a region is of a class that has no name.
     """
-    rule = area_rule(layer.transform, layer.crs)
+    rule = area_rule(layer.transform, layer.crs, layer.height, layer.width)
     names = np.array(layer.classes.names, object)
 
-    def table(batch: list[Regions]) -> Table:
+    def table(batch: list[Regions]) -> FeatureTable:
         class_id = _joined([regions.class_id for regions in batch], np.int32)
         if class_id.size and class_id.max() >= names.size:
             raise VectorError(
-                f"labels of class {class_id.max()} in layer {layer.name!r}, where {names.size} classes are named; "
-                "name every class that the labels hold"
+                f"labels of class {class_id.max()} in layer {layer.name!r}, where {names.size} classes "
+                "are named; name every class that the labels hold"
             )
-        pixel_geometry = _joined([regions.geometry for regions in batch], object)
-        geometry = to_crs(pixel_geometry, layer.transform)
-        return Table(
+        in_pixels = _joined([regions.geometry for regions in batch], object)
+        geometry = to_crs(in_pixels, layer.transform)
+        pixels = _joined([regions.pixels for regions in batch], np.int64)
+        return FeatureTable(
             geometry=shapely.to_wkb(geometry),
             class_id=class_id,
             class_name=names[class_id],
-            area=rule.areas(geometry, _joined([regions.pixels for regions in batch], np.int64)),
+            area=rule.areas(geometry, pixels),
             confidence=_joined([regions.confidence for regions in batch], np.float64),
             vertices=int(shapely.get_num_coordinates(geometry).sum()),
             rings=geometry.size + int(shapely.get_num_interior_rings(geometry).sum()),

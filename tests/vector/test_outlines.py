@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.vector.components import find_components
-from geoseg.vector.corners import Corners, add_corners, find_corners, outline
+from geoseg.vector.outlines import Corners, add_corners, find_corners, outline
 
 
 def corners_of(*drawn: str) -> Corners:

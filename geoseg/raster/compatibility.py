@@ -1,4 +1,7 @@
-"""Does a source fit a model? Bands, value range, ground sampling; never guessed, refused with what mends it."""
+"""Whether a source fits a model: bands, value range, ground sampling.
+
+Nothing is guessed: what does not fit is refused with the option that helps.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster.bands import example_bands, names_of, option, order_by_name, same_name
+from geoseg.raster.bands import bands_option, example_bands, names_of, order_by_name, same_name
 from geoseg.raster.source import Source
 
 _SAMPLING_RATIOS = (0.8, 1.25)
 _BEYOND = 0.01
-"""Share of sampled pixels that may lie outside the range: glints and dead pixels, not another scale."""
+"""Share of sampled pixels that may lie outside the range: glints and dead pixels."""
 _FILLED = 1 / 64
 """Values below this share of the range are taken for another scale: 0..1 in 0..255 is 1/255."""
 _USUAL_LIMITS = (1, 255, 1023, 2047, 4095, 10_000, 16_383, 65_535)
@@ -30,17 +33,18 @@ def check_source(
     ground_sampling: float | None,
     source_range: tuple[float, float] | None = None,
 ) -> list[str]:
-    """What a user should know before a model runs on `source`: the source's own warnings and those of the match.
+    """What a user should know before a model runs on `source`, one line each.
 
     Args:
         source: the input.
         bands: the model's band names, in its order.
         value_range: the values that the model was trained on, lowest and highest possible.
         ground_sampling: the model's, in metres; not checked without it.
-        source_range: the source's own lowest and highest possible value; then values are rescaled, and not checked.
+        source_range: the source's own lowest and highest possible value; then values are rescaled,
+            and not checked.
 
     Raises:
-        SourceError: bands or values do not fit; the message names the option that mends it.
+        SourceError: bands or values do not fit; the message names the option that helps.
         ConfigError: `source_range` is no range.
     """
     warnings = list(source.warnings)
@@ -49,79 +53,79 @@ def check_source(
         _check_values(source, value_range)
     elif not (np.isfinite(source_range).all() and source_range[0] < source_range[1]):
         raise ConfigError(
-            f"--value-range {_range(source_range)}: give the lowest and the highest value, lowest first"
+            f"--value-range {_range(source_range)}: "
+            "give the lowest and the highest value, lowest first"
         )
     sampling = source.ground_sampling
     if ground_sampling and sampling:
         ratio = sampling / ground_sampling
         if not _SAMPLING_RATIOS[0] <= ratio <= _SAMPLING_RATIOS[1]:
             warnings.append(
-                f"{source.path}: ground sampling is {sampling:.3g} m, the model's {ground_sampling:.3g} m; "
-                "expect worse results, or resample first"
+                f"{source.path}: ground sampling is {sampling:.3g} m, "
+                f"the model's {ground_sampling:.3g} m; expect worse results, or resample first"
             )
     return warnings
 
 
 def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
-    """Refuse another number or another order of bands; a warning where the file's names tell of other bands."""
+    """Refuse another number or another order of bands; warn where the file names other bands."""
     if any(source.file_bands[band - 1].color == "palette" for band in source.bands):
         raise SourceError(
-            f"{source.path}: its values are palette indices, not colours; the model takes {', '.join(wanted)}: "
-            "expand it first (gdal_translate -expand rgb)"
+            f"{source.path}: its values are palette indices, not colours; "
+            f"the model takes {', '.join(wanted)}: expand it first (gdal_translate -expand rgb)"
         )
     needs = f"the model takes {len(wanted)} ({', '.join(wanted)})"
     if len(source.bands) != len(wanted):
         have = f"{len(source.bands)} chosen" if source.bands_chosen else str(len(source.file_bands))
+        plural = "" if have == "1" else "s"
         raise SourceError(
-            f"{source.path}: {have} band{'s' if have != '1' else ''} ({names_of(source.file_bands)}), {needs}; "
-            f"choose them in the model's order, like {option(example_bands(wanted, source.file_bands))}"
+            f"{source.path}: {have} band{plural} ({names_of(source.file_bands)}), {needs}; "
+            f"choose them in the model's order, like {bands_option(example_bands(wanted, source.file_bands))}"
         )
     if source.bands_chosen:
         return []
     by_name = order_by_name(wanted, source.file_bands)
     if by_name is not None and by_name != source.bands:
         raise SourceError(
-            f"{source.path}: its bands are named {names_of(source.file_bands)}, {needs} in this order; "
-            f"use {option(by_name)}, or {option(source.bands)} if the names are wrong"
+            f"{source.path}: its bands are named {names_of(source.file_bands)}, "
+            f"{needs} in this order; use {bands_option(by_name)}, or {bands_option(source.bands)} if the names are wrong"
         )
     described = [source.file_bands[band - 1].description for band in source.bands]
-    if by_name is None and {same_name(name) for name in described} & {
-        same_name(name) for name in wanted
-    }:
-        have, needed = ", ".join(described), ", ".join(wanted)
-        return [
-            f"{source.path}: its bands are named {have}, the model takes {needed}; expect a poor result"
-        ]
-    return []
+    shared = {same_name(name) for name in described} & {same_name(name) for name in wanted}
+    if by_name is not None or not shared:
+        return []
+    return [
+        f"{source.path}: its bands are named {', '.join(described)}, "
+        f"the model takes {', '.join(wanted)}; expect a poor result"
+    ]
 
 
 def _check_values(source: Source, value_range: tuple[float, float]) -> None:
-    """Refuse values on another scale than the model's, by type where that tells, else by a sample of pixels."""
+    """Refuse values on another scale than the model's: by type if that decides, else by a sample."""
     needs = f"the model takes {_range(value_range, ' to ')}"
     if source.dtype == "uint8":
         if tuple(value_range) != (0, 255):
             raise SourceError(
-                f"{source.path}: uint8 values (0 to 255), {needs}; say that its full range differs: --value-range 0,255"
+                f"{source.path}: uint8 values (0 to 255), {needs}; "
+                "say that its full range differs: --value-range 0,255"
             )
         return
     low, high = value_range
     values = _sample(source)
-    seen = (
-        f"{values.min():g} to {values.max():g} in a sample"
-        if values.size
-        else "no valid pixel in a sample"
-    )
-    mend = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
+    seen = "no valid pixel in a sample"
+    if values.size:
+        seen = f"{values.min():g} to {values.max():g} in a sample"
+    advice = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
     integer = np.issubdtype(np.dtype(source.dtype), np.integer)
     if integer and (low, high) == (0, 255):
-        raise SourceError(f"{source.path}: {source.dtype} values ({seen}), {needs}; {mend}")
+        raise SourceError(f"{source.path}: {source.dtype} values ({seen}), {needs}; {advice}")
     if values.size == 0:
         return
     beyond = np.mean((values < low) | (values > high))
     largest = np.abs(values).max()
     if beyond > _BEYOND or 0 < largest < _FILLED * max(abs(low), abs(high)):
         raise SourceError(
-            f"{source.path}: {source.dtype} values on another scale ({seen}), {needs}; {mend}"
+            f"{source.path}: {source.dtype} values on another scale ({seen}), {needs}; {advice}"
         )
 
 
@@ -136,13 +140,12 @@ def _sample(source: Source) -> NDArray[Any]:
 
 
 def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
-    """The range of a usual scale (unit, 8, 10, 11, 12 bit, reflectance, ...) that holds all but outliers."""
+    """The range of a usual scale (unit, 8 to 12 bit, reflectance, ...) that holds all but outliers."""
     if values.size == 0:
         return 0.0, 65_535.0
     bottom, top = (float(value) for value in np.quantile(values, (0.001, 0.999)))
-    limit = next(
-        (limit for limit in _USUAL_LIMITS if max(abs(bottom), top) <= limit), max(abs(bottom), top)
-    )
+    largest = max(abs(bottom), top)
+    limit = next((limit for limit in _USUAL_LIMITS if largest <= limit), largest)
     return (-limit if bottom < 0 else 0.0), limit
 
 

@@ -1,4 +1,4 @@
-"""The vector file formats: how each is written, and what belongs to it on disk."""
+"""The vector file formats: how each is written, and which files belong to it on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyogrio
 import pyogrio.raw
 
 from geoseg.errors import ConfigError, OutputError, VectorError
-from geoseg.vector.tables import FIELDS, Layer, Table
+from geoseg.vector.features import FIELDS, FeatureTable, Layer
 
 _TAG = "GEOSEG_FINGERPRINT"
 
@@ -36,14 +36,14 @@ class VectorFile(ABC):
     @staticmethod
     @abstractmethod
     def companions(path: Path) -> list[Path]:
-        """All other files that belong to the file at `path`, or would be taken for its own."""
+        """All other files that belong to the file at `path`, or that readers would take for its own."""
 
     @staticmethod
     @abstractmethod
     def read_fingerprint(path: Path) -> str | None:
-        """What a finished file says that it was made from; None where it says nothing."""
+        """The fingerprint in a finished file; None where there is none."""
 
-    def write(self, layer: Layer, table: Table) -> None:
+    def write(self, layer: Layer, table: FeatureTable) -> None:
         """Append rows to a layer, which is made when it is first seen."""
         with _crs_may_be_missing() if layer.crs is None else nullcontext():
             pyogrio.raw.write(
@@ -84,7 +84,7 @@ class GeoPackage(VectorFile):
 
     @staticmethod
     def companions(path: Path) -> list[Path]:
-        """SQLite's logs: one left over by another file of this name would be played into the new one."""
+        """SQLite's logs: it would apply one left from another file of this name to the new one."""
         return [path.with_name(path.name + tail) for tail in ("-wal", "-shm", "-journal")]
 
     @staticmethod
@@ -98,14 +98,16 @@ class GeoPackage(VectorFile):
         return (metadata or {}).get(_TAG)
 
     def layer_name(self, layer: Layer) -> str:
-        """The layer's name, behind an underscore where GDAL refuses it: a reserved prefix, or a sign in front."""
-        refused = layer.name.lower().startswith(("gpkg", "sqlite_")) or not re.match(
-            r"\w", layer.name
-        )
-        return f"_{layer.name}" if refused else layer.name
+        """The layer's name; after an underscore where GDAL refuses it (reserved, or no letter first)."""
+        reserved = layer.name.lower().startswith(("gpkg", "sqlite_"))
+        accepted = not reserved and re.match(r"\w", layer.name)
+        return layer.name if accepted else f"_{layer.name}"
 
     def metadata(self) -> dict[str, str]:
-        """The fingerprint; not in the dataset's own metadata, for which GDAL leaves an .aux.xml wherever it reads."""
+        """The fingerprint, as metadata of the layer.
+
+        For metadata of the dataset GDAL leaves an ``.aux.xml`` wherever it reads.
+        """
         return {_TAG: self.fingerprint}
 
 
@@ -144,22 +146,22 @@ class Shapefile(VectorFile):
         """The file's stem: GDAL would name another file after the layer."""
         return self.path.stem
 
-    def write(self, layer: Layer, table: Table) -> None:
+    def write(self, layer: Layer, table: FeatureTable) -> None:
         """Append rows, unless the file would pass the format's limits."""
         longest = max(layer.classes.names, key=lambda name: len(name.encode()))
         text = len(longest.encode())
         if text > self.text_limit:
             raise VectorError(
-                f"class name {longest[:20]!r}... has {text} bytes, a shapefile holds {self.text_limit}; "
-                "shorten it or write a GeoPackage (.gpkg)"
+                f"class name {longest[:20]!r}... has {text} bytes, a shapefile holds "
+                f"{self.text_limit}; shorten it or write a GeoPackage (.gpkg)"
             )
         self._shapes += 52 * len(table) + 4 * table.rings + 16 * table.vertices
-        # GDAL makes texts 80 bytes wide where they are shorter; the other columns and the row's mark take 70 at most.
+        # GDAL makes texts at least 80 bytes wide; the other columns and the row's mark take at most 70.
         self._rows += (max(text, 80) + 70) * len(table)
         if max(self._shapes, self._rows) > self.size_limit:
             raise OutputError(
-                f"{self.path.name} would pass the {self.size_limit / 1e9:.1f} GB that a shapefile can have; "
-                "write a GeoPackage (.gpkg) instead"
+                f"{self.path.name} would pass the {self.size_limit / 1e9:.1f} GB that a shapefile "
+                "can have; write a GeoPackage (.gpkg) instead"
             )
         super().write(layer, table)
 
@@ -172,7 +174,7 @@ class Shapefile(VectorFile):
 
 @contextmanager
 def _crs_may_be_missing() -> Iterator[None]:
-    """No warning from pyogrio: a missing CRS is allowed, and the user was told when the raster was opened."""
+    """No warning from pyogrio: a missing CRS is allowed, and opening the raster has reported it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         yield
@@ -204,6 +206,6 @@ def format_of(path: Path) -> type[VectorFile]:
 
 
 def read_vector_fingerprint(path: Path) -> str | None:
-    """What a polygon file says that it was made from; None where it is not geoseg's."""
+    """The fingerprint in a polygon file; None where geoseg has not written it."""
     kind = FORMATS.get(path.suffix.removeprefix("."))
     return None if kind is None else kind.read_fingerprint(path)

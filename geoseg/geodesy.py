@@ -1,0 +1,155 @@
+"""Metres and square metres on the ground, from the pixels of any coordinate system.
+
+A projected coordinate system counts metres of its plane. In most of them these are metres on the
+ground, to some parts in a thousand: then the plane's own, exact numbers are used. In others (web
+mercator at 60 degrees: 1 m of the plane is 0.5 m of ground) and in degrees, pixels and polygons are
+measured on the ellipsoid, by PROJ's cylindrical equal-area projection of it. Not by the scale factors
+of `pyproj.Proj.get_factors`: those of web mercator are of a sphere, and off by up to 0.7 %.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+_TRUE_TO_SCALE = 0.005
+"""Share by which an area of the plane may differ from that on the ground and still be used."""
+
+
+def ground_sampling(transform: Affine, crs: Any | None, height: int, width: int) -> float | None:
+    """Metres on the ground per pixel at the raster's centre: the side of a square of its area.
+
+    Args:
+        transform: pixel corner to CRS.
+        crs: a rasterio CRS, or None.
+        height: of the raster, in pixels.
+        width: likewise.
+
+    Returns:
+        Metres; None without a CRS, or with one that does not lie on the ground (local, geocentric).
+    """
+    if crs is None or not (crs.is_geographic or crs.is_projected):
+        return None
+    centre = _boxes(transform, np.array([width / 2 - 0.5]), np.array([height / 2 - 0.5]))
+    return math.sqrt(_measured(transform, crs, centre).areas(centre, np.ones(1, np.int64))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRule:
+    """How the regions of a raster are measured."""
+
+    pixel: float
+    """Square metres of a pixel in the plane; NaN where the CRS does not say."""
+    ellipsoid: Ellipsoid | None = None
+    """Given where regions are measured on the ellipsoid."""
+
+    def areas(
+        self, polygons: NDArray[np.object_], pixels: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Square metres of regions, given their polygons in CRS coordinates and their pixels."""
+        if self.ellipsoid is None:
+            return self.pixel * pixels.astype(np.float64)
+        return self.ellipsoid.areas(polygons)
+
+
+def area_rule(transform: Affine, crs: Any | None, height: int, width: int) -> AreaRule:
+    """How the regions of a raster are measured.
+
+    On the ellipsoid where the CRS is geographic, or where the area of a pixel at the raster's
+    corners, edges or centre is off by more than 0.5 %; in the plane otherwise, with the CRS's unit
+    converted to metres; not at all (NaN) without CRS. One rule a raster, so that areas add up.
+
+    Args:
+        transform: pixel corner to CRS.
+        crs: the raster's CRS, a rasterio CRS, or None.
+        height: of the raster, in pixels.
+        width: likewise.
+    """
+    if crs is None:
+        return AreaRule(np.nan)
+    cols, rows = np.meshgrid(np.linspace(0, width - 1, 3), np.linspace(0, height - 1, 3))
+    return _measured(transform, crs, _boxes(transform, cols.ravel(), rows.ravel()))
+
+
+def _measured(transform: Affine, crs: Any, samples: NDArray[np.object_]) -> AreaRule:
+    """The rule by what some pixels measure in the plane and on the ground."""
+    horizontal, ellipsoid = _on_ground(crs.to_wkt(version="WKT2_2019"))
+    if ellipsoid is not None and horizontal.is_geographic:
+        return AreaRule(np.nan, ellipsoid)
+    pixel = abs(transform.determinant) * horizontal.axis_info[0].unit_conversion_factor ** 2
+    if ellipsoid is not None and horizontal.is_projected:
+        # NaN where the projection cannot be inverted: then the plane is all there is.
+        with np.errstate(invalid="ignore"):
+            error = np.abs(pixel / ellipsoid.areas(samples) - 1)
+        if (error > _TRUE_TO_SCALE).any():
+            return AreaRule(pixel, ellipsoid)
+    return AreaRule(pixel)
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipsoid:
+    """The ellipsoid of a CRS, as seen in its cylindrical equal-area projection."""
+
+    to_geographic: pyproj.Transformer
+    """x and y to longitude and latitude."""
+    degrees: float
+    """Of the unit of longitude and latitude."""
+    equal_area: pyproj.Proj
+    """Longitude and latitude in degrees to a plane in which areas are those on the ellipsoid."""
+
+    def areas(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+        """Square metres of polygons in CRS coordinates.
+
+        Edges that are straight in longitude and latitude are taken as such, so areas of neighbours
+        add up exactly, and pixels in degrees are measured without error. `pyproj.Geod` takes edges
+        as geodesics instead; where they are shorter than a kilometre the two agree to 1e-6, and
+        this is ten times faster.
+        """
+
+        def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            longitude, latitude = self.to_geographic.transform(*points.T)
+            plane = self.equal_area(longitude * self.degrees, latitude * self.degrees)
+            return np.column_stack(plane)
+
+        areas: NDArray[np.float64] = shapely.area(shapely.transform(polygons, project))
+        return areas
+
+
+@lru_cache(maxsize=64)
+def _on_ground(wkt: str) -> tuple[pyproj.CRS, Ellipsoid | None]:
+    """The horizontal part of a CRS, and its ellipsoid where it has one."""
+    horizontal = _horizontal(pyproj.CRS.from_wkt(wkt))
+    geographic, geod = horizontal.geodetic_crs, horizontal.get_geod()
+    if geographic is None or geod is None:
+        return horizontal, None
+    return horizontal, Ellipsoid(
+        pyproj.Transformer.from_crs(horizontal, geographic, always_xy=True),
+        math.degrees(geographic.axis_info[0].unit_conversion_factor),
+        # +over: longitudes beyond 180 degrees go on, so that no polygon is torn at the date line.
+        pyproj.Proj(proj="cea", a=geod.a, b=geod.b, over=True),
+    )
+
+
+def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
+    """The part of a CRS that places points on the ground, without heights and datum shifts."""
+    inner = crs.source_crs if crs.is_bound else crs.sub_crs_list[0] if crs.is_compound else None
+    return crs if inner is None else _horizontal(inner)
+
+
+def _boxes(
+    transform: Affine, cols: NDArray[np.float64], rows: NDArray[np.float64]
+) -> NDArray[np.object_]:
+    """The outlines in CRS coordinates of pixels whose upper left corners these are."""
+    boxes: NDArray[np.object_] = shapely.transform(
+        shapely.box(cols, rows, cols + 1, rows + 1),
+        lambda points: np.column_stack(transform * points.T),
+    )
+    return boxes

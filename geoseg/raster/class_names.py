@@ -1,0 +1,59 @@
+"""The names of the classes in a class raster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from geoseg.classes import MAX_CLASSES
+from geoseg.errors import SourceError
+from geoseg.raster.gdal import open_dataset
+
+CLASSES_TAG = "GEOSEG_CLASSES"
+"""The metadata item with the class names, a JSON list: it remains where the ``.aux.xml`` gets lost."""
+
+
+def read_class_names(path: Path) -> tuple[str, ...] | None:
+    """The class names in a class raster that geoseg has written; None in any other raster.
+
+    Raises:
+        SourceError: not a raster that can be read.
+    """
+    with open_dataset(path) as file:
+        names = file.tags().get(CLASSES_TAG)
+    return None if names is None else tuple(json.loads(names))
+
+
+def name_every_class(path: Path) -> list[str]:
+    """A different name for each of the class ids 0..253 of any raster.
+
+    geoseg's own names, or GDAL's category names; ``class N`` where there is none, and a number after
+    a name that has occurred before.
+
+    Raises:
+        SourceError: the raster or its ``.aux.xml`` cannot be read.
+    """
+    own = read_class_names(path)
+    known = _category_names(path) if own is None else own
+    names: list[str] = []
+    for class_id in range(MAX_CLASSES):
+        name = known[class_id].strip() if class_id < len(known) else ""
+        is_new = name and name not in names
+        names.append(name if is_new else f"{name or 'class'} {class_id}")
+    return names
+
+
+def _category_names(path: Path) -> list[str]:
+    """The names that GDAL keeps beside a raster, or in a VRT."""
+    described = path if path.suffix.lower() == ".vrt" else path.with_name(f"{path.name}.aux.xml")
+    if not described.is_file():
+        return []
+    try:
+        # GDAL has read the same file before: what could be wrong with it would have shown by now.
+        found = ET.parse(described).find(".//CategoryNames")  # noqa: S314
+    except ET.ParseError as error:
+        raise SourceError(
+            f"{described}: is no readable XML ({error}); remove it to go on without names"
+        ) from error
+    return [] if found is None else [entry.text or "" for entry in found]

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+
+from geoseg.errors import SourceError
+from geoseg.raster import name_every_class, read_class_names
+
+CATEGORIES = """<PAMDataset><PAMRasterBand band="1"><CategoryNames>
+<Category>road &amp; path</Category><Category></Category><Category> tree </Category><Category>tree</Category>
+</CategoryNames></PAMRasterBand></PAMDataset>"""
+
+
+@pytest.fixture
+def raster(make_raster):
+    return make_raster(data=np.zeros((1, 4, 5), np.uint8))
+
+
+def test_the_names_in_geosegs_own_tag_are_read_and_used_before_all_others(raster):
+    assert read_class_names(raster) is None
+    with rasterio.open(raster, "r+") as file:
+        file.update_tags(GEOSEG_CLASSES='["roof", "grass"]')
+    raster.with_name("scene.tif.aux.xml").write_text(CATEGORIES)
+    assert read_class_names(raster) == ("roof", "grass")
+    assert name_every_class(raster)[:3] == ["roof", "grass", "class 2"]
+
+
+def test_every_id_below_254_gets_a_name_of_its_own(raster):
+    raster.with_name("scene.tif.aux.xml").write_text(CATEGORIES)
+    names = name_every_class(raster)
+    assert names[:5] == ["road & path", "class 1", "tree", "tree 3", "class 4"]
+    assert len(names) == len(set(names)) == 254
+
+
+def test_a_vrt_holds_its_own_names(raster):
+    raster.with_name("scene.tif.aux.xml").write_text(CATEGORIES)
+    vrt = raster.with_name("scene.VRT")
+    rasterio.shutil.copy(str(raster), str(vrt), driver="VRT")
+    assert name_every_class(vrt)[0] == "road & path"
+
+
+def test_xml_without_names_names_nothing(raster):
+    raster.with_name("scene.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert name_every_class(raster)[0] == "class 0"
+
+
+def test_xml_that_cannot_be_read_is_named(raster):
+    raster.with_name("scene.tif.aux.xml").write_text("<PAMDataset")
+    said = r"scene.tif.aux.xml: is no readable XML .* remove it to go on without names"
+    with pytest.raises(SourceError, match=said):
+        name_every_class(raster)

@@ -1,0 +1,237 @@
+"""Oracle: `pyproj.Geod`, which measures along geodesics of the ellipsoid."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyproj
+import pytest
+import shapely
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+from geoseg.geodesy import area_rule, ground_sampling
+from geoseg.vector.polygonize import to_crs
+
+PIXELS = np.array(
+    [shapely.box(3, 4, 40, 9) - shapely.box(10, 5, 12, 8), shapely.box(0, 0, 1, 1)], object
+)
+COUNTS = np.array([37 * 5 - 2 * 3, 1])
+US_FOOT = 1200 / 3937
+SITE = CRS.from_wkt('LOCAL_CS["site",UNIT["foot",0.3048]]')
+OFF_SCALE = {
+    "web mercator": ("EPSG:3857", 9.0, 60.0),
+    "web mercator at the equator": ("EPSG:3857", 9.0, 0.1),
+    "web mercator of ESRI": ("ESRI:102100", 9.0, -47.0),
+    "world mercator": ("EPSG:3395", 85.0, 60.0),
+    "Caspian mercator": ("EPSG:3388", 51.0, 37.0),
+    "mercator 41": ("EPSG:3994", 170.0, -45.0),
+    "UTM far outside its zone": ("EPSG:32632", 20.0, 48.0),
+}
+"""Coordinate systems whose metres are none on the ground, and a place in degrees."""
+TRUE_TO_SCALE = {
+    "UTM": ("EPSG:32632", 8.0, 48.0, 1.0),
+    "UTM at the edge of its zone": ("EPSG:32632", 12.0, 1.0, 1.0),
+    "UTM with heights": ("EPSG:5555", 8.0, 48.0, 1.0),
+    "world mercator at the equator": ("EPSG:3395", 85.0, 1.0, 1.0),
+    "Brazil mercator at its parallel": ("EPSG:5641", -43.0, -2.5, 1.0),
+    "US feet": ("EPSG:2263", -73.8, 40.7, US_FOOT),
+    "equal-area, far from its centre": ("EPSG:3035", 30.0, 65.0, 1.0),
+}
+"""The metres of a unit come last."""
+
+
+def grid(crs: str, longitude: float, latitude: float, pixel: float = 0.3) -> Affine:
+    """The transform of a raster whose upper left corner lies there."""
+    place = pyproj.CRS(crs)
+    move = pyproj.Transformer.from_crs(place.geodetic_crs, place, always_xy=True)
+    x, y = move.transform(longitude, latitude)[:2]
+    return from_origin(x, y, pixel, pixel)
+
+
+def areas(crs: CRS | str | None, transform: Affine) -> np.ndarray:
+    crs = CRS.from_string(crs) if isinstance(crs, str) else crs
+    return area_rule(transform, crs, 10, 40).areas(to_crs(PIXELS, transform), COUNTS)
+
+
+def geodesic(crs: str, transform: Affine) -> list[float]:
+    """Square metres of the same polygons as pyproj measures them."""
+    to_geographic = pyproj.Transformer.from_crs(crs, pyproj.CRS(crs).geodetic_crs, always_xy=True)
+    moved = shapely.transform(
+        to_crs(PIXELS, transform), lambda xy: np.column_stack(to_geographic.transform(*xy.T))
+    )
+    geod = pyproj.CRS(crs).get_geod()
+    return [
+        abs(geod.geometry_area_perimeter(shapely.orient_polygons(polygon))[0]) for polygon in moved
+    ]
+
+
+def pixel_sides(crs: str, transform: Affine, height: int, width: int) -> tuple[float, float]:
+    """Metres across and down the pixel at a raster's centre, along geodesics."""
+    geographic = pyproj.CRS(crs).geodetic_crs
+    move = pyproj.Transformer.from_crs(crs, geographic, always_xy=True)
+    geod, sides = geographic.get_geod(), []
+    for across, down in ((0.5, 0.0), (0.0, 0.5)):
+        ends = [
+            move.transform(*(transform * (width / 2 + sign * across, height / 2 + sign * down)))
+            for sign in (-1, 1)
+        ]
+        sides.append(geod.inv(*ends[0], *ends[1])[2])
+    return sides[0], sides[1]
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:4326", Affine(1e-6, 0, 8.0, 0, -1e-6, 48.0)),
+        ("EPSG:4326", Affine(1e-5, 2e-6, -70.0, 3e-6, -1e-5, -33.0)),
+        ("EPSG:4326", Affine(1e-4, 0, 20.0, 0, -1e-4, 1e-3)),
+        ("EPSG:4326", Affine(1e-5, 0, 20.0, 0, 1e-5, 85.0)),
+        ("EPSG:4979", Affine(1e-6, 0, 8.0, 0, -1e-6, 48.0)),
+        *((crs, grid(crs, *place, 3.0)) for crs, *place in OFF_SCALE.values()),
+        ("EPSG:3857", Affine(10.0, 0, 9e5, 0, -10.0, -8e6)),
+    ],
+)
+def test_areas_in_degrees_and_off_scale_are_those_on_the_ellipsoid(
+    crs: str, transform: Affine
+) -> None:
+    np.testing.assert_allclose(areas(crs, transform), geodesic(crs, transform), rtol=2e-6)
+
+
+@pytest.mark.parametrize("turned", [Affine.identity(), Affine.rotation(30)])
+@pytest.mark.parametrize(
+    ("crs", "longitude", "latitude", "metres"), TRUE_TO_SCALE.values(), ids=TRUE_TO_SCALE.keys()
+)
+def test_other_areas_are_planar_in_square_metres(
+    crs: str, longitude: float, latitude: float, metres: float, turned: Affine
+) -> None:
+    transform = grid(crs, longitude, latitude, 0.5) * turned
+    found = areas(crs, transform)
+    np.testing.assert_allclose(found, COUNTS * 0.25 * metres**2, rtol=1e-12)
+    np.testing.assert_allclose(found, geodesic(crs, transform), rtol=5e-3)
+
+
+def test_areas_of_a_site_grid_are_planar_in_its_unit() -> None:
+    np.testing.assert_allclose(areas(SITE, Affine.scale(0.5)), COUNTS * 0.25 * 0.3048**2)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "pixel", "planar"),
+    [
+        # World mercator: areas are 0.5 % too large at 4.04 degrees. The pixel decides, not the region.
+        (3.9, 1.0, True),
+        (4.2, 1.0, False),
+        (3.9, 1000.0, False),
+    ],
+)
+def test_half_a_percent_anywhere_in_the_raster_decides(
+    latitude: float, pixel: float, planar: bool
+) -> None:
+    transform = grid("EPSG:3395", 9.0, latitude, pixel) * Affine.scale(1, -1)
+    rule = area_rule(transform, CRS.from_epsg(3395), 100, 10)
+    squares = to_crs(np.array([shapely.box(0, 0, 1, 1)], object), transform)
+    exact = rule.areas(squares, np.ones(1, np.int64))[0] == pixel**2
+    assert exact == planar
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (0, 9), (9, 0), (9, 9)])
+def test_each_corner_of_the_raster_is_looked_at(corner: tuple[int, int]) -> None:
+    row, col = corner
+    # UTM is off by 0.5 % some 4.5 degrees from its meridian, by more beyond it.
+    transform = grid("EPSG:32632", 12.5, 0.5, 20_000.0) * Affine.scale(1 if col else -1, 1)
+    rule = area_rule(transform * Affine.translation(0, -row), CRS.from_epsg(32632), 10, 10)
+    square = to_crs(np.array([shapely.box(0, 0, 1, 1)], object), transform)
+    exact = rule.areas(square, np.ones(1, np.int64))[0] == 20_000.0**2
+    assert exact == (not col)
+
+
+def test_grades_are_no_degrees() -> None:
+    grades = Affine(1e-6, 0, 2.0, 0, -1e-6, 50.0)
+    degrees = Affine.scale(0.9) * grades
+    np.testing.assert_allclose(
+        areas("EPSG:4901", grades)[1], areas("EPSG:4326", degrees)[1], rtol=1e-3
+    )
+
+
+def test_areas_on_a_sphere_follow_its_formula() -> None:
+    sphere = CRS.from_proj4("+proj=longlat +R=6371000 +no_defs")
+    quad = np.array([shapely.box(10, 20, 12, 25)], object)
+    expected = 6_371_000**2 * np.radians(2) * (np.sin(np.radians(25)) - np.sin(np.radians(20)))
+    rule = area_rule(Affine.identity(), sphere, 1, 1)
+    np.testing.assert_allclose(rule.areas(quad, np.ones(1, int)), expected, rtol=1e-11)
+
+
+def test_areas_of_the_pixels_of_a_region_add_up_to_its_area() -> None:
+    rule = area_rule(Affine.identity(), CRS.from_epsg(4326), 1, 1)
+    cells = np.array(
+        [shapely.box(col, row, col + 1, row + 1) for col in range(5) for row in range(40, 60)],
+        object,
+    )
+    together = np.array([shapely.box(0, 40, 5, 60)], object)
+    np.testing.assert_allclose(
+        rule.areas(cells, np.ones(100, int)).sum(), rule.areas(together, COUNTS[:1]), rtol=1e-11
+    )
+
+
+def test_a_polygon_across_the_date_line_is_not_torn() -> None:
+    rule = area_rule(from_origin(179.0, 10.0, 0.1, 0.1), CRS.from_epsg(4326), 20, 20)
+    across, before = (
+        np.array([shapely.box(west, 8, west + 1, 9)], object) for west in (179.5, 178.5)
+    )
+    one = np.ones(1, np.int64)
+    np.testing.assert_allclose(rule.areas(across, one), rule.areas(before, one), rtol=1e-12)
+
+
+def test_where_a_projection_has_no_ground_the_plane_is_measured() -> None:
+    nowhere = from_origin(9e9, 9e9, 1.0, 1.0)
+    assert areas("EPSG:32632", nowhere).tolist() == COUNTS.tolist()
+    assert ground_sampling(nowhere, CRS.from_epsg(32632), 10, 10) == 1.0
+
+
+def test_without_crs_there_is_no_area() -> None:
+    assert np.isnan(areas(None, Affine.identity())).all()
+
+
+def test_no_polygons_have_no_areas() -> None:
+    rule = area_rule(Affine.identity(), CRS.from_epsg(4326), 1, 1)
+    assert rule.areas(np.zeros(0, object), np.zeros(0, int)).size == 0
+
+
+@pytest.mark.parametrize(
+    ("crs", "longitude", "latitude", "metres"), TRUE_TO_SCALE.values(), ids=TRUE_TO_SCALE.keys()
+)
+def test_ground_sampling_is_the_pixel_size_where_the_crs_is_true_to_scale(
+    crs: str, longitude: float, latitude: float, metres: float
+) -> None:
+    transform = grid(crs, longitude, latitude, 0.2)
+    found = ground_sampling(transform, CRS.from_string(crs), 100, 120)
+    assert found == pytest.approx(0.2 * metres, rel=1e-12)
+    assert found == pytest.approx(math.sqrt(math.prod(pixel_sides(crs, transform, 100, 120))), 3e-3)
+
+
+@pytest.mark.parametrize(
+    ("crs", "longitude", "latitude"),
+    [*OFF_SCALE.values(), ("EPSG:4326", 3.0, 45.0), ("EPSG:4326", 3.0, -60.0)],
+)
+def test_ground_sampling_off_scale_is_measured_along_geodesics_at_the_centre(
+    crs: str, longitude: float, latitude: float
+) -> None:
+    pixel = 1e-5 if crs == "EPSG:4326" else 1.0
+    transform = grid(crs, longitude, latitude, pixel) * Affine.scale(1, 3)
+    sides = pixel_sides(crs, transform, 9000, 4000)
+    found = ground_sampling(transform, CRS.from_string(crs), 9000, 4000)
+    assert found == pytest.approx(math.sqrt(math.prod(sides)), rel=1e-5)
+
+
+def test_rotated_and_south_up_pixels_keep_their_size() -> None:
+    rotated = Affine.translation(5e5, 54e5) * Affine.rotation(30) * Affine.scale(0.5, 0.5)
+    assert ground_sampling(rotated, CRS.from_epsg(32632), 10, 10) == pytest.approx(0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "crs", [None, SITE, CRS.from_epsg(4978)], ids=["none", "site", "geocentric"]
+)
+def test_without_a_crs_or_with_a_local_one_nothing_is_known_of_the_ground(crs: CRS | None) -> None:
+    assert ground_sampling(from_origin(0, 0, 1, 1), crs, 10, 10) is None
