@@ -95,7 +95,9 @@ def test_each_fact_of_a_raster_changes_its_keys(
         grid: dict[str, Any] | None = None,
         fingerprint: str = "f",
     ) -> tuple[str, str]:
-        lattice = TileGrid(**{"height": 64, "width": 80, "window": 16, "overlap": 4, **(grid or {})})
+        lattice = TileGrid(
+            **{"height": 64, "width": 80, "window": 16, "overlap": 4, **(grid or {})}
+        )
         facts = raster_facts(
             {"flip": False}, open_raster(path, **(source or {})), lattice, fingerprint
         )

@@ -117,5 +117,5 @@ def test_an_option_that_makes_no_sense_is_refused(given: dict[str, Any], message
 
 
 def test_a_batch_that_is_no_number_is_refused_by_the_value_itself() -> None:
-    with pytest.raises(ConfigError, match="batch 2.5: give a whole number of windows"):
+    with pytest.raises(ConfigError, match=r"batch 2\.5: give a whole number of windows"):
         PredictOptions(batch=2.5)  # type: ignore[arg-type]

@@ -140,8 +140,7 @@ def test_the_report_holds_the_plan() -> None:
 def test_a_person_reads_the_plan_in_two_lines() -> None:
     plan = RasterPlan(20_000_000, 100, 104, 250_000, 2, memory=2**29, output=3_000_000)
     assert plan.lines(1, Probe(0.5, 2**30), 0) == [
-        "plan: 1 raster, 20.0 Mpx, 100 windows in 2 blocks, "
-        "104 forwards at most (1.30 per pixel)",
+        "plan: 1 raster, 20.0 Mpx, 100 windows in 2 blocks, 104 forwards at most (1.30 per pixel)",
         "      about 52 s, 1.5 GiB of memory, 3.0 MB of class rasters",
     ]
     assert plan.lines(3, Probe(0.5, 2**30), 2)[0].startswith("plan: 3 rasters, ")

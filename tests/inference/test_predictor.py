@@ -51,7 +51,10 @@ def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(
     model = make_model()
     pixels, valid = windows()
     alone = np.concatenate(
-        [Predictor(model, ForwardOptions()).probabilities(pixels[i : i + 1], valid[:1]) for i in range(7)]
+        [
+            Predictor(model, ForwardOptions()).probabilities(pixels[i : i + 1], valid[:1])
+            for i in range(7)
+        ]
     )
     small = SmallMemory(model.net, most=3)
     predictor = Predictor(make_model(net=small), ForwardOptions(), batch=None)
@@ -73,7 +76,9 @@ def test_a_batch_that_was_asked_for_is_not_changed(make_model: Callable[..., Mod
 
 
 def test_one_window_that_does_not_fit_is_refused(make_model: Callable[..., Model]) -> None:
-    predictor = Predictor(make_model(net=SmallMemory(nn.Identity(), most=0)), ForwardOptions(), batch=None)
+    predictor = Predictor(
+        make_model(net=SmallMemory(nn.Identity(), most=0)), ForwardOptions(), batch=None
+    )
     with pytest.raises(ModelError, match=r"1 windows of 16 px do not fit .* or --window"):
         predictor.probabilities(*windows())
 
@@ -135,7 +140,9 @@ def test_a_source_range_is_mapped_to_the_cards_and_clipped(
     stretched = pixels.astype(np.int32) * 20 + 1000  # 0..255 as 1000..6100
     stretched[0, :, 0, 0] = 9000
     pixels[0, :, 0, 0] = 255
-    found = Predictor(model, ForwardOptions(source_range=(1000.0, 6100.0))).probabilities(stretched, valid)
+    found = Predictor(model, ForwardOptions(source_range=(1000.0, 6100.0))).probabilities(
+        stretched, valid
+    )
     np.testing.assert_allclose(
         found, Predictor(model, ForwardOptions()).probabilities(pixels, valid), atol=1e-5
     )

@@ -1,0 +1,187 @@
+"""Tasks on Dask: in this process one at a time, on workers in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import geoseg
+from geoseg.errors import SourceError
+from geoseg.inference import engine
+from geoseg.inference.block_run import BlockTask
+from geoseg.inference.parts import PartFolder
+from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.stitching import Band
+from geoseg.raster import open_raster, read_part
+from geoseg.tiling import Block, TileGrid
+
+GRID = TileGrid(64, 80, 32, 8)
+BLOCKS = GRID.blocks(40)
+
+
+@pytest.fixture
+def folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
+    path = tmp_path / "parts"
+    path.mkdir()
+    return PartFolder(path, open_raster(make_raster()), 4, confidence=True, probabilities=False)
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    return geoseg.save_model(
+        geoseg.create_model("pixel", classes=4, in_channels=3),
+        tmp_path / "model.safetensors",
+        classes=["road", "roof", "grass", "tree"],
+        bands=["red", "green", "blue"],
+        value_range=(0, 255),
+        mean=[120.0] * 3,
+        std=[60.0] * 3,
+        window=32,
+        overlap=8,
+    )
+
+
+def tasks_of(folder: PartFolder) -> list[BlockTask]:
+    return [
+        BlockTask(number, block, tuple(row for row, _ in block.bands()), folder, 0.0)
+        for number, block in enumerate(BLOCKS)
+    ]
+
+
+def labels_in(folder: PartFolder) -> np.ndarray:
+    labels = np.full((64, 80), 99, np.uint8)
+    for part in folder.parts(BLOCKS, "classes"):
+        rows = slice(part.row, part.row + part.height)
+        labels[rows, part.col : part.col + part.width] = read_part(part)[0]
+    return labels
+
+
+def windows(block: Block) -> int:
+    return len(block.lattice_rows) * len(block.lattice_cols)
+
+
+def test_blocks_run_here_give_their_results_in_order(folder: PartFolder, model_file: Path) -> None:
+    passed: list[int] = []
+    predictor = Predictor(geoseg.load_model(model_file), ForwardOptions())
+    results = engine.run_here(tasks_of(folder), predictor, passed.append)
+    assert [result.forwards for result in results] == [windows(block) for block in BLOCKS]
+    assert sum(passed) == sum(map(windows, BLOCKS)) == predictor.forwards
+    assert engine.run_here([], predictor, passed.append) == []
+
+
+def test_a_block_that_fails_here_raises(folder: PartFolder, model_file: Path) -> None:
+    folder.source.path.unlink()
+    predictor = Predictor(geoseg.load_model(model_file), ForwardOptions())
+    with pytest.raises(SourceError, match=r"scene\.tif"):
+        engine.run_here(tasks_of(folder), predictor, lambda count: None)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with engine.local_cluster(2) as client:
+        yield client
+
+
+def facts() -> tuple[int, Any]:
+    return os.getpid(), signal.getsignal(signal.SIGINT)
+
+
+def test_workers_are_processes_of_one_task_each_that_leave_ctrl_c_to_this_one(client: Any) -> None:
+    found = client.run(facts)
+    assert len({process for process, _ in found.values()} | {os.getpid()}) == 3
+    assert all(handler == signal.SIG_IGN for _, handler in found.values())
+    assert set(client.nthreads().values()) == {1}
+    info = client.scheduler_info()["workers"].values()
+    assert [worker["memory_limit"] for worker in info] == [0, 0], "Dask is to kill none of them"
+
+
+def test_blocks_run_on_workers_give_the_same_labels(
+    folder: PartFolder, model_file: Path, client: Any, tmp_path: Path
+) -> None:
+    here = PartFolder(tmp_path / "here", folder.source, 4, confidence=True, probabilities=False)
+    here.path.mkdir()
+    predictor = Predictor(geoseg.load_model(model_file), ForwardOptions(flip=True), 2)
+    engine.run_here(tasks_of(here), predictor, lambda count: None)
+    passed: list[int] = []
+    results = engine.run_on_workers(
+        tasks_of(folder),
+        client,
+        model_file,
+        ForwardOptions(flip=True),
+        batch=2,
+        threads=3,
+        on_window=passed.append,
+    )
+    np.testing.assert_array_equal(labels_in(folder), labels_in(here))
+    assert sum(result.forwards for result in results) == sum(map(windows, BLOCKS))
+    assert set(client.run(torch.get_num_threads).values()) <= {1, 3}
+    assert 3 in client.run(torch.get_num_threads).values()
+    assert all(0 < count <= 2 for count in passed)
+
+
+def test_a_block_that_fails_on_a_worker_raises_and_stops_the_others(
+    folder: PartFolder, model_file: Path, client: Any
+) -> None:
+    folder.source.path.unlink()
+    with pytest.raises(SourceError, match=r"scene\.tif"):
+        engine.run_on_workers(
+            tasks_of(folder),
+            client,
+            model_file,
+            ForwardOptions(),
+            batch=1,
+            threads=1,
+            on_window=lambda count: None,
+        )
+    stopped = client.run(lambda: len(engine._stopped_runs))
+    assert all(stopped.values())
+
+
+def test_a_run_that_was_stopped_ends_at_its_next_forward_without_an_error(
+    folder: PartFolder, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Worker:
+        def log_event(self, topic: str, count: int) -> None:
+            raise AssertionError("a window was run")
+
+    monkeypatch.setattr("distributed.get_worker", Worker)
+    monkeypatch.setattr(engine, "_stopped_runs", set())
+    engine._stop("this run")
+    run = {"model": model_file, "forward": ForwardOptions(), "batch": 1, "threads": 1}
+    assert engine._run_remote(tasks_of(folder)[0], run="this run", **run) is None
+    with pytest.raises(AssertionError, match="a window was run"):
+        engine._run_remote(tasks_of(folder)[0], run="another", **run)
+
+
+def test_a_worker_loads_the_model_once(model_file: Path) -> None:
+    first = engine._load_predictor(model_file, ForwardOptions(), 1)
+    assert engine._load_predictor(model_file, ForwardOptions(), 1) is first
+    assert engine._load_predictor(model_file, ForwardOptions(), 2).batch == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 50])
+def test_polygons_come_part_by_part_from_top_to_bottom(folder: PartFolder, threads: int) -> None:
+    for number, block in enumerate(BLOCKS):
+        for lattice_row, area in block.bands():
+            shape = (area.height, area.width)
+            pixels = np.full(shape, number, np.uint8), np.full(shape, 51 * number, np.uint8)
+            folder.write(number, lattice_row, Band(area, *pixels, None))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        pieces = list(engine.polygonize_parts(folder, BLOCKS))  # of one class each
+    finally:
+        torch.set_num_threads(before)
+    places = [(piece.row, piece.col) for piece in pieces]
+    assert places == sorted((part.row, part.col) for part in folder.parts(BLOCKS, "classes"))
+    for piece in pieces:
+        np.testing.assert_array_equal(piece.confidence_sum, 51 * piece.class_id * piece.pixels)
+    assert {int(piece.class_id[0]) for piece in pieces} == {0, 1, 2, 3}

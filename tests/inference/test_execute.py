@@ -1,0 +1,306 @@
+"""Surveyed rasters become files: each look is taken once, and a source that changes is noticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+import geoseg
+from geoseg.errors import SourceError
+from geoseg.inference import engine, execute
+from geoseg.inference import parts as parts_module
+from geoseg.inference import survey as survey_module
+from geoseg.inference.execute import Executor, RasterResult
+from geoseg.inference.run import PredictRun
+from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.progress import Progress
+
+MakeRun = Callable[..., PredictRun]
+MakeJob = Callable[..., RasterJob]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Listener(Progress):
+    """Keeps what it hears, and does something after some windows."""
+
+    def __init__(self, windows: int = -1, do: Callable[[], None] = lambda: None) -> None:
+        self.heard: list[Any] = []
+        self._left, self._do = windows, do
+
+    def note(self, line: str) -> None:
+        self.heard.append(line)
+
+    def begin(self, name: str, total: int) -> None:
+        self.heard.append((name, total))
+
+    def advance(self, count: int) -> None:
+        self._left -= count
+        if self._left == 0:
+            self._do()
+
+    def end(self) -> None:
+        self.heard.append("end")
+
+
+def run_job(
+    run: PredictRun, job: RasterJob, listener: Progress | None = None
+) -> tuple[Survey, RasterResult]:
+    survey = survey_raster(run, job)
+    with Executor(run, listener or Progress()) as executor:
+        return survey, executor.execute(survey)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def begin(run: PredictRun, job: RasterJob, windows: int) -> None:
+    """An interrupted run."""
+    with pytest.raises(KeyboardInterrupt):
+        run_job(run, job, Listener(windows, interrupt))
+
+
+def labels_of(run: PredictRun, stem: str = "scene") -> np.ndarray:
+    with rasterio.open(run.out / f"{stem}_classes.tif") as file:
+        return file.read(1)
+
+
+def test_what_a_raster_took(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(confidence=True)
+    listener = Listener()
+    survey, result = run_job(run, make_job(run), listener)
+    assert listener.heard == [("scene.tif", 35), "end"]
+    assert result.forwards == survey.forwards == 35
+    counts = np.bincount(labels_of(run).ravel(), minlength=256)
+    np.testing.assert_array_equal(result.counts, counts)
+    assert result.worker_memory == 0
+    seconds = result.seconds
+    assert set(seconds) == {"forward", "predict", "files", "polygons", "total"}
+    assert 0.0 < seconds["forward"] <= seconds["predict"]
+    stages = seconds["predict"] + seconds["files"] + seconds["polygons"]
+    assert 0.0 < stages <= seconds["total"] < stages + 5.0
+    assert all(output.state() == "current" for output in survey.outputs)
+    assert not survey.folder.path.exists()
+
+
+def test_a_complete_raster_is_only_counted(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(vectors="none")
+    job = make_job(run)
+    _, first = run_job(run, job)
+    listener = Listener()
+    _, second = run_job(run, job, listener)
+    assert listener.heard == []
+    assert second.forwards == 0
+    assert list(second.counts) == list(first.counts)
+    assert set(second.seconds) == {"files", "total"}
+
+
+def test_a_run_that_was_killed_at_its_very_end_leaves_parts_that_go(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(vectors="none")
+    job = make_job(run)
+    survey, _ = run_job(run, job)
+    survey.folder.write_plan(survey.blocks, None, "fp32")
+    run_job(run, job)
+    assert not survey.folder.path.exists()
+
+
+def test_a_missing_preview_is_drawn_without_a_window(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(vectors="none")
+    job = make_job(run)
+    run_job(run, job)
+    preview = run.out / "scene_preview.png"
+    pixels = rasterio.open(preview).read()
+    preview.unlink()
+    survey, result = run_job(run, job)
+    assert result.forwards == 0
+    assert "predict" not in result.seconds
+    assert survey.outputs[1].state() == "current"
+    np.testing.assert_array_equal(rasterio.open(preview).read(), pixels)
+
+
+@pytest.mark.parametrize("block", ["auto", 40])
+def test_a_resumed_run_looks_once(
+    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, block: Any
+) -> None:
+    """Each existing part is verified once, and the source's fingerprint taken before and after."""
+    run = make_run(block=block, vectors="none")
+    job = make_job(run)
+    begin(run, job, windows=30)
+    existing = {path.name for path in (run.out / ".geoseg").rglob("*-classes.tif")}
+    assert len(existing) >= 3
+    decoded: list[str] = []
+    fingerprints: list[Path] = []
+    decode, fingerprint = parts_module.part_is_whole, survey_module.source_fingerprint
+
+    def counting(part: Any, bands: int) -> bool:
+        if part.path.exists():
+            decoded.append(part.path.name)
+        return decode(part, bands)
+
+    def taking(path: Path) -> str:
+        fingerprints.append(path)
+        return fingerprint(path)
+
+    monkeypatch.setattr(parts_module, "part_is_whole", counting)
+    monkeypatch.setattr(engine, "read_part", lambda part: decoded.append(part.path.name))
+    for module in (survey_module, execute):
+        monkeypatch.setattr(module, "source_fingerprint", taking)
+    listener = Listener()
+    survey, result = run_job(run, job, listener)
+    assert sorted(decoded) == sorted(existing)
+    assert fingerprints == [job.source.path] * 2
+    bands = sum(1 for each in survey.blocks for _ in each.bands())
+    assert listener.heard[0] == (
+        f"scene.tif: resuming, {len(existing)} of {bands} bands exist; "
+        "blocks and batch stay as that run chose them"
+    )
+    assert listener.heard[1] == ("scene.tif", result.forwards)
+    assert 0 < result.forwards < 35
+
+
+def test_a_resumed_run_gives_the_pixels_of_one_that_was_not(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(vectors="none", block=40)
+    job = make_job(run)
+    run_job(run, job)
+    whole = labels_of(run)
+    again = make_run(vectors="none", block=40, overwrite=True)
+    for path in run.out.glob("scene*"):
+        path.unlink()
+    begin(again, job, windows=20)
+    run_job(again, job)
+    np.testing.assert_array_equal(labels_of(again), whole)
+
+
+def test_the_plan_is_written_before_the_first_block(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(vectors="none", block=40, batch=2)
+    job = make_job(run)
+    begin(run, job, windows=30)
+    survey = survey_raster(make_run(vectors="none"), job)
+    assert survey.resumed
+    assert (len(survey.blocks), survey.batch) == (4, 2)
+
+
+def test_a_source_that_is_replaced_meanwhile_fails(
+    make_run: MakeRun, make_raster: Callable[..., Path], make_job: MakeJob
+) -> None:
+    """By one of the same size and shape: only its pixels are others."""
+    run = make_run(vectors="none")
+    job = make_job(run, seed=1)
+    other = make_raster("other.tif", seed=2)
+    listener = Listener(windows=20, do=lambda: os.replace(other, job.source.path))
+    survey = survey_raster(run, job)
+    message = r"scene\.tif: changed while it was predicted; .* run the command again"
+    with pytest.raises(SourceError, match=message), Executor(run, listener) as executor:
+        executor.execute(survey)
+    assert not list(run.out.glob("scene*")), "nothing is assembled of two sources"
+    assert not survey.folder.path.exists(), "nor are their parts kept"
+    _, result = run_job(run, job)
+    assert result.forwards == 35
+
+
+def test_workers_run_what_is_missing_with_the_model_in_memory(
+    make_run: MakeRun, make_job: MakeJob, tmp_path: Path
+) -> None:
+    model = geoseg.load_model(_save_pixel_model(tmp_path))
+    with torch.no_grad():
+        next(model.net.parameters()).mul_(-1)
+    here = make_run(model, vectors="none", window=16, overlap=4)
+    job = make_job(here)
+    run_job(here, job)
+    expected = labels_of(here)
+    for path in here.out.glob("scene*"):
+        path.unlink()
+    there = make_run(model, vectors="none", window=16, overlap=4, workers=1, block=40)
+    survey = survey_raster(there, job)
+    with Executor(there, Progress()) as executor:
+        result = executor.execute(survey)
+        assert len(list(there.work.glob("model-*.safetensors"))) == 1
+        again = executor.execute(survey_raster(there, job))
+    assert result.worker_memory > 2**20
+    assert again.worker_memory == 0
+    assert not list(there.work.glob("model-*"))
+    np.testing.assert_array_equal(labels_of(there), expected)
+
+
+def test_no_worker_is_started_where_all_parts_exist(
+    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(vectors="none", workers=1)
+    job = make_job(run)
+    here = make_run(vectors="none", workers=0)
+    survey = survey_raster(here, job)
+    monkeypatch.setattr(execute, "write_raster", lambda *_: interrupt())
+    begin(here, job, windows=-1)
+    assert survey_raster(here, job).forwards == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(execute, "local_cluster", lambda workers: interrupt())
+    torch.set_num_threads(1)
+    survey, result = run_job(run, job)
+    assert survey.resumed
+    assert result.forwards == 0
+
+
+def test_parts_of_other_options_are_named_and_go_with_overwrite(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    first = make_run(vectors="none")
+    job = make_job(first)
+    begin(first, job, windows=30)
+    (stale,) = (first.out / ".geoseg").glob("scene-*")
+    names = ("scene-0123", "scene-0123456789abcdef0", "scenery-0123456789abcdef", "scene.plan")
+    foreign = [stale.with_name(name) for name in names]
+    for folder in foreign:
+        folder.mkdir()
+    listener = Listener()
+    other = make_run(vectors="none", flip=True)
+    run_job(other, job, listener)
+    assert listener.heard[0] == (
+        f"{stale} holds parts of a run with other options; "
+        "--overwrite removes them, or finish that run"
+    )
+    assert [line for line in listener.heard if "holds parts" in line] == listener.heard[:1]
+    assert stale.exists()
+    run_job(make_run(vectors="none", scales="2", overwrite=True), job)
+    assert not stale.exists()
+    assert all(folder.exists() for folder in foreign)
+
+
+def test_own_parts_are_not_stale(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(vectors="none", overwrite=True)
+    job = make_job(run)
+    begin(run, job, windows=30)
+    _, result = run_job(run, job)
+    assert result.forwards < 35
+
+
+def _save_pixel_model(folder: Path) -> Path:
+    torch.manual_seed(1)
+    return geoseg.save_model(
+        geoseg.create_model("pixel", classes=4, in_channels=3),
+        folder / "model.safetensors",
+        classes=["road", "roof", "grass", "tree"],
+        bands=["red", "green", "blue"],
+        value_range=(0, 255),
+        mean=[120.0] * 3,
+        std=[60.0] * 3,
+        window=32,
+        overlap=8,
+    )

@@ -1,0 +1,196 @@
+"""The report of a run: what became of each input, in JSON and for a person."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import geoseg
+from geoseg.errors import OutputError, SourceError
+from geoseg.inference.execute import RasterResult
+from geoseg.inference.keys import key_of
+from geoseg.inference.run import PredictRun
+from geoseg.inference.run_report import RunReport
+from geoseg.inference.survey import RasterJob, survey_raster
+
+MakeRun = Callable[..., PredictRun]
+MakeJob = Callable[..., RasterJob]
+
+
+def result(**changes: Any) -> RasterResult:
+    counts = [0] * 256
+    counts[:4] = [10, 0, 30, 40]
+    counts[254], counts[255] = 5, 6
+    seconds = {"forward": 1.23456, "predict": 2.0, "files": 0.5, "polygons": 0.25, "total": 3.0}
+    given = {"forwards": 12, "counts": counts, "seconds": seconds, "worker_memory": 0}
+    return RasterResult(**{**given, **changes})
+
+
+def test_a_new_report_knows_model_options_and_settings(make_run: MakeRun) -> None:
+    run = make_run(flip=True, nodata=3)
+    data = RunReport(run, time.perf_counter()).data()
+    assert data["geoseg"] == geoseg.__version__
+    assert data["model"] == {
+        "path": None,
+        "sha256": "16-4",
+        "system": "pixel",
+        "encoder": None,
+    }
+    options = data["options"]
+    assert (options["flip"], options["nodata"], options["vectors"]) == (True, 3.0, ("gpkg",))
+    assert (options["device"], options["precision"]) == ("cpu", "fp32")
+    assert data["fingerprint"] == key_of(run.settings)
+    assert data["threads"] == run.threads
+    assert (data["plan"], data["inputs"], data["warnings"], data["failures"]) == ({}, [], [], [])
+    assert (data["windows"], data["forwards"]) == (0, 0)
+    assert data["peak_memory_bytes"] > 2**20
+
+
+def test_a_finished_raster_is_done_with_all_that_it_took(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run()
+    job = make_job(run)
+    survey = survey_raster(run, job)
+    report = RunReport(run, time.perf_counter() - 100.0)
+    report.accept(job, ["scene.tif: mind this"])
+    assert report.data()["inputs"][0]["status"] == "not begun"
+    report.finish(survey, result())
+    report.plan = {"forwards": 42}
+    data = report.data()
+    (entry,) = data["inputs"]
+    assert entry == {
+        "path": str(job.source.path),
+        "status": "done",
+        "warnings": ["scene.tif: mind this"],
+        "outputs": {output.kind: str(output.path) for output in survey.outputs},
+        "fingerprints": {output.kind: output.key for output in survey.outputs},
+        "windows": 35,
+        "forwards": 12,
+        "pixels": {"class 0": 10, "class 1": 0, "class 2": 30, "class 3": 40},
+        "uncertain_pixels": 5,
+        "nodata_pixels": 6,
+        "seconds": {
+            "forward": 1.235,
+            "predict": 2.0,
+            "files": 0.5,
+            "polygons": 0.25,
+            "total": 3.0,
+        },
+    }
+    assert data["plan"] == {"forwards": 42}
+    assert (data["windows"], data["forwards"]) == (35, 12)
+    assert data["warnings"] == ["scene.tif: mind this"]
+    assert 100.0 <= data["seconds"].pop("total") < 160.0
+    assert data["seconds"] == {"forward": 1.235, "predict": 2.0, "files": 0.5, "polygons": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("valid", "uncertain", "warned"), [(0, 0, True), (0, 1, False), (1, 0, False)]
+)
+def test_a_raster_without_a_valid_pixel_is_warned_about(
+    make_run: MakeRun, make_job: MakeJob, valid: int, uncertain: int, warned: bool
+) -> None:
+    run = make_run()
+    job = make_job(run)
+    report = RunReport(run, 0.0)
+    report.accept(job, [])
+    counts = [0] * 256
+    counts[2], counts[254], counts[255] = valid, uncertain, 9
+    report.finish(survey_raster(run, job), result(counts=counts))
+    line = f"{job.source.path}: no valid pixel; all of the output is nodata"
+    assert report.data()["warnings"] == ([line] if warned else [])
+
+
+def test_every_status_is_counted_and_failures_are_one_line_each(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run()
+    jobs = [make_job(run, f"{name}.tif") for name in ("failed", "stopped", "waiting", "done")]
+    report = RunReport(run, time.perf_counter())
+    for job in jobs:
+        report.accept(job, [])
+    report.refuse(Path("refused.tif"), SourceError("refused.tif:\n  no image"))
+    report.fail(jobs[0], SourceError("failed.tif: gone"))
+    report.interrupt(jobs[1])
+    report.finish(survey_raster(run, jobs[3]), result())
+    data = report.data()
+    assert [entry["status"] for entry in data["inputs"]] == [
+        "failed",
+        "interrupted",
+        "not begun",
+        "done",
+        "refused",
+    ]
+    assert data["inputs"][4] == {
+        "path": "refused.tif",
+        "status": "refused",
+        "warnings": [],
+        "error": "refused.tif: no image",
+    }
+    assert report.failures == data["failures"] == ["failed.tif: gone", "refused.tif: no image"]
+    told = report.to_report()
+    assert told.text.startswith("1 done, 1 refused, 1 failed in 0.")
+    assert told.text.endswith(" s (1.2 s of it in the network)")
+    assert told.exit_code == 1
+
+
+def test_without_failures_the_exit_code_is_0(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run()
+    job = make_job(run)
+    report = RunReport(run, time.perf_counter() - 61.26)
+    report.accept(job, [])
+    report.finish(survey_raster(run, job), result())
+    told = report.to_report()
+    assert told.exit_code == 0
+    assert told.text.startswith("1 done in 61.")
+
+
+def test_a_dry_run_says_that_nothing_was_written(make_run: MakeRun) -> None:
+    report = RunReport(make_run(dry_run=True), 0.0)
+    assert report.to_report().text == "dry run: nothing was written"
+    assert report.to_report().exit_code == 0
+    report.refuse(Path("a.tif"), SourceError("a.tif: no"))
+    assert report.to_report().exit_code == 1
+
+
+def test_memory_is_this_processs_and_each_workers_at_its_largest(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(workers=3)
+    job = make_job(run)
+    report = RunReport(run, 0.0)
+    report.accept(job, [])
+    before = report.data()["peak_memory_bytes"]
+    terabyte = 10**12
+    for worker_memory in (terabyte, 2 * terabyte, 5):
+        report.finish(survey_raster(run, job), result(worker_memory=worker_memory))
+    added = report.data()["peak_memory_bytes"] - before
+    assert added == pytest.approx(6 * terabyte, rel=1e-2)
+
+
+def test_the_file_holds_the_data_as_strict_json(make_run: MakeRun, tmp_path: Path) -> None:
+    report = RunReport(make_run(nodata=float("nan")), time.perf_counter())
+    path = tmp_path / "report.json"
+    report.write(path)
+    text = path.read_text()
+    written = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert written["options"]["nodata"] == "nan"
+    assert list(written) == list(report.data())
+    assert text.endswith("}\n")
+    assert '\n  "geoseg"' in text, "two spaces, for a person's eyes"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
+    assert report.to_report().data["options"]["nodata"] == "nan"
+
+
+def test_a_report_that_cannot_be_written_is_an_output_error(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"report\.json: cannot be written"):
+        RunReport(make_run(), 0.0).write(tmp_path / "file/report.json")

@@ -1,0 +1,209 @@
+"""What a survey finds of a raster: outputs, parts, and the windows that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from geoseg.errors import OutputError, SourceError
+from geoseg.inference import parts as parts_module
+from geoseg.inference.execute import Executor
+from geoseg.inference.run import PredictRun
+from geoseg.inference.stitching import Band
+from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.progress import Progress
+from geoseg.tiling import Block
+
+MakeRun = Callable[..., PredictRun]
+MakeJob = Callable[..., RasterJob]
+
+
+def finish(run: PredictRun, survey: Survey) -> None:
+    with Executor(run, Progress()) as executor:
+        executor.execute(survey)
+
+
+def write_parts(survey: Survey, left_out: Callable[[int, int], bool]) -> None:
+    """Parts of all bands but those left out, as an interrupted run leaves them."""
+    survey.folder.write_plan(survey.blocks, survey.batch, "fp32")
+    for number, block in enumerate(survey.blocks):
+        for lattice_row, area in block.bands():
+            if not left_out(number, lattice_row):
+                pixels = np.zeros((area.height, area.width), np.uint8)
+                survey.folder.write(number, lattice_row, Band(area, pixels, pixels, None))
+
+
+def test_of_a_new_raster_everything_is_missing(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(block=40, vectors="gpkg,shp", confidence=True, probabilities=True, batch=3)
+    survey = survey_raster(run, make_job(run, "a.b.tif"))
+    kinds = {"classes", "preview", "confidence", "probabilities", "gpkg", "shp"}
+    assert {output.kind for output in survey.outputs} == kinds
+    assert survey.missing == survey.outputs
+    assert survey.outputs[0].path == run.out / "a.b_classes.tif"
+    assert list(survey.blocks) == survey.job.grid.blocks(40)
+    assert survey.missing_rows == tuple(
+        tuple(row for row, _ in block.bands()) for block in survey.blocks
+    )
+    assert survey.forwards == sum(
+        len(block.lattice_rows) * len(block.lattice_cols) for block in survey.blocks
+    )
+    assert survey.needs_parts
+    assert (survey.batch, survey.resumed) == (3, False)
+    assert not run.out.exists(), "looking changes nothing"
+
+
+def test_only_what_is_asked_for_is_an_output(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(vectors="none")
+    survey = survey_raster(run, make_job(run))
+    assert [output.kind for output in survey.outputs] == ["classes", "preview"]
+
+
+@pytest.mark.parametrize(
+    ("options", "confidence", "probabilities"),
+    [
+        ({"vectors": "none"}, False, False),
+        ({"vectors": "gpkg"}, True, False),
+        ({"vectors": "none", "confidence": True}, True, False),
+        ({"vectors": "none", "min_confidence": 0.1}, True, False),
+        ({"vectors": "none", "probabilities": True}, False, True),
+    ],
+)
+def test_parts_hold_what_outputs_are_made_from(
+    make_run: MakeRun,
+    make_job: MakeJob,
+    options: dict[str, Any],
+    confidence: bool,
+    probabilities: bool,
+) -> None:
+    run = make_run(**options)
+    folder = survey_raster(run, make_job(run)).folder
+    assert (folder.confidence, folder.probabilities) == (confidence, probabilities)
+    assert folder.classes == 4
+
+
+def test_parts_lie_in_the_work_folder_under_the_sources_name_and_their_key(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run()
+    job = make_job(run, "scene.tif")
+    north = RasterJob(job.source, run.out / "north/scene", job.grid)
+    path = survey_raster(run, north).folder.path
+    assert path.parent == run.out / ".geoseg/north"
+    assert path.name.startswith("scene-")
+    assert len(path.name) == len("scene-") + 16
+    other = make_run(flip=True)
+    assert survey_raster(other, north).folder.path.name != path.name
+
+
+def test_workers_get_two_strips_each_where_the_raster_is_wide_enough(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    width = 6 * 4096
+    for workers, blocks in ((0, 1), (1, 2), (2, 4)):
+        run = make_run(workers=workers, window=256, overlap=0)
+        job = make_job(run, height=1, width=width)
+        assert len(survey_raster(run, job).blocks) == blocks
+
+
+def test_a_finished_raster_is_complete_under_the_same_options_only(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run()
+    job = make_job(run)
+    finish(run, survey_raster(run, job))
+    survey = survey_raster(run, job)
+    assert survey.missing == ()
+    assert not survey.needs_parts
+    assert survey.forwards == 0
+    assert survey.missing_rows == ((),) * len(survey.blocks)
+    other = make_run(flip=True)
+    with pytest.raises(
+        OutputError,
+        match=r"scene_classes\.tif exists, made from another source, model or options .*"
+        "use --overwrite to replace it, or another --out",
+    ):
+        survey_raster(other, job)
+    replacing = make_run(flip=True, overwrite=True)
+    assert len(survey_raster(replacing, job).missing) == 3
+
+
+def test_a_preview_alone_needs_no_window(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run()
+    job = make_job(run)
+    finish(run, survey_raster(run, job))
+    (run.out / "scene_preview.png").unlink()
+    survey = survey_raster(run, job)
+    assert [output.kind for output in survey.missing] == ["preview"]
+    assert not survey.needs_parts
+    assert survey.forwards == 0
+
+
+def test_a_resumed_run_keeps_blocks_and_batch_and_counts_what_is_left(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    first = make_run(vectors="none", block=40, batch=2)
+    job = make_job(first)
+    begun = survey_raster(first, job)
+    write_parts(begun, left_out=lambda number, row: (number, row) in {(0, 2), (1, 0)})
+    second = make_run(vectors="none", block="auto", batch=5)
+    survey = survey_raster(second, job)
+    assert survey.resumed
+    assert (survey.blocks, survey.batch) == (begun.blocks, 2)
+    assert survey.missing_rows == ((2,), (0,), (), ())
+    # Windows start at rows 0, 12, 24, ...: rows 24..35 are seen by those at 12 and 24, rows 0..11 by 0.
+    columns = [len(block.lattice_cols) for block in survey.blocks]
+    assert survey.forwards == 2 * columns[0] + 1 * columns[1]
+    plan = survey.plan()
+    assert (plan.forwards, plan.blocks, plan.pixels) == (survey.forwards, 4, 64 * 80)
+    assert plan.windows == len(job.grid)
+
+
+def test_bands_that_share_windows_run_them_once(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(vectors="none")
+    job = make_job(run)
+    begun = survey_raster(run, job)
+    write_parts(begun, left_out=lambda _, row: row in (2, 3))
+    survey = survey_raster(run, job)
+    assert isinstance(survey.blocks[0], Block)
+    assert survey.forwards == 3 * len(job.grid.col_starts)  # lattice rows 1, 2 and 3
+
+
+def test_each_existing_part_is_decoded_once(
+    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(block=40)
+    job = make_job(run)
+    write_parts(survey_raster(run, job), left_out=lambda number, row: (number, row) == (3, 4))
+    decoded: list[str] = []
+    decode = parts_module.part_is_whole
+
+    def counting(part: Any, bands: int) -> bool:
+        decoded.append(part.path.name)
+        return decode(part, bands)
+
+    monkeypatch.setattr(parts_module, "part_is_whole", counting)
+    survey = survey_raster(run, job)
+    assert survey.missing_rows[3] == (4,)
+    assert len(decoded) == len(set(decoded))
+    existing = {path.name for path in survey.folder.path.glob("*.tif")}
+    assert existing <= set(decoded)
+    assert len(existing) == 2 * (sum(1 for block in survey.blocks for _ in block.bands()) - 1)
+
+
+def test_the_fingerprint_is_the_sources(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run()
+    job = make_job(run)
+    first = survey_raster(run, job)
+    assert len(first.fingerprint) == 64
+    data = job.source.path.read_bytes()
+    job.source.path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    second = survey_raster(run, job)
+    assert second.fingerprint != first.fingerprint
+    assert second.folder.path != first.folder.path
+    assert {output.key for output in second.outputs}.isdisjoint(o.key for o in first.outputs)
+    job.source.path.unlink()
+    with pytest.raises(SourceError, match=r"scene\.tif"):
+        survey_raster(run, job)
