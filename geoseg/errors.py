@@ -5,6 +5,7 @@ GeosegError
 ├── ModelError    a system, an encoder or a model file is wrong (exit 2)
 ├── SourceError   one input raster is refused or cannot be read (that input fails, the others go on)
 ├── OutputError   an output cannot be written, or stands in the way
+│   └── FolderInUseError  another run writes into the output folder
 ├── TilingError   a window, an overlap or a block makes no sense
 └── VectorError   polygons cannot be made or written
 
@@ -32,9 +33,19 @@ class OutputError(GeosegError, OSError):
     """An output cannot be written, or another one stands in its place."""
 
 
+class FolderInUseError(OutputError):
+    """Another run writes into the output folder."""
+
+
 class TilingError(GeosegError, ValueError):
     """A window, an overlap or a block makes no sense."""
 
 
 class VectorError(GeosegError, ValueError):
     """Polygons cannot be made or written."""
+
+
+def one_line_reason(error: Exception) -> str:
+    """The first line of another library's message, or the error's name where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

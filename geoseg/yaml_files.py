@@ -1,12 +1,12 @@
-"""YAML documents before they are models: read, overridden, variables filled in, and their errors put into words."""
+"""YAML before it is a model: read, overridden, variables filled in, and its errors described."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError
 
-_PLAIN = {
+_WRONG_TYPE = {
     "int": "is not a whole number",
     "float": "is not a number",
     "bool": "is not true or false",
@@ -27,14 +27,17 @@ _PLAIN = {
     "tuple": "is not a list",
     "finite": "is not a finite number",
 }
-"""What is wrong, by the first word of pydantic's error type."""
+"""What is wrong with a value, by the first word of pydantic's error type."""
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING_KEY = ("missing", "missing_argument")
+"""Pydantic's error types, of models and of dataclasses."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping, or the list, that a YAML file holds.
+def read_yaml(path: Path) -> Any:
+    """The mapping (dict) or the list that a YAML file holds.
 
     Raises:
-        ConfigError: the file is missing, or no YAML.
+        ConfigError: the file is missing, is no YAML, or holds a single value.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -48,43 +51,51 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no YAML ({_one_line(error)})") from error
     if not isinstance(document, dict | list):
         raise ConfigError(f"{path}: holds {document!r}; keys and values are needed")
-    return document  # type: ignore[return-value]  # callers that want a mapping check it themselves
+    return document
 
 
 def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
-    """The scheme behind a name (isprs, cityscapes), the path of a classes file, or its content.
+    """The class scheme behind a name (isprs, cityscapes), a classes file, or its content.
+
+    Args:
+        given: the name of a scheme, the path of a classes file, or what such a file holds.
+        ignore: label values to ignore instead of those of the scheme.
 
     Raises:
-        ConfigError: there is no such scheme or file, or it says something else than classes.
+        ConfigError: there is no such scheme or file, or it does not describe classes.
     """
-    if isinstance(given, str):
-        if given in SCHEMES:
-            values = ignore if isinstance(ignore, list | tuple) else (ignore,)
-            return (
-                SCHEMES[given] if ignore is None else replace(SCHEMES[given], ignore=tuple(values))
-            )
-        if not Path(given).is_file():
-            raise ConfigError(
-                f"{given}: no such classes file, and no scheme; known schemes are {', '.join(SCHEMES)}"
-            )
-        document = read_yaml(Path(given))
-        try:
-            return read_classes(document, ignore)
-        except ConfigError as error:
-            raise ConfigError(f"{given}: {error}") from error
-    document = dict(given) if isinstance(given, Mapping) else {"classes": given}
-    return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
+    if not isinstance(given, str):
+        document = dict(given) if isinstance(given, Mapping) else {"classes": given}
+        return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
+    if given in SCHEMES:
+        scheme = SCHEMES[given]
+        if ignore is None:
+            return scheme
+        values = ignore if isinstance(ignore, list | tuple) else (ignore,)
+        return dataclasses.replace(scheme, ignore=tuple(values))
+    if not Path(given).is_file():
+        known = ", ".join(SCHEMES)
+        raise ConfigError(
+            f"{given}: no such classes file, and no scheme; known schemes are {known}"
+        )
+    document = read_yaml(Path(given))
+    try:
+        return read_classes(document, ignore)
+    except ConfigError as error:
+        raise ConfigError(f"{given}: {error}") from error
 
 
 def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
-    """The document with one value set.
+    """A copy of the document with one value set.
 
     Args:
-        document: stays as it is.
-        assignment: ``key.path=value``, the value in YAML; numbers in the path count list entries from 0.
+        document: the mapping; it is not changed.
+        assignment: ``key.path=value``, the value in YAML; numbers in the path count list entries
+            from 0.
 
     Raises:
-        ConfigError: the assignment has another form, or its path leads through a value that holds nothing.
+        ConfigError: the assignment has another form, or its path leads through a value that has no
+            keys.
     """
     path, equals, text = assignment.partition("=")
     if not equals or not path.strip():
@@ -95,29 +106,32 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
         raise ConfigError(
             f"--set {assignment!r}: the value is no YAML ({_one_line(error)})"
         ) from error
-    changed: dict[str, Any] = _with(document, path.strip().split("."), value, assignment)
+    changed: dict[str, Any] = _with_value(document, path.strip().split("."), value, assignment)
     return changed
 
 
-def _with(node: Any, keys: list[str], value: Any, assignment: str) -> Any:
+def _with_value(node: Any, keys: list[str], value: Any, assignment: str) -> Any:
+    """A copy of the node with the value at the path `keys`; missing mappings are added."""
     if not keys:
         return value
-    first, rest = keys[0], keys[1:]
-    if isinstance(node, list) and first.isdigit() and int(first) < len(node):
-        position = int(first)
-        return [
-            *node[:position],
-            _with(node[position], rest, value, assignment),
-            *node[position + 1 :],
-        ]
+    key, rest = keys[0], keys[1:]
+    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+        entries = list(node)
+        entries[int(key)] = _with_value(node[int(key)], rest, value, assignment)
+        return entries
     if node is None or isinstance(node, Mapping):
-        held = dict(node or {})
-        return held | {first: _with(held.get(first), rest, value, assignment)}
-    raise ConfigError(f"--set {assignment!r}: {first!r} lies inside {node!r}, which holds no keys")
+        section = dict(node or {})
+        section[key] = _with_value(section.get(key), rest, value, assignment)
+        return section
+    raise ConfigError(f"--set {assignment!r}: {key!r} lies inside {node!r}, which holds no keys")
 
 
 def expand(node: Any, path: str = "") -> Any:
-    """The document with each ``${NAME}`` replaced by the environment's value.
+    """A copy of the document in which each ``${NAME}`` is the value of that environment variable.
+
+    Args:
+        node: the document, or a part of it.
+        path: where the part lies in the document, for messages.
 
     Raises:
         ConfigError: a variable is not set.
@@ -142,71 +156,87 @@ def expand(node: Any, path: str = "") -> Any:
 
 
 def first_error(error: ValidationError, document: Mapping[str, Any], model: type) -> str:
-    """The first thing that is wrong, in one line: where, what came, what is needed.
+    """The most telling of pydantic's errors in one line: where, what came, what is needed.
 
     Args:
         error: pydantic's.
         document: what was validated.
-        model: the model that refused it.
+        model: the pydantic class that refused it.
     """
-    # An unknown key first: the wrong value or the missing key that comes with it is often only its shadow.
-    found = min(error.errors(), key=lambda item: item["type"] not in _UNKNOWN)
-    loc = found["loc"]
-    keys, value = _place(loc, document)
-    if (
-        loc and loc[-1] == "[key]"
-    ):  # pydantic's word for a key that may not stand in a mapping: the key is what is wrong
-        keys, value = _place(loc[:-2], document)[0], loc[-2]
+    # An unknown key first: a wrong value or a missing key beside it is often only its consequence.
+    details = min(error.errors(), key=lambda item: item["type"] not in _UNKNOWN_KEY)
+    kind, location = details["type"], details["loc"]
+    keys, value = _find(location, document)
+    if location and location[-1] == "[key]":  # the key itself of a mapping is refused
+        keys, value = _find(location[:-2], document)[0], location[-2]
     where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-    kind = found["type"]
-    if kind in _UNKNOWN:
-        near = difflib.get_close_matches(str(keys[-1]), known := _keys_at(model, keys[:-1]), n=1)
-        return f"{where}: unknown key; " + (
-            f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        )
-    if kind in ("missing", "missing_argument"):
+    context = details.get("ctx", {})
+    if kind in _UNKNOWN_KEY:
+        return f"{where}: unknown key; {_suggest(str(keys[-1]), _known_keys(model, keys[:-1]))}"
+    if kind in _MISSING_KEY:
         return f"{where}: is missing"
     if kind == "too_short":
         return f"{where}: is empty; give at least one"
     if kind == "too_long":
-        return f"{where}: {value!r} holds {found['ctx']['actual_length']} entries; give {found['ctx']['max_length']}"
-    if kind == "value_error":
-        reason = str(found["ctx"]["error"])
-        return f"{where}: {reason}" if where else reason
-    told = _PLAIN.get(kind.partition("_")[0], "")
-    needed = found["msg"].replace("Input should", "it should")
-    return f"{where}: {value!r} {told}" if told else f"{where}: {value!r} is refused; {needed}"
+        count, limit = context["actual_length"], context["max_length"]
+        return f"{where}: {value!r} holds {count} entries; give {limit}"
+    if kind == "value_error":  # raised by our own validators, in our own words
+        return f"{where}: {context['error']}" if where else str(context["error"])
+    wrong_type = _WRONG_TYPE.get(kind.partition("_")[0])
+    if wrong_type:
+        return f"{where}: {value!r} {wrong_type}"
+    return f"{where}: {value!r} is refused; {details['msg'].replace('Input should', 'it should')}"
 
 
-_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+def _suggest(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
 
 
-def _place(loc: tuple[int | str, ...], document: Any) -> tuple[list[int | str], Any]:
-    """The keys of an error's location that are in the document: pydantic mixes in the names of tried types."""
+def _find(location: tuple[int | str, ...], document: Any) -> tuple[list[int | str], Any]:
+    """The keys of an error's location that the document has, and the value that they lead to.
+
+    Pydantic also puts names of the types that it tried into locations; these are left out. The last
+    key may be one that is missing.
+    """
     keys: list[int | str] = []
     node = document
-    for position, key in enumerate(loc):
-        held = dict(enumerate(node)) if isinstance(node, list | tuple) else node
-        missing = position == len(loc) - 1 and (isinstance(node, Mapping) or isinstance(key, int))
-        if isinstance(held, Mapping) and (key in held or missing):
+    for position, key in enumerate(location):
+        entries = dict(enumerate(node)) if isinstance(node, list | tuple) else node
+        if not isinstance(entries, Mapping):
+            continue
+        is_last = position == len(location) - 1
+        is_missing = is_last and (isinstance(node, Mapping) or isinstance(key, int))
+        if key in entries or is_missing:
             keys.append(key)
-            node = held.get(key)
+            node = entries.get(key)
     return keys, node
 
 
-def _keys_at(model: type, keys: list[int | str]) -> list[str]:
-    """The keys that a section knows."""
+def _known_keys(model: Any, keys: list[int | str]) -> list[str]:
+    """The keys that the section at this path may have."""
     for key in keys:
         if isinstance(key, str):
-            model = _section(model.__pydantic_fields__[key].annotation)  # type: ignore[attr-defined]  # of any pydantic class
-    return list(model.__pydantic_fields__)  # type: ignore[attr-defined]
+            model = _section_class(_annotations(model)[key])
+    return list(_annotations(model))
 
 
-def _section(annotation: Any) -> Any:
-    """The pydantic class inside an annotation such as ``tuple[Rasters, ...]``."""
-    if hasattr(annotation, "__pydantic_fields__"):
+def _annotations(model: Any) -> dict[str, Any]:
+    """The fields of a pydantic class or a dataclass, and their types."""
+    if hasattr(model, "__pydantic_fields__"):
+        return {name: field.annotation for name, field in model.__pydantic_fields__.items()}
+    return {field.name: field.type for field in dataclasses.fields(model)}
+
+
+def _section_class(annotation: Any) -> Any:
+    """The class of a section inside an annotation such as ``tuple[Rasters, ...]``."""
+    if hasattr(annotation, "__pydantic_fields__") or dataclasses.is_dataclass(annotation):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _section(part))), None)
+    for part in get_args(annotation):
+        found = _section_class(part)
+        if found is not None:
+            return found
+    return None
 
 
 def _one_line(error: yaml.YAMLError) -> str:

@@ -1,4 +1,4 @@
-"""Networks and model files: encoders, context heads, and the card that says what a model takes and gives."""
+"""Networks and model files: encoders, heads, and the card of what a model takes and gives."""
 
 from geoseg.models.card import Card
 from geoseg.models.context import HEADS, ContextHead, Outputs

@@ -1,4 +1,4 @@
-"""What a head costs: parameters, multiply-accumulates and memory of one forward, counted by running it.
+"""What a head costs: parameters, multiply-accumulates and memory, counted by running it once.
 
 Where no shape depends on the data, the run is on fake tensors, which have a size and a device but
 no values: nothing is computed. RANet's regions depend on the image, so it is run on real tensors
@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.overrides import TorchFunctionMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from geoseg.classes import MAX_CLASSES
 from geoseg.errors import ModelError
@@ -101,13 +102,12 @@ def cost(
             side = REGION_SIDE if partition == "uniform" else None
             _fix_regions(head, _checkerboard(height, width, side), images, classes)
         features = [torch.zeros(images, count, height, width) for count in in_channels]
-        counter = count_forward(head, features, row.left_out())
+        conv_macs, matmul_macs = count_macs(head, features, row.left_out())
+        peak = peak_bytes(head, features)
     paper_count = None
     if as_in is not None:
-        paper_count = images * row.count(head, positions, counter.matmul_macs // images)
-    return Cost(
-        row.params(head), counter.conv_macs, counter.matmul_macs, counter.peak_bytes, paper_count
-    )
+        paper_count = images * row.count(head, positions, matmul_macs // images)
+    return Cost(row.params(head), conv_macs, matmul_macs, peak, paper_count)
 
 
 def _checked_shape(
@@ -171,103 +171,55 @@ class _FixedLogits(nn.Module):
         return logits
 
 
-def count_forward(head: nn.Module, features: Any, left_out: Sequence[str] = ()) -> ForwardCounter:
-    """The counts of one forward: multiply-accumulates without the parts `left_out`, bytes of all."""
-    counter = ForwardCounter([*head.parameters(), *head.buffers(), *features])
-    modules = dict(head.named_modules())
-    for part in left_out:
-        if part in modules:
-            modules[part].register_forward_pre_hook(lambda *_: counter.pause())
-            modules[part].register_forward_hook(lambda *_: counter.resume())
-    with torch.no_grad(), _AttentionCounter(counter), counter:
+def count_macs(head: nn.Module, features: Any, left_out: Sequence[str] = ()) -> tuple[int, int]:
+    """Multiply-accumulates of convolutions and of matrix products, without the parts `left_out`."""
+    counter = FlopCounterMode(display=False)
+    # Which fused kernels of attention are counted differs from version to version of PyTorch. Where
+    # none may be chosen, attention is two matrix products.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         head(features)
-    return counter
+    by_part = counter.get_flop_counts()
+    name = type(head).__name__
+    conv_flops = all_flops = 0
+    for part, sign in (("Global", 1), *((f"{name}.{part}", -1) for part in left_out)):
+        flops = by_part.get(part, {})
+        conv_flops += sign * flops.get(torch.ops.aten.convolution, 0)
+        all_flops += sign * sum(flops.values())
+    return conv_flops // 2, (all_flops - conv_flops) // 2
 
 
-class ForwardCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the products and the live bytes of the operations that run inside it."""
+def peak_bytes(head: nn.Module, features: Any) -> int:
+    """Most bytes of tensors alive at a time that one forward makes, with fused attention."""
+    live = LiveBytes([*head.parameters(), *head.buffers(), *features])
+    with torch.no_grad(), live:
+        head(features)
+    return live.peak
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the storages that operations allocate, until they are freed."""
 
     def __init__(self, given: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.conv_macs = 0
-        self.matmul_macs = 0
-        self.peak_bytes = 0
-        self._live_bytes = 0
-        self._pauses = 0
-        # A storage keeps its Python object, which is hashed by identity, as long as it lives.
+        self.now = self.peak = 0
+        # As long as a storage lives, it has one Python object, which is hashed by identity.
         self._known = weakref.WeakSet(tensor.untyped_storage() for tensor in given)
-
-    def pause(self) -> None:
-        """Leave products uncounted until `resume` was called as often."""
-        self._pauses += 1
-
-    def resume(self) -> None:
-        """Take one `pause` back."""
-        self._pauses -= 1
-
-    def count_attention(self, query: Tensor, key: Tensor, value: Tensor) -> None:
-        """Add the two products of attention, QKᵀ and its softmax times V.
-
-        Args:
-            query: ``(..., L, d)``.
-            key: ``(..., S, d)``.
-            value: ``(..., S, C)``.
-        """
-        if not self._pauses:
-            self.matmul_macs += (
-                query[..., 0].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
-            )
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if not self._pauses:
-            self._count_products(func.overloadpacket, args, result)
         for tensor in result if isinstance(result, tuple | list) else (result,):
             if isinstance(tensor, Tensor):
-                self._add_storage(tensor.untyped_storage())
-        self.peak_bytes = max(self.peak_bytes, self._live_bytes)
+                self._add(tensor.untyped_storage())
+        self.peak = max(self.peak, self.now)
         return result
 
-    def _count_products(self, operation: Any, args: Any, result: Any) -> None:
-        """Each element of a result sums as many products as a row of weights has elements."""
-        aten = torch.ops.aten
-        if operation is aten.convolution:
-            self.conv_macs += result.numel() * args[1][0].numel()
-        elif operation in (aten.mm, aten.bmm):
-            self.matmul_macs += result.numel() * args[0].shape[-1]
-        elif operation in (aten.addmm, aten.baddbmm):  # the first argument is what is added
-            self.matmul_macs += result.numel() * args[1].shape[-1]
-
-    def _add_storage(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> None:
         if storage not in self._known:
             self._known.add(storage)
-            self._live_bytes += storage.nbytes()
+            self.now += storage.nbytes()
             weakref.finalize(storage, self._free, storage.nbytes())
 
     def _free(self, size: int) -> None:
-        self._live_bytes -= size
-
-
-class _AttentionCounter(TorchFunctionMode):
-    """Counts fused attention where it is called.
-
-    Below, each device and each version of PyTorch has kernels of its own for it; some take it apart
-    into matrix products, which must not be counted again.
-    """
-
-    def __init__(self, counter: ForwardCounter) -> None:
-        super().__init__()
-        self.counter = counter
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        self.counter.count_attention(*args[:3])
-        self.counter.pause()
-        result = func(*args, **(kwargs or {}))
-        self.counter.resume()
-        return result
+        self.now -= size

@@ -1,4 +1,4 @@
-"""Dilated depthwise convolutions as plain ones on the phases of the map, which a CPU runs several times faster."""
+"""Dilated depthwise convolutions as plain ones on the phases of the map: faster on a CPU."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from torch import Tensor, nn
 
 
 class PhasedConv2d(nn.Conv2d):
-    """A dilated depthwise convolution; on a CPU it runs over each of the dilation² phases of the map by itself.
+    """A dilated depthwise convolution that a CPU runs over each of the map's phases by itself.
 
-    A dilated filter only ever joins positions that lie a multiple of the dilation d apart. So position (d·i + a,
-    d·j + b) goes to place (i, j) of map (a, b), and the same filter without dilation runs over these d² smaller maps:
-    the same products and sums (the "à trous" algorithm; DeepLab, Chen et al. 2018, 3.1). CPU libraries have fast
-    kernels for depthwise filters without dilation only. Elsewhere, and in an exported graph, the convolution is as
-    torch has it. The weights and their names are those of `nn.Conv2d`.
+    A dilated filter only ever joins positions that lie a multiple of the dilation d apart. So
+    position (d·i + a, d·j + b) goes to place (i, j) of map (a, b), and the same filter without
+    dilation runs over these d² smaller maps: the same products and sums (the "à trous" algorithm;
+    DeepLab, Chen et al. 2018, 3.1). With d = 2, the letters being phases::
+
+        a b a b a b        a a a   b b b
+        c d c d c d   ->   a a a   b b b   and so on for c and d
+        a b a b a b
+        c d c d c d
+
+    CPU libraries have fast kernels for depthwise filters without dilation only. Elsewhere, and in
+    an exported graph, the convolution is PyTorch's own. The weights and their names are those of
+    `nn.Conv2d`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,11 +34,11 @@ class PhasedConv2d(nn.Conv2d):
         ):
             return super().forward(x)
         (n, c, h, w), d = x.shape, self.dilation[0]
-        x = F.pad(
-            x, (0, -w % d, 0, -h % d)
-        )  # zeros, as the convolution itself takes beyond the border
+        # Up to whole phases, with zeros, which the convolution itself takes beyond the border.
+        x = F.pad(x, (0, -w % d, 0, -h % d))
         rows, columns = x.shape[2] // d, x.shape[3] // d
-        # Channels last throughout: whole rows of channels move, and the convolution's own layout on a CPU is kept.
+        # Channels last throughout: whole rows of channels move, and the layout that convolutions
+        # have on a CPU is kept.
         phases = x.permute(0, 2, 3, 1).reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
         phases = phases.reshape(n * d * d, rows, columns, c).permute(0, 3, 1, 2)
         padding = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
@@ -39,17 +47,17 @@ class PhasedConv2d(nn.Conv2d):
         return y.reshape(n, rows * d, columns * d, c).permute(0, 3, 1, 2)[:, :, :h, :w]
 
 
-def run_by_phases(model: nn.Module) -> None:
-    """Replace the dilated depthwise convolutions within a model by `PhasedConv2d`, with the same parameters."""
+def replace_dilated_convolutions(model: nn.Module) -> None:
+    """Put a `PhasedConv2d` of the same parameters in place of dilated depthwise convolutions."""
     for name, module in model.named_children():
         if isinstance(module, nn.Conv2d) and _is_dilated_depthwise(module):
             setattr(model, name, _phased(module))
         else:
-            run_by_phases(module)
+            replace_dilated_convolutions(module)
 
 
 def _is_dilated_depthwise(module: nn.Conv2d) -> bool:
-    """Whether it is a convolution that `PhasedConv2d` computes: one filter a channel, the map keeps its size."""
+    """Whether `PhasedConv2d` computes it: one filter a channel, and the map keeps its size."""
     return (
         type(module) is nn.Conv2d
         and module.groups == module.in_channels == module.out_channels > 1

@@ -1,4 +1,4 @@
-"""Encoders of segmentation-models-pytorch and timm, as the heads take them: maps of one size, shallow to deep."""
+"""Encoders of segmentation-models-pytorch and timm, giving maps of one size, shallow to deep."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import difflib
 import segmentation_models_pytorch as smp
 import timm
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geoseg.errors import ModelError
-from geoseg.models.dilated import run_by_phases
-from geoseg.models.hub import hub_argument, unreachable
-from geoseg.models.weights import first_line, load_weights
+from geoseg.errors import ModelError, one_line_reason
+from geoseg.models.dilated import replace_dilated_convolutions
+from geoseg.models.hub import download_error, pretrained_argument
+from geoseg.models.layers import resize
+from geoseg.models.weights import load_weights
 
 OWN_STRIDE = 32
 """Pixels from one position to the next in the deepest map of an encoder that is not dilated."""
@@ -22,8 +22,8 @@ OWN_STRIDE = 32
 class Encoder(nn.Module):
     """The deepest `stages` maps of an encoder.
 
-    Where their strides differ (an encoder at its own stride), the deeper ones are brought to the size of the
-    shallowest by bilinear interpolation, so that nothing that was seen is thrown away.
+    Where their strides differ (in an encoder that is not dilated), the deeper ones are resized
+    bilinearly to the shallowest, which so loses no detail.
     """
 
     channels: tuple[int, ...]
@@ -48,16 +48,17 @@ class Encoder(nn.Module):
 
 
 class HRNetEncoder(nn.Module):
-    """HRNet's four branches at strides 4 to 32, resized to stride 4 and concatenated: one map, given to all stages."""
+    """HRNet's four branches at strides 4 to 32, resized to stride 4 and concatenated.
+
+    All stages get this one map.
+    """
 
     def __init__(self, model: nn.Module, branches: list[int], stages: int) -> None:
         super().__init__()
         self.model = model
         self.channels = (sum(branches),) * stages
-        self.stride, self.multiple = (
-            4,
-            OWN_STRIDE,
-        )  # the branches are added to each other at exact ratios
+        self.stride = 4
+        self.multiple = OWN_STRIDE  # the branches are added to each other at exact ratios
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The same map ``(N, channels[0], H/4, W/4)`` for each stage of an image ``(N, bands, H, W)``."""
@@ -67,12 +68,7 @@ class HRNetEncoder(nn.Module):
 def _resized(maps: list[Tensor]) -> list[Tensor]:
     """All maps at the size of the first."""
     size = maps[0].shape[2:]
-    return [
-        x
-        if x.shape[2:] == size
-        else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        for x in maps
-    ]
+    return [resize(x, size) for x in maps]
 
 
 def build_encoder(
@@ -93,16 +89,17 @@ def build_encoder(
         stages: how many of the deepest maps to give.
 
     Raises:
-        ModelError: there is no such encoder, it cannot be had at that stride, or the weights do not fit.
+        ModelError: there is no such encoder, it does not run at that stride, or the weights do not
+            fit.
     """
     check_name(name)
-    pretrained = hub_argument(name, weights)
+    pretrained = pretrained_argument(name, weights)
     if name.startswith("tu-hrnet_w"):
-        encoder: Encoder | HRNetEncoder = _hrnet(
+        encoder: Encoder | HRNetEncoder = _build_hrnet(
             name, in_channels, output_stride, pretrained, stages
         )
     else:
-        encoder = _pyramid(name, in_channels, output_stride, pretrained, stages)
+        encoder = _build_pyramid(name, in_channels, output_stride, pretrained, stages)
     load_weights(encoder, weights)
     return encoder
 
@@ -111,7 +108,7 @@ def check_name(name: str) -> None:
     """Refuse a name that is neither smp's nor timm's.
 
     Raises:
-        ModelError: with the nearest names there are.
+        ModelError: there is no such encoder; the message has the nearest names.
     """
     known = [*smp.encoders.encoders, *(f"tu-{model}" for model in timm.list_models())]
     if name in known or (name.startswith("tu-") and timm.is_model(name[3:])):
@@ -126,7 +123,7 @@ class NotDilatableError(ModelError):
     """An encoder whose stride cannot be changed was asked for another one."""
 
 
-def _pyramid(
+def _build_pyramid(
     name: str,
     in_channels: int,
     output_stride: int | None,
@@ -135,32 +132,34 @@ def _pyramid(
 ) -> Encoder:
     if output_stride is None:
         try:
-            return _pyramid(name, in_channels, 8, pretrained, stages)
+            return _build_pyramid(name, in_channels, 8, pretrained, stages)
         except NotDilatableError:
-            return _pyramid(name, in_channels, OWN_STRIDE, pretrained, stages)
+            return _build_pyramid(name, in_channels, OWN_STRIDE, pretrained, stages)
     try:
         model = smp.encoders.get_encoder(
             name, in_channels=in_channels, weights=pretrained, output_stride=output_stride
         )
     except OSError as error:
-        raise unreachable(name, error) from error
+        raise download_error(name, error) from error
     except (AssertionError, TypeError, ValueError) as error:
         if output_stride != OWN_STRIDE:
             raise NotDilatableError(
-                f"encoder {name} cannot be had at output stride {output_stride}; leave it out or give {OWN_STRIDE} "
-                "(its own), or choose an encoder that can be dilated, such as resnet50 or tu-tf_efficientnet_lite0"
+                f"encoder {name} does not run at output stride {output_stride}; leave it out or "
+                f"give {OWN_STRIDE} (its own), or choose an encoder that can be dilated, such as "
+                "resnet50 or tu-tf_efficientnet_lite0"
             ) from error
         raise ModelError(
-            f"encoder {name} gives no pyramid of maps ({first_line(error)}); choose another, such as resnet50"
+            f"encoder {name} gives no pyramid of maps ({one_line_reason(error)}); "
+            "choose another, such as resnet50"
         ) from error
-    run_by_phases(model)
+    replace_dilated_convolutions(model)
     channels = [count for count in model.out_channels if count]
     # The attention of mix transformers looks at patches of 32 pixels, dilated or not.
     multiple = OWN_STRIDE if name.startswith("mit_") else output_stride
     return Encoder(model, tuple(channels[-stages:]), output_stride, multiple)
 
 
-def _hrnet(
+def _build_hrnet(
     name: str,
     in_channels: int,
     output_stride: int | None,
@@ -172,7 +171,7 @@ def _hrnet(
             f"encoder {name} runs at stride 4, not {output_stride}; leave output_stride out"
         )
     try:
-        # An empty feature_location asks for the raw branches, not for the classifier's wider maps.
+        # An empty feature_location asks for the branches, not for the classifier's wider maps.
         model = timm.create_model(
             name[3:],
             features_only=True,
@@ -182,5 +181,5 @@ def _hrnet(
             pretrained=bool(pretrained),
         )
     except OSError as error:
-        raise unreachable(name, error) from error
+        raise download_error(name, error) from error
     return HRNetEncoder(model, model.feature_info.channels(), stages)

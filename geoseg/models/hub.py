@@ -1,4 +1,4 @@
-"""The hub that smp and timm fetch ImageNet weights from: what they are asked for, and whether it can be reached."""
+"""The hub that ImageNet weights are downloaded from: does it have them, and does it answer."""
 
 from __future__ import annotations
 
@@ -6,72 +6,68 @@ import huggingface_hub
 import segmentation_models_pytorch as smp
 import timm
 
-from geoseg.errors import ModelError
-from geoseg.models.weights import IMAGENET, first_line
+from geoseg.errors import ModelError, one_line_reason
+from geoseg.models.weights import IMAGENET
 
-SECONDS = 5.0
-"""How long the hub may take to answer."""
-FILES = ("model.safetensors", "pytorch_model.bin")
-"""Under which names the hub keeps weights."""
+_TIMEOUT = 5.0
+"""Seconds that the hub may take to answer."""
+_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Names of weights on the hub."""
 
 
-def hub_argument(name: str, weights: str | None) -> str | bool | None:
-    """What smp wants to hear about ImageNet weights: nothing, their name, or True for timm's models.
+def pretrained_argument(name: str, weights: str | None) -> str | bool | None:
+    """How smp is asked for ImageNet weights: None for no others, True for those of timm's models.
 
     Raises:
-        ModelError: there are none of this encoder, or they are not on this machine and the hub cannot be reached.
+        ModelError: there are none of this encoder, or they are not on this machine and the hub
+            cannot be reached.
     """
     if weights != IMAGENET:
         return None
-    timms = name.startswith("tu-")
-    there_are = (
-        timm.models.is_model_pretrained(name[3:])
-        if timms
-        else IMAGENET in smp.encoders.encoders[name]["pretrained_settings"]
-    )
-    if not there_are:
+    if name.startswith("tu-"):
+        argument: str | bool = True
+        exists = timm.models.is_model_pretrained(name[3:])
+    else:
+        argument = IMAGENET
+        exists = IMAGENET in smp.encoders.encoders[name]["pretrained_settings"]
+    if not exists:
         raise ModelError(
             f"there are no imagenet weights of {name}; give a file, package:NAME or null"
         )
-    _require(name)
-    return True if timms else IMAGENET
+    _check_available(name)
+    return argument
 
 
-def unreachable(name: str, reason: Exception) -> ModelError:
-    """The error for ImageNet weights that are not on this machine and cannot be fetched."""
+def download_error(name: str, reason: Exception) -> ModelError:
+    """The error for ImageNet weights that are not on this machine and cannot be downloaded."""
     return ModelError(
-        f"the imagenet weights of {name} cannot be fetched ({first_line(reason)}); connect to the network once, or "
-        "give encoder_weights as a file or package:NAME"
+        f"the imagenet weights of {name} cannot be fetched ({one_line_reason(reason)}); "
+        "connect to the network once, or give encoder_weights as a file or package:NAME"
     )
 
 
-def _require(name: str) -> None:
-    """Ask the hub for one answer: its own client repeats an unanswered question for a minute, and says so line by line.
+def _check_available(name: str) -> None:
+    """Refuse weights that are neither on this machine nor on a hub that answers.
 
-    Raises:
-        ModelError: the weights are not on this machine and the hub does not answer.
+    One question is asked beforehand, because the hub's own client repeats an unanswered one for a
+    minute and logs each attempt.
     """
-    repository, revision = _place(name)
+    repository, revision = _location(name)
     if repository is None or huggingface_hub.is_offline_mode():
-        return  # fetched from elsewhere, or answered from this machine at once
-    if any(
-        isinstance(huggingface_hub.try_to_load_from_cache(repository, f, revision=revision), str)
-        for f in FILES
-    ):
-        return
+        return  # downloaded from elsewhere, or answered from this machine at once
+    for file in _WEIGHTS_FILES:
+        cached = huggingface_hub.try_to_load_from_cache(repository, file, revision=revision)
+        if isinstance(cached, str):
+            return
+    url = huggingface_hub.hf_hub_url(repository, "config.json", revision=revision)
     try:
-        huggingface_hub.get_session().head(
-            huggingface_hub.hf_hub_url(repository, "config.json", revision=revision),
-            timeout=SECONDS,
-        )
-    except (
-        Exception
-    ) as error:  # its kind depends on the HTTP library that the hub's client is built on
-        raise unreachable(name, error) from error
+        huggingface_hub.get_session().head(url, timeout=_TIMEOUT)
+    except Exception as error:  # of the HTTP library that the hub's client is built on
+        raise download_error(name, error) from error
 
 
-def _place(name: str) -> tuple[str | None, str | None]:
-    """Repository and revision of an encoder's ImageNet weights; None where they are not on the hub."""
+def _location(name: str) -> tuple[str | None, str | None]:
+    """Repository and revision of an encoder's ImageNet weights; None where the hub has none."""
     if name.startswith("tu-"):
         known = timm.get_pretrained_cfg(name[3:])
         repository, _, revision = ((known and known.hf_hub_id) or "").partition("@")

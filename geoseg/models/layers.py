@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,8 @@ def apply_concatenated(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
     W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)`` in place of
     a map that repeats it.
     """
-    conv, norm, relu = cast("list[Any]", list(block.children()))
+    layers: list[Any] = list(block.children())
+    conv, norm, relu = layers
     weights = conv.weight.split([part.shape[1] for part in parts], 1)
     products = (
         F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True)
@@ -61,8 +62,18 @@ def apply_concatenated(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x` in float32, or in float64 where it was: for softmaxes, upsampling and sums of many terms."""
+    """`x` in float32, or float64 where it is: for softmaxes, upsampling and sums of many terms."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+wide = at_least_float32
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """A map ``(N, C, h, w)`` at this ``(height, width)``, bilinear; itself where it has that size."""
+    if x.shape[2:] == torch.Size(size):
+        return x
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
 
 
 def tokens(x: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
-"""The model file: one ``.safetensors``, its tensors the network's, its metadata the card. Nothing is ever unpickled."""
+"""The model file: one ``.safetensors`` with the network's tensors, and the card in its metadata.
+
+Nothing is ever unpickled.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import ModelError, OutputError
+from geoseg.errors import ModelError
+from geoseg.files import write_bytes
 from geoseg.models.card import Card
 from geoseg.models.segmenter import Segmenter, build_segmenter
 
 CARD_KEY = "geoseg"
-"""The key of the file's metadata under which the card stands."""
+"""The key of the card in the file's metadata."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def save_model(
     training: Mapping[str, Any] | None = None,
     license: str | None = None,  # noqa: A002 - the card's own word
 ) -> Path:
-    """Write a network and its card; the file stands under its name only when it is whole.
+    """Write a network and its card; the file gets its name when it is complete.
 
     Args:
         net: the network, in any mode, on any device.
@@ -77,9 +79,9 @@ def save_model(
     """
     if isinstance(classes, ClassScheme) and colors is not None:
         raise ModelError("colors are given beside a ClassScheme that has its own; leave them out")
-    scheme = (
-        classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
-    )
+    scheme = classes
+    if not isinstance(scheme, ClassScheme):
+        scheme = ClassScheme.from_names(scheme, colors)
     card = Card(
         spec=net.spec,
         classes=scheme,
@@ -97,7 +99,7 @@ def save_model(
 
 
 def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
-    """Write a network under a card that stands already.
+    """Write a network under an existing card.
 
     Raises:
         ModelError: the card is another network's, or the name does not end in ``.safetensors``.
@@ -106,27 +108,20 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ModelError(
-            f"{path}: a model file ends in .safetensors; name it {path.with_suffix('.safetensors').name}"
+            f"{path}: a model file ends in .safetensors; "
+            f"name it {path.with_suffix('.safetensors').name}"
         )
     if card.spec != net.spec:
         raise ModelError(
-            "the card describes another network than the one to be saved; make the card from net.spec"
+            "the card describes another network than the one to be saved; "
+            "make the card from net.spec"
         )
-    # Plain copies: safetensors refuses tensors that share memory, or lie in another order (channels_last).
+    # Plain copies: safetensors refuses tensors that share memory or are in channels_last order.
     tensors = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in net.state_dict().items()
     }
-    content = save(tensors, metadata={CARD_KEY: card.to_json()})
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-            written = Path(folder) / path.name
-            written.write_bytes(content)
-            os.replace(written, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error}); choose a folder with room and write access"
-        ) from error
+    write_bytes(path, save(tensors, metadata={CARD_KEY: card.to_json()}))
     return path
 
 
@@ -134,12 +129,12 @@ def load_model(path: str | Path) -> Model:
     """The model of a file, in eval mode on the CPU.
 
     Raises:
-        ModelError: the file is missing, damaged, no geoseg model, from a newer geoseg, or its tensors do not fit its
-            card; one line that says what to do.
+        ModelError: the file is missing, damaged, no geoseg model, from a newer geoseg, or its
+            tensors do not fit its card.
     """
     path = Path(path)
-    with _opened(path) as file:
-        card = _card(path, file.metadata())
+    with _open(path) as file:
+        card = _read_card(path, file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     try:
         net = build_segmenter(card.spec)
@@ -159,8 +154,8 @@ def load_card(path: str | Path) -> Card:
         ModelError: as `load_model`.
     """
     path = Path(path)
-    with _opened(path) as file:
-        return _card(path, file.metadata())
+    with _open(path) as file:
+        return _read_card(path, file.metadata())
 
 
 def _numbers(values: Sequence[float]) -> tuple[float, ...]:
@@ -168,16 +163,16 @@ def _numbers(values: Sequence[float]) -> tuple[float, ...]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The open safetensors file; what goes wrong while it is read becomes one clear line."""
+def _open(path: Path) -> Iterator[Any]:
+    """The open safetensors file; errors while it is read become a `ModelError`."""
     try:
         with path.open("rb") as file:
-            head = file.read(9)  # the length of the header, 8 bytes, then the header, a JSON object
+            start = file.read(9)  # the length of the header in 8 bytes, then its first: a brace
     except OSError as error:
         raise ModelError(
             f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
         ) from error
-    if head[8:] != b"{":
+    if start[8:] != b"{":
         raise ModelError(f"{path}: not a safetensors file; give a model file written by geoseg")
     try:
         with safe_open(path, framework="pt") as opened:
@@ -188,7 +183,7 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _card(path: Path, metadata: Mapping[str, str] | None) -> Card:
+def _read_card(path: Path, metadata: Mapping[str, str] | None) -> Card:
     if metadata is None or CARD_KEY not in metadata:
         raise ModelError(
             f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model"
@@ -206,8 +201,8 @@ def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str,
             raise ModelError(f"{path}: lacks tensor {name!r} of its network; save the model again")
         if found[name].shape != tensor.shape:
             raise ModelError(
-                f"{path}: tensor {name!r} is {tuple(found[name].shape)}, its network needs {tuple(tensor.shape)}; "
-                "save the model again"
+                f"{path}: tensor {name!r} is {tuple(found[name].shape)}, "
+                f"its network needs {tuple(tensor.shape)}; save the model again"
             )
     surplus = sorted(found.keys() - wanted.keys())
     if surplus:

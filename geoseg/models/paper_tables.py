@@ -131,7 +131,7 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, TableRow]:
 
 
 def _wide_fusion(head: ContextHead) -> None:
-    width = head.switches.channels
+    width = head.options.channels
     head.g = conv_bn_relu(2 * width, width, 3)
 
 

@@ -46,9 +46,9 @@ def _averaging_matrix(size: int, extent: int, like: Tensor) -> Tensor:
     # As PyTorch has it, bin i covers the positions from floor(i·extent / size) up to, not including,
     # ceil((i + 1)·extent / size). Bins overlap where size does not divide extent:
     #
-    #   extent 5:  0 1 2 3 4
-    #   size 2:    [---]          bin 0: 0..2
-    #                  [---]      bin 1: 2..4
+    #   positions  0 1 2 3 4      extent 5, size 2
+    #   bin 0      x x x
+    #   bin 1          x x x
     index = torch.arange(size, device=like.device).unsqueeze(1)
     position = torch.arange(extent, device=like.device)
     first, end = index * extent // size, ((index + 1) * extent + size - 1) // size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,20 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.context import HEADS, Outputs
 from geoseg.models.encoder import build_encoder
-from geoseg.models.layers import at_least_float32
-from geoseg.models.smp_decoders import PEERS, build_peer
+from geoseg.models.layers import at_least_float32, resize
+from geoseg.models.smp_decoders import SMP_MODELS, build_smp_model
 from geoseg.models.spec import ModelSpec, make_spec
-from geoseg.models.weights import first_line
 
 
 class Segmenter(nn.Module):
     """A network for images of any size.
 
-    In eval mode it gives logits. In training mode it gives `Outputs`: logits at the image's size, and auxiliary logits
-    at feature size; these cover the padded image, so training crops had best be multiples of `multiple`.
+    In eval mode it gives logits. In training mode it gives `Outputs`: logits at the image's size,
+    and auxiliary logits at feature size, or at the image's size where it had to be padded.
     """
 
     spec: ModelSpec
@@ -50,13 +48,13 @@ class Segmenter(nn.Module):
         """Class logits of each pixel.
 
         Args:
-            x: ``(N, in_channels, H, W)`` normalised image, H and W from 1 on. A size that is no multiple of
-                `multiple` is padded by repeating the last row and column, and cropped again: so features keep
-                their place on the ground.
+            x: ``(N, in_channels, H, W)`` normalised image, H and W from 1 on. A size that is no
+                multiple of `multiple` is padded by repeating the last row and column, and cropped
+                again: so features keep their place on the ground.
 
         Returns:
-            ``(N, classes, H, W)`` float32 (float64 where the weights are). In eval mode on a CPU, an image's logits
-            are bitwise the same whatever the batch it stands in.
+            ``(N, classes, H, W)`` float32 (float64 where the weights are). In eval mode on a CPU,
+            an image's logits are bitwise the same in any batch.
 
         Raises:
             ModelError: the image has another number of bands.
@@ -68,10 +66,9 @@ class Segmenter(nn.Module):
         if self.training:
             return self._outputs(x)
         if x.device.type == "cpu" and not torch.compiler.is_exporting() and len(x) > 1:
-            # CPU kernels may sum in another order in another batch, and no batch is faster than its images here.
-            return torch.cat(
-                [self._outputs(x[index : index + 1]).logits for index in range(len(x))]
-            )
+            # CPU kernels may sum in another order in another batch. On a CPU, running the images
+            # of a batch one after another costs no time.
+            return torch.cat([self._outputs(image).logits for image in torch.split(x, 1)])
         return self._outputs(x).logits
 
     def _outputs(self, x: Tensor) -> Outputs:
@@ -82,16 +79,10 @@ class Segmenter(nn.Module):
         logits, aux = self.head([x] if self.encoder is None else self.encoder(x))
         size = x.shape[2:]
         if self.training and (down or right):
-            # Maps of a padded image cover more than its labels do: brought to its size, they can be cropped like it.
-            aux = {name: _enlarged(each, size)[:, :, :height, :width] for name, each in aux.items()}
-        return Outputs(_enlarged(at_least_float32(logits), size)[:, :, :height, :width], aux)
-
-
-def _enlarged(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """Logits at `size`, bilinear; as they are where they have it."""
-    if logits.shape[2:] == torch.Size(size):
-        return logits
-    return F.interpolate(logits, size=list(size), mode="bilinear", align_corners=False)
+            # Logits of a padded image cover more than its labels. At its size they can be cropped.
+            aux = {name: resize(each, size)[:, :, :height, :width] for name, each in aux.items()}
+        logits = resize(at_least_float32(logits), size)
+        return Outputs(logits[:, :, :height, :width], aux)
 
 
 def create_model(
@@ -112,13 +103,17 @@ def create_model(
         encoder: smp's name, or timm's after ``tu-``; left out, ``resnet50`` (none where the system takes none).
         classes: number of classes, 1..254.
         in_channels: bands of the image.
-        output_stride: 8, 16 or 32. Left out, 8 where the encoder can be dilated, else its own; for ``smp.*`` smp's.
-        encoder_weights: None (random), ``imagenet`` (fetched), a safetensors or torch file, or ``package:NAME``.
-        preset: a reading of the paper: ``geoseg``, and ``paper`` or ``released`` where the system has them.
-        system_options: the system's own switches.
+        output_stride: 8, 16 or 32. Left out, 8 where the encoder can be dilated, else its own; for
+            ``smp.*`` smp's.
+        encoder_weights: None (random), ``imagenet`` (downloaded), a safetensors or torch file, or
+            ``package:NAME``.
+        preset: a reading of the paper: ``geoseg``, and ``paper`` or ``released`` where the system
+            has them.
+        system_options: the system's own options.
 
     Raises:
-        ModelError: a name, a number, a switch or the weights do not fit; the message says what would.
+        ModelError: a name, a number, an option or the weights do not fit; the message says what
+            would.
     """
     spec = make_spec(
         system,
@@ -130,7 +125,7 @@ def create_model(
         **system_options,
     )
     net = build_segmenter(spec, encoder_weights)
-    _try_out(net)
+    _check_forward(net)
     return net
 
 
@@ -138,14 +133,22 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
     """The network of a spec.
 
     Raises:
-        ModelError: the encoder cannot be had as the spec says, or the weights do not fit.
+        ModelError: the encoder does not run as the spec has it, or the weights do not fit.
     """
     if spec.encoder is None:
-        return Segmenter(
-            spec, None, HEADS[spec.system]((spec.in_channels,), spec.classes, spec.preset), 1, 1
+        head = HEADS[spec.system]((spec.in_channels,), spec.classes, spec.preset)
+        return Segmenter(spec, None, head, stride=1, multiple=1)
+    if spec.system in SMP_MODELS:
+        smp_model = build_smp_model(
+            spec.system,
+            spec.encoder,
+            in_channels=spec.in_channels,
+            classes=spec.classes,
+            output_stride=spec.output_stride,
+            weights=encoder_weights,
+            options=spec.options,
         )
-    if spec.system in PEERS:
-        return Segmenter(spec, *build_peer(spec, spec.encoder, encoder_weights))
+        return Segmenter(spec, *smp_model)
     head_class = HEADS[spec.system]
     encoder = build_encoder(
         spec.encoder,
@@ -155,24 +158,19 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
         stages=head_class.stages,
     )
     head = head_class(encoder.channels, spec.classes, spec.preset, **spec.options)
-    return Segmenter(
-        replace(spec, options=asdict(head.options)),
-        encoder,
-        head,
-        encoder.stride,
-        encoder.multiple,
-    )
+    complete = replace(spec, options=asdict(head.options))
+    return Segmenter(complete, encoder, head, encoder.stride, encoder.multiple)
 
 
-def _try_out(net: Segmenter) -> None:
-    """Pass a small image: some encoders take one image size only, some decoders not all encoders, and say so late."""
+def _check_forward(net: Segmenter) -> None:
+    """Run a small image: some encoders refuse its size, and some decoders their encoder, only then."""
     net.eval()
     try:
         with torch.no_grad():
             net(torch.zeros(1, net.spec.in_channels, 64, 96))
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{net.spec.system} does not run with encoder {net.spec.encoder} ({first_line(error)}); "
-            "choose another encoder, such as resnet50"
+            f"{net.spec.system} does not run with encoder {net.spec.encoder} "
+            f"({one_line_reason(error)}); choose another encoder, such as resnet50"
         ) from error
     net.train()

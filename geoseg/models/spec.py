@@ -1,4 +1,4 @@
-"""What a network is made from."""
+"""The spec: all that a network is built from, except its weights."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from typing import Any
 from geoseg.classes import MAX_CLASSES
 from geoseg.errors import ModelError
 from geoseg.models.context import HEADS
-from geoseg.models.smp_decoders import PEERS, check_options
+from geoseg.models.smp_decoders import SMP_MODELS, check_options
 
 DEFAULT_ENCODER = "resnet50"
 
 
 def systems() -> tuple[str, ...]:
-    """The names that `create_model` takes: the context systems, the baselines, and smp's own decoders."""
-    return (*HEADS, *PEERS)
+    """The names that `create_model` takes: context systems, baselines, and smp's own decoders."""
+    return (*HEADS, *SMP_MODELS)
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that a network is made from, except its weights."""
+    """All that a network is built from, except its weights.
+
+    The spec of an existing network, in `Segmenter.spec` and in a card, has the number of its output
+    stride and names all options: what a preset means may change, a network may not.
+
+    Raises:
+        ModelError: a name, a number or an option does not fit; the message says what would.
+    """
 
     system: str
     """One of `systems()`."""
     encoder: str | None
     """smp's name of the encoder; None for a system that takes the image itself."""
     output_stride: int | None
-    """Pixels from one position of the encoder's deepest map to the next. None asks for the finest that can be had;
-    the spec of a network that stands holds the number."""
+    """Pixels from one position of the encoder's deepest map to the next; None asks for the finest
+    that it has."""
     in_channels: int
     """Bands of the image."""
     classes: int
@@ -37,16 +44,15 @@ class ModelSpec:
     preset: str = "geoseg"
     """The reading of the system's paper."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The system's switches. A network that stands names them all: what a preset means may change, it may not."""
+    """The system's options that differ from the preset's."""
 
     def __post_init__(self) -> None:
+        # JSON and YAML have lists where options are tuples.
         options = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in self.options.items()
         }
-        object.__setattr__(
-            self, "options", options
-        )  # documents have lists where switches are tuples
+        object.__setattr__(self, "options", options)
         if self.system not in systems():
             raise ModelError(
                 f"there is no system {self.system!r}; there are {', '.join(systems())}"
@@ -59,28 +65,24 @@ class ModelSpec:
             raise ModelError(
                 f"output_stride={self.output_stride}: give 8, 16 or 32, or leave it out"
             )
-        if self.system in PEERS:
-            self._check_peer()
+        if self.system in SMP_MODELS:
+            if self.preset != "geoseg":
+                raise ModelError(f"{self.system} has no preset {self.preset!r}; it has geoseg")
+            check_options(self.system, self.options)
         else:
             HEADS[self.system].choose_options(self.preset, self.options)
-        if self.takes_encoder and self.encoder is None:
-            raise ModelError(f"{self.system} needs an encoder, such as resnet50")
-        if not self.takes_encoder and (
-            self.encoder is not None or self.output_stride not in (None, 1)
-        ):
+        if takes_encoder(self.system):
+            if self.encoder is None:
+                raise ModelError(f"{self.system} needs an encoder, such as resnet50")
+        elif self.encoder is not None or self.output_stride not in (None, 1):
             raise ModelError(
                 f"{self.system} takes the image itself; leave encoder and output_stride out"
             )
 
-    def _check_peer(self) -> None:
-        if self.preset != "geoseg":
-            raise ModelError(f"{self.system} has no preset {self.preset!r}; it has geoseg")
-        check_options(self.system, self.options)
 
-    @property
-    def takes_encoder(self) -> bool:
-        """Whether the system works on an encoder's features."""
-        return self.system in PEERS or HEADS[self.system].stages > 0
+def takes_encoder(system: str) -> bool:
+    """Whether a system works on an encoder's features; an unknown one does not."""
+    return system in SMP_MODELS or (system in HEADS and HEADS[system].stages > 0)
 
 
 def make_spec(
@@ -93,11 +95,11 @@ def make_spec(
     preset: str = "geoseg",
     **system_options: Any,
 ) -> ModelSpec:
-    """The spec of what `create_model` would make, without making it.
+    """The spec of what `create_model` would build, without building it.
 
     Raises:
-        ModelError: a name, a number or a switch does not fit; the message says what would.
+        ModelError: a name, a number or an option does not fit; the message says what would.
     """
-    if encoder is None and (system in PEERS or (system in HEADS and HEADS[system].stages > 0)):
+    if encoder is None and takes_encoder(system):
         encoder = DEFAULT_ENCODER
     return ModelSpec(system, encoder, output_stride, in_channels, classes, preset, system_options)

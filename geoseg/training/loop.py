@@ -39,7 +39,7 @@ def fit(
     resume: bool = False,
     progress: Progress,
 ) -> Outcome:
-    """Train a network; the best one (without validation tiles the last) becomes ``model.safetensors``.
+    """Train a network; the best one (without validation the last) becomes ``model.safetensors``.
 
     Args:
         net: freshly made, or with weights to start from.
@@ -48,8 +48,8 @@ def fit(
         tiles: whole tiles to validate on.
         recipe: numbers of the training.
         class_weights: ``(classes,)`` of the cross-entropy.
-        folder: gets ``model.safetensors``, ``last.safetensors``, ``metrics.csv``, ``curves.png`` and
-            ``pictures``.
+        folder: gets ``model.safetensors``, ``last.safetensors``, ``metrics.csv``, ``curves.png``
+            and ``pictures``.
         resume: continue from ``last.safetensors``.
         progress: is informed of each step and each validation.
 
@@ -98,7 +98,7 @@ def fit(
 
 
 def _data_facts(card: Card) -> dict[str, Any]:
-    """What the training rasters hold, in numbers that a resumed run must find again; ready for JSON."""
+    """What the training rasters hold, in numbers that a resumed run must find again."""
     return {
         "tiles": card.training.get("tiles"),
         "labelled pixels": card.training.get("class_pixels"),
@@ -137,7 +137,7 @@ def _history(folder: Path, card: Card, recipe: Recipe, first_step: int) -> Histo
 def _steps(
     trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress
 ) -> Iterator[tuple[float, float]]:
-    """Run all remaining steps; gives learning rate and mean loss whenever something is to be written."""
+    """Run all remaining steps; gives learning rate and mean loss whenever they are to be written."""
     recipe = trainer.recipe
     losses: list[float] = []
     intervals = (recipe.log_every, recipe.validate_every, recipe.save_every)
@@ -193,7 +193,7 @@ def _validate(
     folder: Path,
     panels: Sequence[Panel],
 ) -> ConfusionMatrix:
-    """Validate, each process its share of the tiles, and save the model where it is the best so far."""
+    """Validate, each process its share of the tiles, and save the model if it is the best so far."""
     started = time.perf_counter()
     own = validate(
         Model(trainer.evaluated_net, card, digest="", path=None),
@@ -222,7 +222,7 @@ def _is_better(metrics: Mapping[str, Any], best: Mapping[str, Any], name: str) -
 def _save_model(trainer: Trainer, card: Card, outcome: Outcome, folder: Path) -> None:
     if trainer.is_main:
         training = {**card.training, "step": outcome.best_step, "validation": outcome.best}
-        complete = dataclasses.replace(card, training=training)
+        complete = card.model_copy(update={"training": training})
         write_model(trainer.evaluated_net, complete, folder / MODEL)
 
 

@@ -1,4 +1,4 @@
-"""Dilated depthwise convolutions by phases: torch's own results and gradients, on maps of any size."""
+"""Dilated depthwise convolutions by phases give torch's results and gradients at any size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from geoseg.models.dilated import PhasedConv2d, run_by_phases
+from geoseg.models.dilated import PhasedConv2d, replace_dilated_convolutions
 from geoseg.models.encoder import build_encoder
 
 
@@ -23,7 +23,7 @@ def pair(
     padding = (size[0] // 2 * dilation, size[1] // 2 * dilation)
     conv = nn.Conv2d(channels, channels, size, 1, padding, dilation, channels, bias).double()
     model = nn.Sequential(copy.deepcopy(conv))
-    run_by_phases(model)
+    replace_dilated_convolutions(model)
     phased = model[0]
     assert isinstance(phased, PhasedConv2d)
     return conv, phased
@@ -91,7 +91,7 @@ def test_autocast_computes_in_its_own_precision():
 )
 def test_other_convolutions_are_left_as_they_are(conv):
     model = nn.Sequential(conv)
-    run_by_phases(model)
+    replace_dilated_convolutions(model)
     assert model[0] is conv
 
 

@@ -1,4 +1,4 @@
-"""Heads keep to operations that mean the same in ONNX, at any size and batch, with several threads."""
+"""Exported heads give the same logits at any size and batch, with several threads."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import segmentation_models_pytorch as smp
 from geoseg.errors import ModelError
 from geoseg.models import create_model
 from geoseg.models.encoder import build_encoder
-from geoseg.models.hub import hub_argument
+from geoseg.models.hub import pretrained_argument
 
 
 class Client:
@@ -60,8 +60,8 @@ def test_weights_on_this_machine_need_no_hub(
     monkeypatch.setattr(
         huggingface_hub, "try_to_load_from_cache", lambda *_, **__: "/cache/model.safetensors"
     )
-    assert hub_argument("resnet18", "imagenet") == "imagenet"
-    assert hub_argument("tu-resnet18", "imagenet") is True
+    assert pretrained_argument("resnet18", "imagenet") == "imagenet"
+    assert pretrained_argument("tu-resnet18", "imagenet") is True
     assert client.asked == []
 
 
@@ -69,7 +69,7 @@ def test_who_works_offline_is_taken_at_their_word(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub, "is_offline_mode", lambda: True)
-    assert hub_argument("resnet18", "imagenet") == "imagenet"
+    assert pretrained_argument("resnet18", "imagenet") == "imagenet"
     assert client.asked == []
 
 

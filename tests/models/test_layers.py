@@ -25,7 +25,7 @@ def test_parts_give_what_their_concatenation_gives(kernel: int) -> None:
     )
 
 
-def test_a_vector_among_the_parts_stands_for_a_map_of_it() -> None:
+def test_a_vector_among_the_parts_is_as_a_map_that_repeats_it() -> None:
     torch.manual_seed(0)
     block = conv_bn_relu(5, 4).double()
     vector, x = (

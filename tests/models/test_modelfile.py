@@ -84,7 +84,7 @@ def test_the_file_is_safetensors_with_a_json_card(saved: Path) -> None:
     assert card["spec"]["system"] == "hcnet"
 
 
-def test_a_write_that_fails_leaves_the_standing_file_alone(
+def test_a_write_that_fails_leaves_the_existing_file_alone(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = saved.read_bytes()
@@ -95,9 +95,7 @@ def test_a_write_that_fails_leaves_the_standing_file_alone(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(
-        OutputError, match=r"cannot be written .*No space left.*; choose a folder with room"
-    ):
+    with pytest.raises(OutputError, match=r"cannot be written .*No space left"):
         save_model(make_net("pixel"), saved, **FACTS)
     assert saved.read_bytes() == before
     assert [file.name for file in saved.parent.iterdir()] == [saved.name]
@@ -113,9 +111,9 @@ def test_the_file_is_readable_by_others(saved: Path) -> None:
     ("change", "message"),
     [
         ({"bands": ["red"]}, "bands has 1 entries, the network takes 3 bands"),
-        ({"classes": ["road"]}, "1 classes are named, the network tells 4 apart"),
+        ({"classes": ["road"]}, "1 classes are named, the network has 4"),
         ({"mean": [1, 2]}, "mean has 2 entries"),
-        ({"value_range": (0, 1, 2)}, "value_range .* is not two numbers"),
+        ({"value_range": (0, 1, 2)}, r"value_range: .* holds 3 entries; give 2"),
         (
             {"colors": [(0, 0, 0)] * 4, "classes": ClassScheme.from_names(list("abcd"))},
             "leave them out",

@@ -163,7 +163,7 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
         (
             "hcnet",
             {"encoder": "densenet121", "output_stride": 8},
-            r"densenet121 cannot be had at output stride 8; leave it out or give 32",
+            r"densenet121 does not run at output stride 8; leave it out or give 32",
         ),
         (
             "hcnet",
@@ -188,12 +188,12 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
         (
             "smp.deeplabv3",
             {"encoder": "resnet18", "output_stride": 32},
-            r"smp.deeplabv3 cannot be had with encoder resnet18 .*8 or 16",
+            r"smp.deeplabv3 does not take encoder resnet18 .*8 or 16",
         ),
         (
             "smp.linknet",
             {"encoder": "mit_b0"},
-            r"smp.linknet cannot be had with encoder mit_b0 .*choose another encoder",
+            r"smp.linknet does not take encoder mit_b0 .*choose another encoder",
         ),
         ("pixel", {"encoder": "resnet18"}, r"pixel takes the image itself"),
     ],

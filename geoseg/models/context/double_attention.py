@@ -1,6 +1,4 @@
-"""Double attention: features are gathered into a few global descriptors, and each pixel takes its share of them."""
-
-from __future__ import annotations
+"""Double attention: a few global descriptors are gathered, and each pixel takes its share."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,18 +8,14 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class DoubleAttentionOptions(HeadOptions):
-    """The widths of the papers' comparisons."""
+class DoubleAttentionOptions(AttentionWidthOptions):
+    """The widths of the papers' comparisons; `key_channels` is m, the width of A."""
 
-    channels: PositiveInt = 512
-    """Width of the pixels' representations."""
-    key_channels: PositiveInt = 256
-    """Width m of the gathered features A."""
     descriptors: PositiveInt = 64
     """How many are gathered, n; 64 was OCRNet's best (table 7)."""
 
@@ -29,9 +23,9 @@ class DoubleAttentionOptions(HeadOptions):
 class DoubleAttentionHead(ContextHead):
     """Z = (A softmax(B)ᵀ) softmax(V): both attention maps are predicted from the pixels alone.
 
-    A, B and V are plain 1x1 convolutions. softmax(B) runs over the positions of each descriptor, softmax(V) over the
-    descriptors of each position. Z, brought back to `channels`, is concatenated with the pixel's own representation
-    as in OCRNet's comparison; the block's own paper adds it.
+    A, B and V are plain 1x1 convolutions. softmax(B) runs over the positions of each descriptor,
+    softmax(V) over the descriptors of each position. Z, brought back to `channels`, is concatenated
+    with the pixel's own representation as in OCRNet's comparison; the block's own paper adds it.
     """
 
     name = "double_attention"
@@ -43,11 +37,8 @@ class DoubleAttentionHead(ContextHead):
     ) -> None:
         super().__init__(in_channels, classes)
         self.options: DoubleAttentionOptions = self.choose_options(preset, options)
-        width, keys, count = (
-            self.options.channels,
-            self.options.key_channels,
-            self.options.descriptors,
-        )
+        width, keys = self.options.channels, self.options.key_channels
+        count = self.options.descriptors
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.features = nn.Conv2d(width, keys, 1)
         self.gather = nn.Conv2d(width, count, 1)
@@ -61,8 +52,9 @@ class DoubleAttentionHead(ContextHead):
         x = self.reduce(features[-1])
         a, b, v = self.features(x), self.gather(x), self.distribute(x)
         with torch.autocast(x.device.type, enabled=False):
-            descriptors = at_least_float32(a).flatten(2) @ tokens(at_least_float32(b)).softmax(
-                1
-            )  # (N, m, n)
+            # (N, m, h·w) @ (N, h·w, n), then (N, m, n) @ (N, n, h·w). The softmaxes have no names,
+            # which would keep them in memory until the end.
+            descriptors = at_least_float32(a).flatten(2) @ tokens(at_least_float32(b)).softmax(1)
             z = (descriptors @ at_least_float32(v).flatten(2).softmax(1)).reshape(a.shape)
-        return Outputs(self.classify(self.fuse(torch.cat([self.out(z.to(x.dtype)), x], 1))), {})
+        x = self.fuse(torch.cat([self.out(z.to(x.dtype)), x], 1))
+        return Outputs(self.classify(x), {})

@@ -13,7 +13,7 @@ from geoseg.models.context.ranet.region_interaction import (
     InteractionWeights,
     exchange_context,
 )
-from geoseg.models.cost import ForwardCounter
+from geoseg.models.cost import LiveBytes
 from tests.models.plain import ranet as plain
 from tests.models.plain.agreement import check_same
 
@@ -78,11 +78,11 @@ def test_many_small_regions_beside_a_large_one_are_held_some_at_a_time() -> None
         torch.ones(4096),
         AttentionOptions(8, "mean", True, True, 1.0),
     )
-    live = ForwardCounter([x, j, labels])
+    live = LiveBytes([x, j, labels])
     with torch.no_grad(), live:
         exchange_context(x, x, j, labels, options, KEEP)
     assert (
-        live.peak_bytes <= 128 * 2**20
+        live.peak <= 128 * 2**20
     )  # 48 MiB of representatives for all blocks, several times over, if held at once
 
 
