@@ -3,8 +3,8 @@
 A projected coordinate system counts metres of its plane. In most of them these are metres on the
 ground, to some parts in a thousand: then the plane's own, exact numbers are used. In others (web
 mercator at 60 degrees: 1 m of the plane is 0.5 m of ground) and in degrees, pixels and polygons are
-measured on the ellipsoid, by PROJ's cylindrical equal-area projection of it. Not by the scale factors
-of `pyproj.Proj.get_factors`: those of web mercator are of a sphere, and off by up to 0.7 %.
+measured on the ellipsoid, by PROJ's cylindrical equal-area projection of it. Not by the scale
+factors of `pyproj.Proj.get_factors`: those of web mercator are of a sphere, and off by up to 0.7 %.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def test_areas_of_a_site_grid_are_planar_in_its_unit() -> None:
 @pytest.mark.parametrize(
     ("latitude", "pixel", "planar"),
     [
-        # World mercator: areas are 0.5 % too large at 4.04 degrees. The pixel decides, not the region.
+        # World mercator: areas are 0.5 % too large at 4.04 degrees. The pixel decides, not the
+        # region.
         (3.9, 1.0, True),
         (4.2, 1.0, False),
         (3.9, 1000.0, False),

@@ -14,7 +14,7 @@ from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason
 from geoseg.raster.source import Source
 
 _OFF = 0.1
-"""Pixels. Corners may differ by this: world files round; half a pixel is another convention and a fault."""
+"""Pixels. Corners may differ by this, for world files round. Half a pixel is another convention."""
 
 _EXACT = 1e-6
 """Pixels. How far a resampled position may be off."""
@@ -53,7 +53,7 @@ def describe_grid(source: Source) -> str:
 
 
 class WarpedReader:
-    """A class raster read on another raster's grid: the nearest pixel's value, 255 beyond its edges.
+    """A class raster on another raster's grid: the nearest pixel's value, 255 beyond its edges.
 
     Args:
         source: one band of uint8 class ids.

@@ -36,7 +36,7 @@ class FileBand:
 
 
 def same_name(name: str) -> str:
-    """`name` in the form in which names are compared: lower-case letters and digits, one synonym."""
+    """The form in which names are compared: lower-case letters and digits, one synonym."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return _SYNONYMS.get(plain, plain)
 
@@ -47,7 +47,7 @@ def names_of(bands: Sequence[FileBand]) -> str:
 
 
 def order_by_name(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...] | None:
-    """The 1-based file bands that bear the wanted names, in that order; None unless each occurs once.
+    """The 1-based file bands with the wanted names, in that order; None unless each occurs once.
 
     Descriptions decide where the file has them; colour interpretations only where it has none.
     """
@@ -62,7 +62,7 @@ def order_by_name(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int
 
 
 def example_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...]:
-    """A ``--bands`` for a message: by the file's names if they decide, else by the order RGB, NIR."""
+    """A ``--bands`` for a message: by the file's names if they decide, else as RGB, NIR."""
     by_name = order_by_name(wanted, bands)
     if by_name is not None:
         return by_name

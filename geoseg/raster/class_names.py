@@ -11,7 +11,7 @@ from geoseg.errors import SourceError
 from geoseg.raster.gdal import open_dataset
 
 CLASSES_TAG = "GEOSEG_CLASSES"
-"""The metadata item with the class names, a JSON list: it remains where the ``.aux.xml`` gets lost."""
+"""The metadata item with the class names, a JSON list: it remains if the ``.aux.xml`` gets lost."""
 
 
 def read_class_names(path: Path) -> tuple[str, ...] | None:
@@ -28,8 +28,8 @@ def read_class_names(path: Path) -> tuple[str, ...] | None:
 def name_every_class(path: Path) -> list[str]:
     """A different name for each of the class ids 0..253 of any raster.
 
-    geoseg's own names, or GDAL's category names; ``class N`` where there is none, and a number after
-    a name that has occurred before.
+    geoseg's own names, or GDAL's category names; ``class N`` where there is none, and a number
+    after a name that has occurred before.
 
     Raises:
         SourceError: the raster or its ``.aux.xml`` cannot be read.

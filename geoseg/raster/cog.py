@@ -55,7 +55,8 @@ def class_cog(
     The names are also in ``<out>.aux.xml``, with an attribute table, for QGIS and ArcGIS.
 
     Args:
-        parts: classes 0..n-1, 254 uncertain, 255 nodata; in any order. What no part covers is nodata.
+        parts: classes 0..n-1, 254 uncertain, 255 nodata; in any order. What no part covers is
+            nodata.
         out: the file; an older one is replaced.
         height: of the raster, in pixels.
         width: likewise.
@@ -105,7 +106,7 @@ def probabilities_cog(
     classes: ClassScheme,
     fingerprint: str,
 ) -> None:
-    """Write probabilities: one uint8 band a class, round(255 p), scale 1/255, with an internal mask.
+    """Write probabilities: a uint8 band a class, round(255 p), scale 1/255, with an internal mask.
 
     `valid` holds the class parts, whose 255 mark the invalid pixels. The other arguments and errors
     are those of `class_cog`.

@@ -78,9 +78,10 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     if len(source.bands) != len(wanted):
         have = f"{len(source.bands)} chosen" if source.bands_chosen else str(len(source.file_bands))
         plural = "" if have == "1" else "s"
+        example = bands_option(example_bands(wanted, source.file_bands))
         raise SourceError(
             f"{source.path}: {have} band{plural} ({names_of(source.file_bands)}), {needs}; "
-            f"choose them in the model's order, like {bands_option(example_bands(wanted, source.file_bands))}"
+            f"choose them in the model's order, like {example}"
         )
     if source.bands_chosen:
         return []
@@ -88,7 +89,8 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     if by_name is not None and by_name != source.bands:
         raise SourceError(
             f"{source.path}: its bands are named {names_of(source.file_bands)}, "
-            f"{needs} in this order; use {bands_option(by_name)}, or {bands_option(source.bands)} if the names are wrong"
+            f"{needs} in this order; use {bands_option(by_name)}, "
+            f"or {bands_option(source.bands)} if the names are wrong"
         )
     described = [source.file_bands[band - 1].description for band in source.bands]
     shared = {same_name(name) for name in described} & {same_name(name) for name in wanted}
@@ -101,7 +103,7 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
 
 
 def _check_values(source: Source, value_range: tuple[float, float]) -> None:
-    """Refuse values on another scale than the model's: by type if that decides, else by a sample."""
+    """Refuse values on another scale than the model's: by type if it decides, else by a sample."""
     needs = f"the model takes {_range(value_range, ' to ')}"
     if source.dtype == "uint8":
         if tuple(value_range) != (0, 255):
@@ -140,7 +142,7 @@ def _sample(source: Source) -> NDArray[Any]:
 
 
 def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
-    """The range of a usual scale (unit, 8 to 12 bit, reflectance, ...) that holds all but outliers."""
+    """The range of a usual scale (unit, 8 bit, reflectance, ...) that holds all but outliers."""
     if values.size == 0:
         return 0.0, 65_535.0
     bottom, top = (float(value) for value in np.quantile(values, (0.001, 0.999)))

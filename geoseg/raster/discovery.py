@@ -11,8 +11,7 @@ from geoseg.errors import ConfigError
 from geoseg.raster.fingerprint import read_fingerprint
 
 SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
-"""What is taken for a raster inside folders, in lower or upper case; a file that is named itself may
-have any suffix."""
+"""Of rasters inside folders, in lower or upper case; a file that is named itself may have any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,9 @@ class FoundSource:
 def find_sources(paths: Iterable[str | Path]) -> list[FoundSource]:
     """The rasters that `paths` name: files as they are, folders searched recursively.
 
-    Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A missing
-    path, and a folder without any raster, are kept as they are: opening them reports what is wrong,
-    while the others go on.
+    Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A
+    missing path, and a folder without any raster, are kept as they are: opening them reports what
+    is wrong, while the others go on.
 
     Args:
         paths: files and folders. Below a folder the relative path is kept; a single file keeps its

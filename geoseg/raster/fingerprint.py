@@ -17,7 +17,7 @@ _SAMPLE = 16 * 1024
 
 
 def source_fingerprint(path: str | Path) -> str:
-    """A hash that changes when a source, one of its sidecars, or a file that its VRT refers to changes.
+    """A hash that changes when a source, one of its sidecars, or a file below its VRT changes.
 
     Of each file: size, modification time, the first 64 KiB, and 16 samples of 16 KiB spread to its
     end. The path is left out, so that a moved folder keeps its fingerprints.

@@ -25,8 +25,8 @@ GDAL_CACHE_BYTES = 64 * 2**20
 FORMATS = "GeoTIFF, COG, VRT, JPEG2000, PNG or JPEG"
 
 CAREFUL = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": False}
-"""For opening and for reading: GDAL's quick way through a whole PNG returns noise where the file was
-cut short; the usual way reports it."""
+"""For opening and for reading: GDAL's quick way through a PNG returns noise where the file is cut
+short; the usual way reports it."""
 
 # warnings.catch_warnings changes state that all threads share: one thread at a time.
 _warnings_lock = threading.Lock()

@@ -14,7 +14,8 @@ from geoseg.raster.gdal import open_dataset
 def refuse_cut_short(path: Path, file: Any) -> None:
     """Refuse a TIFF whose last block lies beyond its end, and a JPEG without an end mark.
 
-    Done before any work is spent on the file. GDAL fills what a JPEG lacks with grey, and only warns.
+    Done before any work is spent on the file. GDAL fills what a JPEG lacks with grey, and only
+    warns.
 
     Raises:
         SourceError: the file is cut short.

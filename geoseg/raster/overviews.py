@@ -25,7 +25,7 @@ _CHUNK_ROWS, _CHUNK_COLS = 2 * BLOCK, 8 * BLOCK
 """What is halved at a time: whole tiles of the level below and of the level above, 4 MiB a band."""
 
 Halve = Callable[[NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.uint8]]
-"""From values and validity, both ``(height, width)``, to values of ``(ceil(height / 2), ceil(width / 2))``."""
+"""From values and validity, both ``(height, width)``, to values of half the size, rounded up."""
 
 
 def halve_by_mode(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Finished rectangles of an output on disk: small GeoTIFFs that exist only when they are complete."""
+"""Finished rectangles of an output on disk: small GeoTIFFs that exist only when complete."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from geoseg.classes import NODATA, UNCERTAIN, ClassScheme, Color
 from geoseg.raster.part import Part
 
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
-"""Of the attribute table: name, GDAL's field type (0 whole number, 2 text), GDAL's usage (5 the value,
+"""Of the attribute table: name, GDAL's field type (0 whole number, 2 text) and usage (5 the value,
 2 its name, 6 to 8 its colour)."""
 _CODES: dict[int, tuple[str, Color]] = {
     UNCERTAIN: ("uncertain", (128, 128, 128)),

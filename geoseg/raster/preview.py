@@ -66,7 +66,8 @@ def _figure(
     columns = max(1, min(len(legend), across // _ENTRY))
     below = _LINE * (-(-len(legend) // columns) + 1)
     down = _LINE + height + below
-    # One pixel of a panel is one pixel of the picture: nothing is laid out twice, nothing resampled.
+    # One pixel of a panel is one pixel of the picture: nothing is laid out twice, nothing
+    # resampled.
     figure = Figure(figsize=(across / 100, down / 100), dpi=100)
     FigureCanvasAgg(figure)
     for index, (title, picture) in enumerate(panels):
@@ -130,7 +131,8 @@ def _decimated(source: Source, side: int) -> tuple[NDArray[Any], NDArray[np.bool
     """Every n-th pixel, read strip by strip, from the smallest overview that has enough of them.
 
     Returns:
-        ``(pixels, valid)``: ``(bands, h, w)`` in the source's type, ``(h, w)`` bool; h, w at most `side`.
+        ``(pixels, valid)``: ``(bands, h, w)`` in the source's type, ``(h, w)`` bool; h, w at most
+        `side`.
     """
     with _smallest(source, side) as reader:
         step = -(-max(reader.height, reader.width) // side)

@@ -26,7 +26,7 @@ class Reader:
         bands: the 1-based file bands to read, in this order.
         dtype: numpy's name of the pixels' type.
         validity: what makes a pixel invalid.
-        overview: read the file's overview of this number (0: the first) in place of full resolution.
+        overview: read the file's overview of this number (0: the first), not full resolution.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -83,8 +83,8 @@ class Reader:
                 without it.
 
         Returns:
-            ``(pixels, valid)``: ``(bands, height, width)`` in the reader's dtype, ``(height, width)``
-            bool.
+            ``(pixels, valid)``: ``(bands, height, width)`` in the reader's dtype, ``(height,
+            width)`` bool.
 
         Raises:
             SourceError: the file is damaged there.
@@ -93,15 +93,16 @@ class Reader:
         inside = row >= 0 and col >= 0 and row + height <= self.height and col + width <= self.width
         if not inside or height < 1 or width < 1:
             raise TilingError(
-                f"window of {height} x {width} pixels at row {row}, column {col} does not lie inside "
-                f"the raster of {self.height} x {self.width}; clip it first"
+                f"window of {height} x {width} pixels at row {row}, column {col} does not lie "
+                f"inside the raster of {self.height} x {self.width}; clip it first"
             )
         try:
             with self._careful():
                 return self._read(Window(col, row, width, height), out)
         except RasterioError as error:
             raise SourceError(
-                f"{self.path}: rows {row} to {row + height - 1}, columns {col} to {col + width - 1} "
+                f"{self.path}: rows {row} to {row + height - 1}, "
+                f"columns {col} to {col + width - 1} "
                 f"cannot be read ({reason(error)}); the file is damaged or cut short: "
                 "copy or export it again"
             ) from error

@@ -33,7 +33,7 @@ class Source:
     width: int
     """Pixels."""
     bands: tuple[int, ...]
-    """The 1-based file bands that are read, in this order; alpha only where it was asked for by number."""
+    """The 1-based file bands that are read, in this order; alpha only if asked for by number."""
     dtype: str
     """numpy's name of the pixels' type."""
     transform: Affine
@@ -49,12 +49,12 @@ class Source:
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """The names of the bands that are read: the file's descriptions, else GDAL's colour interpretation."""
+        """The names of the bands that are read: descriptions, else GDAL's colour interpretation."""
         return tuple(self.file_bands[band - 1].name for band in self.bands)
 
     @property
     def nodata(self) -> float | None:
-        """The nodata value of the bands that are read; None where there is none, or no single one."""
+        """The nodata value of the bands that are read; None where there is none or several."""
         # By their names, for NaN does not equal itself.
         values = {str(value): value for value in self.validity.nodata}
         return next(iter(values.values())) if len(values) == 1 else None
@@ -112,7 +112,7 @@ def open_raster(
         path: a file that GDAL reads.
         bands: 1-based file bands to read, in this order; all but alpha without it.
         nodata: a value that means "no data", in place of the one that the file declares.
-        crs: the coordinate system, in place of the file's: ``"EPSG:25832"``, WKT, or a rasterio CRS.
+        crs: the coordinate system, in place of the file's: ``"EPSG:25832"``, WKT or a rasterio CRS.
 
     Raises:
         SourceError: the file cannot be read as an image, or has no such bands.
@@ -204,7 +204,10 @@ def _georeferencing_warning(file: Any, given: CRS | None) -> str:
                 "give one with --crs"
             )
         if given is not None and found and found != given:
-            return f"its coordinate system {found.to_string()} is replaced by --crs {given.to_string()}"
+            return (
+                f"its coordinate system {found.to_string()} is replaced "
+                f"by --crs {given.to_string()}"
+            )
         return ""
     if file.gcps[0]:
         return (

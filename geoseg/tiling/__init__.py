@@ -1,4 +1,7 @@
-"""Windows, the lattice they form, blocks cut from it, and the weights that blend them: integers and numpy only."""
+"""Windows, the lattice they form, blocks cut from it, and the weights that blend them.
+
+Integers and arrays only: nothing here knows files or coordinate systems.
+"""
 
 from geoseg.tiling.blend import edge_weights, weight_totals
 from geoseg.tiling.connect import connect

@@ -1,8 +1,9 @@
 """Weights that fade a window out where its neighbours see further than it does.
 
-A window's prediction is worst at its edge, where the network looks at padding instead of ground. So weights fall
-linearly across the overlap, and never to zero: each pixel keeps a positive sum whatever the overlap is. A raster's
-edge is no window's edge: there no neighbour sees further, and the weight stays 1.
+A window's prediction is worst at its edge, where the network looks at padding instead of ground. So
+weights fall linearly across the overlap, and never to zero: each pixel keeps a positive sum
+whatever the overlap is. A raster's edge is no window's edge: there no neighbour sees further, and
+the weight stays 1.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def weight_totals(
 ) -> NDArray[np.float32]:
     """``(length,)`` float32: the sum of all windows' weights over each pixel of one axis.
 
-    Weights are separable, so the weight sum of a raster's pixel is the product of its row's and its column's total.
+    Weights are separable, so the weight sum of a raster's pixel is the product of its row's and its
+    column's total.
     """
     totals = np.zeros(max(length, window), np.float32)
     for index, start in enumerate(starts):

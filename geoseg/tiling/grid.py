@@ -1,9 +1,10 @@
 """One global lattice of windows over a raster, and the blocks that are cut from it.
 
-A network with global context sees another answer when its window moves. So the windows of a raster are fixed
-once, from its upper left corner, and a block, the unit of work, never moves one: it runs the windows that touch it.
+A network with global context sees another answer when its window moves. So the windows of a raster
+are fixed once, from its upper left corner, and a block, the unit of work, never moves one: it runs
+the windows that touch it.
 
-    lattice (window 6, overlap 2, stride 4) on 17 columns: starts 0, 4, 8, 11 (the last is slid inward)
+    lattice (window 6, overlap 2, stride 4) on 17 columns: starts 0, 4, 8, 11 (the last slid in)
     0         1
     01234567890123456
     [----]
@@ -29,7 +30,7 @@ from geoseg.tiling.window import Window
 Stitch = Literal["blend", "crop"]
 
 ACCUMULATOR_BYTES = 128 * 2**20
-"""What one block's accumulator may take, unless that makes blocks narrower than `NARROWEST_STRIP`."""
+"""What a block's accumulator may take, unless that makes it narrower than `NARROWEST_STRIP`."""
 NARROWEST_STRIP = 4096
 """Pixels. Narrower strips run too many windows twice at their seams."""
 
@@ -47,18 +48,21 @@ class TileGrid:
     overlap: int
     """Pixels that neighbouring windows share, 0 to window - 1 (more at the raster's far edges)."""
     stitch: Stitch = "blend"
-    """How windows become one raster: weighted sums, or each pixel from the window whose centre is nearest."""
+    """How windows become one raster: weighted sums, or each pixel from the window of the nearest
+    centre."""
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise TilingError(
-                f"raster of {self.height} x {self.width} pixels is empty; nothing to cut into windows"
+                f"raster of {self.height} x {self.width} pixels is empty; "
+                "nothing to cut into windows"
             )
         if self.window < 1:
             raise TilingError(f"window={self.window} pixels; use 1 or more (512 is usual)")
         if not 0 <= self.overlap < self.window:
             raise TilingError(
-                f"overlap={self.overlap} does not fit window={self.window}; use 0 to {self.window - 1}"
+                f"overlap={self.overlap} does not fit window={self.window}; "
+                f"use 0 to {self.window - 1}"
             )
         if self.stitch not in ("blend", "crop"):
             raise TilingError(f"stitch={self.stitch!r} is unknown; use 'blend' or 'crop'")
@@ -80,7 +84,7 @@ class TileGrid:
 
     @cached_property
     def row_edges(self) -> tuple[int, ...]:
-        """Band borders: lattice row i finishes the rows from ``row_edges[i]`` up to ``row_edges[i + 1]``."""
+        """Lattice row i finishes the rows ``row_edges[i]`` to ``row_edges[i + 1] - 1``."""
         return self._edges(self.row_starts, self.height)
 
     @cached_property
@@ -107,9 +111,9 @@ class TileGrid:
         """The raster cut into units of work, row-major.
 
         Args:
-            block: side of square blocks in pixels (in `crop` moved to the nearest ownership lines), or ``auto``:
-                full-height strips as wide as keeps ``classes * window * width * 4`` bytes within 128 MiB,
-                never narrower than 4,096 pixels.
+            block: side of square blocks in pixels (in `crop` moved to the nearest ownership lines),
+                or ``auto``: full-height strips as wide as keeps ``classes * window * width * 4``
+                bytes within 128 MiB, never narrower than 4,096 pixels.
             classes: channels of the accumulator.
             at_least: cut so many strips where the raster is wide enough (``auto`` only).
 
@@ -130,7 +134,8 @@ class TileGrid:
             rows = [*range(0, self.height, block), self.height]
             cols = [*range(0, self.width, block), self.width]
         if self.stitch == "crop" or block == "auto":
-            # In `blend` a strip that begins where a window does shares the fewest windows with its neighbour.
+            # In `blend` a strip that begins where a window does shares the fewest windows with its
+            # neighbour.
             rows, cols = _snapped(rows, self.row_edges), _snapped(cols, self.col_edges)
         return [
             Block(self, Window(top, left, bottom - top, right - left))
@@ -141,8 +146,8 @@ class TileGrid:
     def _edges(self, starts: tuple[int, ...], length: int) -> tuple[int, ...]:
         if self.stitch == "blend":
             return (*starts, length)
-        # The line between two windows lies midway between their centres; a pixel whose centre lies on it
-        # goes to the lower index.
+        # The line between two windows lies midway between their centres; a pixel whose centre lies
+        # on it goes to the lower index.
         lines = [
             (first + second + self.window + 1) // 2 for first, second in itertools.pairwise(starts)
         ]

@@ -45,5 +45,5 @@ class Window:
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
     def slices(self, row: int = 0, col: int = 0) -> tuple[slice, slice]:
-        """Row and column slices into an array whose upper left pixel is (`row`, `col`) of the raster."""
+        """Row and column slices into an array that begins at (`row`, `col`) of the raster."""
         return slice(self.row - row, self.row_end - row), slice(self.col - col, self.col_end - col)

@@ -1,6 +1,7 @@
 """Regions of a label raster: pixels of one class connected side by side (connectivity 4).
 
-A run is a stretch of equal labels along a row. Runs, not pixels, are connected: there are far fewer.
+A run is a stretch of equal labels along a row. Runs, not pixels, are connected: there are far
+fewer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Components:
     """The regions of a label raster, numbered by their first pixel in row-major order."""
 
     framed: NDArray[np.uint8]
-    """``(height + 2, width + 2)`` labels inside a frame of `NODATA`; `UNCERTAIN` became `NODATA`."""
+    """``(height + 2, width + 2)`` labels in a frame of `NODATA`; `UNCERTAIN` became `NODATA`."""
     run: NDArray[np.int32]
     """Number of the run that holds each pixel of `framed`, flat."""
     region_of_run: NDArray[np.int32]
@@ -63,7 +64,8 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
     run = np.repeat(np.arange(starts.size, dtype=np.int32), lengths)
     run_label = flat[starts]
 
-    # The frame keeps runs of a class within their row, and gives each of them a row above and below.
+    # The frame keeps runs of a class within their row, and gives each of them a row above and
+    # below.
     #
     #     # # # # # #      Two runs of neighbouring rows overlap from a column on where one of them
     #     # # a a a #      starts: run b starts below a, and run c starts above d. So looking
@@ -106,8 +108,8 @@ def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:
         confidence.shape != labels.shape or confidence.dtype != np.uint8
     ):
         raise VectorError(
-            f"confidence of shape {confidence.shape} and type {confidence.dtype} on labels of shape "
-            f"{labels.shape}; give uint8 of the same shape"
+            f"confidence of shape {confidence.shape} and type {confidence.dtype} "
+            f"on labels of shape {labels.shape}; give uint8 of the same shape"
         )
 
 

@@ -79,8 +79,8 @@ def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
         class_id = _joined([regions.class_id for regions in batch], np.int32)
         if class_id.size and class_id.max() >= names.size:
             raise VectorError(
-                f"labels of class {class_id.max()} in layer {layer.name!r}, where {names.size} classes "
-                "are named; name every class that the labels hold"
+                f"labels of class {class_id.max()} in layer {layer.name!r}, "
+                f"where {names.size} classes are named; name every class that the labels hold"
             )
         in_pixels = _joined([regions.geometry for regions in batch], object)
         geometry = to_crs(in_pixels, layer.transform)

@@ -36,7 +36,7 @@ class VectorFile(ABC):
     @staticmethod
     @abstractmethod
     def companions(path: Path) -> list[Path]:
-        """All other files that belong to the file at `path`, or that readers would take for its own."""
+        """All other files that belong to the file at `path`, or that readers take for its own."""
 
     @staticmethod
     @abstractmethod
@@ -98,7 +98,7 @@ class GeoPackage(VectorFile):
         return (metadata or {}).get(_TAG)
 
     def layer_name(self, layer: Layer) -> str:
-        """The layer's name; after an underscore where GDAL refuses it (reserved, or no letter first)."""
+        """The layer's name; after an underscore where it is reserved or begins with a sign."""
         reserved = layer.name.lower().startswith(("gpkg", "sqlite_"))
         accepted = not reserved and re.match(r"\w", layer.name)
         return layer.name if accepted else f"_{layer.name}"
@@ -118,7 +118,7 @@ class Shapefile(VectorFile):
     driver = "ESRI Shapefile"
     several_layers = False
     size_limit: ClassVar[int] = 2**31 - 1
-    """Bytes that .shp and .dbf may each have by the format's definition; many readers fail beyond."""
+    """Bytes that .shp and .dbf may each have by the format's definition; readers fail beyond."""
     text_limit: ClassVar[int] = 254
     """Bytes of a text."""
 
@@ -129,7 +129,7 @@ class Shapefile(VectorFile):
 
     @staticmethod
     def companions(path: Path) -> list[Path]:
-        """The parts of the shapefile, the indexes that others may have added, and the fingerprint."""
+        """The shapefile's parts, the indexes that others may have added, and the fingerprint."""
         parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx")
         return [*(path.with_suffix(part) for part in parts), _sidecar(path)]
 
@@ -156,7 +156,8 @@ class Shapefile(VectorFile):
                 f"{self.text_limit}; shorten it or write a GeoPackage (.gpkg)"
             )
         self._shapes += 52 * len(table) + 4 * table.rings + 16 * table.vertices
-        # GDAL makes texts at least 80 bytes wide; the other columns and the row's mark take at most 70.
+        # GDAL makes texts at least 80 bytes wide; the other columns and the row's mark take at most
+        # 70.
         self._rows += (max(text, 80) + 70) * len(table)
         if max(self._shapes, self._rows) > self.size_limit:
             raise OutputError(

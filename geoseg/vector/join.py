@@ -1,13 +1,13 @@
 """Regions of a whole raster from the regions of its parts.
 
-    +---------+---------+     Two border regions of neighbouring parts are one region where they meet
-    |     a a | a a     |     across the seam with a pixel side in one class. Which pixels meet can be
-    |     a a | a       |     said as soon as both parts have been seen, in whatever order.
+    +---------+---------+     Two pieces in neighbouring parts belong to one region where they meet
+    |     a a | a a     |     across the seam with a pixel side in one class. Which pixels meet is
+    |     a a | a       |     known as soon as both parts have been seen, in whatever order.
     +---------+---------+
 
-Each pixel along a seam waits for the pixel across it. A region is closed when none of its pixels waits;
-only then is it outlined, from the sum of the corners of its pieces. So memory holds the open regions
-and the pixels along the front of what has been seen, whatever the raster's size is.
+Each pixel along a seam waits for the pixel across it. A region is closed when none of its pixels
+waits; only then is it outlined, from the sum of the corners of its pieces. So memory holds the open
+regions and the pixels along the front of what has been seen, whatever the raster's size is.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from geoseg.vector.regions import Regions
 def join_parts(parts: Iterable[PartRegions], height: int, width: int) -> Iterator[Regions]:
     """The regions of a raster, each as soon as it is known to be complete.
 
-    They equal the regions of the whole raster polygonized at once, attributes included, whatever the
-    parts were; only their order depends on the parts.
+    They equal the regions of the whole raster polygonized at once, attributes included, whatever
+    the parts were; only their order depends on the parts.
 
     Args:
-        parts: parts that cover the raster once, in any order (row-major order needs the least memory).
+        parts: parts that cover the raster once, in any order (row-major order needs the least
+            memory).
         height: rows of the raster.
         width: its columns.
 
@@ -111,8 +112,9 @@ class _Joining:
         bottom, right = part.row + part.height, part.col + part.width
         if bottom > self.height or right > self.width:
             raise VectorError(
-                f"a part of {part.height} x {part.width} at row {part.row}, column {part.col} reaches "
-                f"beyond its raster of {self.height} x {self.width}; cut parts from the raster itself"
+                f"a part of {part.height} x {part.width} at row {part.row}, column {part.col} "
+                f"reaches beyond its raster of {self.height} x {self.width}; "
+                "cut parts from the raster itself"
             )
         # The bottom of one part faces the top of another on the same line between rows.
         seams = [
@@ -139,7 +141,8 @@ class _Joining:
         if self._open or self._sides or self._pixels != self.height * self.width:
             raise VectorError(
                 f"parts of {self._pixels} pixels in all do not tile their raster of "
-                f"{self.height} x {self.width}; give parts that cover it once, without gaps or overlaps"
+                f"{self.height} x {self.width}; "
+                "give parts that cover it once, without gaps or overlaps"
             )
 
     def _open_pieces(self, part: PartRegions, seams: list[Side]) -> None:

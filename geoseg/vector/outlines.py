@@ -12,8 +12,8 @@ At a point where four pixels meet, a region has the corner
 
 It is 0 where the outline passes straight or not at all, +1 or -1 where it turns, and +2 or -2 where
 two pixels of the region meet at their tips alone. The corners determine the region, and they are
-linear in it: the corners of a union of disjoint pieces are the sum of the pieces' corners. So joining
-pieces is adding integers, and a vertex at a seam vanishes by itself.
+linear in it: the corners of a union of disjoint pieces are the sum of the pieces' corners. So
+joining pieces is adding integers, and a vertex at a seam vanishes by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from geoseg.vector.components import Components
 
 @dataclass(frozen=True, slots=True)
 class Corners:
-    """Corners of some regions, sorted by region, row and column; one of value ±2 is listed twice."""
+    """Corners of some regions, sorted by region, row, column; one of value ±2 is listed twice."""
 
     region: NDArray[np.int64]
     """Number of the region; every region has corners."""
@@ -44,8 +44,8 @@ class Corners:
 
 def find_corners(components: Components) -> Corners:
     """The corners of all regions, in the raster's own pixel coordinates."""
-    # With the four pixels of a point at p, p + 1, p + stride and p + stride + 1, its corner can only
-    # differ from 0 where some label changes across and some label changes down.
+    # With the four pixels of a point at p, p + 1, p + stride and p + stride + 1, its corner can
+    # only differ from 0 where some label changes across and some label changes down.
     flat, stride = components.framed.ravel(), components.framed.shape[1]
     count = flat.size - stride - 1
     across = flat[1:] != flat[:-1]
@@ -78,8 +78,8 @@ def add_corners(
         return Corners(region, row, col, positive)
     row_0, col_0 = row.min(), col.min()
     row_bits, col_bits = _bits(row - row_0), _bits(col - col_0)
-    # Region, row, column and sign packed into one integer a corner, from the highest bit to the lowest:
-    # sorting it is several times faster than sorting by three keys.
+    # Region, row, column and sign packed into one integer a corner, from the highest bit to the
+    # lowest: sorting it is several times faster than sorting by three keys.
     key = (((region << row_bits | (row - row_0)) << col_bits | (col - col_0)) << 1) | positive
     key.sort()
     place = key >> 1
@@ -98,14 +98,14 @@ def add_corners(
 def outline(corners: Corners) -> NDArray[np.object_]:
     """One valid polygon a region, in the order of the regions, with x = column and y = row.
 
-    Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring starts
-    at its topmost edge. A region that meets itself at a tip gets a hole that touches there.
+    Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring
+    starts at its topmost edge. A region that meets itself at a tip gets a hole that touches there.
     """
     if not len(corners):
         return np.zeros(0, object)
-    # An outline runs along rows and columns by turns. Sorted along a row, a region's corners are the
-    # ends of its edges on that row, two by two; likewise along a column. Following the row's edge to
-    # its other end, then the column's edge from there, and so on, goes round a ring:
+    # An outline runs along rows and columns by turns. Sorted along a row, a region's corners are
+    # the ends of its edges on that row, two by two; likewise along a column. Following the row's
+    # edge to its other end, then the column's edge from there, and so on, goes round a ring:
     #
     #     0 ----- 1        Edges along rows: 0-1, 2-3, 4-5. Along columns: 0-4, 1-2, 3-5.
     #     |       |        The ring: 1 0 | 4 5 | 3 2 | back to 1.
@@ -113,8 +113,8 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     #     |   |
     #     4 - 5
     edges = len(corners) // 2
-    # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left corner
-    # is positive.
+    # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left
+    # corner is positive.
     below = corners.positive[0::2]
     # With the region on its left hand, an edge runs west above the region and east below it.
     head = 2 * np.arange(edges) + ~below
@@ -146,8 +146,8 @@ def _column_mates(corners: Corners) -> NDArray[np.int64]:
     row = corners.row - corners.row.min()
     col = corners.col - corners.col.min()
     key = ((corners.region << _bits(col) | col) << _bits(row) | row) << 1
-    # A corner of value ±2 is listed twice: first as an end of the edge to its left, then of the one to
-    # its right. Which of them goes on up the column, which one down, decides where rings part:
+    # A corner of value ±2 is listed twice: first as an end of the edge to its left, then of the one
+    # to its right. Which of them goes on up the column, which one down, decides where rings part:
     #
     #     +2:  x |          the right edge turns up round b,       -2:    | x    the left edge turns
     #         ---+---       the left one down round c                  ---+---   up round a

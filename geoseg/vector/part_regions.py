@@ -1,4 +1,4 @@
-"""The regions of one part of a raster: those inside it are complete, those at its border are pieces.
+"""The regions of one part of a raster: complete ones inside it, pieces of regions at its border.
 
 +-----------+
 | w w   p p     A region that touches no side of the part is whole (w) and is outlined here. One
@@ -58,8 +58,8 @@ class PartRegions:
     def __post_init__(self) -> None:
         if self.row < 0 or self.col < 0 or self.height < 1 or self.width < 1:
             raise VectorError(
-                f"a part of {self.height} x {self.width} pixels at row {self.row}, column {self.col}; "
-                "a part holds pixels and lies inside its raster"
+                f"a part of {self.height} x {self.width} pixels at row {self.row}, "
+                f"column {self.col}; a part holds pixels and lies inside its raster"
             )
 
 

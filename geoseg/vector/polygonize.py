@@ -32,8 +32,8 @@ def polygonize(
 ) -> list[LabelPolygon]:
     """Outline each region of one class (connectivity 4), in CRS coordinates.
 
-    Rasterizing the polygons gives the labels back exactly. A raster that does not fit into memory is
-    cut into parts: see `polygonize_part` and `join_parts`, whose polygons are the same.
+    Rasterizing the polygons gives the labels back exactly. A raster that does not fit into memory
+    is cut into parts: see `polygonize_part` and `join_parts`, whose polygons are the same.
 
     Args:
         labels: ``(height, width)`` class ids; 254 (uncertain) and 255 (nodata) make no polygon.

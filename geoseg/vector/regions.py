@@ -15,13 +15,13 @@ class Regions:
     """Some regions of one raster; all arrays have one entry a region."""
 
     geometry: NDArray[np.object_]
-    """Valid shapely polygons in whole pixel coordinates, x = column, y = row, of the whole raster."""
+    """Valid polygons in whole pixel coordinates of the whole raster, x = column, y = row."""
     class_id: NDArray[np.uint8]
     pixels: NDArray[np.int64]
     """Number of pixels."""
     confidence_sum: NDArray[np.int64] | None
-    """Sum of the confidence, 0..255 a pixel; None where there is none. A sum of integers, so that it
-    does not depend on how a raster is cut into parts."""
+    """Sum of the confidence, 0..255 a pixel; None where there is none. An integer, so that it does
+    not depend on how a raster is cut into parts."""
 
     def __post_init__(self) -> None:
         sizes = [self.class_id.size, self.pixels.size]

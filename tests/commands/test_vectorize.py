@@ -20,7 +20,8 @@ from geoseg.vector import FIELDS, polygonize
 Make = Callable[..., Path]
 
 CATEGORIES = """<PAMDataset><PAMRasterBand band="1"><CategoryNames>
-<Category>road &amp; path</Category><Category></Category><Category>tree</Category><Category>tree</Category>
+<Category>road &amp; path</Category><Category></Category>
+<Category>tree</Category><Category>tree</Category>
 </CategoryNames></PAMRasterBand></PAMDataset>"""
 
 

@@ -7,7 +7,8 @@ from geoseg.errors import SourceError
 from geoseg.raster import name_every_class, read_class_names
 
 CATEGORIES = """<PAMDataset><PAMRasterBand band="1"><CategoryNames>
-<Category>road &amp; path</Category><Category></Category><Category> tree </Category><Category>tree</Category>
+<Category>road &amp; path</Category><Category></Category>
+<Category> tree </Category><Category>tree</Category>
 </CategoryNames></PAMRasterBand></PAMDataset>"""
 
 

@@ -69,7 +69,10 @@ def out(tmp_path):
 
 @pytest.fixture
 def check_layout(tiff_directories):
-    """What makes a GeoTIFF cloud-optimized: directories first, overviews in order, their tiles before the image's."""
+    """What makes a GeoTIFF cloud-optimized.
+
+    Directories first, overviews in order, their tiles before the image's.
+    """
 
     def check(path, levels, masks=False):
         content = path.read_bytes()

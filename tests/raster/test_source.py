@@ -248,7 +248,8 @@ def test_vrt_over_bands_of_different_types_reads_the_common_type(make_raster, tm
     make_raster("a.tif", bands=1, dtype="uint8")
     make_raster("b.tif", bands=1, dtype="uint16")
     bands = "".join(
-        f'<VRTRasterBand dataType="{kind}" band="{number}"><SimpleSource><SourceFilename relativeToVRT="1">{name}'
+        f'<VRTRasterBand dataType="{kind}" band="{number}"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{name}'
         "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
         for number, (name, kind) in enumerate([("a.tif", "Byte"), ("b.tif", "UInt16")], start=1)
     )

@@ -40,7 +40,7 @@ def drawn(request: pytest.FixtureRequest) -> np.ndarray:
 
 @pytest.fixture
 def make_blobs() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """A factory of labels with coherent regions, and a confidence: ``make_blobs(height, width, seed=0)``."""
+    """A factory of labels with coherent regions and a confidence: ``make_blobs(height, width)``."""
 
     def make(
         height: int, width: int, *, seed: int = 0, cell: int = 8

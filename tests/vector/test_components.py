@@ -9,7 +9,7 @@ from geoseg.vector.components import find_components
 
 
 def flooded(labels: np.ndarray) -> np.ndarray:
-    """Region of each pixel by the plainest means: flood each from its first pixel; -1 where there is none."""
+    """Region of each pixel, flooded from its first pixel; -1 where there is none."""
     regions = np.full(labels.shape, -1)
     count = 0
     for seed in zip(*np.nonzero(labels < 254), strict=True):
