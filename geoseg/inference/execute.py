@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
 
 from geoseg.errors import SourceError
 from geoseg.inference.block_run import BlockResult, BlockTask
@@ -31,7 +33,7 @@ class RasterResult:
 
     forwards: int
     """Windows run this time."""
-    counts: Sequence[int]
+    counts: NDArray[np.int64]
     """Pixels of each code 0..255 of the class raster."""
     seconds: dict[str, float]
     """Wall clock of each stage; ``forward`` is the time inside the network, of all workers."""
@@ -83,7 +85,7 @@ class Executor:
             worker_memory=memory if self._run.options.workers else 0,
         )
 
-    def _write_outputs(self, survey: Survey, seconds: dict[str, float]) -> list[int]:
+    def _write_outputs(self, survey: Survey, seconds: dict[str, float]) -> NDArray[np.int64]:
         """Write what is missing; pixels of each code of the class raster."""
         classes, source = self._run.model.card.classes, survey.job.source
         with _timed(seconds, "files"):
@@ -106,7 +108,7 @@ class Executor:
                         fingerprint=output.key,
                         source=source,
                     )
-            return count_classes(paths["classes"]).tolist()
+            return count_classes(paths["classes"])
 
     def _clear_stale(self, survey: Survey) -> None:
         """Name the parts of runs with other options; ``--overwrite`` removes them."""
@@ -135,7 +137,7 @@ class Executor:
         if survey.resumed:
             self._progress.note(_resuming(survey))
         else:
-            survey.folder.write_plan(survey.blocks, survey.batch, run.forward_options.precision)
+            survey.folder.write_plan(survey.blocks, survey.batch, run.predictor.options.precision)
         self._progress.begin(name, survey.forwards)
         try:
             if not run.options.workers or not tasks:
@@ -146,7 +148,7 @@ class Executor:
                 tasks,
                 client,
                 model,
-                run.forward_options,
+                run.predictor.options,
                 batch=survey.batch,
                 threads=run.threads,
                 on_window=self._progress.advance,

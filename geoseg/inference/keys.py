@@ -26,14 +26,10 @@ from geoseg.tiling import TileGrid
 PIXELS_VERSION = 1
 """Raised when a change of geoseg changes pixels, so that old files are not taken for new ones."""
 
-_WITHOUT_THRESHOLD = ("confidence", "probabilities")
-"""Outputs that hold the same pixels whatever ``--min-confidence`` is."""
-
 
 def key_of(facts: Mapping[str, Any]) -> str:
     """16 hexadecimal digits that change when any of these facts does."""
-    text = json.dumps(facts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def weights_digest(model: Model) -> str:
@@ -41,8 +37,7 @@ def weights_digest(model: Model) -> str:
     digest = hashlib.sha256(model.card.to_json().encode())
     for name, tensor in sorted(model.net.state_dict().items()):
         digest.update(name.encode())
-        flat = tensor.detach().cpu().contiguous().view(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -78,8 +73,9 @@ def raster_facts(
 
 def output_key(facts: Mapping[str, Any], kind: str, min_confidence: float) -> str:
     """The key of one output file of a raster."""
-    threshold = {} if kind in _WITHOUT_THRESHOLD else {"min_confidence": min_confidence}
-    return key_of({**facts, **threshold, "output": kind})
+    if kind in ("confidence", "probabilities"):
+        return key_of({**facts, "output": kind})  # the same whatever the least confidence is
+    return key_of({**facts, "min_confidence": min_confidence, "output": kind})
 
 
 def part_key(

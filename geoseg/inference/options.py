@@ -94,7 +94,9 @@ class PredictOptions:
         given = dict(options)
         for name, number in _LISTS.items():
             if given.get(name) is not None:
-                given[name] = _numbers(name, given[name], number)
+                kind = "whole numbers" if number is int else "numbers"
+                wanted = f"{kind} separated by commas"
+                given[name] = _numbers(name, given[name], _items(given[name]), number, wanted)
         value_range = given.get("value_range")
         if value_range is not None and len(value_range) != 2:
             raise ConfigError(
@@ -106,7 +108,9 @@ class PredictOptions:
             # A default of None or "auto" is no number, and stays.
             is_word = not isinstance(defaults[name], int | float)
             if name in given and not (is_word and given[name] == defaults[name]):
-                given[name] = _number(name, given[name], number)
+                wanted = "one whole number" if number is int else "one number"
+                wanted += ", or auto" if name in ("block", "batch") else ""
+                (given[name],) = _numbers(name, given[name], [given[name]], number, wanted)
         for name in ("flip", "confidence", "probabilities", "overwrite", "dry_run"):
             if not isinstance(given.get(name, False), bool):
                 raise ConfigError(f"{name} {given[name]!r}: give true or false")
@@ -131,37 +135,31 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
 """Options of one number."""
 
 
-def _number(name: str, given: Any, number: type[int] | type[float]) -> int | float:
-    try:
-        return _exactly(given, number)
-    except (TypeError, ValueError, OverflowError):
-        kind = "one whole number" if number is int else "one number"
-        other = ", or auto" if name in ("block", "batch") else ""
-        raise ConfigError(f"{name} {given!r}: give {kind}{other}") from None
-
-
-def _numbers(name: str, given: Any, number: type[int] | type[float]) -> tuple[Any, ...]:
+def _items(given: Any) -> list[Any]:
     if isinstance(given, str):
-        items: Iterable[Any] = given.split(",")
-    else:
-        items = given if isinstance(given, Iterable) else [given]
+        return given.split(",")
+    return list(given) if isinstance(given, Iterable) else [given]
+
+
+def _numbers(
+    name: str, given: Any, items: list[Any], number: type[int] | type[float], wanted: str
+) -> tuple[Any, ...]:
+    """The items as this kind of number.
+
+    Raises:
+        ConfigError: one is none; 2.5 is no whole number.
+    """
     try:
-        return tuple(_exactly(item, number) for item in items)
+        values = [number(item) for item in items]
     except (TypeError, ValueError, OverflowError):
-        kind = "whole numbers" if number is int else "numbers"
-        raise ConfigError(f"{name} {given!r}: give {kind} separated by commas") from None
-
-
-def _exactly(item: Any, number: type[int] | type[float]) -> int | float:
-    """The item as this kind of number; 2.5 is no whole number."""
-    value = number(item)
-    is_nan = item != item  # a nodata value like any other
-    if not isinstance(item, str) and value != item and not is_nan:
-        raise ValueError
-    return value
+        raise ConfigError(f"{name} {given!r}: give {wanted}") from None
+    for item, value in zip(items, values, strict=True):
+        # NaN, a nodata value like any other, differs from itself.
+        if not isinstance(item, str) and value != item and item == item:
+            raise ConfigError(f"{name} {given!r}: give {wanted}")
+    return tuple(values)
 
 
 def _formats(given: Any) -> tuple[str, ...]:
-    items = given.split(",") if isinstance(given, str) else list(given or ())
-    names = tuple(dict.fromkeys(str(item).strip().lower() for item in items))
+    names = tuple(dict.fromkeys(str(item).strip().lower() for item in _items(given or ())))
     return () if names == ("none",) else names

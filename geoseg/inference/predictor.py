@@ -117,12 +117,8 @@ class Predictor:
 
     def with_batch(self, batch: int | None) -> Predictor:
         """This predictor where the batch is the same (one that was halved stays so), or another."""
-        same = (
-            self._batch_may_shrink
-            if batch is None
-            else not self._batch_may_shrink and self.batch == batch
-        )
-        return self if same else Predictor(self._model, self.options, batch)
+        now = None if self._batch_may_shrink else self.batch
+        return self if batch == now else Predictor(self._model, self.options, batch)
 
     def probabilities(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Probabilities of some windows.

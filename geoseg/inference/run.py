@@ -57,11 +57,6 @@ class PredictRun:
         )
 
     @property
-    def forward_options(self) -> ForwardOptions:
-        """How windows are run."""
-        return self.predictor.options
-
-    @property
     def work(self) -> Path:
         """The folder of unfinished parts."""
         return self.out / WORK_FOLDER

@@ -79,7 +79,7 @@ class RunReport:
     def data(self) -> dict[str, Any]:
         """The report as JSON holds it."""
         run, model = self._run, self._run.model
-        forward = run.forward_options
+        forward = run.predictor.options
         inputs = list(self._inputs.values())
         spent = [entry.get("seconds", {}) for entry in inputs]
         seconds = {stage: sum(each.get(stage, 0.0) for each in spent) for stage in _STAGES}

@@ -7,7 +7,6 @@ Windows come lattice row by lattice row, from left to right. What a lattice row 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,27 +30,6 @@ class Band:
     """``(height, width)`` maximum probability as round(255 p); 0 invalid."""
     probabilities: NDArray[np.uint8] | None
     """``(classes, height, width)`` as round(255 p), 0 invalid; None unless asked for."""
-
-
-class Stitcher(Protocol):
-    """Takes the windows of a block, row by row, and gives back what each lattice row finishes."""
-
-    def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Take the ``(classes, window, window)`` probabilities of a window; may overwrite them."""
-
-    def finish(self, lattice_row: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Scores ``(classes, height, width)`` of the row's band, and its ``(height, width)`` weights.
-
-        The weights are sums over windows, None where all are 1. The scores are a view that the next
-        `add` overwrites.
-        """
-
-
-def make_stitcher(block: Block, classes: int) -> Stitcher:
-    """The stitcher that the block's grid asks for."""
-    if block.grid.stitch == "crop":
-        return CropStitcher(block, classes)
-    return BlendStitcher(block, classes)
 
 
 class BlendStitcher:
@@ -86,9 +64,9 @@ class BlendStitcher:
         self._weights: dict[tuple[bool, bool, bool, bool], NDArray[np.float32]] = {}
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Add one window's weighted probabilities, where it lies inside the block."""
+        """Add a window's ``(classes, window, window)`` probabilities, weighted; overwrites them."""
         window = self._block.grid.window_at(lattice_row, lattice_col)
-        # Only columns are cut here: rows outside of the block are summed too, and never given back.
+        # Only columns are cut: rows outside of the block are summed too, and never given back.
         columns = Window(window.row, self._block.area.col, window.height, self._block.area.width)
         part = window.intersect(columns)
         if part is None:
@@ -99,16 +77,17 @@ class BlendStitcher:
         self._roll_to(window.row)
         self._sums[:, : part.height, part.slices(0, self._block.area.col)[1]] += weighted
 
-    def finish(self, lattice_row: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Sums and weight sums of the rows that no later window touches."""
-        band = self._block.band(lattice_row)
-        if band is None:
-            raise AssertionError(f"lattice row {lattice_row} finishes no row of this block")
-        self._roll_to(self._block.grid.row_starts[lattice_row])
-        first = band.row - self._top
+    def finish(self, band: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores ``(classes, height, width)`` of a band, and its ``(height, width)`` weight sums.
+
+        The scores are a view that the next `add` overwrites.
+        """
+        # Rows above the band were given back before. The buffer still lies there where no window
+        # of the band's own lattice row was run.
+        self._roll_to(band.row)
         rows, cols = band.slices()
         totals = self._row_totals[rows, None] * self._col_totals[None, cols]
-        return self._sums[:, first : first + band.height], totals
+        return self._sums[:, : band.height], totals
 
     def _roll_to(self, top: int) -> None:
         """Drop the rows above `top`, which are finished, and make room below."""
@@ -146,7 +125,7 @@ class CropStitcher:
         self._scores = np.zeros((classes, tallest, block.area.width), np.float32)
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Copy the rows and columns to which the window is the nearest."""
+        """Copy what a window owns of its ``(classes, window, window)`` probabilities."""
         grid, area = self._block.grid, self._block.area
         window = grid.window_at(lattice_row, lattice_col)
         top, bottom = grid.row_edges[lattice_row], grid.row_edges[lattice_row + 1]
@@ -156,12 +135,18 @@ class CropStitcher:
             :, rows, cols
         ]
 
-    def finish(self, lattice_row: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Probabilities of the rows that this lattice row owns."""
-        band = self._block.band(lattice_row)
-        if band is None:
-            raise AssertionError(f"lattice row {lattice_row} finishes no row of this block")
+    def finish(self, band: Window) -> tuple[NDArray[np.float32], None]:
+        """Scores ``(classes, height, width)`` of a band, as a view; no weights, as all are 1."""
         return self._scores[:, : band.height], None
+
+
+Stitcher = BlendStitcher | CropStitcher
+"""Takes the windows of a block, row by row, and gives back what each lattice row finishes."""
+
+
+def make_stitcher(block: Block, classes: int) -> Stitcher:
+    """The stitcher that the block's grid asks for."""
+    return (CropStitcher if block.grid.stitch == "crop" else BlendStitcher)(block, classes)
 
 
 def classify(

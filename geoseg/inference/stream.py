@@ -125,7 +125,7 @@ def stream_block(
             on_window(passed)
         band = bands.get(strip.lattice_row)
         if band is not None:
-            scores, totals = stitcher.finish(strip.lattice_row)
+            scores, totals = stitcher.finish(band)
             valid = strip.valid[band.slices(strip.area.row, strip.area.col)]
             yield (
                 strip.lattice_row,

@@ -69,7 +69,7 @@ def stitched(grid, block, classes, seed):
                 stitcher.add(row, col, window_probabilities(grid, row, col, classes, seed))
             band = piece.band(row)
             if band is not None:
-                some, sums = stitcher.finish(row)
+                some, sums = stitcher.finish(band)
                 scores[(slice(None), *band.slices())] = some
                 if sums is not None:
                     totals[band.slices()] = sums
@@ -101,8 +101,9 @@ def test_blending_a_constant_gives_the_constant(case):
         for row in piece.lattice_rows:
             for col in piece.lattice_cols:
                 stitcher.add(row, col, np.full((1, grid.window, grid.window), 0.25, np.float32))
-            if piece.band(row) is not None:
-                scores, totals = stitcher.finish(row)
+            band = piece.band(row)
+            if band is not None:
+                scores, totals = stitcher.finish(band)
                 np.testing.assert_allclose(
                     scores[0] / (1.0 if totals is None else totals), 0.25, rtol=2e-5
                 )
