@@ -67,7 +67,7 @@ def run(
     """Prepare a data set for training.
 
     Args:
-        dataset: ``vaihingen``, ``potsdam``, ``cityscapes``, or ``folder`` for any images and labels.
+        dataset: ``vaihingen``, ``potsdam``, ``cityscapes``, or ``folder`` for any images.
         src: where it is; for ``folder`` also a single image.
         dst: gets ``train``, ``val`` and ``test``, each with ``images`` and ``labels``, and
             ``classes.yaml`` and ``manifest.json``.

@@ -1,1 +1,1 @@
-"""Images with their labels: pairing, reading, splitting, preparing; what `prepare`, `train` and `evaluate` share."""
+"""Images with their labels: what `prepare`, `train` and `evaluate` share."""

@@ -41,7 +41,7 @@ def is_eroded(path: Path) -> bool:
 
 
 def tile_key(path: Path) -> str:
-    """The tile that a file belongs to: ``top_potsdam_2_10`` of ``top_potsdam_2_10_RGB_classes.tif``."""
+    """The tile in a file's name: ``top_potsdam_2_10`` of ``top_potsdam_2_10_RGB_classes.tif``."""
     return tile_of_name(path.stem)
 
 
@@ -80,7 +80,7 @@ def files_by_stars(pattern: str) -> dict[StarKey, Path]:
 
 
 def list_files(given: str) -> list[Path]:
-    """The files that a path, a folder (searched recursively, not in hidden folders) or a pattern means."""
+    """The files that a path, a folder (searched recursively) or a pattern means; no hidden ones."""
     path = Path(given)
     if "*" in given:
         return list(files_by_stars(given).values())

@@ -14,7 +14,7 @@ from geoseg.raster.write import replace_raster
 
 
 def write_label_values(raster: str | Path, out: str | Path, scheme: ClassScheme) -> Path:
-    """A class raster with the values that the data set's label rasters use, as a PNG: what a benchmark's server takes.
+    """A class raster in the values of a data set's own labels, as a PNG.
 
     Of a class with several values the first is written; 254 and 255 become the least ignored value.
 
@@ -31,7 +31,8 @@ def write_label_values(raster: str | Path, out: str | Path, scheme: ClassScheme)
     beyond = [values[0] for values in scheme.values if not 0 <= values[0] <= NODATA]
     if beyond:
         raise ConfigError(
-            f"label value {beyond[0]} does not fit into a byte; give classes with values of 0 to 255"
+            f"label value {beyond[0]} does not fit into a byte; give classes with values of 0 to "
+            "255"
         )
     source = open_raster(raster)
     with source.open() as reader:
@@ -40,7 +41,8 @@ def write_label_values(raster: str | Path, out: str | Path, scheme: ClassScheme)
     ids[~valid | (ids == UNCERTAIN)] = NODATA
     if len(pixels) != 1 or ids.dtype != np.uint8 or (ids[ids != NODATA] >= len(scheme)).any():
         raise SourceError(
-            f"{raster}: is no class raster of {len(scheme)} classes; give one that was made with them"
+            f"{raster}: is no class raster of {len(scheme)} classes; give one that was made with "
+            "them"
         )
     table = np.full(256, _unlabelled(scheme), np.uint8)
     table[: len(scheme)] = [values[0] for values in scheme.values]

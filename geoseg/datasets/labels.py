@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from geoseg.classes import ClassScheme
 from geoseg.datasets.file_keys import is_vector
-from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, refuse_unplaced_image
-from geoseg.datasets.raster_labels import RasterLabels, refuse_other_bands, refuse_other_grid
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
+from geoseg.datasets.raster_labels import RasterLabels
 from geoseg.datasets.unknown_values import Policy
-from geoseg.errors import ConfigError
-from geoseg.raster import Source, open_raster
+from geoseg.errors import ConfigError, SourceError
+from geoseg.raster import Source, describe_grid, open_raster, same_grid
 
 LabelSource = Source | Polygons
 """Where labels are read from; no open file."""
@@ -54,10 +56,26 @@ def check_labels(labels: LabelSource, image: Source) -> None:
             or the image is not georeferenced, which polygons need.
     """
     if isinstance(labels, Polygons):
-        refuse_unplaced_image(image, labels.path)
-    else:
-        refuse_other_grid(image, labels)
-        refuse_other_bands(labels)
+        if image.georeferenced and image.crs is not None:
+            return
+        missing = "a world file with its place"
+        if image.georeferenced:
+            missing = "its coordinate system (geoseg prepare --crs EPSG:N)"
+        raise SourceError(
+            f"{image.path}: {describe_grid(image)} has no place for the polygons of "
+            f"{labels.path.name}; give {missing}, or labels as rasters"
+        )
+    if not same_grid(image, labels):
+        raise SourceError(
+            f"{labels.path}: {describe_grid(labels)} do not lie on {image.path.name} "
+            f"({describe_grid(image)}); give labels of the same pixels, or warp them first"
+        )
+    bands, dtype = len(labels.bands), np.dtype(labels.dtype)
+    if not (bands == 1 and dtype.kind in "iu") and not (bands == 3 and dtype == np.uint8):
+        raise SourceError(
+            f"{labels.path}: {bands} band(s) of {dtype} are no labels; give one band of whole "
+            "numbers, or red, green and blue as uint8"
+        )
 
 
 @contextmanager

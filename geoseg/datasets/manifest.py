@@ -1,8 +1,8 @@
 """The content of a prepared folder: what each file was made from, and whether it is still the same.
 
-Each image becomes one tile of the manifest. A tile is first written to a journal, then its files get
-their names, so that a file without a line in the journal is never one of geoseg's; at the end the
-journal becomes ``manifest.json``.
+Each image becomes one tile of the manifest. A tile is first written to a journal, then its files
+get their names, so that a file without a line in the journal is never one of geoseg's; at the end
+the journal becomes ``manifest.json``.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class PatchOptions:
     stride: int
     """Pixels from one patch to the next."""
     edge: Edge = "shift"
-    """A last patch beyond the raster: `shift` it inward, `pad` it with unlabelled zeros, or `drop` it."""
+    """A last patch beyond the raster: `shift` it, `pad` it with unlabelled zeros, or `drop` it."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 1 <= self.stride <= self.size:
@@ -59,7 +59,7 @@ def whole_raster(part: str, height: int, width: int) -> Crop:
 def cut_patches(crop: Crop, options: PatchOptions) -> list[Crop]:
     """The patches of a rectangle, row by row; names carry their first row and column in the raster.
 
-    A rectangle that is smaller than a patch stays as it is, is padded, or is dropped, as the rule says.
+    A rectangle smaller than a patch stays as it is, is padded, or is dropped, as the rule says.
     """
     area, size = crop.window, options.size
     grid = TileGrid(area.height, area.width, size, size - options.stride)

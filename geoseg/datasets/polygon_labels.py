@@ -1,4 +1,4 @@
-"""Polygons rasterized as labels of an image: a pixel is of the class whose polygon its centre lies in."""
+"""Polygons rasterized as labels: a pixel is of the class whose polygon its centre lies in."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rasterio.crs import CRS
 from rasterio.features import rasterize
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.errors import ConfigError, SourceError, VectorError
-from geoseg.raster import Source, describe_grid
+from geoseg.errors import ConfigError, VectorError
+from geoseg.raster import Source
 from geoseg.tiling import Window
 from geoseg.vector.polygonize import to_crs
 from geoseg.vector.read import read_attributed, read_polygons
@@ -41,20 +41,18 @@ class Polygons:
 
 
 class PolygonLabels:
-    """Class ids of polygons on the grid of one image; a later polygon of the file covers earlier ones.
+    """Class ids of polygons on the grid of one image; later polygons of a file cover earlier ones.
 
     Args:
         polygons: the file.
-        image: gives the grid.
+        image: gives the grid; it is georeferenced, as `check_labels` makes sure.
         scheme: the classes.
 
     Raises:
-        SourceError: the image is not georeferenced.
-        VectorError: the polygons cannot be read, name no coordinate system, or have an unknown class.
+        VectorError: polygons cannot be read, name no coordinate system, or have an unknown class.
     """
 
     def __init__(self, polygons: Polygons, image: Source, scheme: ClassScheme) -> None:
-        refuse_unplaced_image(image, polygons.path)
         names = [name.casefold() for name in scheme.names]
         self._outside = names.index(BACKGROUND) if BACKGROUND in names else NODATA
         state = _file_state(polygons.path)
@@ -94,24 +92,7 @@ class PolygonLabels:
         """Nothing is open: the polygons are in memory."""
 
 
-def refuse_unplaced_image(image: Source, polygons: Path) -> None:
-    """Refuse an image that polygons cannot be placed on.
-
-    Raises:
-        SourceError: it has no transform or no coordinate system.
-    """
-    if image.georeferenced and image.crs is not None:
-        return
-    missing = "a world file with its place"
-    if image.georeferenced:
-        missing = "its coordinate system (geoseg prepare --crs EPSG:N)"
-    raise SourceError(
-        f"{image.path}: {describe_grid(image)} has no place for the polygons of {polygons.name}; "
-        f"give {missing}, or labels as rasters"
-    )
-
-
-def only_class(scheme: ClassScheme) -> int:
+def _only_class(scheme: ClassScheme) -> int:
     """The id of the one class that polygons without an attribute are of.
 
     Raises:
@@ -128,7 +109,7 @@ def only_class(scheme: ClassScheme) -> int:
 
 
 def _file_state(path: Path) -> _FileState:
-    """Name, size and time of a file and of those that belong to it (of a Shapefile four or five)."""
+    """Name, size and time of a file and of those beside it (a Shapefile has four or five)."""
     parts = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
     return tuple((part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts)
 
@@ -142,7 +123,7 @@ def _read_classed(
     _refuse_without_crs(path)
     if attribute is None:
         shapes = read_polygons(path, crs)
-        return shapes, np.full(len(shapes), only_class(scheme), np.uint8)
+        return shapes, np.full(len(shapes), _only_class(scheme), np.uint8)
     shapes, values = read_attributed(path, crs, attribute)
     ids = {value: _class_of(value, scheme) for value in set(values)}
     unknown = Counter(value for value in values if ids[value] is None)
@@ -168,7 +149,7 @@ def _refuse_without_crs(path: Path) -> None:
 
 
 def _class_of(value: Any, scheme: ClassScheme) -> int | None:
-    """The class id of an attribute's value, a name or a label value; 255 if ignored, None if unknown."""
+    """The id of an attribute's value, a name or a label value; 255 if ignored, None if unknown."""
     text = str(value).strip().casefold()
     for index, (name, values) in enumerate(zip(scheme.names, scheme.values, strict=True)):
         if text == name.casefold() or text in _texts(values):

@@ -51,11 +51,6 @@ class TilePlan:
     labels: LabelSource
     crops: tuple[Crop, ...]
 
-    @property
-    def image_path(self) -> Path:
-        """The image that is cut."""
-        return self.profile.image.path
-
     def key(self) -> str:
         """A hash that changes with everything that the files of this tile depend on."""
         image = self.profile.image
@@ -104,12 +99,10 @@ def plan_tiles(
     if polygons_on_images and not any(polygons_on_images):
         others = " or any other image" if len(plans) > 1 else ""
         raise ConfigError(
-            f"{plans[0].labels.path}: none of its polygons lies on {plans[0].image_path.name}"
-            f"{others}; check both coordinate systems"
+            f"{plans[0].labels.path}: none of its polygons lies on "
+            f"{plans[0].profile.image.path.name}{others}; check both coordinate systems"
         )
-    alike = [plan for plan in plans if _bands(plan) == _bands(plans[0])]
-    failures += [_other_bands(plan, plans[0]) for plan in plans if plan not in alike]
-    return alike, failures
+    return _with_same_bands(plans, failures), failures
 
 
 def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
@@ -143,9 +136,7 @@ def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
             sums = [sha256_of(file) for file in files]
             place = crop.window
             pairs.append(
-                PreparedPair(
-                    crop.part, names[0], names[1], sums[0], sums[1], place.row, place.col
-                )
+                PreparedPair(crop.part, names[0], names[1], sums[0], sums[1], place.row, place.col)
             )
             before = statistics.get(crop.part)
             statistics[crop.part] = found if before is None else before + found
@@ -167,7 +158,7 @@ def count_files(plans: Iterable[TilePlan], part: str) -> int:
 def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
     image = open_raster(pair.raster)
     names = options.layout.band_names(pair.raster, len(image.file_bands))
-    # A data set that is known to have a fourth band has it as imagery, whatever the file says of it.
+    # A data set that is known to have a fourth band has it as imagery, whatever the file says.
     bands = None if names is None else range(1, len(names) + 1)
     crs = options.crs if image.crs is None else None
     image = open_raster(pair.raster, bands=bands, crs=crs)
@@ -186,17 +177,19 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
     return TilePlan(pair.tile, profile, find_labels(pair.labels, attribute), tuple(crops))
 
 
-def _bands(plan: TilePlan) -> tuple[int, str]:
-    return len(plan.profile.image.bands), plan.profile.image.dtype
-
-
-def _other_bands(plan: TilePlan, first: TilePlan) -> str:
-    """A line about an image with other bands than the first one: no network takes both."""
-    (bands, dtype), (first_bands, first_dtype) = _bands(plan), _bands(first)
-    return (
-        f"{plan.image_path}: has {bands} band(s) of {dtype}, {first.image_path.name} has "
-        f"{first_bands} of {first_dtype}; prepare them apart"
-    )
+def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePlan]:
+    """The plans whose images have the first one's bands, as no network takes others as well."""
+    alike = []
+    for plan in plans:
+        first, image = plans[0].profile.image, plan.profile.image
+        if (len(image.bands), image.dtype) == (len(first.bands), first.dtype):
+            alike.append(plan)
+        else:
+            failures.append(
+                f"{image.path}: has {len(image.bands)} band(s) of {image.dtype}, {first.path.name} "
+                f"has {len(first.bands)} of {first.dtype}; prepare them apart"
+            )
+    return alike
 
 
 def _labels_fingerprint(path: Path) -> str:

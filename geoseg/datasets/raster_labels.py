@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.unknown_values import Policy, UnknownValues
-from geoseg.errors import SourceError
-from geoseg.raster import Source, describe_grid, same_grid
+from geoseg.raster import Source
 from geoseg.tiling import Window
 
 _UNKNOWN = 254
@@ -27,16 +26,15 @@ class RasterLabels:
     black is "no label" there, unless it is a class's colour.
 
     Args:
-        source: the label raster.
+        source: the label raster, one that `check_labels` accepts.
         scheme: what its values or colours mean.
         policy: what happens to unknown ones.
 
     Raises:
-        SourceError: it has other bands, or cannot be opened.
+        SourceError: it cannot be opened.
     """
 
     def __init__(self, source: Source, scheme: ClassScheme, policy: Policy) -> None:
-        refuse_other_bands(source)
         self._scheme = scheme
         self._colored = len(source.bands) == 3
         kind = "colour" if self._colored else "value"
@@ -90,33 +88,6 @@ class RasterLabels:
             names = [str(value) for values in self._scheme.values for value in values]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return ", ".join(names[:_SHOWN]) + more
-
-
-def refuse_other_bands(source: Source) -> None:
-    """Refuse a raster that holds neither values nor colours.
-
-    Raises:
-        SourceError: its bands are neither one of whole numbers nor three of uint8.
-    """
-    bands, dtype = len(source.bands), np.dtype(source.dtype)
-    if not (bands == 1 and dtype.kind in "iu") and not (bands == 3 and dtype == np.uint8):
-        raise SourceError(
-            f"{source.path}: {bands} band(s) of {dtype} are no labels; give one band of whole "
-            "numbers, or red, green and blue as uint8"
-        )
-
-
-def refuse_other_grid(image: Source, labels: Source) -> None:
-    """Refuse a label raster that does not lie pixel on pixel on its image.
-
-    Raises:
-        SourceError: size or place differ.
-    """
-    if not same_grid(image, labels):
-        raise SourceError(
-            f"{labels.path}: {describe_grid(labels)} do not lie on {image.path.name} "
-            f"({describe_grid(image)}); give labels of the same pixels, or warp them first"
-        )
 
 
 def nodata_warnings(sources: Iterable[Source], scheme: ClassScheme) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from geoseg.errors import ConfigError
@@ -14,10 +14,9 @@ PARTS = ("train", "val", "test")
 class Preset:
     """A named division of a benchmark's tiles."""
 
-    about: str
-    train: tuple[str, ...]
-    val: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
+    train: Sequence[str]
+    val: Sequence[str] = ()
+    test: Sequence[str] = ()
     excluded: dict[str, str] = field(default_factory=dict)
     """Tiles that are left out, and why."""
 
@@ -33,14 +32,7 @@ class Preset:
         return {tile: part for part in PARTS for tile in getattr(self, part)}
 
 
-def _tiles(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-def _without(tiles: Iterable[str], *others: str) -> tuple[str, ...]:
-    return tuple(tile for tile in tiles if tile not in others)
-
-
+_tiles = str.split
 _VAIHINGEN_TRAIN = _tiles("1 3 5 7 11 13 15 17 21 23 26 28 30 32 34 37")
 _VAIHINGEN_TEST = _tiles("2 4 6 8 10 12 14 16 20 22 24 27 29 31 33 35 38")
 _POTSDAM_TRAIN = _tiles(
@@ -49,25 +41,24 @@ _POTSDAM_TRAIN = _tiles(
 )
 _POTSDAM_TEST = _tiles("2_13 2_14 3_13 3_14 4_13 4_14 4_15 5_13 5_14 5_15 6_13 6_14 6_15 7_13")
 
+# ``isprs`` is the contest's own; ``geoseg`` takes one of its training tiles for validation.
 VAIHINGEN_SPLITS = {
-    "isprs": Preset("the contest: 16 and 17 tiles", _VAIHINGEN_TRAIN, test=_VAIHINGEN_TEST),
+    "isprs": Preset(_VAIHINGEN_TRAIN, test=_VAIHINGEN_TEST),
     "geoseg": Preset(
-        "the contest, with area 30 for validation",
-        _without(_VAIHINGEN_TRAIN, "30"),
+        [tile for tile in _VAIHINGEN_TRAIN if tile != "30"],
         ("30",),
         _VAIHINGEN_TEST,
     ),
     "audebert12-4": Preset(
-        "Audebert et al.: 12 and 4 of the tiles that participants had labels of",
+        # Audebert et al.: of the tiles that participants had labels of.
         _tiles("1 3 23 26 7 11 13 28 17 32 34 37"),
         test=_tiles("5 21 15 30"),
     ),
 }
 POTSDAM_SPLITS = {
-    "isprs": Preset("the contest: 24 and 14 tiles", _POTSDAM_TRAIN, test=_POTSDAM_TEST),
+    "isprs": Preset(_POTSDAM_TRAIN, test=_POTSDAM_TEST),
     "geoseg": Preset(
-        "the contest, with 2_10 for validation and without 7_10",
-        _without(_POTSDAM_TRAIN, "2_10", "7_10"),
+        [tile for tile in _POTSDAM_TRAIN if tile not in ("2_10", "7_10")],
         ("2_10",),
         _POTSDAM_TEST,
         {"7_10": "its annotations are wrong"},

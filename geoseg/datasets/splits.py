@@ -12,12 +12,12 @@ from geoseg.datasets.pairing import Pair, shorten
 from geoseg.datasets.split_presets import PARTS, Preset
 from geoseg.errors import ConfigError
 
-GENERIC_SPLITS = {
-    "tiles": "every fifth tile, drawn by its name, is for validation",
-    "blocks": "a fifth of each image, in areas with a gap to the rest",
-    "folders": "parts by the folders train, val and test",
-    "all": "everything is trained on",
-}
+GENERIC_SPLITS = (
+    "tiles",  # every fifth tile, drawn by its name, is for validation
+    "blocks",  # a fifth of each image, in areas with a gap to the rest
+    "folders",  # parts by the folders train, val and test
+    "all",  # everything is trained on
+)
 """Splits that any data set can have."""
 _VALIDATION_SHARE = 5
 """One of so many tiles."""
@@ -82,7 +82,8 @@ def split_by_name(tiles: Iterable[str]) -> dict[str, str]:
     drawn = sorted(tiles, key=lambda tile: hashlib.sha256(tile.encode()).digest())
     if len(drawn) < 2:
         raise ConfigError(
-            f"split tiles: {len(drawn)} labelled image cannot be divided; use --split blocks, or all"
+            f"split tiles: {len(drawn)} labelled image cannot be divided; use --split blocks, or "
+            "all"
         )
     count = max(1, len(drawn) // _VALIDATION_SHARE)
     return {tile: "val" if index < count else "train" for index, tile in enumerate(drawn)}

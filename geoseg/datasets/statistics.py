@@ -34,7 +34,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def from_histograms(cls, histograms: NDArray[np.int64]) -> Moments:
-        """Those of whole values 0, 1, 2, ... that occur as often as ``(bands, values)`` counts say."""
+        """Those of values 0, 1, 2, ... that occur as often as ``(bands, values)`` counts say."""
         values = np.arange(float(histograms.shape[1]))
         number = int(histograms[0].sum())
         mean = histograms @ values / number
@@ -54,7 +54,7 @@ class Moments(NamedTuple):
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """``(bands,)`` standard deviation; 1 where a band is constant, which nothing could scale."""
+        """``(bands,)`` standard deviation; 1 where a band is constant and cannot be scaled."""
         std = np.sqrt(self.squares / self.number)
         return np.where(std > 0, std, 1.0)
 
@@ -197,7 +197,8 @@ def collect_statistics(
             progress.advance(1)
     if not total.labelled:
         raise SourceError(
-            f"{tiles[0].labels.path}: no pixel of the training labels is labelled; check data.classes"
+            f"{tiles[0].labels.path}: no pixel of the training labels is labelled; check "
+            "data.classes"
         )
     return total
 
@@ -241,7 +242,7 @@ def absent_class_warnings(statistics: Statistics, names: Sequence[str]) -> list[
 def _from_bytes(
     pixels: NDArray[np.uint8], labelled: NDArray[np.bool_]
 ) -> tuple[Moments, tuple[float, ...], tuple[float, ...]]:
-    """Moments, smallest and largest value by histogram: several times faster than over the values."""
+    """Moments, smallest and largest value by histogram: several times faster than by value."""
     histograms = np.stack([np.bincount(band[labelled], minlength=256) for band in pixels])
     occurs = histograms > 0
     low, high = occurs.argmax(axis=1), 255 - occurs[:, ::-1].argmax(axis=1)

@@ -106,7 +106,7 @@ class TileReader:
         return Patch(pixels, valid, labels)
 
     def reference(self, window: Window) -> NDArray[np.uint8]:
-        """Class ids of a window as the labels have them, of rasters also where the image is invalid.
+        """Class ids as the labels have them; those of rasters also where the image is invalid.
 
         Raises:
             SourceError: as `read`.

@@ -25,7 +25,7 @@ from geoseg.raster import Reader, Source
 from geoseg.tiling import Window
 
 _ROWS, _COLS = 512, 8192
-"""Pixels that are read and written at a time: whole blocks of the files, some 40 MB of three bands."""
+"""Pixels that are read and written at a time: whole blocks of the files."""
 _FILE_BLOCK = 256
 """Side of the blocks that the files are stored in."""
 
@@ -40,7 +40,7 @@ class OutputProfile:
 
     @property
     def masked(self) -> bool:
-        """Whether validity needs a mask of its own: a single nodata value says it in fewer bytes."""
+        """Whether validity needs a mask: a single nodata value says it in fewer bytes."""
         validity = self.image.validity
         several_nodata = validity.nodata_values is not None and self.image.nodata is None
         return bool(validity.alpha or validity.mask_bands) or several_nodata
@@ -116,7 +116,7 @@ def _pad(
     valid: NDArray[np.bool_],
     ids: NDArray[np.uint8],
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
-    """A strip, with unlabelled zeros where it is a last one and its file reaches beyond the raster."""
+    """A strip; a last one with unlabelled zeros where its file reaches beyond the raster."""
     area = crop.window
     rows = crop.height - area.height if window.row_end == area.row_end else 0
     cols = crop.width - area.width if window.col_end == area.col_end else 0

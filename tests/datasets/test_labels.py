@@ -7,6 +7,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from rasterio.transform import from_origin
 
 from geoseg.classes import ISPRS, ClassScheme
 from geoseg.datasets.labels import check_labels, find_labels, open_labels
@@ -70,11 +71,6 @@ def test_labels_that_do_not_fit_the_image_are_refused(make_raster: Make) -> None
         open_labels(small, image, ISPRS),
     ):
         pass
-    with pytest.raises(SourceError, match=r"2 band\(s\) of uint8 are no labels"):
-        check_labels(open_raster(make_raster("two.tif", bands=2)), image)
-    nowhere = open_raster(make_raster("nowhere.tif", crs=None, transform=None))
-    with pytest.raises(SourceError, match=r"has no place for the polygons of a\.gpkg"):
-        check_labels(Polygons(Path("a.gpkg")), nowhere)
 
 
 def test_the_file_is_closed_in_the_end(make_raster: Make) -> None:
@@ -83,3 +79,49 @@ def test_the_file_is_closed_in_the_end(make_raster: Make) -> None:
         pass
     with pytest.raises(Exception, match=r"(?i)closed"):
         labels.read(WHOLE)
+
+
+@pytest.mark.parametrize(("bands", "dtype"), [(2, "uint8"), (1, "float32"), (3, "uint16")])
+def test_bands_that_are_neither_values_nor_colours_are_refused(
+    make_raster: Make, bands: int, dtype: str
+) -> None:
+    source = open_raster(make_raster(bands=bands, dtype=dtype))
+    with pytest.raises(
+        SourceError, match=rf"{bands} band\(s\) of {dtype} are no labels; give one band"
+    ):
+        check_labels(source, source)
+    for bands, dtype in ((1, "uint8"), (1, "int16"), (3, "uint8")):
+        source = open_raster(make_raster(bands=bands, dtype=dtype))
+        check_labels(source, source)
+
+
+def test_polygons_need_an_image_that_says_where_it_lies(make_raster: Make) -> None:
+    labels = Polygons(Path("a.gpkg"))
+    check_labels(labels, open_raster(make_raster()))
+    for name, place, needed in (
+        ("no_crs", {"crs": None}, r"its coordinate system \(geoseg prepare --crs EPSG:N\)"),
+        ("nowhere", {"crs": None, "transform": None}, "a world file"),
+    ):
+        image = open_raster(make_raster(f"{name}.tif", **place))
+        with pytest.raises(
+            SourceError, match=rf"has no place for the polygons of a.gpkg; give {needed}"
+        ):
+            check_labels(labels, image)
+
+
+def test_labels_must_lie_on_the_image(make_raster: Make) -> None:
+    image = open_raster(make_raster())
+    bare = make_raster("bare.tif", bands=1, crs=None, transform=None)
+    check_labels(open_raster(bare), image)
+    check_labels(open_raster(make_raster("no_crs.tif", bands=1, crs=None)), image)
+    with pytest.raises(
+        SourceError,
+        match=r"64 x 79 pixels .* do not lie on scene.tif .*give labels of the same pixels",
+    ):
+        check_labels(open_raster(make_raster("small.tif", bands=1, width=79)), image)
+    elsewhere = from_origin(500_001.0, 5_400_000.0, 0.5, 0.5)
+    moved = open_raster(make_raster("elsewhere.tif", bands=1, transform=elsewhere))
+    with pytest.raises(SourceError, match=r"from \(500001, 5400000\) .* do not lie on scene.tif"):
+        check_labels(moved, image)
+    with pytest.raises(SourceError, match=r"do not lie on scene\.tif"):
+        check_labels(open_raster(make_raster("a.tif", bands=1, crs="EPSG:32633")), image)

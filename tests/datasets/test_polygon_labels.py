@@ -12,7 +12,7 @@ from rasterio.features import rasterize
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
-from geoseg.errors import ConfigError, SourceError, VectorError
+from geoseg.errors import ConfigError, VectorError
 from geoseg.raster import open_raster
 from geoseg.tiling import Window
 
@@ -173,15 +173,6 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
     (tmp_path / "c.gpkg").write_text("nothing")
     with pytest.raises(VectorError, match="no polygons that can be read"):
         PolygonLabels(Polygons(tmp_path / "c.gpkg"), image, BUILDINGS)
-    for facts, needed in (
-        ({"crs": None}, r"its coordinate system \(geoseg prepare --crs EPSG:N\)"),
-        ({"transform": None}, "a world file"),
-    ):
-        nowhere = open_raster(make_raster("nowhere.tif", **({"crs": None} | facts)))
-        with pytest.raises(
-            SourceError, match=rf"has no place for the polygons of a.gpkg; give {needed}"
-        ):
-            PolygonLabels(Polygons(path), nowhere, BUILDINGS)
 
 
 def test_without_a_mask_polygons_label_everywhere(

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rasterio.transform import from_origin
 
 from geoseg.classes import ISPRS, ClassScheme
-from geoseg.datasets.raster_labels import RasterLabels, nodata_warnings, refuse_other_grid
+from geoseg.datasets.raster_labels import RasterLabels, nodata_warnings
 from geoseg.errors import SourceError
 from geoseg.raster import open_raster
 from geoseg.tiling import Window
@@ -87,14 +86,6 @@ def test_unknown_colours_are_counted_and_refused(make_raster: Make) -> None:
         read(make_raster(data=colors), ISPRS)
 
 
-@pytest.mark.parametrize(("bands", "dtype"), [(2, "uint8"), (1, "float32"), (3, "uint16")])
-def test_what_is_no_labels_is_refused(make_raster: Make, bands: int, dtype: str) -> None:
-    with pytest.raises(
-        SourceError, match=rf"{bands} band\(s\) of {dtype} are no labels; give one band"
-    ):
-        read(make_raster(bands=bands, dtype=dtype), SCHEME)
-
-
 def test_windows_give_what_the_whole_gives_and_refuse_by_their_own_rows(make_raster: Make) -> None:
     values = np.random.default_rng(0).choice([1, 7, 9], (1, 30, 20)).astype(np.uint8)
     values[0, 25, 3] = 77
@@ -128,21 +119,3 @@ def test_many_classes_are_shown_in_part(make_raster: Make) -> None:
     scheme = ClassScheme.from_names([f"c{n}" for n in range(23)])
     with pytest.raises(SourceError, match=r"classes have 0, 1, .*, 19 and 3 more: add"):
         read(make_raster(data=np.full((1, 2, 2), 99, np.uint8)), scheme)
-
-
-def test_labels_must_lie_on_the_image(make_raster: Make) -> None:
-    image = open_raster(make_raster())
-    bare = make_raster("bare.tif", bands=1, crs=None, transform=None)
-    refuse_other_grid(image, open_raster(bare))
-    refuse_other_grid(image, open_raster(make_raster("no_crs.tif", bands=1, crs=None)))
-    with pytest.raises(
-        SourceError,
-        match=r"64 x 79 pixels .* do not lie on scene.tif .*give labels of the same pixels",
-    ):
-        refuse_other_grid(image, open_raster(make_raster("small.tif", bands=1, width=79)))
-    elsewhere = from_origin(500_001.0, 5_400_000.0, 0.5, 0.5)
-    moved = open_raster(make_raster("elsewhere.tif", bands=1, transform=elsewhere))
-    with pytest.raises(SourceError, match=r"from \(500001, 5400000\) .* do not lie on scene.tif"):
-        refuse_other_grid(image, moved)
-    with pytest.raises(SourceError, match=r"do not lie on scene\.tif"):
-        refuse_other_grid(image, open_raster(make_raster("a.tif", bands=1, crs="EPSG:32633")))

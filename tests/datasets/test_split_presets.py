@@ -33,13 +33,13 @@ def test_the_splits_of_a_data_set_share_their_test_tiles_and_all_33_and_38_tiles
 
 def test_a_tile_in_two_parts_is_refused() -> None:
     with pytest.raises(ConfigError, match="tile b is in two parts"):
-        Preset("", ("a", "b"), ("b",))
+        Preset(("a", "b"), ("b",))
     with pytest.raises(ConfigError, match="tile a is in two parts"):
-        Preset("", ("a",), excluded={"a": "why"})
+        Preset(("a",), excluded={"a": "why"})
 
 
 def test_parts_are_given_in_the_order_train_val_test() -> None:
-    preset = Preset("", ("b", "a"), ("d",), ("c",), {"e": "why"})
+    preset = Preset(("b", "a"), ("d",), ("c",), {"e": "why"})
     assert list(preset.parts.items()) == [
         ("b", "train"),
         ("a", "train"),

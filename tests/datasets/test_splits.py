@@ -18,8 +18,8 @@ LAYOUT = Layout(
     ("labels",),
     re.compile(r"(\d+)"),
     splits={
-        "known": Preset("", ("1", "2", "3"), ("4",), excluded={"9": "it is wrong"}),
-        "trained": Preset("", ("1",)),
+        "known": Preset(("1", "2", "3"), ("4",), excluded={"9": "it is wrong"}),
+        "trained": Preset(("1",)),
     },
     split="known",
 )

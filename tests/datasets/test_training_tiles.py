@@ -11,6 +11,7 @@ import rasterio
 import shapely
 from rasterio.transform import Affine
 
+from geoseg.classes import ClassScheme
 from geoseg.datasets.bands import choose_bands
 from geoseg.datasets.pairing import Pair
 from geoseg.datasets.polygon_labels import Polygons
@@ -142,3 +143,33 @@ def test_polygons_come_with_their_attribute(make_tile: MakeTile, tmp_path: Path)
     raster = find_pairs([(str(image), str(tmp_path / "labels/a.tif"), "kind")])
     with pytest.raises(ConfigError, match=r"attribute kind: goes with polygons, and .*a\.tif is a"):
         open_tiles(raster, choose_bands(None, open_raster(image)))
+
+
+def test_training_gets_the_same_batches_from_values_colours_and_polygons(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    from geoseg.training.patches import Patches
+    from geoseg.training.recipe import Recipe
+
+    scheme = ClassScheme(("background", "road"), ((1, 2, 3), (9, 9, 9)), ((0,), (7,)))
+    ids = np.zeros((64, 80), np.uint8)
+    ids[8:40, 20:60] = 1
+    images = str(make_raster("image.tif"))
+    make_raster("values.tif", data=7 * ids[None])
+    make_raster("colours.tif", data=scheme.colors_from_ids(ids))
+    box = shapely.box(500_010, 5_399_980, 500_030, 5_399_996)
+    frame = geopandas.GeoDataFrame({"kind": ["road"]}, geometry=[box], crs="EPSG:32632")
+    frame.to_crs(4326).to_file(tmp_path / "roads.gpkg")
+    forms = [("values.tif", None), ("colours.tif", None), ("roads.gpkg", "kind")]
+    recipe = Recipe(crop=16, workers=0, cache=0, seed=4)
+    batches = []
+    for name, attribute in forms:
+        pairs = find_pairs([(images, str(tmp_path / name), attribute)])
+        tiles = open_tiles(pairs, choose_bands(None, open_raster(images)))
+        patches = Patches(tiles, scheme, recipe, (0, 255))
+        batches.append([patches[number] for number in range(6)])
+    for batch in batches[1:]:
+        for expected, found in zip(batches[0], batch, strict=True):
+            for one, other in zip(expected, found, strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert len(np.unique(np.concatenate([patch[2] for patch in batches[0]]))) == 2

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geoseg.datasets.layouts import LAYOUTS, find_labelled_images, find_layout, folders_below
+from geoseg.errors import ConfigError
+
+FOLDER = find_layout("folder")
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def found(
+    name: str, root: Path, images: str | None = None, labels: str | None = None
+) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    pairs, lines = find_labelled_images(find_layout(name), root, images, labels)
+    names = {
+        tile: tuple(path.relative_to(root).as_posix() for path in (pair.raster, pair.labels))
+        for tile, pair in pairs.items()
+    }
+    assert all(pair.tile == tile for tile, pair in pairs.items())
+    return names, [line.replace(f"{root}/", "") for line in lines]
+
+
+def test_an_unknown_data_set_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="oslo: no data set that geoseg knows; choose vaihingen, potsdam, citys"
+    ):
+        find_layout("oslo")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "number"),
+    [
+        ("vaihingen", "top_mosaic_09cm_area07", "7"),
+        ("potsdam", "top_potsdam_02_10", "2_10"),
+        ("cityscapes", "bonn_000001_000019", "bonn_000001_000019"),
+        ("folder", "area3", "area3"),
+    ],
+)
+def test_splits_call_tiles_by_their_numbers(name: str, key: str, number: str) -> None:
+    assert LAYOUTS[name].tile_number(key) == number
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "count", "bands"),
+    [
+        ("vaihingen", "x.tif", 3, ("near-infrared", "red", "green")),
+        ("vaihingen", "x.tif", 4, None),
+        ("potsdam", "t_RGB.tif", 3, ("red", "green", "blue")),
+        ("potsdam", "t_IRRG.tif", 3, ("near-infrared", "red", "green")),
+        ("potsdam", "t_RGBIR.tif", 4, ("red", "green", "blue", "near-infrared")),
+        ("potsdam", "t.tif", 3, None),
+        ("cityscapes", "x.png", 3, ("red", "green", "blue")),
+        ("folder", "x.tif", 3, None),
+    ],
+)
+def test_bands_are_known_by_the_end_of_a_files_name(
+    name: str, file: str, count: int, bands: tuple[str, ...] | None
+) -> None:
+    assert LAYOUTS[name].band_names(Path(file), count) == bands
+
+
+def test_complete_labels_are_taken_before_those_of_participants(tmp_path: Path) -> None:
+    area = "top_mosaic_09cm_area1"
+    touch(tmp_path, f"x/top/{area}.tif", f"gts_for_participants/{area}.tif")
+    image = f"x/top/{area}.tif"
+    assert found("vaihingen", tmp_path)[0] == {area: (image, f"gts_for_participants/{area}.tif")}
+    touch(tmp_path, f"{area}.tif", f"{area}_noBoundary.tif")
+    assert found("vaihingen", tmp_path)[0] == {area: (image, f"{area}.tif")}
+    touch(tmp_path, f"y_ground_truth_COMPLETE/{area}.tif")
+    complete = f"y_ground_truth_COMPLETE/{area}.tif"
+    assert found("vaihingen", tmp_path)[0] == {area: (image, complete)}
+
+
+def test_rgb_is_taken_before_other_bands(tmp_path: Path) -> None:
+    touch(tmp_path, "4_Ortho_RGBIR/top_potsdam_2_10_RGBIR.tif")
+    touch(tmp_path, "5_Labels_all/top_potsdam_2_10_label.tif")
+    labels = "5_Labels_all/top_potsdam_2_10_label.tif"
+    tile = "top_potsdam_2_10"
+    for folder, bands in (
+        ("4_Ortho_RGBIR", "RGBIR"),
+        ("3_Ortho_IRRG", "IRRG"),
+        ("2_Ortho_RGB", "RGB"),
+    ):
+        touch(tmp_path, f"{folder}/{tile}_{bands}.tif", f"{folder}/{tile}_{bands}.tfw")
+        expected = {tile: (f"{folder}/{tile}_{bands}.tif", labels)}
+        assert found("potsdam", tmp_path) == (expected, [])
+
+
+def test_cityscapes_test_images_have_no_labels_and_are_not_missed(tmp_path: Path) -> None:
+    for split, city in (("train", "ulm"), ("test", "bonn")):
+        name = f"{city}_000000_000019"
+        touch(tmp_path, f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png")
+        touch(tmp_path, f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png")
+    names, lines = found("cityscapes", tmp_path)
+    assert (list(names), lines) == (["ulm_000000_000019"], [])
+    # The data set itself may lie in a folder that is called like a part.
+    inside = tmp_path / "leftImg8bit" / "test"
+    assert folders_below(inside, inside / "bonn" / "a.png") == ("bonn",)
+    assert folders_below(Path("elsewhere"), Path("a/b/c.png")) == ("a", "b")
+
+
+def test_two_files_are_named_by_the_image(tmp_path: Path) -> None:
+    touch(tmp_path, "Ortho RGB.tif", "gt.tif", "houses.gpkg")
+    assert found("folder", tmp_path, "Ortho RGB.tif", "gt.tif")[0] == {
+        "Ortho_RGB": ("Ortho RGB.tif", "gt.tif")
+    }
+    assert found("folder", tmp_path, "Ortho RGB.tif", "houses.gpkg")[0] == {
+        "ortho_rgb": ("Ortho RGB.tif", "houses.gpkg")
+    }
+
+
+def test_tiles_become_file_names(tmp_path: Path) -> None:
+    touch(tmp_path, "a b/1.tif", "a b/1.png", "c/2.tif", "c/2.png")
+    names, _ = found("folder", tmp_path, "*/*.tif", "*/*.png")
+    assert list(names) == ["a_b_1", "c_2"]
+    touch(tmp_path, "a_b/1.tif", "a_b/1.png")
+    with pytest.raises(ConfigError, match=r"a_b/1.tif would both be called a_b_1; rename one of"):
+        found("folder", tmp_path, "*/*.tif", "*/*.png")
+
+
+def test_unpaired_files_are_described_where_no_preset_knows_the_tiles(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "images/b.tif", "labels/b.tif", "labels/c.tif", "labels/c.png")
+    touch(tmp_path, "top/top_mosaic_09cm_area1.tif", "top/top_mosaic_09cm_area2.tif")
+    touch(tmp_path, "top_mosaic_09cm_area2.tif", "top_mosaic_09cm_area3.tif")
+    names, lines = found("folder", tmp_path)
+    assert list(names) == ["b"]
+    assert [line.partition(";")[0] for line in lines] == [
+        "labels/c.png and labels/c.tif both belong to tile c",
+        "image without a label under labels: images/a.tif",
+    ]
+    assert found("vaihingen", tmp_path)[1] == []
+
+
+def test_nothing_that_pairs_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "labels/b.tif")
+    with pytest.raises(
+        ConfigError, match=r"no image has labels; the images are of a, the labels of b: give two"
+    ):
+        found("folder", tmp_path)
+    touch(tmp_path, "labels/a.tif", "labels/a.png")
+    with pytest.raises(ConfigError, match=r"a.png and .*a.tif both belong to tile a"):
+        found("folder", tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"a.tif: is named by --images and by --labels; give patt"
+    ):
+        found("folder", tmp_path, "images/*.tif", "images/*.tif")
+    with pytest.raises(
+        ConfigError,
+        match=r"no images there \(looked for \*\*/top/top_mosaic_09cm_area\*.tif\); say",
+    ):
+        found("vaihingen", tmp_path)
