@@ -23,8 +23,13 @@ from pydantic import (
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError
 from geoseg.training.recipe import Recipe
-from geoseg.training.validate import figure_names
+from geoseg.training.validation import metric_names
 from geoseg.yaml_files import expand, first_error, override, read_classes, read_yaml
+
+_FREE = "device precision workers cache patience pictures save_every tensorboard"
+_FREE_IN_RESUME = ("compare", "data.train", "data.val", *(f"train.{key}" for key in _FREE.split()))
+"""Keys that a resumed run may change: no step depends on them. Files may have moved; whether their
+pixels are the same is seen when the state is loaded."""
 
 
 def _as_list(value: Any) -> Any:
@@ -43,7 +48,9 @@ class Rasters(_Section):
     images: str
     """A file, a folder, or a pattern whose stars are the key."""
     labels: str
-    """The same for labels: one band of class values."""
+    """The same for labels: rasters of class values or colours, or polygons."""
+    attribute: str | None = None
+    """Of polygons, that holds the class's name or value."""
 
 
 class ClassEntry(_Section):
@@ -61,16 +68,17 @@ class Data(_Section):
     train: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list), Field(min_length=1)]
     val: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list)] = ()
     bands: tuple[int | str, ...] | dict[str, int] | None = None
-    """Names of the file's bands in their order; or name: number of the bands to take; or numbers. None: all."""
+    """Names of the file's bands in their order; or name: number of the bands to take; or numbers.
+    None: all."""
     value_range: tuple[float, float] | None = None
-    """The range of the files' values; left out, it is 0 to 255 for uint8 and must be given for other types."""
+    """Of the files' values; left out, 0 to 255 for uint8; must be given for other types."""
     mean: tuple[float, ...] | None = None
     """Of each band, in the files' units; left out, it is measured on the training rasters."""
     std: tuple[float, ...] | None = None
     ground_sampling: Annotated[float, Field(gt=0)] | None = None
-    """Metres a pixel; left out, it is taken from the training rasters where they are georeferenced."""
+    """Metres a pixel; left out, that of the training rasters where they are georeferenced."""
     classes: tuple[ClassEntry, ...]
-    """Names or {id, name, color}; in the file also the path of a classes file, or isprs or cityscapes."""
+    """Names or {id, name, color}; in the file also a classes file, isprs or cityscapes."""
     ignore: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = (NODATA,)
     """Values in label rasters that mean "no label"."""
 
@@ -105,11 +113,11 @@ class Network(_Section):
     system: str
     preset: str = "geoseg"
     encoder: str | None = None
-    """smp's name, or timm's after ``tu-``; left out, resnet50 (none where the system takes none)."""
+    """smp's name, or timm's after ``tu-``; left out, resnet50 (none where none is needed)."""
     encoder_weights: str | None = None
     """``imagenet``, a file, or ``package:NAME``."""
     start_from: str | None = None
-    """A geoseg model file of the same make whose weights are gone on with; its classes and bands may be others."""
+    """A geoseg model file of the same make to start from; its classes and bands may be others."""
     output_stride: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     """Switches of the system."""
@@ -129,7 +137,7 @@ class Lattice(_Section):
     """How the model will be run unless told otherwise; validation runs it so."""
 
     window: Annotated[int, Field(ge=1)]
-    """Left out, the longer side of the crop: context that is gathered over another area has other statistics."""
+    """Left out, the longer side of the crop: context over another area has other statistics."""
     overlap: Annotated[int, Field(ge=0)]
     """Left out, a quarter of the window."""
 
@@ -144,7 +152,7 @@ class Comparison(_Section):
     """What ``geoseg compare`` sets side by side; everything else is the config's."""
 
     systems: tuple[str, ...] = ()
-    """Systems by name. Each has its preset's switches; ``model.options`` are those of ``model.system``."""
+    """Systems by name, with their preset's options; ``model.options`` go to ``model.system``."""
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """``name: {key.path: value, ...}``: what differs from the config."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
@@ -159,14 +167,15 @@ class Comparison(_Section):
         names = [*self.systems, *self.variants]
         if not names:
             raise ValueError(
-                "nothing to compare; give systems: [hcnet, fcn] or variants: {name: {key.path: value}}"
+                "nothing to compare; "
+                "give systems: [hcnet, fcn] or variants: {name: {key.path: value}}"
             )
         twice = {name for name in names if names.count(name) > 1} | {
             s for s in self.seeds if self.seeds.count(s) > 1
         }
         if twice:
             raise ValueError(
-                f"{sorted(map(str, twice))[0]} stands there twice; name each variant and each seed once"
+                f"{sorted(map(str, twice))[0]} is given twice; name each variant and each seed once"
             )
         for name in names:
             if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
@@ -203,8 +212,8 @@ class TrainConfig(_Section):
 
     @field_validator("predict", mode="before")
     @classmethod
-    def _about_the_crop(cls, given: Any, known: ValidationInfo) -> Any:
-        """What is left out follows from the training: a network is run on windows like those it learnt from."""
+    def _complete_from_crop(cls, given: Any, known: ValidationInfo) -> Any:
+        """Fill in what is left out: a network is run on windows like those it was trained on."""
         given = {} if given is None else given
         if not isinstance(given, Mapping) or "train" not in known.data:
             return given
@@ -213,12 +222,12 @@ class TrainConfig(_Section):
         return {"window": window, **quarter, **given}
 
     @model_validator(mode="after")
-    def _judged(self) -> TrainConfig:
-        known, given = figure_names(self.data.scheme.names), self.train.best_by
+    def _best_by_exists(self) -> TrainConfig:
+        known, given = metric_names(self.data.scheme.names), self.train.best_by
         if given not in known:
             near = difflib.get_close_matches(given, known, n=1)
             raise ValueError(
-                f"train.best_by: there is no figure {given!r}; "
+                f"train.best_by: there is no metric {given!r}; "
                 + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
             )
         if self.train.patience is not None and not self.data.val:
@@ -234,12 +243,13 @@ def load_config(
     """A config from a YAML file or from the mapping that it would hold.
 
     Args:
-        source: path, or mapping. ``${NAME}`` in any text is replaced by the environment's; relative paths count
-            from the working directory.
+        source: path, or mapping. ``${NAME}`` in any text is replaced by the environment's; relative
+            paths count from the working directory.
         overrides: ``key.path=value`` each, the value in YAML.
 
     Raises:
-        ConfigError: the file is missing or no YAML, a variable is unset, or a key or value is wrong.
+        ConfigError: the file is missing or no YAML, a variable is unset, or a key or value is
+            wrong.
     """
     document = source if isinstance(source, Mapping) else read_yaml(Path(source))
     if not isinstance(document, Mapping):
@@ -253,6 +263,33 @@ def load_config(
         return TrainConfig.model_validate(document)
     except ValidationError as error:
         raise ConfigError(first_error(error, document, TrainConfig)) from None
+
+
+def require_same_config(began: TrainConfig, now: TrainConfig, folder: Path) -> None:
+    """Refuse to continue a run under another config, `_FREE_IN_RESUME` aside.
+
+    Raises:
+        ConfigError: with the first key that differs.
+    """
+    then_keys, now_keys = (_flat(config.model_dump(mode="json")) for config in (began, now))
+    for key in sorted(then_keys.keys() | now_keys.keys()):
+        then, value = then_keys.get(key), now_keys.get(key)
+        free = any(key == part or key.startswith(f"{part}.") for part in _FREE_IN_RESUME)
+        if then != value and not free:
+            raise ConfigError(
+                f"{key}: {value!r}, but the run in {folder} began with {then!r}; "
+                "set it back, or start anew in another --out"
+            )
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    """``{key.path: value}`` of everything in nested mappings."""
+    if not isinstance(node, Mapping):
+        return {path: node}
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= _flat(value, f"{path}.{key}" if path else key)
+    return flat
 
 
 def dump_config(config: TrainConfig) -> str:

@@ -102,11 +102,11 @@ def test_configs_are_frozen() -> None:
         ("train=3", r"^train: 3 is not a mapping of keys to values$"),
         (
             "train.best_by=mean_iuo",
-            r"^train\.best_by: there is no figure 'mean_iuo'; did you mean mean_iou\?$",
+            r"^train\.best_by: there is no metric 'mean_iuo'; did you mean mean_iou\?$",
         ),
         (
             "train.best_by=loss",
-            r"^train\.best_by: there is no figure 'loss'; there are mean_iou, .*, iou_roof$",
+            r"^train\.best_by: there is no metric 'loss'; there are mean_iou, .*, iou_roof$",
         ),
         ("train.patience=3", r"^train\.patience: nothing is validated; give data\.val"),
         ("train.crop=[512, 4]", r"^train\.crop\[1\]: 4 is refused"),
@@ -120,7 +120,8 @@ def test_configs_are_frozen() -> None:
         ("train.crop=[256, 512]", r"^train: crop \[256, 512\] is not square"),
         (
             "train.loss=dise",
-            r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice', 'focal', 'lovasz' or 'ohem'",
+            r"^train\.loss: 'dise' is refused; it should be 'cross_entropy', 'dice', 'focal', "
+            r"'lovasz' or 'ohem'",
         ),
         (
             "train.loss=[dice, dise]",
@@ -215,7 +216,8 @@ def test_variables_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
     file = tmp_path / "classes.yaml"
     file.write_text(
-        "classes: [{id: [1, 2], name: paved, color: [9, 9, 9]}, {id: 0, name: green}]\nignore: [7, 255]\n"
+        "classes: [{id: [1, 2], name: paved, color: [9, 9, 9]}, {id: 0, name: green}]\n"
+        "ignore: [7, 255]\n"
     )
     read = load_config(document(), [f"data.classes={file}"]).data.scheme
     assert (read.names, read.values, read.ignore) == (("paved", "green"), ((1, 2), (0,)), (7, 255))
@@ -268,7 +270,7 @@ def test_shipped_configs_build_their_model_and_open_with_their_command(
     }
     small = create_model(config.model.system, encoder="tu-test_resnet", **network).train()
     assert set(config.train.aux_weights) <= set(small(torch.zeros(2, len(bands), 64, 64)).aux)
-    monkeypatch.setattr(segmenter, "_try_out", lambda net: None)
+    monkeypatch.setattr(segmenter, "_check_forward", lambda net: None)
     with torch.device("meta"):  # no memory, nothing computed
         create_model(config.model.system, encoder=config.model.encoder, **network)
     verb = "compare" if config.compare is not None else "train"

@@ -1,98 +1,136 @@
-"""The files of a comparison: figures as JSON, a table as CSV, and a plot."""
+"""Trained variants side by side: mean, spread and paired differences, as table, text and plot."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
-from geoseg.files import replace_file
+from geoseg.files import replace_file, write_text
+from geoseg.metrics.paired import paired_difference
 from geoseg.report import finite
 
+METRICS = ("mean_iou", "mean_f1", "overall_accuracy")
+"""What is compared, on the validation tiles after the last step."""
 
-def write_comparison(folder: Path, data: dict[str, Any], figures: Sequence[str]) -> dict[str, Path]:
-    """Write all of them, each in one step; their paths by kind.
+Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
+"""By variant and seed: what `train` reports of a run."""
+
+
+def compare_results(results: Results, baseline: str) -> dict[str, dict[str, Any]]:
+    """Each variant with a result: its runs, and how far it is from the baseline; ready for JSON.
+
+    Differences are over the seeds that both have; none where they share no seed.
+    """
+    compared = {}
+    for variant, runs in results.items():
+        if not runs:
+            continue
+        entry: dict[str, Any] = {
+            "seeds": list(runs),
+            "parameters": next(iter(runs.values()))["parameters"]["all"],
+            "seconds": fmean(run["seconds"]["total"] for run in runs.values()),
+        }
+        shared = [seed for seed in runs if seed in results.get(baseline, {})]
+        for metric in METRICS:
+            values = {seed: run["validation"][metric] for seed, run in runs.items()}
+            entry[metric] = _mean_and_std(list(values.values()))
+            if shared:
+                others = [results[baseline][seed]["validation"][metric] for seed in shared]
+                own = [values[seed] for seed in shared]
+                entry[metric]["difference"] = list(paired_difference(own, others))
+        compared[variant] = entry
+    return compared
+
+
+def _mean_and_std(values: list[float]) -> dict[str, Any]:
+    """The values, their mean, and their standard deviation; None for one value."""
+    std = stdev(values) if len(values) > 1 else None
+    return {"runs": values, "mean": fmean(values), "std": std}
+
+
+def write_comparison(folder: Path, data: Mapping[str, Any]) -> dict[str, Path]:
+    """Write ``compare.csv``, ``compare.png`` and ``compare.json``; their paths by kind.
+
+    Args:
+        folder: of the comparison.
+        data: `variants` as `compare_results` gives them, the name of the `baseline`, and more.
 
     Raises:
         OutputError: one cannot be written.
     """
     paths = {kind: folder / f"compare.{kind}" for kind in ("csv", "png", "json")}
-    with replace_file(paths["csv"]) as made:
-        made.write_text(comparison_table(data, figures), encoding="utf-8")
+    write_text(paths["csv"], comparison_table(data["variants"]))
     with replace_file(paths["png"]) as made:
-        _plot(data, figures).savefig(made, format="png")
-    with replace_file(paths["json"]) as made:
-        made.write_text(
-            json.dumps(finite(data), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        _plot(data["variants"], data["baseline"]).savefig(made, format="png")
+    document = json.dumps(finite(data), indent=2, allow_nan=False)
+    write_text(paths["json"], document + "\n")
     return paths
 
 
-def comparison_table(data: dict[str, Any], figures: Sequence[str]) -> str:
-    """One row a variant, as CSV; the difference is to the baseline, with its 95 % interval."""
+def comparison_table(variants: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row for each variant, as CSV; differences are to the baseline, with 95 % intervals."""
+    parts = ("mean", "std", "difference", "low", "high")
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    parts = ("mean", "std", "difference", "low", "high")
-    writer.writerow(
-        [
-            "variant",
-            "seeds",
-            "parameters",
-            "seconds",
-            *(f"{f}_{part}" for f in figures for part in parts),
-        ]
-    )
-    for name, entry in data["variants"].items():
-        row: list[Any] = [
-            name,
-            len(entry["seeds"]),
-            entry["parameters"],
-            round(entry["seconds"], 1),
-        ]
-        for figure in figures:
-            known = [
-                entry[figure]["mean"],
-                entry[figure]["std"],
-                *entry[figure].get("difference", ()),
-            ]
-            row += [
-                "" if value is None or not math.isfinite(value) else round(value, 6)
-                for value in known
-            ]
-            row += [""] * (len(parts) - len(known))
+    columns = [f"{metric}_{part}" for metric in METRICS for part in parts]
+    writer.writerow(["variant", "seeds", "parameters", "seconds", *columns])
+    for name, entry in variants.items():
+        row = [name, len(entry["seeds"]), entry["parameters"], round(entry["seconds"], 1)]
+        for metric in METRICS:
+            found = entry[metric]
+            difference = found.get("difference", (None, None, None))
+            row += map(_csv_number, (found["mean"], found["std"], *difference))
         writer.writerow(row)
     return text.getvalue()
 
 
-def _plot(data: dict[str, Any], figures: Sequence[str]) -> Any:
-    """Each run a point, each variant's mean a bar across, one panel a figure."""
-    # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def _csv_number(value: float | None) -> float | str:
+    return "" if value is None or not math.isfinite(value) else round(value, 6)
+
+
+def comparison_text(variants: Mapping[str, Mapping[str, Any]], baseline: str) -> str:
+    """One line for each variant: mean and standard deviation over the seeds, and the difference."""
+    width = max(len(name) for name in ("variant", *variants))
+    names = "  ".join(f"{metric:<17}" for metric in METRICS)
+    lines = [f"{'':<{width}}  seeds  {names}  mean_iou against {baseline} (95 % interval)"]
+    for name, entry in variants.items():
+        cells = "  ".join(f"{_cell(entry[metric]):<17}" for metric in METRICS)
+        line = f"{name:<{width}}  {len(entry['seeds']):>5}  {cells}"
+        if name != baseline and "difference" in entry["mean_iou"]:
+            mean, low, high = entry["mean_iou"]["difference"]
+            line += f"  {mean:+.4f} ({low:+.4f} to {high:+.4f})"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _cell(found: Mapping[str, Any]) -> str:
+    return f"{found['mean']:.4f}" + ("" if found["std"] is None else f" ± {found['std']:.4f}")
+
+
+def _plot(variants: Mapping[str, Mapping[str, Any]], baseline: str) -> Any:
+    """Each run a point, each variant's mean a bar across, one panel for each metric."""
+    # matplotlib takes half a second to import. Without pyplot it keeps no global state, and needs
+    # no display.
     from matplotlib.figure import Figure
 
-    names = list(data["variants"])
-    figure = Figure(
-        figsize=(4 * len(figures) + 1, 0.4 * len(names) + 1.2), dpi=100, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(figures), sharey=True, squeeze=False)[0]
-    for axes, kind in zip(panels, figures, strict=True):
-        for row, name in enumerate(names):
-            entry = data["variants"][name][kind]
-            axes.plot(entry["runs"], [row] * len(entry["runs"]), "o", color="tab:blue", alpha=0.6)
-            axes.plot([entry["mean"]], [row], "|", color="black", markersize=16)
-        if data["baseline"] in names:
-            axes.axvline(
-                data["variants"][data["baseline"]][kind]["mean"],
-                color="0.6",
-                linewidth=0.8,
-                linestyle="--",
-            )
-        axes.set_yticks(range(len(names)), names, parse_math=False)
-        axes.set_xlabel(kind.replace("_", " "))
+    size = (4 * len(METRICS) + 1, 0.4 * len(variants) + 1.2)
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(METRICS), sharey=True, squeeze=False)[0]
+    for axes, metric in zip(panels, METRICS, strict=True):
+        for row, entry in enumerate(variants.values()):
+            runs = entry[metric]["runs"]
+            axes.plot(runs, [row] * len(runs), "o", color="tab:blue", alpha=0.6)
+            axes.plot([entry[metric]["mean"]], [row], "|", color="black", markersize=16)
+        if baseline in variants:
+            mean = variants[baseline][metric]["mean"]
+            axes.axvline(mean, color="0.6", linewidth=0.8, linestyle="--")
+        axes.set_yticks(range(len(variants)), list(variants), parse_math=False)
+        axes.set_xlabel(metric.replace("_", " "))
     panels[0].invert_yaxis()
     return figure

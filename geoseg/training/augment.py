@@ -1,19 +1,54 @@
-"""Random changes of one patch: arrays and a random generator in, arrays out."""
+"""Random changes of one training sample, drawn from its own generator.
+
+Geometry is torchvision's: mirroring and resizing. Three things are not, because v2 has no equal:
+
+- Randomness. v2's classes draw from torch's one global generator. Here a sample is a function of
+seed
+  and number, made in a thread beside the network, whose dropout draws from that generator.
+- Brightness and contrast. `adjust_brightness` and `adjust_contrast` take 1 or 3 bands in 0..1 or
+  0..255, and stretch about the mean of a grey picture of all pixels. Here are any number of bands
+  in the raster's own units, and pixels without data.
+- Resizing next to pixels without data: see `resize`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.nn import functional as F
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
 from geoseg.datasets.tiles import Patch
 from geoseg.training.recipe import Augment
 
-ALL = 0.999
+_WHOLE = 0.999
 """The share of a mean's weights that counts as all of them: sums of weights are rounded."""
+
+
+class Sample(NamedTuple):
+    """A patch as tensors."""
+
+    pixels: Tensor
+    """``(bands, height, width)`` float32 in the raster's units; NaN or anything where not valid."""
+    valid: Tensor
+    """``(height, width)`` bool."""
+    labels: Tensor
+    """``(height, width)`` uint8 class ids, 255 unlabelled."""
+
+    @classmethod
+    def from_patch(cls, patch: Patch) -> Sample:
+        """The same in tensors of its own; torch computes with few of the dtypes of rasters."""
+        pixels = torch.from_numpy(np.array(patch.pixels, np.float32))
+        valid, labels = np.array(patch.valid), np.array(patch.labels)
+        return cls(pixels, torch.from_numpy(valid), torch.from_numpy(labels))
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Sample:
+        """Pixels, mask and labels moved alike; `move` acts on the last two axes."""
+        return Sample(*map(move, self))
 
 
 def zoom_factor(augment: Augment, rng: np.random.Generator) -> float:
@@ -22,67 +57,56 @@ def zoom_factor(augment: Augment, rng: np.random.Generator) -> float:
     return low if low == high else float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def resize(patch: Patch, size: tuple[int, int]) -> Patch:
-    """The patch at another height and width: pixels bilinear (area-weighted when shrinking), labels nearest.
+def resize(sample: Sample, size: tuple[int, int]) -> Sample:
+    """The sample at another height and width: pixels bilinear (antialiased), labels nearest.
 
-    A pixel stays valid where all that it was made of is valid.
+    A pixel stays valid where all that it is made of is valid.
     """
-    if patch.labels.shape == size:
-        return patch
-    # Means of the valid pixels alone: those that are not may hold NaN, or numbers beside which all others vanish.
-    layers = np.concatenate(
-        [np.where(patch.valid, patch.pixels, 0), patch.valid[None]], dtype=np.float32
-    )
-    smooth = F.interpolate(
-        torch.from_numpy(layers)[None],
-        size=size,
-        mode="bilinear",
-        align_corners=False,
-        antialias=True,
-    )[0].numpy()
-    valid = smooth[-1] > ALL
-    pixels = np.divide(smooth[:-1], smooth[-1], where=valid, out=np.zeros_like(smooth[:-1]))
-    labels = F.interpolate(
-        torch.from_numpy(patch.labels)[None, None], size=size, mode="nearest-exact"
-    )
-    return Patch(pixels, valid, labels[0, 0].numpy())
+    if sample.labels.shape == size:
+        return sample
+    # Means of the valid pixels alone: the others may hold NaN, or numbers beside which all else
+    # vanishes. They enter as 0, and the resized mask says what share of the weights was theirs.
+    filled = sample.pixels.where(sample.valid, 0.0)
+    layers = torch.cat([filled, sample.valid[None].float()])
+    sums, share = functional.resize(layers, list(size), antialias=True).split([len(filled), 1])
+    valid = share > _WHOLE
+    pixels = (sums / share).where(valid, 0.0)
+    nearest = v2.InterpolationMode.NEAREST_EXACT
+    labels = functional.resize(sample.labels[None], list(size), interpolation=nearest)
+    return Sample(pixels, valid[0], labels[0])
 
 
-def augment_patch(
-    patch: Patch, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator
-) -> Patch:
-    """Flip, turn (square patches), and change brightness and contrast of a patch.
+def augment_sample(
+    sample: Sample, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator
+) -> Sample:
+    """Mirror and turn (square samples), and change brightness and contrast.
 
     Args:
-        patch: as it was read.
+        sample: as it was read.
         augment: what may happen, and how much of it.
         value_range: pixels stay within it.
-        rng: decides; the same state gives the same patch.
+        rng: decides; the same state gives the same sample.
     """
     if augment.flip and rng.random() < 0.5:
-        patch = patch.moved(lambda array: array[..., ::-1])
+        sample = sample.moved(functional.horizontal_flip)
     if augment.turn:
         turns = int(rng.integers(4))
-        patch = patch.moved(lambda array: np.rot90(array, turns, axes=(-2, -1)))
+        # Not v2's rotate, which resamples: a quarter turn only moves pixels.
+        sample = sample.moved(lambda layer: torch.rot90(layer, turns, dims=(-2, -1)))
     if augment.brightness or augment.contrast:
-        pixels = jitter(patch.pixels, patch.valid, augment, value_range, rng)
-        patch = patch._replace(pixels=pixels)
-    return patch
+        sample = jitter(sample, augment, value_range, rng)
+    return sample
 
 
 def jitter(
-    pixels: NDArray[Any],
-    valid: NDArray[np.bool_],
-    augment: Augment,
-    value_range: tuple[float, float],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Pixels stretched about their mean and shifted, the same for all bands, within the value range."""
+    sample: Sample, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator
+) -> Sample:
+    """Each band stretched about its mean, and all shifted alike, within the value range."""
     low, high = value_range
     gain = 1.0 + augment.contrast * rng.uniform(-1, 1)
     shift = augment.brightness * rng.uniform(-1, 1) * (high - low)
-    if not valid.any():
-        return pixels.astype(np.float32)
-    means = pixels[:, valid].mean(axis=1, dtype=np.float64)[:, None, None]
-    changed: NDArray[np.float32] = ((pixels - means) * gain + means + shift).astype(np.float32)
-    return np.clip(changed, low, high, out=changed)
+    if not sample.valid.any():
+        return sample
+    means = sample.pixels[:, sample.valid].double().mean(1).float()[:, None, None]
+    pixels = ((sample.pixels - means) * gain + means + shift).clamp(low, high)
+    return sample._replace(pixels=pixels)

@@ -1,43 +1,63 @@
-"""The run's diary: metrics.csv while it trains, curves.png from it."""
+"""The record of a run: metrics.csv, curves.png and, where asked for, TensorBoard."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
+from geoseg.errors import ConfigError
 from geoseg.files import replace_file
 from geoseg.metrics import ConfusionMatrix
 
 Row = dict[str, str]
+_SUMMARY = ("mean_iou", "mean_f1", "overall_accuracy")
+
+
+def require_tensorboard() -> None:
+    """Refuse a run that asks for TensorBoard where it is not installed.
+
+    Raises:
+        ConfigError: with what to install.
+    """
+    if find_spec("tensorboard") is None:
+        raise ConfigError(
+            "train.tensorboard: TensorBoard is not installed; pip install 'geoseg[tensorboard]'"
+        )
 
 
 class History:
-    """``metrics.csv``: one row for every few steps, with the figures of a validation where there was one."""
+    """``metrics.csv``: a row every few steps, with the metrics of a validation if there was one."""
 
-    def __init__(self, path: Path, classes: Sequence[str], first_step: int = 0) -> None:
-        """Go on with the file up to `first_step`; rows after it, of a run that was stopped, are dropped."""
-        self.path = path
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        *,
+        first_step: int = 0,
+        tensorboard: bool = False,
+    ) -> None:
+        """Continue the table up to `first_step`; later rows, of a stopped run, are dropped.
+
+        Raises:
+            ConfigError: TensorBoard is asked for and not installed.
+            OutputError: the table cannot be written.
+        """
+        self._folder = folder
+        self._table = folder / "metrics.csv"
         self._classes = list(classes)
-        self._columns = [
-            "step",
-            "seconds",
-            "learning_rate",
-            "loss",
-            "mean_iou",
-            "mean_f1",
-            "overall_accuracy",
-        ]
+        self._columns = ["step", "seconds", "learning_rate", "loss", *_SUMMARY]
         self._columns += [f"iou_{name}" for name in classes]
-        kept = (
-            [row for row in read_rows(path) if int(row["step"]) <= first_step] if first_step else []
-        )
-        with replace_file(path) as made, made.open("w", newline="") as file:
+        kept = [row for row in read_rows(self._table) if int(row["step"]) <= first_step]
+        with replace_file(self._table) as made, made.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
+        self._events = _event_writer(folder / "tensorboard", first_step) if tensorboard else None
 
     def add(
         self,
@@ -47,53 +67,83 @@ class History:
         loss: float,
         confusion: ConfusionMatrix | None = None,
     ) -> None:
-        """Append one row: steps done, training time, rate, mean loss since the last row, validation if there was."""
+        """Append a row.
+
+        Args:
+            step: steps done.
+            seconds: training time.
+            learning_rate: of the head.
+            loss: mean since the last row.
+            confusion: of a validation after this step.
+        """
         row: dict[str, object] = {
             "step": step,
             "seconds": f"{seconds:.1f}",
             "learning_rate": f"{learning_rate:.6g}",
+            "loss": f"{loss:.5f}",
         }
-        row["loss"] = f"{loss:.5f}"
         if confusion is not None:
-            row |= {
-                name: f"{getattr(confusion, name):.5f}"
-                for name in ("mean_iou", "mean_f1", "overall_accuracy")
-            }
-            row |= {
-                f"iou_{name}": f"{iou:.5f}"
-                for name, iou in zip(self._classes, confusion.iou, strict=True)
-            }
-        with self.path.open("a", newline="") as file:
+            summary, ious = self._metrics(confusion)
+            row |= {name: f"{value:.5f}" for name, value in summary.items()}
+            row |= {f"iou_{name}": f"{iou:.5f}" for name, iou in ious.items()}
+        with self._table.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
+        if self._events is not None:
+            self._add_events(step, learning_rate, loss, confusion)
+
+    def _add_events(
+        self, step: int, learning_rate: float, loss: float, confusion: ConfusionMatrix | None
+    ) -> None:
+        events = {"loss": loss, "learning_rate": learning_rate}
+        if confusion is not None:
+            summary, ious = self._metrics(confusion)
+            events |= {f"validation/{name}": value for name, value in summary.items()}
+            events |= {f"iou/{name}": iou for name, iou in ious.items()}
+        for name, value in events.items():
+            self._events.add_scalar(name, value, step)
+        self._events.flush()
+
+    def _metrics(self, confusion: ConfusionMatrix) -> tuple[dict[str, float], dict[str, float]]:
+        """The metrics over all classes, and the IoU of each class, by name."""
+        summary = {name: float(getattr(confusion, name)) for name in _SUMMARY}
+        return summary, dict(zip(self._classes, confusion.iou.tolist(), strict=True))
+
+    def plot(self) -> None:
+        """Draw ``curves.png`` from the table so far."""
+        plot_curves(read_rows(self._table), self._folder / "curves.png")
+
+
+def _event_writer(folder: Path, first_step: int) -> Any:
+    """TensorBoard's writer; what a stopped run wrote after `first_step` is no longer shown."""
+    require_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=first_step)
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a ``metrics.csv`` but one that a crash cut short; none where there is no file."""
+    """The complete rows of a ``metrics.csv``; none where there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
         return [row for row in csv.DictReader(file) if None not in row.values()]
 
 
-def plot_curves(rows: Sequence[Row], path: Path) -> None:
-    """Training loss on the left axis, mean IoU and overall accuracy of the validations on the right."""
+def plot_curves(rows: Sequence[Mapping[str, str]], path: Path) -> None:
+    """Training loss on the left axis, mean IoU and overall accuracy of validations on the right."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(
-        [int(row["step"]) for row in rows],
-        [float(row["loss"]) for row in rows],
-        color="0.6",
-        label="loss",
-    )
+    steps, losses = [int(row["step"]) for row in rows], [float(row["loss"]) for row in rows]
+    axes.plot(steps, losses, color="0.6", label="loss")
     axes.set_xlabel("step")
     axes.set_ylabel("training loss")
     validated = [row for row in rows if row["mean_iou"]]
     if validated:
-        figures = axes.twinx()
-        figures.set_ylim(0, 1)
-        figures.set_ylabel("validation")
+        right = axes.twinx()
+        right.set_ylim(0, 1)
+        right.set_ylabel("validation")
         steps = [int(row["step"]) for row in validated]
         for column, label in (("mean_iou", "mean IoU"), ("overall_accuracy", "overall accuracy")):
-            figures.plot(steps, [float(row[column]) for row in validated], marker=".", label=label)
+            right.plot(steps, [float(row[column]) for row in validated], marker=".", label=label)
     figure.legend(loc="outside upper center", ncols=3)
     figure.savefig(path, dpi=120)

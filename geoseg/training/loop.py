@@ -137,7 +137,7 @@ def _history(folder: Path, card: Card, recipe: Recipe, first_step: int) -> Histo
 def _steps(
     trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress
 ) -> Iterator[tuple[float, float]]:
-    """Run all remaining steps; gives learning rate and mean loss whenever they are to be written."""
+    """Run all remaining steps; gives learning rate and mean loss when they are to be written."""
     recipe = trainer.recipe
     losses: list[float] = []
     intervals = (recipe.log_every, recipe.validate_every, recipe.save_every)
@@ -193,7 +193,7 @@ def _validate(
     folder: Path,
     panels: Sequence[Panel],
 ) -> ConfusionMatrix:
-    """Validate, each process its share of the tiles, and save the model if it is the best so far."""
+    """Validate, each process its share of the tiles; save the model if it is the best so far."""
     started = time.perf_counter()
     own = validate(
         Model(trainer.evaluated_net, card, digest="", path=None),

@@ -12,11 +12,11 @@ from geoseg.training.recipe import Recipe
 def make_optimizer(net: Segmenter, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD or AdamW over groups, encoder and rest, each with its own ``base_rate``.
 
-    Where the recipe spares normalisation the weight decay, each group falls in two: with decay and without.
+    Without `decay_norms`, each group is split in two: with weight decay and without.
     """
     encoder: list[nn.Parameter] = [] if net.encoder is None else list(net.encoder.parameters())
-    known = {id(parameter) for parameter in encoder}
-    rest = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    in_encoder = {id(parameter) for parameter in encoder}
+    rest = [parameter for parameter in net.parameters() if id(parameter) not in in_encoder]
     rates = (
         (encoder, recipe.learning_rate * recipe.encoder_lr_factor),
         (rest, recipe.learning_rate),
@@ -47,7 +47,7 @@ def _by_decay(
 
 
 def rate_factor(step: int, recipe: Recipe) -> float:
-    """What the learning rates are multiplied with in one step: a straight rise, then the poly or linear schedule.
+    """The factor of the learning rates in one step: warm-up, and the poly or linear schedule.
 
     A function of the step alone, so that a resumed run needs no state of a scheduler.
 
@@ -55,8 +55,9 @@ def rate_factor(step: int, recipe: Recipe) -> float:
         step: counted from 0.
         recipe: its `steps`, `warmup`, `schedule` and `power`.
     """
-    left = (1.0 - step / recipe.steps) ** (1.0 if recipe.schedule == "linear" else recipe.power)
-    return float(left * (step + 1) / recipe.warmup if step < recipe.warmup else left)
+    power = 1.0 if recipe.schedule == "linear" else recipe.power
+    decayed = (1.0 - step / recipe.steps) ** power
+    return float(decayed * min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else decayed)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -1,8 +1,8 @@
 """Random patches straight from the rasters.
 
 Patch number n is a function of the seed and n alone: which tile, where, and how it is changed. So
-neither the number of workers nor a stop in between changes the training, and a resumed run continues
-at the number where it stopped.
+neither the number of workers nor a stop in between changes the training, and a resumed run
+continues at the number where it stopped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Batch(NamedTuple):
     labels: Tensor
     """``(N, height, width)`` int64 class ids, 255 unlabelled."""
     places: Tensor
-    """``(N, 5)`` int64: position of the tile, then row, column, height and width of the window there."""
+    """``(N, 5)`` int64: position of the tile, then row, column, height and width of the window
+    there."""
 
     def split(self, parts: int) -> Iterator[Batch]:
         """The batch in `parts` parts of one size."""
@@ -91,7 +92,7 @@ class Patches(Dataset[tuple[Tensor, ...]]):
         return self.__dict__ | {"_readers": {}}
 
     def _read(self, target: Target, rng: np.random.Generator) -> tuple[Sample, tuple[int, ...]]:
-        """A window at the size of the crop, and its place; what the tile lacks is mirrored, unlabelled."""
+        """A window at the size of the crop, mirrored and unlabelled outside the tile; its place."""
         image = self.tiles[target.tile].image
         zoom = zoom_factor(self._recipe.augment, rng)
         wanted = [max(1, round(side / zoom)) for side in self._recipe.crop_size]
@@ -148,8 +149,8 @@ def batches(
         rank: number of this process.
         processes: how many there are; each takes its part of every batch.
     """
-    # Step s learns from patches s * batch to (s + 1) * batch - 1; of these, each process takes as many
-    # in a row, in the order of their ranks.
+    # Step s learns from patches s * batch to (s + 1) * batch - 1; of these, each process takes as
+    # many in a row, in the order of their ranks.
     size = recipe.batch // processes
     starts = [step * recipe.batch + rank * size for step in range(first_step, recipe.steps)]
     loader: DataLoader[tuple[Tensor, ...]] = DataLoader(
@@ -167,7 +168,7 @@ def batches(
 
 
 def _plain_errors(made: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; a worker's error gets its own message back, without torch's traceback around it."""
+    """The same batches; errors of workers get their message back, without torch's traceback."""
     try:
         yield from made
     except GeosegError as error:

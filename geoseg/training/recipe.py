@@ -1,4 +1,4 @@
-"""How a network is trained: all the numbers of a recipe, refused at birth where they make no sense."""
+"""How a network is trained: all numbers of a recipe, checked when it is made."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ class Recipe:
     batch: Annotated[int, Field(ge=1)] = 8
     """Patches a step, over all processes."""
     accumulate: Annotated[int, Field(ge=1)] = 1
-    """Parts that a batch is worked through in, for networks whose whole batch does not fit into memory."""
+    """Parts that a batch is worked through in, for networks whose whole batch does not fit into
+    memory."""
     crop: Crop = 512
     """Side of the square patches, or their height and width, in pixels."""
     sampling: Literal["uniform", "balanced"] = "uniform"
-    """Where patches are from: anywhere alike, or about a labelled pixel of a class, all classes alike."""
+    """Patches from anywhere, or around labelled pixels, those of each class equally often."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.01
     """At the start of the schedule (after the warm-up)."""
@@ -84,13 +85,15 @@ class Recipe:
     clip: Positive | None = None
     """Longer gradients (their norm over all weights) are shortened to this."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay a step of the moving average of the weights, which is then what is judged and saved; 0 or null: none."""
+    """Decay a step of a moving average of the weights, which is then validated and saved; 0 or
+    null: none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the initial weights, the patches and their augmentation."""
     loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = (
         Field(default_factory=_cross_entropy)
     )
-    """Of the main logits: a name, several, or each with its weight. Auxiliary logits keep the papers' cross-entropy."""
+    """Of the main logits: a name, several, or each with its weight. Auxiliary logits keep the
+    papers' cross-entropy."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     """How far the focal loss turns away from easy pixels."""
     ohem_threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
@@ -109,7 +112,8 @@ class Recipe:
     save_every: Annotated[int, Field(ge=1)] | None = None
     """Steps between states that are saved besides; null: none."""
     best_by: str = "mean_iou"
-    """The figure by which the best network is kept: mean_iou, mean_f1, overall_accuracy, or iou_ and a class."""
+    """The metric by which the best network is kept: mean_iou, mean_f1, overall_accuracy, or iou_
+    and a class."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Validations without a better figure after which the training ends; null: never."""
     pictures: Annotated[int, Field(ge=0)] = 4
@@ -121,24 +125,26 @@ class Recipe:
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read patches; 0 reads in a background thread."""
     cache: Annotated[float, Field(ge=0)] = 2.0
-    """GiB: training rasters that fit together are kept in memory, larger ones are read from their files."""
+    """GiB. Training rasters that fit together are kept in memory; otherwise files are read."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
     def __post_init__(self) -> None:
         if self.warmup >= self.steps:
             raise ValueError(
-                f"warmup of {self.warmup} steps leaves nothing of {self.steps} steps; set train.warmup below "
-                f"{self.steps}, say to {self.steps // 10}"
+                f"warmup of {self.warmup} steps leaves nothing of {self.steps} steps; "
+                f"set train.warmup below {self.steps}, say to {self.steps // 10}"
             )
         if self.batch % self.accumulate:
             raise ValueError(
-                f"batch of {self.batch} does not split into {self.accumulate} parts; change accumulate"
+                f"batch of {self.batch} does not split into {self.accumulate} parts; "
+                "change accumulate"
             )
         height, width = self.crop_size
         if height != width and self.augment.turn:
             raise ValueError(
-                f"crop {[height, width]} is not square, so that patches cannot be turned; set augment.turn to false"
+                f"crop {[height, width]} is not square, so that patches cannot be turned; "
+                "set augment.turn to false"
             )
         if self.class_weight_range[0] > self.class_weight_range[1]:
             raise ValueError("class_weight_range: the first number must not be above the second")

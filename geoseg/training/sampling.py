@@ -1,4 +1,4 @@
-"""Where patches are taken from: anywhere alike, or about pixels of each class in turn."""
+"""Where patches are taken from: anywhere, or around pixels of each class equally often."""
 
 from __future__ import annotations
 
@@ -25,18 +25,16 @@ class Target(NamedTuple):
     def window(
         self, image: tuple[int, int], size: tuple[int, int], rng: np.random.Generator
     ) -> Window:
-        """A window with the target, all positions alike.
+        """A window that shows the pixel, all positions equally likely.
 
         Args:
             image: height and width of the tile.
             size: height and width of the window, at most the tile's.
             rng: decides.
         """
-        (row, height), (col, width) = (
-            (_start(pixel, whole, part, rng), part)
-            for pixel, whole, part in zip((self.row, self.col), image, size, strict=True)
-        )
-        return Window(row, col, height, width)
+        row = _start(self.row, image[0], size[0], rng)
+        col = _start(self.col, image[1], size[1], rng)
+        return Window(row, col, *size)
 
 
 class Sampler(Protocol):
@@ -59,13 +57,13 @@ class Uniform:
 
 
 class Balanced:
-    """Classes alike, and among the pixels of a class each alike."""
+    """Each class equally often, and within a class each pixel."""
 
     def __init__(self, places: Sequence[NDArray[np.int32]]) -> None:
         self._places = [pixels for pixels in places if len(pixels)]
 
     def draw(self, rng: np.random.Generator) -> Target:
-        """A pixel of one of the classes that there are."""
+        """A pixel of one of the classes that occur."""
         pixels = self._places[int(rng.integers(len(self._places)))]
         return Target(*map(int, pixels[int(rng.integers(len(pixels)))]))
 
@@ -77,7 +75,7 @@ def choose_sampler(
 
     Args:
         recipe: its `sampling`.
-        tiles: what is learnt from.
+        tiles: what to train on.
         places: pixels of each class, as `PixelSample.places`.
 
     Raises:
@@ -87,14 +85,14 @@ def choose_sampler(
         return Uniform(tiles)
     if not any(map(len, places)):
         raise ConfigError(
-            "train.sampling: balanced needs the labelled pixels of the training tiles; there are none"
+            "train.sampling: balanced needs labelled pixels in the training tiles; there are none"
         )
     return Balanced(places)
 
 
 def _start(pixel: int | None, whole: int, part: int, rng: np.random.Generator) -> int:
-    """Where a window of `part` pixels begins so that it lies inside and shows `pixel`."""
-    low, high = (
-        (0, whole - part) if pixel is None else (max(0, pixel - part + 1), min(pixel, whole - part))
-    )
+    """Where a window of `part` of `whole` pixels begins so that it shows `pixel`."""
+    low, high = 0, whole - part
+    if pixel is not None:
+        low, high = max(low, pixel - part + 1), min(high, pixel)
     return int(rng.integers(low, high + 1))

@@ -1,9 +1,8 @@
-"""Everything a stopped run needs to go on, in one file that is whole or not there."""
+"""Everything a stopped run needs to continue, in one file that is complete or not there."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from geoseg.errors import OutputError
+from geoseg.files import replace_file
 
-FORMAT = "geoseg-training-2"
+_FORMAT = "geoseg-training-3"
 
 
 def random_state() -> dict[str, Tensor]:
-    """Where torch's random generators stand in this process, by kind."""
+    """The state of torch's random generators in this process, by kind."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -31,87 +31,85 @@ def save_state(
     nets: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
     facts: Mapping[str, Any],
-    randoms: Sequence[Mapping[str, Tensor]],
+    random_states: Sequence[Mapping[str, Tensor]],
 ) -> None:
     """Write networks, optimizer and random state; a crash while writing leaves the previous file.
 
     Args:
-        path: the file; a temporary one beside it is renamed.
+        path: the file.
         nets: their parameters and buffers, under names without a point.
         optimizer: its state of each parameter.
-        facts: what else the run needs (step, best figure ...), ready for JSON.
-        randoms: `random_state` of each process.
+        facts: what else the run needs (step, best metrics ...), ready for JSON.
+        random_states: `random_state` of each process.
 
     Raises:
         OutputError: the file cannot be written.
     """
+    # The names of the tensors in the file:
+    #     net.<name>, ema.<name>         a network's parameters and buffers
+    #     optimizer.<number>.<name>      what the optimizer keeps of a parameter, by its position
+    #     random.<kind>[.<rank>]         a random generator of a process; without rank, of the first
     tensors = {
         f"{key}.{name}": tensor
         for key, net in nets.items()
         for name, tensor in net.state_dict().items()
     }
-    for index, state in optimizer.state_dict()["state"].items():
+    for position, kept in optimizer.state_dict()["state"].items():
         tensors |= {
-            f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None
+            f"optimizer.{position}.{name}": value
+            for name, value in kept.items()
+            if value is not None
         }
-    for rank, random in enumerate(randoms):
-        tensors |= {_random_name(kind, rank): state for kind, state in random.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    for rank, states in enumerate(random_states):
+        tensors |= {_random_name(kind, rank): state for kind, state in states.items()}
+    # Clones: safetensors refuses tensors that share memory, and wants plain layouts.
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     try:
-        # Clones: safetensors refuses tensors that share memory, and wants plain layouts.
-        plain = {
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in tensors.items()
-        }
-        temporary.touch()
-        readers = temporary.stat().st_mode  # safetensors would make it its owner's alone
-        save_file(plain, temporary, {"format": FORMAT, "facts": json.dumps(facts)})
-        temporary.chmod(readers)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        left = (
-            "the previous one stands, and --resume continues from it once"
-            if path.exists()
-            else "begin again when"
-        )
-        raise OutputError(
-            f"{path}: the training state cannot be written ({error}); {left} there is room"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        with replace_file(path, errors=(OSError, SafetensorError)) as built:
+            built.touch()
+            mode = built.stat().st_mode  # safetensors would let its owner alone read it
+            save_file(plain, built, {"format": _FORMAT, "facts": json.dumps(facts)})
+            built.chmod(mode)
+    except OutputError as error:
+        kept = "; --resume continues from the previous state" if path.exists() else ""
+        raise OutputError(f"{error}{kept}") from error
 
 
 def load_state(
     path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, rank: int = 0
 ) -> dict[str, Any]:
-    """Put networks, optimizer and random generators where `save_state` found them; gives back the facts.
+    """Restore networks, optimizer and random generators; gives the facts.
 
     Args:
         path: the file.
         nets: the same networks under the same names.
         optimizer: over the same parameters.
-        rank: which process this is; one that was not there before keeps its random state.
+        rank: of this process; one that was not there before keeps its random state.
 
     Raises:
-        OutputError: the file is no state of a training, or of another network.
+        OutputError: the file is not a training state, or that of another network.
     """
-    with _opened(path) as file:
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    with _open_state(path) as file:
+        names = list(file.keys())
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])
     try:
         for key, net in nets.items():
-            net.load_state_dict(_below(tensors, f"{key}."))
+            net.load_state_dict(_under_prefix(tensors, f"{key}."))
     except RuntimeError as error:
         raise OutputError(
             f"{path}: the state of another network; start anew in another --out"
         ) from error
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "optimizer.").items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+    for name, tensor in _under_prefix(tensors, "optimizer.").items():
+        position, _, key = name.partition(".")
+        state.setdefault(int(position), {})[key] = tensor
+    # Rates and decays are not in the file: they follow from the recipe and the step.
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
     if (name := _random_name("cpu", rank)) in tensors:
         torch.set_rng_state(tensors[name])
     if (name := _random_name("cuda", rank)) in tensors and torch.cuda.is_available():
@@ -123,8 +121,8 @@ def _random_name(kind: str, rank: int) -> str:
     return f"random.{kind}.{rank}" if rank else f"random.{kind}"
 
 
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin so, under what is left of them."""
+def _under_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with the prefix, under the rest of their names."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -132,14 +130,15 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def _opened(path: Path) -> Any:
+def _open_state(path: Path) -> Any:
     try:
         file = safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
         raise OutputError(
-            f"{path}: no readable training state ({error}); start anew in another --out"
+            f"{path}: not a readable training state ({error}); start anew in another --out"
         ) from error
-    if (file.metadata() or {}).get("format") != FORMAT:  # type: ignore[no-untyped-call]  # safetensors leaves it out
+    metadata = file.metadata() or {}  # type: ignore[no-untyped-call]  # safetensors leaves it out
+    if metadata.get("format") != _FORMAT:
         raise OutputError(
             f"{path}: not the state of a geoseg training; start anew in another --out"
         )

@@ -1,8 +1,8 @@
 """One optimizer step, on whatever devices and in whatever precision the recipe asks for.
 
-Several processes, started by ``accelerate launch`` or ``torchrun``, learn together: each takes its part of every batch,
-gradients are averaged, and on GPUs batch normalisation counts over all. A process alone is the same code with nothing
-to share.
+Several processes, started by ``accelerate launch`` or ``torchrun``, train together: each takes its
+part of every batch, gradients are averaged, and on GPUs batch normalisation counts over all. A
+single process is the same code with nothing to share.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-from accelerate.state import AcceleratorState, GradientState
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from timm.layers import (
     convert_sync_batchnorm,  # torch's own would drop the activations in timm's normalisation
 )
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from geoseg.errors import ConfigError
@@ -31,15 +32,13 @@ from geoseg.inference.normalize import Normalization
 from geoseg.inference.predictor import choose_device, choose_precision
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import ContextHead, Outputs, Segmenter
-from geoseg.training.average import Average
-from geoseg.training.criteria import choose_criterion
-from geoseg.training.losses import segmentation_loss
+from geoseg.training.losses import make_loss, segmentation_loss
 from geoseg.training.optimizer import make_optimizer, rate_factor, set_rates
 from geoseg.training.patches import Batch
 from geoseg.training.recipe import Recipe
 from geoseg.training.state import load_state, random_state, save_state
 
-PATIENCE = timedelta(hours=6)
+_PROCESS_TIMEOUT = timedelta(hours=6)
 """How long processes wait for one another: a large tile may keep one of them validating."""
 
 
@@ -52,41 +51,38 @@ class Trainer:
         self.recipe = recipe
         self.device = choose_training_device(recipe.device)
         self.precision = choose_precision(recipe.precision, self.device)
-        self._accelerator = _accelerator(self.device, self.precision, recipe)
-        self.share: tuple[int, int] = (
-            self._accelerator.process_index,
-            self._accelerator.num_processes,
-        )
-        """Number of this process, and how many there are."""
-        rank, processes = self.share
-        parts = processes * recipe.accumulate
-        if recipe.batch % parts:
-            raise ConfigError(
-                f"train.batch: {recipe.batch} patches do not split among {processes} processes in {recipe.accumulate} "
-                f"parts each; use a multiple of {parts}"
-            )
+        self._accelerator = _make_accelerator(self.device, self.precision, recipe)
+        self.rank: int = self._accelerator.process_index
+        """Number of this process, from 0."""
+        self.processes: int = self._accelerator.num_processes
+        """How many processes train together."""
+        _require_even_parts(recipe, self.processes)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
-        if processes > 1:
-            torch.manual_seed(recipe.seed + rank)  # each process drops out other features
+        if self.processes > 1:
+            torch.manual_seed(recipe.seed + self.rank)  # each process drops out other features
             if self.device.type == "cuda":  # torch has it for no other
                 self.net = convert_sync_batchnorm(self.net)
-        self.average = Average(self.net, recipe.ema) if recipe.ema else None
+        self._ema = make_ema(self.net, recipe.ema) if recipe.ema else None
         self.optimizer = make_optimizer(net, recipe)
-        self._model, self._stepper = self._accelerator.prepare(self.net, self.optimizer)
+        # The same network and optimizer, wrapped for several processes and mixed precision.
+        self._wrapped_net, self._wrapped_optimizer = self._accelerator.prepare(
+            self.net, self.optimizer
+        )
         self._normalize = normalize
         self._aux_weights = choose_aux_weights(net, recipe.aux_weights)
-        self._criterion = choose_criterion(recipe)
-        self._weights = torch.from_numpy(class_weights).to(self.device)
+        self._main_loss = make_loss(recipe)
+        self._class_weights = torch.from_numpy(class_weights).to(self.device)
 
     @property
-    def chief(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes and reports."""
-        return self.share[0] == 0
+        return self.rank == 0
 
     @property
-    def judged(self) -> Segmenter:
-        """The network that is validated and saved, in eval mode: the average of the weights where there is one."""
-        return self.net.eval() if self.average is None else self.average.net
+    def evaluated_net(self) -> Segmenter:
+        """What is validated and saved, in eval mode: the moving average where there is one."""
+        net: Segmenter = self.net if self._ema is None else self._ema.module
+        return net.eval()
 
     def step(self, step: int, batch: Batch) -> tuple[float, float]:
         """Learn from one batch.
@@ -96,60 +92,66 @@ class Trainer:
             batch: this process's patches, in the rasters' units.
 
         Returns:
-            Mean loss over all processes, and the learning rate of the head. A loss that is no finite number changes
-            no weight.
+            Mean loss over all processes, and the learning rate of the head. After a loss that is
+            not finite the weights are as before.
         """
         factor = rate_factor(step, self.recipe)
         set_rates(self.optimizer, factor)
-        self._model.train()
-        self._stepper.zero_grad(set_to_none=True)
+        self._wrapped_net.train()
+        self._wrapped_optimizer.zero_grad(set_to_none=True)
         values = []
         for part in batch.split(self.recipe.accumulate):
-            # Gradients add up, shared between processes with the last part; before it the stepper stands still.
-            with self._accelerator.accumulate(self._model):
+            # Gradients add up over the parts. Only with the last one accelerate shares them between
+            # processes (`sync_gradients`) and lets the optimizer step; so only then they are whole,
+            # and clipped.
+            with self._accelerator.accumulate(self._wrapped_net):
                 loss = self._loss(part)
                 values.append(float(self._accelerator.reduce(loss.detach(), "mean")))
                 if not math.isfinite(values[-1]):
                     break
                 self._accelerator.backward(loss)
                 if self.recipe.clip is not None and self._accelerator.sync_gradients:
-                    self._accelerator.clip_grad_norm_(self._model.parameters(), self.recipe.clip)
-                self._stepper.step()
+                    self._accelerator.clip_grad_norm_(
+                        self._wrapped_net.parameters(), self.recipe.clip
+                    )
+                self._wrapped_optimizer.step()
         else:
-            if self.average is not None:
-                self.average.update(self.net, step)
+            if self._ema is not None:
+                update_ema(self._ema, self.net, step)
         return sum(values) / len(values), self.recipe.learning_rate * factor
 
     def _loss(self, batch: Batch) -> Tensor:
         x = self._normalize(batch.pixels.to(self.device), batch.valid.to(self.device))
-        outputs: Outputs = self._model(x.contiguous(memory_format=torch.channels_last))
+        outputs: Outputs = self._wrapped_net(x.contiguous(memory_format=torch.channels_last))
         labels = batch.labels.to(self.device)
-        return segmentation_loss(outputs, labels, self._weights, self._aux_weights, self._criterion)
+        return segmentation_loss(
+            outputs, labels, self._class_weights, self._aux_weights, self._main_loss
+        )
 
-    def total(self, confusion: ConfusionMatrix) -> ConfusionMatrix:
+    def sum_over_processes(self, confusion: ConfusionMatrix) -> ConfusionMatrix:
         """The counts of all processes."""
-        counted: list[ConfusionMatrix] = gather_object([confusion])
-        return reduce(operator.add, counted)
+        counts: list[ConfusionMatrix] = gather_object([confusion])
+        return reduce(operator.add, counts)
 
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Write all that a stopped run needs to go on exactly; `facts` must be ready for JSON.
+        """Write all that a stopped run needs to continue exactly; `facts` must be ready for JSON.
 
         Raises:
-            OutputError: the file cannot be written; the previous one stands.
+            OutputError: the file cannot be written; the previous one is kept.
         """
-        randoms = gather_object([random_state()])
-        if self.chief:
+        random_states = gather_object([random_state()])
+        if self.is_main:
             scaler = self._accelerator.scaler
             state = {} if scaler is None else scaler.state_dict()
-            save_state(path, self._nets, self.optimizer, {**facts, "scaler": state}, randoms)
+            save_state(path, self._nets, self.optimizer, {**facts, "scaler": state}, random_states)
 
     def load(self, path: Path) -> dict[str, Any]:
         """Go back to where `save` was called; gives back the facts.
 
         Raises:
-            OutputError: the file is no state of a training, or of another network.
+            OutputError: the file is not a training state, or that of another network.
         """
-        facts = load_state(path, self._nets, self.optimizer, self.share[0])
+        facts = load_state(path, self._nets, self.optimizer, self.rank)
         state = facts.pop("scaler", {})
         if state and self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state)
@@ -157,18 +159,28 @@ class Trainer:
 
     @property
     def _nets(self) -> dict[str, nn.Module]:
-        return (
-            {"net": self.net}
-            if self.average is None
-            else {"net": self.net, "average": self.average.net}
-        )
+        return {"net": self.net} | ({} if self._ema is None else {"ema": self._ema.module})
+
+
+def make_ema(net: Segmenter, decay: float) -> ModelEmaV3:
+    """A moving average of the weights and running statistics, ``ema = d ema + (1 - d) net`` a step.
+
+    timm's warm-up with this gamma and power is ``d = min(decay, (1 + step) / (10 + step))``, so
+    that the random weights of the beginning are soon forgotten.
+    """
+    return ModelEmaV3(net, decay=decay, use_warmup=True, warmup_gamma=9.0, warmup_power=1.0)
+
+
+def update_ema(ema: ModelEmaV3, net: Segmenter, step: int) -> None:
+    """Take in the weights after optimizer step `step`, counted from 0."""
+    ema.update(net, step + 2)  # timm counts from 1 what follows its first, plain copy
 
 
 def choose_training_device(name: str) -> torch.device:
-    """The device behind ``auto``, ``cpu`` or ``cuda[:N]``; one of several processes gets its own GPU.
+    """The device behind ``auto``, ``cpu`` or ``cuda[:N]``; each process has a GPU of its own.
 
     Raises:
-        ConfigError: the device is unknown, not there, or one for several processes.
+        ConfigError: the device is unknown, does not exist, or cannot serve several processes.
     """
     processes, device = int(os.environ.get("WORLD_SIZE", "1")), choose_device(name)
     if processes == 1 or device.type == "cpu":
@@ -178,19 +190,30 @@ def choose_training_device(name: str) -> torch.device:
     return choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
 
 
-def _accelerator(device: torch.device, precision: str, recipe: Recipe) -> Accelerator:
+def _require_even_parts(recipe: Recipe, processes: int) -> None:
+    parts = processes * recipe.accumulate
+    if recipe.batch % parts:
+        raise ConfigError(
+            f"train.batch: {recipe.batch} patches do not split among {processes} processes in "
+            f"{recipe.accumulate} parts each; use a multiple of {parts}"
+        )
+
+
+def _make_accelerator(device: torch.device, precision: str, recipe: Recipe) -> Accelerator:
     if device.index is not None:
         torch.cuda.set_device(device)  # accelerate takes the current one
-    # accelerate keeps one state a process and refuses a second run with another precision.
+    # accelerate keeps one state a process, and refuses a second run on another device or in another
+    # precision. It has no public way to begin anew; this one is that of its own tests, and a test
+    # of ours trains in two precisions one after the other.
     AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
-    # What a head computes may depend on the regions that it sees, and some encoders keep layers that nothing uses.
-    found = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # What a head computes may depend on the regions that it sees, and some encoders keep layers
+    # that nothing uses.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=recipe.accumulate,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE), found],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PROCESS_TIMEOUT), unused],
     )
 
 
@@ -198,13 +221,14 @@ def choose_aux_weights(net: Segmenter, given: Mapping[str, float]) -> dict[str, 
     """The loss weight of each auxiliary output: the paper's, unless the recipe gives another.
 
     Raises:
-        ConfigError: the recipe names an output that the network has not.
+        ConfigError: the recipe names an output that the network does not have.
     """
     papers = dict(net.head.aux_weights) if isinstance(net.head, ContextHead) else {}
     for name in given:
         if name not in papers:
-            has = ", ".join(papers) or "none"
+            known = ", ".join(papers) or "none"
             raise ConfigError(
-                f"train.aux_weights: {net.spec.system} has no auxiliary output {name!r}; it has {has}"
+                f"train.aux_weights: {net.spec.system} has no auxiliary output {name!r}; "
+                f"it has {known}"
             )
     return papers | dict(given)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from filelock import FileLock
 
 import geoseg
 from geoseg.cli import cli
@@ -82,12 +81,9 @@ def test_runs_that_are_done_are_kept_and_another_config_is_refused(variants, tmp
 
 def configs(document, out):
     """The config of each run, by its variant."""
-
-    def read(changes=()):
-        return load_config(document, changes)
-
-    base = read()
-    return {one.variant: one.config for one in compare._runs(base, base.compare, read, out)}
+    base = load_config(document)
+    runs = compare._runs(base, base.compare, document, (), out)
+    return {one.variant: one.config for one in runs}
 
 
 def test_systems_bring_their_own_switches(config, tmp_path):
@@ -118,10 +114,8 @@ def test_what_the_config_leaves_out_follows_from_the_variant(config, tmp_path):
     assert all(run.compare is None for run in runs.values())
 
 
-def test_a_run_that_another_process_holds_is_left_to_it(variants, tmp_path):
-    held = tmp_path / "out/fast/seed5"
-    held.mkdir(parents=True)
-    with FileLock(held / ".lock"):
+def test_a_run_that_another_process_trains_is_left_to_it(variants, tmp_path):
+    with lock_folder(tmp_path / "out/fast/seed5"):
         report = geoseg.compare(variants, out=tmp_path / "out")
     assert report.exit_code == 1
     assert report.data["failures"][0].endswith(
@@ -148,10 +142,12 @@ def test_runs_whose_rasters_or_folders_cannot_be_used_are_named_too(
         "labels": f"{tmp_path}/labels/wrong_gt.tif",
     }
     variants["compare"]["variants"]["wrong"] = {"data.train": wrong}
-    with lock_folder(tmp_path / "out/fast/seed3"):
-        report = geoseg.compare(variants, out=tmp_path / "out")
+    (tmp_path / "out/fast").mkdir(parents=True)
+    (tmp_path / "out/fast/seed3").touch()
+    report = geoseg.compare(variants, out=tmp_path / "out")
     fast, wrong, again = report.data["failures"]
-    assert "another run writes into" in fast
+    assert fast.startswith("fast, seed 3: output folder ")
+    assert "cannot be written" in fast
     assert wrong.startswith("wrong, seed 3: ")
     assert "value 77" in wrong
     assert again.startswith("wrong, seed 5: ")
@@ -226,8 +222,8 @@ def test_a_run_that_was_begun_goes_on(variants, tmp_path):
     [
         (None, "compare: is missing; give compare: {systems:"),
         ({"seeds": [1]}, "compare: nothing to compare; give systems"),
-        ({"systems": ["fcn", "fcn"]}, "compare: fcn stands there twice"),
-        ({"systems": ["fcn"], "seeds": [1, 1]}, "compare: 1 stands there twice"),
+        ({"systems": ["fcn", "fcn"]}, "compare: fcn is given twice"),
+        ({"systems": ["fcn"], "seeds": [1, 1]}, "compare: 1 is given twice"),
         (
             {"variants": {"a": {"train.seed": 1}}},
             "compare, a: train.seed: 1 would break the pairs; give all seeds in",
@@ -236,7 +232,7 @@ def test_a_run_that_was_begun_goes_on(variants, tmp_path):
         ({"variants": {"..": {}}}, "compare: variant '..' cannot name a folder"),
         (
             {"variants": {"a": {"data.val": []}}},
-            "compare, a: data.val is missing; give the tiles on which all",
+            "compare, a: data.val is missing; give the tiles on which all are validated",
         ),
         ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is none of fcn"),
         (

@@ -14,7 +14,7 @@ from geoseg.config import load_config
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
 from geoseg.models import load_model
 from geoseg.progress import Progress
-from geoseg.training import board
+from geoseg.training import history
 
 
 class Notes(Progress):
@@ -33,7 +33,8 @@ def test_training_gives_a_model_file_and_its_figures(
     notes = Notes()
     report = run(config, out=tmp_path / "run", progress=notes)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "config.yaml", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors", "pictures",
+        "config.yaml", "curves.png", "last.safetensors", "metrics.csv", "model.safetensors",
+        "pictures",
     }  # fmt: skip
     assert report.exit_code == 0
     assert report.data["steps"] == 6
@@ -255,7 +256,7 @@ def test_rare_classes_may_be_drawn_as_often_as_others(
 def test_tensorboard_is_named_where_it_is_missing(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board, "find_spec", lambda _: None)
+    monkeypatch.setattr(history, "find_spec", lambda _: None)
     with pytest.raises(
         ConfigError,
         match=r"train\.tensorboard: TensorBoard is not installed; pip install 'geoseg\[",
@@ -264,16 +265,16 @@ def test_tensorboard_is_named_where_it_is_missing(
     assert not (tmp_path / "run").exists()
 
 
-def test_labels_with_a_strange_value_are_refused(config: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"value 10 \(\d+ pixels\) is no class and not ignored"):
+def test_labels_with_an_unknown_value_are_refused(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"value 10 \([\d,]+ pixels\), which no class has"):
         run(config, out=tmp_path / "run", overrides=["data.classes=[dark, bright]"])
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(7, "value 7 .* is no class"), (255, "no pixel of the validation labels")],
+    [(7, ".* value 7 .*, which no class has"), (255, "no pixel of the validation labels")],
 )
-def test_labels_that_judge_are_checked_before_the_training(
+def test_validation_labels_are_checked_before_the_training(
     config: dict[str, Any],
     tmp_path: Path,
     make_raster: Callable[..., Path],
@@ -289,7 +290,7 @@ def test_labels_that_judge_are_checked_before_the_training(
 @pytest.mark.parametrize(
     "override", ["model.system=hcnt", "model.start_from=nosuch", "train.device=gpu"]
 )
-def test_what_no_pixel_can_mend_is_refused_before_pixels_are_read(
+def test_what_does_not_depend_on_pixels_is_refused_before_they_are_read(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
 ) -> None:
     monkeypatch.setattr(
@@ -303,7 +304,8 @@ def test_a_class_that_never_occurs_is_named(config: dict[str, Any], tmp_path: Pa
     config["data"]["classes"] = [*config["data"]["classes"], {"id": 77, "name": "car"}]
     report = run(config, out=tmp_path / "run")
     assert report.data["warnings"] == [
-        "no training pixel shows car: not learnt; check data.classes and the labels of data.train"
+        "no training pixel shows car: the model cannot learn it; "
+        "check data.classes and the labels of data.train"
     ]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,7 +45,8 @@ def test_biases_and_normalisation_may_be_spared_the_decay() -> None:
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_encoder_learns_at_its_own_rate(name: str) -> None:
     net = create_model("fcn", encoder="tu-test_resnet", classes=2)
-    recipe = Recipe(optimizer=name, learning_rate=0.1, encoder_lr_factor=0.1, weight_decay=0.02)  # type: ignore[arg-type]
+    recipe = Recipe(optimizer=name, learning_rate=0.1, encoder_lr_factor=0.1)  # type: ignore[arg-type]
+    recipe = replace(recipe, weight_decay=0.02)
     optimizer = make_optimizer(net, recipe)
     set_rates(optimizer, 0.5)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.05])

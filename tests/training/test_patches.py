@@ -46,7 +46,8 @@ def test_pixels_and_labels_come_from_the_same_place(make_tile: MakeTile, cache: 
     patches = Patches([coded_tile(make_tile)], SCHEME, replace(RECIPE, cache=cache), RANGE)
     for number in range(20):
         pixels, valid, labels, place = patches[number]
-        assert (pixels.shape, pixels.dtype, labels.dtype) == ((3, 16, 16), np.float32, np.int64)
+        assert (pixels.shape, pixels.dtype) == ((3, 16, 16), torch.float32)
+        assert (labels.dtype, place.dtype) == (torch.int64, torch.int64)
         assert (place[0], *place[3:]) == (0, 16, 16)
         np.testing.assert_array_equal(pixels[1], labels)
         assert valid.all()
@@ -98,7 +99,7 @@ def test_processes_share_the_batches_out_between_them(make_tile: MakeTile) -> No
         replace(RECIPE, batch=4),
     )
     whole = list(batches(patches, recipe, 1))
-    halves = [list(batches(patches, recipe, 1, share=(rank, 2))) for rank in range(2)]
+    halves = [list(batches(patches, recipe, 1, rank=rank, processes=2)) for rank in range(2)]
     for batch, first, second in zip(whole, *halves, strict=True):
         assert equal(batch, Batch(*(torch.cat(pair) for pair in zip(first, second, strict=True))))
 
@@ -169,11 +170,11 @@ def test_windows_without_a_label_are_drawn_again(make_tile: MakeTile) -> None:
 def test_files_are_closed_where_there_are_too_many(
     make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "OPEN_TILES", 2)
+    monkeypatch.setattr(module, "_OPEN_TILES", 2)
     tiles = [coded_tile(make_tile, f"t{n}", 32, 32) for n in range(4)]
     patches = Patches(tiles, SCHEME, replace(RECIPE, cache=0), RANGE)
     assert {int(patches[number][3][0]) for number in range(30)} == {0, 1, 2, 3}
-    assert len(patches._sources) == 2
+    assert len(patches._readers) == 2
 
 
 @pytest.mark.parametrize("workers", [0, 1])

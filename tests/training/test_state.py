@@ -31,7 +31,7 @@ def learn(net: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) ->
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_a_run_goes_on_bit_for_bit(tmp_path: Path, name: str) -> None:
+def test_a_loaded_state_continues_bit_for_bit(tmp_path: Path, name: str) -> None:
     net, optimizer = trained(name, 3)
     save_state(
         tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3}, [random_state()]
@@ -62,11 +62,6 @@ def test_a_full_disk_leaves_the_previous_state(
     net, optimizer = trained("sgd", 1)
     path = tmp_path / "last.safetensors"
     save_state(path, {"net": net}, optimizer, {"step": 1}, [random_state()])
-    (plain := tmp_path / "plain").touch()
-    assert (
-        path.stat().st_mode == plain.stat().st_mode
-    )  # whoever may read other files of the folder may go on
-    plain.unlink()
 
     def full(tensors: object, target: Path, metadata: object) -> None:
         Path(target).write_bytes(b"half")
@@ -74,28 +69,67 @@ def test_a_full_disk_leaves_the_previous_state(
 
     monkeypatch.setattr(state, "save_file", full)
     with pytest.raises(
-        OutputError, match=r"cannot be written .*No space left.*; begin again when there is room"
+        OutputError,
+        match=r"first\.safetensors: cannot be written \(No space left on device\); free the disk "
+        r"or choose another --out$",
     ):
         save_state(
             tmp_path / "first.safetensors", {"net": net}, optimizer, {"step": 2}, [random_state()]
         )
     with pytest.raises(
-        OutputError, match=r"cannot be written .*No space left.*; the previous one stands"
+        OutputError,
+        match=r"cannot be written .*No space left.*; --resume continues from the previous state$",
     ):
         save_state(path, {"net": net}, optimizer, {"step": 2}, [random_state()])
     assert load_state(path, {"net": net}, optimizer) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_whoever_may_read_other_files_of_the_folder_may_read_the_state(tmp_path: Path) -> None:
+    net, optimizer = trained("sgd", 0)
+    save_state(tmp_path / "state", {"net": net}, optimizer, {}, [random_state()])
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "state").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_several_networks_and_processes_share_a_file(tmp_path: Path) -> None:
+    net, optimizer = trained("sgd", 2)
+    other, _ = trained("sgd", 1)
+    torch.manual_seed(1)
+    first, second = random_state(), {"cpu": torch.Generator().manual_seed(9).get_state()}
+    path = tmp_path / "last.safetensors"
+    save_state(path, {"net": net, "ema": other}, optimizer, {}, [first, second])
+    (fresh, fresh_optimizer), (ema, _) = trained("sgd", 0), trained("sgd", 0)
+    draws = []
+    for rank in (0, 1, 2):
+        torch.manual_seed(5)
+        load_state(path, {"net": fresh, "ema": ema}, fresh_optimizer, rank)
+        draws.append(float(torch.rand(1)))
+    for loaded, saved in ((fresh, net), (ema, other)):
+        assert all(map(torch.equal, loaded.state_dict().values(), saved.state_dict().values()))
+    # A process that was not there before keeps its own numbers.
+    expected = [float(torch.rand(1, generator=torch.Generator().manual_seed(n))) for n in (1, 9, 5)]
+    assert draws == expected
+
+
+def test_rates_and_decays_are_those_of_the_recipe_not_of_the_file(tmp_path: Path) -> None:
+    net, optimizer = trained("sgd", 1)
+    path = tmp_path / "last.safetensors"
+    save_state(path, {"net": net}, optimizer, {}, [random_state()])
+    optimizer.param_groups[0]["lr"] = 0.123
+    load_state(path, {"net": net}, optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.123
+
+
 def test_files_that_hold_no_state_are_refused(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 0)
     path = tmp_path / "last.safetensors"
-    with pytest.raises(OutputError, match="no readable training state"):
+    with pytest.raises(OutputError, match="not a readable training state"):
         load_state(path, {"net": net}, optimizer)
     path.write_bytes(b"torn")
-    with pytest.raises(OutputError, match="no readable training state"):
+    with pytest.raises(OutputError, match="not a readable training state"):
         load_state(path, {"net": net}, optimizer)
-    save_file({"x": torch.zeros(1)}, path)
+    save_file({"x": torch.zeros(1)}, path, {"format": "geoseg-training-0"})
     with pytest.raises(OutputError, match="not the state of a geoseg training"):
         load_state(path, {"net": net}, optimizer)
 

@@ -9,20 +9,20 @@ import torch
 
 from geoseg.errors import ConfigError
 from geoseg.models import Segmenter, create_model, save_model
-from geoseg.training.transfer import fit_bands, start_from
+from geoseg.training.initial_weights import fit_bands, start_from
 
 Save = Callable[..., Path]
 BANDS = ("red", "green", "blue")
 
 
 def make(system: str = "hcnet", classes: int = 3, bands: int = 3, **options: Any) -> Segmenter:
-    switches = {"hcnet": {"channels": 16, "prior_channels": 8}, "fcn": {"channels": 16}}[system]
+    options_of = {"hcnet": {"channels": 16, "prior_channels": 8}, "fcn": {"channels": 16}}[system]
     return create_model(
         system,
         encoder="tu-test_resnet",
         classes=classes,
         in_channels=bands,
-        **{**switches, **options},
+        **{**options_of, **options},
     )
 
 
@@ -31,7 +31,8 @@ def saved(tmp_path: Path) -> tuple[Path, dict[str, torch.Tensor]]:
     """A model of three classes and bands whose every number is known."""
     net = make()
     path = save_model(
-        net, tmp_path / "old.safetensors", classes=["a", "b", "c"], bands=BANDS, value_range=(0, 255),
+        net, tmp_path / "old.safetensors", classes=["a", "b", "c"], bands=BANDS,
+        value_range=(0, 255),
         mean=[1, 2, 3], std=[1, 1, 1],
     )  # fmt: skip
     return path, net.state_dict()
@@ -68,7 +69,7 @@ def test_other_classes_get_fresh_classifiers(
     assert kept
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name] if name in kept else theirs[name])
-    assert f"classifiers made anew ({', '.join(classes)} instead of a, b, c)" in line
+    assert f"classifiers left fresh ({', '.join(classes)} instead of a, b, c)" in line
 
 
 def test_other_bands_fit_the_first_convolution(saved: tuple[Path, dict[str, torch.Tensor]]) -> None:
@@ -100,7 +101,7 @@ def test_bands_without_a_known_name_keep_their_places() -> None:
     [
         (
             make("fcn"),
-            r"model\.start_from: .*old\.safetensors has system hcnet, the config fcn; give the same",
+            r"model\.start_from: .*old\.safetensors has system hcnet, the config fcn; give the",
         ),
         (make(channels=32), r"differs in 'head\..*'; give model\.options as it was trained with"),
     ],

@@ -8,9 +8,10 @@ import pytest
 
 from geoseg.classes import ClassScheme
 from geoseg.tiling import Window
-from geoseg.training import pictures
-from geoseg.training.pictures import GREY, Panel, draw_page, imagery
+from geoseg.training import validation_images
+from geoseg.training.validation_images import Panel, draw_page, imagery
 
+GREY = 217
 COLORS = np.full((256, 3), GREY, np.uint8)
 COLORS[:10] = np.arange(30).reshape(10, 3)
 
@@ -20,7 +21,7 @@ COLORS[:10] = np.arange(30).reshape(10, 3)
 def test_thinning_out_does_not_depend_on_the_bands(
     monkeypatch: pytest.MonkeyPatch, side: int, bands: int
 ) -> None:
-    monkeypatch.setattr(pictures, "SIDE", side)
+    monkeypatch.setattr(validation_images, "_MAX_SIDE", side)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, (30, 50)).astype(np.uint8)
     pixels, valid = rng.integers(0, 255, (3, 30, 50)).astype(np.uint8), np.ones((30, 50), bool)

@@ -1,4 +1,4 @@
-"""What a network sees in a few tiles: image, reference and prediction side by side on one page."""
+"""Pictures of a validation: image, reference and prediction of a few tiles on one page."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassScheme
 from geoseg.tiling import Window
 
-SIDE = 480
-"""Pixels of a picture's longer side; larger tiles are thinned out."""
-GREY = 217
+_MAX_SIDE = 480
+"""Pixels of a picture's longer side at most; of larger tiles every n-th row and column is shown."""
+_GREY = 217
 """Of pixels without data or label: white is a class in the ISPRS colours."""
 
 
 class Panel:
-    """One tile, thinned out while its bands pass by."""
+    """One tile, subsampled while its bands are predicted from top to bottom."""
 
     def __init__(self, name: str, height: int, width: int) -> None:
         self.name = name
-        self._every = max(1, -(-max(height, width) // SIDE))
+        self._every = max(1, -(-max(height, width) // _MAX_SIDE))
         self._rows: list[tuple[NDArray[Any], ...]] = []
 
     def add(
@@ -45,7 +45,7 @@ class Panel:
         )
 
     def images(self, colors: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
-        """RGB pictures of image, reference and prediction; `colors` ``(256, 3)`` says how class ids look."""
+        """RGB pictures of image, reference and prediction; `colors` ``(256, 3)`` by class id."""
         pixels, valid, reference, predicted = (
             np.concatenate(pieces, axis=-2) for pieces in zip(*self._rows, strict=True)
         )
@@ -53,9 +53,9 @@ class Panel:
 
 
 def imagery(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The first three bands (or the first as grey), each stretched between its 2nd and 98th percentile."""
+    """The first three bands (or the first as grey), stretched between 2nd and 98th percentile."""
     bands = pixels[:3] if len(pixels) >= 3 else pixels[:1].repeat(3, axis=0)
-    shown = np.full((*valid.shape, 3), GREY, np.uint8)
+    shown = np.full((*valid.shape, 3), _GREY, np.uint8)
     if valid.any():
         values = bands[:, valid].astype(np.float64)
         low, high = np.percentile(values, (2, 98), axis=1)
@@ -70,7 +70,7 @@ def draw_page(panels: Sequence[Panel], scheme: ClassScheme, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    colors = np.full((256, 3), GREY, np.uint8)
+    colors = np.full((256, 3), _GREY, np.uint8)
     colors[: len(scheme)] = scheme.colors
     figure = Figure(figsize=(12, 4 * len(panels) + 0.5), layout="constrained")
     for row, panel in zip(figure.subplots(len(panels), 3, squeeze=False), panels, strict=True):

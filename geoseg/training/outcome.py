@@ -1,0 +1,97 @@
+"""What a training has achieved so far, and the report on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from geoseg.models import Segmenter
+from geoseg.report import Report
+
+MODEL = "model.safetensors"
+STATE = "last.safetensors"
+"""What ``--resume`` continues from, in the run folder."""
+
+
+@dataclass
+class Outcome:
+    """Steps, the best validation, and where the time went."""
+
+    step: int = 0
+    """Steps done."""
+    best_step: int = 0
+    """The step whose network is in the model file."""
+    best: dict[str, Any] = field(default_factory=dict)
+    """Its validation metrics; empty without validation tiles."""
+    compute: float = 0.0
+    """Seconds in forward, backward and optimizer."""
+    wait: float = 0.0
+    """Seconds waiting for patches."""
+    validation: float = 0.0
+    """Seconds validating."""
+
+    @property
+    def training(self) -> float:
+        """Seconds of training, validation left out."""
+        return self.compute + self.wait
+
+    @property
+    def compute_share(self) -> float:
+        """Share of the training time that the network itself took."""
+        return self.compute / self.training if self.compute else 1.0
+
+
+def training_report(
+    folder: Path, outcome: Outcome, net: Segmenter, classes: Sequence[str], warnings: list[str]
+) -> Report:
+    """What ``geoseg train`` reports: the model file, its metrics, and the time it took."""
+    seconds = {
+        "compute": outcome.compute,
+        "wait": outcome.wait,
+        "validation": outcome.validation,
+        "total": outcome.training + outcome.validation,
+    }
+    encoder = [] if net.encoder is None else list(net.encoder.parameters())
+    parameters = {
+        "encoder": sum(part.numel() for part in encoder),
+        "all": sum(part.numel() for part in net.parameters()),
+    }
+    lines = [
+        f"{folder / MODEL}: {parameters['all']:,} parameters, "
+        f"step {outcome.best_step} of {outcome.step}",
+        *(_metric_lines(outcome.best, classes) if outcome.best else []),
+        f"{seconds['total']:,.0f} s, {outcome.validation:,.0f} s of them validating; "
+        f"{outcome.compute_share:.1%} of the training time in forward and backward",
+    ]
+    data = {
+        "model": str(folder / MODEL),
+        "best_step": outcome.best_step,
+        "steps": outcome.step,
+        "validation": outcome.best,
+        "parameters": parameters,
+        "seconds": seconds,
+        "compute_share": outcome.compute_share,
+        "warnings": warnings,
+    }
+    return Report("\n".join(lines), data)
+
+
+def _metric_lines(metrics: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
+    width = max(map(len, classes))
+    iou, f1 = metrics["iou"], metrics["f1"]
+    lines = [
+        f"  {name:<{width}}  IoU {_number(iou[name])}  F1 {_number(f1[name])}" for name in classes
+    ]
+    mean_iou, mean_f1 = _number(metrics["mean_iou"]), _number(metrics["mean_f1"])
+    accuracy = _number(metrics["overall_accuracy"])
+    lines.append(
+        f"mean IoU {mean_iou}, mean F1 {mean_f1}, overall accuracy {accuracy} "
+        "on the validation tiles"
+    )
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "   -  " if value is None else f"{value:.4f}"
