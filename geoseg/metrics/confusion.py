@@ -1,4 +1,4 @@
-"""One integer confusion matrix, filled piece by piece; every figure is derived from it."""
+"""One integer confusion matrix, filled piece by piece; every metric is derived from it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ Floats = NDArray[np.float64]
 class ConfusionMatrix:
     """Counts of (reference, predicted) pairs over any number of updates.
 
-    A class that the reference never shows has no say in the means. Pixels with a reference but without a
-    prediction (255 nodata, 254 uncertain) are `missed`: they count against IoU, recall, F1 and accuracy,
-    so that nothing is won by predicting only what is easy.
+    A class that the reference never shows enters no mean. Pixels with a reference but without a
+    prediction (255 nodata, 254 uncertain) are `missed`: they count against IoU, recall, F1 and
+    accuracy, so that nothing is won by predicting only what is easy.
+
+    Written with true positives TP = M[c, c], actual pixels A (row c, missed ones included) and
+    predicted pixels P (column c): false negatives FN = A - TP, false positives FP = P - TP.
     """
 
     def __init__(self, n: int, ignore: int = NODATA) -> None:
@@ -26,7 +29,7 @@ class ConfusionMatrix:
             raise ConfigError(f"a confusion matrix of {n} classes; use 1 to {MAX_CLASSES}")
         self.n = n
         self.ignore = ignore
-        self._counts = np.zeros((n, n + 1), np.int64)
+        self._counts = np.zeros((n, n + 1), np.int64)  # the last column holds the missed pixels
 
     @property
     def matrix(self) -> NDArray[np.int64]:
@@ -55,9 +58,10 @@ class ConfusionMatrix:
         labelled = reference != self.ignore
         rows = reference[labelled].astype(np.int64)
         cols = predicted[labelled].astype(np.int64)
-        cols[(cols == NODATA) | (cols == UNCERTAIN)] = self.n
-        self._refuse_strangers(rows, self.n, "reference")
-        self._refuse_strangers(cols, self.n + 1, "prediction")
+        missed = (cols == NODATA) | (cols == UNCERTAIN)
+        self._refuse_unknown(rows, "reference")
+        self._refuse_unknown(cols[~missed], "prediction")
+        cols[missed] = self.n
         counts = np.bincount(rows * (self.n + 1) + cols, minlength=self._counts.size)
         self._counts += counts.reshape(self._counts.shape)
 
@@ -71,7 +75,7 @@ class ConfusionMatrix:
         merged._counts = self._counts + other._counts
         return merged
 
-    def without(self, classes: NDArray[np.bool_]) -> ConfusionMatrix:
+    def ignoring(self, classes: NDArray[np.bool_]) -> ConfusionMatrix:
         """The same counts as if the reference pixels of some classes had no label.
 
         Args:
@@ -84,43 +88,45 @@ class ConfusionMatrix:
     @property
     def present(self) -> NDArray[np.bool_]:
         """``(n,)`` whether the reference shows each class: those that enter the means."""
-        found: NDArray[np.bool_] = self._actual > 0
-        return found
+        present: NDArray[np.bool_] = self._actual > 0
+        return present
 
     @property
     def overall_accuracy(self) -> float:
-        """Correct pixels among all with a reference; NaN where there are none."""
-        return float(ratio(self._correct.sum(), self._counts.sum()))
+        """Sum of TP / all pixels with a reference; NaN where there are none."""
+        return float(safe_divide(self._correct.sum(), self._counts.sum()))
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa: agreement beyond what the class frequencies alone would give; NaN where that is all there is.
+        """Cohen's kappa, (p_o - p_e) / (1 - p_e); NaN where chance alone agrees everywhere.
 
-        A missed pixel is a prediction of a class that the reference never shows.
+        p_o is the overall accuracy, p_e = sum of A P / N^2 the agreement that the class frequencies
+        alone would give. A missed pixel is a prediction of a class that the reference never shows.
         """
         total = float(self._counts.sum())
-        by_chance = float(ratio((self._actual / max(total, 1.0) * self._predicted).sum(), total))
-        return float(ratio(self.overall_accuracy - by_chance, 1.0 - by_chance))
+        share = self._actual / max(total, 1.0)
+        by_chance = float(safe_divide((share * self._predicted).sum(), total))
+        return float(safe_divide(self.overall_accuracy - by_chance, 1.0 - by_chance))
 
     @property
     def iou(self) -> Floats:
-        """``(n,)`` intersection over union; NaN for a class that neither side shows."""
-        return ratio(self._correct, self._actual + self._predicted - self._correct)
+        """``(n,)`` TP / (TP + FP + FN); NaN for a class that neither side shows."""
+        return safe_divide(self._correct, self._actual + self._predicted - self._correct)
 
     @property
     def f1(self) -> Floats:
-        """``(n,)`` harmonic mean of precision and recall; NaN for a class that neither side shows."""
-        return ratio(2 * self._correct, self._actual + self._predicted)
+        """``(n,)`` 2 TP / (2 TP + FP + FN); NaN for a class that neither side shows."""
+        return safe_divide(2 * self._correct, self._actual + self._predicted)
 
     @property
     def precision(self) -> Floats:
-        """``(n,)`` correct among predicted; NaN for a class that is never predicted."""
-        return ratio(self._correct, self._predicted)
+        """``(n,)`` TP / (TP + FP); NaN for a class that is never predicted."""
+        return safe_divide(self._correct, self._predicted)
 
     @property
     def recall(self) -> Floats:
-        """``(n,)`` correct among actual; NaN for a class that the reference never shows."""
-        return ratio(self._correct, self._actual)
+        """``(n,)`` TP / (TP + FN); NaN for a class that the reference never shows."""
+        return safe_divide(self._correct, self._actual)
 
     @property
     def mean_iou(self) -> float:
@@ -132,15 +138,15 @@ class ConfusionMatrix:
         """Mean of `f1` over the classes of the reference; NaN without any."""
         return self.mean(self.f1)
 
-    def mean(self, figures: Floats, among: NDArray[np.bool_] | None = None) -> float:
-        """Mean of ``(n,)`` figures over the classes of the reference; NaN without any.
+    def mean(self, per_class: Floats, classes: NDArray[np.bool_] | None = None) -> float:
+        """Mean of a metric over the classes of the reference; NaN without any.
 
         Args:
-            figures: one a class.
-            among: ``(n,)``, True for the classes that may enter; all of them by default.
+            per_class: ``(n,)`` values.
+            classes: ``(n,)``, True for the classes that may enter; all of them by default.
         """
-        entering = self.present if among is None else self.present & among
-        return float(figures[entering].mean()) if entering.any() else float("nan")
+        entering = self.present if classes is None else self.present & classes
+        return float(per_class[entering].mean()) if entering.any() else float("nan")
 
     @property
     def _correct(self) -> NDArray[np.int64]:
@@ -148,24 +154,26 @@ class ConfusionMatrix:
 
     @property
     def _actual(self) -> NDArray[np.int64]:
-        total: NDArray[np.int64] = self._counts.sum(axis=1)
-        return total
+        actual: NDArray[np.int64] = self._counts.sum(axis=1)
+        return actual
 
     @property
     def _predicted(self) -> NDArray[np.int64]:
-        total: NDArray[np.int64] = self.matrix.sum(axis=0)
-        return total
+        predicted: NDArray[np.int64] = self.matrix.sum(axis=0)
+        return predicted
 
-    def _refuse_strangers(self, values: NDArray[np.int64], end: int, where: str) -> None:
-        strangers = values[(values < 0) | (values >= end)]
-        if strangers.size:
+    def _refuse_unknown(self, values: NDArray[np.int64], where: str) -> None:
+        unknown = values[(values < 0) | (values >= self.n)]
+        if unknown.size:
             raise ConfigError(
-                f"the {where} holds {strangers[0]}, which is none of the {self.n} classes; map its values to ids first"
+                f"the {where} holds {unknown[0]}, which is none of the {self.n} classes; "
+                "map its values to ids first"
             )
 
 
-def ratio(part: Any, whole: Any) -> Floats:
-    """The quotient, NaN where `whole` is 0."""
-    whole = np.asarray(whole, np.float64)
-    quotient: Floats = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+def safe_divide(numerator: Any, denominator: Any) -> Floats:
+    """The quotient, NaN where the denominator is 0."""
+    whole = np.asarray(denominator, np.float64)
+    unknown = np.full(whole.shape, np.nan)
+    quotient: Floats = np.divide(numerator, whole, out=unknown, where=whole > 0)
     return quotient

@@ -1,4 +1,4 @@
-"""How much one thing is better than another, measured on the same seeds."""
+"""How much one system is better than another, measured with the same seeds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Difference(NamedTuple):
     high: float
 
 
-def paired_difference(figures: Sequence[float], baseline: Sequence[float]) -> Difference:
-    """The mean of the differences pair by pair, with Student's t interval of ``n - 1`` degrees of freedom.
+def paired_difference(scores: Sequence[float], baseline: Sequence[float]) -> Difference:
+    """The mean of the differences pair by pair, with Student's t interval.
 
     Args:
-        figures: one a pair.
-        baseline: the others' figures, in the same order.
+        scores: one a pair.
+        baseline: the scores to compare with, in the same order.
 
     Returns:
         Mean and interval; the interval is infinite where there is only one pair.
@@ -32,13 +32,14 @@ def paired_difference(figures: Sequence[float], baseline: Sequence[float]) -> Di
     Raises:
         ValueError: the two differ in length, or are empty.
     """
-    differences = np.subtract(figures, baseline)
-    if np.ndim(figures) != 1 or len(figures) != len(baseline) or not len(figures):
-        raise ValueError(
-            f"{len(figures)} figures for {len(baseline)} of the baseline; pairs are needed"
-        )
+    differences = np.subtract(scores, baseline)
+    if np.ndim(scores) != 1 or len(scores) != len(baseline) or not len(scores):
+        raise ValueError(f"{len(scores)} scores for {len(baseline)} of the baseline; give pairs")
     mean, pairs = float(differences.mean()), len(differences)
     if pairs == 1:
         return Difference(mean, -np.inf, np.inf)
-    reach = float(stdtrit(pairs - 1, (1 + CONFIDENCE) / 2) * differences.std(ddof=1) / pairs**0.5)
-    return Difference(mean, mean - reach, mean + reach)
+    # mean +- t(n - 1, 97.5 %) s / sqrt(n), s the sample's standard deviation. stdtrit is Student's
+    # quantile; scipy.stats, which wraps it, takes most of a second to import.
+    quantile = stdtrit(pairs - 1, (1 + CONFIDENCE) / 2)
+    margin = float(quantile * differences.std(ddof=1) / pairs**0.5)
+    return Difference(mean, mean - margin, mean + margin)

@@ -37,7 +37,7 @@ def eroded_by_looking(reference: np.ndarray, radius: int) -> np.ndarray:
     return out
 
 
-def border_by_looking(array: np.ndarray) -> np.ndarray:
+def boundary_by_looking(array: np.ndarray) -> np.ndarray:
     """Pixels beside another class, as a plain loop finds them."""
     out = np.zeros(SHAPE, bool)
     for row, col in np.ndindex(SHAPE):
@@ -50,14 +50,12 @@ def border_by_looking(array: np.ndarray) -> np.ndarray:
 
 
 @given(labels, st.integers(0, 6))
-def test_the_eroded_reference_equals_a_disc_laid_on_every_pixel(
-    reference: np.ndarray, radius: int
-) -> None:
+def test_erosion_equals_a_disc_around_every_pixel(reference: np.ndarray, radius: int) -> None:
     np.testing.assert_array_equal(erode(reference, radius), eroded_by_looking(reference, radius))
 
 
 @given(labels, st.integers(0, 4), st.integers(1, 9), st.integers(1, 11))
-def test_any_window_with_a_halo_erodes_alike(
+def test_erosion_does_not_depend_on_windows_with_a_halo(
     reference: np.ndarray, radius: int, height: int, width: int
 ) -> None:
     out = np.zeros_like(reference)
@@ -95,7 +93,7 @@ def test_boundary_f1_equals_a_plain_loop(
     counter = BoundaryF1(4, tolerance)
     counter.update(reference, predicted)
     known = np.where((reference == 255) | (predicted == 254), 255, predicted)
-    ours, theirs = border_by_looking(reference), border_by_looking(known)
+    ours, theirs = boundary_by_looking(reference), boundary_by_looking(known)
     for class_id in range(4):
         mine, other = ours & (reference == class_id), theirs & (known == class_id)
 
@@ -129,8 +127,9 @@ def test_boundary_counts_do_not_depend_on_windows(
             seen = slice(top, row + height + whole.halo), slice(left, col + width + whole.halo)
             core = slice(row - top, row - top + height), slice(col - left, col - left + width)
             pieces.update(reference[seen], predicted[seen], core)
-    for figure in ("reference_pixels", "recall", "precision", "f1"):
-        np.testing.assert_array_equal(getattr(pieces, figure), getattr(whole, figure))
+    for metric in ("reference_pixels", "recall", "precision", "f1"):
+        np.testing.assert_array_equal(getattr(pieces, metric), getattr(whole, metric))
+    assert whole.halo == 3
 
 
 def test_more_classes_than_bits_are_counted_alike() -> None:
@@ -143,14 +142,20 @@ def test_more_classes_than_bits_are_counted_alike() -> None:
     assert np.isnan(np.delete(many.f1, [15, 16, 17])).all()
 
 
-def test_sums_are_sums_and_nonsense_is_refused() -> None:
+def test_counts_add_up_and_negative_radii_are_refused() -> None:
     reference, predicted = np.eye(5, dtype=np.uint8), np.eye(5, k=1, dtype=np.uint8)
     once, twice = BoundaryF1(2, 0), BoundaryF1(2, 0)
     once.update(reference, predicted)
     twice.update(reference, predicted)
-    assert ((once + twice).reference_pixels == 2 * once.reference_pixels).all()
-    with pytest.raises(ConfigError, match="cannot be added"):
-        once + BoundaryF1(2, 1)
+    both = once + twice
+    assert (both.reference_pixels == 2 * once.reference_pixels).all()
+    np.testing.assert_array_equal(both.f1, once.f1)
+    assert (once.reference_pixels == twice.reference_pixels).all()
+    assert (once + BoundaryF1(2, 0)).tolerance == 0
+    for other in (BoundaryF1(2, 1), BoundaryF1(3, 0)):
+        with pytest.raises(ConfigError, match="cannot be added"):
+            once + other
+    assert BoundaryF1(2).tolerance == 3
     with pytest.raises(ConfigError, match="erosion by -1 pixels; use 0"):
         erode(reference, -1)
     with pytest.raises(ConfigError, match="a tolerance of -1 pixels"):

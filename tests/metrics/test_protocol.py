@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn import metrics as oracle
 
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.errors import ConfigError
-from geoseg.metrics import PROTOCOLS, ConfusionMatrix, figures, find_protocol
+from geoseg.metrics import PROTOCOLS, ConfusionMatrix, find_protocol, summarize
 
 CLUTTER = 5
 references = arrays(np.uint8, (5, 8), elements=st.sampled_from([0, 1, 2, 5, 255]))
@@ -36,20 +35,20 @@ def test_geoseg_leaves_clutter_out_of_the_mean_and_in_the_accuracy(
     reference: np.ndarray, predicted: np.ndarray
 ) -> None:
     confusion = counted(reference, predicted)
-    told = figures(confusion, PROTOCOLS["isprs-geoseg"], ISPRS.names)
+    metrics = summarize(confusion, PROTOCOLS["isprs-geoseg"], ISPRS.names)
     present = [index for index in range(CLUTTER) if confusion.present[index]]
     expected = np.mean([confusion.iou[index] for index in present]) if present else None
-    assert told["mean_iou"] == (None if expected is None else pytest.approx(expected))
+    assert metrics["mean_iou"] == (None if expected is None else pytest.approx(expected))
     assert (
-        told["overall_accuracy"]
-        == figures(confusion, PROTOCOLS["plain"], ISPRS.names)["overall_accuracy"]
+        metrics["overall_accuracy"]
+        == summarize(confusion, PROTOCOLS["plain"], ISPRS.names)["overall_accuracy"]
     )
     assert (
-        told["mean_iou_of_all_classes"]
-        == figures(confusion, PROTOCOLS["mmseg6"], ISPRS.names)["mean_iou"]
+        metrics["mean_iou_of_all_classes"]
+        == summarize(confusion, PROTOCOLS["mmseg6"], ISPRS.names)["mean_iou"]
     )
-    assert told["classes_in_mean"] == [ISPRS.names[index] for index in present]
-    assert set(told["absent_classes"]) == {
+    assert metrics["classes_in_mean"] == [ISPRS.names[index] for index in present]
+    assert set(metrics["absent_classes"]) == {
         n for i, n in enumerate(ISPRS.names) if not (reference == i).any()
     }
 
@@ -60,8 +59,8 @@ def test_without_clutter_is_a_reference_that_ignores_it(
 ) -> None:
     confusion = counted(reference, predicted)
     ignoring = counted(np.where(reference == CLUTTER, 255, reference).astype(np.uint8), predicted)
-    told = figures(confusion, PROTOCOLS["noclutter"], ISPRS.names)
-    plain = figures(ignoring, PROTOCOLS["plain"], ISPRS.names)
+    metrics = summarize(confusion, PROTOCOLS["noclutter"], ISPRS.names)
+    plain = summarize(ignoring, PROTOCOLS["plain"], ISPRS.names)
     for key in (
         "overall_accuracy",
         "mean_iou",
@@ -73,25 +72,38 @@ def test_without_clutter_is_a_reference_that_ignores_it(
         "missed",
         "pixels",
     ):
-        assert told[key] == plain[key]
+        assert metrics[key] == plain[key]
+    assert metrics["classes_in_accuracy"] == list(ISPRS.names[:CLUTTER])
+    assert CLUTTER in np.unique(reference) or "clutter" in metrics["absent_classes"]
+    assert "clutter" not in metrics["classes_in_mean"]
 
 
-@given(references.filter(lambda labels: len(np.unique(labels[labels != 255])) > 1), predictions)
-def test_kappa_equals_scikit_learn(reference: np.ndarray, predicted: np.ndarray) -> None:
-    labelled = reference != 255
-    expected = oracle.cohen_kappa_score(reference[labelled], predicted[labelled])
-    assert counted(reference, predicted).kappa == pytest.approx(expected)
+def test_metrics_are_plain_json_also_where_they_are_undefined() -> None:
+    metrics = summarize(ConfusionMatrix(6), PROTOCOLS["mmseg6"], ISPRS.names)
+    assert json.loads(json.dumps(metrics, allow_nan=False))["mean_iou"] is None
+    assert metrics["absent_classes"] == list(ISPRS.names)
 
 
-def test_kappa_is_undefined_where_chance_agrees_always() -> None:
-    assert np.isnan(counted(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8)).kappa)
-    assert np.isnan(ConfusionMatrix(2).kappa)
-
-
-def test_figures_are_plain_json_also_where_they_are_undefined() -> None:
-    told = figures(ConfusionMatrix(6), PROTOCOLS["mmseg6"], ISPRS.names)
-    assert json.loads(json.dumps(told, allow_nan=False))["mean_iou"] is None
-    assert told["absent_classes"] == list(ISPRS.names)
+@given(references, predictions)
+def test_plain_metrics_are_those_of_the_confusion_matrix(
+    reference: np.ndarray, predicted: np.ndarray
+) -> None:
+    confusion = counted(reference, predicted)
+    metrics = summarize(confusion, PROTOCOLS["plain"], ISPRS.names)
+    for name in ("overall_accuracy", "kappa", "mean_iou", "mean_f1"):
+        expected = getattr(confusion, name)
+        assert metrics[name] == (None if np.isnan(expected) else expected)
+    assert metrics["mean_iou_of_all_classes"] == metrics["mean_iou"]
+    assert metrics["mean_f1_of_all_classes"] == metrics["mean_f1"]
+    for name in ("iou", "f1", "precision", "recall"):
+        expected = getattr(confusion, name).tolist()
+        assert list(metrics[name]) == list(ISPRS.names)
+        np.testing.assert_array_equal(np.array(list(metrics[name].values()), float), expected)
+    assert metrics["classes"] == metrics["classes_in_accuracy"] == list(ISPRS.names)
+    assert metrics["protocol"] == "plain"
+    assert metrics["pixels"] == (reference != 255).sum()
+    assert metrics["confusion_matrix"] == confusion.matrix.tolist()
+    assert metrics["missed"] == confusion.missed.tolist()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,9 @@ def test_figures_are_plain_json_also_where_they_are_undefined() -> None:
         ),
         ("noclutter", ("road",), "none is 'clutter'"),
         ("cityscapes", ISPRS.names, "none is 'road'"),
+        ("cityscapes", (*CITYSCAPES.names, "boat"), "20 classes .* it is made for 19"),
+        ("mmseg6", ("a", "b", "c", "d", "e", "f"), "none is 'clutter'"),
+        ("isprs-geoseg", ("a", "no clutter"), "none is 'clutter'"),
     ],
 )
 def test_classes_that_a_protocol_is_not_made_for_are_refused(
