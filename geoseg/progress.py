@@ -1,10 +1,10 @@
-"""How a command tells what it is doing, without knowing who listens."""
+"""How a command reports what it is doing, without knowing who listens."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Listens to a running command; this one keeps silent."""
+    """Listens to a running command; this one is silent."""
 
     def note(self, line: str) -> None:
         """One line that a person should read: the plan, what is resumed, a step's figures."""

@@ -10,7 +10,7 @@ from typing import Any
 from geoseg.errors import ConfigError
 
 _SHOWN = 8
-"""Reasons that are told where there is nothing else to tell."""
+"""Reasons that are given where no input can be used."""
 
 
 @dataclass(frozen=True, slots=True)

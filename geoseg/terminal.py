@@ -52,7 +52,7 @@ class TerminalProgress(Progress):
             self._bar.advance(self._task, count)
 
     def end(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""The main job on two scenes of a town that does not exist, judged by the truth that their generator knows."""
+"""The main job on two scenes of an invented town, compared with the truth that is known of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geoseg.report import Report
 from geoseg.scenes import BANDS, CLASSES, Scene, write_folder
 
 SEED = 900_015
-"""The demo's town. Training and its validation use small seeds, so the bundled model has never seen it."""
+"""The demo's town. The bundled model was trained and validated on small seeds, not on it."""
 _ROWS = 1024
 """Rows compared at a time."""
 
@@ -36,7 +36,8 @@ def run(
     """Make two adjoining scenes, predict and vectorize them, and compare with the truth.
 
     Args:
-        out: folder that gets ``images``, ``labels`` (the truth, which prediction never reads) and ``predicted``.
+        out: folder that gets ``images``, ``labels`` (the truth, which prediction never reads) and
+            ``predicted``.
         size: height and width of each scene, pixels.
         seed: the town.
         model: a model file or a loaded model; the bundled one by default.
@@ -47,7 +48,8 @@ def run(
         Where the files are and how good they are. `exit_code` is that of the prediction.
 
     Raises:
-        ModelError: the bundled model is missing, or the given one does not know the scenes' bands or classes.
+        ModelError: the bundled model is missing, or the given one has other bands or classes than
+            the scenes.
         GeosegError: as from ``geoseg predict``.
     """
     listener = progress or Progress()
@@ -65,10 +67,12 @@ def run(
     )
     outputs = [entry.get("outputs", {}) for entry in predicted.data.get("inputs", [])]
     confusion = ConfusionMatrix(len(CLASSES))
-    for scene, files in _judged(scenes, outputs):
-        _compare(confusion, scene, files)
-    data = {**predicted.data, "accuracy": _figures(confusion)}
-    return Report(_story(folder, predicted, outputs, confusion), data, predicted.exit_code)
+    for scene in scenes:
+        raster = _class_raster(scene, outputs)
+        if scene.labels is not None and raster is not None:
+            _count(confusion, scene.labels, raster)
+    data = {**predicted.data, "accuracy": _accuracy(confusion)}
+    return Report(_text(folder, predicted, outputs, confusion), data, predicted.exit_code)
 
 
 def _model(given: str | Path | Model | None) -> Model:
@@ -80,46 +84,45 @@ def _model(given: str | Path | Model | None) -> Model:
         bundled = resources.files("geoseg") / "data" / "demo.safetensors"
         if not bundled.is_file():
             raise ModelError(
-                "this installation has no geoseg/data/demo.safetensors; reinstall geoseg, or give a model"
+                "this installation has no geoseg/data/demo.safetensors; "
+                "reinstall geoseg, or give a model"
             )
         with resources.as_file(bundled) as path:
             model = load_model(path)
-    strangers = [band for band in model.card.bands if band not in BANDS]
-    if strangers:
+    unknown = [band for band in model.card.bands if band not in BANDS]
+    if unknown:
         raise ModelError(
-            f"the model wants band {strangers[0]!r}; the demo's scenes have {', '.join(BANDS)}"
+            f"the model needs band {unknown[0]!r}; the demo's scenes have {', '.join(BANDS)}"
         )
     if model.card.classes.names != CLASSES.names:
         raise ModelError(
-            f"the model knows {', '.join(model.card.classes.names)}; the demo needs one for {', '.join(CLASSES.names)}"
+            f"the model was trained for {', '.join(model.card.classes.names)}; "
+            f"the demo needs one for {', '.join(CLASSES.names)}"
         )
     return model
 
 
-def _judged(scenes: Sequence[Scene], outputs: Sequence[dict[str, str]]) -> list[tuple[Path, Path]]:
-    """Truth and class raster of each scene whose prediction stands."""
-    rasters = {
-        Path(files["classes"]).name: Path(files["classes"])
-        for files in outputs
-        if "classes" in files
-    }
-    pairs = [(scene.labels, rasters.get(f"{scene.image.stem}_classes.tif")) for scene in scenes]
-    return [(truth, raster) for truth, raster in pairs if truth is not None and raster is not None]
+def _class_raster(scene: Scene, outputs: Sequence[dict[str, str]]) -> Path | None:
+    """The scene's class raster; None where its prediction failed."""
+    rasters = [Path(files["classes"]) for files in outputs if "classes" in files]
+    wanted = f"{scene.image.stem}_classes.tif"
+    return next((raster for raster in rasters if raster.name == wanted), None)
 
 
-def _compare(confusion: ConfusionMatrix, truth: Path, raster: Path) -> None:
-    """Count a pair of rasters, a strip at a time."""
+def _count(confusion: ConfusionMatrix, truth: Path, raster: Path) -> None:
+    """Add a pair of rasters to the confusion matrix, a strip of rows at a time."""
     with rasterio.open(truth) as reference, rasterio.open(raster) as predicted:
         if reference.shape != predicted.shape:
             raise GeosegError(
-                f"{raster} is {predicted.shape}, its scene {reference.shape} pixels; remove the folder"
+                f"{raster} is {predicted.shape}, its scene {reference.shape} pixels; "
+                "remove the folder"
             )
         for row in range(0, reference.height, _ROWS):
             strip = Window(0, row, reference.width, min(_ROWS, reference.height - row))
             confusion.update(reference.read(1, window=strip), predicted.read(1, window=strip))
 
 
-def _figures(confusion: ConfusionMatrix) -> dict[str, Any]:
+def _accuracy(confusion: ConfusionMatrix) -> dict[str, Any]:
     return {
         "mean_iou": confusion.mean_iou,
         "overall_accuracy": confusion.overall_accuracy,
@@ -134,7 +137,7 @@ def _figures(confusion: ConfusionMatrix) -> dict[str, Any]:
     }
 
 
-def _story(
+def _text(
     folder: Path, predicted: Report, outputs: Sequence[dict[str, str]], confusion: ConfusionMatrix
 ) -> str:
     lines = [predicted.text, "", f"orthophotos          {folder / 'images'}"]

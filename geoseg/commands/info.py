@@ -22,13 +22,12 @@ def run(file: str | os.PathLike[str]) -> Report:
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
     """
     path = Path(file)
-    facts = (
-        _model_facts(load_model(path))
-        if path.suffix == ".safetensors"
-        else _raster_facts(open_raster(path))
-    )
+    is_model = path.suffix == ".safetensors"
+    facts = _model_facts(load_model(path)) if is_model else _raster_facts(open_raster(path))
     width = max(len(name) for name in facts)
-    lines = [f"{name.replace('_', ' '):<{width}}  {_told(value)}" for name, value in facts.items()]
+    lines = [
+        f"{name.replace('_', ' '):<{width}}  {_formatted(value)}" for name, value in facts.items()
+    ]
     return Report("\n".join([str(path), *lines]), {"path": str(path), **facts})
 
 
@@ -70,7 +69,9 @@ def _raster_facts(source: Source) -> dict[str, Any]:
         "transform": list(source.transform)[:6],
         "ground_sampling": source.ground_sampling,
         "warnings": list(source.warnings),
-        "gdal": f"{rasterio.__gdal_version__} (rasters), {pyogrio.__gdal_version_string__} (polygons)",
+        "gdal": (
+            f"{rasterio.__gdal_version__} (rasters), {pyogrio.__gdal_version_string__} (polygons)"
+        ),
     }
 
 
@@ -82,16 +83,12 @@ def _masks(source: Source) -> list[str]:
     return names + (["mask"] if validity.mask_bands else [])
 
 
-def _told(value: Any) -> str:
+def _formatted(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, list):
-        return (
-            ", ".join(
-                f"[{_told(item)}]" if isinstance(item, list) else _told(item) for item in value
-            )
-            or "none"
-        )
+        items = [f"[{_formatted(item)}]" if isinstance(item, list) else item for item in value]
+        return ", ".join(map(_formatted, items)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_told(item)}" for name, item in value.items()) or "none"
+        return ", ".join(f"{name} {_formatted(item)}" for name, item in value.items()) or "none"
     return "none" if value is None else str(value)

@@ -65,7 +65,7 @@ def test_the_demo_says_where_its_files_are_and_how_good_they_are(
     assert str(out / "images") in report.text
 
 
-def test_a_second_demo_keeps_what_stands(tmp_path: Path, model: Path) -> None:
+def test_a_second_demo_keeps_what_exists(tmp_path: Path, model: Path) -> None:
     first = demo.run(tmp_path / "demo", size=96, seed=3, model=model)
     second = demo.run(tmp_path / "demo", size=96, seed=3, model=load_model(model))
     assert [entry["status"] for entry in second.data["inputs"]] == ["kept", "kept"]
@@ -87,7 +87,7 @@ def test_accuracy_is_counted_in_strips(
 def test_a_model_of_other_bands_is_refused(tmp_path: Path) -> None:
     thermal = stand_in(tmp_path / "thermal.safetensors", ("thermal", "red"))
     with pytest.raises(
-        ModelError, match="wants band 'thermal'; the demo's scenes have near-infrared, red"
+        ModelError, match="needs band 'thermal'; the demo's scenes have near-infrared, red"
     ):
         demo.run(tmp_path / "demo", size=64, model=thermal)
     assert not (tmp_path / "demo").exists()
@@ -98,6 +98,7 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
         tmp_path / "roads.safetensors", ("red",), ClassScheme.from_names(["road", "rest"])
     )
     with pytest.raises(
-        ModelError, match="the model knows road, rest; the demo needs one for impervious surfaces"
+        ModelError,
+        match="the model was trained for road, rest; the demo needs one for impervious surfaces",
     ):
         demo.run(tmp_path / "demo", size=64, model=roads)

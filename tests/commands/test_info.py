@@ -10,7 +10,7 @@ from geoseg.commands.info import run
 from geoseg.errors import SourceError
 
 
-def told(report, name):
+def line_of(report, name):
     return next(
         line.removeprefix(name).strip()
         for line in report.text.splitlines()
@@ -18,11 +18,11 @@ def told(report, name):
     )
 
 
-def test_a_model_tells_its_card(model_file):
+def test_a_model_shows_its_card(model_file):
     report = run(model_file)
     assert report.data["parameters"] == 3 * 4 + 4
-    assert told(report, "classes") == "road, roof, grass, tree"
-    assert told(report, "value range") == "0, 255"
+    assert line_of(report, "classes") == "road, roof, grass, tree"
+    assert line_of(report, "value range") == "0, 255"
 
 
 def test_lists_of_lists_can_be_told_apart(model_file, tmp_path):
@@ -41,12 +41,12 @@ def test_lists_of_lists_can_be_told_apart(model_file, tmp_path):
         overlap=8,
         training={"confusion_matrix": [[1, 2], [3, 4]]},
     )
-    assert told(run(path), "training") == "confusion_matrix [1, 2], [3, 4]"
+    assert line_of(run(path), "training") == "confusion_matrix [1, 2], [3, 4]"
 
 
-def test_a_raster_tells_its_place_to_the_last_digit(make_raster):
+def test_a_raster_shows_its_place_to_the_last_digit(make_raster):
     report = run(make_raster(transform=from_origin(2_679_062.5, 1_248_000.25, 0.1, 0.1)))
-    assert told(report, "transform") == "0.1, 0, 2679062.5, 0, -0.1, 1248000.25"
+    assert line_of(report, "transform") == "0.1, 0, 2679062.5, 0, -0.1, 1248000.25"
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_a_raster_tells_its_place_to_the_last_digit(make_raster):
         (3, {}, True, "mask"),
     ],
 )
-def test_a_raster_tells_what_masks_it(make_raster, bands, profile, masked, expected):
+def test_a_raster_shows_what_masks_it(make_raster, bands, profile, masked, expected):
     path = make_raster(bands=bands, **profile)
     if masked:
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
             file.write_mask(np.eye(*file.shape) > 0)
-    assert told(run(path), "masked by") == expected
+    assert line_of(run(path), "masked by") == expected
 
 
 def test_a_missing_file_is_named(tmp_path):

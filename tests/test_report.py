@@ -1,0 +1,58 @@
+"""What commands give back, and how it is worded."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from geoseg.errors import ConfigError
+from geoseg.report import Report, counted, finite, nothing_usable
+
+
+def test_a_report_prints_its_text_then_warnings_then_failures() -> None:
+    data = {"warnings": ["a.tif: dark"], "failures": ["b.tif: gone", "c.tif: torn"], "other": 1}
+    assert str(Report("2 done", data, 1)).splitlines() == [
+        "2 done",
+        "warning: a.tif: dark",
+        "b.tif: gone",
+        "c.tif: torn",
+    ]
+    assert str(Report("2 done")) == "2 done"
+    assert Report("2 done").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 tiles"), (1, "1 tile"), (2, "2 tiles"), (12_000, "12,000 tiles")]
+)
+def test_things_are_counted_in_words(number: int, text: str) -> None:
+    assert counted(number, "tile") == text
+
+
+@pytest.mark.parametrize("number", [1, 8])
+def test_up_to_eight_reasons_are_all_given(number: int) -> None:
+    reasons = [f"{index}.tif: gone" for index in range(number)]
+    error = nothing_usable(reasons)
+    assert isinstance(error, ConfigError)
+    assert str(error).splitlines() == reasons
+
+
+def test_of_many_reasons_the_first_eight_are_given_and_the_others_counted() -> None:
+    lines = str(nothing_usable([f"{index}.tif: gone" for index in range(2009)])).splitlines()
+    assert lines[:8] == [f"{index}.tif: gone" for index in range(8)]
+    assert lines[8:] == ["and 2,001 more, none can be used"]
+
+
+def test_what_json_cannot_hold_becomes_text() -> None:
+    document = {
+        "a": [1.5, math.nan, (math.inf, -math.inf)],
+        "b": {"c": math.nan},
+        "d": [1, True, None, "x"],
+    }
+    assert finite(document) == {
+        "a": [1.5, "nan", ["inf", "-inf"]],
+        "b": {"c": "nan"},
+        "d": [1, True, None, "x"],
+    }
+    json.dumps(finite(document), allow_nan=False)
