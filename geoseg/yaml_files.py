@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError
@@ -217,26 +218,16 @@ def _known_keys(model: Any, keys: list[int | str]) -> list[str]:
     """The keys that the section at this path may have."""
     for key in keys:
         if isinstance(key, str):
-            model = _section_class(_annotations(model)[key])
-    return list(_annotations(model))
-
-
-def _annotations(model: Any) -> dict[str, Any]:
-    """The fields of a pydantic class or a dataclass, and their types."""
-    if hasattr(model, "__pydantic_fields__"):
-        return {name: field.annotation for name, field in model.__pydantic_fields__.items()}
-    return {field.name: field.type for field in dataclasses.fields(model)}
+            model = _section_class(get_type_hints(model)[key])
+    return list(inspect.signature(model).parameters)
 
 
 def _section_class(annotation: Any) -> Any:
-    """The class of a section inside an annotation such as ``tuple[Rasters, ...]``."""
-    if hasattr(annotation, "__pydantic_fields__") or dataclasses.is_dataclass(annotation):
-        return annotation
-    for part in get_args(annotation):
-        found = _section_class(part)
-        if found is not None:
-            return found
-    return None
+    """The class of a section inside an annotation such as ``tuple[Rasters, ...]``; else None."""
+    if inspect.isclass(annotation) and not get_args(annotation):
+        is_section = issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
+        return annotation if is_section else None
+    return next(filter(None, map(_section_class, get_args(annotation))), None)
 
 
 def _one_line(error: yaml.YAMLError) -> str:
