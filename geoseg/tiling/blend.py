@@ -23,9 +23,7 @@ def edge_weights(window: int, overlap: int, *, first: bool, last: bool) -> NDArr
         first: the window starts at the raster's edge, so its first side does not fade.
         last: likewise for its other side.
     """
-    steps = np.minimum(np.arange(1, window + 1), overlap + 1).astype(np.float32) / np.float32(
-        overlap + 1
-    )
+    steps = np.arange(1, window + 1).astype(np.float32) / np.float32(overlap + 1)
     weights = np.ones(window, np.float32)
     if not first:
         weights = np.minimum(weights, steps)

@@ -22,5 +22,5 @@ def connect(
         other: of the same size.
     """
     pairs = coo_array((np.ones(one.size, np.bool_), (one, other)), shape=(count, count))
-    sets, set_of_number = connected_components(pairs, directed=False)
+    sets, set_of_number = connected_components(pairs)
     return int(sets), set_of_number

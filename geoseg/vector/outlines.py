@@ -172,7 +172,7 @@ def _cycles(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
     first: list[int] = []
     visit = path.append
     for start, after in enumerate(successor):
-        if after < 0:
+        if after == -1:  # visited
             continue
         first.append(len(path))
         at = start

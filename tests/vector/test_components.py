@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from geoseg.errors import VectorError
 from geoseg.vector.components import find_components
 
 
@@ -54,3 +56,39 @@ def test_a_long_winding_region_is_one() -> None:
     snake = np.zeros((201, 50), np.uint8)
     snake[1::4, :-1] = snake[3::4, 1:] = 1
     assert np.count_nonzero(find_components(snake, None).class_id == 0) == 1
+
+
+def test_rows_and_columns_of_the_frame_are_read_as_regions_and_classes() -> None:
+    found = find_components(np.array([[7, 7, 9], [254, 7, 255]], np.uint8), None)
+    assert found.framed.shape == (4, 5)
+    inside = slice(1, -1)
+    lines = {
+        "top": (1, inside),
+        "bottom": (-2, inside),
+        "left": (inside, 1),
+        "right": (inside, -2),
+    }
+    read = {name: [x.tolist() for x in found.line(*place)] for name, place in lines.items()}
+    assert read == {
+        "top": [[0, 0, 1], [7, 7, 9]],
+        "bottom": [[-1, 0, -1], [255, 7, 255]],
+        "left": [[0, -1], [7, 255]],
+        "right": [[1, -1], [9, 255]],
+    }
+    assert found.region_at(np.array([0, 6, 8])).tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "confidence"),
+    [
+        (np.zeros((2, 2), np.int16), None),
+        (np.zeros(4, np.uint8), None),
+        (np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)),
+        (np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.int16)),
+    ],
+)
+def test_arrays_of_another_type_or_shape_are_refused(
+    labels: np.ndarray, confidence: np.ndarray | None
+) -> None:
+    with pytest.raises(VectorError, match=r"of shape \(.*\) and type .*; .* uint8"):
+        find_components(labels, confidence)

@@ -66,9 +66,21 @@ def test_small_batches_are_gathered_and_large_ones_handed_on(
     assert [len(table) for table in tables] == [30, 1]
 
 
-def test_many_vertices_fill_a_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_VERTICES", 25)
-    assert [len(table) for table in feature_tables(layer(squares(5), squares(2)))] == [5, 2]
+@pytest.mark.parametrize(("limit", "value"), [("_ROWS", 10), ("_VERTICES", 50)])
+def test_a_table_ends_when_it_reaches_the_limit_and_the_next_begins_at_none(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(module, limit, value)
+    sizes = (4, 5, 1, 4, 5, 1, 9)  # a square has 5 vertices
+    assert [len(table) for table in feature_tables(layer(*map(squares, sizes)))] == [10, 10, 9]
+
+
+def test_rings_count_shells_and_holes() -> None:
+    ring = shapely.box(0, 0, 5, 5) - shapely.box(1, 1, 2, 2) - shapely.box(3, 3, 4, 4)
+    regions = Regions(np.array([ring], object), np.zeros(1, np.uint8), np.array([23]), None)
+    (table,) = feature_tables(layer(squares(2), regions))
+    assert (len(table), table.rings, table.vertices) == (3, 5, 25)
+    assert np.isnan(table.confidence[2])
 
 
 def test_a_class_without_name_is_refused() -> None:
@@ -76,3 +88,12 @@ def test_a_class_without_name_is_refused() -> None:
         VectorError, match=r"class 2 in layer 'town', where 2 classes are named; name every class"
     ):
         list(feature_tables(layer(squares(1, class_id=2))))
+
+
+def test_the_size_of_the_raster_decides_how_areas_are_measured() -> None:
+    # World mercator is true to scale at the equator and not where this raster ends, in the north.
+    crs, grid = CRS.from_epsg(3395), Affine(1000.0, 0.0, 0.0, 0.0, 1000.0, 0.0)
+    for height, width, planar in ((10, 10, True), (10, 9000, True), (9000, 10, False)):
+        square = Layer("town", iter([squares(1)]), height, width, grid, crs, CLASSES)
+        (table,) = feature_tables(square)
+        assert (table.area[0] == 1e6) == planar

@@ -5,6 +5,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from geoseg.vector.components import find_components
 from geoseg.vector.outlines import Corners, add_corners, find_corners, outline
@@ -78,3 +79,25 @@ def test_no_corners_make_no_outline() -> None:
 def test_a_straight_edge_has_no_vertex_between_its_ends() -> None:
     square = outline(corners_of("xxxx", "xxxx"))[0]
     assert shapely.get_num_coordinates(square) == 5
+
+
+@given(
+    arrays(
+        np.uint8,
+        array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.sampled_from([0, 1, 255]),
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_each_outline_is_the_union_of_its_pixels_in_the_order_of_the_regions(
+    labels: np.ndarray,
+) -> None:
+    components = find_components(labels, None)
+    region = components.region_of_run[components.run.reshape(components.framed.shape)][1:-1, 1:-1]
+    outlines = outline(find_corners(components))
+    assert len(outlines) == region.max(initial=-1) + 1
+    for number, polygon in enumerate(outlines):
+        rows, cols = np.nonzero(region == number)
+        assert polygon.is_valid
+        assert polygon.equals(shapely.union_all(shapely.box(cols, rows, cols + 1, rows + 1)))
+        assert polygon.exterior.coords[0][1] == rows.min()

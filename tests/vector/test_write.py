@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import ConfigError, OutputError, VectorError
+from geoseg.errors import OutputError, VectorError
 from geoseg.vector import (
     FORMATS,
     Layer,
@@ -26,7 +25,6 @@ from geoseg.vector import (
     write_polygons,
 )
 from geoseg.vector import features as features_module
-from geoseg.vector.formats import Shapefile
 
 UTM = CRS.from_epsg(32632)
 TRANSFORM = Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0)
@@ -193,14 +191,6 @@ def test_the_spatial_index_knows_rows_that_came_in_later_tables(
     assert len(pyogrio.read_dataframe(path, bbox=lowest)) == 1
 
 
-def test_a_shapefile_says_its_encoding_and_its_crs(tmp_path: Path) -> None:
-    write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
-    names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"town.shp", "town.shx", "town.dbf", "town.prj", "town.cpg", "town.geoseg.json"}
-    assert (tmp_path / "town.cpg").read_text() == "UTF-8"
-    assert "UTM" in (tmp_path / "town.prj").read_text()
-
-
 def test_huge_areas_fit_into_a_shapefile(tmp_path: Path) -> None:
     path = tmp_path / "town.shp"
     regions = regions_of(np.zeros((4, 4), np.uint8), None)
@@ -216,75 +206,6 @@ def test_huge_areas_fit_into_a_shapefile(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         pyogrio.read_dataframe(path)["area_m2"], 16 * 123_456.7**2, rtol=1e-12
     )
-
-
-def test_a_shapefile_beyond_its_limit_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Shapefile, "size_limit", 10_000)
-    random = np.random.default_rng(0).integers(0, 3, (40, 40)).astype(np.uint8)
-    with pytest.raises(
-        OutputError,
-        match=r"town.shp would pass the .* GB that a shapefile can have; write a GeoPack",
-    ):
-        write(tmp_path / "town.shp", random)
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_size_of_a_shapefile_is_never_underestimated(tmp_path: Path, make_blobs: Blobs) -> None:
-    path = tmp_path / "town.shp"
-    file = Shapefile(path, "")
-    layer = Layer("town", regions_of(*make_blobs(60, 70)), 60, 70, TRANSFORM, UTM, CLASSES)
-    for table in features_module.feature_tables(layer):
-        file.write(layer, table)
-    assert path.stat().st_size == file._shapes
-    assert path.with_suffix(".dbf").stat().st_size <= file._rows
-
-
-@pytest.mark.parametrize("bytes_of_name", [2, 80, 200])
-def test_the_size_of_a_shapefiles_table_is_its_width_times_its_rows(
-    tmp_path: Path, bytes_of_name: int
-) -> None:
-    classes = ClassScheme.from_names(["ä" * (bytes_of_name // 2), "b"])
-    file = Shapefile(tmp_path / "town.shp", "")
-    labels = (np.arange(600).reshape(20, 30) % 2).astype(np.uint8)
-    layer = Layer("town", regions_of(labels, None), 20, 30, TRANSFORM, UTM, classes)
-    for table in features_module.feature_tables(layer):
-        file.write(layer, table)
-    content = (tmp_path / "town.dbf").read_bytes()
-    # dBASE III: rows, bytes of the header, bytes of a row.
-    rows, header, width = struct.unpack_from("<IHH", content, 4)
-    assert rows * width + header + 1 == len(content)
-    assert width <= (file._rows - 1000) / rows <= width + 12
-    assert header <= 1000
-
-
-def test_a_class_name_that_a_shapefile_would_cut_is_refused(tmp_path: Path) -> None:
-    classes = ClassScheme.from_names(["ä" * 128])
-    regions = regions_of(np.zeros((4, 4), np.uint8), None)
-    with pytest.raises(
-        VectorError, match=r"has 256 bytes, a shapefile holds 254; shorten it or write a GeoPackage"
-    ):
-        write_polygons(regions, {tmp_path / "town.shp": ""}, **PLACE, crs=UTM, classes=classes)
-
-
-@pytest.mark.parametrize("suffix", [".kml", ".SHP", ""])
-def test_an_unknown_suffix_is_refused_with_the_known_ones(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"suffix '{suffix}' names no vector format .* use .gpkg or .shp"
-    ):
-        write(tmp_path / f"town{suffix}", np.zeros((4, 4), np.uint8))
-
-
-@every_format
-@pytest.mark.parametrize(
-    "stem", ['it\'s "ours" ö', "v1.2_polygons", "gpkg_tiles", "sqlite_tiles", "1 2", "-x", "(1) x"]
-)
-def test_any_stem_will_do(suffix: str, stem: str, tmp_path: Path) -> None:
-    path = tmp_path / f"{stem}.{suffix}"
-    write(path, np.zeros((4, 4), np.uint8))
-    assert pyogrio.list_layers(path)[0][0].removeprefix("_") == stem
-    assert read_vector_fingerprint(path) == "f00d"
 
 
 @every_format
@@ -336,23 +257,3 @@ def test_what_belongs_to_a_file_is_in_place_before_the_file(
     write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
     assert order[-1] == ".shp"
     assert len(order) == 6
-
-
-@pytest.mark.parametrize(
-    "name", ["foreign.gpkg", "broken.gpkg", "missing.gpkg", "foreign.shp", "picture.png"]
-)
-def test_files_of_others_have_no_fingerprint(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    if name.startswith("foreign"):
-        square = shapely.to_wkb(np.array([shapely.box(0, 0, 1, 1)]))
-        pyogrio.raw.write(
-            path, square, [np.arange(1)], ["a"], geometry_type="Polygon", crs="EPSG:32632"
-        )
-    elif name != "missing.gpkg":
-        path.write_bytes(b"no file of this kind")
-    assert read_vector_fingerprint(path) is None
-
-
-def test_a_damaged_sidecar_is_no_fingerprint(tmp_path: Path) -> None:
-    (tmp_path / "town.geoseg.json").write_text("[")
-    assert read_vector_fingerprint(tmp_path / "town.shp") is None

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from affine import Affine
+from rasterio.crs import CRS
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ConfigError, OutputError, VectorError
+from geoseg.vector import FORMATS, Layer, Regions, format_of, read_vector_fingerprint
+from geoseg.vector.features import feature_tables
+from geoseg.vector.formats import GeoPackage, Shapefile
+
+UTM = CRS.from_epsg(32632)
+GRID = Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0)
+CLASSES = ClassScheme.from_names(["Straße", "Dach", "grass", "屋根" * 20])
+
+every_format = pytest.mark.parametrize("suffix", FORMATS)
+
+
+def squares(count: int, holes: int = 0) -> Regions:
+    """Squares of 4 x 4 pixels in classes 0 and 1 by turns; the first have a hole."""
+    left = 5 * np.arange(count)
+    geometry = shapely.box(left, 0, left + 4, 4)
+    inner = shapely.box(left + 1, 1, left + 2, 2)
+    geometry[:holes] = shapely.difference(geometry, inner)[:holes]
+    class_id = (np.arange(count) % 2).astype(np.uint8)
+    return Regions(geometry, class_id, np.full(count, 16), np.full(count, 16 * 51))
+
+
+def layer(
+    *regions: Regions, name: str = "town", classes: ClassScheme = CLASSES, crs: CRS | None = UTM
+) -> Layer:
+    return Layer(name, iter(regions), 10, 10, GRID, crs, classes)
+
+
+def write(path: Path, rows: Layer, fingerprint: str = "f00d") -> None:
+    file = format_of(path)(path, fingerprint)
+    for table in feature_tables(rows):
+        file.write(rows, table)
+    file.finish()
+
+
+@every_format
+def test_tables_follow_one_another_and_the_fingerprint_is_kept(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    file = format_of(path)(path, "f00d")
+    rows = layer()
+    for number in (2, 3):
+        (table,) = feature_tables(layer(squares(number)))
+        file.write(rows, table)
+    file.finish()
+    frame = pyogrio.read_dataframe(path)
+    assert frame["class_id"].tolist() == [0, 1, 0, 1, 0]
+    assert frame["class"].tolist() == ["Straße", "Dach", "Straße", "Dach", "Straße"]
+    assert frame["confidence"].tolist() == [0.2] * 5
+    assert frame["area_m2"].tolist() == [4.0] * 5
+    assert frame.crs == "EPSG:32632"
+    assert read_vector_fingerprint(path) == "f00d"
+
+
+@every_format
+def test_a_missing_crs_is_no_reason_to_warn(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"town.{suffix}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write(path, layer(squares(1), crs=None))
+    assert pyogrio.read_info(path)["crs"] is None
+
+
+@every_format
+@pytest.mark.parametrize(
+    "stem", ['it\'s "ours" ö', "v1.2_polygons", "gpkg_tiles", "sqlite_tiles", "1 2", "-x", "(1) x"]
+)
+def test_any_stem_will_do(suffix: str, stem: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{stem}.{suffix}"
+    write(path, layer(squares(1), name=stem))
+    assert pyogrio.list_layers(path)[0][0].removeprefix("_") == stem
+    assert read_vector_fingerprint(path) == "f00d"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("town", True), ("Gpkg", False), ("SQLITE_x", False), ("a-x", True)]
+)
+def test_a_reserved_layer_name_gets_an_underscore(tmp_path: Path, name: str, kept: bool) -> None:
+    package = GeoPackage(tmp_path / "a.gpkg", "")
+    assert package.layer_name(layer(name=name)) == (name if kept else f"_{name}")
+
+
+def test_geopackages_hold_several_layers_and_shapefiles_one(tmp_path: Path) -> None:
+    assert format_of(tmp_path / "a.gpkg").several_layers
+    assert not format_of(tmp_path / "a.shp").several_layers
+    path = tmp_path / "towns.gpkg"
+    file = GeoPackage(path, "k")
+    for name in ("east", "west"):
+        (table,) = feature_tables(layer(squares(1)))
+        file._begun = False  # a layer begins a new table of the file
+        file.write(layer(name=name), table)
+    assert pyogrio.list_layers(path)[:, 0].tolist() == ["east", "west"]
+
+
+def test_the_companions_of_a_geopackage_are_the_logs_of_sqlite(tmp_path: Path) -> None:
+    names = [path.name for path in GeoPackage.companions(tmp_path / "a.gpkg")]
+    assert names == ["a.gpkg-wal", "a.gpkg-shm", "a.gpkg-journal"]
+
+
+def test_the_companions_of_a_shapefile_are_its_parts_and_indexes(tmp_path: Path) -> None:
+    names = {path.name for path in Shapefile.companions(tmp_path / "a.b.shp")}
+    suffixes = ("shx", "dbf", "prj", "cpg", "qix", "qpj", "sbn", "sbx", "geoseg.json")
+    assert names == {f"a.b.{suffix}" for suffix in suffixes}
+
+
+def test_a_shapefile_says_its_encoding_and_its_crs(tmp_path: Path) -> None:
+    write(tmp_path / "town.shp", layer(squares(1)))
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {"town.shp", "town.shx", "town.dbf", "town.prj", "town.cpg", "town.geoseg.json"}
+    assert (tmp_path / "town.cpg").read_text() == "UTF-8"
+    assert "UTM" in (tmp_path / "town.prj").read_text()
+
+
+@pytest.mark.parametrize("bytes_of_name", [2, 80, 82, 200])
+def test_the_size_of_a_shapefile_is_known_before_it_is_written(
+    tmp_path: Path, bytes_of_name: int
+) -> None:
+    classes = ClassScheme.from_names(["ä" * (bytes_of_name // 2), "b"])
+    file = Shapefile(tmp_path / "town.shp", "")
+    rows = layer(squares(600, holes=70), classes=classes)
+    for table in feature_tables(rows):
+        file.write(rows, table)
+    assert (tmp_path / "town.shp").stat().st_size == file._shapes
+    content = (tmp_path / "town.dbf").read_bytes()
+    # dBASE III: rows, bytes of the header, bytes of a row.
+    count, header, width = struct.unpack_from("<IHH", content, 4)
+    assert count * width + header + 1 == len(content) <= file._rows
+    assert width <= (file._rows - 1000) / count <= width + 12
+    assert header <= 1000
+
+
+@pytest.mark.parametrize(("short", "written"), [(0, True), (1, False)])
+@pytest.mark.parametrize("part", ["shp", "dbf"])
+def test_a_shapefile_beyond_its_limit_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, short: int, written: bool
+) -> None:
+    path = tmp_path / "town.shp"
+    # Squares with many holes make .shp the larger part, plain ones .dbf.
+    rows = layer(squares(100, holes=100 if part == "shp" else 0))
+    (table,) = feature_tables(rows)
+    probe = Shapefile(tmp_path / "probe.shp", "")
+    probe.write(rows, table)
+    assert (probe._shapes > probe._rows) == (part == "shp")
+    monkeypatch.setattr(Shapefile, "size_limit", max(probe._shapes, probe._rows) - short)
+    if written:
+        Shapefile(path, "").write(rows, table)
+        return
+    said = r"town.shp would pass the .* GB that a shapefile can have; write a GeoPackage"
+    with pytest.raises(OutputError, match=said):
+        Shapefile(path, "").write(rows, table)
+    assert not path.exists()
+
+
+def test_shapefiles_end_at_2_gb() -> None:
+    assert Shapefile.size_limit == 2_147_483_647
+
+
+@pytest.mark.parametrize(("letters", "fits"), [(127, True), (128, False)])
+def test_a_class_name_that_a_shapefile_would_cut_is_refused(
+    tmp_path: Path, letters: int, fits: bool
+) -> None:
+    rows = layer(squares(1), classes=ClassScheme.from_names(["ä" * letters]))
+    if fits:
+        write(tmp_path / "town.shp", rows)
+        assert pyogrio.read_dataframe(tmp_path / "town.shp")["class"].tolist() == ["ä" * letters]
+        return
+    said = r"has 256 bytes, a shapefile holds 254; shorten it or write a GeoPackage"
+    with pytest.raises(VectorError, match=said):
+        write(tmp_path / "town.shp", rows)
+
+
+@pytest.mark.parametrize("suffix", [".kml", ".SHP", ""])
+def test_an_unknown_suffix_is_refused_with_the_known_ones(suffix: str, tmp_path: Path) -> None:
+    said = rf"suffix '{suffix}' names no vector format .* use .gpkg or .shp"
+    with pytest.raises(ConfigError, match=said):
+        format_of(tmp_path / f"town{suffix}")
+
+
+@pytest.mark.parametrize(
+    "name", ["foreign.gpkg", "broken.gpkg", "missing.gpkg", "foreign.shp", "picture.png"]
+)
+def test_files_of_others_have_no_fingerprint(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.startswith("foreign"):
+        square = shapely.to_wkb(np.array([shapely.box(0, 0, 1, 1)]))
+        pyogrio.raw.write(
+            path, square, [np.arange(1)], ["a"], geometry_type="Polygon", crs="EPSG:32632"
+        )
+    elif name != "missing.gpkg":
+        path.write_bytes(b"no file of this kind")
+    assert read_vector_fingerprint(path) is None
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", "{}"])
+def test_a_sidecar_of_another_kind_is_no_fingerprint(tmp_path: Path, text: str) -> None:
+    (tmp_path / "town.geoseg.json").write_text(text)
+    assert read_vector_fingerprint(tmp_path / "town.shp") is None
