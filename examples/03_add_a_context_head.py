@@ -1,4 +1,4 @@
-"""Add a context system of your own: one file with a head, one line in a list, and all of geoseg knows it.
+"""Add a context system of your own: a file with a head and a line in a list, for all of geoseg.
 
 python examples/03_add_a_context_head.py
 """
@@ -34,8 +34,7 @@ class MeanHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: MeanOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.fuse = conv_bn_relu(2 * width, width)

@@ -1,48 +1,38 @@
-"""ACFNet's scheme: each pixel is told the centers of the classes that a coarse segmentation sees in it."""
-
-from __future__ import annotations
+"""ACFNet's scheme: each pixel gathers the centers of the classes that a coarse map sees in it."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import PositiveInt
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 EPS = 1e-6
 """Keeps the weight of a class that no pixel comes near off zero."""
 
 
-@dataclass(frozen=True)
-class ACFOptions(HeadOptions):
-    """The one width of the comparison."""
-
-    channels: PositiveInt = 512
-    """Width of the pixels' representations and of the class centers."""
-
-
 class ACFHead(ContextHead):
-    """Class centers F_k = Σ_i P_ki x_i / Σ_i P_ki and class attention y_i = Σ_k P_ki F_k, with one coarse map P.
+    """Class centers F_k and class attention y_i, with one coarse map P.
 
-    As in OCRNet's comparison (table 1), P comes from a linear classifier of stage 3, no atrous pyramid stands
-    before it, and the context is concatenated with the pixel's own representation.
+    As in OCRNet's comparison (table 1), P comes from a linear classifier of stage 3 without an
+    atrous pyramid before it, and the context is concatenated with the pixel's own representation.
     """
 
     name = "acf"
-    paper = "ACFNet: Attentional Class Feature Network for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1909.09408"
+    paper = (
+        "ACFNet: Attentional Class Feature Network for Semantic Segmentation, ICCV 2019, "
+        "https://arxiv.org/abs/1909.09408"
+    )
     stages = 2
-    presets: ClassVar = {"geoseg": ACFOptions()}
+    presets: ClassVar = {"geoseg": WidthOptions()}
     aux_weights: ClassVar = {"coarse": 0.4}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: ACFOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         middle, deep = in_channels
         width = self.options.channels
         self.coarse = Classifier(middle, classes)
@@ -57,9 +47,9 @@ class ACFHead(ContextHead):
         coarse, x = self.coarse(middle), self.reduce(deep)
         with torch.autocast(x.device.type, enabled=False):
             p = at_least_float32(coarse).softmax(1).flatten(2)  # (N, K, h·w)
-            centers = (
-                p @ tokens(at_least_float32(x)) / p.sum(2, keepdim=True).clamp(min=EPS)
-            )  # (N, K, C)
-            context = (centers.transpose(1, 2) @ p).reshape(x.shape)
+            # F_k = Σ_i P_ki x_i / Σ_i P_ki and y_i = Σ_k P_ki F_k
+            sums = p @ tokens(at_least_float32(x))  # (N, K, C)
+            centers = sums / p.sum(2, keepdim=True).clamp(min=EPS)
+            context = (centers.transpose(1, 2) @ p).reshape(x.shape)  # (N, C, h, w)
         y = self.refine(context.to(x.dtype))
         return Outputs(self.classify(self.fuse(torch.cat([x, y], 1))), {"coarse": coarse})

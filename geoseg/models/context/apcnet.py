@@ -1,6 +1,4 @@
-"""APCNet: each pixel weighs the means of a pyramid of grids for itself. Equation numbers are the paper's."""
-
-from __future__ import annotations
+"""APCNet: each pixel weighs the means of a pyramid of grids. Equation numbers: the paper's."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,14 +21,15 @@ class APCNetOptions(HeadOptions):
     channels: PositiveInt = 512
     """Width of x, y and z (sec. 3.2)."""
     scales: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 3, 6)
-    """s of each pyramid level, the X divided into s x s subregions (sec. 3.1; table 2 chooses these)."""
+    """s of each pyramid level, X divided into s x s subregions (sec. 3.1; chosen by table 2)."""
     gla: bool = True
     """Whether affinities are guided by g(X), eq. (2), or made of x_i alone (table 3)."""
     guidance: Literal["add", "concat"] = "add"
     """How x and g(X) are integrated (sec. 3.2): added, as in the released code, or concatenated."""
     residual: Literal["conv", "plain"] = "conv"
-    """How x is added to eq. (1): after a 1x1 convolution of the sum, and before another (released code), or directly
-    (sec. 3.2). The affinities are not normalised and the sum grows with s²; only the first keeps scales alike."""
+    """How x is added to eq. (1): after a 1x1 convolution of the sum, and before another (released
+    code), or directly (sec. 3.2). The affinities are not normalised and the sum grows with s²; only
+    the first keeps scales alike."""
     deep: bool = True
     """Whether stage 3 is supervised too (table 4)."""
     dropout: NonNegativeFloat = 0.1
@@ -38,16 +37,17 @@ class APCNetOptions(HeadOptions):
 
 
 class APCNetHead(ContextHead):
-    """Adaptive pyramid context: one adaptive context module (ACM) for each scale, all beside the encoder's own map.
+    """Adaptive pyramid context: an adaptive context module (ACM) a scale, beside the encoder's map.
 
-    Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training (their weight is not in the paper;
-    0.4 is the released code's). Preset ``paper`` is the printed text, ``released`` the authors' code, which
-    ``geoseg`` follows. In all of them every 1x1 convolution but that of the affinities is normalised and rectified,
-    and a 3x3 convolution precedes the classifier, of which the paper says nothing.
+    Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training (their weight is
+    not in the paper; 0.4 is the released code's). Preset ``paper`` is the printed text,
+    ``released`` the authors' code, which ``geoseg`` follows. In all of them every 1x1 convolution
+    but that of the affinities is normalised and rectified, and a 3x3 convolution precedes the
+    classifier, of which the paper says nothing.
 
-    Three exact rearrangements: the first convolutions of all modules are one product (batch statistics are by
-    channel); a convolution of a weighted sum is the weighted sum of the convolved vectors; and the affinities of g
-    are a bias of those of x. An image alone in its batch has one global vector, see `BatchNorm`.
+    Three exact rearrangements: a convolution of a weighted sum is the weighted sum of the convolved
+    vectors, the affinities of g are a bias of those of x, and the fusion adds the products of its
+    parts. An image alone in its batch has one global vector, see `BatchNorm`.
     """
 
     name = "apcnet"
@@ -67,8 +67,7 @@ class APCNetHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: APCNetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         middle, deepest = in_channels
         width, scales, dropout = self.options.channels, self.options.scales, self.options.dropout
         self.contexts = nn.ModuleList(
@@ -84,14 +83,13 @@ class APCNetHead(ContextHead):
             )
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits, and in training ``deep`` logits, ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+        """Logits and in training ``deep`` logits ``(N, classes, h, w)`` of stages 3 and 4."""
         middle, deepest = features
-        logits = self.classify(
-            apply_concatenated(self.fuse, [deepest, *self._contexts(deepest)])
-        )  # sec. 3.3
-        return Outputs(
-            logits, {"deep": self.deep(middle)} if self.deep is not None and self.training else {}
-        )
+        fused = apply_concatenated(self.fuse, [deepest, *self._contexts(deepest)])  # sec. 3.3
+        logits = self.classify(fused)
+        if self.deep is None or not self.training:
+            return Outputs(logits, {})
+        return Outputs(logits, {"deep": self.deep(middle)})
 
     def _contexts(self, features: Tensor) -> list[Tensor]:
         """zˢ of each scale, ``(N, C, h, w)``."""
@@ -135,9 +133,8 @@ class AdaptiveContext(nn.Module):
 
     def _affinities(self, x: Tensor) -> Tensor:
         """Logits of α, ``(N, s², h, w)``."""
-        weights = torch.split(
-            self.affinity.weight, x.shape[1], 1
-        )  # of x and of g: two if concatenated, one if added
+        # Of x and of g: two parts if they are concatenated, one for both if they are added.
+        weights = torch.split(self.affinity.weight, x.shape[1], 1)
         logits = F.conv2d(x, weights[0], self.affinity.bias)
         if self.guide is None:
             return logits
@@ -146,5 +143,5 @@ class AdaptiveContext(nn.Module):
 
 
 def _weighted(y: Tensor, alpha: Tensor, x: Tensor) -> Tensor:
-    """The sum over j of α_ij y_j (1), laid out as `x`."""
+    """The sum over j of α_ij y_j (1), of the shape of `x`."""
     return (y.flatten(2) @ alpha).reshape(x.shape)

@@ -1,6 +1,4 @@
-"""DeepLabv3's atrous spatial pyramid pooling: each pixel with its neighbours at four distances and the image's mean."""
-
-from __future__ import annotations
+"""DeepLabv3's atrous pyramid: each pixel with those at three distances, and the image's mean."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -31,14 +29,16 @@ class ASPPHead(ContextHead):
     """Five parallel branches, concatenated and fused by one convolution."""
 
     name = "aspp"
-    paper = "Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, https://arxiv.org/abs/1706.05587"
+    paper = (
+        "Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, "
+        "https://arxiv.org/abs/1706.05587"
+    )
     presets: ClassVar = {"geoseg": ASPPOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: ASPPOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
         self.pyramid = AtrousPyramid(in_channels[-1], width)
         self.fuse = conv_bn_relu(5 * width, width, self.options.kernel)
@@ -50,7 +50,7 @@ class ASPPHead(ContextHead):
 
 
 class AtrousPyramid(nn.Module):
-    """A 1x1 convolution, three dilated 3x3 convolutions and the mean of the image, each to `channels`."""
+    """A 1x1 convolution, three dilated 3x3 ones and the image's mean, each to `channels`."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -64,7 +64,8 @@ class AtrousPyramid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 5·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
-        mean = self.image(at_least_float32(x).mean((2, 3), keepdim=True).to(x.dtype))
-        return torch.cat(
-            [*(branch(x) for branch in self.branches), mean.expand(-1, -1, *x.shape[2:])], 1
-        )
+        mean = self.image(
+            at_least_float32(x).mean((2, 3), keepdim=True).to(x.dtype)
+        )  # (N, C, 1, 1)
+        maps = [*(branch(x) for branch in self.branches), mean.expand(-1, -1, *x.shape[2:])]
+        return torch.cat(maps, 1)

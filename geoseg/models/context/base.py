@@ -1,13 +1,11 @@
 """The one interface of all context heads, and how their options are checked."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -25,18 +23,35 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class HeadOptions:
-    """Base of the options of each system: frozen pydantic dataclasses that inherit its strict checks.
+    """Base of the options of each system, frozen pydantic dataclasses with its strict checks.
 
-    Strict: 2.0 is no width, 1 no truth value and a list no tuple (`ModelSpec` makes tuples of a YAML file's lists).
+    Strict: 2.0 is no width, 1 no truth value and a list no tuple (`ModelSpec` makes tuples of the
+    lists of a YAML file).
     """
+
+
+@dataclass(frozen=True)
+class WidthOptions(HeadOptions):
+    """The one width of a comparison scheme."""
+
+    channels: PositiveInt = 512
+    """Width of the features that the scheme works on, and of those that are classified."""
+
+
+@dataclass(frozen=True)
+class AttentionWidthOptions(WidthOptions):
+    """The two widths of a comparison scheme that attends."""
+
+    key_channels: PositiveInt = 256
+    """Width of queries, keys and values."""
 
 
 class ContextHead(nn.Module, ABC):
     """Encoder features in, logits at feature size out.
 
-    Heads share code by calling `geoseg.models.layers`, never by inheriting from one another. Constructors take
-    ``in_channels`` (channels of the features that the head uses, shallow to deep), ``classes``, ``preset``, and then
-    the system's own options as keywords.
+    Heads share code by calling `geoseg.models.layers`, never by inheriting from one another.
+    Constructors take ``in_channels`` (channels of the features that the head uses, shallow to
+    deep), ``classes``, ``preset``, and then the system's own options as keywords.
     """
 
     name: ClassVar[str]
@@ -48,7 +63,8 @@ class ContextHead(nn.Module, ABC):
     presets: ClassVar[Mapping[str, HeadOptions]]
     """The options of each preset that the system has; ``geoseg`` always comes first."""
     aux_weights: ClassVar[Mapping[str, float]] = {}
-    """The paper's loss weight of each auxiliary output, beside 1 for the main one. Options may leave outputs out."""
+    """The paper's loss weight of each auxiliary output, beside 1 for the main one. Options may
+    leave outputs out."""
 
     options: Any
     """The `HeadOptions` that this head was built with."""
@@ -76,6 +92,7 @@ class ContextHead(nn.Module, ABC):
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
         super().__init__()
+        self.options = self.choose_options(preset, options)
 
     @abstractmethod
     def forward(self, features: Sequence[Tensor]) -> Outputs:
@@ -85,8 +102,8 @@ class ContextHead(nn.Module, ABC):
             features: `stages` maps ``(N, in_channels[i], h, w)`` of one size, shallow to deep.
 
         Returns:
-            Logits and auxiliary logits at feature size. Auxiliary logits that the main path does not need
-            are computed in training mode only.
+            Logits and auxiliary logits at feature size. Auxiliary logits that the main path does
+            not need are computed in training mode only.
         """
 
 

@@ -1,6 +1,4 @@
-"""CCNet: each pixel looks along its row and its column, twice, and so reaches all others."""
-
-from __future__ import annotations
+"""CCNet: each pixel attends along its row and column, twice, and so reaches all others."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,32 +8,32 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 
 @dataclass(frozen=True)
-class CCNetOptions(HeadOptions):
-    """The options of the paper's ablations."""
+class CCNetOptions(WidthOptions):
+    """The options of the paper's ablations; queries and keys have an eighth of `channels`."""
 
-    channels: PositiveInt = 512
-    """Width of the attended features; queries and keys have an eighth of it."""
     loops: PositiveInt = 2
-    """How often the one attention is passed, R: at 2, every pixel hears of every other."""
+    """How often the attention is applied, R: at 2, every pixel is reached from every other."""
 
 
 class CCNetHead(ContextHead):
-    """Recurrent criss-cross attention between two 3x3 convolutions, concatenated with the encoder's map."""
+    """Recurrent criss-cross attention between 3x3 convolutions, beside the encoder's map."""
 
     name = "ccnet"
-    paper = "CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, https://arxiv.org/abs/1811.11721"
+    paper = (
+        "CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, "
+        "https://arxiv.org/abs/1811.11721"
+    )
     presets: ClassVar = {"geoseg": CCNetOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: CCNetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.attention = CrissCrossAttention(width)
@@ -52,10 +50,10 @@ class CCNetHead(ContextHead):
 
 
 class CrissCrossAttention(nn.Module):
-    """One softmax over the h + w - 1 positions in the row and the column of a pixel, added to it through a gate.
+    """One softmax over the h + w - 1 positions in a pixel's row and column, added through a gate.
 
-    Rows and columns are two batches of small matrix products. Each holds the pixel itself; the column's is struck
-    out, so that it counts once.
+    Rows and columns are two batches of small matrix products. Each holds the pixel itself, so that
+    of the column is masked to count once.
     """
 
     def __init__(self, channels: int) -> None:

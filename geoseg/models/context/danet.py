@@ -1,33 +1,29 @@
 """DANet: attention between all positions and attention between all channels, side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, attend, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class DANetOptions(HeadOptions):
-    """The options of the paper's ablation."""
+class DANetOptions(WidthOptions):
+    """The options of the paper's ablation; queries and keys have an eighth of `channels`."""
 
-    channels: PositiveInt = 512
-    """Width of both branches; queries and keys have an eighth of it."""
     attention: Literal["both", "position", "channel"] = "both"
-    """Which branches stand."""
+    """Which branches there are."""
 
 
 class DANetHead(ContextHead):
     """Each branch: a 3x3 convolution, its attention, a 3x3 convolution; the branches are added.
 
-    The released code also trains a classifier on each branch, of which the paper does not speak; they are left out.
+    The released code also trains a classifier on each branch, which the paper does not mention;
+    they are left out.
     """
 
     name = "danet"
@@ -39,8 +35,7 @@ class DANetHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: DANetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
         attentions: dict[str, nn.Module] = {
             "position": PositionAttention(width),
@@ -62,7 +57,7 @@ class DANetHead(ContextHead):
 
 
 class PositionAttention(nn.Module):
-    """E_j = α Σ_i s_ji D_i + A_j (2), with s the softmax over i of B_i·C_j (1), α = 0 at the start."""
+    """E_j = α Σ_i s_ji D_i + A_j (2), s the softmax over i of B_i·C_j (1), α = 0 at the start."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -80,8 +75,8 @@ class PositionAttention(nn.Module):
 class ChannelAttention(nn.Module):
     """E_j = β Σ_i x_ji A_i + A_j (4) over channels i, β = 0 at the start (`alpha` here).
 
-    The released code, unlike (3), takes the softmax of the negative products: a channel looks to those unlike it.
-    That is what was trained and measured, and so it stands here.
+    The released code, unlike (3), takes the softmax of the negative products: a channel attends to
+    those unlike it. That is what was trained and measured, so it is what is done here.
     """
 
     def __init__(self) -> None:
@@ -93,5 +88,5 @@ class ChannelAttention(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             a = at_least_float32(x)
             weights = (-(a.flatten(2) @ tokens(a))).softmax(2)  # (N, C, C)
-            context = (weights @ a.flatten(2)).reshape(x.shape)
+            context = (weights @ a.flatten(2)).reshape(x.shape)  # (N, C, h, w)
         return x + (self.alpha * context).to(x.dtype)

@@ -1,16 +1,12 @@
-"""Disentangled non-local attention: what two pixels share, apart from what makes a pixel weigh in everywhere."""
-
-from __future__ import annotations
+"""Disentangled non-local attention: what two pixels share, and what makes one matter to all."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import PositiveInt
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
 from geoseg.models.layers import (
     BatchNorm,
     Classifier,
@@ -21,28 +17,17 @@ from geoseg.models.layers import (
 )
 
 
-@dataclass(frozen=True)
-class DNLOptions(HeadOptions):
-    """The widths of the papers' comparisons."""
-
-    channels: PositiveInt = 512
-    """Width of the attended features."""
-    key_channels: PositiveInt = 256
-    """Width of queries, keys and values."""
-
-
 class DNLHead(ContextHead):
     """The block between two 3x3 convolutions, concatenated with the encoder's map."""
 
     name = "dnl"
     paper = "Disentangled Non-Local Neural Networks, ECCV 2020, https://arxiv.org/abs/2006.06668"
-    presets: ClassVar = {"geoseg": DNLOptions()}
+    presets: ClassVar = {"geoseg": AttentionWidthOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: DNLOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width, deep = self.options.channels, in_channels[-1]
         self.reduce = conv_bn_relu(deep, width, 3)
         self.attention = DisentangledAttention(width, self.options.key_channels)
@@ -57,10 +42,10 @@ class DNLHead(ContextHead):
 
 
 class DisentangledAttention(nn.Module):
-    """Weights softmax_j((q_i - μ_q)·(k_j - μ_k)) + softmax_j(m_j): the whitened pairwise and the unary term.
+    """Weights softmax_j((q_i - μ_q)·(k_j - μ_k)) + softmax_j(m_j), a pairwise and a unary term.
 
-    The means are over the positions of an image. The weighted sum of the values goes back through one convolution
-    and its normalisation, and is added to the map.
+    The means are over the positions of an image. The weighted sum of the values goes back through
+    one convolution and its normalisation, and is added to the map.
     """
 
     def __init__(self, channels: int, key_channels: int) -> None:
@@ -76,9 +61,8 @@ class DisentangledAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
         q, k, v, m = (conv(x) for conv in (self.query, self.key, self.value, self.mask))
-        pairwise = attend(
-            q - q.mean((2, 3), keepdim=True), k - k.mean((2, 3), keepdim=True), v, scale=1.0
-        )
+        white_q, white_k = (x - x.mean((2, 3), keepdim=True) for x in (q, k))
+        pairwise = attend(white_q, white_k, v, scale=1.0)
         with torch.autocast(x.device.type, enabled=False):
             share = at_least_float32(m).flatten(2).softmax(2)  # (N, 1, h·w)
             unary = (

@@ -35,14 +35,12 @@ class DoubleAttentionHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: DoubleAttentionOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width, keys = self.options.channels, self.options.key_channels
-        count = self.options.descriptors
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.features = nn.Conv2d(width, keys, 1)
-        self.gather = nn.Conv2d(width, count, 1)
-        self.distribute = nn.Conv2d(width, count, 1)
+        self.gather = nn.Conv2d(width, self.options.descriptors, 1)
+        self.distribute = nn.Conv2d(width, self.options.descriptors, 1)
         self.out = conv_bn_relu(keys, width)
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)
@@ -56,5 +54,4 @@ class DoubleAttentionHead(ContextHead):
             # which would keep them in memory until the end.
             descriptors = at_least_float32(a).flatten(2) @ tokens(at_least_float32(b)).softmax(1)
             z = (descriptors @ at_least_float32(v).flatten(2).softmax(1)).reshape(a.shape)
-        x = self.fuse(torch.cat([self.out(z.to(x.dtype)), x], 1))
-        return Outputs(self.classify(x), {})
+        return Outputs(self.classify(self.fuse(torch.cat([self.out(z.to(x.dtype)), x], 1))), {})

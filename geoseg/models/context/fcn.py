@@ -1,40 +1,38 @@
 """The fully convolutional baseline: no context beyond the encoder's own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, conv_bn_relu
 
 
 @dataclass(frozen=True)
-class FCNOptions(HeadOptions):
-    """The baseline's options."""
+class FCNOptions(WidthOptions):
+    """The baseline's options; `channels` is the width of its 3x3 convolution."""
 
-    channels: PositiveInt = 512
-    """Width of the one 3x3 convolution."""
     dropout: NonNegativeFloat = 0.0
     """Dropout before the classifier."""
 
 
 class FCNHead(ContextHead):
-    """A 3x3 convolution of the deepest map and a classifier: the baseline row of the papers' tables."""
+    """A 3x3 convolution of the deepest map and a classifier: the baseline of the papers' tables."""
 
     name = "fcn"
-    paper = "Fully Convolutional Networks for Semantic Segmentation, CVPR 2015, https://arxiv.org/abs/1411.4038"
+    paper = (
+        "Fully Convolutional Networks for Semantic Segmentation, CVPR 2015, "
+        "https://arxiv.org/abs/1411.4038"
+    )
     presets: ClassVar = {"geoseg": FCNOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: FCNOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         self.reduce = conv_bn_relu(in_channels[-1], self.options.channels, 3)
         self.classify = Classifier(self.options.channels, classes, self.options.dropout)
 

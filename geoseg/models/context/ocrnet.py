@@ -1,6 +1,4 @@
-"""OCRNet: each pixel is described by the classes' regions that it is related to. Equation numbers are the paper's."""
-
-from __future__ import annotations
+"""OCRNet: each pixel by the object regions that it is related to. Equation numbers: the paper's."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -28,29 +26,33 @@ class OCRNetOptions(HeadOptions):
     relation: Literal["one", "two"] = "one"
     """How many 1x1 convolutions φ and ψ of eq. (5) have."""
     coarse: Literal["linear", "conv"] = "linear"
-    """What makes the soft regions of eq. (4): a 1x1 convolution, or a 3x3 convolution to `channels` before it."""
+    """What makes the soft regions of eq. (4): a 1x1 convolution, or one after a 3x3 convolution."""
     pixels: Literal["conv", "aspp"] = "conv"
-    """What makes x, eq. (4), of stage 4: a 3x3 convolution, or an atrous pyramid with branches of `key_channels` and a
-    1x1 convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the released code has OCR as a further
-    branch."""
+    """What makes x, eq. (4), of stage 4: a 3x3 convolution, or an atrous pyramid with branches of
+    `key_channels` and a 1x1 convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the
+    released code has OCR as a further branch."""
     dropout: NonNegativeFloat = 0.0
-    """Dropout before each of the two classifiers (the coarse one only where it has a convolution before it)."""
+    """Dropout before both classifiers (the coarse one only with a convolution before it)."""
 
 
 class OCRNetHead(ContextHead):
     """Object-contextual representations.
 
-    Takes stage 3 for the coarse segmentation and stage 4 for the pixels. Preset ``paper`` is the printed text
-    (sec. 3.3), ``released`` follows openseg.pytorch (two convolutions in φ and ψ, a 3x3 convolution before the
-    coarse logits, scaled relations, dropout; its biases before a batch normalisation have no effect and are left
-    out). ``geoseg`` is ``paper`` but for the scale: at 256 ReLU channels unscaled relations saturate the softmax.
+    Takes stage 3 for the coarse segmentation and stage 4 for the pixels. Preset ``paper`` is the
+    printed text (sec. 3.3), ``released`` follows openseg.pytorch (two convolutions in φ and ψ, a
+    3x3 convolution before the coarse logits, scaled relations, dropout; its biases before a batch
+    normalisation have no effect and are left out). ``geoseg`` is ``paper`` but for the scale: at
+    256 ReLU channels unscaled relations saturate the softmax.
 
-    The ideal that the paper measures in sec. 3.4, regions and relations from the true labels, is not built: a head
-    sees features only.
+    The ideal that the paper measures in sec. 3.4, regions and relations from the true labels, is
+    not built: a head gets features only.
     """
 
     name = "ocrnet"
-    paper = "Object-Contextual Representations for Semantic Segmentation, ECCV 2020, https://arxiv.org/abs/1909.11065"
+    paper = (
+        "Object-Contextual Representations for Semantic Segmentation, ECCV 2020, "
+        "https://arxiv.org/abs/1909.11065"
+    )
     stages = 2
     presets: ClassVar = {
         "geoseg": OCRNetOptions(),
@@ -62,8 +64,7 @@ class OCRNetHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: OCRNetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         middle, deep = in_channels
         width, keys = self.options.channels, self.options.key_channels
         dropout = self.options.dropout
@@ -86,11 +87,9 @@ class OCRNetHead(ContextHead):
 
     def _relation(self, width: int, keys: int) -> nn.Sequential:
         first = conv_bn_relu(width, keys)
-        return (
-            first
-            if self.options.relation == "one"
-            else nn.Sequential(first, conv_bn_relu(keys, keys))
-        )
+        if self.options.relation == "one":
+            return first
+        return nn.Sequential(first, conv_bn_relu(keys, keys))
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits and ``coarse`` logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
@@ -103,16 +102,20 @@ class OCRNetHead(ContextHead):
         return Outputs(self.classify(z), {"coarse": coarse})
 
     def _contexts(self, phi: Tensor, psi: Tensor, delta: Tensor) -> Tensor:
-        """Sum over k of w_ik δ(f_k), ``(N, d, h, w)``, with w_ik the softmax over k of φ(x_i)ᵀψ(f_k) (5)."""
+        """``(N, d, h, w)`` sums over k of w_ik δ(f_k).
+
+        Args:
+            phi: φ(x) ``(N, d, h, w)``.
+            psi: ψ(f) ``(N, d, K, 1)``.
+            delta: δ(f) ``(N, d, K, 1)``.
+        """
         with torch.autocast(phi.device.type, enabled=False):
-            relation = tokens(at_least_float32(phi)) @ at_least_float32(psi).flatten(
-                2
-            )  # (N, h·w, K)
+            keys = at_least_float32(psi).flatten(2)  # (N, d, K)
+            relation = tokens(at_least_float32(phi)) @ keys  # (N, h·w, K)
             if self.options.scale:
                 relation = relation * phi.shape[1] ** -0.5
-            context = at_least_float32(delta).flatten(2) @ relation.softmax(2).transpose(
-                1, 2
-            )  # (N, d, h·w)
+            weights = relation.softmax(2).transpose(1, 2)  # w (5)
+            context = at_least_float32(delta).flatten(2) @ weights  # (N, d, h·w)
         return context.reshape(phi.shape).to(phi.dtype)
 
 
@@ -121,7 +124,7 @@ def object_regions(x: Tensor, coarse: Tensor) -> Tensor:
 
     Args:
         x: ``(N, C, h, w)`` pixel representations.
-        coarse: ``(N, K, h, w)`` logits; their softmax over the positions of an image weights the pixels.
+        coarse: ``(N, K, h, w)`` logits; their softmax over an image's positions weights the pixels.
 
     Returns:
         ``(N, C, K, 1)`` in float32 at least: a map of K positions.

@@ -1,17 +1,13 @@
-"""PSPNet's pyramid pooling module: means over grids of 1, 4, 9 and 36 cells, laid back under each pixel."""
-
-from __future__ import annotations
+"""PSPNet's pyramid pooling: means over grids of 1, 4, 9 and 36 cells, under each pixel."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, conv_bn_relu
 from geoseg.models.pooling import pool_pyramid
 
@@ -19,26 +15,17 @@ SIZES = (1, 2, 3, 6)
 """Cells along each side of the grids."""
 
 
-@dataclass(frozen=True)
-class PPMOptions(HeadOptions):
-    """The one width of the paper."""
-
-    channels: PositiveInt = 512
-    """Width of the 3x3 convolution after the pyramid."""
-
-
 class PPMHead(ContextHead):
     """The encoder's map and its pyramid, concatenated, and a 3x3 convolution."""
 
     name = "ppm"
     paper = "Pyramid Scene Parsing Network, CVPR 2017, https://arxiv.org/abs/1612.01105"
-    presets: ClassVar = {"geoseg": PPMOptions()}
+    presets: ClassVar = {"geoseg": WidthOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: PPMOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width, deep = self.options.channels, in_channels[-1]
         level = max(1, deep // len(SIZES))
         self.pyramid = PyramidPooling(deep, level)
@@ -52,7 +39,7 @@ class PPMHead(ContextHead):
 
 
 class PyramidPooling(nn.Module):
-    """Each grid's means, through a 1x1 convolution to `channels`, interpolated to the map's size, concatenated."""
+    """Each grid's means through a 1x1 convolution, interpolated to the map's size, concatenated."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -61,14 +48,9 @@ class PyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 4·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
         grids = torch.split(pool_pyramid(x, SIZES).to(x.dtype), [size**2 for size in SIZES], 2)
-        levels = [
-            level(grid.reshape(*grid.shape[:2], size, size))
-            for level, grid, size in zip(self.levels, grids, SIZES, strict=True)
-        ]
-        return torch.cat(
-            [
-                F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=False)
-                for y in levels
-            ],
-            1,
-        )
+        maps = []
+        for level, means, size in zip(self.levels, grids, SIZES, strict=True):
+            y = level(means.reshape(*means.shape[:2], size, size))  # (N, channels, size, size)
+            y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=False)
+            maps.append(y)
+        return torch.cat(maps, 1)

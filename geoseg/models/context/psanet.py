@@ -1,6 +1,4 @@
-"""PSANet: each pixel predicts how it collects from, and how it distributes to, every relative position."""
-
-from __future__ import annotations
+"""PSANet: each pixel predicts how it collects from and distributes to each relative position."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -11,39 +9,39 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
 @dataclass(frozen=True)
-class PSANetOptions(HeadOptions):
-    """The paper's sizes."""
+class PSANetOptions(WidthOptions):
+    """The paper's sizes; `channels` is the width of each branch."""
 
-    channels: PositiveInt = 512
-    """Width of both branches."""
     size: PositiveInt = 97
-    """Side of the feature maps in training, which sets how many relative positions a pixel predicts weights for:
-    97 for crops of 769 pixels at output stride 8. Smaller maps use the middle of the prediction. On larger ones
-    positions farther off than training saw take the weight of the farthest it saw; the paper tests on crops of the
-    training size, so a window of that size is its own use."""
+    """Side of the feature maps in training, which sets how many relative positions a pixel predicts
+    weights for: 97 for crops of 769 pixels at output stride 8. Smaller maps use the middle of the
+    prediction. On larger ones, positions farther off than in training take the weight of the
+    farthest; the paper tests on crops of the training size, so a window of that size is its use."""
 
 
 class PSANetHead(ContextHead):
-    """Two branches, collect and distribute, at half the map's size; concatenated, brought back and fused.
+    """Two branches, collect and distribute, at half the map's size, concatenated and fused.
 
-    Weights are a softmax over the positions that a pixel collects from, as the released code has it. Resizing keeps
-    corners where the other heads keep them (``align_corners=False``).
+    Weights are a softmax over the positions that a pixel collects from, as in the released code.
+    Resizing keeps corners where the other heads keep them (``align_corners=False``).
     """
 
     name = "psanet"
-    paper = "PSANet: Point-wise Spatial Attention Network for Scene Parsing, ECCV 2018, https://hszhao.github.io/papers/eccv18_psanet.pdf"
+    paper = (
+        "PSANet: Point-wise Spatial Attention Network for Scene Parsing, ECCV 2018, "
+        "https://hszhao.github.io/papers/eccv18_psanet.pdf"
+    )
     presets: ClassVar = {"geoseg": PSANetOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: PSANetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width, deep = self.options.channels, in_channels[-1]
         reach = (self.options.size + 1) // 2 - 1
         self.collect = PointwiseAttention(deep, width, reach, distribute=False)
@@ -61,10 +59,10 @@ class PSANetHead(ContextHead):
 
 
 class PointwiseAttention(nn.Module):
-    """One branch: z_i = Σ_j a_ij x_j, a_ij read off a map over relative positions that a pixel predicts.
+    """One branch: z_i = Σ_j a_ij x_j, a_ij taken from a map over relative positions.
 
-    Collecting, pixel i predicts the weights of its own sum; distributing, each pixel j predicts how much it gives,
-    and i reads its share from there. The map over relative positions has side 2·reach + 1.
+    Collecting, pixel i predicts the weights of its own sum. Distributing, each pixel j predicts how
+    much it gives to each, i among them. The map over relative positions has side 2·reach + 1.
     """
 
     def __init__(self, in_channels: int, channels: int, reach: int, *, distribute: bool) -> None:
@@ -83,22 +81,20 @@ class PointwiseAttention(nn.Module):
         predicted = tokens(self.predict(self.adapt(x)))  # (N, T, (2·reach + 1)²)
         index = self._relative(half, x.device).expand(x.shape[0], -1, -1)
         with torch.autocast(x.device.type, enabled=False):
-            weights = at_least_float32(predicted).gather(
-                2, index
-            )  # (N, T, T): who predicts, about whom
+            # (N, T, T): row i has what pixel i predicts about each pixel.
+            weights = at_least_float32(predicted).gather(2, index)
             weights = (weights.transpose(1, 2) if self.distribute else weights).softmax(2)
             z = at_least_float32(x).flatten(2) @ weights.transpose(1, 2)  # (N, C, T)
         return z.reshape(x.shape).to(x.dtype)
 
     def _relative(self, size: tuple[int, int], device: torch.device) -> Tensor:
-        """Where each position stands in the map that each other one predicts, ``(T, T)``: row i, about column j."""
+        """``(T, T)`` place of position j (column) in the map that position i (row) predicts."""
         row, column = (self._offsets(length, device) for length in size)
-        index = (
-            row[:, None, :, None] * (2 * self.reach + 1) + column[None, :, None, :]
-        )  # (h, w, h, w)
+        side = 2 * self.reach + 1
+        index = row[:, None, :, None] * side + column[None, :, None, :]  # (h, w, h, w)
         return index.flatten(2).flatten(0, 1)
 
     def _offsets(self, length: int, device: torch.device) -> Tensor:
-        """From each of `length` places to each other, ``(length, length)``, 0 being `reach` places before it."""
+        """``(length, length)`` from each place to each other, 0 being `reach` places before it."""
         place = torch.arange(length, device=device)
         return (place - place[:, None]).clamp(-self.reach, self.reach) + self.reach

@@ -1,47 +1,32 @@
-"""Self-attention: each pixel gathers from all others by similarity, the scheme that region contexts are measured by."""
-
-from __future__ import annotations
+"""Self-attention: each pixel gathers from all others by similarity."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import PositiveInt
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
 from geoseg.models.layers import Classifier, attend, conv_bn_relu
 
 
-@dataclass(frozen=True)
-class SelfAttentionOptions(HeadOptions):
-    """The widths of the papers' comparisons."""
-
-    channels: PositiveInt = 512
-    """Width of the pixels' representations."""
-    key_channels: PositiveInt = 256
-    """Width of queries, keys and values."""
-
-
 class SelfAttentionHead(ContextHead):
-    """Softmax of scaled products over all positions, concatenated with the pixel's own representation.
+    """Softmax of scaled products over all positions, beside the pixel's own representation.
 
-    The arrangement is the one that OCRNet's table 4 counts: single 1x1 convolutions for queries, keys, values and
-    the way back, and a 1x1 convolution of the concatenation.
+    The arrangement is the one that OCRNet's table 4 counts: single 1x1 convolutions for queries,
+    keys, values and the way back, and a 1x1 convolution of the concatenation.
     """
 
     name = "self_attention"
     paper = (
         "OCNet: Object Context Network for Scene Parsing, 2018, https://arxiv.org/abs/1809.00916"
     )
-    presets: ClassVar = {"geoseg": SelfAttentionOptions()}
+    presets: ClassVar = {"geoseg": AttentionWidthOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: SelfAttentionOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width, keys = self.options.channels, self.options.key_channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.query = conv_bn_relu(width, keys)

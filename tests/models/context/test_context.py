@@ -227,7 +227,8 @@ def test_classes_that_no_pixel_has_do_no_harm(name: str, options: dict[str, Any]
     # All pixels to class 2 by a wide margin.
     for branch in ("prior.classify", "coarse", "coarse.1", "semantic.classify.1"):
         try:
-            nn.init.constant_(head.get_submodule(branch).conv.bias, -300.0).data[2] = 300.0  # type: ignore[union-attr, operator]
+            bias = head.get_submodule(branch).conv.bias
+            nn.init.constant_(bias, -300.0).data[2] = 300.0
         except AttributeError:
             continue
     features = [x.requires_grad_() for x in make_features(channels, 2, 9, 11)]

@@ -1,4 +1,4 @@
-"""APCNet as its released code arranges it: module by module, pools by the library, all concatenated."""
+"""APCNet as its released code arranges it: module by module, PyTorch's pools, all concatenated."""
 
 from __future__ import annotations
 

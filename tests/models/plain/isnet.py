@@ -1,4 +1,4 @@
-"""ISNet as its released code arranges it: loops over classes, all pixels as keys, contexts concatenated."""
+"""ISNet as its code arranges it: loops over classes, all pixels as keys, contexts concatenated."""
 
 from __future__ import annotations
 

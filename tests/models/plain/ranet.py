@@ -1,4 +1,4 @@
-"""RANet as its equations are written: a table of all pairs, and loops over pixels, regions and representatives."""
+"""RANet as its equations are written: a table of all pairs, and loops over pixels and regions."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def attach(label: Labels, c: Tensor | None, size: tuple[int, int], core: int, js
             ]
             if now[i] is None and offers:
                 best = min(offers)[0]
-                following[i] = min(region for unlike, region in offers if unlike <= best + 1e-12)  # type: ignore[type-var]
+                following[i] = min(r for unlike, r in offers if unlike <= best + 1e-12)
         now = following
     return [x for x in now if x is not None]
 

@@ -1,6 +1,8 @@
-"""HCNet: context among the pixels of each region first, then among the regions. Equation numbers are the paper's."""
+"""HCNet: context among the pixels of each region first, then among the regions.
 
-from __future__ import annotations
+HCNet: Hierarchical Context Network for Semantic Segmentation, 2020, equations (1) to (4). What the
+paper leaves open, and the deviations, are in `HCNetOptions` and `HCNetHead`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -30,34 +32,41 @@ class HCNetOptions(HeadOptions):
     prior_channels: PositiveInt = 64
     """Width of the pre-segmentation's three branches (sec. 3.2)."""
     norm: Norm = "relu"
-    """How eq. (4) becomes a mean. Raw products sum to zero or less in about half of all rows, and the paper wants
-    weights that sum to 1: ``relu`` and ``softplus`` make O and P, hence A, nonnegative; ``raw`` is the printed form,
-    held off zero; ``softmax`` exponentiates A (quadratic in the pixels of a region)."""
+    """How eq. (4) becomes a mean. Raw products sum to zero or less in about half of all rows, and
+    the paper wants weights that sum to 1: ``relu`` and ``softplus`` make O and P, hence A,
+    nonnegative; ``raw`` is the printed form, held off zero; ``softmax`` exponentiates A (quadratic
+    in the pixels of a region)."""
     fusion: Literal["concat", "sum", "region"] = "concat"
-    """How X' and X'' of eq. (2) are aggregated: concatenated and mixed by a 1x1 convolution, added, or X'' alone."""
+    """How X' and X'' of eq. (2) are aggregated: concatenated and mixed by a 1x1 convolution, added,
+    or X'' alone."""
     shared: bool = True
-    """Whether all classes share one PiAM, eqs. (3) and (4), in the pixel context module, or each has its own (fig. 4
-    draws N boxes)."""
+    """Whether all classes share one PiAM, eqs. (3) and (4), in the pixel context module, or each
+    has its own (fig. 4 draws N boxes)."""
     pixel: bool = True
-    """Whether the pixel context module stands, eqs. (3) and (4) within regions (else X' = X)."""
+    """Whether there is a pixel context module, eqs. (3) and (4) within regions (else X' = X)."""
     region: bool = True
-    """Whether the region context module stands, eqs. (1) and (2) (else X' is classified). Without the pixel context
-    module, ``fusion="region"`` is the row of table 1 that lacks "pixel-level detailed information"."""
+    """Whether there is a region context module, eqs. (1) and (2) (else X' is classified). Without
+    the pixel context module, ``fusion="region"`` is the row of table 1 that lacks "pixel-level
+    detailed information"."""
 
 
 class HCNetHead(ContextHead):
-    """Hierarchical context head: pre-segmentation, pixel context module (PCM), region context module (RCM).
+    """Hierarchical context: pre-segmentation, pixel (PCM) and region context module (RCM).
 
-    ``in_channels`` may name more maps than one; the deepest alone is used. Not in the paper, and so chosen here:
-    X is a 3x3 convolution of F to `channels` (C = 2048 could not be had at the paper's memory figures); the
-    branches of the pre-segmentation are normalised before they are added; the loss of the context stream reaches
-    Q through eqs. (1) and (2). The 1x1 convolution of ``fusion="concat"`` runs over R' instead of X'', which is exact:
-    W X'' = (W R') Q. Preset ``paper`` prints eq. (4) literally (``norm="raw"``) and reads
-    "aggregate" (sec. 3.1) as sec. 3.2 uses the word: addition (``fusion="sum"``).
+    ``in_channels`` may name more maps than one; the deepest alone is used. Not in the paper, and so
+    chosen here: X is a 3x3 convolution of F to `channels` (the paper's memory figures leave no room
+    for C = 2048); the branches of the pre-segmentation are normalised before they are added; the
+    loss of the context stream reaches Q through eqs. (1) and (2).
+
+    Preset ``paper`` prints eq. (4) literally (``norm="raw"``) and reads "aggregate" (sec. 3.1) as
+    sec. 3.2 uses the word: addition (``fusion="sum"``).
     """
 
     name = "hcnet"
-    paper = "HCNet: Hierarchical Context Network for Semantic Segmentation, 2020, https://arxiv.org/abs/2010.04962"
+    paper = (
+        "HCNet: Hierarchical Context Network for Semantic Segmentation, 2020, "
+        "https://arxiv.org/abs/2010.04962"
+    )
     presets: ClassVar = {
         "geoseg": HCNetOptions(),
         "paper": HCNetOptions(norm="raw", fusion="sum"),
@@ -67,8 +76,7 @@ class HCNetHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: HCNetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width, norm = self.options.channels, self.options.norm
         self.classes = classes
         banks = 1 if self.options.shared else classes
@@ -83,32 +91,39 @@ class HCNetHead(ContextHead):
         self.classify = Classifier(width, classes)
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits and ``prior`` logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        """Logits and ``prior`` logits ``(N, classes, h, w)`` of the deepest map."""
         prior = self.prior(features[-1])
-        x = self.reduce(features[-1])
+        x = self.reduce(features[-1])  # X
         if self.pixel is not None:
             x = self.pixel(x, prior.argmax(1), self.classes)  # T = argmax Q; X'
         if self.region is not None:
-            q = prior.softmax(1)
+            q = prior.softmax(1)  # Q
             x = self._aggregate(x, self.region(x, q), q)
         return Outputs(self.classify(x), {"prior": prior})
 
     def _aggregate(self, x: Tensor, regions: Tensor, q: Tensor) -> Tensor:
-        """X' and X'' together ``(N, C, h, w)``, of X' ``(N, C, h, w)``, R' ``(N, C, K, 1)`` and Q ``(N, K, h, w)``."""
+        """X' and X'' together ``(N, C, h, w)``.
+
+        Args:
+            x: X' ``(N, C, h, w)``.
+            regions: R' ``(N, C, K, 1)``.
+            q: Q ``(N, K, h, w)``.
+        """
         if self.fuse is None:
-            context = unpool(regions, q)
+            context = unpool(regions, q)  # X''
             return context if self.options.fusion == "region" else at_least_float32(x) + context
         layers: list[Any] = list(self.fuse)
         conv, norm, relu = layers
         of_pixels, of_regions = conv.weight.split(x.shape[1], 1)
         mixed = F.conv2d(x, of_pixels)
-        mixed = mixed + unpool(F.conv2d(regions, of_regions), q).to(mixed.dtype)  # W X'' = (W R') Q
+        # The convolution runs over R' instead of X'', which is exact: W X'' = W (R' Q) = (W R') Q.
+        mixed = mixed + unpool(F.conv2d(regions, of_regions), q).to(mixed.dtype)
         fused: Tensor = relu(norm(mixed))
         return fused
 
 
 class PreSegmentation(nn.Module):
-    """The prior stream (sec. 3.2, fig. 3): three dilated 3x3 convolutions, added, and a 1x1 convolution to logits."""
+    """The prior stream (sec. 3.2, fig. 3): three dilated 3x3 convolutions, added, and a 1x1."""
 
     def __init__(self, in_channels: int, channels: int, classes: int) -> None:
         super().__init__()
@@ -125,18 +140,24 @@ class PreSegmentation(nn.Module):
 
 
 class RegionContext(nn.Module):
-    """RCM (sec. 3.3.2) but for its way back to the pixels (`unpool`): region pooling, attention between the regions."""
+    """RCM (sec. 3.3.2) up to its way back to the pixels (`unpool`): pooling and attention."""
 
     def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.attention = PositionIndependentAttention(channels, norm)
 
     def forward(self, x: Tensor, q: Tensor) -> Tensor:
-        """R' ``(N, C, K, 1)`` of X' and of the affiliation probabilities Q ``(N, K, h, w)``, in float32 at least."""
+        """R' ``(N, C, K, 1)``, in float32 at least.
+
+        Args:
+            x: X' ``(N, C, h, w)``.
+            q: Q ``(N, K, h, w)``, the affiliation probabilities.
+        """
         with torch.autocast(x.device.type, enabled=False):
             q = q.flatten(2)
-            # (1): (N, K, C). In float32 the softmax of a class that no pixel comes near is 0 all over.
-            pooled = q @ tokens(at_least_float32(x)) / q.sum(2, keepdim=True).clamp(min=EPS)
+            sums = q @ tokens(at_least_float32(x))  # (N, K, C)
+            # (1). In float32 the softmax of a class that no pixel comes near is 0 all over.
+            pooled = sums / q.sum(2, keepdim=True).clamp(min=EPS)
         regions = pooled.transpose(1, 2).unsqueeze(3)  # a map of K positions, (N, C, K, 1)
         one_set = torch.zeros_like(regions[:, 0], dtype=torch.int64)
         enhanced: Tensor = self.attention(regions, one_set, 1)
@@ -144,28 +165,28 @@ class RegionContext(nn.Module):
 
 
 def unpool(regions: Tensor, q: Tensor) -> Tensor:
-    """Region unpooling (2), R' Q: each pixel takes its share of every region, ``(N, C, h, w)``, in float32 at least.
+    """X'' = R' Q (2): each pixel's share of every region, ``(N, C, h, w)`` in float32 at least.
 
     Args:
         regions: ``(N, C, K, 1)``.
         q: ``(N, K, h, w)``.
     """
     with torch.autocast(q.device.type, enabled=False):
-        context = tokens(at_least_float32(q)) @ tokens(
-            at_least_float32(regions)
-        )  # (N, h·w, C): what adds to a map of channels_last as it lies
+        # As (N, h·w, C), which lies in memory like the map of channels_last that it is added to.
+        context = tokens(at_least_float32(q)) @ tokens(at_least_float32(regions))
     return context.transpose(1, 2).reshape(q.shape[0], -1, *q.shape[2:])
 
 
 class PositionIndependentAttention(nn.Module):
     """PiAM (sec. 3.3.3): each element of a set gains the set's mean, weighted by similarity.
 
-    Many sets are served at once: the elements of a map are divided by `labels`. For a set B in C x K_i
+    Many sets are served at once: the elements of a map are divided by `labels`. For a set B in
+    C x K_i, with O, P in C/4 x K_i from two 1x1 convolutions,
 
         A = Oᵀ P (3),  A_ij /= sum_j A_ij (4),  B' = α B Aᵀ + B,  α = 0 at the start
 
-    with O, P in C/4 x K_i from two 1x1 convolutions. The printed product "B and A" would weight by columns, which
-    do not sum to 1; Aᵀ makes the rows' sums the weights. A is never formed (`segment_sums`), except for softmax.
+    The printed product "B and A" would weight by columns, which do not sum to 1; Aᵀ makes the
+    weights those of the rows. A is never formed (`segment_sums`), except for softmax.
     """
 
     def __init__(self, channels: int, norm: Norm, banks: int = 1) -> None:
@@ -181,44 +202,39 @@ class PositionIndependentAttention(nn.Module):
 
         Args:
             x: the elements of all sets.
-            labels: ``(N, h, w)`` int64, the set that each element belongs to, in 0..sets-1.
-            sets: how many there are; some may be empty. With more banks than one, each set has its own weights.
+            labels: ``(N, h, w)`` int64, the set of each element, in 0..sets-1.
+            sets: how many there are; some may be empty. With several banks of weights, each set has
+                its own.
         """
         o, p = (self._activate(self._own(conv(x), labels)) for conv in (self.query, self.key))
-        alpha = self._own(
-            self.alpha.reshape(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:]), labels
-        )
+        alphas = self.alpha.reshape(1, -1, 1, 1).expand(x.shape[0], -1, *x.shape[2:])
+        alpha = self._own(alphas, labels)
         with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
             x = at_least_float32(x)
-            context = self._means(
-                tokens(at_least_float32(o)),
-                tokens(at_least_float32(p)),
-                tokens(x),
-                labels.flatten(1),
-                sets,
-            )
+            o, p, b = (tokens(at_least_float32(y)) for y in (o, p, x))
+            context = self._means(o, p, b, labels.flatten(1), sets)  # (N, h·w, C)
             return x + alpha * context.transpose(1, 2).reshape(x.shape)
 
     def _own(self, x: Tensor, labels: Tensor) -> Tensor:
-        """What each element's own bank gave, ``(N, d, h, w)``, of what all gave, ``(N, banks·d, h, w)``."""
+        """``(N, d, h, w)`` of each element's own bank, from all banks' ``(N, banks·d, h, w)``."""
         if self.banks == 1:
             return x
-        x = x.reshape(x.shape[0], self.banks, -1, *x.shape[2:])
-        return x.gather(1, labels[:, None, None].expand(-1, 1, x.shape[2], -1, -1)).squeeze(1)
+        x = x.reshape(x.shape[0], self.banks, -1, *x.shape[2:])  # (N, banks, d, h, w)
+        index = labels[:, None, None].expand(-1, 1, x.shape[2], -1, -1)
+        return x.gather(1, index).squeeze(1)
 
     def _activate(self, x: Tensor) -> Tensor:
+        """O or P, nonnegative where the norm asks for it."""
         if self.norm == "relu":
             return F.relu(x)
         return F.softplus(x) if self.norm == "softplus" else x
 
     def _means(self, o: Tensor, p: Tensor, b: Tensor, labels: Tensor, sets: int) -> Tensor:
-        """B Aᵀ as ``(N, T, C)``."""
+        """B Aᵀ as ``(N, T, C)``, of O and P ``(N, T, d)`` and B ``(N, T, C)``."""
         if self.norm == "softmax":
-            same = (labels.unsqueeze(2) == labels.unsqueeze(1)).unsqueeze(
-                1
-            )  # (N, 1, T, T), 1 being the head axis
-            o, p, b = (x.unsqueeze(1) for x in (o, p, b))
-            return F.scaled_dot_product_attention(o, p, b, attn_mask=same, scale=1.0).squeeze(1)
+            same = labels.unsqueeze(2) == labels.unsqueeze(1)  # (N, T, T)
+            o, p, b, mask = (x.unsqueeze(1) for x in (o, p, b, same))  # 1 is the axis of heads
+            return F.scaled_dot_product_attention(o, p, b, attn_mask=mask, scale=1.0).squeeze(1)
         sums, weights = segment_sums(o, p, b, labels, sets)
         if self.norm == "raw":
             return sums / torch.where(weights < 0, weights.clamp(max=-EPS), weights.clamp(min=EPS))

@@ -1,13 +1,8 @@
-"""Attention to, and normalisation of, maps that have a few distinct vectors: each counts as often as it stands there.
+"""Attention to, and normalisation of, a map that repeats a few vectors, one for each class.
 
-Equal keys have equal weights in attention, and n_c of them weigh n_c times one:
-
-    sum_j exp(q·k_c(j)) v_c(j) = sum_c n_c exp(q·k_c) v_c = sum_c exp(q·k_c + log n_c) v_c
-
-so K vectors with log n_c added to their products do for all positions of the map, which is never made.
+ISNet's R_sl (16) has the vector of its class at each pixel. The map is never made: its K vectors,
+weighted by the counts of the pixels that have them, give the same results.
 """
-
-from __future__ import annotations
 
 import torch
 import torch.distributed as dist
@@ -16,8 +11,12 @@ from torch import Tensor, nn
 from geoseg.models.layers import at_least_float32, tokens
 
 
-def attend_counted(query: Tensor, key: Tensor, value: Tensor, counts: Tensor) -> Tensor:
-    """Scaled dot-product attention to a map in which each of K vectors stands at `counts` positions.
+def attend_weighted_by_counts(query: Tensor, key: Tensor, value: Tensor, counts: Tensor) -> Tensor:
+    """Scaled dot-product attention to a map that has each of K vectors at `counts` positions.
+
+    Equal keys have equal weights, and n_c of them weigh n_c times one:
+
+        sum_j exp(q·k_c(j)) v_c(j) = sum_c n_c exp(q·k_c) v_c = sum_c exp(q·k_c + log n_c) v_c
 
     Args:
         query: ``(N, d, h, w)``.
@@ -29,27 +28,26 @@ def attend_counted(query: Tensor, key: Tensor, value: Tensor, counts: Tensor) ->
         ``(N, C, h, w)``.
     """
     with torch.autocast(query.device.type, enabled=False):
-        relation = (
-            tokens(at_least_float32(query))
-            @ at_least_float32(key).flatten(2)
-            * query.shape[1] ** -0.5
-        )  # (N, h·w, K)
+        products = tokens(at_least_float32(query)) @ at_least_float32(key).flatten(2)  # (N, h·w, K)
+        relation = products * query.shape[1] ** -0.5
         relation = relation + counts.to(relation.dtype).log().unsqueeze(1)
         context: Tensor = at_least_float32(value).flatten(2) @ relation.softmax(2).transpose(1, 2)
     return context.reshape(query.shape[0], -1, *query.shape[2:]).to(query.dtype)
 
 
-def counted_norm(norm: nn.BatchNorm2d | nn.SyncBatchNorm, x: Tensor, counts: Tensor) -> Tensor:
-    """What `norm` would give on a map in which each of the vectors `x` stands at `counts` positions.
+def norm_weighted_by_counts(
+    norm: nn.BatchNorm2d | nn.SyncBatchNorm, x: Tensor, counts: Tensor
+) -> Tensor:
+    """What `norm` would give on a map that has each of the vectors `x` at `counts` positions.
 
-    In training mode the statistics weight each vector by its count, and the running variance is the unbiased one of
-    all n positions: so the few distinct vectors of a map train exactly as the whole map would. A synchronised norm
-    counts the positions of all processes.
+    In training mode the statistics weight each vector by its count, and the running variance is the
+    unbiased one of all n positions: so a few vectors train exactly as the whole map would. A
+    synchronised norm counts the positions of all processes.
 
     Args:
         norm: with affine parameters and running statistics.
         x: ``(N, C, K, 1)``, finite also where the count is 0.
-        counts: ``(N, K)``, how many positions each vector stands for, 0 included.
+        counts: ``(N, K)``, how many positions have each vector, 0 included.
     """
     if not norm.training:
         normalised: Tensor = norm(x)
@@ -61,9 +59,8 @@ def counted_norm(norm: nn.BatchNorm2d | nn.SyncBatchNorm, x: Tensor, counts: Ten
         mean = _over_processes(norm, (values * shares).sum((0, 2, 3))) / n
         spread = (values - mean[:, None, None]).square() * shares
         variance = _over_processes(norm, spread.sum((0, 2, 3))) / n
-        alone = (
-            n < 2
-        )  # one position has no variance, see `BatchNorm`; decided without waiting for the device
+        # One position has no variance, see `BatchNorm`; decided without waiting for the device.
+        alone = n < 2
         mean = torch.where(alone, running["running_mean"], mean)
         variance = torch.where(alone, running["running_var"], variance)
         with torch.no_grad():
@@ -71,16 +68,16 @@ def counted_norm(norm: nn.BatchNorm2d | nn.SyncBatchNorm, x: Tensor, counts: Ten
             running["running_mean"].lerp_(mean, momentum)
             running["running_var"].lerp_(variance * n / (n - 1).clamp(min=1), momentum)
         scale = norm.weight * torch.rsqrt(variance + norm.eps)
-        return (
-            (values - mean[:, None, None]) * scale[:, None, None] + norm.bias[:, None, None]
-        ).to(x.dtype)
+        centered = values - mean[:, None, None]
+        return (centered * scale[:, None, None] + norm.bias[:, None, None]).to(x.dtype)
 
 
 def _over_processes(norm: nn.BatchNorm2d | nn.SyncBatchNorm, x: Tensor) -> Tensor:
-    """The sum of `x` over the processes that a synchronised norm spans, with its gradient; else `x` itself."""
+    """The sum of `x` over the processes of a synchronised norm, with its gradient; else `x`."""
     if isinstance(norm, nn.SyncBatchNorm) and dist.is_available() and dist.is_initialized():
         from torch.distributed.nn.functional import all_reduce
 
-        summed: Tensor = all_reduce(x, group=norm.process_group or dist.group.WORLD)  # type: ignore[no-untyped-call]
+        group = norm.process_group or dist.group.WORLD
+        summed: Tensor = all_reduce(x, group=group)  # type: ignore[no-untyped-call]
         return summed
     return x

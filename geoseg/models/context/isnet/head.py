@@ -1,10 +1,8 @@
-"""ISNet: context of the whole image and context of each pixel's own class, both attended to by every pixel.
+"""ISNet: every pixel attends to a context of the whole image and to one of the pixels' classes.
 
-Equation numbers are the paper's. R_sl (16) repeats one vector at all pixels of a class, so that attention to it is
-attention to at most K vectors (`geoseg.models.context.isnet.class_attention`), and R_sl is never made.
+ISNet: Integrate Image-Level and Semantic-Level Context for Semantic Segmentation, ICCV 2021,
+equations (4) to (16). Its deviations are in `ISNetOptions` and `ISNetHead`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -16,7 +14,10 @@ from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
 from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
-from geoseg.models.context.isnet.class_attention import attend_counted, counted_norm
+from geoseg.models.context.isnet.class_attention import (
+    attend_weighted_by_counts,
+    norm_weighted_by_counts,
+)
 from geoseg.models.context.ppm import SIZES, PyramidPooling
 from geoseg.models.layers import (
     Classifier,
@@ -39,14 +40,17 @@ class ISNetOptions(HeadOptions):
     key_channels: PositiveInt = 256
     """Width of the projected queries, keys and values of eqs. (4), (5), (7) and (8)."""
     image: Image = "ilcm"
-    """What makes R_il: eqs. (10) and (11), or ASPP or a pyramid of pools in their place (sec. 3.2), or nothing."""
+    """What makes R_il: eqs. (10) and (11), or ASPP or a pyramid of pools in their place (sec. 3.2),
+    or nothing."""
     semantic: bool = True
-    """Whether the semantic-level context module stands, eqs. (12) to (16)."""
+    """Whether there is a semantic-level context module, eqs. (12) to (16)."""
     attention: Literal["projected", "plain"] = "projected"
-    """Eqs. (4), (5), (7) and (8) on 1x1 convolutions of R and of the contexts (released code), or as printed."""
+    """Eqs. (4), (5), (7) and (8) on 1x1 convolutions of R and of the contexts (released code), or
+    as printed."""
     fuse: Literal["3x3", "1x1", "sum"] = "3x3"
-    """How R is augmented: by a 3x3 convolution with one context after the other (released code), by one 1x1
-    convolution of all, eq. (6), or by addition (what is left where table 2 counts no fusion)."""
+    """How R is augmented: by a 3x3 convolution with one context after the other (released code), by
+    one 1x1 convolution of all, eq. (6), or by addition (what is left where table 2 counts no
+    fusion)."""
     deep: bool = True
     """Whether stage 3 is supervised too (released code)."""
     dropout: NonNegativeFloat = 0.1
@@ -56,19 +60,21 @@ class ISNetOptions(HeadOptions):
 class ISNetHead(ContextHead):
     """Image-level (ILCM) and semantic-level context module (SLCM).
 
-    Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training. Preset ``released`` is the authors'
-    code, which ``geoseg`` follows: only its projected attention has the parameters of the paper's table 2. ``paper``
-    is the printed text, its R being a 3x3 convolution of stage 4 as in the code. With ASPP or pooling in ILCM's
-    place, R_il is that module's map, and eqs. (4) and (7) stay.
+    Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training. Preset
+    ``released`` is the authors' code, which ``geoseg`` follows: only its projected attention has
+    the parameters of the paper's table 2. ``paper`` is the printed text, its R being a 3x3
+    convolution of stage 4 as in the code. With ASPP or pooling in ILCM's place, R_il is that
+    module's map, and eqs. (4) and (7) stay.
 
-    Three exact rearrangements: SLCM attends to classes instead of pixels; ILCM's first convolutions of [G; R] are
-    W_G G + W_R R; and fusions add the products of their parts. A class that no pixel has takes no part anywhere.
+    Three exact rearrangements: SLCM attends to classes instead of pixels, so that R_sl (16) is
+    never made (`class_attention`); ILCM's first convolutions of [G; R] are W_G G + W_R R; and
+    fusions add the products of their parts. A class that no pixel has takes no part anywhere.
     """
 
     name = "isnet"
     paper = (
-        "ISNet: Integrate Image-Level and Semantic-Level Context for Semantic Segmentation, ICCV 2021, "
-        "https://arxiv.org/abs/2108.12382"
+        "ISNet: Integrate Image-Level and Semantic-Level Context for Semantic Segmentation, "
+        "ICCV 2021, https://arxiv.org/abs/2108.12382"
     )
     stages = 2
     presets: ClassVar = {
@@ -81,8 +87,7 @@ class ISNetHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: ISNetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         middle, deepest = in_channels
         width, dropout = self.options.channels, self.options.dropout
         self.reduce = conv_bn_relu(deepest, width, 3)
@@ -99,7 +104,11 @@ class ISNetHead(ContextHead):
             )
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)`` of the stage 3 and 4 maps."""
+        """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)``.
+
+        Args:
+            features: the stage 3 and stage 4 maps.
+        """
         middle, deepest = features
         x = self.reduce(deepest)  # R
         contexts, aux = [], {}
@@ -134,7 +143,7 @@ def _fusions(options: ISNetOptions, contexts: int) -> nn.ModuleList:
 
 
 class Projections(nn.Module):
-    """The 1x1 convolutions around an attention: two for queries and keys, one for values and for the way back."""
+    """The 1x1 convolutions around an attention: two for queries and keys, one for the others."""
 
     def __init__(self, options: ISNetOptions, context_channels: int) -> None:
         super().__init__()
@@ -147,7 +156,7 @@ class Projections(nn.Module):
 
 
 class ImageContext(nn.Module):
-    """ILCM (sec. 3.2), or what stands in its place, and the attention to it."""
+    """ILCM (sec. 3.2), or what is in its place, and the attention to it."""
 
     def __init__(self, options: ISNetOptions) -> None:
         super().__init__()
@@ -163,29 +172,31 @@ class ImageContext(nn.Module):
         if self.project is None:
             return attend(x, parts[0], parts[0])  # (4), (7)
         key = self.project.key(apply_concatenated(self.project.key_in, parts))
-        context = attend(self.project.query(x), key, apply_concatenated(self.project.value, parts))
+        query = self.project.query(x)
+        context = attend(query, key, apply_concatenated(self.project.value, parts))  # (4), (7)
         out: Tensor = self.project.out(context)
         return out
 
     def _parts(self, x: Tensor) -> list[Tensor]:
-        """R_il as parts to be concatenated: the one map, or [G; R], which the code projects without eq. (11)."""
+        """R_il as parts to be concatenated: one map, or [G; R], which the code leaves as it is."""
         if self.pyramid is not None:
             return [self.pyramid(x)]
         g = at_least_float32(x).mean((2, 3), keepdim=True).to(x.dtype)  # (10)
-        return (
-            [g, x] if self.transform is None else [apply_concatenated(self.transform, [g, x])]
-        )  # (11)
+        if self.transform is None:
+            return [g, x]
+        return [apply_concatenated(self.transform, [g, x])]  # (11)
 
 
 class _Pyramid(nn.Module):
-    """ASPP or pyramid pooling, fused by a 3x3 convolution as in the paper's comparison (table 2)."""
+    """ASPP or pyramid pooling, fused by a 3x3 convolution as in the paper's table 2."""
 
     def __init__(self, width: int, kind: Image) -> None:
         super().__init__()
         level = max(1, width // len(SIZES))
         self.beside = kind == "ppm"  # the map itself is concatenated
         self.pyramid = PyramidPooling(width, level) if self.beside else AtrousPyramid(width, width)
-        self.fuse = conv_bn_relu(width + len(SIZES) * level if self.beside else 5 * width, width, 3)
+        channels = width + len(SIZES) * level if self.beside else 5 * width
+        self.fuse = conv_bn_relu(channels, width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, h, w)`` of ``(N, C, h, w)``."""
@@ -208,22 +219,27 @@ class SemanticContext(nn.Module):
         """R'_sl ``(N, C, h, w)`` of R ``(N, C, h, w)`` and D ``(N, K, h, w)``."""
         regions, counts = class_regions(x, logits)
         if self.project is None:
-            return attend_counted(x, regions, regions, counts)
-        key = _counted(self.project.key, _counted(self.project.key_in, regions, counts), counts)
-        value = _counted(self.project.value, regions, counts)
-        out: Tensor = self.project.out(attend_counted(self.project.query(x), key, value, counts))
+            return attend_weighted_by_counts(x, regions, regions, counts)  # (5), (8)
+        key = _apply_weighted(self.project.key_in, regions, counts)
+        key = _apply_weighted(self.project.key, key, counts)
+        value = _apply_weighted(self.project.value, regions, counts)
+        context = attend_weighted_by_counts(self.project.query(x), key, value, counts)  # (5), (8)
+        out: Tensor = self.project.out(context)
         return out
 
 
 def class_regions(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """R'_c, the mean of R over the pixels whose largest logit is c, weighted by the softmax of these logits (13)-(15).
+    """R'_c, the mean of R over the pixels of class c, weighted by a softmax of logits (13)-(15).
+
+    A pixel's class is that of its largest logit, and the softmax runs over these logits.
 
     Args:
         x: R, ``(N, C, h, w)``.
-        logits: D, ``(N, K, h, w)``. Gradients go through the weights, not through the choice of the class.
+        logits: D, ``(N, K, h, w)``. Gradients go through the weights, not through the class.
 
     Returns:
-        ``(N, C, K, 1)`` in float32 at least, 0 for a class without pixels; ``(N, K)`` numbers of pixels.
+        ``(N, C, K, 1)`` in float32 at least, 0 for a class without pixels, and ``(N, K)`` counts of
+        pixels.
     """
     classes = torch.arange(logits.shape[1], device=logits.device).unsqueeze(1)
     own = logits.argmax(1).flatten(1).unsqueeze(1) == classes  # (N, K, h·w)
@@ -235,9 +251,9 @@ def class_regions(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
     return regions, own.sum(2)
 
 
-def _counted(block: nn.Sequential, x: Tensor, counts: Tensor) -> Tensor:
-    """What a `conv_bn_relu` gives for vectors ``(N, C, K, 1)`` that stand at `counts` positions each."""
+def _apply_weighted(block: nn.Sequential, x: Tensor, counts: Tensor) -> Tensor:
+    """What a `conv_bn_relu` gives for vectors ``(N, C, K, 1)``, each at `counts` positions."""
     layers: list[Any] = list(block)
     conv, norm, relu = layers
-    result: Tensor = relu(counted_norm(norm, conv(x), counts))
+    result: Tensor = relu(norm_weighted_by_counts(norm, conv(x), counts))
     return result

@@ -5,8 +5,6 @@ finds eq. (1) in `line_maxima`, (2) in `jensen_shannon`, (3) and (5) in `region_
 `regions`, (6) to (8) in `region_interaction`. Deviations are options, named here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -144,8 +142,7 @@ class RANetHead(ContextHead):
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes)
-        self.options: RANetOptions = self.choose_options(preset, options)
+        super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
         self.middle = None

@@ -5,8 +5,6 @@ The equation as printed is no divergence: it gives -55.9 for two equal uniform d
 released code (`BinaryDivergence`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any, Literal

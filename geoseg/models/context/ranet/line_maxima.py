@@ -4,8 +4,6 @@ The line is sampled once a step along its major axis. A sample between two pixel
 axis is their linear interpolation (the paper's fig. 2). From either end the samples are the same.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +157,7 @@ class LongLineMaxima:
             self._with_j = torch.maximum(maxima, self.pairs.second(self.values)[:, 0])
 
     def maxima(self, wanted: PixelPairs) -> Tensor:
-        """``(m, positions)`` maxima of pairs of one major offset, never a shorter one than before."""
+        """``(m, positions)`` maxima of pairs of one major offset, no shorter than before."""
         while self.pairs.longest < wanted.longest:
             self._advance()
         return self._maxima.index_select(0, wanted.minor - self.pairs.minor[0])

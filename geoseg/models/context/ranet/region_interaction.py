@@ -1,7 +1,5 @@
 """The region interaction block: context through representatives, RANet's eqs. (6) to (8)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

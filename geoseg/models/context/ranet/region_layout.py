@@ -50,27 +50,21 @@ class RegionLayout:
         if len(self.region) <= limit:
             return [self]
         part = (self.rows.cumsum(0) - 1) // limit  # of each region, by its last row
-        regions = torch.unique_consecutive(part, return_counts=True)[1].tolist()
-        first_region = 0
-        first_row = 0
-        parts = []
-        for count in regions:
-            of_part = slice(first_region, first_region + count)
-            row_count = int(self.rows[of_part].sum())
-            rows = slice(first_row, first_row + row_count)
-            parts.append(
-                replace(
-                    self,
-                    pixel=self.pixel[rows],
-                    is_other=self.is_other[rows],
-                    region=self.region[rows] - first_region,
-                    rows=self.rows[of_part],
-                    representatives=self.representatives[of_part],
-                    is_valid=self.is_valid[of_part],
-                )
-            )
-            first_region, first_row = of_part.stop, rows.stop
-        return parts
+        return [self._select(part == number) for number in torch.unique(part)]
+
+    def _select(self, regions: Tensor) -> RegionLayout:
+        """The layout of some regions, given by a mask of ``(Q,)``."""
+        rows = regions[self.region]
+        region = self.region[rows]
+        return replace(
+            self,
+            pixel=self.pixel[rows],
+            is_other=self.is_other[rows],
+            region=region - region[0],
+            rows=self.rows[regions],
+            representatives=self.representatives[regions],
+            is_valid=self.is_valid[regions],
+        )
 
 
 def lay_out(labels: Tensor, scores: Tensor, count: int) -> RegionLayout:

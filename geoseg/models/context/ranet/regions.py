@@ -3,8 +3,6 @@
 Integers only, no gradient: the sign function of the equation has none.
 """
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 import torch

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from geoseg.models.context.hcnet.head import (
-    EPS,
     HCNetHead,
     Norm,
     PositionIndependentAttention,
+    PreSegmentation,
     RegionContext,
     unpool,
 )
@@ -40,9 +40,9 @@ def attend_set(module: PositionIndependentAttention, b: Tensor, bank: int = 0) -
         a = a.softmax(1)
     elif module.norm == "raw":
         row = a.sum(1, keepdim=True)
-        a = a / torch.where(row.abs() < EPS, EPS * torch.where(row < 0, -1.0, 1.0), row)
+        a = a / torch.where(row.abs() < 1e-6, 1e-6 * torch.where(row < 0, -1.0, 1.0), row)
     else:
-        a = a / (a.sum(1, keepdim=True) + EPS)
+        a = a / (a.sum(1, keepdim=True) + 1e-6)
     return module.alpha[bank] * (b @ a.T) + b
 
 
@@ -117,6 +117,56 @@ def test_context_is_a_mean_of_the_set(norm: Norm) -> None:
     torch.testing.assert_close(out, (1 + module.alpha) * x, rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize(("norm", "key"), [("relu", 1e-4), ("raw", 1e-4), ("raw", -1e-4)])
+def test_small_similarities_still_give_the_mean_of_the_set(norm: Norm, key: float) -> None:
+    module = make_attention(norm)
+    for part in (module.query, module.key):
+        nn.init.zeros_(part.weight)
+    nn.init.ones_(module.query.bias)
+    nn.init.constant_(module.key.bias, key)  # rows of A sum to 4 * 2 * 1e-4
+    nn.init.ones_(module.alpha)
+    x = torch.rand(1, 8, 2, 2, dtype=torch.float64)
+    out = module(x, torch.zeros(1, 2, 2, dtype=torch.int64), 1)
+    torch.testing.assert_close(
+        out - x, x.mean((2, 3), keepdim=True).expand_as(x), rtol=2e-3, atol=0
+    )
+
+
+@pytest.mark.parametrize("row", [1e-7, -1e-7])
+def test_raw_rows_that_cancel_are_held_off_zero_on_their_side(row: float) -> None:
+    module = make_attention("raw")
+    for part in (module.query, module.key):
+        nn.init.zeros_(part.weight)
+    nn.init.ones_(module.query.bias)
+    nn.init.constant_(module.key.bias, row / 2)
+    nn.init.ones_(module.alpha)
+    x = torch.rand(1, 8, 1, 1, dtype=torch.float64)
+    out = module(x, torch.zeros(1, 1, 1, dtype=torch.int64), 1)
+    torch.testing.assert_close(out, 1.1 * x, rtol=1e-9, atol=0)  # 1e-7 / 1e-6 of the mean
+
+
+def test_a_region_of_little_probability_is_a_mean_and_one_of_none_is_zero() -> None:
+    module = RegionContext(8, "relu").double()
+    x = torch.rand(1, 8, 4, 4, dtype=torch.float64)
+    q = torch.tensor([1 - 1e-5, 1e-5, 0.0], dtype=torch.float64).reshape(1, 3, 1, 1)
+    regions = module(x, q.expand(-1, -1, 4, 4))[0, :, :, 0]  # (C, K); the attention is closed
+    mean = x.mean((2, 3))[0]
+    torch.testing.assert_close(regions, torch.stack([mean, mean, 0 * mean], 1), rtol=1e-9, atol=0)
+
+
+def test_the_pre_segmentation_reaches_1_3_and_5_pixels_far() -> None:
+    module = PreSegmentation(1, 1, 1).eval()
+    for parameter in module.parameters():
+        nn.init.ones_(parameter)
+    x = torch.zeros(1, 1, 15, 15)
+    x[0, 0, 7, 7] = 1.0
+    with torch.no_grad():
+        response = module(x)[0, 0] - module(torch.zeros_like(x))[0, 0]
+    reached = {(int(row) - 7, int(col) - 7) for row, col in (response > 0.5).nonzero()}
+    expected = {(r * d, c * d) for d in (1, 3, 5) for r in (-1, 0, 1) for c in (-1, 0, 1)}
+    assert reached == expected
+
+
 def test_dead_rows_keep_their_features() -> None:
     module = make_attention("relu")
     nn.init.constant_(module.query.bias, -1e3)
@@ -179,7 +229,7 @@ def test_head_aggregates_the_maps_of_both_modules(
     assert torch.equal(outputs.aux["prior"], prior)
 
 
-def test_only_the_prior_and_the_classifier_stand_when_both_modules_are_off() -> None:
+def test_only_the_prior_and_the_classifier_are_left_when_both_modules_are_off() -> None:
     head = HCNetHead((8,), 3, channels=4, prior_channels=2, pixel=False, region=False).eval()
     x = torch.randn(1, 8, 5, 5)
     assert torch.equal(head([x]).logits, head.classify(head.reduce(x)))

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from geoseg.models.context.isnet.class_attention import attend_counted, counted_norm
+from geoseg.models.context.isnet.class_attention import (
+    attend_weighted_by_counts,
+    norm_weighted_by_counts,
+)
 from tests.models.plain.agreement import check_same
 
 
@@ -25,7 +28,7 @@ def make_norm(
 
 
 def make_vectors(seed: int, images: int, size: int, kinds: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Vectors, how often each stands in a map of `size` positions, and which stands at each position."""
+    """Vectors, their counts in a map of `size` positions, and which is at each position."""
     torch.manual_seed(seed)
     x = torch.randn(images, 3, kinds, 1, dtype=torch.float64, requires_grad=True)
     places = (torch.rand(images, size) ** 3 * kinds).long()
@@ -41,19 +44,19 @@ sizes = (st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(2, 30), st.in
 
 
 @given(*sizes, st.booleans())
-def test_counted_vectors_are_normalised_as_the_map_that_they_make(
+def test_vectors_are_normalised_as_the_map_that_repeats_them(
     seed: int, images: int, size: int, kinds: int, training: bool
 ) -> None:
     x, counts, places = make_vectors(seed, images, size, kinds)
     one, other = make_norm().train(training), make_norm().train(training)
-    found = spread_out(counted_norm(one, x, counts), places)
+    found = spread_out(norm_weighted_by_counts(one, x, counts), places)
     check_same(found, other(spread_out(x, places)), [x], floor=1.0)
     torch.testing.assert_close(one.running_mean, other.running_mean, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(one.running_var, other.running_var, rtol=1e-12, atol=1e-12)
 
 
 @given(*sizes)
-def test_attention_to_counted_vectors_is_attention_to_the_map_that_they_make(
+def test_attention_to_vectors_is_attention_to_the_map_that_repeats_them(
     seed: int, images: int, size: int, kinds: int
 ) -> None:
     x, counts, places = make_vectors(seed, images, size, kinds)
@@ -61,7 +64,7 @@ def test_attention_to_counted_vectors_is_attention_to_the_map_that_they_make(
     q, k = (y.flatten(2) for y in (query, spread_out(x, places)))
     weights = (q.transpose(1, 2) @ k / 3**0.5).softmax(2)
     check_same(
-        attend_counted(query, x, x, counts),
+        attend_weighted_by_counts(query, x, x, counts),
         (k @ weights.transpose(1, 2)).reshape(query.shape),
         [query, x],
         floor=1e-3,
@@ -72,7 +75,7 @@ def test_one_position_is_normalised_by_the_running_statistics_and_leaves_them() 
     x, counts, _ = make_vectors(0, 1, 1, 2)
     norm = make_norm()
     before = norm.running_var.clone()
-    found = counted_norm(norm, x, counts)
+    found = norm_weighted_by_counts(norm, x, counts)
     assert torch.equal(norm.running_var, before)
     torch.testing.assert_close(found, norm.eval()(x))
 
@@ -83,7 +86,7 @@ def run_process(rank: int, file: str, results: str) -> None:
     x, counts, _ = make_vectors(1, 4, 9, 3)
     half = slice(2 * rank, 2 * rank + 2)
     norm = make_norm(nn.SyncBatchNorm)
-    out = counted_norm(norm, x[half], counts[half])
+    out = norm_weighted_by_counts(norm, x[half], counts[half])
     (out**3 * counts[half, None, :, None]).sum().backward()
     torch.save({"out": out.detach(), "grad": x.grad, "var": norm.running_var}, f"{results}{rank}")
     dist.destroy_process_group()
@@ -95,7 +98,7 @@ def test_a_synchronised_norm_counts_the_positions_of_all_processes(tmp_path: Pat
     parts = [torch.load(tmp_path / f"result{rank}") for rank in range(2)]
     x, counts, _ = make_vectors(1, 4, 9, 3)
     norm = make_norm()
-    out = counted_norm(norm, x, counts)
+    out = norm_weighted_by_counts(norm, x, counts)
     (out**3 * counts[:, None, :, None]).sum().backward()
     torch.testing.assert_close(torch.cat([part["out"] for part in parts]), out.detach())
     torch.testing.assert_close(parts[0]["grad"] + parts[1]["grad"], x.grad)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from geoseg.models.context.isnet.head import (
     ISNetHead,
-    ISNetOptions,
     SemanticContext,
     class_regions,
 )
@@ -32,7 +31,7 @@ readings = pytest.mark.parametrize("reading", READINGS, ids=str)
 
 
 def settle(module: nn.Module) -> Any:
-    """Statistics of some earlier training; no value on the edge of a ReLU, where rounding alone decides gradients."""
+    """Statistics of some earlier training; no value on the edge of a ReLU, where rounding decides."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             for parameter in (part.weight, part.bias, part.running_mean, part.running_var):
@@ -66,9 +65,8 @@ def test_rearranged_head_equals_the_plain_one_in_values_and_gradients(
     reading: dict[str, Any], images: int, height: int, width: int, training: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    head = make_head(reading).train(
-        training and images > 1
-    )  # PyTorch's own norm has no batch of one vector
+    # PyTorch's own norm has no batch of one vector.
+    head = make_head(reading).train(training and images > 1)
     features = make_features(images, height, width)
     deep = set() if head.deep is None else {id(parameter) for parameter in head.deep.parameters()}
     leaves = [
@@ -85,9 +83,8 @@ partitions = {
     "height": st.integers(1, 12),
     "width": st.integers(1, 12),
     "classes": st.integers(1, 7),
-    "spread": st.sampled_from(
-        [0.0, 1.0, 30.0]
-    ),  # of the classes' logits: many, some or all pixels in one class
+    # Of the classes' logits: many, some or all pixels in one class.
+    "spread": st.sampled_from([0.0, 1.0, 30.0]),
     "ties": st.booleans(),
     "training": st.booleans(),
     "seed": st.integers(0, 2**32 - 1),
@@ -109,7 +106,9 @@ def test_attention_to_classes_equals_attention_to_all_pixels(
     seed: int,
 ) -> None:
     torch.manual_seed(seed)
-    options = ISNetOptions(channels=6, key_channels=4, attention=attention, dropout=0.0)  # type: ignore[arg-type]
+    options = ISNetHead.choose_options(
+        "geoseg", {"channels": 6, "key_channels": 4, "attention": attention, "dropout": 0.0}
+    )
     module: SemanticContext = settle(SemanticContext(options, classes))
     module.train(training and images * height * width > 1)
     x = torch.randn(images, 6, height, width, dtype=torch.float64, requires_grad=True)
@@ -118,9 +117,8 @@ def test_attention_to_classes_equals_attention_to_all_pixels(
     logits = (logits.round() if ties else logits).requires_grad_()
     used = [] if module.project is None else list(module.project.parameters())
     one, other = deepcopy(module), deepcopy(module)
-    floor = (
-        1.0 if training else 1e-3
-    )  # norms enlarge the rounding of maps that are constant, a thousandfold each
+    # Norms enlarge the rounding of maps that are constant, a thousandfold each.
+    floor = 1.0 if training else 1e-3
     check_same(
         module(x, logits), augment_by_class(module, x, logits), [x, logits, *used], floor=floor
     )
@@ -150,7 +148,7 @@ def test_region_of_a_class_without_pixels_is_zero_and_weighs_nothing() -> None:
     assert not logits.grad[:, 1].any()
 
 
-def test_auxiliary_logits_are_those_of_the_modules_that_stand() -> None:
+def test_auxiliary_logits_are_those_of_the_modules_that_there_are() -> None:
     features = [torch.randn(2, count, 4, 4) for count in (5, 7)]
 
     def names(training: bool, **options: Any) -> set[str]:

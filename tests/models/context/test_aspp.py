@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import torch.nn.functional as F
+
+from geoseg.models.context.aspp import ASPPHead
+from tests.models.plain.agreement import check_close, make_map
+
+
+def test_aspp_is_five_branches_of_which_one_is_the_mean() -> None:
+    head = ASPPHead((6,), 3, channels=4).double().eval()
+    x = make_map(6)
+    pyramid = head.pyramid(x)
+    assert [branch[0].dilation[0] for branch in head.pyramid.branches] == [1, 12, 24, 36]
+    for index, branch in enumerate(head.pyramid.branches):
+        check_close(pyramid[:, 4 * index : 4 * index + 4], branch(x))
+    check_close(
+        pyramid[:, 16:], head.pyramid.image(F.adaptive_avg_pool2d(x, 1)).expand(-1, -1, 5, 7)
+    )

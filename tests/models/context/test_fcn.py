@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import torch
+
+from geoseg.models.context.fcn import FCNHead
+from tests.models.plain.agreement import check_close, make_map
+
+
+def test_fcn_is_a_3x3_convolution_and_a_classifier() -> None:
+    head = FCNHead((4, 6), 3, channels=8, dropout=0.5).double().eval()
+    x = make_map(6)
+    assert head.reduce[0].weight.shape == (8, 6, 3, 3)
+    check_close(head([make_map(4), x]).logits, head.classify.conv(head.reduce(x)))
+
+
+def test_dropout_precedes_the_classifier_in_training() -> None:
+    head = FCNHead((6,), 3, channels=8, dropout=0.5).double()
+    assert head.classify.dropout.p == 0.5
+    x = make_map(6)
+    assert not torch.equal(head([x]).logits, head([x]).logits)
