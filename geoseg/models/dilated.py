@@ -26,7 +26,7 @@ class PhasedConv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """The map ``(N, C, H, W)``, of any size, filtered; padded with zeros, so that it keeps its size."""
+        """The filtered map, of the size of the map ``(N, C, H, W)``, which is padded with zeros."""
         if (
             x.device.type != "cpu"
             or torch.compiler.is_exporting()

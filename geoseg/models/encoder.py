@@ -61,7 +61,7 @@ class HRNetEncoder(nn.Module):
         self.multiple = OWN_STRIDE  # the branches are added to each other at exact ratios
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The same map ``(N, channels[0], H/4, W/4)`` for each stage of an image ``(N, bands, H, W)``."""
+        """The same map ``(N, channels[0], H/4, W/4)`` for each stage."""
         return [torch.cat(_resized(self.model(x)), 1)] * len(self.channels)
 
 
@@ -82,10 +82,11 @@ def build_encoder(
     """An encoder by smp's name (``resnet50``, ``tu-tf_efficientnet_lite0``).
 
     Args:
-        name: smp's own encoders, timm's with ``tu-`` before their name; ``tu-hrnet_w*`` gives its raw branches.
+        name: of smp's encoders, or ``tu-`` and the name of timm's; ``tu-hrnet_w*`` gives its
+            branches.
         in_channels: bands of the image.
         output_stride: 8, 16 or 32; None is 8 where the encoder can be dilated, else its own.
-        weights: None (random), ``imagenet`` (from smp's or timm's hub), a file, or ``package:NAME``.
+        weights: None (random), ``imagenet`` (downloaded), a file, or ``package:NAME``.
         stages: how many of the deepest maps to give.
 
     Raises:

@@ -70,7 +70,7 @@ wide = at_least_float32
 
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """A map ``(N, C, h, w)`` at this ``(height, width)``, bilinear; itself where it has that size."""
+    """A map ``(N, C, h, w)`` at this ``(height, width)``, bilinear; itself where it has it."""
     if x.shape[2:] == torch.Size(size):
         return x
     return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)

@@ -1,25 +1,25 @@
-"""Two papers' tables of cost: the configurations behind their rows, and how their authors counted.
+"""Two papers' tables of cost: the configurations of their rows, and how their authors counted.
 
-Neither paper says it; these are the readings under which the printed figures come out.
+Neither paper says how it counted; these are the readings under which the printed numbers come out.
 
-ISNet, table 2: a counter that hooks modules. A convolution counts its multiply-accumulates (and one for each biased
-output), batch normalisation 2 for an element, ReLU 1, a pooling module 1 for each element of its input. Functions
-are not seen: matrix products, softmax, interpolation. Classifiers, ISNet's own 3x3 fusions and its semantic stream's
-own convolutions are left out.
+ISNet, table 2: a counter that hooks modules. A convolution counts its multiply-accumulates (and one
+for each output that gets a bias), batch normalisation 2 for an element, ReLU 1, a pooling module 1
+for each element of its input. Functions are not seen: matrix products, softmax, interpolation.
+Classifiers, ISNet's own 3x3 fusions and its semantic stream's own convolutions are left out.
 
-OCRNet, table 4: 2 for each multiply-accumulate of convolutions and of matrix products, and 1 for each output of a
-convolution: the authors' all have a bias (geoseg's have none before a normalisation, which takes it out again).
-Classifiers are left out.
+OCRNet, table 4: 2 for each multiply-accumulate of convolutions and of matrix products, and 1 for
+each output of a convolution: the authors' all have a bias (geoseg's have none before a
+normalisation, which takes it out again). Classifiers are left out.
 
-Both counted their authors' arrangement, in which a convolution may run over all positions of a map where geoseg's
-runs over a few vectors. So each row says over how many positions the authors' ran.
+Both counted their authors' arrangement, in which a convolution may run over all positions of a map
+where geoseg's runs over a few vectors. So each row says over how many positions the authors' ran.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -28,7 +28,7 @@ from geoseg.models.context.ppm import SIZES as PYRAMID
 from geoseg.models.layers import conv_bn_relu
 
 
-def _as_it_is(_: ContextHead) -> None:
+def _leave_as_it_is(_: ContextHead) -> None:
     """The head of a row that needs no change."""
 
 
@@ -37,55 +37,71 @@ class TableRow:
     """One row of a table."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Preset and switches of the head."""
+    """Preset and options of the head."""
     positions: Mapping[str, int] = field(default_factory=dict)
-    """Positions that parts of the head ran over, all calls together; the longest name that fits counts. Parts not
-    named ran over the map once, and 0 leaves a part out of the table."""
+    """Positions that parts of the head ran over, all calls together, by the name of the part; a
+    longer name goes before a shorter one. Parts without an entry ran over the map once, and 0
+    leaves a part out of the table."""
     pooled: Mapping[str, int] = field(default_factory=dict)
     """Elements that went into pooling modules, by the part that they belong to."""
-    products: bool | None = None
-    """None: the counter of ISNet's table 2. Else that of OCRNet's table 4; False where geoseg's matrix products are
-    no products in the authors' arrangement."""
-    adjust: Callable[[ContextHead], None] = _as_it_is
-    """Makes of geoseg's head what the authors had, where no switch does."""
+    counted: Literal["modules", "convolutions", "convolutions and products"] = "modules"
+    """``modules``: as in ISNet's table 2. Else as in OCRNet's table 4, and ``convolutions`` where
+    geoseg has matrix products that the authors' arrangement has not."""
+    adjust: Callable[[ContextHead], None] = _leave_as_it_is
+    """Makes of geoseg's head what the authors had, where no option does."""
 
     def left_out(self) -> list[str]:
         """The parts that the table does not count."""
         return [part for part, positions in self.positions.items() if positions == 0]
 
     def params(self, head: nn.Module) -> int:
-        """Learned numbers of what is counted."""
-        counted = sum(p.numel() for name, p in head.named_parameters() if self._positions(name, 1))
-        if self.products is None:
+        """Number of parameters of what is counted."""
+        counted = sum(
+            parameter.numel()
+            for name, parameter in head.named_parameters()
+            if self.positions_of(name, 1)
+        )
+        if self.counted == "modules":
             return counted
-        bare = [(name, conv) for name, conv in _convolutions(head) if conv.bias is None]
-        return counted + sum(conv.out_channels for name, conv in bare if self._positions(name, 1))
+        return counted + sum(
+            conv.out_channels
+            for name, conv in _convolutions(head)
+            if conv.bias is None and self.positions_of(name, 1)
+        )
 
     def count(self, head: nn.Module, positions: int, matmul_macs: int) -> int:
-        """The paper's count of one image, its map having so many positions."""
-        if self.products is not None:
-            convolutions = sum(
-                self._positions(name, positions) * (2 * conv.weight.numel() + conv.out_channels)
-                for name, conv in _convolutions(head)
-            )
-            return convolutions + (2 * matmul_macs if self.products else 0)
-        names, channels = dict(head.named_modules()), 0
-        total = sum(elements for part, elements in self.pooled.items() if part in names)
-        for name, module in head.named_modules():
-            each = 0
+        """The paper's FLOPs of one image, whose map has so many positions."""
+        if self.counted == "modules":
+            return self._count_modules(head, positions)
+        convolutions = sum(
+            self.positions_of(name, positions) * (2 * conv.weight.numel() + conv.out_channels)
+            for name, conv in _convolutions(head)
+        )
+        if self.counted == "convolutions":
+            return convolutions
+        return convolutions + 2 * matmul_macs
+
+    def _count_modules(self, head: nn.Module, positions: int) -> int:
+        modules = dict(head.named_modules())
+        total = sum(elements for part, elements in self.pooled.items() if part in modules)
+        channels = 0
+        for name, module in modules.items():
+            per_position = 0
             if isinstance(module, nn.Conv2d):
-                each = module.weight.numel() + (0 if module.bias is None else module.out_channels)
+                biases = 0 if module.bias is None else module.out_channels
+                per_position = module.weight.numel() + biases
             elif isinstance(module, nn.BatchNorm2d):
                 channels = module.num_features
-                each = 2 * channels
-            elif isinstance(module, nn.ReLU):  # it always follows a normalisation
-                each = channels
-            total += each * self._positions(name, positions)
+                per_position = 2 * channels
+            elif isinstance(module, nn.ReLU):  # always after a normalisation, of as many channels
+                per_position = channels
+            total += per_position * self.positions_of(name, positions)
         return total
 
-    def _positions(self, name: str, default: int) -> int:
-        fitting = [part for part in self.positions if f"{name}.".startswith(f"{part}.")]
-        return self.positions[max(fitting, key=len)] if fitting else default
+    def positions_of(self, name: str, default: int) -> int:
+        """Positions that a module, or the module of a parameter, ran over."""
+        parts = [part for part in self.positions if f"{name}.".startswith(f"{part}.")]
+        return self.positions[max(parts, key=len)] if parts else default
 
 
 def _convolutions(head: nn.Module) -> list[tuple[str, nn.Conv2d]]:
@@ -101,7 +117,7 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, TableRow]:
     keys = {"psi": classes, "delta": classes}
     grids = {f"contexts.{index}.subregions": size * size for index, size in enumerate(PYRAMID)}
     grids |= {f"contexts.{index}.guide": 1 for index in range(len(PYRAMID))}
-    blocks = 2 * 4 * 256 * n
+    into_pooling = 2 * 4 * 256 * n
     return {
         "aspp": TableRow(
             {"channels": 512, "kernel": 3},
@@ -114,10 +130,12 @@ def isnet_table2(n: int, channels: int, classes: int) -> dict[str, TableRow]:
         "ocrnet": TableRow({"relation": "two"}, {**out, **keys, "coarse": 0}, adjust=_wide_fusion),
         # Queries, keys and values without biases.
         "danet": TableRow({}, out, adjust=_without_biases),
-        # Keys and values (256 channels each) of both blocks go into four pooling modules each; the second block's one
-        # convolution for queries and keys was run twice.
+        # Keys and values (256 channels each) of both modules go into four pooling modules each;
+        # the second one's one convolution for queries and keys was run twice.
         "ann": TableRow(
-            {}, {**out, "pyramid.query": 2 * n}, pooled={"fusion": blocks, "pyramid": blocks}
+            {},
+            {**out, "pyramid.query": 2 * n},
+            pooled={"fusion": into_pooling, "pyramid": into_pooling},
         ),
         "dnl": TableRow({}, out),
         "apcnet": TableRow({"preset": "released"}, {**out, **grids, "deep": 0}),
@@ -142,18 +160,23 @@ def _without_biases(head: ContextHead) -> None:
 
 
 def ocr_table4(n: int, _: int, classes: int) -> dict[str, TableRow]:
-    """The rows of OCRNet's table 4. The parameters printed for ``danet`` and ``ccnet`` are those of lighter heads."""
+    """The rows of OCRNet's table 4, as `isnet_table2`.
+
+    The parameters printed for ``danet`` and ``ccnet`` are those of lighter heads.
+    """
     out = {"classify": 0}
     levels = {f"pyramid.levels.{index}": size * size for index, size in enumerate(PYRAMID)}
     keys = {"psi": classes, "delta": classes}
     return {
-        "ppm": TableRow({}, {**out, **levels}, products=False),
-        "aspp": TableRow({}, {**out, "pyramid.image": 1}, products=False),
-        "danet": TableRow({}, out, products=True),
-        "ccnet": TableRow({}, {**out, "attention": 2 * n}, products=True),
-        "self_attention": TableRow({}, out, products=True),
-        "double_attention": TableRow({}, out, products=True),
-        "ocrnet": TableRow({"preset": "paper"}, {**out, **keys, "coarse": 0}, products=True),
+        "ppm": TableRow({}, {**out, **levels}, counted="convolutions"),
+        "aspp": TableRow({}, {**out, "pyramid.image": 1}, counted="convolutions"),
+        "danet": TableRow({}, out, counted="convolutions and products"),
+        "ccnet": TableRow({}, {**out, "attention": 2 * n}, counted="convolutions and products"),
+        "self_attention": TableRow({}, out, counted="convolutions and products"),
+        "double_attention": TableRow({}, out, counted="convolutions and products"),
+        "ocrnet": TableRow(
+            {"preset": "paper"}, {**out, **keys, "coarse": 0}, counted="convolutions and products"
+        ),
     }
 
 

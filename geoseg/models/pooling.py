@@ -43,7 +43,7 @@ def pool_pyramid(x: Tensor, sizes: Sequence[int]) -> Tensor:
 
 def _averaging_matrix(size: int, extent: int, like: Tensor) -> Tensor:
     """``(size, extent)`` weights of the positions along one side in the mean of each bin."""
-    # As PyTorch has it, bin i covers the positions from floor(i·extent / size) up to, not including,
+    # As in PyTorch, bin i covers the positions from floor(i·extent / size) on, and before
     # ceil((i + 1)·extent / size). Bins overlap where size does not divide extent:
     #
     #   positions  0 1 2 3 4      extent 5, size 2

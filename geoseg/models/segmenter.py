@@ -100,7 +100,8 @@ def create_model(
 
     Args:
         system: one of `systems()`.
-        encoder: smp's name, or timm's after ``tu-``; left out, ``resnet50`` (none where the system takes none).
+        encoder: smp's name, or timm's after ``tu-``; left out, ``resnet50`` (none where the system
+            takes none).
         classes: number of classes, 1..254.
         in_channels: bands of the image.
         output_stride: 8, 16 or 32. Left out, 8 where the encoder can be dilated, else its own; for
@@ -163,7 +164,7 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
 
 
 def _check_forward(net: Segmenter) -> None:
-    """Run a small image: some encoders refuse its size, and some decoders their encoder, only then."""
+    """Run a small image: only then do some encoders refuse its size, some decoders the encoder."""
     net.eval()
     try:
         with torch.no_grad():

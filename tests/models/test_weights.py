@@ -134,7 +134,7 @@ class Stranger:
         (
             "a.pth",
             {f"x{index}": torch.zeros(3) for index in range(300)},
-            r"tensor 'x0' is \(3,\), the encoder's 'model.model.conv_stem.weight' is \(32, 3, 3, 3\)",
+            r"tensor 'x0' is \(3,\), the encoder's 'model.model.conv_stem.weight' is \(32, 3, 3,",
         ),
         ("a.pth", [1, 2], "holds no tensors by name; save a state_dict"),
         ("a.pth", b"nonsense", "a.pth: "),
