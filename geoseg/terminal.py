@@ -34,14 +34,14 @@ class TerminalProgress(Progress):
         )
         from rich.progress import Progress as Bar
 
-        columns = (
+        self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-        )
-        self._bar = Bar(
-            *columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
         )
         self._task = self._bar.add_task(name, total=total)
         self._bar.start()

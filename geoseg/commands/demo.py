@@ -76,19 +76,14 @@ def run(
 
 
 def _model(given: str | Path | Model | None) -> Model:
-    if isinstance(given, Model):
-        model = given
-    elif given is not None:
-        model = load_model(Path(given))
-    else:
-        bundled = resources.files("geoseg") / "data" / "demo.safetensors"
-        if not bundled.is_file():
-            raise ModelError(
-                "this installation has no geoseg/data/demo.safetensors; "
-                "reinstall geoseg, or give a model"
-            )
-        with resources.as_file(bundled) as path:
-            model = load_model(path)
+    bundled = resources.files("geoseg") / "data" / "demo.safetensors"
+    if given is None and not bundled.is_file():
+        raise ModelError(
+            "this installation has no geoseg/data/demo.safetensors; "
+            "reinstall geoseg, or give a model"
+        )
+    with resources.as_file(bundled) as path:
+        model = given if isinstance(given, Model) else load_model(Path(given or path))
     unknown = [band for band in model.card.bands if band not in BANDS]
     if unknown:
         raise ModelError(

@@ -47,31 +47,42 @@ class PredictOptions:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        if self.block != "auto" and self.block < 1:
-            raise ConfigError(f"block {self.block}: give 1 pixel or more, or auto")
-        if self.batch != "auto" and (not isinstance(self.batch, int) or self.batch < 1):
-            raise ConfigError(
-                f"batch {self.batch!r}: give a whole number of windows, 1 or more, or auto"
+        whole_batch = isinstance(self.batch, int) and self.batch >= 1
+        bands_from_1 = self.bands is None or (bool(self.bands) and min(self.bands) >= 1)
+        rules = [
+            (
+                self.block == "auto" or self.block >= 1,
+                f"block {self.block}: give 1 pixel or more, or auto",
+            ),
+            (
+                self.batch == "auto" or whole_batch,
+                f"batch {self.batch!r}: give a whole number of windows, 1 or more, or auto",
+            ),
+            (
+                0.0 <= self.min_confidence <= 1.0,
+                f"min_confidence {self.min_confidence}: give a probability between 0 and 1",
+            ),
+            (
+                self.workers >= 0,
+                f"workers {self.workers}: give the number of worker processes, or 0 for none",
+            ),
+            (
+                bands_from_1,
+                f"bands {list(self.bands or ())}: bands count from 1; "
+                "give them in the model's order, as 4,1,2",
+            ),
+        ]
+        rules += [
+            (
+                name in FORMATS,
+                f"vectors {name!r} is not a format that geoseg writes; "
+                f"use {', '.join(FORMATS)} or none",
             )
-        if not 0.0 <= self.min_confidence <= 1.0:
-            raise ConfigError(
-                f"min_confidence {self.min_confidence}: give a probability between 0 and 1"
-            )
-        if self.workers < 0:
-            raise ConfigError(
-                f"workers {self.workers}: give the number of worker processes, or 0 for none"
-            )
-        if self.bands is not None and (not self.bands or min(self.bands) < 1):
-            raise ConfigError(
-                f"bands {list(self.bands)}: bands count from 1; "
-                "give them in the model's order, as 4,1,2"
-            )
-        for name in self.vectors:
-            if name not in FORMATS:
-                raise ConfigError(
-                    f"vectors {name!r} is not a format that geoseg writes; "
-                    f"use {', '.join(FORMATS)} or none"
-                )
+            for name in self.vectors
+        ]
+        for holds, message in rules:
+            if not holds:
+                raise ConfigError(message)
 
     @property
     def batch_size(self) -> int | None:

@@ -117,27 +117,22 @@ def stream_block(
             if stopped():
                 raise KeyboardInterrupt
             if columns:
-                pixels, valid = _windows_of(block, strip, columns)
-                for column, window in zip(
-                    columns, predictor.probabilities(pixels, valid), strict=True
-                ):
+                windows = predictor.probabilities(*_windows_of(block, strip, columns))
+                for column, window in zip(columns, windows, strict=True):
                     stitcher.add(strip.lattice_row, column, window)
             on_window(passed)
         band = bands.get(strip.lattice_row)
         if band is not None:
             scores, totals = stitcher.finish(band)
-            valid = strip.valid[band.slices(strip.area.row, strip.area.col)]
-            yield (
-                strip.lattice_row,
-                classify(
-                    band,
-                    scores,
-                    totals,
-                    valid,
-                    min_confidence=min_confidence,
-                    probabilities=probabilities,
-                ),
+            finished = classify(
+                band,
+                scores,
+                totals,
+                strip.valid[band.slices(strip.area.row, strip.area.col)],
+                min_confidence=min_confidence,
+                probabilities=probabilities,
             )
+            yield strip.lattice_row, finished
 
 
 def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list[int]]]:
@@ -145,7 +140,7 @@ def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list
 
     Columns whose window has no valid pixel are in no batch, but are counted as passed.
     """
-    passed: int = 0
+    passed = 0
     group: list[int] = []
     for column in block.lattice_cols:
         window = block.grid.window_at(strip.lattice_row, column)
@@ -175,17 +170,18 @@ def _windows_of(
         missing = ((0, side - window.height), (0, side - window.width))
         chunk, mask = strip.pixels[:, rows, cols], strip.valid[rows, cols]
         if missing != ((0, 0), (0, 0)):
-            chunk, mask = (
-                np.pad(chunk, ((0, 0), *missing), mode="reflect"),
-                np.pad(mask, missing, mode="reflect"),
-            )
+            chunk = np.pad(chunk, ((0, 0), *missing), mode="reflect")
+            mask = np.pad(mask, missing, mode="reflect")
         pixels.append(chunk)
         valid.append(mask)
     return np.stack(pixels), np.stack(valid)
 
 
 def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
-    """The strips of these lattice rows, in two buffers that go round."""
+    """The strips of these lattice rows, in two buffers that go round.
+
+    While the caller holds one strip, the next is read into the other buffer: see `prefetch`.
+    """
     first = block.grid.window_at(0, block.lattice_cols[0])
     last = block.grid.window_at(0, block.lattice_cols[-1])
     left, width, height = first.col, last.col_end - first.col, first.height
@@ -211,12 +207,14 @@ def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
 
 
 def _keep_overlap(before: _Strip | None, strip: _Strip) -> int:
-    """Copy the rows that the strip shares with the one before; how many these are."""
-    if before is None:
-        return 0
-    shared = before.area.row_end - strip.area.row
-    if shared <= 0:
-        return 0
-    strip.pixels[:, :shared] = before.pixels[:, -shared:]
-    strip.valid[:shared] = before.valid[-shared:]
+    """Copy the rows that the strip shares with the one before; how many these are.
+
+    before  |-----------------|
+    strip             |-----------------|
+                      | shared |  read  |      each pixel of the source is read once a block
+    """
+    shared = 0 if before is None else max(0, before.area.row_end - strip.area.row)
+    if before is not None and shared:
+        strip.pixels[:, :shared] = before.pixels[:, -shared:]
+        strip.valid[:shared] = before.valid[-shared:]
     return shared

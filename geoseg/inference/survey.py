@@ -55,7 +55,7 @@ class Survey:
 
     @property
     def needs_parts(self) -> bool:
-        """Whether a missing output is made from parts."""
+        """Whether a missing output is made from parts; the preview is drawn from the class raster."""
         return _need_parts(self.missing)
 
     @property
@@ -76,7 +76,6 @@ class Survey:
 
 
 def _need_parts(outputs: tuple[Output, ...]) -> bool:
-    # The preview is drawn from the class raster.
     return any(output.kind != "preview" for output in outputs)
 
 
