@@ -1,4 +1,4 @@
-"""What the numbers in a class raster mean: names, colours, and the values that label rasters use for them."""
+"""Class schemes: names and colours of classes, and the values that label rasters have for them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ UNCERTAIN = 254
 """Class id of pixels below ``--min-confidence``. Never a class."""
 MAX_CLASSES = 254
 _RANGE = re.compile(r"(\d+)-(\d+)")
-_LARGEST = 65535
-"""Of a range of values, which is written out; labels of 16 bits hold no more."""
+_RANGE_END = 65535
+"""Largest value of a range, whose values are all listed; labels of 16 bits hold no more."""
 
 Color = tuple[int, int, int]
 
@@ -42,32 +42,37 @@ class ClassScheme:
     def __post_init__(self) -> None:
         if not 1 <= len(self.names) <= MAX_CLASSES:
             raise ConfigError(
-                f"{len(self.names)} classes given; a class raster holds 1 to {MAX_CLASSES} (254 and 255 are codes)"
+                f"{len(self.names)} classes given; "
+                f"a class raster holds 1 to {MAX_CLASSES} (254 and 255 are codes)"
             )
         if len(self.colors) != len(self.names) or len(self.values) != len(self.names):
             raise ConfigError(
-                f"{len(self.names)} class names, {len(self.colors)} colours, {len(self.values)} values; "
-                "give one of each for every class"
+                f"{len(self.names)} class names, {len(self.colors)} colours, "
+                f"{len(self.values)} values; give one of each for every class"
             )
         if len(set(self.names)) != len(self.names):
-            doubled = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise ConfigError(f"class name {doubled[0]!r} is given twice; names must differ")
+            repeated = min(name for name in self.names if self.names.count(name) > 1)
+            raise ConfigError(f"class name {repeated!r} is given twice; names must differ")
         for color in self.colors:
             if len(color) != 3 or not all(0 <= part <= 255 for part in color):
                 raise ConfigError(f"colour {color} is not three numbers in 0..255")
-        seen: dict[int, str] = {}
+        self._check_that_values_differ()
+
+    def _check_that_values_differ(self) -> None:
+        names: dict[int, str] = {}
         for name, values in zip(self.names, self.values, strict=True):
             for value in values:
                 if value in self.ignore:
                     raise ConfigError(
-                        f"label value {value} means class {name!r} and is ignored; give it one meaning (where nothing "
-                        f"is said, ignore is {NODATA}: give another value)"
+                        f"label value {value} means class {name!r} and is ignored; give it one "
+                        f"meaning (ignore is {NODATA} where it is left out: give another value)"
                     )
-                if value in seen:
+                if value in names:
                     raise ConfigError(
-                        f"label value {value} means both {seen[value]!r} and {name!r}; give it one class"
+                        f"label value {value} means both {names[value]!r} and {name!r}; "
+                        "give it one class"
                     )
-                seen[value] = name
+                names[value] = name
 
     def __len__(self) -> int:
         return len(self.names)
@@ -76,23 +81,24 @@ class ClassScheme:
     def from_names(
         cls, names: Sequence[str], colors: Sequence[Sequence[int]] | None = None
     ) -> ClassScheme:
-        """The scheme whose label values are the ids themselves; colours are made up where none are given."""
-        chosen = (
-            default_colors(len(names))
-            if colors is None
-            else tuple(_color(color) for color in colors)
-        )
-        return cls(tuple(names), chosen, tuple((index,) for index in range(len(names))))
+        """The scheme whose label values are the ids; without `colors`, `default_colors`."""
+        if colors is None:
+            colors = default_colors(len(names))
+        values = tuple((index,) for index in range(len(names)))
+        return cls(tuple(names), tuple(_color(color) for color in colors), values)
 
     @classmethod
     def parse(cls, document: object) -> ClassScheme:
-        """The scheme of a parsed classes file: ``{classes: [name | {id, name, color}, ...], ignore: 255}``.
+        """The scheme of a parsed classes file.
 
-        ``id`` is the value in label rasters, or a list of values and ranges (``128-255``) for many-to-one; class
-        rasters carry the position 0..n-1. A bare list is taken as ``classes``.
+        Args:
+            document: ``{classes: [name | {id, name, color}, ...], ignore: 255}``, or the list
+                alone. ``id`` is the value in label rasters, or a list of values and ranges
+                (``128-255``), which all become this class. The position in the list, 0..n-1, is the
+                class id in rasters that geoseg writes.
 
         Raises:
-            ConfigError: the document has another shape, or gives a value two meanings.
+            ConfigError: the document has another form, or gives a value two meanings.
         """
         if isinstance(document, list):
             document = {"classes": document}
@@ -103,59 +109,67 @@ class ClassScheme:
         unknown = set(document) - {"classes", "ignore"}
         if unknown:
             raise ConfigError(
-                f"classes file: unknown key {sorted(unknown)[0]!r}; known are 'classes' and 'ignore'"
+                f"classes file: unknown key {min(unknown)!r}; known are 'classes' and 'ignore'"
             )
-        entries = [_entry(position, entry) for position, entry in enumerate(document["classes"])]
-        fallback = default_colors(len(entries))
+        defaults = default_colors(len(document["classes"]))
+        entries = [
+            _entry(position, entry, default)
+            for position, (entry, default) in enumerate(
+                zip(document["classes"], defaults, strict=True)
+            )
+        ]
         return cls(
             names=tuple(name for name, _, _ in entries),
-            colors=tuple(color or fallback[index] for index, (_, color, _) in enumerate(entries)),
+            colors=tuple(color for _, color, _ in entries),
             values=tuple(values for _, _, values in entries),
             ignore=_values(document.get("ignore", NODATA), "ignore"),
         )
 
     def ids_from_values(self, labels: NDArray[Any]) -> tuple[NDArray[np.uint8], dict[int, int]]:
-        """Class ids of a label raster, and how many pixels hold each value that the scheme does not know.
+        """Class ids of a label raster, and how many pixels have each value that is not known.
 
         Args:
             labels: any shape, integers as the label raster holds them.
 
         Returns:
-            ``(ids, unknown)``: uint8 of the same shape, 255 where ignored or unknown; counts by unknown value.
+            ``(ids, unknown)``: uint8 of the same shape, 255 where ignored or unknown; counts by
+            unknown value.
         """
-        values, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        meaning = {value: index for index, group in enumerate(self.values) for value in group}
-        table = np.full(len(values), NODATA, np.uint8)
-        unknown: dict[int, int] = {}
-        for position, value in enumerate(values.tolist()):
-            if value in meaning:
-                table[position] = meaning[value]
-            elif value not in self.ignore:
-                unknown[value] = int(counts[position])
+        found, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        ids = {value: index for index, values in enumerate(self.values) for value in values}
+        known = ids.keys() | set(self.ignore)
+        table = np.array([ids.get(value, NODATA) for value in found.tolist()], np.uint8)
+        unknown = {
+            value: count
+            for value, count in zip(found.tolist(), counts.tolist(), strict=True)
+            if value not in known
+        }
         return table[inverse].reshape(labels.shape), unknown
 
     def ids_from_colors(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], dict[Color, int]]:
-        """Class ids of a colour-coded label, and how many pixels have each colour that is no class's.
+        """Class ids of a colour-coded label, and how many pixels have each colour of no class.
 
         Args:
             rgb: ``(3, height, width)`` uint8.
 
         Returns:
-            ``(ids, unknown)``: ``(height, width)`` uint8, 255 where the colour is unknown; counts by colour.
+            ``(ids, unknown)``: ``(height, width)`` uint8, 255 where the colour is unknown; counts
+            by unknown colour.
         """
-        packed = rgb[0].astype(np.int64) << 16 | rgb[1].astype(np.int64) << 8 | rgb[2]
-        by_code = {r << 16 | g << 8 | b: index for index, (r, g, b) in enumerate(self.colors)}
-        codes, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
-        table = np.array([by_code.get(code, NODATA) for code in codes.tolist()], np.uint8)
+        # One number a colour, 0xRRGGBB: numbers are sorted far faster than rows of three.
+        codes = rgb[0].astype(np.int64) << 16 | rgb[1].astype(np.int64) << 8 | rgb[2]
+        ids = {r << 16 | g << 8 | b: index for index, (r, g, b) in enumerate(self.colors)}
+        found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        table = np.array([ids.get(code, NODATA) for code in found.tolist()], np.uint8)
         unknown = {
-            (code >> 16, code >> 8 & 255, code & 255): int(count)
-            for code, count in zip(codes.tolist(), counts, strict=True)
-            if code not in by_code
+            (code >> 16, code >> 8 & 255, code & 255): count
+            for code, count in zip(found.tolist(), counts.tolist(), strict=True)
+            if code not in ids
         }
-        return table[inverse].reshape(packed.shape), unknown
+        return table[inverse].reshape(codes.shape), unknown
 
     def colors_from_ids(self, ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """``(3, height, width)`` uint8 RGB of ``(height, width)`` class ids; codes 254 and 255 become black."""
+        """``(3, height, width)`` uint8 RGB of ``(height, width)`` class ids; codes are black."""
         table = np.zeros((256, 3), np.uint8)
         table[: len(self)] = self.colors
         return np.moveaxis(table[ids], -1, 0)
@@ -163,17 +177,13 @@ class ClassScheme:
 
 def default_colors(count: int) -> tuple[Color, ...]:
     """`count` distinct colours: hues a golden angle apart, alternating in brightness."""
-    return tuple(
-        _color(
-            [
-                round(255 * part)
-                for part in colorsys.hsv_to_rgb(
-                    index * 0.381966 % 1.0, 0.65, 0.95 - 0.3 * (index % 2)
-                )
-            ]
-        )
-        for index in range(count)
-    )
+    colors = []
+    for index in range(count):
+        hue = index * 0.381966 % 1.0
+        value = 0.95 - 0.3 * (index % 2)
+        rgb = colorsys.hsv_to_rgb(hue, 0.65, value)
+        colors.append(_color([round(255 * part) for part in rgb]))
+    return tuple(colors)
 
 
 def _color(parts: object, where: str = "colour") -> Color:
@@ -185,13 +195,11 @@ def _color(parts: object, where: str = "colour") -> Color:
 
 
 def _values(given: object, where: str) -> tuple[int, ...]:
+    """The values of a whole number, of a range, or of a list of them."""
     values: list[int] = []
     for part in given if isinstance(given, list) else [given]:
-        if (
-            isinstance(part, str)
-            and (ends := _RANGE.fullmatch(part))
-            and int(ends[1]) <= int(ends[2]) <= _LARGEST
-        ):
+        ends = _RANGE.fullmatch(part) if isinstance(part, str) else None
+        if ends and int(ends[1]) <= int(ends[2]) <= _RANGE_END:
             values += range(int(ends[1]), int(ends[2]) + 1)
         elif isinstance(part, int) and not isinstance(part, bool):
             values.append(part)
@@ -206,21 +214,22 @@ def _values(given: object, where: str) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _entry(position: int, entry: object) -> tuple[str, Color | None, tuple[int, ...]]:
+def _entry(
+    position: int, entry: object, default_color: Color
+) -> tuple[str, Color, tuple[int, ...]]:
+    """Name, colour and label values of one class of a classes file."""
     if isinstance(entry, str):
-        return entry, None, (position,)
+        return entry, default_color, (position,)
     if not isinstance(entry, Mapping) or "name" not in entry:
         raise ConfigError(f"class {position}: {entry!r} is neither a name nor {{id, name, color}}")
     unknown = set(entry) - {"id", "name", "color"}
     if unknown:
         raise ConfigError(
-            f"class {position}: unknown key {sorted(unknown)[0]!r}; known are id, name and color"
+            f"class {position}: unknown key {min(unknown)!r}; known are id, name and color"
         )
-    color = (
-        _color(entry["color"], f"class {position}: color")
-        if entry.get("color") is not None
-        else None
-    )
+    color = default_color
+    if entry.get("color") is not None:
+        color = _color(entry["color"], f"class {position}: color")
     return str(entry["name"]), color, _values(entry.get("id", position), f"class {position}: id")
 
 
