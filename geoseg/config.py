@@ -26,10 +26,13 @@ from geoseg.training.recipe import Recipe
 from geoseg.training.validation import metric_names
 from geoseg.yaml_files import expand, first_error, override, read_classes, read_yaml
 
-_FREE = "device precision workers cache patience pictures save_every tensorboard"
-_FREE_IN_RESUME = ("compare", "data.train", "data.val", *(f"train.{key}" for key in _FREE.split()))
-"""Keys that a resumed run may change: no step depends on them. Files may have moved; whether their
-pixels are the same is seen when the state is loaded."""
+_FREE_IN_RESUME: Any = {
+    "compare": True,
+    "data": {"train", "val"},  # may have moved; their pixels are compared when the state is loaded
+    "train": {"device", "precision", "workers", "cache"}
+    | {"patience", "pictures", "save_every", "tensorboard"},
+}
+"""Keys that a resumed run may change: no step depends on them."""
 
 
 def _as_list(value: Any) -> Any:
@@ -271,14 +274,14 @@ def require_same_config(began: TrainConfig, now: TrainConfig, folder: Path) -> N
     Raises:
         ConfigError: with the first key that differs.
     """
-    then_keys, now_keys = (_flat(config.model_dump(mode="json")) for config in (began, now))
-    for key in sorted(then_keys.keys() | now_keys.keys()):
-        then, value = then_keys.get(key), now_keys.get(key)
-        free = any(key == part or key.startswith(f"{part}.") for part in _FREE_IN_RESUME)
-        if then != value and not free:
+    was, is_now = (
+        _flat(config.model_dump(mode="json", exclude=_FREE_IN_RESUME)) for config in (began, now)
+    )
+    for key in sorted(was.keys() | is_now.keys()):
+        if was.get(key) != is_now.get(key):
             raise ConfigError(
-                f"{key}: {value!r}, but the run in {folder} began with {then!r}; "
-                "set it back, or start anew in another --out"
+                f"{key}: {is_now.get(key)!r}, but the run in {folder} began with "
+                f"{was.get(key)!r}; set it back, or start anew in another --out"
             )
 
 
@@ -286,10 +289,8 @@ def _flat(node: Any, path: str = "") -> dict[str, Any]:
     """``{key.path: value}`` of everything in nested mappings."""
     if not isinstance(node, Mapping):
         return {path: node}
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        flat |= _flat(value, f"{path}.{key}" if path else key)
-    return flat
+    parts = (_flat(value, f"{path}.{key}" if path else key) for key, value in node.items())
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def dump_config(config: TrainConfig) -> str:

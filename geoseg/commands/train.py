@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ def run(
     chosen = config if isinstance(config, TrainConfig) else load_config(config, overrides)
     name = Path(config).stem if isinstance(config, str | os.PathLike) else "train"
     folder = Path(out) if out is not None else Path("runs") / name
-    with _locked(folder):
+    # Of several processes that train together the first one locks the folder for all.
+    with lock_folder(folder) if _is_main() else nullcontext():
         return _train(chosen, folder, resume, progress or Progress())
 
 
@@ -118,11 +119,6 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))
     warnings += nodata_warnings(rasters, scheme)
     return training_report(folder, outcome, net, scheme.names, warnings)
-
-
-def _locked(folder: Path) -> AbstractContextManager[None]:
-    """The run folder, for this run alone; of several processes the first one locks it for all."""
-    return lock_folder(folder) if _is_main() else nullcontext()
 
 
 def _is_main() -> bool:

@@ -18,14 +18,16 @@ from geoseg.report import finite
 METRICS = ("mean_iou", "mean_f1", "overall_accuracy")
 """What is compared, on the validation tiles after the last step."""
 
-Results = Mapping[str, Mapping[int, Mapping[str, Any]]]
-"""By variant and seed: what `train` reports of a run."""
 
-
-def compare_results(results: Results, baseline: str) -> dict[str, dict[str, Any]]:
+def compare_results(
+    results: Mapping[str, Mapping[int, Mapping[str, Any]]], baseline: str
+) -> dict[str, dict[str, Any]]:
     """Each variant with a result: its runs, and how far it is from the baseline; ready for JSON.
 
-    Differences are over the seeds that both have; none where they share no seed.
+    Args:
+        results: by variant and seed, what `train` reports of a run.
+        baseline: name of a variant. Differences to it are over the seeds that both have; none where
+            they share no seed.
     """
     compared = {}
     for variant, runs in results.items():
@@ -68,8 +70,7 @@ def write_comparison(folder: Path, data: Mapping[str, Any]) -> dict[str, Path]:
     write_text(paths["csv"], comparison_table(data["variants"]))
     with replace_file(paths["png"]) as made:
         _plot(data["variants"], data["baseline"]).savefig(made, format="png")
-    document = json.dumps(finite(data), indent=2, allow_nan=False)
-    write_text(paths["json"], document + "\n")
+    write_text(paths["json"], json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
     return paths
 
 
@@ -119,8 +120,9 @@ def _plot(variants: Mapping[str, Mapping[str, Any]], baseline: str) -> Any:
     # no display.
     from matplotlib.figure import Figure
 
-    size = (4 * len(METRICS) + 1, 0.4 * len(variants) + 1.2)
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    figure = Figure(
+        figsize=(4 * len(METRICS) + 1, 0.4 * len(variants) + 1.2), dpi=100, layout="constrained"
+    )
     panels = figure.subplots(1, len(METRICS), sharey=True, squeeze=False)[0]
     for axes, metric in zip(panels, METRICS, strict=True):
         for row, entry in enumerate(variants.values()):
@@ -128,8 +130,9 @@ def _plot(variants: Mapping[str, Mapping[str, Any]], baseline: str) -> Any:
             axes.plot(runs, [row] * len(runs), "o", color="tab:blue", alpha=0.6)
             axes.plot([entry[metric]["mean"]], [row], "|", color="black", markersize=16)
         if baseline in variants:
-            mean = variants[baseline][metric]["mean"]
-            axes.axvline(mean, color="0.6", linewidth=0.8, linestyle="--")
+            axes.axvline(
+                variants[baseline][metric]["mean"], color="0.6", linewidth=0.8, linestyle="--"
+            )
         axes.set_yticks(range(len(variants)), list(variants), parse_math=False)
         axes.set_xlabel(metric.replace("_", " "))
     panels[0].invert_yaxis()

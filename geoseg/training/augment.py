@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional
 
 from geoseg.datasets.tiles import Patch
 from geoseg.training.recipe import Augment
@@ -42,9 +41,8 @@ class Sample(NamedTuple):
     @classmethod
     def from_patch(cls, patch: Patch) -> Sample:
         """The same in tensors of its own; torch computes with few of the dtypes of rasters."""
-        pixels = torch.from_numpy(np.array(patch.pixels, np.float32))
-        valid, labels = np.array(patch.valid), np.array(patch.labels)
-        return cls(pixels, torch.from_numpy(valid), torch.from_numpy(labels))
+        layers = (patch.pixels.astype(np.float32), patch.valid.copy(), patch.labels.copy())
+        return cls(*map(torch.from_numpy, layers))
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Sample:
         """Pixels, mask and labels moved alike; `move` acts on the last two axes."""
@@ -68,11 +66,11 @@ def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     # vanishes. They enter as 0, and the resized mask says what share of the weights was theirs.
     filled = sample.pixels.where(sample.valid, 0.0)
     layers = torch.cat([filled, sample.valid[None].float()])
-    sums, share = functional.resize(layers, list(size), antialias=True).split([len(filled), 1])
+    sums, share = v2.functional.resize(layers, list(size), antialias=True).split([len(filled), 1])
     valid = share > _WHOLE
     pixels = (sums / share).where(valid, 0.0)
     nearest = v2.InterpolationMode.NEAREST_EXACT
-    labels = functional.resize(sample.labels[None], list(size), interpolation=nearest)
+    labels = v2.functional.resize(sample.labels[None], list(size), interpolation=nearest)
     return Sample(pixels, valid[0], labels[0])
 
 
@@ -88,7 +86,7 @@ def augment_sample(
         rng: decides; the same state gives the same sample.
     """
     if augment.flip and rng.random() < 0.5:
-        sample = sample.moved(functional.horizontal_flip)
+        sample = sample.moved(v2.functional.horizontal_flip)
     if augment.turn:
         turns = int(rng.integers(4))
         # Not v2's rotate, which resamples: a quarter turn only moves pixels.

@@ -13,9 +13,7 @@ from matplotlib.figure import Figure
 from geoseg.errors import ConfigError
 from geoseg.files import replace_file
 from geoseg.metrics import ConfusionMatrix
-
-Row = dict[str, str]
-_SUMMARY = ("mean_iou", "mean_f1", "overall_accuracy")
+from geoseg.training.validation import metric_names, metric_values
 
 
 def require_tensorboard() -> None:
@@ -44,14 +42,12 @@ class History:
         """Continue the table up to `first_step`; later rows, of a stopped run, are dropped.
 
         Raises:
-            ConfigError: TensorBoard is asked for and not installed.
             OutputError: the table cannot be written.
         """
         self._folder = folder
         self._table = folder / "metrics.csv"
         self._classes = list(classes)
-        self._columns = ["step", "seconds", "learning_rate", "loss", *_SUMMARY]
-        self._columns += [f"iou_{name}" for name in classes]
+        self._columns = ["step", "seconds", "learning_rate", "loss", *metric_names(classes)]
         kept = [row for row in read_rows(self._table) if int(row["step"]) <= first_step]
         with replace_file(self._table) as made, made.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
@@ -82,31 +78,20 @@ class History:
             "learning_rate": f"{learning_rate:.6g}",
             "loss": f"{loss:.5f}",
         }
-        if confusion is not None:
-            summary, ious = self._metrics(confusion)
-            row |= {name: f"{value:.5f}" for name, value in summary.items()}
-            row |= {f"iou_{name}": f"{iou:.5f}" for name, iou in ious.items()}
+        values = {} if confusion is None else metric_values(confusion, self._classes)
+        row |= {name: f"{value:.5f}" for name, value in values.items()}
         with self._table.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
-        if self._events is not None:
-            self._add_events(step, learning_rate, loss, confusion)
-
-    def _add_events(
-        self, step: int, learning_rate: float, loss: float, confusion: ConfusionMatrix | None
-    ) -> None:
+        if self._events is None:
+            return
         events = {"loss": loss, "learning_rate": learning_rate}
-        if confusion is not None:
-            summary, ious = self._metrics(confusion)
-            events |= {f"validation/{name}": value for name, value in summary.items()}
-            events |= {f"iou/{name}": iou for name, iou in ious.items()}
+        for name, value in values.items():
+            # TensorBoard groups its plots by what precedes the slash.
+            is_class = name.startswith("iou_")
+            events[name.replace("_", "/", 1) if is_class else f"validation/{name}"] = value
         for name, value in events.items():
             self._events.add_scalar(name, value, step)
         self._events.flush()
-
-    def _metrics(self, confusion: ConfusionMatrix) -> tuple[dict[str, float], dict[str, float]]:
-        """The metrics over all classes, and the IoU of each class, by name."""
-        summary = {name: float(getattr(confusion, name)) for name in _SUMMARY}
-        return summary, dict(zip(self._classes, confusion.iou.tolist(), strict=True))
 
     def plot(self) -> None:
         """Draw ``curves.png`` from the table so far."""
@@ -115,13 +100,12 @@ class History:
 
 def _event_writer(folder: Path, first_step: int) -> Any:
     """TensorBoard's writer; what a stopped run wrote after `first_step` is no longer shown."""
-    require_tensorboard()
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder), purge_step=first_step)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[dict[str, str]]:
     """The complete rows of a ``metrics.csv``; none where there is no file."""
     if not path.exists():
         return []

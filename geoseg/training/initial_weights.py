@@ -50,12 +50,15 @@ def start_from(
     parts = [f"weights from {path}"]
     if card.classes.names != tuple(classes):
         fresh = _names_with_axis(net.spec, classes=net.spec.classes + 1)
-        names = ", ".join(card.classes.names)
-        parts.append(f"classifiers left fresh ({', '.join(classes)} instead of {names})")
+        parts.append(
+            f"classifiers left fresh ({', '.join(classes)} instead of "
+            f"{', '.join(card.classes.names)})"
+        )
     if card.bands != tuple(bands):
         fitted = _names_with_axis(net.spec, in_channels=net.spec.in_channels + 1)
-        names = ", ".join(card.bands)
-        parts.append(f"first convolution fitted to bands {', '.join(bands)} (from {names})")
+        parts.append(
+            f"first convolution fitted to bands {', '.join(bands)} (from {', '.join(card.bands)})"
+        )
     own, theirs = net.state_dict(), model.net.state_dict()
     for name in sorted((own.keys() | theirs.keys()) - fresh):
         tensor = theirs.get(name)

@@ -62,7 +62,10 @@ def fit(
     data_facts = _data_facts(card)
     outcome = _resume(trainer, folder, data_facts) if resume else Outcome()
     # With several processes the first one alone writes and reports.
-    history = _history(folder, card, recipe, outcome.step) if trainer.is_main else None
+    history = None
+    if trainer.is_main:
+        names, step = card.classes.names, outcome.step
+        history = History(folder, names, first_step=step, tensorboard=recipe.tensorboard)
     progress = progress if trainer.is_main else Progress()
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)
@@ -74,7 +77,7 @@ def fit(
             if due and tiles:
                 confusion = _validate(trainer, card, tiles, outcome, folder, panels)
             if history:
-                history.add(outcome.step, outcome.training, rate, loss, confusion)
+                history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
                 progress.note(_progress_line(outcome, recipe, loss, confusion))
             if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
@@ -82,7 +85,7 @@ def fit(
                 trainer.save(folder / STATE, facts)
             if due and history:
                 history.plot()
-                _draw(panels, card, folder, outcome.step)
+                draw_page(panels, card.classes, folder / "pictures" / f"step_{outcome.step:06}.png")
     except GeosegError:
         raise
     except OSError as error:
@@ -126,12 +129,6 @@ def _resume(trainer: Trainer, folder: Path, data_facts: Mapping[str, Any]) -> Ou
                 "give the same rasters, or start anew in another --out"
             )
     return Outcome(**facts)
-
-
-def _history(folder: Path, card: Card, recipe: Recipe, first_step: int) -> History:
-    return History(
-        folder, card.classes.names, first_step=first_step, tensorboard=recipe.tensorboard
-    )
 
 
 def _steps(
@@ -178,11 +175,6 @@ def _out_of_patience(outcome: Outcome, recipe: Recipe) -> bool:
 def _panels(tiles: Sequence[Tile], recipe: Recipe) -> list[Panel]:
     images = [tile.image for tile in tiles[: recipe.pictures]]
     return [Panel(image.path.name, image.height, image.width) for image in images]
-
-
-def _draw(panels: Sequence[Panel], card: Card, folder: Path, step: int) -> None:
-    if panels:
-        draw_page(panels, card.classes, folder / "pictures" / f"step_{step:06}.png")
 
 
 def _validate(

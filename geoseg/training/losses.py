@@ -105,8 +105,6 @@ def lovasz(logits: Tensor, labels: Tensor) -> Tensor:
     are wrong by 2 %. It also gives no scalar for a batch without labels.
     """
     scores, ids = _labelled_pixels(logits, labels)
-    if not len(ids):
-        return scores.sum()
     probs = scores.softmax(1)
     losses = []
     for class_id in _shown_classes(ids).tolist():
@@ -120,7 +118,7 @@ def lovasz(logits: Tensor, labels: Tensor) -> Tensor:
         jaccard = 1 - intersection.double() / union
         steps = jaccard.diff(prepend=jaccard.new_zeros(1))
         losses.append(errors @ steps.to(errors.dtype))
-    return torch.stack(losses).mean()
+    return torch.stack(losses).mean() if losses else scores.sum()
 
 
 def ohem_cross_entropy(

@@ -33,14 +33,9 @@ class Outcome:
     """Seconds validating."""
 
     @property
-    def training(self) -> float:
-        """Seconds of training, validation left out."""
-        return self.compute + self.wait
-
-    @property
     def compute_share(self) -> float:
-        """Share of the training time that the network itself took."""
-        return self.compute / self.training if self.compute else 1.0
+        """Share of the training time (validation left out) that the network itself took."""
+        return self.compute / (self.compute + self.wait) if self.compute else 1.0
 
 
 def training_report(
@@ -51,7 +46,7 @@ def training_report(
         "compute": outcome.compute,
         "wait": outcome.wait,
         "validation": outcome.validation,
-        "total": outcome.training + outcome.validation,
+        "total": outcome.compute + outcome.wait + outcome.validation,
     }
     encoder = [] if net.encoder is None else list(net.encoder.parameters())
     parameters = {
@@ -81,16 +76,14 @@ def training_report(
 def _metric_lines(metrics: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
     width = max(map(len, classes))
     iou, f1 = metrics["iou"], metrics["f1"]
-    lines = [
-        f"  {name:<{width}}  IoU {_number(iou[name])}  F1 {_number(f1[name])}" for name in classes
+    return [
+        *(
+            f"  {name:<{width}}  IoU {_number(iou[name])}  F1 {_number(f1[name])}"
+            for name in classes
+        ),
+        f"mean IoU {_number(metrics['mean_iou'])}, mean F1 {_number(metrics['mean_f1'])}, "
+        f"overall accuracy {_number(metrics['overall_accuracy'])} on the validation tiles",
     ]
-    mean_iou, mean_f1 = _number(metrics["mean_iou"]), _number(metrics["mean_f1"])
-    accuracy = _number(metrics["overall_accuracy"])
-    lines.append(
-        f"mean IoU {mean_iou}, mean F1 {mean_f1}, overall accuracy {accuracy} "
-        "on the validation tiles"
-    )
-    return lines
 
 
 def _number(value: float | None) -> str:

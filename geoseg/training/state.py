@@ -93,8 +93,7 @@ def load_state(
         OutputError: the file is not a training state, or that of another network.
     """
     with _open_state(path) as file:
-        names = list(file.keys())
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
+        tensors = {name: file.get_tensor(name) for name in list(file.keys())}
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])
     try:
         for key, net in nets.items():

@@ -56,6 +56,8 @@ class Trainer:
         """Number of this process, from 0."""
         self.processes: int = self._accelerator.num_processes
         """How many processes train together."""
+        self.is_main = self.rank == 0
+        """Whether this process is the one that writes and reports."""
         _require_even_parts(recipe, self.processes)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
         if self.processes > 1:
@@ -72,11 +74,6 @@ class Trainer:
         self._aux_weights = choose_aux_weights(net, recipe.aux_weights)
         self._main_loss = make_loss(recipe)
         self._class_weights = torch.from_numpy(class_weights).to(self.device)
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process is the one that writes and reports."""
-        return self.rank == 0
 
     @property
     def evaluated_net(self) -> Segmenter:

@@ -56,8 +56,14 @@ def summarize(confusion: ConfusionMatrix, classes: Sequence[str]) -> dict[str, A
     return metrics
 
 
+def metric_values(confusion: ConfusionMatrix, classes: Sequence[str]) -> dict[str, float]:
+    """The metrics of a validation by `metric_names`; NaN where one is undefined."""
+    values = [getattr(confusion, name) for name in _SUMMARY] + confusion.iou.tolist()
+    return dict(zip(metric_names(classes), values, strict=True))
+
+
 def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """The names that `metric_value` knows for these classes."""
+    """The names of single metrics: of all classes, and the IoU of each class."""
     return (*_SUMMARY, *(f"iou_{name}" for name in classes))
 
 

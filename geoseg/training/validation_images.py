@@ -65,11 +65,13 @@ def imagery(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]
 
 
 def draw_page(panels: Sequence[Panel], scheme: ClassScheme, path: Path) -> None:
-    """Write a PNG with a row for each panel and the legend below; its folder is made.
+    """Write a PNG with a row for each panel and the legend below; nothing without panels.
 
     Raises:
         OSError: it cannot be written.
     """
+    if not panels:
+        return
     colors = np.full((256, 3), _GREY, np.uint8)
     colors[: len(scheme)] = scheme.colors
     figure = Figure(figsize=(12, 4 * len(panels) + 0.5), layout="constrained")

@@ -160,7 +160,7 @@ def test_tensorboard_is_not_needed_unless_asked_for(
     history.plot()
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.csv", "curves.png"}
     with pytest.raises(ConfigError, match=r"TensorBoard is not installed; pip install 'geoseg\["):
-        History(tmp_path, CLASSES, tensorboard=True)
+        require_tensorboard()
 
 
 def test_an_installed_tensorboard_is_accepted(writer: type[Writer]) -> None:
