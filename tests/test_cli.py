@@ -1,5 +1,6 @@
 """The command line: help, exit codes, one clear line per error."""
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,9 @@ from click.testing import CliRunner
 
 import geoseg
 from geoseg.cli import cli
+from geoseg.progress import Progress
+from geoseg.report import Report
+from geoseg.terminal import TerminalProgress
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +38,7 @@ def call(*arguments):
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
-def test_every_command_has_help_and_stands_in_the_documentation(name):
+def test_every_command_has_help_and_is_documented(name):
     result = call(name, "--help")
     assert result.exit_code == 0
     assert cli.commands[name].help
@@ -52,7 +56,7 @@ def test_every_option_of_predict_is_documented():
                 assert option in page
 
 
-def test_predict_prints_what_it_did_and_json_prints_the_report(make_raster, model_file, tmp_path):
+def test_predict_prints_what_was_done_and_json_prints_the_report(make_raster, model_file, tmp_path):
     result = call("predict", make_raster(), "--model", model_file, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "plan: 1 raster" in result.stderr
@@ -135,7 +139,7 @@ def test_errors_are_one_line_and_debug_shows_the_traceback(model_file, tmp_path)
     assert "Traceback" in debugged.stderr
 
 
-def test_info_tells_of_models_and_rasters(make_raster, model_file):
+def test_info_describes_models_and_rasters(make_raster, model_file):
     model = call("info", model_file)
     assert model.exit_code == 0
     assert "road, roof, grass" in model.stdout
@@ -157,3 +161,137 @@ def test_vectorize_writes_polygons_of_a_prediction(make_raster, model_file, tmp_
     result = call("vectorize", out / "scene_classes.tif", "--out", tmp_path / "again.gpkg")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "again.gpkg").exists()
+
+
+EXAMPLES = {
+    "predict": ("a.tif", "--model", "m", "--out", "o"),
+    "vectorize": ("a.tif", "--out", "o"),
+    "train": ("c.yaml",),
+    "evaluate": ("p", "r", "--classes", "isprs", "--out", "o"),
+    "compare": ("c.yaml", "--out", "o"),
+    "prepare": ("folder", "src", "dst"),
+    "info": ("a.tif",),
+    "systems": (),
+    "demo": (),
+}
+
+
+class Recorder:
+    """Stands in for the `run` of a command."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def __call__(self, *arguments, **options):
+        self.arguments, self.options = arguments, options
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+def record(monkeypatch, name, outcome):
+    recorder = Recorder(outcome)
+    monkeypatch.setattr(importlib.import_module(f"geoseg.commands.{name}"), "run", recorder)
+    return recorder
+
+
+def test_there_is_an_example_of_every_command():
+    assert set(EXAMPLES) == set(cli.commands)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_command_calls_its_run_and_prints_its_report(name, monkeypatch):
+    outcome = Report("done", {"warnings": ["w"], "failures": ["f"], "x": float("nan")}, 1)
+    recorder = record(monkeypatch, name, outcome)
+    result = call(name, *EXAMPLES[name])
+    assert (result.exit_code, result.stdout) == (1, "done\n")
+    assert result.stderr == "geoseg: warning: w\ngeoseg: f\n"
+    as_json = call(name, *EXAMPLES[name], "--json")
+    assert json.loads(as_json.stdout) == {"warnings": ["w"], "failures": ["f"], "x": "nan"}
+    assert not {"as_json", "quiet", "debug"} & set(recorder.options)
+    silent = name in ("vectorize", "info", "systems")
+    if silent:
+        assert "progress" not in recorder.options
+        return
+    assert isinstance(recorder.options["progress"], TerminalProgress)
+    quiet = call(name, *EXAMPLES[name], "--quiet")
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (1, "", "geoseg: f\n")
+    assert type(recorder.options["progress"]) is Progress
+
+
+def test_arguments_and_options_reach_the_command(monkeypatch):
+    recorder = record(monkeypatch, "predict", Report("done"))
+    call("predict", "a.tif", "b", "--model", "m", "--out", "o", "--dry-run", "--nodata", "3")
+    assert recorder.arguments == ([Path("a.tif"), Path("b")], Path("m"), Path("o"))
+    options = {**recorder.options, "progress": None}
+    assert options == {
+        "window": None,
+        "overlap": None,
+        "stitch": "blend",
+        "block": "auto",
+        "batch": "auto",
+        "dry_run": True,
+        "device": "auto",
+        "precision": "auto",
+        "scales": "1",
+        "flip": False,
+        "bands": None,
+        "value_range": None,
+        "nodata": 3.0,
+        "crs": None,
+        "confidence": False,
+        "probabilities": False,
+        "min_confidence": 0.0,
+        "vectors": "gpkg",
+        "workers": 0,
+        "overwrite": False,
+        "progress": None,
+    }
+    recorder = record(monkeypatch, "train", Report("done"))
+    call("train", "c.yaml", "--set", "a=1", "--set", "b.c=2", "--resume")
+    assert recorder.arguments == (Path("c.yaml"),)
+    assert recorder.options["overrides"] == ("a=1", "b.c=2")
+    assert (recorder.options["out"], recorder.options["resume"]) == (None, True)
+    recorder = record(monkeypatch, "evaluate", Report("done"))
+    call("evaluate", "p", "r", "--classes", "isprs", "--out", "o")
+    assert recorder.arguments == ("p", "r")
+    assert {**recorder.options, "progress": None} == {
+        "classes": "isprs",
+        "out": Path("o"),
+        "protocol": "plain",
+        "erode": None,
+        "instances": None,
+        "tolerance": 3,
+        "resample": False,
+        "progress": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("predict", "the same command continues where this run stopped"),
+        ("train", "--resume continues from the last saved state"),
+        ("evaluate", "nothing was written; run it again"),
+    ],
+)
+def test_an_interrupted_command_says_what_to_do_and_exits_130(name, advice, monkeypatch):
+    record(monkeypatch, name, KeyboardInterrupt())
+    result = call(name, *EXAMPLES[name])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == f"geoseg: interrupted; {advice}\n"
+
+
+def test_of_processes_that_train_together_only_the_first_prints(monkeypatch):
+    record(monkeypatch, "train", Report("done"))
+    monkeypatch.setenv("RANK", "1")
+    assert call("train", "c.yaml").stdout == ""
+    monkeypatch.setenv("RANK", "0")
+    assert call("train", "c.yaml").stdout == "done\n"
+
+
+def test_debug_may_come_after_the_command(tmp_path):
+    result = call("info", tmp_path / "nothing.tif", "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+    assert "Traceback" not in call("info", tmp_path / "nothing.tif").stderr

@@ -89,7 +89,7 @@ def score_pair(
     with ExitStack() as files:
         labels = files.enter_context(open_labels(pair.reference, pair.reference, scheme))
         prediction = files.enter_context(PredictionReader(pair, scheme))
-        instances = scale = None
+        instances, scale = None, ScaleIoU()
         if pair.instances is not None:
             instances = files.enter_context(open_instances(pair.instances, pair.reference, scheme))
             scale = ScaleIoU(instances.class_of)
@@ -104,12 +104,13 @@ def score_pair(
             confusion.update(eroded, predicted)
             _count_errors(errors, row, (eroded != predicted) & (eroded != NODATA))
             present[np.unique(reference)] = True
-            if instances is not None and scale is not None:
+            if instances is not None:
                 scale.update(reference, predicted, instances.read(Window(row, 0, rows, width)))
     if options.refuse_eroded and present[:NODATA].sum() > 1 and not boundary.reference_pixels.any():
         why = "no two of its classes touch"
         raise already_eroded(pair.reference.path, why, options.erode)
-    return PairScore(pair, confusion, boundary, None if scale is None else scale.compute(), errors)
+    scores = None if instances is None else scale.compute()
+    return PairScore(pair, confusion, boundary, scores, errors)
 
 
 def _strips(height: int, width: int, pixels: int) -> Iterator[tuple[int, int]]:

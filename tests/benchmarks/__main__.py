@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks NAME [...]``: run measured comparisons; without a name, all of them."""
+"""Run benchmarks: ``python -m tests.benchmarks [NAME ...]``; without a name, all of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.benchmarks import measures
 
 
 def main(names: list[str]) -> None:
-    """Run the named measures in one temporary folder."""
+    """Run the named benchmarks in one temporary folder."""
     chosen = names or list(measures.ALL)
     unknown = [name for name in chosen if name not in measures.ALL]
     if unknown:
-        sys.exit(f"unknown measure {unknown[0]!r}; there are {', '.join(measures.ALL)}")
+        sys.exit(f"unknown benchmark {unknown[0]!r}; there are {', '.join(measures.ALL)}")
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen:
             print(f"== {name}: {measures.ALL[name].__doc__}", flush=True)

@@ -1,4 +1,4 @@
-"""Time of an encoder of depthwise convolutions at output stride 8: by phases, and as torch runs dilation."""
+"""Time of an encoder of dilated depthwise convolutions: by phases, and as torch runs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPEATS = 3
 
 
 def dilated(_: Path) -> None:
-    """EfficientNet-Lite0 at output stride 8, seconds of one core: prediction and training, against torch's own."""
+    """EfficientNet-Lite0 at output stride 8, seconds of one core, against torch's own dilation."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     phased = build_encoder(ENCODER, output_stride=8)

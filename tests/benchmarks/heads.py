@@ -1,4 +1,4 @@
-"""Time and peak memory of each context head alone, against plain self-attention in the same slot."""
+"""Time and peak memory of each context head alone, against plain self-attention in its place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPEATS = 3
 
 
 def make_features(height: int, width: int, stages: int, device: str) -> list[Tensor]:
-    """Maps of stage 3 and 4 in areas, as images give them, so that partitions have regions of all sizes."""
+    """Feature maps of stages 3 and 4 with regions of all sizes, as images have them."""
     generator = torch.Generator().manual_seed(0)
     coarse = [
         torch.randn(1, channels, 8, 8, generator=generator) for channels in (1024, 2048)[-stages:]
@@ -36,9 +36,9 @@ def make_features(height: int, width: int, stages: int, device: str) -> list[Ten
 
 
 def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> tuple[float, float]:
-    """Seconds of one forward pass (the fastest of some) and MiB that it adds to the process, or takes on the GPU.
+    """Seconds of the fastest of some forward passes, and MiB that they add to the process or GPU.
 
-    On a CPU these are seconds of one core's work, so that what else runs on the machine counts little.
+    On a CPU these are seconds of one core's work, so that what else runs there counts little.
     """
     clock = time.perf_counter if device == "cuda" else time.process_time
     torch.set_num_threads(1)
@@ -85,7 +85,7 @@ def _memory(device: str) -> int:
 
 
 def heads(_: Path) -> None:
-    """Each head at K = 19 on 2048 channels: ratios to plain self-attention, and to its own plain arrangement."""
+    """Each head (2048 channels, 19 classes) against plain self-attention and its own plain form."""
     context = multiprocessing.get_context("spawn")
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         for size in SIZES:
@@ -100,8 +100,9 @@ def heads(_: Path) -> None:
             for (name, arrangement), (seconds, memory) in found.items():
                 own = found.get((name, "plain"), (float("nan"), 0.0))[0]
                 print(
-                    f"{device} {size[0]}x{size[1]} {name:<15} {arrangement:<10} {seconds:7.3f} s {memory:6.0f} MiB  "
-                    f"time {seconds / base[0]:.2f}, memory {memory / max(base[1], 1):.2f} of plain self-attention's; "
+                    f"{device} {size[0]}x{size[1]} {name:<15} {arrangement:<10} "
+                    f"{seconds:7.3f} s {memory:6.0f} MiB  time {seconds / base[0]:.2f}, "
+                    f"memory {memory / max(base[1], 1):.2f} of plain self-attention's; "
                     f"{seconds / own:.2f} of its own plain arrangement's time",
                     flush=True,
                 )

@@ -1,4 +1,4 @@
-"""Large rasters for the benchmarks: one generated scene, mirrored into as many pixels as asked for."""
+"""Large rasters for the benchmarks: one generated scene, mirrored into as many pixels as needed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The loop that a user writes by hand: the yardstick of the throughput figures.
+"""The loop that one writes by hand: what geoseg's throughput is compared with.
 
-One window of 512 pixels at a time, fp32, overlap 128, the centre of each window kept, one class raster out.
+One window of 512 pixels at a time, fp32, overlap 128, the centre of each window kept, one class
+raster out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The measures behind the figures in ``docs/performance.md``."""
+"""The benchmarks behind the numbers in ``docs/performance.md``."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def throughput_resnet18(folder: Path) -> None:
 
 
 def overhead(folder: Path) -> None:
-    """HCNet on ResNet-18, 4096 x 4096, GeoPackage included: total against the bare forward of the same windows."""
+    """HCNet on ResNet-18, 4096 x 4096, with polygons: total against the forward of its windows."""
     image = write_imagery(folder / "4096.tif", 4096)
     file = write_model(folder / "hcnet.safetensors", "hcnet", "resnet18")
     data = _predict(image, file, folder / "overhead")
@@ -85,7 +85,7 @@ def overhead(folder: Path) -> None:
 
 
 def precision_resnet50(folder: Path) -> None:
-    """`--precision auto` against fp32 as torch runs it by default, HCNet on ResNet-50, 2048 x 2048."""
+    """`--precision auto` against fp32 as torch runs it, HCNet on ResNet-50, 2048 x 2048."""
     image = write_imagery(folder / "2048.tif", 2048)
     model = write_model(folder / "hcnet50.safetensors", "hcnet", "resnet50")
     seconds = {}
@@ -128,8 +128,8 @@ def memory(folder: Path) -> None:
 
 
 ALL: dict[str, Callable[[Path], None]] = {
-    measure.__name__: measure
-    for measure in (
+    benchmark.__name__: benchmark
+    for benchmark in (
         throughput_pixel,
         throughput_resnet18,
         overhead,

@@ -1,4 +1,4 @@
-"""Models with random but lively weights, as files: what they answer does not matter here, only what it takes."""
+"""Model files with random weights, for benchmarks of time and memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_model(
 
 
 def _settle(net: torch.nn.Module) -> None:
-    """Give the normalization layers statistics of a smooth image, so that classes come in areas and not as noise."""
+    """Give normalization layers statistics of smooth images, so that classes come in regions."""
     net.train()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():

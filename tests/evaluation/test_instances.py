@@ -7,6 +7,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from rasterio.errors import RasterioError
 from rasterio.features import shapes
 from rasterio.transform import Affine
 
@@ -42,6 +43,8 @@ def test_a_raster_holds_a_number_an_object(
     with open_instances(path, reference, ISPRS) as objects:
         found = objects.read(Window(3, 2, 50, 70))
         assert objects.class_of is None
+    with pytest.raises((SourceError, RasterioError)):  # it is closed
+        objects.read(WHOLE)
     expected = np.where(numbers == 2, 0, numbers)[3:53, 2:72]
     assert found.dtype == np.int64
     np.testing.assert_array_equal(found, expected)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from geoseg.classes import ISPRS, ClassScheme
@@ -92,7 +93,7 @@ def test_a_reference_whose_name_says_eroded_is_refused_where_it_would_be_eroded_
     ("names", "given", "message"),
     [
         (("road", "roof", "tree"), ("roof", "road"), r"with 3 classes \(road, roof, tree\), 2 are"),
-        (("road", "roof"), ("roof", "road"), "the same in another order; order the classes file"),
+        (("roof", "road"), ("road", "roof"), "the same in another order; order the classes file"),
         (("road", "roof"), ("ROOF", "Road"), "the same in another order; order the classes file"),
     ],
 )
@@ -175,6 +176,8 @@ def test_predictions_are_read_in_windows_with_255_where_nothing_is_predicted(
     opened = open_pair(Pair("a", predicted, pair[1]), None, options())
     with PredictionReader(opened, ISPRS) as reader:
         found = reader.read(Window(2, 3, 10, 20))
+    with pytest.raises((SourceError, RasterioError)):  # it is closed
+        reader.read(Window(2, 3, 10, 20))
     expected = array[2:12, 3:23]
     np.testing.assert_array_equal(found, np.where(expected == 2, 255, expected))
 

@@ -181,22 +181,43 @@ def test_areas_and_classes_equal_a_plain_count(
     assert list(zip(found.area.tolist(), found.class_id.tolist(), strict=True)) == expected
 
 
+def assert_equal(found: InstanceIoU, expected: InstanceIoU) -> None:
+    np.testing.assert_array_equal(found.area, expected.area)
+    np.testing.assert_array_equal(found.class_id, expected.class_id)
+    np.testing.assert_array_equal(found.iou, expected.iou)
+
+
+def scored_in_strips(
+    reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray, cuts: list[int]
+) -> InstanceIoU:
+    metric = ScaleIoU()
+    for top, end in itertools.pairwise(sorted({0, *cuts, len(reference)})):
+        metric.update(reference[top:end], predicted[top:end], objects[top:end])
+    return metric.compute()
+
+
 @given(references, guesses, numbers, st.lists(st.integers(1, 6), max_size=4))
 def test_strips_change_nothing(
     reference: np.ndarray, predicted: np.ndarray, objects: np.ndarray, cuts: list[int]
 ) -> None:
-    metric = ScaleIoU()
-    rows = sorted({0, *cuts, small[0]})
-    for top, end in itertools.pairwise(rows):
-        metric.update(reference[top:end], predicted[top:end], objects[top:end])
-    whole, strips = scale_iou(reference, predicted, objects), metric.compute()
-    np.testing.assert_array_equal(strips.area, whole.area)
-    np.testing.assert_array_equal(strips.class_id, whole.class_id)
-    np.testing.assert_array_equal(strips.iou, whole.iou)
+    strips = scored_in_strips(reference, predicted, objects, cuts)
+    assert_equal(strips, scale_iou(reference, predicted, objects))
+
+
+@pytest.mark.parametrize("cuts", [[1, 2, 3, 4, 5, 6], [3], [2, 5]])
+def test_strips_change_nothing_where_every_pixel_is_drawn(cuts: list[int]) -> None:
+    rng = np.random.default_rng(len(cuts))
+    for _ in range(10):
+        reference = rng.choice(np.array([0, 1, 1, 255], np.uint8), small)
+        predicted = rng.choice(np.array([0, 1, 1, 1, 254, 255], np.uint8), small)
+        objects = rng.choice(np.array([0, 0, 0, 3, 5, 900]), small)
+        strips = scored_in_strips(reference, predicted, objects, cuts)
+        assert_equal(strips, scale_iou(reference, predicted, objects))
 
 
 def test_nothing_and_shapes_that_differ() -> None:
-    assert ScaleIoU().compute().iou.size == 0
+    nothing = ScaleIoU().compute()
+    assert (nothing.area.size, nothing.class_id.size, nothing.iou.size) == (0, 0, 0)
     reference, predicted, objects = scene()
     assert scale_iou(reference, predicted, objects).iou.size == 0
     with pytest.raises(ConfigError, match="differ in shape; give the same pixels"):
