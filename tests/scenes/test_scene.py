@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -107,11 +108,30 @@ def test_colour_alone_does_not_decide(varied: tuple[np.ndarray, np.ndarray]) -> 
     assert confusion.mean_iou < 0.55
 
 
-def test_a_window_of_nothing_is_refused() -> None:
+def test_windows_stay_as_recorded(recorded: Callable[..., None]) -> None:
+    places = [(9, -700, 300, 0.15), (10, 0, 0, 0.25), (11, 4000, -90, 0.07)]
+    windows = [render(*place[:3], 150, 130, ground_sampling=place[3]) for place in places]
+    recorded(
+        1e-6,
+        images=[image for image, _ in windows],
+        labels=[labels for _, labels in windows],
+    )
+
+
+@pytest.mark.parametrize("ground_sampling", [0.05, 0.5])
+def test_the_smallest_windows_and_the_limits_of_ground_sampling_are_served(
+    ground_sampling: float,
+) -> None:
+    image, labels = render(0, 5, 5, 1, 1, ground_sampling=ground_sampling)
+    assert (image.shape, labels.shape) == ((4, 1, 1), (1, 1))
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0)])
+def test_a_window_of_nothing_is_refused(height: int, width: int) -> None:
     with pytest.raises(
-        ConfigError, match="a window of 0 x 5 pixels holds nothing; give at least 1 x 1"
+        ConfigError, match=f"a window of {height} x {width} pixels holds nothing; give at least 1"
     ):
-        render(1, 0, 0, 0, 5)
+        render(1, 0, 0, height, width)
 
 
 def test_a_negative_seed_is_refused() -> None:
@@ -244,3 +264,94 @@ def test_an_unknown_side_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_no_scenes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="scenes=0 makes an empty folder; give at least 1"):
         write_folder(tmp_path, scenes=0)
+
+
+def test_a_failed_scene_leaves_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_scene(tmp_path / "x.tif", 40, 3)
+    before = files.image.read_bytes()
+
+    def broken(*_: object) -> object:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(scene, "_outside", broken)
+    with pytest.raises(OutputError, match=r"x\.tif: cannot be written"):
+        write_scene(tmp_path / "x.tif", 40, 4)
+    assert files.image.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [files.image]
+
+
+def test_facts_of_a_scene_decide_whether_it_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    first = {"path": path, "size": (40, 48), "seed": 3}
+    changes = (
+        {"size": (48, 40)},
+        {"origin": (0, 1)},
+        {"origin": (1, 0)},
+        {"ground_sampling": 0.2},
+        {"nodata_edge": False},
+        {"nodata_edge": ["left"]},
+    )
+    for change in changes:
+        write_scene(**first)
+        before = path.stat().st_ino
+        write_scene(**(first | change))
+        assert path.stat().st_ino != before, change
+
+
+def test_labels_that_are_missing_are_made(tmp_path: Path) -> None:
+    write_scene(tmp_path / "x.tif", 40, 3)
+    write_scene(tmp_path / "x.tif", 40, 3, labels=tmp_path / "labels.tif")
+    assert (tmp_path / "labels.tif").exists()
+
+
+def test_files_are_tiled_and_compressed(tmp_path: Path) -> None:
+    files = write_scene(tmp_path / "x.tif", 600, 3, ground_sampling=0.5)
+    with rasterio.open(files.image) as image:
+        assert image.block_shapes == [(512, 512)] * 4
+        assert image.compression == rasterio.enums.Compression.deflate
+        assert image.dtypes == ("uint8",) * 4
+        assert image.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "2"
+        assert "seed 3" in image.tags()["GEOSEG_SCENE"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "west", "north"), [(0, 0, 0), (39, 39, 0), (41, 1, 1), (1600, 0, 0)]
+)
+def test_seeds_have_squares_of_10_kilometres(
+    tmp_path: Path, seed: int, west: int, north: int
+) -> None:
+    files = write_scene(tmp_path / "x.tif", 8, seed)
+    with rasterio.open(files.image) as image:
+        assert image.bounds.left == 300_000 + 10_000 * west
+        assert image.bounds.top == 5_300_000 + 10_000 * north
+
+
+def test_a_side_without_an_edge_has_no_nodata(tmp_path: Path) -> None:
+    places = {"top": np.s_[0], "bottom": np.s_[-1], "left": np.s_[:, 0], "right": np.s_[:, -1]}
+    for side in places:
+        files = write_scene(tmp_path / "x.tif", (200, 260), 5, nodata_edge=[side])
+        outside = (read(files.image) == 0).all(axis=0)
+        for other, place in places.items():
+            inner = outside[place][40:-40]
+            assert inner.mean() > 0.9 if other == side else not inner.any()
+
+
+def test_the_edge_stays_as_recorded(tmp_path: Path, recorded: Callable[..., None]) -> None:
+    outside = []
+    for name, size, origin in (("a", (90, 300), (7, 11)), ("b", (1800, 60), (-500, 3))):
+        files = write_scene(tmp_path / f"{name}.tif", size, 8, origin=origin, ground_sampling=0.5)
+        outside.append(read(files.image)[0] == 0)
+    recorded(outside=outside)
+
+
+def test_the_edge_follows_the_world(tmp_path: Path) -> None:
+    whole = write_scene(tmp_path / "x.tif", (200, 300), 5, nodata_edge=["top"])
+    part = write_scene(tmp_path / "y.tif", (200, 200), 5, origin=(0, 100), nodata_edge=["top"])
+    np.testing.assert_array_equal(read(whole.image)[:, :, 100:], read(part.image))
+
+
+def test_a_folder_without_an_edge_holds_the_whole_world(tmp_path: Path) -> None:
+    (files,) = write_folder(tmp_path, scenes=1, size=50, seed=2, nodata_edge=False)
+    np.testing.assert_array_equal(read(files.image), render(2, 0, 0, 50, 50)[0])
