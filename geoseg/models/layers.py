@@ -66,9 +66,6 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-wide = at_least_float32
-
-
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """A map ``(N, C, h, w)`` at this ``(height, width)``, bilinear; itself where it has it."""
     if x.shape[2:] == torch.Size(size):
