@@ -1,4 +1,4 @@
-"""Predict a scene with the bundled model, look at the files, and judge them against the truth.
+"""Predict a scene with the bundled model, look at the files, and score them against the labels.
 
 python examples/02_predict_a_scene.py [FOLDER] [SIZE]
 """
@@ -32,11 +32,11 @@ def main(folder: Path, size: int) -> Path:
     largest = polygons.sort_values("area_m2", ascending=False).head(3)
     print(largest[["class", "area_m2", "confidence"]].to_string(index=False))
 
-    judged = geoseg.evaluate(
-        folder / "predicted", folder / "labels", classes=scenes.CLASSES, out=folder / "judged"
+    scores = geoseg.evaluate(
+        folder / "predicted", folder / "labels", classes=scenes.CLASSES, out=folder / "scores"
     )
-    print(judged)
-    return folder / "judged" / "report.html"
+    print(scores)
+    return folder / "scores" / "report.html"
 
 
 if __name__ == "__main__":

@@ -165,7 +165,6 @@ def _scheme(layout: Layout, classes: PathLike | Sequence[Any] | ClassScheme | No
 
 
 def _root_of(src: Path, images: PathLike | None) -> tuple[Path, str | None]:
-    """The folder that patterns count from, and the images that are asked for."""
     if not src.exists():
         raise ConfigError(f"{src}: no such file or folder; give the folder of the data set")
     given = None if images is None else os.fspath(images)
@@ -173,7 +172,6 @@ def _root_of(src: Path, images: PathLike | None) -> tuple[Path, str | None]:
 
 
 def _refuse_own_files(pairs: Mapping[str, Pair], dst: Path) -> None:
-    """Refuse to read what an earlier run has written."""
     written = [(dst / part).resolve() for part in PARTS]
     for pair in pairs.values():
         if any(pair.raster.resolve().is_relative_to(folder) for folder in written):
@@ -225,7 +223,6 @@ def _plan_text(plans: Sequence[TilePlan], division: Division, kept: set[str]) ->
 def _prepare_tiles(
     plans: Sequence[TilePlan], kept: set[str], folder: PreparedFolder, listener: Progress
 ) -> list[str]:
-    """Write what does not exist; gives back lines about what failed."""
     failures = []
     folder.begin()
     listener.begin("preparing images", len(plans))

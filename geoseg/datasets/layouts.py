@@ -164,7 +164,6 @@ def folders_below(root: Path, path: Path) -> tuple[str, ...]:
 
 
 def _file_name(pair: Pair) -> str:
-    """The tile as a file name."""
     return re.sub(r"[^\w.-]+", "_", pair.tile).strip("_") or pair.raster.stem
 
 
@@ -187,7 +186,6 @@ def _choose_pattern(patterns: Sequence[str], root: Path, what: str, given: str |
 
 
 def _no_pair(pairing: Pairing, images: str, labels: str) -> str:
-    """A line about images and labels of which no two belong together."""
     if pairing.ambiguous:
         return pairing.ambiguous[0]
     image_tiles = shorten(sorted(pairing.unpaired_rasters))

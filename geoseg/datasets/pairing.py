@@ -193,7 +193,6 @@ def _match(rasters: Files, labels: Files, skip: Callable[[Path], bool]) -> Pairi
 
 
 def _group_files(rasters: str, labels: str, first: Rule, polygons: bool) -> tuple[Files, Files]:
-    """The files of both sides, by the key that pairs them."""
     if first != "tiles" and count_stars(rasters) == count_stars(labels) > 0:
         return _by_stars(rasters), _by_stars(labels)
     if first == "names":

@@ -120,7 +120,7 @@ def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
             f"{image.path}: {image.height} x {image.width} pixels hold no whole patch; "
             "give a smaller --patch, or --edge pad"
         )
-    pairs: list[PreparedPair] = []
+    pairs, nothing = [], Statistics((0,) * len(scheme))
     statistics: dict[str, Statistics] = {}
     with open_labels(plan.labels, image, scheme, "count") as labels, image.open() as reader:
         for crop in plan.crops:
@@ -138,8 +138,7 @@ def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
             pairs.append(
                 PreparedPair(crop.part, names[0], names[1], sums[0], sums[1], place.row, place.col)
             )
-            before = statistics.get(crop.part)
-            statistics[crop.part] = found if before is None else before + found
+            statistics[crop.part] = statistics.get(crop.part, nothing) + found
         warning = labels.unknown.warning() if isinstance(labels, RasterLabels) else None
     if not pairs:
         raise SourceError(

@@ -81,7 +81,6 @@ class RasterLabels:
         return f"{code >> 16},{code >> 8 & 255},{code & 255}" if self._colored else str(code)
 
     def _known(self) -> str:
-        """The colours or values of the classes, for a message."""
         if self._colored:
             names = [",".join(map(str, color)) for color in self._scheme.colors]
         else:

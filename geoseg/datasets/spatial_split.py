@@ -74,7 +74,6 @@ def _crop(part: str, area: Window) -> Crop:
 
 
 def _even_area(height: int, width: int, rows: int, cols: int, row: int, col: int) -> Window:
-    """One area of the raster divided evenly."""
     top, left = row * height // rows, col * width // cols
     return Window(top, left, (row + 1) * height // rows - top, (col + 1) * width // cols - left)
 

@@ -82,7 +82,6 @@ class UnknownValues:
 
 
 def _most_frequent(counts: Mapping[str, int]) -> str:
-    """The most frequent values or colours with their pixels, for a message."""
     order = sorted(counts, key=lambda name: -counts[name])
     shown = ", ".join(f"{name} ({counts[name]:,} pixels)" for name in order[:_SHOWN])
     return shown + (f" and {len(order) - _SHOWN} more" if len(order) > _SHOWN else "")

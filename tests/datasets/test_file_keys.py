@@ -7,6 +7,8 @@ import pytest
 from geoseg.datasets.file_keys import (
     count_stars,
     files_by_stars,
+    group_by_place,
+    group_by_tile,
     is_eroded,
     is_raster,
     is_vector,
@@ -74,6 +76,18 @@ def test_stars_match_whole_names_of_files_sorted_by_path(tmp_path: Path) -> None
     assert list(files_by_stars(f"{tmp_path}/x+y/*.tif")) == [("c",)]
     assert list(files_by_stars(f"{tmp_path}/**/*.tif")) == [("", "a"), ("", "b"), ("x+y/", "c")]
     assert list(files_by_stars(f"{tmp_path}/**.tif")) == [("a",), ("b",), ("x+y/c",)]
+
+
+def test_files_are_grouped_by_their_place_below_what_is_given(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("n/1_label.tif", "s/1.png", "s/2_RGB.tif")]
+    for given in (str(tmp_path), f"{tmp_path}/*/*.tif", f"{tmp_path}/**/*"):
+        assert group_by_place(given, files) == {
+            "n/1": [files[0]],
+            "s/1": [files[1]],
+            "s/2": [files[2]],
+        }
+    assert list(group_by_place(f"{tmp_path}/s/*.tif", files[1:])) == ["1", "2"]
+    assert group_by_tile(files) == {"1": files[:2], "2": files[2:]}
 
 
 def test_hidden_files_of_a_folder_are_not_listed(tmp_path: Path) -> None:

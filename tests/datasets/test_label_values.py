@@ -57,7 +57,7 @@ def test_pixels_without_a_class_get_the_least_ignored_value_that_a_byte_holds(
     make_raster: Make, tmp_path: Path
 ) -> None:
     raster = make_raster(data=np.array([[[0, 1, 7, 255, 254]]], np.uint8), nodata=7)
-    for ignore, expected in (((9, 3, -1), 3), ((-1, 999), 255), ((), 255)):
+    for ignore, expected in (((9, 3, -1), 3), ((9, 2, -1), 2), ((-1, 999), 255), ((), 255)):
         scheme = ClassScheme(SCHEME.names, SCHEME.colors, ((4, 300), (0,)), ignore)
         with rasterio.open(write_label_values(raster, tmp_path / "a.png", scheme)) as file:
             assert file.read(1).tolist() == [[4, 0, expected, expected, expected]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -170,15 +171,21 @@ def test_the_journal_is_written_before_files_get_their_names(
     folder: PreparedFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    replace = Path.replace
+    replace, fsync = Path.replace, os.fsync
 
     def watch(self: Path, target: Path) -> Path:
         seen.append(json.loads((folder.path / ".manifest.jsonl").read_text().splitlines()[-1]))
         return replace(self, target)
 
+    def watch_sync(descriptor: int) -> None:
+        fsync(descriptor)
+        size = (folder.path / ".manifest.jsonl").stat().st_size
+        seen.append({"tile": "on the disk", "complete": os.fstat(descriptor).st_size == size})
+
     monkeypatch.setattr(Path, "replace", watch)
+    monkeypatch.setattr(os, "fsync", watch_sync)
     folder.add(tile("c"), stage(tmp_path, tile("c")))
-    assert [document["tile"] for document in seen] == ["c", "c"]
+    assert [document["tile"] for document in seen] == ["on the disk", "c", "c"]
 
 
 def test_checksums_are_those_of_the_content(tmp_path: Path) -> None:

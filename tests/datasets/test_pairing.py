@@ -138,6 +138,14 @@ def test_one_name_in_several_folders_is_distinguished_by_the_folder(tmp_path: Pa
     assert paired(tmp_path, "out", "gt/*/1.png") == expected
 
 
+def test_folders_that_differ_on_both_sides_distinguish_nothing(tmp_path: Path) -> None:
+    touch(tmp_path, "out/a/1_classes.tif", "out/a/2_classes.tif")
+    touch(tmp_path, "gt/x/1_label.tif", "gt/y/1_label.tif", "gt/x/2_label.tif")
+    pairing = pair_files(f"{tmp_path}/out", f"{tmp_path}/gt")
+    assert [pair.tile for pair in pairing.pairs] == ["2"]
+    assert len(pairing.ambiguous) == 1
+
+
 def test_one_file_of_polygons_serves_all_images(tmp_path: Path) -> None:
     touch(tmp_path, "img/a.tif", "img/B.tif", "all.GPKG", "img/notes.gpkg")
     assert paired(tmp_path, "img", "all.GPKG") == [
