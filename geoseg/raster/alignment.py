@@ -13,10 +13,10 @@ from geoseg.errors import SourceError
 from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason
 from geoseg.raster.source import Source
 
-_OFF = 0.1
+_TOLERANCE = 0.1
 """Pixels. Corners may differ by this, for world files round. Half a pixel is another convention."""
 
-_EXACT = 1e-6
+_WARP_TOLERANCE = 1e-6
 """Pixels. How far a resampled position may be off."""
 
 
@@ -35,7 +35,7 @@ def same_grid(one: Source, other: Source) -> bool:
     to_pixels = ~one.transform
     corners = [(0, 0), (one.width, 0), (0, one.height), (one.width, one.height)]
     moved = [to_pixels * (other.transform * corner) for corner in corners]
-    return bool(np.abs(np.subtract(moved, corners)).max() <= _OFF)
+    return bool(np.abs(np.subtract(moved, corners)).max() <= _TOLERANCE)
 
 
 def describe_grid(source: Source) -> str:
@@ -85,7 +85,7 @@ class WarpedReader:
                 resampling=Resampling.nearest,
                 src_nodata=NODATA if source.nodata is None else source.nodata,
                 nodata=NODATA,
-                tolerance=_EXACT,
+                tolerance=_WARP_TOLERANCE,
             )
         except GDAL_ERRORS as error:
             self._file.close()

@@ -16,13 +16,13 @@ from geoseg.raster.bands import bands_option, example_bands, names_of, order_by_
 from geoseg.raster.source import Source
 
 _SAMPLING_RATIOS = (0.8, 1.25)
-_BEYOND = 0.01
+_OUTLIERS = 0.01
 """Share of sampled pixels that may lie outside the range: glints and dead pixels."""
-_FILLED = 1 / 64
+_LEAST_SHARE = 1 / 64
 """Values below this share of the range are taken for another scale: 0..1 in 0..255 is 1/255."""
 _USUAL_LIMITS = (1, 255, 1023, 2047, 4095, 10_000, 16_383, 65_535)
-_GRID = 4
-_WINDOW = 256
+_SAMPLES_A_SIDE = 4
+_SAMPLE_SIDE = 256
 
 
 def check_source(
@@ -125,7 +125,7 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
         return
     beyond = np.mean((values < low) | (values > high))
     largest = np.abs(values).max()
-    if beyond > _BEYOND or 0 < largest < _FILLED * max(abs(low), abs(high)):
+    if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(abs(low), abs(high)):
         raise SourceError(
             f"{source.path}: {source.dtype} values on another scale ({seen}), {needs}; {advice}"
         )
@@ -133,9 +133,19 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
 
 def _sample(source: Source) -> NDArray[Any]:
     """Valid values of up to 16 windows spread over the raster, one flat array."""
-    height, width = min(_WINDOW, source.height), min(_WINDOW, source.width)
-    rows = sorted({round(step * (source.height - height) / (_GRID - 1)) for step in range(_GRID)})
-    cols = sorted({round(step * (source.width - width) / (_GRID - 1)) for step in range(_GRID)})
+    height, width = min(_SAMPLE_SIDE, source.height), min(_SAMPLE_SIDE, source.width)
+    rows = sorted(
+        {
+            round(step * (source.height - height) / (_SAMPLES_A_SIDE - 1))
+            for step in range(_SAMPLES_A_SIDE)
+        }
+    )
+    cols = sorted(
+        {
+            round(step * (source.width - width) / (_SAMPLES_A_SIDE - 1))
+            for step in range(_SAMPLES_A_SIDE)
+        }
+    )
     with source.open() as reader:
         windows = [reader.read(row, col, height, width) for row in rows for col in cols]
     return np.concatenate([pixels[:, valid].ravel() for pixels, valid in windows])

@@ -101,3 +101,11 @@ def test_the_band_that_was_chosen_is_resampled(make_raster: Make) -> None:
     source = open_raster(make_raster("a.tif"), bands=(2,))
     with WarpedReader(source, source) as reader, source.open() as plain:
         assert (reader.read(0, 0, 64, 80)[0] == plain.read(0, 0, 64, 80)[0]).all()
+
+
+def test_the_file_is_closed_after_the_block(make_raster: Make) -> None:
+    source = open_raster(make_raster("a.tif"))
+    with WarpedReader(source, source) as reader:
+        reader.read(0, 0, 1, 1)
+    with pytest.raises(SourceError, match="cannot be resampled"):
+        reader.read(0, 0, 1, 1)

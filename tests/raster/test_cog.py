@@ -122,7 +122,7 @@ def test_class_raster_is_a_cog_with_palette_and_overviews_by_mode(labels, cut, o
     assert sorted(path.name for path in out.parent.iterdir()) == ["scene.tif", "scene.tif.aux.xml"]
 
 
-def test_class_names_stand_beside_and_inside(labels, cut, out):
+def test_class_names_are_beside_and_inside(labels, cut, out):
     classes = ClassScheme.from_names(['<grass> & "trees"', "häuser", "a,b"])
     class_cog(cut(np.minimum(labels, 2)), out, classes=classes, **PLACE)
     root = ET.parse(out.with_name("scene.tif.aux.xml")).getroot()
@@ -284,7 +284,7 @@ def test_an_older_output_is_replaced(labels, cut, out):
     assert read_fingerprint(out) == "new"
 
 
-def test_a_full_disk_is_told_before_and_leaves_nothing(labels, cut, out, monkeypatch):
+def test_a_full_disk_is_reported_before_work_and_leaves_nothing(labels, cut, out, monkeypatch):
     parts = cut(labels)
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(
@@ -294,7 +294,7 @@ def test_a_full_disk_is_told_before_and_leaves_nothing(labels, cut, out, monkeyp
     assert not list(out.parent.iterdir())
 
 
-def test_a_file_that_lost_its_end_does_not_stand(labels, cut, out, monkeypatch):
+def test_a_file_that_lost_its_end_never_appears(labels, cut, out, monkeypatch):
     parts = cut(labels)
     original = rasterio.shutil.copy
 
@@ -310,7 +310,7 @@ def test_a_file_that_lost_its_end_does_not_stand(labels, cut, out, monkeypatch):
     assert not list(out.parent.iterdir())
 
 
-def test_a_lost_part_is_told(labels, cut, out):
+def test_a_damaged_part_is_reported(labels, cut, out):
     parts = cut(labels)
     parts[0].path.write_bytes(parts[0].path.read_bytes()[:500])
     with pytest.raises(OutputError, match=r"scene\.tif: cannot be written"):

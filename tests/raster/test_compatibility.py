@@ -167,12 +167,12 @@ def test_nothing_but_nodata_passes(make_raster):
     assert check(source) == []
 
 
-def test_told_range_ends_the_question(make_raster):
+def test_a_given_range_needs_no_check_of_the_values(make_raster):
     assert check(filled(make_raster, 0, 4000, "uint16"), source_range=(0, 4095)) == []
 
 
 @pytest.mark.parametrize("wrong", [(255, 0), (1, 1), (0, float("nan"))])
-def test_told_range_must_be_one(make_raster, wrong):
+def test_a_given_range_must_be_one(make_raster, wrong):
     with pytest.raises(ConfigError, match="give the lowest and the highest value, lowest first"):
         check(open_raster(make_raster()), source_range=wrong)
 

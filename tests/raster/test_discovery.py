@@ -45,7 +45,7 @@ def test_own_outputs_are_known_by_their_tag_not_their_name(tmp_path, make_raster
     ]
 
 
-def test_nothing_but_own_outputs_is_told(tmp_path, make_raster):
+def test_nothing_but_own_outputs_is_refused(tmp_path, make_raster):
     path = make_raster("out/scene.tif")
     with rasterio.open(path, "r+") as file:
         file.update_tags(GEOSEG_FINGERPRINT="abc")

@@ -83,3 +83,32 @@ def test_a_tag_is_read_from_any_raster_and_none_from_anything_else(raster, tmp_p
     with rasterio.open(raster, "r+") as file:
         file.update_tags(GEOSEG_FINGERPRINT="abc")
     assert read_fingerprint(raster) == "abc"
+
+
+def test_of_a_large_file_the_head_and_sixteen_samples_are_read(make_raster):
+    path = make_raster(bands=1, height=2000, width=2200)
+    size, kib = path.stat().st_size, 1024
+    read = [(0, 64 * kib)]
+    read += [(size * step // 16 - 16 * kib, size * step // 16) for step in range(1, 17)]
+    before = source_fingerprint(path)
+    for first, end in read[:4]:
+        for offset, noticed in ((first, True), (end - 1, True), (end, False), (first - 1, False)):
+            if 0 < offset < size:
+                change(path, offset)
+                assert (source_fingerprint(path) != before) == noticed, offset
+                change(path, offset)
+    assert source_fingerprint(path) == before
+
+
+def test_it_is_a_sha256_in_hexadecimal(raster):
+    assert len(source_fingerprint(raster)) == 64
+    assert int(source_fingerprint(str(raster)), 16) > 0
+
+
+def test_it_changes_with_the_size_alone(raster):
+    before = source_fingerprint(raster)
+    times = raster.stat()
+    with raster.open("ab") as stream:
+        stream.write(raster.read_bytes()[-1:])
+    os.utime(raster, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert source_fingerprint(raster) != before

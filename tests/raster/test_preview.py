@@ -43,7 +43,7 @@ def test_the_legend_names_what_is_shown(labels):
     assert [text.get_text() for text in drawn.get_texts()] == list(SHOWN)
 
 
-def test_imagery_stands_beside_the_classes(labels, make_raster, tmp_path):
+def test_imagery_is_beside_the_classes(labels, make_raster, tmp_path):
     source = open_raster(make_raster())
     write_preview(labels, tmp_path / "alone.png", classes=CLASSES, fingerprint="k")
     write_preview(labels, tmp_path / "both.png", classes=CLASSES, fingerprint="k", source=source)
@@ -114,7 +114,7 @@ def test_overviews_are_used_where_they_are_large_enough(make_raster):
         assert (_decimated(open_raster(path), 501)[0] == file.read()[:, ::2, ::2]).all()
 
 
-def test_a_folder_that_cannot_be_written_is_told(labels, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(labels, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
         OutputError, match=r"p\.png: cannot be written .*; free the disk or choose another --out"
@@ -122,6 +122,6 @@ def test_a_folder_that_cannot_be_written_is_told(labels, tmp_path):
         write_preview(labels, tmp_path / "file" / "p.png", classes=CLASSES, fingerprint="k")
 
 
-def test_a_missing_raster_is_told(tmp_path):
+def test_a_missing_raster_is_reported(tmp_path):
     with pytest.raises(SourceError, match="no such file"):
         write_preview(tmp_path / "none.tif", tmp_path / "p.png", classes=CLASSES, fingerprint="k")

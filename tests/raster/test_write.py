@@ -80,7 +80,7 @@ def test_other_errors_pass_and_leave_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_where_the_folder_should_be_is_told(tmp_path):
+def test_a_file_where_the_folder_should_be_is_reported(tmp_path):
     (tmp_path / "out").write_text("")
     said = r"cannot be written \(.*\); free the disk or choose another --out"
     with pytest.raises(OutputError, match=said), replace_raster(tmp_path / "out" / "a.tif"):

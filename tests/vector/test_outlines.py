@@ -50,7 +50,7 @@ def test_the_corners_of_a_union_are_the_sum_of_the_corners(
     )
 
 
-def test_a_pinch_stands_there_twice() -> None:
+def test_a_pinch_is_listed_twice() -> None:
     pinched = listed(corners_of("xx.", "x.x", "xxx"))
     assert pinched.count((0, 1, 2, True)) == 2
 

@@ -9,7 +9,7 @@ import shapely
 from rasterio.crs import CRS
 
 from geoseg.errors import VectorError
-from geoseg.vector import read_polygons
+from geoseg.vector.read import read_attributed, read_polygons
 
 BOXES = [
     shapely.box(0, 0, 2, 1),
@@ -47,3 +47,37 @@ def test_what_is_no_polygon_is_left_out_and_nothing_else_refused(tmp_path: Path)
         match=r"nothing.gpkg: no polygons that can be read .*; give GeoPackage or GeoJSON",
     ):
         read_polygons(tmp_path / "nothing.gpkg", None)
+
+
+def test_values_of_an_attribute_come_with_the_polygons_that_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    geometry = [shapely.Point(0, 0), *BOXES]
+    columns = {"kind": ["point", "roof", None], "n": [0, 1, 2]}
+    geopandas.GeoDataFrame(columns, geometry=geometry, crs="EPSG:32631").to_file(path)
+    polygons, values = read_attributed(path, CRS.from_epsg(32631), "kind")
+    assert shapely.equals(polygons, np.array(BOXES)).all()
+    assert values == ["roof", None]
+    assert read_attributed(path, None, "n")[1] == [1, 2]
+    with pytest.raises(VectorError, match=r"has no attribute 'type'; choose one of kind, n$"):
+        read_attributed(path, None, "type")
+
+
+def test_a_file_without_attributes_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    geopandas.GeoDataFrame(geometry=BOXES, crs="EPSG:32631").to_file(path)
+    with pytest.raises(VectorError, match=r"choose one of none: it has no attributes"):
+        read_attributed(path, None, "kind")
+
+
+def test_heights_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    lifted = [shapely.force_3d(BOXES[0], 7.0)]
+    geopandas.GeoDataFrame(geometry=lifted, crs="EPSG:32631").to_file(path)
+    (found,) = read_polygons(path, CRS.from_epsg(32631))
+    assert not shapely.has_z(found)
+
+
+def test_empty_polygons_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    geopandas.GeoDataFrame(geometry=[shapely.Polygon(), BOXES[0]], crs="EPSG:32631").to_file(path)
+    assert len(read_polygons(path, None)) == 1

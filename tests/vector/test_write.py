@@ -125,7 +125,7 @@ def test_no_polygons_make_a_valid_empty_file(suffix: str, tmp_path: Path) -> Non
 
 
 @every_format
-def test_a_standing_file_is_replaced_with_all_that_belonged_to_it(
+def test_an_existing_file_is_replaced_with_all_that_belonged_to_it(
     suffix: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"town.{suffix}"
@@ -228,7 +228,7 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_pa
 
 
 @every_format
-def test_what_gdal_says_is_told_in_one_line(
+def test_what_gdal_says_is_reported_in_one_line(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -257,3 +257,15 @@ def test_what_belongs_to_a_file_is_in_place_before_the_file(
     write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
     assert order[-1] == ".shp"
     assert len(order) == 6
+
+
+def test_areas_are_measured_by_the_size_and_place_of_the_raster(tmp_path: Path) -> None:
+    # World mercator is true to scale at the equator, and no longer where the larger raster ends.
+    place = {"transform": Affine(1000.0, 0.0, 0.0, 0.0, 1000.0, 0.0), "crs": CRS.from_epsg(3395)}
+    found = []
+    for height, width in ((10, 10), (10, 9000), (9000, 10)):
+        path = tmp_path / f"{height}_{width}.gpkg"
+        regions = [Regions(np.array([shapely.box(0, 0, 1, 1)]), *np.ones((2, 1), np.uint8), None)]
+        write_polygons(regions, {path: "k"}, height=height, width=width, classes=CLASSES, **place)
+        found.append(pyogrio.read_dataframe(path)["area_m2"][0] == 1e6)
+    assert found == [True, True, False]
