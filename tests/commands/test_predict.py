@@ -1,4 +1,4 @@
-"""The main job: what stands after a run, after a second one, after an interrupt, and after bad input."""
+"""The main job: what a run leaves, and a second one, an interrupted one, one with bad input."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def smooth(make_raster, name="scene.tif", height=150, width=170, **options):
     return make_raster(name, data=np.clip(data, 1, 255).astype(np.uint8), **options)
 
 
-def test_all_outputs_stand_and_say_what_they_are(make_raster, model_file, tmp_path):
+def test_all_outputs_exist_and_say_what_they_are(make_raster, model_file, tmp_path):
     scene, out = smooth(make_raster, nodata=0), tmp_path / "out"
     report = geoseg.predict(
         scene, model_file, out=out, confidence=True, probabilities=True, vectors="gpkg,shp"
@@ -145,7 +145,7 @@ def test_two_worker_processes_give_the_same_bits(make_raster, hcnet_file, tmp_pa
         )
 
 
-def test_a_second_run_keeps_what_stands_and_another_key_is_refused_without_overwrite(
+def test_a_second_run_keeps_what_exists_and_another_key_is_refused_without_overwrite(
     make_raster, model_file, tmp_path
 ):
     scene, out = smooth(make_raster), tmp_path / "out"
@@ -255,7 +255,7 @@ def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(
 def test_a_lossy_source_leaves_nothing_of_its_profile_in_the_outputs(
     make_raster, model_file, tmp_path
 ):
-    """Outputs that copied JPEG or YCbCr from their source would be lossy, or could not be written."""
+    """Outputs that copied JPEG or YCbCr from their source would be lossy, or not be written."""
     scene = smooth(
         make_raster, tiled=True, blockxsize=64, blockysize=64, compress="jpeg", photometric="ycbcr"
     )
@@ -273,7 +273,7 @@ def test_two_sources_with_one_target_are_refused_naming_both(make_raster, model_
         geoseg.predict([one, other], model_file, out=tmp_path / "out")
 
 
-def test_a_dry_run_tells_the_plan_and_writes_nothing(make_raster, model_file, tmp_path):
+def test_a_dry_run_prints_the_plan_and_writes_nothing(make_raster, model_file, tmp_path):
     notes = Notes()
     report = geoseg.predict(
         smooth(make_raster), model_file, out=tmp_path / "out", dry_run=True, progress=notes

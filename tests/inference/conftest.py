@@ -19,7 +19,7 @@ from geoseg.raster import open_raster
 
 
 class WindowSensitive(nn.Module):
-    """Logits from a pixel, its place in the window and the window's mean: moving a window changes them."""
+    """Logits from a pixel, its place in the window and the window's mean."""
 
     stride = 1
 
@@ -44,7 +44,7 @@ class WindowSensitive(nn.Module):
 
 @pytest.fixture
 def make_model() -> Callable[..., Model]:
-    """A factory of window-sensitive models: ``make_model(bands=3, classes=4, window=16, overlap=4)``."""
+    """A factory of window-sensitive models: ``make_model(bands=3, classes=4, window=16)``."""
 
     def make(
         *,

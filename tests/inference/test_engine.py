@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,26 @@ def test_blocks_run_here_give_their_results_in_order(folder: PartFolder, model_f
     assert [result.forwards for result in results] == [windows(block) for block in BLOCKS]
     assert sum(passed) == sum(map(windows, BLOCKS)) == predictor.forwards
     assert engine.run_here([], predictor, passed.append) == []
+
+
+def test_blocks_run_here_one_at_a_time_and_are_stopped_when_the_run_ends(
+    folder: PartFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, stops = [0], []
+
+    def run_block(task: BlockTask, predictor: Any, *, stopped: Any, on_window: Any) -> int:
+        running[0] += 1
+        time.sleep(0.05)
+        stops.append(stopped)
+        assert running[0] == 1
+        assert not stopped()
+        running[0] -= 1
+        return task.number
+
+    monkeypatch.setattr(engine, "run_block", run_block)
+    tasks = tasks_of(folder)
+    assert engine.run_here(tasks, Any, lambda count: None) == list(range(len(tasks)))
+    assert all(stopped() for stopped in stops)
 
 
 def test_a_block_that_fails_here_raises(folder: PartFolder, model_file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -22,7 +23,7 @@ from geoseg.inference.outputs import (
 )
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.stitching import Band
-from geoseg.raster import open_raster
+from geoseg.raster import Reader, open_raster
 from geoseg.tiling import TileGrid
 
 CLASSES = ClassScheme.from_names(["road", "roof", "grass"])
@@ -114,12 +115,23 @@ def test_a_foreign_file_differs(tmp_path: Path) -> None:
         assert Output(kind, path, "key").state() == "differs"
 
 
-@pytest.mark.parametrize("chunk", [7, 400, 2**22])
+@pytest.mark.parametrize(("chunk", "heights"), [(7, [1] * 33), (400, [5] * 6 + [3]), (2**22, [33])])
 def test_classes_are_counted_a_few_rows_at_a_time(
-    make_raster: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, chunk: int
+    make_raster: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: int,
+    heights: list[int],
 ) -> None:
+    read, found = Reader.read, []
+
+    def noting(self: Reader, row: int, col: int, height: int, width: int) -> Any:
+        found.append(height)
+        return read(self, row, col, height, width)
+
+    monkeypatch.setattr(Reader, "read", noting)
     monkeypatch.setattr(outputs_module, "_CHUNK_PIXELS", chunk)
     labels = np.random.default_rng(0).choice([0, 1, 5, 254, 255], (1, 33, 80)).astype(np.uint8)
     counts = count_classes(make_raster(data=labels))
     np.testing.assert_array_equal(counts, np.bincount(labels.ravel(), minlength=256))
     assert len(counts) == 256
+    assert found == heights

@@ -103,6 +103,17 @@ def test_what_is_absent_or_damaged_is_missing(make_folder: Make) -> None:
     assert folder.missing_rows(1, BLOCKS[1]) == (0,)
 
 
+def test_where_classes_are_missing_the_other_kinds_are_not_decoded(
+    make_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(
+        parts_module, "part_is_whole", lambda part, bands: looked_at.append(part.path.name)
+    )
+    make_folder(confidence=True, probabilities=True).missing_rows(0, BLOCKS[0])
+    assert looked_at == [f"0000-{row:05d}-classes.tif" for row, _ in BLOCKS[0].bands()]
+
+
 def test_a_part_of_another_shape_is_missing(make_folder: Make) -> None:
     folder = make_folder(probabilities=True)
     folder.path.mkdir(parents=True)

@@ -36,7 +36,7 @@ def plan_of(
 
 
 def test_memory_is_accumulator_strips_and_finished_bands_beside_gdals_cache(source: Source) -> None:
-    """One block over all: windows start at rows 0, 12, 24, 36, 40; the last band is 20 rows high."""
+    """One block: windows start at rows 0, 12, 24, 36, 40; the last band is 20 rows high."""
     accumulator = 5 * 20 * 80 * 4  # classes, window rows, width, float32
     strips = 3 * 20 * 80 * (3 * 2 + 1)  # two buffers and one being read; 3 uint16 bands and a mask
     finished = 3 * 20 * 80 * 2  # three bands of labels and confidence
@@ -107,6 +107,7 @@ def plans() -> list[RasterPlan]:
 def test_rasters_add_up_but_for_memory_which_the_largest_decides() -> None:
     assert RasterPlan.total(plans()) == RasterPlan(4000, 40, 42, 400, 3, memory=700, output=600)
     assert RasterPlan.total(plans()[::-1]).memory == 700
+    assert RasterPlan.total(plans()[:1]) == plans()[0]
 
 
 def test_every_worker_holds_the_model_and_a_block_and_this_process_the_model() -> None:
@@ -154,7 +155,7 @@ def test_a_person_reads_the_plan_in_two_lines() -> None:
         (150, "2 min"),
         (5399, "90 min"),
         (5400, "1.5 h"),
-        (36_000, "10.0 h"),
+        (3_600_000, "1000.0 h"),
     ],
 )
 def test_times_have_the_unit_that_suits_them(seconds: float, text: str) -> None:

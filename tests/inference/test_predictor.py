@@ -197,6 +197,7 @@ def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(
         ("avx512", "fp32"),
         ("avx512_bf16", "bf16"),
         ("amx_bf16", "bf16"),
+        ("bf16", "bf16"),
     ],
 )
 def test_auto_takes_bf16_where_the_processor_has_the_instructions(
@@ -237,3 +238,59 @@ def test_scales_and_ranges_without_sense_are_refused() -> None:
         ConfigError, match=r"value range .*: the first value must be below the second"
     ):
         ForwardOptions(source_range=(255.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")]
+)
+def test_auto_takes_bf16_on_gpus_from_ampere_on(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision("auto", torch.device("cuda")) == expected
+
+
+def test_a_precision_that_the_device_has_is_taken() -> None:
+    assert [choose_precision(name, CPU) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+    assert choose_precision("fp16", torch.device("cuda")) == "fp16"
+
+
+def test_devices_count_from_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_device("cpu") == CPU
+    assert [str(choose_device(name)) for name in ("cuda", "cuda:0")] == ["cuda", "cuda:0"]
+    with pytest.raises(ConfigError, match="device 'cuda:1' asked for, 1 CUDA devices found"):
+        choose_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == CPU
+
+
+def test_the_limits_of_scales_belong_to_them() -> None:
+    assert ForwardOptions(scales=(0.1, 8.0)).scales == (0.1, 8.0)
+    for scale in (0.09, 8.1):
+        with pytest.raises(ConfigError, match="give one or more factors"):
+            ForwardOptions(scales=(1.0, scale))
+    with pytest.raises(ConfigError, match="the first value must be below the second"):
+        ForwardOptions(source_range=(5.0, 5.0))
+    assert ForwardOptions() == ForwardOptions("cpu", "fp32", (1.0,), False, None)
+
+
+def test_another_batch_is_another_predictor(make_model: Callable[..., Model]) -> None:
+    fixed, free = (Predictor(make_model(), ForwardOptions(), batch) for batch in (4, None))
+    assert free.batch == 1
+    assert fixed.with_batch(4) is fixed
+    assert fixed.with_batch(3).batch == 3
+    assert fixed.with_batch(None).batch == 1
+    assert free.with_batch(None) is free
+    assert free.with_batch(1) is not free, "a batch that was asked for does not shrink"
+
+
+def test_windows_and_their_time_add_up(make_model: Callable[..., Model]) -> None:
+    predictor = Predictor(make_model(), ForwardOptions(flip=True), batch=3)
+    predictor.probabilities(*windows(7))
+    first = predictor.seconds
+    predictor.probabilities(*windows(2))
+    assert predictor.forwards == 9
+    assert 0.0 < first < predictor.seconds < 60.0

@@ -139,3 +139,52 @@ def test_decisions_equal_argmax_on_random_scores(stitch):
     band = classify(Window(0, 0, 100, 33), scores, None, np.ones((100, 33), bool))
     np.testing.assert_array_equal(band.labels, scores.argmax(0))
     np.testing.assert_array_equal(band.confidence, np.rint(scores.max(0) * np.float32(255)))
+
+
+@given(cases(), st.data())
+def test_a_band_needs_the_windows_that_touch_it_and_no_others(case, data):
+    """As in a resumed run: rows are left out; the buffer may roll by more than its height."""
+    grid, block, seed = case
+    expected, _ = whole(grid, 2, seed, np.float32)
+    for piece in grid.blocks(block, classes=2):
+        bands = dict(piece.bands())
+        wanted = data.draw(st.sets(st.sampled_from(sorted(bands))))
+        stitcher = make_stitcher(piece, 2)
+        for row in sorted({row for each in wanted for row in piece.rows_for(bands[each])}):
+            for col in piece.lattice_cols:
+                stitcher.add(row, col, window_probabilities(grid, row, col, 2, seed))
+            if row in wanted:
+                scores, _ = stitcher.finish(bands[row])
+                np.testing.assert_array_equal(scores, expected[(slice(None), *bands[row].slices())])
+
+
+def test_a_band_without_any_window_is_all_zeros():
+    (piece,) = TileGrid(40, 20, 8, 2).blocks()
+    stitcher = make_stitcher(piece, 2)
+    stitcher.add(0, 0, np.ones((2, 8, 8), np.float32))
+    for row, band in [*piece.bands()][2:]:
+        scores, totals = stitcher.finish(band)
+        assert scores.shape == (2, band.height, band.width), row
+        assert (scores == 0.0).all()
+        assert (totals > 0.0).all()
+
+
+def test_the_buffer_is_no_higher_than_the_raster():
+    (piece,) = TileGrid(3, 20, 8, 2).blocks()
+    stitcher = make_stitcher(piece, 2)
+    scores, _ = stitcher.finish(piece.band(0))
+    assert scores.base.shape == (2, 3, 20)
+
+
+@pytest.mark.parametrize(("least", "labels"), [(0.3, [254, 0, 0]), (0.5, [254, 0, 0])])
+def test_a_pixel_as_sure_as_is_asked_for_keeps_its_class(least, labels):
+    scores = np.array([[[0.25, 0.5, 0.75]]], np.float32)
+    band = classify(Window(0, 0, 1, 3), scores, None, np.ones((1, 3), bool), min_confidence=least)
+    assert band.labels.tolist() == [labels]
+    assert band.confidence.tolist() == [[64, 128, 191]]
+
+
+def test_sums_that_rounding_lifts_above_1_are_1():
+    scores = np.full((1, 1, 1), 1.004, np.float32)
+    band = classify(Window(0, 0, 1, 1), scores, None, np.ones((1, 1), bool), probabilities=True)
+    assert band.confidence[0, 0] == band.probabilities[0, 0, 0] == 255

@@ -13,7 +13,7 @@ from geoseg.errors import ModelError, SourceError
 from geoseg.inference import ForwardOptions, Predictor, predict_bands
 from geoseg.inference.stream import stream_block
 from geoseg.models import create_model
-from geoseg.raster import open_raster
+from geoseg.raster import Reader, open_raster
 from geoseg.tiling import TileGrid
 
 
@@ -117,7 +117,7 @@ def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(
 
 
 @pytest.mark.parametrize("batch", [2, 3, 4])
-def test_empty_windows_fall_out_of_their_batch_wherever_they_stand_in_it(
+def test_empty_windows_fall_out_of_their_batch_wherever_they_are_in_it(
     make_raster, make_model, batch
 ):
     data = np.random.default_rng(2).integers(1, 255, (3, 30, 100)).astype(np.uint8)
@@ -132,7 +132,7 @@ def test_empty_windows_fall_out_of_their_batch_wherever_they_stand_in_it(
 
 
 def test_dark_windows_are_scaled_as_bright_ones_are(make_raster, make_model):
-    """Scaling each window by its own largest value would give dark ground another meaning, and seams."""
+    """Scaling each window by its own maximum would change what dark ground means, with seams."""
     data = np.random.default_rng(3).integers(0, 2, (3, 40, 40)).astype(np.uint8)
     data[:, :, 20:] *= 200
     net = create_model("pixel", classes=4, in_channels=3).eval()
@@ -261,3 +261,27 @@ def test_an_interrupt_is_honoured_before_the_next_forward(make_raster, make_mode
     with pytest.raises(KeyboardInterrupt):
         list(stream)
     assert predictor.forwards == 3
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_every_window_is_reported_as_passed_also_the_empty_ones(make_raster, make_model, batch):
+    data = np.random.default_rng(2).integers(1, 255, (3, 30, 100)).astype(np.uint8)
+    data[:, :, 20:60] = 0
+    (block,) = TileGrid(30, 100, 16, 4).blocks()
+    predictor, passed = Predictor(make_model(), ForwardOptions(), batch), []
+    source = open_raster(make_raster(data=data, nodata=0))
+    list(stream_block(block, source, predictor, on_window=passed.append))
+    assert sum(passed) == len(block.grid) > predictor.forwards
+    assert min(passed) >= 1
+
+
+def test_each_pixel_of_a_block_is_read_once(make_raster, make_model, monkeypatch):
+    read, rows = Reader.read, []
+
+    def noting(self, row, col, height, width):
+        rows.extend(range(row, row + height))
+        return read(self, row, col, height, width)
+
+    monkeypatch.setattr(Reader, "read", noting)
+    list(predict_bands(make_model(), open_raster(make_raster(height=100))))
+    assert rows == list(range(100))

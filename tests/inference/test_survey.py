@@ -43,7 +43,7 @@ def test_of_a_new_raster_everything_is_missing(make_run: MakeRun, make_job: Make
     assert {output.kind for output in survey.outputs} == kinds
     assert survey.missing == survey.outputs
     assert survey.outputs[0].path == run.out / "a.b_classes.tif"
-    assert list(survey.blocks) == survey.job.grid.blocks(40)
+    assert survey.blocks == tuple(survey.job.grid.blocks(40))
     assert survey.missing_rows == tuple(
         tuple(row for row, _ in block.bands()) for block in survey.blocks
     )
@@ -153,7 +153,7 @@ def test_a_resumed_run_keeps_blocks_and_batch_and_counts_what_is_left(
     assert survey.resumed
     assert (survey.blocks, survey.batch) == (begun.blocks, 2)
     assert survey.missing_rows == ((2,), (0,), (), ())
-    # Windows start at rows 0, 12, 24, ...: rows 24..35 are seen by those at 12 and 24, rows 0..11 by 0.
+    # Windows start at rows 0, 12, 24, ...: rows 24..35 are seen from 12 and 24, rows 0..11 from 0.
     columns = [len(block.lattice_cols) for block in survey.blocks]
     assert survey.forwards == 2 * columns[0] + 1 * columns[1]
     plan = survey.plan()
