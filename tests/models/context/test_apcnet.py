@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -119,3 +120,26 @@ def test_parameters_are_those_of_isnet_s_table_2() -> None:
         head = APCNetHead((1024, 2048), 19, "released")
     apart = {id(p) for part in (head.classify, head.deep) for p in part.parameters()}
     assert round(sum(p.numel() for p in head.parameters() if id(p) not in apart) / 1e6, 2) == 30.46
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(APCNetHead.presets["geoseg"]) == {
+        "channels": 512,
+        "scales": (1, 2, 3, 6),
+        "gla": True,
+        "guidance": "add",
+        "residual": "conv",
+        "deep": True,
+        "dropout": 0.1,
+    }
+    changed = (
+        asdict(APCNetHead.presets["paper"]).items() - asdict(APCNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {"residual": "plain", "dropout": 0.0}
+    changed = (
+        asdict(APCNetHead.presets["released"]).items()
+        - asdict(APCNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {}
+    assert (APCNetHead.name, APCNetHead.stages) == ("apcnet", 2)
+    assert APCNetHead.aux_weights == {"deep": 0.4}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch.nn.functional as F
 
 from geoseg.models.context.aspp import ASPPHead
@@ -16,3 +18,9 @@ def test_aspp_is_five_branches_of_which_one_is_the_mean() -> None:
     check_close(
         pyramid[:, 16:], head.pyramid.image(F.adaptive_avg_pool2d(x, 1)).expand(-1, -1, 5, 7)
     )
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(ASPPHead.presets["geoseg"]) == {"channels": 256, "kernel": 1}
+    assert (ASPPHead.name, ASPPHead.stages) == ("aspp", 1)
+    assert ASPPHead.aux_weights == {}

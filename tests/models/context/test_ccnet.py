@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import nn
@@ -33,3 +35,9 @@ def test_two_loops_carry_every_pixel_to_every_other_and_one_does_not() -> None:
         y[0, :, 2, 1].sum().backward()
         assert x.grad is not None
         assert int((x.grad.abs().sum((0, 1)) > 0).sum()) == reached
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(CCNetHead.presets["geoseg"]) == {"channels": 512, "loops": 2}
+    assert (CCNetHead.name, CCNetHead.stages) == ("ccnet", 1)
+    assert CCNetHead.aux_weights == {}

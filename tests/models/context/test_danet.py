@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import nn
@@ -33,3 +35,9 @@ def test_the_branches_are_added() -> None:
     x = torch.randn(1, 6, 5, 4)
     one, other = (branch(x) for branch in head.branches)
     assert torch.equal(head([x]).logits, head.classify(one + other))
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(DANetHead.presets["geoseg"]) == {"channels": 512, "attention": "both"}
+    assert (DANetHead.name, DANetHead.stages) == ("danet", 1)
+    assert DANetHead.aux_weights == {}

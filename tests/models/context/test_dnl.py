@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 
 from geoseg.models.context.dnl import DNLHead
@@ -17,3 +19,9 @@ def test_dnl_adds_a_whitened_pairwise_and_a_unary_term() -> None:
         head([make_map(6)]).logits,
         head.classify(head.fuse(torch.cat([make_map(6), head.smooth(y)], 1))),
     )
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(DNLHead.presets["geoseg"]) == {"channels": 512, "key_channels": 256}
+    assert (DNLHead.name, DNLHead.stages) == ("dnl", 1)
+    assert DNLHead.aux_weights == {}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 
 from geoseg.models.context.double_attention import DoubleAttentionHead
@@ -15,3 +17,13 @@ def test_double_attention_gathers_and_distributes() -> None:
     check_close(
         head([make_map(6)]).logits, head.classify(head.fuse(torch.cat([head.out(z), x], 1)))
     )
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(DoubleAttentionHead.presets["geoseg"]) == {
+        "channels": 512,
+        "key_channels": 256,
+        "descriptors": 64,
+    }
+    assert (DoubleAttentionHead.name, DoubleAttentionHead.stages) == ("double_attention", 1)
+    assert DoubleAttentionHead.aux_weights == {}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 
 from geoseg.models.context.fcn import FCNHead
@@ -18,3 +20,9 @@ def test_dropout_precedes_the_classifier_in_training() -> None:
     assert head.classify.dropout.p == 0.5
     x = make_map(6)
     assert not torch.equal(head([x]).logits, head([x]).logits)
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(FCNHead.presets["geoseg"]) == {"channels": 512, "dropout": 0.0}
+    assert (FCNHead.name, FCNHead.stages) == ("fcn", 1)
+    assert FCNHead.aux_weights == {}

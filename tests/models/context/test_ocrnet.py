@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch._subclasses import FakeTensorMode
@@ -56,3 +58,26 @@ def test_atrous_pyramid_makes_the_pixels_on_request() -> None:
     pyramid, fuse = head.reduce
     assert [branch[0].out_channels for branch in pyramid.branches] == [8] * 4
     assert (fuse[0].in_channels, fuse[0].out_channels) == (40, 12)
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(OCRNetHead.presets["geoseg"]) == {
+        "channels": 512,
+        "key_channels": 256,
+        "scale": True,
+        "relation": "one",
+        "coarse": "linear",
+        "pixels": "conv",
+        "dropout": 0.0,
+    }
+    changed = (
+        asdict(OCRNetHead.presets["paper"]).items() - asdict(OCRNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {"scale": False}
+    changed = (
+        asdict(OCRNetHead.presets["released"]).items()
+        - asdict(OCRNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {"relation": "two", "coarse": "conv", "dropout": 0.05}
+    assert (OCRNetHead.name, OCRNetHead.stages) == ("ocrnet", 2)
+    assert OCRNetHead.aux_weights == {"coarse": 0.4}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 
 from geoseg.models.context.pixel import PixelHead
@@ -13,3 +15,9 @@ def test_each_pixel_is_classified_by_its_bands_alone() -> None:
     expected = torch.einsum("kb,nbhw->nkhw", weight, x) + bias[:, None, None]
     check_close(head([x]).logits, expected)
     assert sum(parameter.numel() for parameter in head.parameters()) == 3 * 4 + 4
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(PixelHead.presets["geoseg"]) == {}
+    assert (PixelHead.name, PixelHead.stages) == ("pixel", 0)
+    assert PixelHead.aux_weights == {}

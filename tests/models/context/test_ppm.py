@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
@@ -20,3 +22,9 @@ def test_the_pyramid_is_as_wide_as_the_map() -> None:
     head = PPMHead((2048,), 19)
     assert [level[0].out_channels for level in head.pyramid.levels] == [512] * 4
     assert head.fuse[0].in_channels == 4096
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(PPMHead.presets["geoseg"]) == {"channels": 512}
+    assert (PPMHead.name, PPMHead.stages) == ("ppm", 1)
+    assert PPMHead.aux_weights == {}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
@@ -30,3 +32,9 @@ def test_every_relative_position_of_a_training_map_has_its_own_weight() -> None:
     )
     index = head.collect._relative((5, 5), torch.device("cpu"))
     assert index.unique().numel() == 81
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(PSANetHead.presets["geoseg"]) == {"channels": 512, "size": 97}
+    assert (PSANetHead.name, PSANetHead.stages) == ("psanet", 1)
+    assert PSANetHead.aux_weights == {}

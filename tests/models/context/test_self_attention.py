@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 
 from geoseg.models.context.self_attention import SelfAttentionHead
@@ -13,3 +15,9 @@ def test_self_attention_is_a_softmax_over_all_positions() -> None:
     weights = (torch.einsum("ndi,ndj->nij", q, k) / 8**0.5).softmax(2)
     context = head.out(torch.einsum("nij,ndj->ndi", weights, v).unflatten(2, (5, 7)))
     check_close(head([make_map(6)]).logits, head.classify(head.fuse(torch.cat([context, x], 1))))
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(SelfAttentionHead.presets["geoseg"]) == {"channels": 512, "key_channels": 256}
+    assert (SelfAttentionHead.name, SelfAttentionHead.stages) == ("self_attention", 1)
+    assert SelfAttentionHead.aux_weights == {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 import pytest
@@ -253,3 +254,21 @@ def test_pixel_context_under_bfloat16_autocast_sums_in_float32() -> None:
         out = module(x, torch.zeros(1, 64, 64, dtype=torch.int64), 2)
     expected = x.double() + x.double().mean((2, 3), keepdim=True)
     torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(HCNetHead.presets["geoseg"]) == {
+        "channels": 512,
+        "prior_channels": 64,
+        "norm": "relu",
+        "fusion": "concat",
+        "shared": True,
+        "pixel": True,
+        "region": True,
+    }
+    changed = (
+        asdict(HCNetHead.presets["paper"]).items() - asdict(HCNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {"norm": "raw", "fusion": "sum"}
+    assert (HCNetHead.name, HCNetHead.stages) == ("hcnet", 1)
+    assert HCNetHead.aux_weights == {"prior": 0.8}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -179,3 +180,26 @@ def test_parameters_are_those_of_table_2_and_of_the_released_head() -> None:
     assert round(millions("semantic.classify.", fuse="sum"), 2) == 11.02  # ILCM+SLCM
     assert round(millions(preset="released"), 3) == 20.721
     assert round(millions(preset="paper"), 3) == 11.014
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(ISNetHead.presets["geoseg"]) == {
+        "channels": 512,
+        "key_channels": 256,
+        "image": "ilcm",
+        "semantic": True,
+        "attention": "projected",
+        "fuse": "3x3",
+        "deep": True,
+        "dropout": 0.1,
+    }
+    changed = (
+        asdict(ISNetHead.presets["paper"]).items() - asdict(ISNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {"attention": "plain", "fuse": "1x1", "deep": False, "dropout": 0.0}
+    changed = (
+        asdict(ISNetHead.presets["released"]).items() - asdict(ISNetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {}
+    assert (ISNetHead.name, ISNetHead.stages) == ("isnet", 2)
+    assert ISNetHead.aux_weights == {"semantic": 0.4, "deep": 0.4}

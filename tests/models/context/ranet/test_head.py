@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -119,3 +120,54 @@ def test_representatives_pass_their_convolutions_in_the_order_of_the_image() -> 
 def test_neither_score_map_is_refused() -> None:
     with pytest.raises(ModelError, match="nothing is left to make regions of; keep one"):
         RANetHead((5, 7), 3, boundary=False, semantic=False)
+
+
+def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
+    assert asdict(RANetHead.presets["geoseg"]) == {
+        "channels": 512,
+        "representatives": 8,
+        "boundary": True,
+        "semantic": True,
+        "scores": "features",
+        "ends": True,
+        "jsd": "full2",
+        "grouping": "adjacent_cc",
+        "threshold": 0.8,
+        "core": 8,
+        "weights": "mean",
+        "members": True,
+        "scored": True,
+        "embed": False,
+        "scale": True,
+        "fusion": "concat",
+        "dropout": 0.0,
+        "reach": 48,
+    }
+    changed = (
+        asdict(RANetHead.presets["paper"]).items() - asdict(RANetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {
+        "grouping": "full_cc",
+        "core": 1,
+        "weights": "literal",
+        "scale": False,
+        "fusion": "context",
+    }
+    changed = (
+        asdict(RANetHead.presets["released"]).items() - asdict(RANetHead.presets["geoseg"]).items()
+    )
+    assert dict(changed) == {
+        "scores": "stage3",
+        "ends": False,
+        "jsd": "binary_argmax",
+        "grouping": "leader",
+        "core": 1,
+        "weights": "all",
+        "members": False,
+        "scored": False,
+        "embed": True,
+        "scale": False,
+        "dropout": 0.1,
+    }
+    assert (RANetHead.name, RANetHead.stages) == ("ranet", 2)
+    assert RANetHead.aux_weights == {"semantic": 0.4, "boundary": 0.08, "boundary_final": 0.2}

@@ -99,3 +99,66 @@ def test_long_lines_are_approximate_where_no_gradient_is_wanted() -> None:
     exact, near = representative_scores(maps, labels), representative_scores(maps.detach(), labels)
     assert 0 < (exact - near).abs().max() < 0.05
     assert torch.equal(exact, representative_scores(replace(maps, exact_reach=96), labels))
+
+
+@pytest.mark.parametrize("limit", [1, 300, 1000, 10**6])
+@pytest.mark.parametrize("vertical", [False, True])
+def test_major_offsets_are_put_together_as_long_as_their_pairs_are_few(
+    vertical: bool, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(region_attention, "MAX_PAIRS_TOGETHER", limit)
+    labels = torch.zeros(9, 11, dtype=torch.int64)
+    parts = [p for p, _ in RegionAttention(draw(9, 11, 0), vertical).pairs_within(labels)]
+    length = 9 if vertical else 11
+    across = 20 - length
+    assert [part.shortest for part in parts[1:]] == [part.longest + 1 for part in parts[:-1]]
+    assert (parts[0].shortest, parts[-1].longest) == (1, length - 1)
+    for part in parts:
+        offsets = range(part.shortest, part.longest + 2)
+        minor = [2 * min(offset - vertical, across - 1) + 1 for offset in offsets]
+        positions = (length - part.shortest) * across
+        assert len(part.major) == sum(minor[:-1])
+        assert part.shortest == part.longest or len(part.major) * part.positions <= limit
+        assert part.longest == length - 1 or sum(minor) * positions > limit
+
+
+def test_a_part_holds_no_more_than_fits_a_cache() -> None:
+    labels = torch.zeros(512, 512, dtype=torch.int64)
+    flat = torch.zeros(512, 512)
+    maps = ScoreMaps(flat, None, (512, 512), "full2", True, 96)
+    pairs, same = next(RegionAttention(maps, False).pairs_within(labels))
+    assert same.shape == (len(pairs.major), pairs.positions)
+    assert 2**17 < same.numel() <= 2**18
+
+    classes = torch.full((32, 256, 256), 1 / 32)
+    maps = ScoreMaps(None, classes, (256, 256), "full2", True, 96)
+    pairs, same = next(RegionAttention(maps, True).pairs_within(labels[:256, :256]))
+    assert same.numel() * 32 <= 2**22
+
+
+def test_many_pairs_are_not_put_together() -> None:
+    maps = ScoreMaps(torch.zeros(64, 64), None, (64, 64), "full2", True, 96)
+    labels = torch.zeros(64, 64, dtype=torch.int64)
+    pairs, _ = next(RegionAttention(maps, False).pairs_within(labels))
+    assert pairs.longest > 1
+    assert len(pairs.major) * pairs.positions <= 2**16
+
+
+def test_long_lines_are_looked_at_one_major_offset_at_a_time() -> None:
+    maps = draw(9, 11, 0, exact_reach=4)
+    labels = torch.zeros(9, 11, dtype=torch.int64)
+    parts = [p for p, _ in RegionAttention(maps, False).pairs_within(labels)]
+    assert [(part.shortest, part.longest) for part in parts] == [
+        (1, 4),
+        *((offset, offset) for offset in range(5, 11)),
+    ]
+
+
+def test_offsets_beyond_every_region_are_left_out() -> None:
+    labels = torch.arange(12) // 3 + 4 * (torch.arange(8)[:, None] // 4)  # regions of 4 x 3 pixels
+    maps = draw(8, 12, 0)
+    for vertical in (False, True):
+        for pairs, same in RegionAttention(maps, vertical).pairs_within(labels):
+            assert same.any(1).all()
+            assert int(pairs.major.max()) == pairs.longest == (3 if vertical else 2)
+            assert int(pairs.minor.abs().max()) <= 2
