@@ -29,8 +29,9 @@ from geoseg.scenes.rendering import (
     expose,
     shadow_steps,
 )
-from geoseg.scenes.town import Town, random_stream, smooth_noise
+from geoseg.scenes.town import Array, Town, random_stream, smooth_noise
 
+Pair = tuple[int, int]
 CLASSES = ClassScheme(ISPRS.names[:5], ISPRS.colors[:5], ISPRS.values[:5])
 """Impervious surfaces, building, low vegetation, tree, car: the ISPRS classes without clutter."""
 BANDS = ("near-infrared", "red", "green", "blue")
@@ -165,7 +166,6 @@ def write_scene(
         "height": shape[0],
         "width": shape[1],
     }
-    depths = _edge_depths(seed, origin, shape, sides)
     with ExitStack() as stack:
         image_file = stack.enter_context(_new_raster(scene.image, BANDS, nodata=0, **shared))
         label_file = None
@@ -174,14 +174,7 @@ def write_scene(
             label_file = stack.enter_context(label_raster)
             colours = {index: (*color, 255) for index, color in enumerate(CLASSES.colors)}
             label_file.write_colormap(1, colours)
-        for window in _windows(*shape):
-            row, col = origin[0] + window.row_off, origin[1] + window.col_off
-            image, ids = render(
-                seed, row, col, window.height, window.width, ground_sampling=ground_sampling
-            )
-            outside = _outside(depths, shape, window)
-            image[:, outside] = 0
-            ids[outside] = NODATA
+        for window, image, ids in _pieces(seed, origin, shape, sides, ground_sampling):
             image_file.write(image, window=window)
             if label_file is not None:
                 label_file.write(ids, 1, window=window)
@@ -226,11 +219,21 @@ def write_folder(
     return written
 
 
-def _windows(height: int, width: int) -> Iterator[Window]:
-    """The windows of a scene that are rendered one after the other."""
-    for row in range(0, height, _STEP):
-        for col in range(0, width, _STEP):
-            yield Window(col, row, min(_STEP, width - col), min(_STEP, height - row))
+def _pieces(
+    seed: int, origin: Pair, shape: Pair, sides: Sequence[str], ground_sampling: float
+) -> Iterator[tuple[Window, Array, Array]]:
+    """Windows of a scene with their image and labels, which are nodata beyond the ragged edge."""
+    depths = _edge_depths(seed, origin, shape, sides)
+    for row in range(0, shape[0], _STEP):
+        for col in range(0, shape[1], _STEP):
+            height, width = min(_STEP, shape[0] - row), min(_STEP, shape[1] - col)
+            place = origin[0] + row, origin[1] + col
+            image, ids = render(seed, *place, height, width, ground_sampling=ground_sampling)
+            window = Window(col, row, width, height)
+            outside = _outside(depths, shape, window)
+            image[:, outside] = 0
+            ids[outside] = NODATA
+            yield window, image, ids
 
 
 def _shows(path: Path, facts: str) -> bool:
@@ -265,9 +268,7 @@ def _new_raster(path: Path, bands: Sequence[str], facts: str, **profile: Any) ->
         yield file
 
 
-def _edge_depths(
-    seed: int, origin: tuple[int, int], shape: tuple[int, int], sides: Sequence[str]
-) -> list[NDArray[np.float32]]:
+def _edge_depths(seed: int, origin: Pair, shape: Pair, sides: Sequence[str]) -> list[Array]:
     """How many pixels are nodata along each of `SIDES`, pixel by pixel.
 
     The depth follows the world, so the edge goes on in the scene next door.
@@ -286,9 +287,7 @@ def _edge_depths(
     return depths
 
 
-def _outside(
-    depths: Sequence[NDArray[np.float32]], shape: tuple[int, int], window: Window
-) -> NDArray[np.bool_]:
+def _outside(depths: Sequence[Array], shape: Pair, window: Window) -> Array:
     """``(height, width)``: True where a window of the scene has no image."""
     row, col = window.row_off, window.col_off
     rows, cols = np.arange(row, row + window.height), np.arange(col, col + window.width)

@@ -98,7 +98,7 @@ def test_shadows_are_those_of_a_walked_ray(azimuth: float) -> None:
     level[20:24, 10:14] = 3.0
     found = cast_shadows(level, shadow_steps(town, 0.3)) > 0.5
     expected = walked(level, sun, 1.0, 0.3)
-    # A ray of doubled steps may pass a pixel beside the walked one, so outlines may differ by a pixel.
+    # A ray of doubled steps may pass beside the walked one: outlines may differ by a pixel.
     assert (found != expected).mean() < 0.02
     assert found.sum() == pytest.approx(expected.sum(), rel=0.15)
 
