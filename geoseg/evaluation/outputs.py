@@ -59,9 +59,7 @@ def class_table(data: dict[str, Any]) -> str:
 
 def confusion_plot(data: dict[str, Any]) -> bytes:
     """The confusion matrix as a PNG: each row in percent of the reference's pixels of its class."""
-    # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no
-    # display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    # matplotlib takes half a second to import. Without pyplot it needs no display.
     from matplotlib.figure import Figure
 
     counts, columns = np.array(data["confusion_matrix"], np.float64), list(data["classes"])
@@ -72,7 +70,6 @@ def confusion_plot(data: dict[str, Any]) -> bytes:
     shares = np.divide(100 * counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     size = (0.62 * len(columns) + 2.6, 0.5 * len(counts) + 2.2)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     slanted: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}

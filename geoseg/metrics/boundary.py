@@ -154,7 +154,7 @@ class BoundaryF1:
         return np.where(self._reference > 0, scores, np.nan)
 
     def _per_class(self, labels: Labels) -> NDArray[np.int64]:
-        counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=256)[: self.n]
+        counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=self.n)[: self.n]
         return counts
 
 
@@ -191,8 +191,8 @@ def _over_disc(values: Labels, radius: int, combine: np.ufunc, empty: int) -> La
             combine(wider[:, 1:], segments[:, :-1], out=wider[:, 1:])
             combine(wider[:, :-1], segments[:, 1:], out=wider[:, :-1])
             segments, half = wider, half + 1
-        if offset < height:  # else a slice would count from the end
-            below, above = combined[offset:], combined[: height - offset]
-            combine(below, segments[: height - offset], out=below)
-            combine(above, segments[offset:], out=above)
+        rows = max(0, height - offset)
+        below, above = combined[offset:], combined[:rows]
+        combine(below, segments[:rows], out=below)
+        combine(above, segments[offset:], out=above)
     return combined

@@ -222,7 +222,7 @@ def _label_regions(labels: Labels) -> tuple[NDArray[np.int32], Labels]:
 def _count_pairs(first: NDArray[Any], second: NDArray[Any], end: int) -> tuple[Ints, Ints, Ints]:
     """The distinct pairs, ascending, and how often each occurs; `second` is below `end`."""
     pairs, count = np.unique(first.astype(np.int64) * end + second, return_counts=True)
-    return pairs // max(end, 1), pairs % max(end, 1), count
+    return pairs // end, pairs % end, count
 
 
 def _column(parts: list[Any], index: int) -> Any:

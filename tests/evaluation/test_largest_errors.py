@@ -85,6 +85,8 @@ def test_large_squares_are_thinned_out_to_at_most_320_pixels(make: Make) -> None
     np.testing.assert_array_equal(decoded(cell.predicted), painted(predicted)[::2, ::2])
     (cell,) = drawn(make, predicted[:320, :320], reference[:320, :320], 0)
     assert decoded(cell.reference).shape == (320, 320, 3)
+    (cell,) = drawn(make, predicted[:321, :321], reference[:321, :321], 0)
+    assert decoded(cell.reference).shape == (161, 161, 3)
 
 
 def test_a_square_is_eroded_by_what_lies_around_it(make: Make) -> None:

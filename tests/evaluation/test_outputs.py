@@ -82,6 +82,7 @@ def test_the_plot_shows_percent_of_each_class_of_the_reference(monkeypatch: Any)
     expected = [[60, 10, 10, 20], [np.nan] * 4, [0.09, 99.91, 0, 0]]
     np.testing.assert_allclose(shares, expected)
     assert image.get_clim() == (0, 100)
+    assert axes.figure.get_size_inches().tolist() == pytest.approx([0.62 * 4 + 2.6, 0.5 * 3 + 2.2])
     assert [label.get_text() for label in axes.get_xticklabels()] == [
         "class $ 0",
         "class $ 1",

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.errors import ConfigError
-from geoseg.metrics import PROTOCOLS, ConfusionMatrix, find_protocol, summarize
+from geoseg.metrics import PROTOCOLS, ConfusionMatrix, by_class, find_protocol, summarize
 
 CLUTTER = 5
 references = arrays(np.uint8, (5, 8), elements=st.sampled_from([0, 1, 2, 5, 255]))
@@ -82,6 +82,8 @@ def test_metrics_are_plain_json_also_where_they_are_undefined() -> None:
     metrics = summarize(ConfusionMatrix(6), PROTOCOLS["mmseg6"], ISPRS.names)
     assert json.loads(json.dumps(metrics, allow_nan=False))["mean_iou"] is None
     assert metrics["absent_classes"] == list(ISPRS.names)
+    with pytest.raises(ValueError, match="zip"):
+        by_class(("road",), np.zeros(2))
 
 
 @given(references, predictions)
