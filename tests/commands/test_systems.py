@@ -4,11 +4,11 @@ import pytest
 
 from geoseg.commands.systems import run
 from geoseg.errors import ConfigError
-from geoseg.models import HEADS
+from geoseg.models import HEADS, systems
 from geoseg.models.paper_tables import TABLES
 
 
-def test_costs_of_every_head_stand_in_the_report_and_its_text() -> None:
+def test_the_report_and_its_text_have_the_costs_of_every_head() -> None:
     report = run("6x8")
     entries = {entry["name"]: entry for entry in report.data["systems"]}
     assert set(entries) == {name for name, head in HEADS.items() if head.stages}
@@ -23,7 +23,7 @@ def test_costs_of_every_head_stand_in_the_report_and_its_text() -> None:
         assert entry["conv_macs"] > 0
 
 
-def test_the_papers_counts_stand_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_papers_counts_are_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "geoseg.commands.systems.HEADS", {name: HEADS[name] for name in ("ppm", "isnet", "fcn")}
     )
@@ -52,3 +52,43 @@ def test_what_is_no_size_is_refused(size: str) -> None:
         ConfigError, match="give the height and width of a feature map, such as 64x128"
     ):
         run(size)
+
+
+def test_systems_are_listed_with_presets_and_papers() -> None:
+    report = run()
+    entries = {entry["name"]: entry for entry in report.data["systems"]}
+    assert set(entries) == set(systems())
+    assert entries["hcnet"]["presets"] == list(HEADS["hcnet"].presets)
+    assert "arxiv.org" in entries["hcnet"]["paper"]
+    assert entries["smp.unet"] == {
+        "name": "smp.unet",
+        "presets": ["geoseg"],
+        "paper": "segmentation-models-pytorch's own decoder",
+    }
+    lines = report.text.splitlines()
+    assert [line.split()[0] for line in lines] == list(systems())
+    assert lines[0].endswith(f"{HEADS['hcnet'].paper}  [geoseg, paper]")
+    assert (
+        len(
+            {
+                line.index(entry["paper"])
+                for line, entry in zip(lines, entries.values(), strict=True)
+            }
+        )
+        == 1
+    )
+
+
+def test_a_line_of_costs_has_its_numbers_under_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "geoseg.commands.systems.HEADS", {"self_attention": HEADS["self_attention"]}
+    )
+    monkeypatch.setattr("geoseg.commands.systems.systems", lambda: ("self_attention",))
+    report = run("128x128")
+    first, header, line, *notes = report.text.splitlines()
+    assert first == "one forward on 128x128 features of 2048 channels, 19 classes, float32"
+    assert header.split()[:7] == ["params", "conv", "GMAC", "matmul", "GMAC", "peak", "MiB"]
+    assert line.split()[:5] == ["self_attention", "10.50M", "171.96", "137.44", "192"]
+    assert header.index("peak MiB") + len("peak MiB") == line.index("192") + 3
+    assert notes[0] == "ranet, whose cost depends on the image: on regions of 16x16 positions"
+    assert report.data["classes"] == 19
