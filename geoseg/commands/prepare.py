@@ -126,18 +126,23 @@ def run(
             raise nothing_usable(failures)
         tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
         summary = Summary(layout.name, division, plans, tiles)
-        facts = summary.facts()
-        folder.finish(facts, classes_text(scheme))
-    failures += summary.empty_parts()
-    data = facts | {
+        folder.finish(summary.facts(), classes_text(scheme))
+    return _report(folder, summary, kept, failures, time.perf_counter() - started)
+
+
+def _report(
+    folder: PreparedFolder, summary: Summary, kept: set[str], failures: list[str], seconds: float
+) -> Report:
+    failures = failures + summary.empty_parts()
+    data = summary.facts() | {
         "folder": str(folder.path),
         "classes_file": str(folder.path / CLASSES),
-        "made": sum(tile.tile not in kept for tile in tiles),
+        "made": sum(tile.tile not in kept for tile in summary.tiles),
         "kept": len(kept),
-        "left_out": division.left_out,
+        "left_out": summary.division.left_out,
         "warnings": summary.warnings(),
         "failures": failures,
-        "seconds": round(time.perf_counter() - started, 3),
+        "seconds": round(seconds, 3),
     }
     return Report(summary_text(data), data, int(bool(failures)))
 
