@@ -70,6 +70,8 @@ def test_missing_or_doubled_names_order_nothing(bands):
         (("red", "green", "blue"), [FileBand("", "gray")], (1, 1, 1)),
         (("b2", "b8"), NAMELESS, (1, 2)),
         (("blue", "green", "red"), NAMELESS, (3, 2, 1)),
+        (("nir", "red", "green", "blue"), NAMELESS, (4, 1, 2, 3)),
+        (("nir", "red", "x"), NAMELESS, (1, 2, 3)),
         (("a", "b", "c"), NAMELESS[:2], (1, 2, 2)),
     ],
 )

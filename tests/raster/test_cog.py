@@ -294,6 +294,21 @@ def test_a_full_disk_is_reported_before_work_and_leaves_nothing(labels, cut, out
     assert not list(out.parent.iterdir())
 
 
+@pytest.mark.parametrize(("short", "refused"), [(0, False), (1, True)])
+def test_a_quarter_more_than_the_parts_must_be_free(cut, out, monkeypatch, short, refused):
+    labels = np.random.default_rng(0).integers(0, 6, (64, 90)).astype(np.uint8)
+    parts = cut(labels, heights=(64,), widths=(50, 40))
+    needed = sum(part.path.stat().st_size for part in parts) * 5 // 4
+    usage = type("Usage", (), {"free": needed - short})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    place = {**PLACE, "height": 64, "width": 90}
+    if refused:
+        with pytest.raises(OutputError, match="needs about"):
+            class_cog(parts, out, classes=ISPRS, **place)
+    else:
+        class_cog(parts, out, classes=ISPRS, **place)
+
+
 def test_a_file_that_lost_its_end_never_appears(labels, cut, out, monkeypatch):
     parts = cut(labels)
     original = rasterio.shutil.copy

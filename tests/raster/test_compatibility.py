@@ -96,6 +96,16 @@ def test_colours_of_false_colour_imagery_are_no_contradiction(make_raster):
     assert check(open_raster(make_raster()), bands=IRRG) == []
 
 
+def test_a_palette_among_the_bands_that_are_not_read_does_not_matter(make_raster):
+    path = make_raster(bands=4, photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.gray]
+        file.write_colormap(4, {0: (1, 2, 3)})
+    assert check(open_raster(path, bands=(1, 2, 3))) == []
+    with pytest.raises(SourceError, match="palette indices"):
+        check(open_raster(path, bands=(1, 2, 4)))
+
+
 def test_palette_is_refused(make_raster):
     path = make_raster(bands=1)
     with rasterio.open(path, "r+") as file:
@@ -155,6 +165,66 @@ def test_a_few_values_beyond_the_range_are_glints(make_raster):
     assert check(open_raster(make_raster(data=data)), value_range=(0, 10_000)) == []
 
 
+@pytest.mark.parametrize(("beyond", "fits"), [(153, True), (154, False)])
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_one_percent_of_the_values_may_be_beyond_the_range(make_raster, beyond, fits, value):
+    data = np.full(3 * 64 * 80, 0.5, np.float32)  # 15,360 values
+    data[:beyond] = value
+    source = open_raster(make_raster(data=data.reshape(3, 64, 80)))
+    if fits:
+        assert check(source, value_range=(0, 1)) == []
+    else:
+        with pytest.raises(SourceError, match="values on another scale"):
+            check(source, value_range=(0, 1))
+
+
+@pytest.mark.parametrize(("largest", "fits"), [(100, True), (99, False), (0, True)])
+def test_values_below_a_64th_of_the_range_are_another_scale(make_raster, largest, fits):
+    source = open_raster(make_raster(data=np.full((3, 8, 8), largest, np.uint16)))
+    if fits:
+        assert check(source, value_range=(0, 6400)) == []
+    else:
+        with pytest.raises(SourceError, match="values on another scale"):
+            check(source, value_range=(0, 6400))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "suggested"),
+    [
+        (0, 900, "0,1023"),
+        (0, 1023, "0,1023"),
+        (0, 1024, "0,2047"),
+        (0, 9_999, "0,10000"),
+        (0, 10_001, "0,16383"),
+        (0, 70_000, "0,70000"),
+        (-300, 200, "-1023,1023"),
+        (-2, 0, "-255,255"),
+    ],
+)
+def test_the_suggested_range_is_the_smallest_usual_one_that_holds_the_values(
+    make_raster, low, high, suggested
+):
+    data = np.full((3, 64, 80), low, np.int32)
+    data[:, ::2] = high
+    with pytest.raises(SourceError, match=f"--value-range {suggested}$"):
+        check(open_raster(make_raster(data=data)), value_range=(0, 255))
+
+
+def test_one_pixel_in_a_thousand_does_not_widen_the_suggested_range(make_raster):
+    data = np.full((3, 64, 80), 900, np.uint16)
+    data[:, 0, :5] = 60_000
+    with pytest.raises(SourceError, match=r"--value-range 0,1023$"):
+        check(open_raster(make_raster(data=data)), value_range=(0, 255))
+
+
+def test_without_a_valid_pixel_the_full_range_of_the_type_is_suggested(make_raster):
+    data = np.zeros((3, 64, 80), np.uint16)
+    source = open_raster(make_raster(data=data, nodata=0))
+    said = r"\(no valid pixel in a sample\), .* --value-range 0,65535$"
+    with pytest.raises(SourceError, match=said):
+        check(source)
+
+
 def test_nodata_does_not_speak_about_the_scale(make_raster):
     data = np.full((3, 64, 80), -9999, np.float32)
     data[:, 10:20] = 0.5
@@ -193,11 +263,13 @@ def test_a_large_raster_is_sampled_not_read(make_raster, monkeypatch):
     monkeypatch.setattr(
         "geoseg.raster.reader.Reader.read",
         lambda self, row, col, height, width: (
-            read.append(height * width) or original(self, row, col, height, width)
+            read.append((row, col, height, width)) or original(self, row, col, height, width)
         ),
     )
     check(source, value_range=(0, 10_000))
-    assert sum(read) <= 16 * 256 * 256
+    # Four rows of four windows, from corner to corner.
+    rows, cols = (0, 915, 1829, 2744), (0, 581, 1163, 1744)
+    assert read == [(row, col, 256, 256) for row in rows for col in cols]
 
 
 def test_world_mercator_pixels_are_measured_on_the_ground(make_raster):

@@ -41,7 +41,8 @@ def test_mean_counts_the_valid_alone(values):
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "levels"), [(512, 512, 0), (513, 20, 1), (1, 1025, 2), (1500, 1700, 2)]
+    ("height", "width", "levels"),
+    [(512, 512, 0), (513, 20, 1), (1, 1025, 2), (1500, 1700, 2), (3, 8300, 5), (2100, 3, 3)],
 )
 def test_levels_go_down_to_one_tile(tmp_path, make_raster, height, width, levels):
     base = make_raster(bands=1, height=height, width=width)
@@ -53,6 +54,7 @@ def test_levels_go_down_to_one_tile(tmp_path, make_raster, height, width, levels
         expected = halve_by_mode(expected, expected != 255)
         with rasterio.open(path) as file:
             assert (file.read(1) == expected).all()
+            assert (file.block_shapes, file.compression.name) == ([(512, 512)], "zstd")
 
 
 def test_a_masked_raster_has_masked_overviews(tmp_path, make_raster):

@@ -1,7 +1,9 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from geoseg.errors import OutputError
 from geoseg.raster import Part, part_is_whole, read_part, write_part
@@ -18,6 +20,18 @@ def test_what_was_written_is_read(tmp_path, data):
     assert (read_part(part) == data).all()
     assert part_is_whole(part, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_a_part_is_a_tiled_and_compressed_geotiff_that_warns_of_nothing(tmp_path, data):
+    part = Part(tmp_path / "a.tif", 10, 20, 600, 700)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_part(part, data)
+        with rasterio.open(part.path) as file:
+            assert file.block_shapes == [(512, 512)] * 3
+            assert (file.compression.name, file.interleaving.name) == ("zstd", "band")
+            assert file.dtypes == ("uint8",) * 3
+            assert (file.read() == data).all()
 
 
 def test_one_band_needs_no_axis(tmp_path, data):

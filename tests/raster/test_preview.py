@@ -60,6 +60,42 @@ def test_imagery_is_beside_the_classes(labels, make_raster, tmp_path):
     assert (picture[row, col + 90] == CLASSES.colors[0]).all()  # ten pixels between the panels
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "both", "size"),
+    [
+        # A line for the title, the panel, a line for each row of the legend and one of margin.
+        (64, 80, False, (24 + 64 + 24 * 3, 340)),
+        (64, 80, True, (24 + 64 + 24 * 3, 340)),
+        (50, 700, False, (24 + 50 + 24 * 2, 10 + 700 + 10)),
+        (50, 700, True, (24 + 50 + 24 * 2, 10 + 700 + 10 + 700 + 10)),
+    ],
+)
+def test_the_picture_is_as_large_as_panels_margins_and_legend(
+    make_raster, tmp_path, height, width, both, size
+):
+    data = np.tile(np.array([0, 2, 254, 255], np.uint8), (1, height, width // 4))
+    raster = make_raster("labels.tif", data=data, nodata=255)
+    source = open_raster(make_raster(height=height, width=width)) if both else None
+    out = tmp_path / "a.png"
+    write_preview(raster, out, classes=CLASSES, fingerprint="k", source=source)
+    assert imread(out).shape[:2] == size
+
+
+@pytest.mark.parametrize(("both", "side"), [(False, 1600), (True, 800)])
+def test_large_rasters_are_reduced_to_1600_pixels_in_all(make_raster, tmp_path, both, side):
+    raster = make_raster("labels.tif", data=np.zeros((1, 20, 1601), np.uint8))
+    source = open_raster(make_raster(height=20, width=1601)) if both else None
+    out = tmp_path / "a.png"
+    write_preview(raster, out, classes=CLASSES, fingerprint="k", source=source)
+    step = -(-1601 // side)
+    panel = -(-1601 // step)
+    assert imread(out).shape[1] == (2 if both else 1) * (panel + 10) + 10
+
+
+def test_an_unknown_class_is_named_by_its_number():
+    assert _legend(np.array([[9]], np.uint8), CLASSES)[0][0] == "unknown class 9"
+
+
 def test_the_picture_is_known_as_geosegs_own(labels, tmp_path):
     write_preview(labels, tmp_path / "a.png", classes=CLASSES, fingerprint="abc")
     assert read_fingerprint(tmp_path / "a.png") == "abc"
@@ -86,6 +122,17 @@ def test_wide_values_are_stretched_and_invalid_ones_grey(make_raster):
     picture = _imagery(open_raster(make_raster(data=data)))
     assert (picture[:5] == 217).all()
     assert (picture[5:].min(), picture[5:].max()) == (0, 255)
+
+
+def test_the_middle_96_percent_of_the_values_are_spread_over_the_greys(make_raster):
+    data = np.random.default_rng(0).integers(0, 5000, (3, 64, 80)).astype(np.uint16)
+    low, high = np.percentile(data, (2, 98))
+    expected = (np.clip((data - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    assert (_imagery(open_raster(make_raster(data=data))) == np.moveaxis(expected, 0, -1)).all()
+
+
+def test_one_value_everywhere_is_black(make_raster):
+    assert (_imagery(open_raster(make_raster(data=np.full((3, 8, 8), 7, np.uint16)))) == 0).all()
 
 
 def test_nothing_valid_is_all_grey(make_raster):

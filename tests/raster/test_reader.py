@@ -117,6 +117,22 @@ def test_a_buffer_is_filled_and_given_back(images, name):
             assert (valid == fresh_valid).all()
 
 
+def test_buffers_of_any_size_follow_one_another(images):
+    with open_raster(images["alpha"]).open() as reader:
+        for height, width in ((10, 20), (60, 50), (5, 7), (HEIGHT, WIDTH)):
+            out = np.empty((3, height, width), np.uint8)
+            _, valid = reader.read(0, 0, height, width, out=out)
+            assert (out == DATA[:, :height, :width]).all()
+            assert (valid == (HOLES[:height, :width] > 0)).all()
+
+
+def test_the_file_is_closed_after_the_block(images):
+    with open_raster(images["tiled"]).open() as reader:
+        reader.read(0, 0, 1, 1)
+    with pytest.raises(SourceError, match="cannot be read"):
+        reader.read(0, 0, 1, 1)
+
+
 def test_a_later_read_leaves_an_earlier_one_alone(images):
     with open_raster(images["alpha"]).open() as reader:
         first, _ = reader.read(0, 0, 60, 60)
