@@ -1,7 +1,8 @@
 """Window probabilities in, finished bands of classes out: the arithmetic of stitching, on arrays.
 
 Windows come lattice row by lattice row, from left to right. What a lattice row finishes is a
-*band*: the rows that no later window sees (`blend`), or those to which its windows are nearest (`crop`).
+*band*: the rows that no later window sees (`blend`), or those to which its windows are the nearest
+(`crop`).
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class BlendStitcher:
         self._sums = np.zeros(
             (classes, min(grid.window, grid.height), block.area.width), np.float32
         )
-        # Weights are separable, and so are their sums over the lattice. All windows count, also those
-        # left out for having no valid pixel: a valid pixel lies in none of them.
+        # Weights are separable, and so are their sums over the lattice. All windows count, also
+        # those left out for having no valid pixel: a valid pixel lies in none of them.
         self._row_totals = weight_totals(grid.row_starts, grid.height, grid.window, grid.overlap)
         self._col_totals = weight_totals(grid.col_starts, grid.width, grid.window, grid.overlap)
         self._weights: dict[tuple[bool, bool, bool, bool], NDArray[np.float32]] = {}

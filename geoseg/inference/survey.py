@@ -55,7 +55,7 @@ class Survey:
 
     @property
     def needs_parts(self) -> bool:
-        """Whether a missing output is made from parts; the preview is drawn from the class raster."""
+        """Whether a missing output is made from parts; a preview is drawn from the class raster."""
         return _need_parts(self.missing)
 
     @property
