@@ -28,8 +28,8 @@ def median_frequency_weights(
     present = counts > 0
     weights = np.ones(len(counts))
     if present.any():
-        frequencies = counts[present] / counts.sum()
-        weights[present] = np.clip(np.median(frequencies) / frequencies, *clip)
+        # The ratios of frequencies are those of counts.
+        weights[present] = np.clip(np.median(counts[present]) / counts[present], *clip)
     return weights.astype(np.float32)
 
 

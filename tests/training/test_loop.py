@@ -13,7 +13,7 @@ import torch
 from geoseg.classes import ClassScheme
 from geoseg.datasets.statistics import PixelSample, collect_statistics
 from geoseg.datasets.tiles import Tile
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, create_model, load_model
 from geoseg.progress import Progress
@@ -83,6 +83,7 @@ def train(make_tile: MakeTile) -> Callable[..., Outcome]:
         *,
         validation: bool = True,
         system: str = "hcnet",
+        mean: float = 120.0,
         **options: Any,
     ) -> Outcome:
         folder.mkdir(exist_ok=True)
@@ -93,7 +94,7 @@ def train(make_tile: MakeTile) -> Callable[..., Outcome]:
             classes=SCHEME,
             bands=("r", "g", "b"),
             value_range=(0.0, 255.0),
-            mean=(120.0,) * 3,
+            mean=(mean,) * 3,
             std=(60.0,) * 3,
             window=64,
             overlap=16,
@@ -196,6 +197,19 @@ def test_the_moving_average_is_validated_and_saved(
     weights = {name: next(iter(load_model(file).net.parameters())) for name, file in files.items()}
     assert torch.equal(weights["plain"], weights["off"])
     assert not torch.equal(weights["plain"], weights["slow"])
+
+
+def test_a_run_is_resumed_on_the_same_data_only(
+    train: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, steps=2, pictures=0)
+    train(tmp_path, recipe, system="pixel")
+    train(tmp_path, recipe, system="pixel", resume=True, mean=120.00001)
+    with pytest.raises(
+        ConfigError,
+        match=r"data\.train: mean \[120\.01, .*, but the run in .* began with \[120\.0,",
+    ):
+        train(tmp_path, recipe, system="pixel", resume=True, mean=120.01)
 
 
 def test_a_finished_run_has_nothing_left_to_do(

@@ -55,6 +55,24 @@ def test_the_encoder_learns_at_its_own_rate(name: str) -> None:
     assert held == len(list(net.parameters()))
 
 
+def test_the_recipe_chooses_optimizer_momentum_and_decay() -> None:
+    net = create_model("pixel", classes=2)
+    sgd = make_optimizer(net, Recipe(momentum=0.8, weight_decay=0.03, learning_rate=0.2))
+    assert isinstance(sgd, torch.optim.SGD)
+    (group,) = sgd.param_groups
+    assert (group["momentum"], group["weight_decay"], group["lr"]) == (0.8, 0.03, 0.2)
+    adamw = make_optimizer(net, Recipe(optimizer="adamw", weight_decay=0.03))
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert adamw.param_groups[0]["weight_decay"] == 0.03
+
+
+def test_the_rise_and_the_fall_are_multiplied() -> None:
+    recipe = Recipe(steps=100, power=2.0, warmup=10)
+    assert rate_factor(4, recipe) == pytest.approx(0.5 * 0.96**2)
+    assert rate_factor(9, recipe) == pytest.approx(0.91**2)
+    assert rate_factor(10, recipe) == pytest.approx(0.9**2)
+
+
 def test_a_network_without_encoder_has_one_group() -> None:
     optimizer = make_optimizer(create_model("pixel", classes=2), Recipe())
     assert len(optimizer.param_groups) == 1

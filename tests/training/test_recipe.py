@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from geoseg.training.recipe import Augment, Recipe
 
@@ -24,9 +27,7 @@ from geoseg.training.recipe import Augment, Recipe
         ({"loss": {}}, "at least 1"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused_at_birth(
-    wrong: dict[str, Any], message: str
-) -> None:
+def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe(**wrong)
 
@@ -53,3 +54,79 @@ def test_crops_are_square_unless_height_and_width_are_given() -> None:
 def test_scales_are_given_small_to_large() -> None:
     with pytest.raises(ValueError, match=r"scale \[2.0, 0.5\]"):
         Augment(scale=(2.0, 0.5))
+
+
+def documented_defaults() -> dict[str, Any]:
+    """Key and default of each row of the table in docs/train.md."""
+    text = (Path(__file__).parents[2] / "docs/train.md").read_text()
+    recipe = text[text.index("## The recipe") : text.index("## Windows")]
+    defaults = {}
+    for keys, column in re.findall(r"^\| (`.*?`) \| (.*?) \|", recipe, re.MULTILINE):
+        names = re.findall("`(.*?)`", keys)
+        values = yaml.safe_load(f"[{column.replace('`', '')}]")
+        defaults |= dict(zip(names, values, strict=True))
+    return defaults
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    documented = documented_defaults()
+    assert len(documented) > 35
+    assert documented.pop("aux_weights") == "the papers'"
+    assert Recipe().aux_weights == {}
+    assert Recipe().loss == {documented.pop("loss"): 1.0}
+    for key, value in documented.items():
+        owner = Recipe().augment if key.startswith("augment.") else Recipe()
+        found = getattr(owner, key.removeprefix("augment."))
+        assert (list(found) if isinstance(found, tuple) else found) == value, key
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed", "refused"),
+    [
+        ("steps", 1, 0),
+        ("batch", 1, 0),
+        ("accumulate", 1, 0),
+        ("crop", 8, 7),
+        ("learning_rate", 1e-9, 0.0),
+        ("encoder_lr_factor", 0.0, -0.1),
+        ("momentum", 0.0, -0.1),
+        ("momentum", 0.999, 1.0),
+        ("weight_decay", 0.0, -0.1),
+        ("power", 0.0, -0.1),
+        ("warmup", 0, -1),
+        ("clip", 1e-9, 0.0),
+        ("ema", 0.0, -0.1),
+        ("ema", 0.9999, 1.0),
+        ("seed", 0, -1),
+        ("seed", 2**63 - 1, 2**63),
+        ("focal_gamma", 0.0, -0.1),
+        ("ohem_threshold", 1.0, 1.1),
+        ("ohem_threshold", 1e-9, 0.0),
+        ("ohem_share", 1.0, 1.1),
+        ("ohem_share", 1e-9, 0.0),
+        ("class_weights", (1e-9,), (0.0,)),
+        ("class_weight_range", (1.0, 1.0), (0.0, 1.0)),
+        ("aux_weights", {"prior": 0.0}, {"prior": -0.1}),
+        ("validate_every", 1, 0),
+        ("save_every", 1, 0),
+        ("patience", 1, 0),
+        ("pictures", 0, -1),
+        ("log_every", 1, 0),
+        ("workers", 0, -1),
+        ("cache", 0.0, -0.1),
+    ],
+)
+def test_the_last_allowed_value_is_allowed_and_the_next_refused(
+    key: str, allowed: Any, refused: Any
+) -> None:
+    assert getattr(Recipe(**{key: allowed}), key) == allowed
+    with pytest.raises(ValueError, match=key):
+        Recipe(**{key: refused})
+
+
+@pytest.mark.parametrize("key", ["brightness", "contrast"])
+def test_changes_of_light_are_shares(key: str) -> None:
+    assert getattr(Augment(**{key: 1.0}), key) == 1.0
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ValueError, match=key):
+            Augment(**{key: wrong})
