@@ -20,7 +20,7 @@ from geoseg.datasets.pairing import describe_unpaired, objects_by_tile, pair_fil
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.errors import ConfigError
 from geoseg.evaluation.outputs import write_outputs
-from geoseg.evaluation.pairs import ScoringOptions, open_pairs
+from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
 from geoseg.evaluation.scoring import score_pairs
 from geoseg.files import lock_folder
@@ -74,33 +74,19 @@ def run(
     started = time.perf_counter()
     rules = find_protocol(protocol)
     options = _check_options(classes, rules.erode, erode, tolerance, resample)
-    scheme = options.scheme
-    rules.check(scheme.names)
-    sides = os.fspath(predicted), os.fspath(reference)
-    pairing = pair_files(*sides, polygons=False)
-    failures = [
-        *pairing.ambiguous,
-        *describe_unpaired(pairing, *sides, names=("prediction", "reference")),
-    ]
-    objects = None if instances is None else objects_by_tile(os.fspath(instances))
-    if objects == {}:
-        raise ConfigError(
-            f"--instances {instances}: no such files; give a raster, polygons, or a folder of them"
-        )
-    usable, refused = open_pairs(pairing.pairs, objects, options)
-    failures += refused
-    if not usable:
-        raise nothing_usable(failures)
+    names = options.scheme.names
+    rules.check(names)
+    pairs, failures = _open_all(predicted, reference, instances, options)
     with lock_folder(Path(out)), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        scores, failed = score_pairs(usable, options, progress or Progress())
+        scores, failed = score_pairs(pairs, options, progress or Progress())
         failures += failed
         if not scores:
             raise nothing_usable(failures)
         data = summarize_scores(scores, options, rules)
         data["warnings"] = [
             *(warning for score in scores for warning in score.pair.warnings),
-            *nodata_warnings((score.pair.reference for score in scores), scheme),
-            *warn_of_empty_results(scores, rules, scheme.names),
+            *nodata_warnings((score.pair.reference for score in scores), options.scheme),
+            *warn_of_empty_results(scores, rules, names),
         ]
         data["failures"] = failures
         data["seconds"] = round(time.perf_counter() - started, 3)
@@ -115,7 +101,7 @@ def _check_options(
         if radius is not None and radius < 0:
             raise ConfigError(f"{option} {radius}: give a radius in pixels, 0 or more")
     if not isinstance(classes, ClassScheme):
-        classes = read_classes(os.fspath(classes) if isinstance(classes, Path) else classes)
+        classes = read_classes(os.fspath(classes) if isinstance(classes, os.PathLike) else classes)
     # Who gives a radius knows the references; otherwise none is eroded a second time.
     return ScoringOptions(
         scheme=classes,
@@ -124,3 +110,22 @@ def _check_options(
         tolerance=tolerance,
         resample=resample,
     )
+
+
+def _open_all(
+    predicted: PathLike, reference: PathLike, instances: PathLike | None, options: ScoringOptions
+) -> tuple[list[RasterPair], list[str]]:
+    """The pairs that can be scored, and why other files cannot."""
+    sides = os.fspath(predicted), os.fspath(reference)
+    pairing = pair_files(*sides, polygons=False)
+    unpaired = describe_unpaired(pairing, *sides, names=("prediction", "reference"))
+    objects = None if instances is None else objects_by_tile(os.fspath(instances))
+    if objects == {}:
+        raise ConfigError(
+            f"--instances {instances}: no such files; give a raster, polygons, or a folder of them"
+        )
+    pairs, refused = open_pairs(pairing.pairs, objects, options)
+    failures = [*pairing.ambiguous, *unpaired, *refused]
+    if not pairs:
+        raise nothing_usable(failures)
+    return pairs, failures

@@ -159,7 +159,7 @@ def nan_to_none(value: float) -> float | None:
 
 
 def _select(names: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
-    return [names[index] for index in np.flatnonzero(mask)]
+    return [names[index] for index in np.flatnonzero(mask).tolist()]
 
 
 def _matches(wanted: str | None, names: Sequence[str]) -> NDArray[np.bool_]:
