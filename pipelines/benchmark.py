@@ -4,12 +4,11 @@ r"""A benchmark from its folders to metrics, class rasters and polygons.
     python pipelines/benchmark.py potsdam --data Potsdam
     python pipelines/benchmark.py cityscapes --data cityscapes --system ocrnet
 
-DATA is the benchmark as it is handed out (`geoseg prepare --help` and docs/prepare.md say what is
-looked for). OUT gets ``data`` (prepared), ``train`` (the model), ``predicted`` and ``evaluated``; of
-Cityscapes also ``labelIds``, the class rasters in the ids that the benchmark's server takes. The
-recipe is ``configs/BENCHMARK_SYSTEM.yaml``, of Potsdam ``configs/potsdam_hcnet.yaml`` whatever the
-system; without a GPU try ``--steps`` and ``--encoder``. Run it again after a stop: finished work is
-kept.
+DATA is the benchmark as it is handed out (docs/prepare.md says what is looked for). OUT gets
+``data`` (prepared), ``train`` (the model), ``predicted`` and ``evaluated``; of Cityscapes also
+``labelIds``, the class rasters in the ids that the benchmark's server takes. The recipe is
+``configs/BENCHMARK_SYSTEM.yaml``, of Potsdam ``configs/potsdam_hcnet.yaml`` whatever the system;
+without a GPU try ``--steps`` and ``--encoder``. Run it again after a stop: finished work is kept.
 """
 
 from __future__ import annotations

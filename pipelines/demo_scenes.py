@@ -1,4 +1,4 @@
-"""The labelled towns that the demo model learns from, is judged by while it trains, and is tested on afterwards.
+"""The labelled towns that the demo model is trained, validated and tested on.
 
 python pipelines/demo_scenes.py scenes
 GEOSEG_DEMO=scenes geoseg train configs/demo.yaml

@@ -5,8 +5,9 @@ r"""From labelled tiles and a folder of orthophotos to class rasters and polygon
         --val-images 'tiles/val/*_image.tif' --val-labels 'tiles/val/*_label.tif' \
         --classes road building vegetation car --predict orthophotos --out result
 
-A star stands for what an image and its labels share in their names. OUT gets the training under ``train`` and class
-rasters, previews and polygons under ``predicted``. Run again after a stop: finished work is kept.
+A star stands for what an image and its labels share in their names. OUT gets the training under
+``train`` and class rasters, previews and polygons under ``predicted``. Run it again after a stop:
+finished work is kept.
 """
 
 from __future__ import annotations

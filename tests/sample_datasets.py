@@ -1,4 +1,4 @@
-"""The benchmarks' folders at toy size: the real names and layouts, pixels that a network can learn at once."""
+"""The benchmarks' folders at toy size: real names and layouts, pixels that are easy to learn."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def world_file(path: Path, transform: Affine) -> None:
 def labels_and_image(
     seed: int, height: int, width: int, classes: int, bands: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``(height, width)`` class ids in squares of 8 pixels, and an image whose bands tell them apart."""
+    """``(height, width)`` class ids in squares of 8 pixels, and an image that shows them."""
     rng = np.random.default_rng(seed)
     coarse = np.arange(-(-height // 8) * -(-width // 8)) + seed
     ids = np.kron((coarse % classes).reshape(-(-height // 8), -1), np.ones((8, 8), int))[
@@ -62,7 +62,7 @@ def colors_of(ids: np.ndarray, scheme: ClassScheme = ISPRS) -> np.ndarray:
 
 
 def write_vaihingen(folder: Path, *, complete: bool = True, tiles: list[str] | None = None) -> Path:
-    """``top``, ``gts_for_participants`` (the contest's training tiles), and the complete ground truth in the root."""
+    """``top``, ``gts_for_participants`` (of training tiles), the complete labels in the root."""
     preset = VAIHINGEN_SPLITS["isprs"]
     for tile in tiles or [*preset.train, *preset.test]:
         number = int(tile)
@@ -95,7 +95,7 @@ def write_potsdam(folder: Path, *, tiles: list[str] | None = None) -> Path:
 
 
 def write_cityscapes(folder: Path, *, train: int = 4, val: int = 2, test: int = 1) -> Path:
-    """``leftImg8bit`` and ``gtFine`` with all that lies beside the label ids; the test labels are blank."""
+    """``leftImg8bit`` and ``gtFine`` with all their files; the test labels are blank."""
     values = np.array([group[0] for group in CITYSCAPES.values], np.uint8)
     seed = 0
     for split, city, count in (

@@ -273,9 +273,14 @@ def test_one_large_image_is_divided_in_blocks_with_a_gap(folder: Path) -> None:
     sample_datasets.write(folder / "large_gt.tif", (10 + 10 * ids[None]).astype(np.uint8))
     out = folder.parent / "out"
     report = run(
-        "folder", folder / "large.tif", out, labels="large_gt.tif", classes=folder.parent / "classes.yaml",
-        block=100, gap=20,
-    )  # fmt: skip
+        "folder",
+        folder / "large.tif",
+        out,
+        labels="large_gt.tif",
+        classes=folder.parent / "classes.yaml",
+        block=100,
+        gap=20,
+    )
     assert report.data["split"] == "blocks"
     used = np.zeros((600, 700), int)
     near = np.zeros((600, 700), bool)
@@ -452,7 +457,8 @@ def test_torch_is_not_needed(folder: Path) -> None:
     """It takes more memory than the images do."""
     code = (
         "import sys; from geoseg.commands.prepare import run;"
-        f"run('folder', {str(folder)!r}, {str(folder.parent / 'out')!r}, images='*_image.tif', labels='*_label.tif', "
+        f"run('folder', {str(folder)!r}, {str(folder.parent / 'out')!r}, images='*_image.tif', "
+        "labels='*_label.tif', "
         f"classes={str(folder.parent / 'classes.yaml')!r}); print('torch' in sys.modules)"
     )
     result = subprocess.run(
@@ -488,7 +494,8 @@ def test_images_and_labels_of_which_no_two_belong_together_are_named(folder: Pat
         (folder / f"t{number}_label.tif").rename(folder / f"more/s{number}_label.tif")
     with pytest.raises(
         ConfigError,
-        match=r"no image has labels; the images are of t0, t1, .*, the labels of s0, s1, .*: give two patterns",
+        match=r"no image has labels; the images are of t0, t1, .*, the labels of s0, s1, .*: give "
+        r"two patterns",
     ) as told:
         prepare(folder, labels="more/*_label.tif")
     assert len(str(told.value).splitlines()) == 1
@@ -516,7 +523,8 @@ def test_a_validation_part_without_a_usable_image_is_reported(folder: Path) -> N
     assert (report.exit_code, report.data["warnings"]) == (
         0,
         [
-            "val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one"
+            "val: is empty, as no image lies in a folder called val; --split tiles or blocks makes "
+            "one"
         ],
     )
 
@@ -527,7 +535,8 @@ def test_unpaired_files_are_named_and_the_others_go_on(folder: Path) -> None:
     report = prepare(folder, split="tiles")
     assert report.exit_code == 1
     assert report.data["failures"] == [
-        f"image without a label under {folder}/*_label.tif: {folder / 't1_image.tif'}; add the label, "
+        f"image without a label under {folder}/*_label.tif: {folder / 't1_image.tif'}; add the "
+        "label, "
         "or leave the tile out",
         f"label without an image under {folder}/*_image.tif: {folder / 't2_label.tif'}; add the "
         "image, or leave the tile out",
@@ -568,7 +577,8 @@ def test_an_image_in_the_place_of_labels_is_reported_in_a_short_line(folder: Pat
     )
     report = prepare(folder, split="all")
     assert report.data["failures"] == [
-        f"{folder / 't1_label.tif'}: holds 3,072 colours that no class has, as an image does; give its labels"
+        f"{folder / 't1_label.tif'}: holds 3,072 colours that no class has, as an image does; give "
+        "its labels"
     ]
 
 

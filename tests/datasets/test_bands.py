@@ -47,7 +47,8 @@ def test_bands_are_found_by_name_number_or_order(
         (["a", "a", "b", "c"], "names must differ"),
         (
             {"red": 5},
-            r"^data\.bands: \{'red': 5\} asks for band 5, but .*four\.tif has 4 \(nir, red,.*choose among 1\.\.4$",
+            r"^data\.bands: \{'red': 5\} asks for band 5, but .*four\.tif has 4 \(nir, "
+            r"red,.*choose among 1\.\.4$",
         ),
         ([1, 5], r"^data\.bands: \{'nir': 1, 'band 5': 5\} asks for band 5, but .*four\.tif has 4"),
     ],

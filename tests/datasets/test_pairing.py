@@ -214,9 +214,11 @@ def test_files_without_a_partner_are_described_on_both_sides(tmp_path: Path) -> 
     shown = ", ".join(f"out/{n}.x_classes.tif" for n in range(6))
     lines = describe_unpaired(pairing, *given, ("prediction", "reference"))
     assert [line.replace(f"{tmp_path}/", "") for line in lines] == [
-        f"predictions without a reference under gt: {shown} and 1 more; add the reference, or leave "
+        f"predictions without a reference under gt: {shown} and 1 more; add the reference, or "
+        "leave "
         "the tile out",
-        "reference without a prediction under out: gt/4_label.tif; add the prediction, or leave the "
+        "reference without a prediction under out: gt/4_label.tif; add the prediction, or leave "
+        "the "
         "tile out",
     ]
     assert "label without an image under " in describe_unpaired(pairing, *given)[1]

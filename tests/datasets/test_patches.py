@@ -15,9 +15,12 @@ def cut(height: int, width: int, size: int, stride: int, edge: Edge) -> list[Cro
 
 
 @given(
-    height=st.integers(1, 80), width=st.integers(1, 80), size=st.integers(1, 40), stride=st.integers(1, 40),
+    height=st.integers(1, 80),
+    width=st.integers(1, 80),
+    size=st.integers(1, 40),
+    stride=st.integers(1, 40),
     edge=st.sampled_from(["shift", "pad", "drop"]),
-)  # fmt: skip
+)
 def test_patches_cover_what_their_rule_says(
     height: int, width: int, size: int, stride: int, edge: Edge
 ) -> None:

@@ -26,7 +26,7 @@ def save(path: Path, shapes: list[Any], crs: str = "EPSG:4326", **columns: Any) 
 
 
 def boxes() -> list[Any]:
-    """Two overlapping houses and one that reaches beyond the raster, in metres of its grid (half a metre a pixel)."""
+    """Two overlapping houses and one that reaches beyond the raster, in metres (0.5 a pixel)."""
     corners = [(3, 4, 15, 14), (10, 8, 25, 20), (30, 20, 60, 40)]
     return [
         shapely.box(500_000 + w, 5_400_000 - s, 500_000 + e, 5_400_000 - n)
@@ -160,7 +160,8 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
         PolygonLabels(Polygons(path, "klass"), image, LAND)
     with pytest.raises(
         ConfigError,
-        match=r"2 classes \(grass, road\) and polygons of one kind; name the attribute that holds the "
+        match=r"2 classes \(grass, road\) and polygons of one kind; name the attribute that holds "
+        r"the "
         r"class \(geoseg prepare --attribute NAME, attribute: NAME in a config\)",
     ):
         PolygonLabels(Polygons(path), image, LAND)
@@ -208,3 +209,18 @@ def test_polygons_beside_the_image_are_not_counted(
     away = shapely.box(500_041, 5_399_990, 500_050, 5_399_999)  # the image ends at 500,040
     path = save(tmp_path / "a.gpkg", [*boxes(), away], "EPSG:32632")
     assert len(PolygonLabels(Polygons(path), open_raster(make_raster()), BUILDINGS)) == 3
+
+
+def test_the_footprint_of_the_image_ends_at_its_corners(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The image reaches from 500,000 to 500,040 east and from 5,399,968 to 5,400,000 north."""
+    image = open_raster(make_raster())
+    for step, count in ((0.1, 4), (-0.1, 0)):  # metres inside and outside of each corner
+        near = [
+            shapely.Point(x, y).buffer(0.05)
+            for x in (500_000 + step, 500_040 - step)
+            for y in (5_399_968 + step, 5_400_000 - step)
+        ]
+        path = save(tmp_path / f"{count}.gpkg", near, "EPSG:32632")
+        assert len(PolygonLabels(Polygons(path), image, BUILDINGS)) == count

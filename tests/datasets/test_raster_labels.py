@@ -47,8 +47,8 @@ def test_a_nodata_value_that_is_a_class_is_warned_of(make_raster: Make) -> None:
     values, colors = np.ones((1, 2, 2), np.uint8), np.full((3, 2, 2), 255, np.uint8)
     (line,) = warned(values, SCHEME, 0, 7, None, 1)
     assert (
-        "1.tif: declares 7 as nodata (and so do 1 more), which is class 'roof': its pixels count as unlab"
-        in line
+        "1.tif: declares 7 as nodata (and so do 1 more), which is class 'roof': its pixels count "
+        "as unlab" in line
     )
     assert warned(values, SCHEME, 0, 9, 255, None) == []
     assert (
@@ -69,7 +69,8 @@ def test_colours_become_ids_and_black_255(make_raster: Make) -> None:
 def test_unknown_values_are_counted_and_refused(make_raster: Make, dtype: str) -> None:
     values = np.array([[[1, 2, 2, 3, 4, 5, 7]]], dtype)
     message = (
-        r"rows 0 to 0 hold value 2 \(2 pixels\), 3 \(1 pixels\), 4 \(1 pixels\) and 1 more, .* have "
+        r"rows 0 to 0 hold value 2 \(2 pixels\), 3 \(1 pixels\), 4 \(1 pixels\) and 1 more, .* "
+        r"have "
         r"1, 300, 7: add it to the classes or to ignore, or correct the labels"
     )
     with pytest.raises(SourceError, match=message):

@@ -67,6 +67,7 @@ def test_what_cannot_be_divided_is_refused() -> None:
 
 def test_areas_are_at_least_fifteen_and_at_most_2048_pixels_wide() -> None:
     assert len(SpatialSplit(gap=0).divide(300, 500)) == 15
+    assert len(SpatialSplit(gap=0).divide(1500, 100)) == 15
     large = SpatialSplit(gap=0).divide(20_480, 20_480)
     assert {(crop.window.height, crop.window.width) for crop in large} == {(2048, 2048)}
 

@@ -47,7 +47,8 @@ def test_a_preset_gives_parts_and_says_what_is_missing_or_left_out() -> None:
         (
             LAYOUT,
             "known",
-            r"^--split known: part val is empty \(train: 2 of 3 .*: 2, 3; val: 1 of 1 tiles lack image "
+            r"^--split known: part val is empty \(train: 2 of 3 .*: 2, 3; val: 1 of 1 tiles lack "
+            r"image "
             r"or labels: 4\); add its files, or choose another --split$",
         ),
         (
@@ -63,7 +64,8 @@ def test_a_preset_gives_parts_and_says_what_is_missing_or_left_out() -> None:
         (
             FOLDER,
             "folders",
-            r"part train is empty \(in no folder called train, val, test: src/t1.tif\); add its files",
+            r"part train is empty \(in no folder called train, val, test: src/t1.tif, src/t9.tif\); add its "
+            r"files",
         ),
     ],
 )
@@ -71,7 +73,7 @@ def test_an_unknown_split_or_an_empty_part_is_refused(
     layout: Layout, split: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        divide(layout, pairs("t1.tif"), split, ROOT)
+        divide(layout, pairs("t1.tif", "t9.tif"), split, ROOT)
 
 
 def test_the_files_suggest_the_split() -> None:

@@ -187,7 +187,8 @@ def test_validation_labels_are_refused_where_one_is_unknown_or_none_is_known(
 def test_classes_without_a_training_pixel_are_warned_of() -> None:
     assert absent_class_warnings(Statistics((3, 1)), ["a", "b"]) == []
     assert absent_class_warnings(Statistics((0, 1, 0)), ["a", "b", "c"]) == [
-        "no training pixel shows a, c: the model cannot learn it; check data.classes and the labels "
+        "no training pixel shows a, c: the model cannot learn it; check data.classes and the "
+        "labels "
         "of data.train"
     ]
 

@@ -14,7 +14,8 @@ def unknown(policy: Policy = "count", kind: str = "value") -> UnknownValues:
 
 def test_refusing_names_the_rows_and_the_most_frequent_values() -> None:
     message = (
-        r"^gt\.tif: rows 5 to 14 hold value 9 \(1,200 pixels\), 7 \(3 pixels\), 8 \(2 pixels\) and 1 "
+        r"^gt\.tif: rows 5 to 14 hold value 9 \(1,200 pixels\), 7 \(3 pixels\), 8 \(2 pixels\) and "
+        r"1 "
         r"more, which no class has and which is not ignored; the classes have 0, 1: add it to the "
         r"classes or to ignore, or correct the labels$"
     )
