@@ -72,8 +72,8 @@ PROTOCOLS = {
         Protocol("plain", "every class and every labelled pixel counts"),
         Protocol(
             "isprs-geoseg",
-            "GeoSeg and most papers on Vaihingen and Potsdam: borders eroded, clutter counts in the "
-            "accuracy only",
+            "GeoSeg and most papers on Vaihingen and Potsdam: borders eroded, clutter counts in "
+            "the accuracy only",
             erode=3,
             not_in_mean="clutter",
             required=("clutter",),
