@@ -114,20 +114,20 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
         return
     low, high = value_range
     values = _sample(source)
-    seen = "no valid pixel in a sample"
-    if values.size:
-        seen = f"{values.min():g} to {values.max():g} in a sample"
+    found = f"{values.min():g} to {values.max():g}" if values.size else "no valid pixel"
     advice = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
     integer = np.issubdtype(np.dtype(source.dtype), np.integer)
     if integer and (low, high) == (0, 255):
-        raise SourceError(f"{source.path}: {source.dtype} values ({seen}), {needs}; {advice}")
+        raise SourceError(
+            f"{source.path}: {source.dtype} values ({found} in a sample), {needs}; {advice}"
+        )
     if values.size == 0:
         return
     beyond = np.mean((values < low) | (values > high))
     largest = np.abs(values).max()
     if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(abs(low), abs(high)):
         raise SourceError(
-            f"{source.path}: {source.dtype} values on another scale ({seen}), {needs}; {advice}"
+            f"{source.path}: {source.dtype} values on another scale ({found} in a sample), {needs}; {advice}"
         )
 
 

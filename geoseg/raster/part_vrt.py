@@ -68,8 +68,10 @@ class PartVRT:
             yield f"<MDI key={quoteattr(name)}>{escape(value)}</MDI>"
         yield "</Metadata>"
         for number, name in enumerate(self.bands, start=1):
-            yield f'<VRTRasterBand dataType="Byte" band="{number}">'
-            yield f"<Description>{escape(name)}</Description>"
+            yield (
+                f'<VRTRasterBand dataType="Byte" band="{number}">'
+                f"<Description>{escape(name)}</Description>"
+            )
             yield from self._meaning()
             yield from _overviews(overviews, number)
             for part in self.parts:
@@ -102,18 +104,19 @@ def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
 def _palette(classes: ClassScheme) -> Iterator[str]:
     """Colours and names of all 256 values, and an attribute table of those that mean something."""
     meaning = dict(enumerate(zip(classes.names, classes.colors, strict=True))) | _CODES
+    all_values = [meaning.get(value, ("", (0, 0, 0))) for value in range(256)]
     yield "<ColorInterp>Palette</ColorInterp><CategoryNames>"
-    for value in range(256):
-        yield f"<Category>{escape(meaning[value][0] if value in meaning else '')}</Category>"
+    yield from (f"<Category>{escape(name)}</Category>" for name, _ in all_values)
     yield "</CategoryNames><ColorTable>"
-    for value in range(256):
-        red, green, blue = meaning[value][1] if value in meaning else (0, 0, 0)
+    for value, (_, (red, green, blue)) in enumerate(all_values):
         opacity = 0 if value == NODATA else 255
         yield f'<Entry c1="{red}" c2="{green}" c3="{blue}" c4="{opacity}"/>'
     yield '</ColorTable><GDALRasterAttributeTable tableType="thematic">'
     for index, (column, kind, usage) in enumerate(_COLUMNS):
-        yield f'<FieldDefn index="{index}"><Name>{column}</Name>'
-        yield f"<Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>"
+        yield (
+            f'<FieldDefn index="{index}"><Name>{column}</Name>'
+            f"<Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>"
+        )
     for index, (value, (name, color)) in enumerate(meaning.items()):
         if value != NODATA:
             cells = "".join(f"<F>{escape(str(cell))}</F>" for cell in (value, name, *color))

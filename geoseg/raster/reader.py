@@ -45,8 +45,9 @@ class Reader:
         self._bands = list(bands)
         self._dtype = dtype
         self._validity = validity
-        level = {} if overview is None else {"OVERVIEW_LEVEL": overview}
-        self._file = open_dataset(path, **level)
+        self._file = open_dataset(
+            path, **({} if overview is None else {"OVERVIEW_LEVEL": overview})
+        )
         self.height: int = self._file.height
         self.width: int = self._file.width
         self._alpha_buffer: NDArray[Any] = np.empty(0, dtype)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,21 @@ def test_folders_are_searched_in_order_and_keep_relative_paths(tmp_path, make_ra
         ("a.tif", "b/a"),
         ("x.tiff", "b/c/x"),
     ]
+
+
+def test_the_order_of_the_disk_does_not_matter(tmp_path, make_raster, monkeypatch):
+    for name in ("a.tif", "b.tif", "c/d.tif", "e/f.tif"):
+        make_raster(name)
+    walk = os.walk
+
+    def backwards(folder):
+        for root, folders, files in walk(folder):
+            folders[:] = sorted(folders, reverse=True)
+            yield root, folders, sorted(files, reverse=True)
+
+    monkeypatch.setattr(os, "walk", backwards)
+    found = [source.relative.as_posix() for source in find_sources([tmp_path])]
+    assert found == ["a", "b", "c/d", "e/f"]
 
 
 def test_a_file_keeps_its_stem_alone_whatever_its_suffix(tmp_path, make_raster):
