@@ -272,3 +272,14 @@ def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert dict(changed) == {"norm": "raw", "fusion": "sum"}
     assert (HCNetHead.name, HCNetHead.stages) == ("hcnet", 1)
     assert HCNetHead.aux_weights == {"prior": 0.8}
+
+
+def test_region_context_under_bfloat16_autocast_is_that_of_float32() -> None:
+    torch.manual_seed(0)
+    module = RegionContext(8, "relu")
+    x, q = torch.rand(1, 8, 32, 32), torch.randn(1, 3, 32, 32).softmax(1)
+    regions = module(x, q)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(module(x, q), regions)  # the attention's gate is closed
+        context = unpool(regions, q)
+    assert torch.equal(context, unpool(regions, q))

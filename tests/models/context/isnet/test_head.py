@@ -32,7 +32,7 @@ readings = pytest.mark.parametrize("reading", READINGS, ids=str)
 
 
 def settle(module: nn.Module) -> Any:
-    """Statistics of some earlier training; no value on the edge of a ReLU, where rounding decides."""
+    """Statistics of some training; no value on the edge of a ReLU, where rounding decides."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             for parameter in (part.weight, part.bias, part.running_mean, part.running_var):

@@ -27,7 +27,7 @@ def both(p: Tensor, kind: type[FullDivergence | BinaryDivergence]) -> tuple[floa
 
 
 def divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    """In nats. Not scipy's Jensen-Shannon distance, a root that is NaN where rounding goes below 0."""
+    """In nats. Not scipy's Jensen-Shannon distance, a root that is NaN a little below 0."""
     middle = (p + q) / 2
     return float((rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2)
 
