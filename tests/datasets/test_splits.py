@@ -64,7 +64,8 @@ def test_a_preset_gives_parts_and_says_what_is_missing_or_left_out() -> None:
         (
             FOLDER,
             "folders",
-            r"part train is empty \(in no folder called train, val, test: src/t1.tif, src/t9.tif\); add its "
+            r"part train is empty \(in no folder called train, val, test: src/t1.tif, "
+            r"src/t9.tif\); add its "
             r"files",
         ),
     ],
