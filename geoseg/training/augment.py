@@ -66,11 +66,11 @@ def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     # vanishes. They enter as 0, and the resized mask says what share of the weights was theirs.
     filled = sample.pixels.where(sample.valid, 0.0)
     layers = torch.cat([filled, sample.valid[None].float()])
-    sums, share = v2.functional.resize(layers, list(size), antialias=True).split([len(filled), 1])
+    sums, share = v2.functional.resize(layers, size, antialias=True).split([len(filled), 1])
     valid = share > _WHOLE
     pixels = (sums / share).where(valid, 0.0)
     nearest = v2.InterpolationMode.NEAREST_EXACT
-    labels = v2.functional.resize(sample.labels[None], list(size), interpolation=nearest)
+    labels = v2.functional.resize(sample.labels[None], size, interpolation=nearest)
     return Sample(pixels, valid[0], labels[0])
 
 

@@ -14,7 +14,13 @@ from geoseg.datasets.tiles import Tile
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, create_model
 from geoseg.tiling import Window
-from geoseg.training.validation import metric_names, metric_value, summarize, validate
+from geoseg.training.validation import (
+    metric_names,
+    metric_value,
+    metric_values,
+    summarize,
+    validate,
+)
 
 CLASSES = ("dark", "bright", "never")
 
@@ -119,3 +125,7 @@ def test_each_metric_has_a_name() -> None:
     }
     with pytest.raises(KeyError):
         metric_value(metrics, "loss")
+    values = metric_values(confusion_of_four(), CLASSES)
+    assert values.pop("iou_never") != values["mean_iou"] == pytest.approx(5 / 12)
+    assert values == pytest.approx({name: metric_value(metrics, name) for name in values}, abs=1e-6)
+    assert tuple(values) == metric_names(CLASSES)[:-1]
