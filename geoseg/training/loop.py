@@ -61,7 +61,6 @@ def fit(
     trainer = Trainer(net, recipe, Normalization.from_card(card), class_weights)
     data_facts = _data_facts(card)
     outcome = _resume(trainer, folder, data_facts) if resume else Outcome()
-    # With several processes the first one alone writes and reports.
     history = None
     if trainer.is_main:
         names, step = card.classes.names, outcome.step
@@ -81,8 +80,7 @@ def fit(
             if due:
                 progress.note(_progress_line(outcome, recipe, loss, confusion))
             if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
-                facts = dataclasses.asdict(outcome) | {"data": data_facts}
-                trainer.save(folder / STATE, facts)
+                trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
             if due and history:
                 history.plot()
                 draw_page(panels, card.classes, folder / "pictures" / f"step_{outcome.step:06}.png")
