@@ -177,13 +177,12 @@ class ClassScheme:
 
 def default_colors(count: int) -> tuple[Color, ...]:
     """`count` distinct colours: hues a golden angle apart, alternating in brightness."""
-    colors = []
-    for index in range(count):
-        hue = index * 0.381966 % 1.0
-        value = 0.95 - 0.3 * (index % 2)
-        rgb = colorsys.hsv_to_rgb(hue, 0.65, value)
-        colors.append(_color([round(255 * part) for part in rgb]))
-    return tuple(colors)
+    hues = [index * 0.381966 % 1.0 for index in range(count)]
+    values = [0.95 - 0.3 * (index % 2) for index in range(count)]
+    colors = [
+        colorsys.hsv_to_rgb(hue, 0.65, value) for hue, value in zip(hues, values, strict=True)
+    ]
+    return tuple(_color([round(255 * part) for part in rgb]) for rgb in colors)
 
 
 def _color(parts: object, where: str = "colour") -> Color:
@@ -227,9 +226,8 @@ def _entry(
         raise ConfigError(
             f"class {position}: unknown key {min(unknown)!r}; known are id, name and color"
         )
-    color = default_color
-    if entry.get("color") is not None:
-        color = _color(entry["color"], f"class {position}: color")
+    given = entry.get("color")
+    color = default_color if given is None else _color(given, f"class {position}: color")
     return str(entry["name"]), color, _values(entry.get("id", position), f"class {position}: id")
 
 

@@ -122,8 +122,7 @@ def _with_value(node: Any, keys: list[str], value: Any, assignment: str) -> Any:
         return entries
     if node is None or isinstance(node, Mapping):
         section = dict(node or {})
-        section[key] = _with_value(section.get(key), rest, value, assignment)
-        return section
+        return section | {key: _with_value(section.get(key), rest, value, assignment)}
     raise ConfigError(f"--set {assignment!r}: {key!r} lies inside {node!r}, which holds no keys")
 
 
@@ -179,14 +178,12 @@ def first_error(error: ValidationError, document: Mapping[str, Any], model: type
     if kind == "too_short":
         return f"{where}: is empty; give at least one"
     if kind == "too_long":
-        count, limit = context["actual_length"], context["max_length"]
-        return f"{where}: {value!r} holds {count} entries; give {limit}"
+        return f"{where}: {value!r} holds {len(value)} entries; give {context['max_length']}"
     if kind == "value_error":  # raised by our own validators, in our own words
         return f"{where}: {context['error']}" if where else str(context["error"])
-    wrong_type = _WRONG_TYPE.get(kind.partition("_")[0])
-    if wrong_type:
-        return f"{where}: {value!r} {wrong_type}"
-    return f"{where}: {value!r} is refused; {details['msg'].replace('Input should', 'it should')}"
+    needed = details["msg"].replace("Input should", "it should")
+    wrong = _WRONG_TYPE.get(kind.partition("_")[0], f"is refused; {needed}")
+    return f"{where}: {value!r} {wrong}"
 
 
 def _suggest(key: str, known: list[str]) -> str:

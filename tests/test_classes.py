@@ -209,5 +209,8 @@ def test_cityscapes_knows_all_label_ids() -> None:
     found, unknown = CITYSCAPES.ids_from_values(np.array([-1, *range(34), 255]))
     assert unknown == {}
     assert [value for value in found.tolist() if value != 255] == list(range(19))
-    colors = dict(zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True))
-    assert (colors["road"], colors["car"]) == ((128, 64, 128), (0, 0, 142))
+    assert " ".join(bytes(color).hex() for color in CITYSCAPES.colors) == (
+        "804080 f423e8 464646 66669c be9999 999999 faaa1e dcdc00 6b8e23 98fb98 "
+        "4682b4 dc143c ff0000 00008e 000046 003c64 005064 0000e6 770b20"
+    )
+    assert CITYSCAPES.names[10:14] == ("sky", "person", "rider", "car")

@@ -104,9 +104,7 @@ def cost(
         features = [torch.zeros(images, count, height, width) for count in in_channels]
         conv_macs, matmul_macs = count_macs(head, features, row.left_out())
         peak = peak_bytes(head, features)
-    paper_count = None
-    if as_in is not None:
-        paper_count = images * row.count(head, positions, matmul_macs // images)
+    paper_count = images * row.count(head, positions, matmul_macs // images) if as_in else None
     return Cost(row.params(head), conv_macs, matmul_macs, peak, paper_count)
 
 

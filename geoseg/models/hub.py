@@ -55,10 +55,12 @@ def _check_available(name: str) -> None:
     repository, revision = _location(name)
     if repository is None or huggingface_hub.is_offline_mode():
         return  # downloaded from elsewhere, or answered from this machine at once
-    for file in _WEIGHTS_FILES:
-        cached = huggingface_hub.try_to_load_from_cache(repository, file, revision=revision)
-        if isinstance(cached, str):
-            return
+    cached = [
+        huggingface_hub.try_to_load_from_cache(repository, file, revision=revision)
+        for file in _WEIGHTS_FILES
+    ]
+    if any(isinstance(path, str) for path in cached):
+        return
     url = huggingface_hub.hf_hub_url(repository, "config.json", revision=revision)
     try:
         huggingface_hub.get_session().head(url, timeout=_TIMEOUT)

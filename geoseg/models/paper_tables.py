@@ -28,10 +28,6 @@ from geoseg.models.context.ppm import SIZES as PYRAMID
 from geoseg.models.layers import conv_bn_relu
 
 
-def _leave_as_it_is(_: ContextHead) -> None:
-    """The head of a row that needs no change."""
-
-
 @dataclass(frozen=True)
 class TableRow:
     """One row of a table."""
@@ -47,7 +43,7 @@ class TableRow:
     counted: Literal["modules", "convolutions", "convolutions and products"] = "modules"
     """``modules``: as in ISNet's table 2. Else as in OCRNet's table 4, and ``convolutions`` where
     geoseg has matrix products that the authors' arrangement has not."""
-    adjust: Callable[[ContextHead], None] = _leave_as_it_is
+    adjust: Callable[[ContextHead], object] = lambda _: None
     """Makes of geoseg's head what the authors had, where no option does."""
 
     def left_out(self) -> list[str]:

@@ -7,6 +7,7 @@ import segmentation_models_pytorch as smp
 
 from geoseg.errors import ModelError
 from geoseg.models import HEADS, ModelSpec, systems
+from geoseg.models.spec import make_spec, takes_encoder
 
 GOOD: dict[str, Any] = {
     "system": "hcnet",
@@ -22,7 +23,7 @@ def test_systems_are_the_heads_and_the_decoders_of_smp() -> None:
     assert {"hcnet", "ocrnet", "fcn", "pixel", "smp.unet"} <= set(systems())
 
 
-def test_lists_of_a_document_are_the_tuples_of_switches() -> None:
+def test_lists_of_a_document_are_the_tuples_of_options() -> None:
     spec = ModelSpec(**{**GOOD, "system": "apcnet"}, options={"scales": [1, 2]})
     assert spec == ModelSpec(**{**GOOD, "system": "apcnet"}, options={"scales": (1, 2)})
 
@@ -49,9 +50,38 @@ def test_lists_of_a_document_are_the_tuples_of_switches() -> None:
         ),
     ],
 )
-def test_a_spec_that_makes_no_sense_is_refused_at_birth(
-    change: dict[str, Any], message: str
-) -> None:
+def test_a_spec_that_no_network_can_have_is_refused(change: dict[str, Any], message: str) -> None:
     ModelSpec(**GOOD)
     with pytest.raises(ModelError, match=message):
         ModelSpec(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize("stride", [None, 4, 8, 16, 32])
+@pytest.mark.parametrize(("bands", "classes"), [(1, 1), (13, 254)])
+def test_all_sizes_that_a_network_can_have_make_a_spec(
+    stride: int | None, bands: int, classes: int
+) -> None:
+    spec = ModelSpec("hcnet", "resnet18", stride, bands, classes)
+    assert (spec.output_stride, spec.in_channels, spec.classes) == (stride, bands, classes)
+
+
+def test_a_system_without_an_encoder_runs_at_stride_1() -> None:
+    assert ModelSpec("pixel", None, 1, 3, 6).output_stride == 1
+    for encoder, stride in ((None, 8), ("resnet18", None), ("resnet18", 1)):
+        with pytest.raises(ModelError, match="pixel takes the image itself; leave encoder and"):
+            ModelSpec("pixel", encoder, stride, 3, 6)
+
+
+def test_an_encoder_is_chosen_where_a_system_takes_one() -> None:
+    assert [takes_encoder(name) for name in ("hcnet", "smp.unet", "pixel", "nosuch")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert make_spec("hcnet", classes=2).encoder == "resnet50"
+    assert make_spec("smp.unet", classes=2).encoder == "resnet50"
+    assert make_spec("hcnet", classes=2, encoder="resnet18").encoder == "resnet18"
+    assert make_spec("pixel", classes=2) == ModelSpec("pixel", None, None, 3, 2)
+    with pytest.raises(ModelError, match="there is no system 'nosuch'"):
+        make_spec("nosuch", classes=2)
