@@ -127,7 +127,8 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
     largest = np.abs(values).max()
     if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(abs(low), abs(high)):
         raise SourceError(
-            f"{source.path}: {source.dtype} values on another scale ({found} in a sample), {needs}; {advice}"
+            f"{source.path}: {source.dtype} values on another scale ({found} in a sample), "
+            f"{needs}; {advice}"
         )
 
 
