@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from geoseg.models.layers import BatchNorm, Classifier, apply_concatenated, attend, conv_bn_relu
+from geoseg.models.layers import (
+    BatchNorm,
+    Classifier,
+    apply_concatenated,
+    attend,
+    conv_bn_relu,
+    resize,
+)
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 5)])
@@ -89,3 +96,10 @@ def test_attention_equals_its_matrix_written_out_whatever_axes_the_keys_have() -
         torch.testing.assert_close(
             attend(q, k[..., None], v[..., None], scale), expected, rtol=1e-5, atol=1e-5
         )
+
+
+def test_a_map_is_resized_bilinearly_unless_it_has_the_size() -> None:
+    x = torch.arange(4.0).reshape(1, 1, 2, 2)
+    assert resize(x, (2, 2)) is x
+    assert resize(x, (2, 4))[0, 0, 0].tolist() == [0.0, 0.25, 0.75, 1.0]
+    assert resize(x, (4, 2))[0, 0, :, 0].tolist() == [0.0, 0.5, 1.5, 2.0]
