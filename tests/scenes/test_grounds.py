@@ -68,7 +68,8 @@ def test_a_quarter_lies_between_its_four_streets() -> None:
         middle = side.point(side.length / 2, 0.0)
         assert ground.exterior.distance(shapely.Point(middle)) < 1e-6
         assert ground.contains(shapely.Point(side.point(side.length / 2, 5.0)))
-    assert site.depth == pytest.approx(ground.area / (site.sides[0].length - 10), rel=0.15)
+    flanks = (math.dist(*site.corners[1:3]) + math.dist(site.corners[3], site.corners[0])) / 2
+    assert site.depth == pytest.approx(flanks - site.streets[0].reach - site.streets[2].reach)
 
 
 def test_a_street_is_a_site_without_sides() -> None:
