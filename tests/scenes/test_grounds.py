@@ -233,6 +233,11 @@ def test_trees_stay_as_recorded(recorded: Record) -> None:
     recorded(street=street, garden=garden, small=small)
 
 
+def test_no_tree_is_higher_than_14_metres() -> None:
+    site = site_of(9, 4)
+    assert max(grounds.garden_tree(site, (0.0, 0.0), 9.0).height for _ in range(100)) == 14
+
+
 def test_autumn_turns_leaves() -> None:
     def greenness(autumn: float) -> float:
         site = site_of(8, 1)
