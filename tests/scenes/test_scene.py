@@ -28,7 +28,7 @@ def big() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def varied() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of many towns: ``(n, 4)`` grey values, ``(n,)`` classes; the last third are other towns."""
+    """Pixels of many towns, grey values ``(n, 4)`` and classes ``(n,)``; the last third unseen."""
     rng = np.random.default_rng(0)
     colours, classes = [], []
     for seed in range(400, 418):
