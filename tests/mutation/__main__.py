@@ -1,6 +1,6 @@
 """Draw mutations by a fixed seed, run the tests against each, and print those that no test has noticed.
 
-    python -m tests.mutation [--count 210] [--seed 1] [--only geoseg/tiling] [--out mutants.json]
+    python -m tests.mutation [--count 210] [--seed 1] [--only geoseg/tiling] [--out mutants.json] [--processes 2]
 
 A mutation is first tried on the tests of its own module (the mirrored path), then on those of its package and of the
 commands that use it. Nothing is changed in the working tree: each process has a copy of its own.
@@ -62,13 +62,13 @@ def main() -> int:
         "--only", default="", help="path prefix of the mutated files, as geoseg/tiling"
     )
     parser.add_argument("--out", type=Path, help="JSON file for the results")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     mutations = drawn(options.count, options.seed, options.only)
     # One module's mutations go to one process: its tests pass once unmutated before they count.
     mutations.sort(key=lambda mutation: (str(mutation.file), mutation.line))
-    processes = os.cpu_count() or 1
-    chunks = [mutations[start::processes] for start in range(processes)]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    chunks = [mutations[start :: options.processes] for start in range(options.processes)]
+    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
         results = [
             result
             for part in pool.starmap(outcomes, [(ROOT, chunk) for chunk in chunks], chunksize=1)
