@@ -1,8 +1,9 @@
 """Orthophotos of any size to georeferenced class rasters and clean polygons.
 
 Imports go down only:
-errors, classes -> tiling, metrics -> raster | vector | models (side by side, none imports another)
--> inference, training, scenes -> config -> commands -> cli. Names below are loaded when they are first used.
+errors, classes, files, report -> tiling, metrics -> raster | vector | models, yaml_files
+-> datasets -> inference, training, evaluation, scenes -> config -> commands -> cli
+(side by side after a bar: none imports another). Names below are loaded when they are first used.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ GRID = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
 
 @pytest.fixture
 def make_raster(tmp_path: Path) -> Callable[..., Path]:
-    """A factory of small rasters: ``make_raster("a.tif", bands=3, height=64, width=80, dtype="uint8", ...)``."""
+    """A factory of small rasters: ``make_raster("a.tif", bands=3, dtype="uint8", ...)``."""
 
     def make(
         name: str = "scene.tif",

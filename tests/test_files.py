@@ -12,7 +12,10 @@ from geoseg.files import lock_folder
 
 
 def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from geoseg.files import lock_folder\nwith lock_folder(Path({str(tmp_path / 'out')!r})): pass"
+    code = (
+        "from pathlib import Path; from geoseg.files import lock_folder\n"
+        f"with lock_folder(Path({str(tmp_path / 'out')!r})): pass"
+    )
     with lock_folder(tmp_path / "out"):
         with (
             pytest.raises(
@@ -32,14 +35,14 @@ def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["made"]
 
 
-def test_folders_that_stay_empty_go_again_and_those_that_stood_stay(tmp_path: Path) -> None:
-    (tmp_path / "stood").mkdir()
-    with pytest.raises(KeyError), lock_folder(tmp_path / "stood/new/out"):
+def test_folders_that_stay_empty_go_again_and_those_that_existed_stay(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with pytest.raises(KeyError), lock_folder(tmp_path / "old/new/out"):
         raise KeyError
-    assert [path.name for path in tmp_path.rglob("*")] == ["stood"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
 
 
-def test_a_lock_that_a_killed_run_left_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_lock_that_a_killed_run_left_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / ".geoseg").mkdir()
     (tmp_path / ".geoseg/lock").touch()
     with lock_folder(tmp_path):
@@ -49,7 +52,7 @@ def test_a_lock_that_a_killed_run_left_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory); choose another DST"
+    message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory)"
     with (
         pytest.raises(OutputError, match=re.escape(message)),
         lock_folder(tmp_path / "file/out", "DST"),

@@ -23,7 +23,7 @@ def model_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hcnet_file(tmp_path: Path) -> Path:
-    """A small HCNet on ResNet-18 whose alphas are not 0, so that its context depends on the window."""
+    """A small HCNet on ResNet-18; its alphas are not 0, so its context depends on the window."""
     torch.manual_seed(0)
     net = geoseg.create_model(
         "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8

@@ -1,1 +1,1 @@
-"""Small faults put into the code on purpose, to see whether the tests notice them: `make mutants`."""
+"""Small faults put into the code on purpose: do the tests notice them? See `make mutants`."""

@@ -1,9 +1,11 @@
-"""Draw mutations by a fixed seed, run the tests against each, and print those that no test has noticed.
+"""Draw mutations by a fixed seed, run the tests against each, print those that none has noticed.
 
-    python -m tests.mutation [--count 210] [--seed 1] [--only geoseg/tiling] [--out mutants.json] [--processes 2]
+    python -m tests.mutation [--count 210] [--seed 1] [--only geoseg/tiling] [--out FILE]
+        [--processes 2]
 
-A mutation is first tried on the tests of its own module (the mirrored path), then on those of its package and of the
-commands that use it. Nothing is changed in the working tree: each process has a copy of its own.
+A mutation is first tried on the tests of its own module (the mirrored path), then on those of its
+package and of the commands that use it. Nothing is changed in the working tree: each process has a
+copy of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ PACKAGES = (
 
 
 def drawn(count: int, seed: int, only: str) -> list[Mutation]:
-    """`count` mutations, each of all that the packages can have as likely as the others; known equivalents left out."""
+    """`count` mutations, all that the packages can have being equally likely.
+
+    Lines that are known to change speed or memory alone are left out.
+    """
     files = sorted(
         file for package in PACKAGES for file in (ROOT / "geoseg" / package).rglob("*.py")
     )
@@ -83,9 +88,8 @@ def report(results: list[tuple[Mutation, str]], out: Path | None) -> int:
     for mutation in survivors:
         print(mutation.describe((ROOT / mutation.file).read_text()))
     noticed = len(results) - len(survivors)
-    print(
-        f"{noticed} of {len(results)} mutations noticed ({100 * noticed / max(1, len(results)):.1f} %)"
-    )
+    share = 100 * noticed / max(1, len(results))
+    print(f"{noticed} of {len(results)} mutations noticed ({share:.1f} %)")
     if out is not None:
         rows = [
             {"file": str(m.file), "line": m.line, "operator": m.operator, "outcome": outcome}

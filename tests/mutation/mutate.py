@@ -4,11 +4,14 @@ Operators, each on one expression or statement of one line:
 
 ==============  ==========================================================
 comparison      ``<`` and ``<=``, ``>`` and ``>=``, ``==`` and ``!=``, ``in``, ``is`` are exchanged
-arithmetic      ``+`` and ``-``, ``*`` and ``/``, ``//`` and ``*``, ``%`` and ``//``, ``<<`` and ``>>``, ``&`` and ``|``
+arithmetic      ``+`` and ``-``, ``*`` and ``/``, ``<<`` and ``>>``, ``&`` and ``|`` are exchanged,
+                ``//`` becomes ``*``, ``%`` becomes ``//``
 logic           ``and`` and ``or`` are exchanged, ``not`` is dropped, True and False are exchanged
 constant        a whole number grows by 1, a float by half
-swapped axes    ``axis=``/``dim=`` 0 and 1, ``height`` and ``width``, ``row`` and ``col`` are exchanged
-dropped call    a call that is a statement is left out; ``f(x)`` of `min`, `max`, `abs`, `sorted`, ... becomes ``x``
+swapped axes    ``axis=``/``dim=`` 0 and 1, ``height`` and ``width``, ``row`` and ``col``
+                are exchanged
+dropped call    a call that is a statement is left out; ``f(x)`` of `min`, `max`, `sorted`, ...
+                becomes ``x``
 ==============  ==========================================================
 
 Left alone: annotations, docstrings, messages of errors, default values that are None, `__all__`.
@@ -99,7 +102,7 @@ class Mutation:
 
 
 def mutations_of(file: Path, root: Path) -> list[Mutation]:
-    """All mutations of a file, in the order of its text; each result still parses, and differs from the file."""
+    """All mutations of a file, in the order of its text; each result parses, and means another."""
     source = (root / file).read_text()
     tree = ast.parse(source)
     skipped = {id(node) for node in _left_alone(tree)}

@@ -1,4 +1,4 @@
-"""The tests run against one mutated file, each time in a fresh fork of a process that has the libraries loaded."""
+"""The tests run against one mutated file, each time in a fork of a process with the libraries."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LIBRARIES = (
 )
 _LOG = "pytest.log"
 _PATIENCE = 5
-"""How much longer than without a mutation tests may take; then a loop has become endless, which is noticing."""
+"""How many times as long as without a mutation tests may take: more is an endless loop."""
 _COMMANDS = {
     "inference": ("predict",),
     "raster": ("predict", "evaluate"),
@@ -55,7 +55,7 @@ _COMMANDS = {
 
 
 def test_paths(file: Path) -> list[list[str]]:
-    """The stages of tests for a module: its own file; then its package and the commands that use it."""
+    """The stages of tests for a module: its own file; then its package and what uses it."""
     inside = file.relative_to("geoseg")
     name = inside.parent.name if inside.stem == "__init__" else inside.stem
     own = Path("tests") / inside.parent / f"test_{name}.py"
@@ -89,8 +89,8 @@ class Sandbox:
             shutil.copytree(root / name, folder / name, ignore=ignored)
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(root / name, folder)
-        # Compiled files that are known by the hash of their source: a mutated file is compiled anew, the others are
-        # not, and nothing depends on clocks.
+        # Compiled files that are known by the hash of their source: a mutated file is compiled
+        # anew, the others are not, and nothing depends on clocks.
         for name in ("geoseg", "tests"):
             mode = py_compile.PycInvalidationMode.CHECKED_HASH
             compileall.compile_dir(folder / name, quiet=2, invalidation_mode=mode)
