@@ -83,8 +83,8 @@ def run(
                 f"{target} exists and was made from something else; "
                 "use --overwrite or another --out"
             )
-        text = f"{target} exists already, made from the same"
-        return Report(text, {**facts, "kept": True}, exit_code)
+        kept = f"{target} exists already, made from the same"
+        return Report(kept, {**facts, "kept": True}, exit_code)
 
     sweep(target.parent)
     names = [target.stem] if len(jobs) == 1 else [job.labels.path.stem for job in jobs]

@@ -9,8 +9,8 @@ import rasterio
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import ConfigError, SourceError
+from geoseg.raster.gdal import replace_raster
 from geoseg.raster.source import open_raster
-from geoseg.raster.write import replace_raster
 
 
 def write_label_values(raster: str | Path, out: str | Path, scheme: ClassScheme) -> Path:

@@ -16,11 +16,11 @@ from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import OutputError
 from geoseg.raster.class_names import CLASSES_TAG
 from geoseg.raster.fingerprint import TAG
+from geoseg.raster.gdal import replace_raster
 from geoseg.raster.integrity import is_whole_cog
-from geoseg.raster.overviews import BLOCK, Halve, halve_by_mean, halve_by_mode, write_overviews
-from geoseg.raster.part import Part
+from geoseg.raster.overviews import Halve, halve_by_mean, halve_by_mode, write_overviews
+from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.part_vrt import PartVRT
-from geoseg.raster.write import replace_raster
 
 _OPTIONS: dict[str, str | int] = {
     "driver": "COG",

@@ -1,9 +1,10 @@
-"""Opening files with GDAL: every failure is one clear line, and nothing else is printed."""
+"""Opening and replacing files with GDAL: every failure is one clear line, and nothing else."""
 
 from __future__ import annotations
 
 import threading
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
+from geoseg.files import replace_file
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
 """All that reading or writing with rasterio may raise."""
@@ -71,6 +73,19 @@ def _refuse_unopenable(path: Path) -> None:
         )
     if size == 0:
         raise SourceError(f"{path}: the file is empty (0 bytes); copy or export it again")
+
+
+def replace_raster(path: Path) -> AbstractContextManager[Path]:
+    """As `geoseg.files.replace_file`, with GDAL's sidecars and errors.
+
+    Raises:
+        OutputError: the disk is full, or the folder or the file cannot be written.
+    """
+    return replace_file(path, sidecars=_sidecars, errors=(*GDAL_ERRORS, OSError))
+
+
+def _sidecars(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")]
 
 
 def reason(error: BaseException) -> str:

@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from geoseg.raster.gdal import open_dataset
-
-BLOCK = 512
-"""Side of a COG's tiles; a raster that fits into one has no overviews."""
+from geoseg.raster.part import BLOCK, PROFILE
 
 _CHUNK_ROWS, _CHUNK_COLS = 2 * BLOCK, 8 * BLOCK
 """What is halved at a time: whole tiles of the level below and of the level above, 4 MiB a band."""
@@ -75,32 +72,22 @@ def write_overviews(base: Path, folder: Path, halve: Halve, *, nodata: int | Non
         SourceError: the base cannot be opened.
         rasterio.errors.RasterioError: it cannot be read, or an overview cannot be written.
     """
-    levels: list[Path] = []
-    below = base
-    while _longer_side(below) > BLOCK:
-        level = folder / f"overview{len(levels) + 1}.tif"
-        _write_level(below, level, halve, nodata)
+    levels = [base]
+    while _longer_side(levels[-1]) > BLOCK:
+        level = folder / f"overview{len(levels)}.tif"
+        _write_level(levels[-1], level, halve, nodata)
         levels.append(level)
-        below = level
-    return levels
+    return levels[1:]
 
 
 def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> None:
     with open_dataset(below) as source:
         profile: dict[str, Any] = {
-            "driver": "GTiff",
-            "dtype": "uint8",
+            **PROFILE,
             "count": source.count,
             "height": -(-source.height // 2),
             "width": -(-source.width // 2),
-            "tiled": True,
-            "blockxsize": BLOCK,
-            "blockysize": BLOCK,
-            "interleave": "band",
-            "compress": "zstd",
-            "zstd_level": 1,
             "bigtiff": "if_safer",
-            "transform": Affine.translation(1, 1),  # not the identity, of which rasterio would warn
         }
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),

@@ -17,18 +17,22 @@ from geoseg.errors import SourceError
 from geoseg.files import write_bytes
 from geoseg.raster.gdal import open_dataset
 
-_PROFILE: dict[str, Any] = {
+BLOCK = 512
+"""Side of the tiles of parts, overviews and COGs; a raster that fits into one has no overviews."""
+
+PROFILE: dict[str, Any] = {
     "driver": "GTiff",
     "dtype": "uint8",
     "tiled": True,
-    "blockxsize": 512,
-    "blockysize": 512,
+    "blockxsize": BLOCK,
+    "blockysize": BLOCK,
     # On class maps 300 MB/s in and 650 MB/s out on one core: faster than DEFLATE and LZW, and
     # smaller than PackBits.
     "compress": "zstd",
     "zstd_level": 1,
     "interleave": "band",
-    # `Part` says where it lies. Of the identity, rasterio would warn that it is no transform.
+    # Whoever reads a part knows where it lies. Of the identity, rasterio would warn that it is no
+    # transform.
     "transform": Affine.translation(1, 1),
 }
 
@@ -65,7 +69,7 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
     # GDAL reports a full disk late or never, Python at once: the file is made in memory first.
     with MemoryFile() as memory:
         with memory.open(
-            count=len(planes), height=part.height, width=part.width, **_PROFILE
+            count=len(planes), height=part.height, width=part.width, **PROFILE
         ) as file:
             file.write(planes)
         # Through a name of its own, for a cluster may run a task twice at once.

@@ -16,7 +16,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme, Color
-from geoseg.raster.part import Part
+from geoseg.raster.part import BLOCK, Part
 
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 """Of the attribute table: name, GDAL's field type (0 whole number, 2 text) and usage (5 the value,
@@ -72,7 +72,12 @@ class PartVRT:
                 f'<VRTRasterBand dataType="Byte" band="{number}">'
                 f"<Description>{escape(name)}</Description>"
             )
-            yield from self._meaning()
+            if self.nodata is not None:
+                yield f"<NoDataValue>{self.nodata}</NoDataValue>"
+            if self.scale is not None:
+                yield f"<Offset>0</Offset><Scale>{self.scale!r}</Scale>"
+            if self.classes is not None:
+                yield from _palette(self.classes)
             yield from _overviews(overviews, number)
             for part in self.parts:
                 yield _source("SimpleSource", part, number)
@@ -86,14 +91,6 @@ class PartVRT:
                 yield _source("ComplexSource", part, 1, table)
             yield "</VRTRasterBand></MaskBand>"
         yield "</VRTDataset>"
-
-    def _meaning(self) -> Iterator[str]:
-        if self.nodata is not None:
-            yield f"<NoDataValue>{self.nodata}</NoDataValue>"
-        if self.scale is not None:
-            yield f"<Offset>0</Offset><Scale>{self.scale!r}</Scale>"
-        if self.classes is not None:
-            yield from _palette(self.classes)
 
 
 def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
@@ -129,7 +126,7 @@ def _source(kind: str, part: Part, band: int, extra: str = "") -> str:
     # With these properties given, GDAL opens a part only when it reads it: thousands cost nothing.
     properties = (
         f'RasterXSize="{part.width}" RasterYSize="{part.height}" DataType="Byte" '
-        'BlockXSize="512" BlockYSize="512"'
+        f'BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"'
     )
     return (
         f"<{kind}>{_file(part.path)}<SourceBand>{band}</SourceBand>"

@@ -12,9 +12,9 @@ from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import SourceError
 from geoseg.raster.bands import same_name
 from geoseg.raster.fingerprint import TAG
+from geoseg.raster.gdal import replace_raster
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source, open_raster
-from geoseg.raster.write import replace_raster
 
 _SIDE = 1600
 """Pixels of the picture's longer side, legend and margins apart; two panels share it."""

@@ -19,8 +19,7 @@ from geoseg.errors import ConfigError, SourceError
 from geoseg.raster.bands import FileBand, bands_option, names_of
 from geoseg.raster.gdal import open_dataset
 from geoseg.raster.integrity import refuse_cut_short
-from geoseg.raster.reader import Reader
-from geoseg.raster.validity import Validity, find_validity
+from geoseg.raster.reader import Reader, Validity, find_validity
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 from geoseg.classes import ISPRS, NODATA, ClassScheme
 from geoseg.errors import ConfigError
-from geoseg.raster.write import replace_raster
+from geoseg.raster.gdal import replace_raster
 from geoseg.scenes.grounds import Site, lawn
 from geoseg.scenes.quarters import sites_within
 from geoseg.scenes.rendering import (

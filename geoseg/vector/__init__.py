@@ -8,9 +8,8 @@ from geoseg.vector.features import FIELDS, Layer
 from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
 from geoseg.vector.join import join_parts
 from geoseg.vector.part_regions import PartRegions, polygonize_part
-from geoseg.vector.polygonize import LabelPolygon, polygonize
+from geoseg.vector.polygonize import LabelPolygon, Regions, polygonize
 from geoseg.vector.read import read_polygons
-from geoseg.vector.regions import Regions
 from geoseg.vector.write import write_layers, write_polygons
 
 __all__ = [

@@ -57,7 +57,7 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
         VectorError: an array is not 2-d uint8, or their shapes differ.
     """
     _check(labels, confidence)
-    framed = _framed(np.where(labels == UNCERTAIN, NODATA, labels), NODATA)
+    framed = np.pad(np.where(labels == UNCERTAIN, NODATA, labels), 1, constant_values=NODATA)
     flat, stride = framed.ravel(), framed.shape[1]
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     lengths = np.diff(starts, append=flat.size)
@@ -94,7 +94,8 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
 
     sums = None
     if confidence is not None:
-        sums = total(np.add.reduceat(_framed(confidence, 0).ravel(), starts, dtype=np.int64))
+        beside = np.pad(confidence, 1).ravel()
+        sums = total(np.add.reduceat(beside, starts, dtype=np.int64))
     return Components(framed, run, region_of_run, class_id, total(lengths), sums)
 
 
@@ -111,10 +112,3 @@ def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:
             f"confidence of shape {confidence.shape} and type {confidence.dtype} "
             f"on labels of shape {labels.shape}; give uint8 of the same shape"
         )
-
-
-def _framed(array: NDArray[np.uint8], value: int) -> NDArray[np.uint8]:
-    height, width = array.shape
-    framed = np.full((height + 2, width + 2), value, np.uint8)
-    framed[1:-1, 1:-1] = array
-    return framed

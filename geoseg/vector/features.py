@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,11 @@ from rasterio.crs import CRS
 from geoseg.classes import ClassScheme
 from geoseg.errors import VectorError
 from geoseg.geodesy import area_rule
-from geoseg.vector.polygonize import to_crs
-from geoseg.vector.regions import Regions
+from geoseg.vector.polygonize import Regions, to_crs
 
 FIELDS = ("class_id", "class", "area_m2", "confidence")
-"""Attributes of every polygon; short enough for a shapefile."""
+"""Attributes of every polygon (area in square metres, confidence 0..1); short enough for a
+shapefile."""
 
 _ROWS = 65_536
 _VERTICES = 1_000_000
@@ -44,26 +44,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """Features of a layer; all arrays have one entry a feature."""
+    """Features of a layer."""
 
     geometry: NDArray[np.object_]
     """Polygons in CRS coordinates, as WKB."""
-    class_id: NDArray[np.int32]
-    class_name: NDArray[np.object_]
-    area: NDArray[np.float64]
-    """Square metres; NaN without CRS."""
-    confidence: NDArray[np.float64]
-    """Mean, 0..1; NaN where there is none."""
+    columns: Sequence[NDArray[np.int32] | NDArray[np.float64] | NDArray[np.object_]]
+    """The attributes in the order of `FIELDS`, one entry a feature. An area without CRS and a
+    confidence where there is none are NaN."""
     vertices: int
     rings: int
 
     def __len__(self) -> int:
         return int(self.geometry.size)
-
-    @property
-    def columns(self) -> list[NDArray[np.int32] | NDArray[np.float64] | NDArray[np.object_]]:
-        """The attributes in the order of `FIELDS`."""
-        return [self.class_id, self.class_name, self.area, self.confidence]
 
 
 def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
@@ -85,12 +77,11 @@ def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
         in_pixels = _joined([regions.geometry for regions in batch], object)
         geometry = to_crs(in_pixels, layer.transform)
         pixels = _joined([regions.pixels for regions in batch], np.int64)
+        areas = rule.areas(geometry, pixels)
+        confidence = _joined([regions.confidence for regions in batch], np.float64)
         return FeatureTable(
             geometry=shapely.to_wkb(geometry),
-            class_id=class_id,
-            class_name=names[class_id],
-            area=rule.areas(geometry, pixels),
-            confidence=_joined([regions.confidence for regions in batch], np.float64),
+            columns=[class_id, names[class_id], areas, confidence],
             vertices=int(shapely.get_num_coordinates(geometry).sum()),
             rings=geometry.size + int(shapely.get_num_interior_rings(geometry).sum()),
         )

@@ -6,8 +6,6 @@ import json
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +24,6 @@ class VectorFile(ABC):
     suffix: ClassVar[str]
     driver: ClassVar[str]
     several_layers: ClassVar[bool]
-    layer_options: ClassVar[dict[str, str]] = {}
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path = path
@@ -45,7 +42,9 @@ class VectorFile(ABC):
 
     def write(self, layer: Layer, table: FeatureTable) -> None:
         """Append rows to a layer, which is made when it is first seen."""
-        with _crs_may_be_missing() if layer.crs is None else nullcontext():
+        with warnings.catch_warnings():
+            # A missing CRS is allowed, and opening the raster has reported it.
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             pyogrio.raw.write(
                 self.path,
                 table.geometry,
@@ -57,7 +56,6 @@ class VectorFile(ABC):
                 crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
                 encoding="UTF-8",
                 append=self._begun,
-                layer_options=self.layer_options,
                 layer_metadata=self.metadata(),
             )
         self._begun = True
@@ -80,7 +78,6 @@ class GeoPackage(VectorFile):
     suffix = ".gpkg"
     driver = "GPKG"
     several_layers = True
-    layer_options: ClassVar[dict[str, str]] = {"GEOMETRY_NAME": "geom"}
 
     @staticmethod
     def companions(path: Path) -> list[Path]:
@@ -171,14 +168,6 @@ class Shapefile(VectorFile):
         _sidecar(self.path).write_text(
             json.dumps({_TAG: self.fingerprint}) + "\n", encoding="utf-8"
         )
-
-
-@contextmanager
-def _crs_may_be_missing() -> Iterator[None]:
-    """No warning from pyogrio: a missing CRS is allowed, and opening the raster has reported it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        yield
 
 
 def _sidecar(path: Path) -> Path:

@@ -12,6 +12,7 @@ regions and the pixels along the front of what has been seen, whatever the raste
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from geoseg.errors import VectorError
 from geoseg.vector.outlines import add_corners, outline
 from geoseg.vector.part_regions import PartRegions, Side
-from geoseg.vector.regions import Regions
+from geoseg.vector.polygonize import Regions
 
 
 def join_parts(parts: Iterable[PartRegions], height: int, width: int) -> Iterator[Regions]:
@@ -100,7 +101,9 @@ class _Joining:
     width: int
     _open: dict[int, _OpenRegion] = field(default_factory=dict)
     """The open region of each piece: the sets of a union-find, by their members."""
-    _sides: dict[tuple[str, int], list[_WaitingSide]] = field(default_factory=dict)
+    _sides: defaultdict[tuple[str, int], list[_WaitingSide]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     """Waiting sides, by which side of their part they are and the row or column they lie on."""
     _pieces: int = 0
     """Pieces seen so far."""
@@ -131,14 +134,16 @@ class _Joining:
             if goes_on:
                 pieces = np.where(side.piece >= 0, side.piece + first, -1)
                 own = _WaitingSide(start, Side(pieces, side.class_id), pieces.size)
-                touched |= self._meet(own, self._sides.get((facing, line), []))
-                self._keep_waiting((name, line), [*self._sides.get((name, line), []), own])
-                self._keep_waiting((facing, line), self._sides.get((facing, line), []))
+                others = self._sides[facing, line]
+                touched |= self._meet(own, others)
+                self._sides[facing, line] = [other for other in others if other.waiting]
+                if own.waiting:
+                    self._sides[name, line].append(own)
         return self._take_closed(touched)
 
     def check_closed(self) -> None:
         """Raise VectorError where something still waits: then the parts did not tile the raster."""
-        if self._open or self._sides or self._pixels != self.height * self.width:
+        if self._open or any(self._sides.values()) or self._pixels != self.height * self.width:
             raise VectorError(
                 f"parts of {self._pixels} pixels in all do not tile their raster of "
                 f"{self.height} x {self.width}; "
@@ -206,14 +211,6 @@ class _Joining:
         for piece in gone.pieces:
             self._open[piece] = kept
         kept.absorb(gone)
-
-    def _keep_waiting(self, seam: tuple[str, int], sides: list[_WaitingSide]) -> None:
-        """Remember the sides on a seam of which something still waits, and forget the others."""
-        waiting = [side for side in sides if side.waiting]
-        if waiting:
-            self._sides[seam] = waiting
-        else:
-            self._sides.pop(seam, None)
 
     def _take_closed(self, touched: set[int]) -> list[_OpenRegion]:
         closed = []

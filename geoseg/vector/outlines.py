@@ -38,9 +38,6 @@ class Corners:
     positive: NDArray[np.bool_]
     """Whether the corner's value is above 0."""
 
-    def __len__(self) -> int:
-        return self.region.size
-
 
 def find_corners(components: Components) -> Corners:
     """The corners of all regions, in the raster's own pixel coordinates."""
@@ -101,7 +98,7 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring
     starts at its topmost edge. A region that meets itself at a tip gets a hole that touches there.
     """
-    if not len(corners):
+    if not corners.region.size:
         return np.zeros(0, object)
     # An outline runs along rows and columns by turns. Sorted along a row, a region's corners are
     # the ends of its edges on that row, two by two; likewise along a column. Following the row's
@@ -112,7 +109,7 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     #     |   3 - 2
     #     |   |
     #     4 - 5
-    edges = len(corners) // 2
+    edges = corners.region.size // 2
     # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left
     # corner is positive.
     below = corners.positive[0::2]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from geoseg.errors import VectorError
 from geoseg.vector.components import find_components
 from geoseg.vector.outlines import Corners, find_corners, outline
-from geoseg.vector.regions import Regions
+from geoseg.vector.polygonize import Regions
 
 
 class Side(NamedTuple):

@@ -1,4 +1,4 @@
-"""Polygons of a label raster that is in memory."""
+"""What polygonizing gives, regions in pixel coordinates, and the polygons of labels in memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,41 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
+from geoseg.errors import VectorError
 from geoseg.vector.components import find_components
 from geoseg.vector.outlines import find_corners, outline
-from geoseg.vector.regions import Regions
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Some regions of one raster; all arrays have one entry a region."""
+
+    geometry: NDArray[np.object_]
+    """Valid polygons in whole pixel coordinates of the whole raster, x = column, y = row."""
+    class_id: NDArray[np.uint8]
+    pixels: NDArray[np.int64]
+    """Number of pixels."""
+    confidence_sum: NDArray[np.int64] | None
+    """Sum of the confidence, 0..255 a pixel; None where there is none. An integer, so that it does
+    not depend on how a raster is cut into parts."""
+
+    def __post_init__(self) -> None:
+        attributes = (self.class_id, self.pixels, self.confidence_sum)
+        sizes = [values.size for values in attributes if values is not None]
+        if set(sizes) != {len(self)}:
+            raise VectorError(
+                f"{len(self)} polygons with {sizes} attributes; give one of each a region"
+            )
+
+    def __len__(self) -> int:
+        return int(self.geometry.size)
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Mean confidence, 0..1; NaN where there is none."""
+        if self.confidence_sum is None:
+            return np.full(len(self), np.nan)
+        return self.confidence_sum / (255.0 * self.pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +102,7 @@ def to_crs(geometry: NDArray[np.object_], transform: Affine) -> NDArray[np.objec
 
     Vertices that neighbours share stay equal to the last bit.
     """
-
-    def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        col, row = points.T
-        return np.column_stack(
-            [
-                transform.a * col + transform.b * row + transform.c,
-                transform.d * col + transform.e * row + transform.f,
-            ]
-        )
-
-    moved: NDArray[np.object_] = shapely.transform(geometry, apply)
+    moved: NDArray[np.object_] = shapely.transform(
+        geometry, lambda points: np.column_stack(transform * points.T)
+    )
     return moved

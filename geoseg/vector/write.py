@@ -14,7 +14,7 @@ from geoseg.errors import OutputError
 from geoseg.files import naming_file, replace_file
 from geoseg.vector.features import Layer, feature_tables
 from geoseg.vector.formats import VectorFile, format_of
-from geoseg.vector.regions import Regions
+from geoseg.vector.polygonize import Regions
 
 _ERRORS = (OSError, RuntimeError)
 """What pyogrio raises."""

@@ -80,7 +80,7 @@ def test_rings_count_shells_and_holes() -> None:
     regions = Regions(np.array([ring], object), np.zeros(1, np.uint8), np.array([23]), None)
     (table,) = feature_tables(layer(squares(2), regions))
     assert (len(table), table.rings, table.vertices) == (3, 5, 25)
-    assert np.isnan(table.confidence[2])
+    assert np.isnan(table.columns[3][2])
 
 
 def test_a_class_without_name_is_refused() -> None:
@@ -96,4 +96,4 @@ def test_the_size_of_the_raster_decides_how_areas_are_measured() -> None:
     for height, width, planar in ((10, 10, True), (10, 9000, True), (9000, 10, False)):
         square = Layer("town", iter([squares(1)]), height, width, grid, crs, CLASSES)
         (table,) = feature_tables(square)
-        assert (table.area[0] == 1e6) == planar
+        assert (table.columns[2][0] == 1e6) == planar

@@ -69,7 +69,7 @@ def test_tables_follow_one_another_and_the_fingerprint_is_kept(suffix: str, tmp_
 def test_a_missing_crs_is_no_reason_to_warn(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"town.{suffix}"
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         write(path, layer(squares(1), crs=None))
     assert pyogrio.read_info(path)["crs"] is None
 
