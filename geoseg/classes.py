@@ -146,28 +146,6 @@ class ClassScheme:
         }
         return table[inverse].reshape(labels.shape), unknown
 
-    def ids_from_colors(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], dict[Color, int]]:
-        """Class ids of a colour-coded label, and how many pixels have each colour of no class.
-
-        Args:
-            rgb: ``(3, height, width)`` uint8.
-
-        Returns:
-            ``(ids, unknown)``: ``(height, width)`` uint8, 255 where the colour is unknown; counts
-            by unknown colour.
-        """
-        # One number a colour, 0xRRGGBB: numbers are sorted far faster than rows of three.
-        codes = rgb[0].astype(np.int64) << 16 | rgb[1].astype(np.int64) << 8 | rgb[2]
-        ids = {r << 16 | g << 8 | b: index for index, (r, g, b) in enumerate(self.colors)}
-        found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-        table = np.array([ids.get(code, NODATA) for code in found.tolist()], np.uint8)
-        unknown = {
-            (code >> 16, code >> 8 & 255, code & 255): count
-            for code, count in zip(found.tolist(), counts.tolist(), strict=True)
-            if code not in ids
-        }
-        return table[inverse].reshape(codes.shape), unknown
-
     def colors_from_ids(self, ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``(3, height, width)`` uint8 RGB of ``(height, width)`` class ids; codes are black."""
         table = np.zeros((256, 3), np.uint8)
@@ -177,10 +155,9 @@ class ClassScheme:
 
 def default_colors(count: int) -> tuple[Color, ...]:
     """`count` distinct colours: hues a golden angle apart, alternating in brightness."""
-    hues = [index * 0.381966 % 1.0 for index in range(count)]
-    values = [0.95 - 0.3 * (index % 2) for index in range(count)]
     colors = [
-        colorsys.hsv_to_rgb(hue, 0.65, value) for hue, value in zip(hues, values, strict=True)
+        colorsys.hsv_to_rgb(index * 0.381966 % 1.0, 0.65, 0.95 - 0.3 * (index % 2))
+        for index in range(count)
     ]
     return tuple(_color([round(255 * part) for part in rgb]) for rgb in colors)
 

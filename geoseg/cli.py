@@ -148,8 +148,13 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
     """Train a model as CONFIG (YAML) says."""
     # Of several processes that train together, the first one prints.
     quiet = quiet or os.environ.get("RANK", "0") != "0"
-    advice = "--resume continues from the last saved state"
-    _call("train", config, quiet=quiet, after_interrupt=advice, **options)
+    _call(
+        "train",
+        config,
+        quiet=quiet,
+        after_interrupt="--resume continues from the last saved state",
+        **options,
+    )
 
 
 @_command
@@ -173,8 +178,13 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
 
     PREDICTED and REFERENCE are files, folders or patterns, paired by the tile in their names.
     """
-    advice = "nothing was written; run it again"
-    _call("evaluate", predicted, reference, after_interrupt=advice, **options)
+    _call(
+        "evaluate",
+        predicted,
+        reference,
+        after_interrupt="nothing was written; run it again",
+        **options,
+    )
 
 
 @_command

@@ -64,9 +64,9 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 def _list_costs(height: int, width: int) -> Report:
     with_ranet = height * width <= _RANET_POSITIONS
-    names = [name for name, head in HEADS.items() if head.stages]
-    if not with_ranet:
-        names.remove("ranet")
+    names = [
+        name for name, head in HEADS.items() if head.stages and (with_ranet or name != "ranet")
+    ]
     shape = (1, _CHANNELS, height, width)
     counted = [_cost_entry(name, shape) for name in names]
     column = max(len(name) for name in names)
@@ -83,13 +83,12 @@ def _list_costs(height: int, width: int) -> Report:
             f"{entry['conv_macs'] / 1e9:>9.2f}  {entry['matmul_macs'] / 1e9:>11.2f}  "
             f"{entry['peak_bytes'] / _MEBIBYTE:>8.0f}{in_tables}".rstrip()
         )
-    regions = f"left out above {_RANET_POSITIONS} positions"
-    if with_ranet:
-        regions = f"on regions of {REGION_SIDE}x{REGION_SIDE} positions"
-    lines.append(f"ranet, whose cost depends on the image: {regions}")
-    lines.append(
-        "isnet_table2, ocr_table4: the configurations and the counts of those papers' tables"
-    )
+    regions = f"on regions of {REGION_SIDE}x{REGION_SIDE} positions"
+    left_out = f"left out above {_RANET_POSITIONS} positions"
+    lines += [
+        f"ranet, whose cost depends on the image: {regions if with_ranet else left_out}",
+        "isnet_table2, ocr_table4: the configurations and the counts of those papers' tables",
+    ]
     return Report(
         "\n".join(lines), {"features": list(shape), "classes": _CLASSES, "systems": counted}
     )

@@ -148,14 +148,11 @@ class BoundaryF1:
     def f1(self) -> Floats:
         """``(n,)`` harmonic mean of both; NaN where the reference has no boundary."""
         precision, recall = np.nan_to_num(self.precision), np.nan_to_num(self.recall)
-        total = precision + recall
-        product = 2 * precision * recall
-        scores = np.divide(product, total, out=np.zeros(self.n), where=total > 0)
+        scores = np.nan_to_num(safe_divide(2 * precision * recall, precision + recall))
         return np.where(self._reference > 0, scores, np.nan)
 
     def _per_class(self, labels: Labels) -> NDArray[np.int64]:
-        counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=self.n)[: self.n]
-        return counts
+        return np.bincount(labels.ravel(), minlength=self.n)[: self.n]
 
 
 def _boundaries(labels: Labels) -> Labels:

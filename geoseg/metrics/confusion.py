@@ -88,8 +88,7 @@ class ConfusionMatrix:
     @property
     def present(self) -> NDArray[np.bool_]:
         """``(n,)`` whether the reference shows each class: those that enter the means."""
-        present: NDArray[np.bool_] = self._actual > 0
-        return present
+        return self._actual > 0
 
     @property
     def overall_accuracy(self) -> float:

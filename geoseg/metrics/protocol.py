@@ -25,8 +25,8 @@ from geoseg.metrics.confusion import ConfusionMatrix, Floats
 class Protocol:
     """How metrics are made from counts.
 
-    Classes are given by the beginning of their names, in lower or upper case: data sets write
-    ``clutter`` and ``Clutter/background`` of the same.
+    Classes are given by the beginning of their names, in lower case: data sets write ``clutter``
+    and ``Clutter/background`` of the same.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Protocol:
     """Whose convention it is."""
     erode: int = 0
     """Radius in pixels of the disc by which the reference is eroded."""
-    not_in_mean: str | None = None
-    """The class that stays out of the mean; its pixels enter the accuracy."""
-    ignored: str | None = None
-    """The class whose reference pixels are left out altogether."""
+    not_in_mean: tuple[str, ...] = ()
+    """Classes that stay out of the mean; their pixels enter the accuracy."""
+    ignored: tuple[str, ...] = ()
+    """Classes whose reference pixels are left out altogether."""
     required: tuple[str, ...] = ()
     """Classes that must be there."""
     n: int | None = None
@@ -52,14 +52,14 @@ class Protocol:
         given = f"protocol {self.name}: {len(names)} classes ({', '.join(names)})"
         remedy = "give such classes, or use --protocol plain"
         for required in self.required:
-            if not _matches(required, names).any():
+            if not _matches((required,), names).any():
                 raise ConfigError(f"{given}, none is {required!r}; {remedy}")
         if self.n is not None and len(names) != self.n:
             raise ConfigError(f"{given}, it is made for {self.n}; {remedy}")
 
     def in_mean(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """``(n,)`` whether each class may enter the means."""
-        return ~(_matches(self.not_in_mean, names) | _matches(self.ignored, names))
+        return ~_matches(self.not_in_mean + self.ignored, names)
 
     def in_accuracy(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """``(n,)`` whether the reference pixels of each class count."""
@@ -75,7 +75,7 @@ PROTOCOLS = {
             "GeoSeg and most papers on Vaihingen and Potsdam: borders eroded, clutter counts in "
             "the accuracy only",
             erode=3,
-            not_in_mean="clutter",
+            not_in_mean=("clutter",),
             required=("clutter",),
         ),
         Protocol(
@@ -87,7 +87,7 @@ PROTOCOLS = {
         Protocol(
             "noclutter",
             "pixels of clutter have no label, as where networks are trained without it",
-            ignored="clutter",
+            ignored=("clutter",),
             required=("clutter",),
         ),
         Protocol(
@@ -162,8 +162,6 @@ def _select(names: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
     return [names[index] for index in np.flatnonzero(mask).tolist()]
 
 
-def _matches(wanted: str | None, names: Sequence[str]) -> NDArray[np.bool_]:
-    """``(n,)`` whether each name begins with `wanted`; none does where that is None."""
-    if wanted is None:
-        return np.zeros(len(names), np.bool_)
-    return np.array([name.casefold().startswith(wanted.casefold()) for name in names])
+def _matches(beginnings: tuple[str, ...], names: Sequence[str]) -> NDArray[np.bool_]:
+    """``(n,)`` whether each name begins with one of these."""
+    return np.array([name.casefold().startswith(beginnings) for name in names])

@@ -152,8 +152,6 @@ class ScaleIoU:
 
     def compute(self) -> InstanceIoU:
         """The S-IoU of every object, in the order of their numbers."""
-        if not self._count:
-            return InstanceIoU(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         one, other = (_column(self._joins, part).astype(np.int32) for part in (0, 1))
         strip_class, outside = (_column(self._regions, part) for part in (0, 1))
         # The region over all strips of each region of a strip, and the class of the former.

@@ -220,6 +220,7 @@ def test_nothing_and_shapes_that_differ() -> None:
     assert (nothing.area.size, nothing.class_id.size, nothing.iou.size) == (0, 0, 0)
     reference, predicted, objects = scene()
     assert scale_iou(reference, predicted, objects).iou.size == 0
+    assert ScaleIoU().compute().iou.size == 0
     with pytest.raises(ConfigError, match="differ in shape; give the same pixels"):
         scale_iou(reference, predicted, objects[1:])
     with pytest.raises(ConfigError, match="differ in shape; give the same pixels"):
