@@ -18,8 +18,7 @@ from geoseg.errors import GeosegError, OutputError, SourceError
 from geoseg.files import lock_folder
 from geoseg.inference.execute import Executor
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.plan import RasterPlan
-from geoseg.inference.probe import probe_forward
+from geoseg.inference.plan import RasterPlan, probe_forward
 from geoseg.inference.run import PredictRun
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob, Survey, survey_raster

@@ -1,4 +1,10 @@
-"""Blocks and parts as Dask tasks, here or on worker processes; the only file that knows Dask."""
+"""Blocks as tasks: run the windows that touch missing rows, write their bands as parts.
+
+    reader thread -> forward, stitch (the calling thread) -> writer thread -> parts
+
+A task is idempotent: it can be run again, elsewhere, or twice at once; what it leaves is the same.
+Dask runs them, here or on worker processes; only this file knows Dask.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +12,106 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import dask
+import rasterio
 import torch
 
-from geoseg.inference.block_run import BlockResult, BlockTask, run_block
 from geoseg.inference.parts import PartFolder
+from geoseg.inference.plan import peak_memory
 from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.stitching import Band
+from geoseg.inference.stream import stream_block
 from geoseg.models import load_model
-from geoseg.raster import read_part
+from geoseg.raster import GDAL_CACHE_BYTES, read_part
 from geoseg.tiling import Block
 from geoseg.vector import PartRegions, polygonize_part
 
 _TOPIC = "geoseg-windows"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTask:
+    """All that a process needs to predict the rest of one block; it can be pickled."""
+
+    number: int
+    """Of the block among those of its raster."""
+    block: Block
+    missing_rows: tuple[int, ...]
+    """Lattice rows whose bands are to be written."""
+    folder: PartFolder
+    min_confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What a block took."""
+
+    forwards: int
+    """Windows that were run."""
+    forward_seconds: float
+    """Time spent in them."""
+    peak_memory: int
+    """Bytes that the process has held at most so far."""
+
+
+def run_block(
+    task: BlockTask,
+    predictor: Predictor,
+    *,
+    stopped: Callable[[], bool],
+    on_window: Callable[[int], None],
+) -> BlockResult:
+    """Write the missing parts of one block.
+
+    Args:
+        task: the block.
+        predictor: the model, ready to run.
+        stopped: asked before each forward; True ends the block with KeyboardInterrupt.
+        on_window: called with the number of windows that were run or found empty.
+
+    Raises:
+        SourceError: the raster cannot be read.
+        OutputError: a part cannot be written.
+        ModelError: the network does not fit into memory or gives NaN.
+    """
+    forwards, seconds = predictor.forwards, predictor.seconds
+    bands = stream_block(
+        task.block,
+        task.folder.source,
+        predictor,
+        min_confidence=task.min_confidence,
+        probabilities=task.folder.probabilities,
+        wanted=frozenset(task.missing_rows),
+        stopped=stopped,
+        on_window=on_window,
+    )
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(bands):
+        _write_bands(task, bands)
+    return BlockResult(predictor.forwards - forwards, predictor.seconds - seconds, peak_memory())
+
+
+def _write_bands(task: BlockTask, bands: Iterator[tuple[int, Band]]) -> None:
+    """Write each band in a thread while the next one is predicted."""
+
+    def write(lattice_row: int, band: Band) -> None:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+            task.folder.write(task.number, lattice_row, band)
+
+    before: Future[None] | None = None
+    with ThreadPoolExecutor(1, "geoseg-writer") as writer:
+        for lattice_row, band in bands:
+            if before is not None:
+                before.result()  # raises what its writing raised
+            before = writer.submit(write, lattice_row, band)
+        if before is not None:
+            before.result()
 
 
 def run_here(

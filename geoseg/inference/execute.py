@@ -17,8 +17,14 @@ import rasterio
 from numpy.typing import NDArray
 
 from geoseg.errors import SourceError
-from geoseg.inference.block_run import BlockResult, BlockTask
-from geoseg.inference.engine import local_cluster, polygonize_parts, run_here, run_on_workers
+from geoseg.inference.engine import (
+    BlockResult,
+    BlockTask,
+    local_cluster,
+    polygonize_parts,
+    run_here,
+    run_on_workers,
+)
 from geoseg.inference.outputs import RASTERS, count_classes, write_raster, write_vectors
 from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import Survey

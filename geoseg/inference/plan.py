@@ -1,12 +1,17 @@
-"""What a run will take, worked out before it begins; formulas only, nothing is read or run."""
+"""What a run will take, worked out before it begins from one measured forward and formulas."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import psutil
 
+from geoseg.inference.predictor import Predictor
 from geoseg.raster import GDAL_CACHE_BYTES, Source
 from geoseg.report import counted
 from geoseg.tiling import Block
@@ -24,6 +29,34 @@ class Probe:
     seconds: float
     peak_bytes: int
     """The process's peak so far, one forward included."""
+
+
+def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
+    """Time and memory of a forward of zeros as large as the run's own windows.
+
+    It runs twice, and the second run is timed: the first also chooses kernels and allocates.
+    """
+    pixels = np.zeros((predictor.batch, len(source.bands), window, window), source.dtype)
+    valid = np.ones((predictor.batch, window, window), np.bool_)
+    predictor.probabilities(pixels, valid)
+    started = time.perf_counter()
+    predictor.probabilities(pixels, valid)
+    return Probe((time.perf_counter() - started) / predictor.batch, peak_memory())
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held at most."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    status = Path("/proc/self/status")
+    if status.exists():
+        # On Linux ru_maxrss survives exec, so it may be the parent's; VmHWM is the process's own.
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +168,7 @@ def _block_bytes(block: Block, classes: int, pixel_bytes: int, probabilities: bo
     accumulator = 4 * classes * rows * block.area.width  # float32 sums
     strips = 3 * rows * reach * (pixel_bytes + 1)  # two buffers and what is being read, with masks
     band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
-    finished = 3 * band * band_bytes  # just classified, waiting, being written
+    finished = 3 * band * band_bytes  # just classified, being written, encoded
     return accumulator + strips + finished + GDAL_CACHE_BYTES
 
 

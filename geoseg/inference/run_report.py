@@ -14,7 +14,7 @@ from geoseg.errors import GeosegError
 from geoseg.files import write_text
 from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
-from geoseg.inference.probe import peak_memory
+from geoseg.inference.plan import peak_memory
 from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.report import Report, finite

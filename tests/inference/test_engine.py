@@ -1,9 +1,10 @@
-"""Tasks on Dask: in this process one at a time, on workers in processes of their own."""
+"""Blocks as tasks: each writes the parts that are missing and nothing else, here or on workers."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,17 +15,23 @@ import pytest
 import torch
 
 import geoseg
-from geoseg.errors import SourceError
+from geoseg.errors import OutputError, SourceError
 from geoseg.inference import engine
-from geoseg.inference.block_run import BlockTask
+from geoseg.inference import parts as parts_module
+from geoseg.inference.engine import BlockTask, run_block
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import ForwardOptions, Predictor
 from geoseg.inference.stitching import Band
+from geoseg.inference.stream import stream_block
+from geoseg.models import Model
 from geoseg.raster import open_raster, read_part
 from geoseg.tiling import Block, TileGrid
 
 GRID = TileGrid(64, 80, 32, 8)
 BLOCKS = GRID.blocks(40)
+SMALL_GRID = TileGrid(64, 80, 16, 4)
+(WHOLE_BLOCK,) = SMALL_GRID.blocks()
+WHOLE_ROWS = tuple(row for row, _ in WHOLE_BLOCK.bands())
 
 
 @pytest.fixture
@@ -67,6 +74,102 @@ def labels_in(folder: PartFolder) -> np.ndarray:
 
 def windows(block: Block) -> int:
     return len(block.lattice_rows) * len(block.lattice_cols)
+
+
+@pytest.fixture
+def whole_folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
+    path = tmp_path / "parts"
+    path.mkdir()
+    return PartFolder(path, open_raster(make_raster()), 4, confidence=True, probabilities=True)
+
+
+@pytest.fixture
+def predictor(make_model: Callable[..., Model]) -> Predictor:
+    return Predictor(make_model(), ForwardOptions())
+
+
+def run_quietly(task: BlockTask, predictor: Predictor, **options: Any) -> Any:
+    quiet: dict[str, Any] = {"stopped": lambda: False, "on_window": lambda count: None}
+    return run_block(task, predictor, **{**quiet, **options})
+
+
+def test_the_missing_rows_are_written_as_the_whole_block_gives_them(
+    whole_folder: PartFolder, predictor: Predictor, make_model: Callable[..., Model]
+) -> None:
+    passed: list[int] = []
+    predictor.forwards, predictor.seconds = 1000, 1000.0
+    task = BlockTask(7, WHOLE_BLOCK, (1, 4), whole_folder, min_confidence=0.5)
+    result = run_quietly(task, predictor, on_window=passed.append)
+    whole = dict(
+        stream_block(
+            WHOLE_BLOCK,
+            whole_folder.source,
+            Predictor(make_model(), ForwardOptions()),
+            min_confidence=0.5,
+            probabilities=True,
+        )
+    )
+    names = {path.name for path in whole_folder.path.iterdir()}
+    assert names == {f"0007-{row:05d}-{kind}.tif" for row in (1, 4) for kind in whole_folder.kinds}
+    for row in (1, 4):
+        band = whole[row]
+        for kind, pixels in (
+            ("classes", band.labels[None]),
+            ("confidence", band.confidence[None]),
+            ("probabilities", band.probabilities),
+        ):
+            found = read_part(whole_folder.part(7, row, band.area, kind))
+            np.testing.assert_array_equal(found, pixels)
+    # Row 1 is seen by lattice rows 0 and 1, the last but one band by 3 and 4.
+    assert result.forwards == 4 * len(SMALL_GRID.col_starts) == sum(passed)
+    assert 0.0 < result.forward_seconds < 100.0
+    assert result.peak_memory > 2**20
+
+
+def test_a_part_that_cannot_be_written_ends_the_block_with_its_error(
+    whole_folder: PartFolder, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def full(part: Any, data: Any) -> None:
+        tried.append(part.path.name)
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(parts_module, "write_part", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        run_quietly(BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS, whole_folder, 0.0), predictor)
+    assert len(tried) == 1, "nothing more is written"
+    assert predictor.forwards < len(SMALL_GRID), "nor run to the end"
+    assert "geoseg-writer" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_the_last_parts_error_is_not_lost(
+    whole_folder: PartFolder, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = parts_module.write_part
+
+    def full_at_last(part: Any, data: Any) -> None:
+        if part.path.name == f"0000-{WHOLE_ROWS[-1]:05d}-classes.tif":
+            raise OutputError("the disk is full")
+        write(part, data)
+
+    monkeypatch.setattr(parts_module, "write_part", full_at_last)
+    with pytest.raises(OutputError, match="the disk is full"):
+        run_quietly(BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS, whole_folder, 0.0), predictor)
+
+
+def test_a_block_that_is_stopped_leaves_whole_parts(
+    whole_folder: PartFolder, predictor: Predictor
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_quietly(
+            BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS, whole_folder, 0.0),
+            predictor,
+            stopped=lambda: predictor.forwards >= 3 * len(SMALL_GRID.col_starts),
+        )
+    assert whole_folder.missing_rows(0, WHOLE_BLOCK) == WHOLE_ROWS[3:]
+    run_quietly(BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS[3:], whole_folder, 0.0), predictor)
+    assert whole_folder.missing_rows(0, WHOLE_BLOCK) == ()
 
 
 def test_blocks_run_here_give_their_results_in_order(folder: PartFolder, model_file: Path) -> None:

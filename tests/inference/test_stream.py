@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import ModelError, SourceError
-from geoseg.inference import ForwardOptions, Predictor, predict_bands
-from geoseg.inference.stream import stream_block
+from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.stream import predict_bands, stream_block
 from geoseg.models import create_model
 from geoseg.raster import Reader, open_raster
 from geoseg.tiling import TileGrid
