@@ -47,19 +47,13 @@ class RasterResult:
     """Bytes that a worker process has held at most; 0 where there were none."""
 
 
-class Executor:
-    """Runs surveyed rasters one by one; a context manager, for the workers that it may start."""
+class Executor(ExitStack):
+    """Runs surveyed rasters one by one; on leaving, it ends the workers that it has started."""
 
     def __init__(self, run: PredictRun, progress: Progress) -> None:
+        super().__init__()
         self._run = run
         self._progress = progress
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Executor:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
 
     def execute(self, survey: Survey) -> RasterResult:
         """Make the missing outputs of one raster.
@@ -170,9 +164,9 @@ class Executor:
         """
         run = self._run
         file = run.work / f"model-{run.settings['model'][:16]}.safetensors"
-        self._stack.callback(file.unlink, missing_ok=True)
+        self.callback(file.unlink, missing_ok=True)
         write_model(run.model.net, run.model.card, file)
-        return self._stack.enter_context(local_cluster(run.options.workers)), file
+        return self.enter_context(local_cluster(run.options.workers)), file
 
 
 def _refuse_changed_source(survey: Survey) -> None:

@@ -1,4 +1,4 @@
-"""Keys: digits that change when anything does that decides what they stand for.
+"""Keys: digits that change with anything that determines what they identify.
 
     pixel_settings   model, forward options, nodata     of all rasters of a run
       raster_facts   + source, bands, CRS, lattice      of one raster

@@ -69,7 +69,7 @@ class PredictOptions:
             (
                 bands_from_1,
                 f"bands {list(self.bands or ())}: bands count from 1; "
-                "give them in the model's order, as 4,1,2",
+                "give them in the model's order, such as 4,1,2",
             ),
         ]
         rules += [
@@ -111,12 +111,12 @@ class PredictOptions:
         value_range = given.get("value_range")
         if value_range is not None and len(value_range) != 2:
             raise ConfigError(
-                f"value_range {options['value_range']!r}: give two numbers, as 0,65535"
+                f"value_range {options['value_range']!r}: give two numbers, such as 0,65535"
             )
         if "vectors" in given:
             given["vectors"] = _formats(given["vectors"])
         for name, number in _NUMBERS.items():
-            # A default of None or "auto" is no number, and stays.
+            # A default of None or "auto" is not a number and is kept.
             is_word = not isinstance(defaults[name], int | float)
             if name in given and not (is_word and given[name] == defaults[name]):
                 wanted = "one whole number" if number is int else "one number"
@@ -158,7 +158,7 @@ def _numbers(
     """The items as this kind of number.
 
     Raises:
-        ConfigError: one is none; 2.5 is no whole number.
+        ConfigError: one is not a number of that kind; 2.5 is not a whole number.
     """
     try:
         values = [number(item) for item in items]

@@ -81,10 +81,20 @@ class PartFolder:
             write_part(self.part(number, lattice_row, band.area, kind), data)
 
     def read_plan(self, grid: TileGrid) -> tuple[list[Block], int | None] | None:
-        """Blocks and batch of the run that began here; None where none did."""
+        """Blocks and batch of the run that began here.
+
+        None where none did, or where the file is damaged, so that a new plan is made.
+        """
         if not any(self.path.glob("*-classes.tif")):
             return None
-        return _read_plan(self._plan_path, grid)
+        try:
+            document = json.loads(self._plan_path.read_text())
+            blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
+            batch = document["batch"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        covered = sum(block.area.height * block.area.width for block in blocks)
+        return (blocks, batch) if covered == grid.height * grid.width else None
 
     def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
         """Begin a run: write down what a later one must keep to (precision: for a reader alone).
@@ -110,15 +120,3 @@ class PartFolder:
             if folder.name == WORK_FOLDER or not folder.is_dir() or any(folder.iterdir()):
                 return
             folder.rmdir()
-
-
-def _read_plan(path: Path, grid: TileGrid) -> tuple[list[Block], int | None] | None:
-    """The noted blocks and batch; None where the file is damaged, so that the plan is made anew."""
-    try:
-        document = json.loads(path.read_text())
-        blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
-        batch = document["batch"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    covered = sum(block.area.height * block.area.width for block in blocks)
-    return (blocks, batch) if covered == grid.height * grid.width else None

@@ -145,7 +145,7 @@ class RasterPlan:
         }
 
     def lines(self, rasters: int, probe: Probe, workers: int) -> list[str]:
-        """The plan for a person."""
+        """The plan in two lines, for people."""
         per_pixel = self.forwards * self.window_pixels / self.pixels
         return [
             f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "

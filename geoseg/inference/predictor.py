@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,8 +16,6 @@ from torch.nn import functional as F
 from geoseg.errors import ConfigError, ModelError
 from geoseg.inference.normalize import Normalization
 from geoseg.models import Model
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _GPU_BATCH = 16
@@ -41,7 +38,7 @@ def choose_device(name: str) -> torch.device:
         raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
-            f"device {name!r} asked for, {torch.cuda.device_count()} CUDA devices found; use cpu"
+            f"device {name!r} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu"
         )
     return device
 
@@ -155,9 +152,11 @@ class Predictor:
     def _run(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
         started = time.perf_counter()
         with torch.inference_mode():
-            x = self._normalize(
-                _tensor(pixels).to(self._device), torch.from_numpy(valid).to(self._device)
-            )
+            tensors = [
+                torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+                for array in (pixels, valid)
+            ]
+            x = self._normalize(*tensors)
             probabilities = self._augmented(x).cpu().numpy()
         self.seconds += time.perf_counter() - started
         self.forwards += len(pixels)
@@ -188,21 +187,8 @@ class Predictor:
         return runs[0] if len(runs) == 1 else functools.reduce(torch.add, runs) / len(runs)
 
     def _forward(self, x: Tensor) -> Tensor:
-        with self._autocast():
+        dtype = _DTYPES[self.options.precision]
+        with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
             logits = self._net(x.contiguous(memory_format=torch.channels_last))
         # torch's softmax is fastest over a strided class axis: planes, not interleaved classes.
         return torch.softmax(logits.float().contiguous(), dim=1)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.options.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self._device.type, _DTYPES[self.options.precision])
-
-
-def _tensor(pixels: NDArray[Any]) -> Tensor:
-    """A tensor of the same values; unsigned types that torch barely knows become wider ones."""
-    if pixels.dtype == np.uint16:
-        pixels = pixels.astype(np.int32)
-    elif pixels.dtype == np.uint32:
-        pixels = pixels.astype(np.int64)
-    return torch.from_numpy(np.ascontiguousarray(pixels))

@@ -1,4 +1,4 @@
-"""What became of each input: kept while a run goes on, written as ``report.json`` at its end."""
+"""The outcome of each input: kept during a run, written as ``report.json`` at its end."""
 
 from __future__ import annotations
 
@@ -40,12 +40,17 @@ class RunReport:
 
     def refuse(self, path: Path, error: GeosegError) -> None:
         """Note an input that cannot be used."""
-        self._add(path, "refused", [])
-        self._inputs[path]["error"] = _one_line(error)
+        self._inputs[path] = {
+            "path": str(path),
+            "status": "refused",
+            "warnings": [],
+            "error": _one_line(error),
+        }
 
     def accept(self, job: RasterJob, warnings: list[str]) -> None:
         """Note an input that will be run."""
-        self._add(job.source.path, "not begun", warnings)
+        path = job.source.path
+        self._inputs[path] = {"path": str(path), "status": "not begun", "warnings": warnings}
 
     def fail(self, job: RasterJob, error: GeosegError) -> None:
         """Note an input whose run failed."""
@@ -118,26 +123,23 @@ class RunReport:
         write_text(path, json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n")
 
     def to_report(self) -> Report:
-        """What the command gives back."""
+        """What the command returns."""
         data = self.data()
         exit_code = 1 if self.failures else 0
         if self._run.options.dry_run:
             return Report("dry run: nothing was written", finite(data), exit_code)
         statuses = [entry["status"] for entry in data["inputs"]]
-        counts = [
+        counted = [
             f"{statuses.count(status)} {status}"
             for status in ("done", "kept", "refused", "failed")
             if status in statuses
         ]
         seconds = data["seconds"]
         text = (
-            f"{', '.join(counts)} in {seconds['total']:.1f} s "
+            f"{', '.join(counted)} in {seconds['total']:.1f} s "
             f"({seconds['forward']:.1f} s of it in the network)"
         )
         return Report(text, finite(data), exit_code)
-
-    def _add(self, path: Path, status: str, warnings: list[str]) -> None:
-        self._inputs[path] = {"path": str(path), "status": status, "warnings": warnings}
 
 
 def _rounded(seconds: dict[str, float]) -> dict[str, float]:

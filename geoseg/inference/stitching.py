@@ -37,7 +37,7 @@ class BlendStitcher:
     """Weighted sums over all windows that see a pixel, in a buffer as high as one window.
 
     The buffer rolls down with the lattice. When lattice row i + 1 begins, the rows above its
-    windows are finished: they were given back as band i, and make room for new zeros below.
+    windows are finished: they were returned as band i, and make room for new zeros below.
 
         raster row   0  +-------+            buffer at row i          buffer at row i + 1
                         | row i |            +-------------+
@@ -67,7 +67,7 @@ class BlendStitcher:
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
         """Add a window's ``(classes, window, window)`` probabilities, weighted; overwrites them."""
         window = self._block.grid.window_at(lattice_row, lattice_col)
-        # Only columns are cut: rows outside of the block are summed too, and never given back.
+        # Only columns are cut: rows outside of the block are summed too, and never returned.
         columns = Window(window.row, self._block.area.col, window.height, self._block.area.width)
         part = window.intersect(columns)
         if part is None:
@@ -83,7 +83,7 @@ class BlendStitcher:
 
         The scores are a view that the next `add` overwrites.
         """
-        # Rows above the band were given back before. The buffer still lies there where no window
+        # Rows above the band were returned before. The buffer still lies there where no window
         # of the band's own lattice row was run.
         self._roll_to(band.row)
         rows, cols = band.slices()
@@ -142,7 +142,7 @@ class CropStitcher:
 
 
 Stitcher = BlendStitcher | CropStitcher
-"""Takes the windows of a block, row by row, and gives back what each lattice row finishes."""
+"""Takes the windows of a block, row by row, and returns what each lattice row finishes."""
 
 
 def make_stitcher(block: Block, classes: int) -> Stitcher:
@@ -167,7 +167,7 @@ def classify(
         totals: ``(height, width)`` float32 weight sums; None where they are 1.
         valid: ``(height, width)`` bool.
         min_confidence: valid pixels whose probability is below it get 254.
-        probabilities: also give back the probabilities of all classes.
+        probabilities: also return the probabilities of all classes.
     """
     labels = np.zeros(valid.shape, np.uint8)
     confidence = np.empty(valid.shape, np.uint8)

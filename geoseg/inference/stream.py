@@ -49,7 +49,7 @@ def predict_bands(
     flip: bool = False,
     source_range: tuple[float, float] | None = None,
 ) -> Iterator[Band]:
-    """Predict a raster in this process, giving back whole-width bands from top to bottom.
+    """Predict a raster in this process, yielding whole-width bands from top to bottom.
 
     Memory is bounded by the raster's width; nothing is written. Validation and notebooks use it.
 
@@ -93,7 +93,7 @@ def stream_block(
     stopped: Callable[[], bool] = lambda: False,
     on_window: Callable[[int], None] = lambda _: None,
 ) -> Generator[tuple[int, Band], None, None]:
-    """Predict one block, giving back ``(lattice row, band)`` from top to bottom.
+    """Predict one block, yielding ``(lattice row, band)`` from top to bottom.
 
     Args:
         block: the area and its windows.

@@ -43,6 +43,8 @@ class Survey:
     """All that was asked for, and the preview."""
     missing: tuple[Output, ...]
     """Those of them that do not exist yet."""
+    needs_parts: bool
+    """Whether one of these is made from parts; a preview is drawn from the class raster."""
     folder: PartFolder
     blocks: tuple[Block, ...]
     """Those of the run that began here, else those that the options ask for."""
@@ -54,29 +56,19 @@ class Survey:
     """Of each block, the lattice rows whose parts are missing; none where no output needs parts."""
 
     @property
-    def needs_parts(self) -> bool:
-        """Whether a missing output is made from parts; a preview is drawn from the class raster."""
-        return _need_parts(self.missing)
-
-    @property
     def forwards(self) -> int:
         """Windows that are left to run, those without a valid pixel among them."""
         return sum(map(_block_forwards, self.blocks, self.missing_rows))
 
     def plan(self) -> RasterPlan:
         """What the rest of this raster will take."""
-        folder = self.folder
         return RasterPlan.from_blocks(
             self.blocks,
             self.job.source,
-            folder.classes,
-            folder.probabilities,
+            self.folder.classes,
+            self.folder.probabilities,
             forwards=self.forwards,
         )
-
-
-def _need_parts(outputs: tuple[Output, ...]) -> bool:
-    return any(output.kind != "preview" for output in outputs)
 
 
 def _block_forwards(block: Block, missing_rows: tuple[int, ...]) -> int:
@@ -99,30 +91,29 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     missing = _missing(outputs, overwrite=run.options.overwrite)
     folder = _part_folder(run, job, facts)
     known = folder.read_plan(job.grid)
-    blocks, batch = known or (_blocks(run, job), run.options.batch_size)
-    wanted = _need_parts(missing)
-    missing_rows = tuple(
-        folder.missing_rows(number, block) if wanted else () for number, block in enumerate(blocks)
+    blocks, batch = known or (
+        job.grid.blocks(
+            run.options.block,
+            classes=folder.classes,
+            at_least=2 * run.options.workers,  # so that no worker idles long
+        ),
+        run.options.batch_size,
     )
+    needs_parts = any(output.kind != "preview" for output in missing)
     return Survey(
         job,
         fingerprint,
         outputs,
         missing,
+        needs_parts,
         folder,
         tuple(blocks),
         batch,
         resumed=known is not None,
-        missing_rows=missing_rows,
-    )
-
-
-def _blocks(run: PredictRun, job: RasterJob) -> list[Block]:
-    """The raster cut as the options ask; at least two blocks a worker, so that none idles long."""
-    return job.grid.blocks(
-        run.options.block,
-        classes=len(run.model.card.classes),
-        at_least=2 * run.options.workers,
+        missing_rows=tuple(
+            folder.missing_rows(number, block) if needs_parts else ()
+            for number, block in enumerate(blocks)
+        ),
     )
 
 

@@ -101,8 +101,8 @@ def test_the_batch_size_is_none_where_geoseg_chooses(batch: Any, size: int | Non
         ({"bands": []}, r"bands \[\]: bands count from 1"),
         ({"bands": "1,x"}, "bands '1,x': give whole numbers separated by commas"),
         ({"scales": "x"}, "scales 'x': give numbers separated by commas"),
-        ({"value_range": "5"}, "value_range '5': give two numbers, as 0,65535"),
-        ({"value_range": ()}, r"value_range \(\): give two numbers, as 0,65535"),
+        ({"value_range": "5"}, "value_range '5': give two numbers, such as 0,65535"),
+        ({"value_range": ()}, r"value_range \(\): give two numbers, such as 0,65535"),
         ({"value_range": (1, 2, 3)}, r"value_range \(1, 2, 3\): give two numbers"),
         ({"vectors": "dwg"}, "vectors 'dwg' is not a format that geoseg writes; use .* or none"),
         ({"flip": "yes"}, "flip 'yes': give true or false"),
@@ -116,6 +116,6 @@ def test_an_option_that_makes_no_sense_is_refused(given: dict[str, Any], message
         PredictOptions.from_keywords(**given)
 
 
-def test_a_batch_that_is_no_number_is_refused_by_the_value_itself() -> None:
+def test_a_batch_that_is_not_a_number_is_refused_with_its_value() -> None:
     with pytest.raises(ConfigError, match=r"batch 2\.5: give a whole number of windows"):
         PredictOptions(batch=2.5)  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def test_a_resumed_run_finds_blocks_and_batch_as_they_were(
 ) -> None:
     folder = make_folder()
     folder.write_plan(BLOCKS, batch, "bf16")
-    assert folder.read_plan(GRID) is None, "no part exists yet, so the plan may be made anew"
+    assert folder.read_plan(GRID) is None, "no part exists yet, so a new plan may be made"
     fill(folder)
     assert folder.read_plan(GRID) == (BLOCKS, batch)
     document = json.loads((folder.path / "plan.json").read_text())

@@ -42,7 +42,7 @@ def plan_of(
     )
 
 
-def test_memory_is_accumulator_strips_and_finished_bands_beside_gdals_cache(source: Source) -> None:
+def test_memory_is_accumulator_strips_finished_bands_and_gdals_cache(source: Source) -> None:
     """One block: windows start at rows 0, 12, 24, 36, 40; the last band is 20 rows high."""
     accumulator = 5 * 20 * 80 * 4  # classes, window rows, width, float32
     strips = 3 * 20 * 80 * (3 * 2 + 1)  # two buffers and one being read; 3 uint16 bands and a mask
@@ -100,8 +100,8 @@ def test_counts_and_sizes_are_those_of_the_lattice(source: Source) -> None:
     assert plan.forwards == 48
     assert plan.window_pixels == 400
     assert plan.blocks == 4
-    assert plan.output == 720  # 0.15 bytes a pixel
-    assert plan.least_output == 48  # 0.01 bytes a pixel
+    assert plan.output == 720  # 0.15 bytes per pixel
+    assert plan.least_output == 48  # 0.01 bytes per pixel
 
 
 def plans() -> list[RasterPlan]:
@@ -145,7 +145,7 @@ def test_the_report_holds_the_plan() -> None:
     assert (third["forwards_per_window"], third["seconds"]) == (1.3333, 1.3)
 
 
-def test_a_person_reads_the_plan_in_two_lines() -> None:
+def test_the_printed_plan_has_two_lines() -> None:
     plan = RasterPlan(20_000_000, 100, 104, 250_000, 2, memory=2**29, output=3_000_000)
     assert plan.lines(1, Probe(0.5, 2**30), 0) == [
         "plan: 1 raster, 20.0 Mpx, 100 windows in 2 blocks, 104 forwards at most (1.30 per pixel)",

@@ -223,7 +223,7 @@ def test_precisions_and_devices_that_are_not_there_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"device 'mps' is not supported"):
         choose_device("mps")
     with pytest.raises(
-        ConfigError, match=r"device 'cuda:99' asked for, \d+ CUDA devices found; use cpu"
+        ConfigError, match=r"device 'cuda:99' is not there: \d+ CUDA devices found; use cpu"
     ):
         choose_device("cuda:99")
 
@@ -259,7 +259,7 @@ def test_devices_count_from_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert choose_device("cpu") == CPU
     assert [str(choose_device(name)) for name in ("cuda", "cuda:0")] == ["cuda", "cuda:0"]
-    with pytest.raises(ConfigError, match="device 'cuda:1' asked for, 1 CUDA devices found"):
+    with pytest.raises(ConfigError, match="device 'cuda:1' is not there: 1 CUDA devices found"):
         choose_device("cuda:1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == "cuda"

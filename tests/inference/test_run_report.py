@@ -1,4 +1,4 @@
-"""The report of a run: what became of each input, in JSON and for a person."""
+"""The report of a run: the outcome of each input, in JSON and as text."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ def test_every_status_is_counted_and_failures_are_one_line_each(
     }
     assert (data["windows"], data["forwards"]) == (35, 12)
     assert report.failures == data["failures"] == ["failed.tif: gone", "refused.tif: no image"]
-    told = report.to_report()
-    assert told.text.startswith("1 done, 1 refused, 1 failed in 0.")
-    assert told.text.endswith(" s (1.2 s of it in the network)")
-    assert told.exit_code == 1
+    summary = report.to_report()
+    assert summary.text.startswith("1 done, 1 refused, 1 failed in 0.")
+    assert summary.text.endswith(" s (1.2 s of it in the network)")
+    assert summary.exit_code == 1
 
 
 def test_without_failures_the_exit_code_is_0(make_run: MakeRun, make_job: MakeJob) -> None:
@@ -148,9 +148,9 @@ def test_without_failures_the_exit_code_is_0(make_run: MakeRun, make_job: MakeJo
     report = RunReport(run, time.perf_counter() - 61.26)
     report.accept(job, [])
     report.finish(survey_raster(run, job), result())
-    told = report.to_report()
-    assert told.exit_code == 0
-    assert told.text.startswith("1 done in 61.")
+    summary = report.to_report()
+    assert summary.exit_code == 0
+    assert summary.text.startswith("1 done in 61.")
 
 
 def test_a_dry_run_says_that_nothing_was_written(make_run: MakeRun) -> None:
@@ -184,7 +184,7 @@ def test_the_file_holds_the_data_as_strict_json(make_run: MakeRun, tmp_path: Pat
     assert written["options"]["nodata"] == "nan"
     assert list(written) == list(report.data())
     assert text.endswith("}\n")
-    assert '\n  "geoseg"' in text, "two spaces, for a person's eyes"
+    assert '\n  "geoseg"' in text, "indented by two spaces"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
     assert report.to_report().data["options"]["nodata"] == "nan"
 
