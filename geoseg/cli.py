@@ -19,7 +19,7 @@ import click
 from click import argument, option
 
 EXIT_USAGE_ERROR = 2
-"""Options, model or config are wrong, or no input can be used: nothing was begun."""
+"""Options, model or config are wrong, or no input can be used: nothing was started."""
 EXIT_INTERRUPTED = 130
 
 PATH = click.Path(path_type=Path)
@@ -55,9 +55,8 @@ class _UsageError(click.ClickException):
     exit_code = EXIT_USAGE_ERROR
 
     def __init__(self, error: click.UsageError, context: click.Context) -> None:
-        command = f"{context.command_path} {context.invoked_subcommand or ''}"
-        if error.ctx:
-            command = error.ctx.command_path
+        called = f"{context.command_path} {context.invoked_subcommand or ''}"
+        command = error.ctx.command_path if error.ctx else called
         problem = " ".join(error.format_message().split()).rstrip(".")
         super().__init__(f"{problem}; {command.strip()} --help shows what there is")
 

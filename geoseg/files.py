@@ -53,7 +53,7 @@ def lock_folder(folder: Path, option: str = "--out", timeout: float = 0) -> Iter
         _acquire(lock, work)
     except Timeout:
         raise FolderInUseError(
-            f"another run writes into {folder}; wait for its end or choose another {option}"
+            f"another run writes into {folder}; wait until it ends or choose another {option}"
         ) from None
     except OSError as error:
         raise OutputError(
@@ -63,7 +63,7 @@ def lock_folder(folder: Path, option: str = "--out", timeout: float = 0) -> Iter
         sweep(folder)
         yield
     finally:
-        # Before the release: whoever locks a file that is gone notices it, and starts anew.
+        # Before the release: whoever locks a file that is gone notices it, and starts again.
         with suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()
@@ -109,7 +109,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 def replace_file(
     path: Path,
     *,
-    sidecars: Callable[[Path], Sequence[Path]] | None = None,
+    sidecars: Callable[[Path], Sequence[Path]] = lambda _: (),
     errors: tuple[type[Exception], ...] = (OSError,),
 ) -> Iterator[Path]:
     """A path of the same name in a temporary folder, moved to `path` when the block succeeds.
@@ -135,15 +135,21 @@ def replace_file(
         with naming_file(path, errors):
             yield built
         with naming_file(path):
-            if sidecars is not None:
-                for new, final in zip(sidecars(built), sidecars(path), strict=True):
-                    _move_or_remove(new, final)
+            for new, final in zip(sidecars(built), sidecars(path), strict=True):
+                _move_or_remove(new, final)
             os.replace(built, path)
 
 
 @contextmanager
-def naming_file(path: Path, errors: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+def naming_file(
+    path: Path, errors: tuple[type[Exception], ...] = (OSError,), option: str = "--out"
+) -> Iterator[None]:
     """Turn errors of writing a file into an `OutputError` that names it and says what to do.
+
+    Args:
+        path: of the file.
+        errors: what writing it may raise.
+        option: what the user calls the output folder, for the message.
 
     Raises:
         OutputError: one of `errors` was raised in the block; geoseg's own errors pass as they are.
@@ -155,7 +161,7 @@ def naming_file(path: Path, errors: tuple[type[Exception], ...] = (OSError,)) ->
     except errors as error:
         raise OutputError(
             f"{path}: cannot be written ({_reason(error, path)}); "
-            "free the disk or choose another --out"
+            f"free the disk or choose another {option}"
         ) from error
 
 
@@ -219,5 +225,7 @@ def _reason(error: Exception, path: Path) -> str:
     with suppress(OSError):
         if shutil.disk_usage(path.parent).free < _FULL_DISK:
             return "the disk is full"
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = str(error.__cause__ or error)  # rasterio has GDAL's words in the cause
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror
     return " ".join(words.split())

@@ -10,13 +10,13 @@ from geoseg.models.context.danet import DANetHead
 from geoseg.models.context.dnl import DNLHead
 from geoseg.models.context.double_attention import DoubleAttentionHead
 from geoseg.models.context.fcn import FCNHead
-from geoseg.models.context.hcnet import HCNetHead
-from geoseg.models.context.isnet import ISNetHead
+from geoseg.models.context.hcnet.head import HCNetHead
+from geoseg.models.context.isnet.head import ISNetHead
 from geoseg.models.context.ocrnet import OCRNetHead
 from geoseg.models.context.pixel import PixelHead
 from geoseg.models.context.ppm import PPMHead
 from geoseg.models.context.psanet import PSANetHead
-from geoseg.models.context.ranet import RANetHead
+from geoseg.models.context.ranet.head import RANetHead
 from geoseg.models.context.self_attention import SelfAttentionHead
 
 HEADS: dict[str, type[ContextHead]] = {

@@ -37,7 +37,7 @@ class APCNetOptions(HeadOptions):
 
 
 class APCNetHead(ContextHead):
-    """Adaptive pyramid context: an adaptive context module (ACM) a scale, beside the encoder's map.
+    """Adaptive pyramid context: an adaptive context module (ACM) per scale, and the encoder's map.
 
     Takes stage 4, and stage 3 for the auxiliary logits ``deep`` of the training (their weight is
     not in the paper; 0.4 is the released code's). Preset ``paper`` is the printed text,
@@ -75,28 +75,29 @@ class APCNetHead(ContextHead):
         )
         self.fuse = conv_bn_relu(deepest + len(scales) * width, width, 3)
         self.classify = Classifier(width, classes, dropout)
-        self.deep = None
-        if self.options.deep:
-            half = max(1, width // 2)
-            self.deep = nn.Sequential(
-                conv_bn_relu(middle, half, 3), Classifier(half, classes, dropout)
-            )
+        half = max(1, width // 2)
+        self.deep = (
+            nn.Sequential(conv_bn_relu(middle, half, 3), Classifier(half, classes, dropout))
+            if self.options.deep
+            else None
+        )
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits and in training ``deep`` logits ``(N, classes, h, w)`` of stages 3 and 4."""
         middle, deepest = features
         fused = apply_concatenated(self.fuse, [deepest, *self._contexts(deepest)])  # sec. 3.3
         logits = self.classify(fused)
-        if self.deep is None or not self.training:
-            return Outputs(logits, {})
-        return Outputs(logits, {"deep": self.deep(middle)})
+        aux = {"deep": self.deep(middle)} if self.deep is not None and self.training else {}
+        return Outputs(logits, aux)
 
     def _contexts(self, features: Tensor) -> list[Tensor]:
         """zˢ of each scale, ``(N, C, h, w)``."""
         scales = self.options.scales
         pooled = torch.split(pool_pyramid(features, scales), [scale * scale for scale in scales], 2)
-        modules = zip(self.contexts, pooled, strict=True)
-        return [module(features, means.unsqueeze(3)) for module, means in modules]
+        return [
+            module(features, means.unsqueeze(3))
+            for module, means in zip(self.contexts, pooled, strict=True)
+        ]
 
 
 class AdaptiveContext(nn.Module):

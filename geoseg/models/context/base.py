@@ -13,7 +13,7 @@ from geoseg.errors import ModelError
 
 
 class Outputs(NamedTuple):
-    """What a head, and a network in training mode, gives back."""
+    """What a head, and a network in training mode, returns."""
 
     logits: Tensor
     """``(N, classes, H, W)`` main logits."""
@@ -25,8 +25,8 @@ class Outputs(NamedTuple):
 class HeadOptions:
     """Base of the options of each system, frozen pydantic dataclasses with its strict checks.
 
-    Strict: 2.0 is no width, 1 no truth value and a list no tuple (`ModelSpec` makes tuples of the
-    lists of a YAML file).
+    Strict: 2.0 is not a width, 1 not a truth value and a list not a tuple (`ModelSpec` makes tuples
+    of the lists of a YAML file).
     """
 
 
@@ -63,7 +63,7 @@ class ContextHead(nn.Module, ABC):
     presets: ClassVar[Mapping[str, HeadOptions]]
     """The options of each preset that the system has; ``geoseg`` always comes first."""
     aux_weights: ClassVar[Mapping[str, float]] = {}
-    """The paper's loss weight of each auxiliary output, beside 1 for the main one. Options may
+    """The paper's loss weight of each auxiliary output, next to 1 for the main one. Options may
     leave outputs out."""
 
     options: Any
@@ -81,11 +81,10 @@ class ContextHead(nn.Module, ABC):
                 f"{cls.name} has no preset {preset!r}; it has {', '.join(cls.presets)}"
             )
         options = cls.presets[preset]
-        known = [field.name for field in fields(options)]
         try:
             return replace(options, **given)
         except ValidationError as error:
-            raise ModelError(f"{cls.name}{_reason(error, known)}") from error
+            raise ModelError(f"{cls.name}{_reason(error, options)}") from error
 
     @abstractmethod
     def __init__(
@@ -107,12 +106,12 @@ class ContextHead(nn.Module, ABC):
         """
 
 
-def _reason(error: ValidationError, known: Sequence[str]) -> str:
+def _reason(error: ValidationError, options: Any) -> str:
     """The first thing that is wrong with a system's options, to be read after the system's name."""
     first = error.errors()[0]
     if first["type"] == "unexpected_keyword_argument":
-        has = f"it has {', '.join(known)}" if known else "it has none"
-        return f" has no option {first['loc'][0]!r}; {has}"
+        known = ", ".join(field.name for field in fields(options))
+        return f" has no option {first['loc'][0]!r}; it has {known or 'none'}"
     if first["type"] == "value_error":  # raised by the options' own checks
         return f": {first['ctx']['error']}"
     name, *places = first["loc"]

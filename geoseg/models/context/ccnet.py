@@ -65,10 +65,9 @@ class CrissCrossAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
-        q, k, v = (conv(x) for conv in (self.query, self.key, self.value))
+        q, k, v = (at_least_float32(conv(x)) for conv in (self.query, self.key, self.value))
         height = x.shape[2]
         with torch.autocast(x.device.type, enabled=False):
-            q, k, v = at_least_float32(q), at_least_float32(k), at_least_float32(v)
             row = q.permute(0, 2, 3, 1) @ k.permute(0, 2, 1, 3)  # (N, h, w, w)
             column = q.permute(0, 3, 2, 1) @ k.permute(0, 3, 1, 2)  # (N, w, h, h)
             itself = torch.eye(height, dtype=torch.bool, device=x.device)

@@ -1,4 +1,4 @@
-"""The per-pixel baseline: the least that a network can do, so all else can be measured by it."""
+"""The per-pixel baseline: the least that a network can do: a baseline for all others."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar

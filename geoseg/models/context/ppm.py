@@ -48,9 +48,9 @@ class PyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 4·channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
         grids = torch.split(pool_pyramid(x, SIZES).to(x.dtype), [size**2 for size in SIZES], 2)
-        maps = []
-        for level, means, size in zip(self.levels, grids, SIZES, strict=True):
-            y = level(means.reshape(*means.shape[:2], size, size))  # (N, channels, size, size)
-            y = F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=False)
-            maps.append(y)
+        pooled = [  # (N, channels, size, size) each
+            level(means.reshape(*means.shape[:2], size, size))
+            for level, means, size in zip(self.levels, grids, SIZES, strict=True)
+        ]
+        maps = [F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=False) for y in pooled]
         return torch.cat(maps, 1)

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geoseg.models.context.ranet import RANetHead
+from geoseg.models.context.ranet.head import RANetHead
 from geoseg.models.context.ranet.region_interaction import AttentionOptions
 
 Labels = list[int]
 
 
 def line_maximum(b: Tensor, i: tuple[int, int], j: tuple[int, int], ends: bool) -> Tensor:
-    """Eq. (1): the highest of the samples, one a step along the longer axis."""
+    """Eq. (1): the highest of the samples, one per step along the longer axis."""
     down, right = j[0] - i[0], j[1] - i[1]
     steps = max(abs(down), abs(right))
     samples = []

@@ -54,7 +54,7 @@ class HCNetHead(ContextHead):
     """Hierarchical context: pre-segmentation, pixel (PCM) and region context module (RCM).
 
     ``in_channels`` may name more maps than one; the deepest alone is used. Not in the paper, and so
-    chosen here: X is a 3x3 convolution of F to `channels` (the paper's memory figures leave no room
+    chosen here: X is a 3x3 convolution of F to `channels` (the paper's memory numbers leave no room
     for C = 2048); the branches of the pre-segmentation are normalised before they are added; the
     loss of the context stream reaches Q through eqs. (1) and (2).
 
@@ -112,14 +112,12 @@ class HCNetHead(ContextHead):
         if self.fuse is None:
             context = unpool(regions, q)  # X''
             return context if self.options.fusion == "region" else at_least_float32(x) + context
-        layers: list[Any] = list(self.fuse)
-        conv, norm, relu = layers
-        of_pixels, of_regions = conv.weight.split(x.shape[1], 1)
+        conv, norm, _ = self.fuse
+        of_pixels, of_regions = torch.split(conv.get_parameter("weight"), x.shape[1], 1)
         mixed = F.conv2d(x, of_pixels)
         # The convolution runs over R' instead of X'', which is exact: W X'' = W (R' Q) = (W R') Q.
         mixed = mixed + unpool(F.conv2d(regions, of_regions), q).to(mixed.dtype)
-        fused: Tensor = relu(norm(mixed))
-        return fused
+        return F.relu(norm(mixed), inplace=True)
 
 
 class PreSegmentation(nn.Module):

@@ -19,7 +19,7 @@ def segment_sums(
 ) -> tuple[Tensor, Tensor]:
     """Sums of A_ij v_j and of A_ij = q_i·k_j over the elements j of i's own segment.
 
-    Each image of a batch is laid out by itself, so its result does not depend on the others.
+    Each image of a batch is arranged on its own, so its result does not depend on the others.
 
     Args:
         queries: ``(N, T, d)`` floating point.

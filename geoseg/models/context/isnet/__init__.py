@@ -1,5 +1,1 @@
-"""ISNet: its head, and attention to class representations."""
-
-from geoseg.models.context.isnet.head import ISNetHead
-
-__all__ = ["ISNetHead"]
+"""ISNet: its head, and attention to classes."""

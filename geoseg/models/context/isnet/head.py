@@ -4,10 +4,11 @@ ISNet: Integrate Image-Level and Semantic-Level Context for Semantic Segmentatio
 equations (4) to (16). Its deviations are in `ISNetOptions` and `ISNetHead`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -97,11 +98,11 @@ class ISNetHead(ContextHead):
             self.options, contexts=(self.image is not None) + (self.semantic is not None)
         )
         self.classify = Classifier(width, classes, dropout)
-        self.deep = None
-        if self.options.deep:
-            self.deep = nn.Sequential(
-                conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout)
-            )
+        self.deep = (
+            nn.Sequential(conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout))
+            if self.options.deep
+            else None
+        )
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)``.
@@ -172,10 +173,9 @@ class ImageContext(nn.Module):
         if self.project is None:
             return attend(x, parts[0], parts[0])  # (4), (7)
         key = self.project.key(apply_concatenated(self.project.key_in, parts))
-        query = self.project.query(x)
-        context = attend(query, key, apply_concatenated(self.project.value, parts))  # (4), (7)
-        out: Tensor = self.project.out(context)
-        return out
+        value = apply_concatenated(self.project.value, parts)
+        context: Tensor = self.project.out(attend(self.project.query(x), key, value))  # (4), (7)
+        return context
 
     def _parts(self, x: Tensor) -> list[Tensor]:
         """R_il as parts to be concatenated: one map, or [G; R], which the code leaves as it is."""
@@ -223,9 +223,11 @@ class SemanticContext(nn.Module):
         key = _apply_weighted(self.project.key_in, regions, counts)
         key = _apply_weighted(self.project.key, key, counts)
         value = _apply_weighted(self.project.value, regions, counts)
-        context = attend_weighted_by_counts(self.project.query(x), key, value, counts)  # (5), (8)
-        out: Tensor = self.project.out(context)
-        return out
+        query = self.project.query(x)
+        context: Tensor = self.project.out(
+            attend_weighted_by_counts(query, key, value, counts)  # (5), (8)
+        )
+        return context
 
 
 def class_regions(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -251,9 +253,7 @@ def class_regions(x: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
     return regions, own.sum(2)
 
 
-def _apply_weighted(block: nn.Sequential, x: Tensor, counts: Tensor) -> Tensor:
+def _apply_weighted(block: Iterable[Any], x: Tensor, counts: Tensor) -> Tensor:
     """What a `conv_bn_relu` gives for vectors ``(N, C, K, 1)``, each at `counts` positions."""
-    layers: list[Any] = list(block)
-    conv, norm, relu = layers
-    result: Tensor = relu(norm_weighted_by_counts(norm, conv(x), counts))
-    return result
+    conv, norm, _ = block
+    return F.relu(norm_weighted_by_counts(norm, conv(x), counts), inplace=True)

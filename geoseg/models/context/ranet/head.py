@@ -45,7 +45,7 @@ class RANetOptions(HeadOptions):
     ends: bool = True
     """Whether the line of eq. (1) has its two end points. Without them neighbours have D = 0."""
     jsd: DivergenceKind = "full2"
-    """E of eq. (2), which is no divergence as printed: over all classes in bits, or of the one
+    """E of eq. (2), which is not a divergence as printed: over all classes in bits, or of the one
     likeliest class of i against the rest, in nats and not symmetric."""
     grouping: Grouping = "adjacent_cc"
     """What eq. (4) is asked of: neighbours of one likeliest class, or all pairs; and whether pixels
@@ -145,9 +145,9 @@ class RANetHead(ContextHead):
         super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
         self.reduce = conv_bn_relu(in_channels[-1], width, 3)
-        self.middle = None
-        if self.options.scores == "stage3":
-            self.middle = conv_bn_relu(in_channels[0], width, 3)[:2]
+        self.middle = (
+            conv_bn_relu(in_channels[0], width, 3)[:2] if self.options.scores == "stage3" else None
+        )
         self.semantic = Classifier(width, classes) if self.options.semantic else None
         self.boundary = Classifier(width, 2) if self.options.boundary else None
         self.query, self.value, self.collected, self.exchanged, self.distributed = (

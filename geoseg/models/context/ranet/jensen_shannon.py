@@ -1,6 +1,6 @@
 """Jensen-Shannon divergence of the class probabilities of two pixels: E, RANet's eq. (2).
 
-The equation as printed is no divergence: it gives -55.9 for two equal uniform distributions over
+The equation as printed is not a divergence: it gives -55.9 for two equal uniform distributions over
 19 classes. Here are the divergence that the paper names (`FullDivergence`) and the one of its
 released code (`BinaryDivergence`).
 """

@@ -11,7 +11,7 @@ copied by one call without an index for each pixel:
     minor_size 4,       i:  0 1 2 3 | 4 5 6 7 | ...
     offset (1, 1)       j:  5 6 7 8 | 9 ...         3 has no partner: 8 is one line too far
 
-Such a wrong partner is told apart by `PixelPairs.inside`. With offsets 1, 2, .. along the major
+`PixelPairs.inside` marks such wrong partners. With offsets 1, 2, .. along the major
 axis, and |minor| <= major for horizontal and |minor| < major for vertical pairs, each unordered
 pair of a map is met once.
 """

@@ -24,7 +24,7 @@ class AttentionOptions:
     """How representatives and pixels attend to one another."""
 
     representatives: int
-    """K, representatives a region; regions of fewer pixels have as many as pixels."""
+    """K, representatives per region; regions of fewer pixels have as many as pixels."""
     weights: InteractionWeights
     """Over which representatives (7) takes the softmax, see `interact`."""
     within_regions: bool
@@ -117,7 +117,7 @@ def collect(
         asking = queries[part.representatives[part.region]]  # (L, K, M)
         products = asking @ of_rows.transpose(1, 2) * scale  # (L, K, S)
         products = products.masked_fill(~part.is_other.unsqueeze(1), -torch.inf)
-        # The softmax runs over all rows of a region, so its highest product is taken off by hand.
+        # The softmax runs over all rows of a region, so its highest product is subtracted here.
         of_row = products.detach().amax(2)  # (L, K)
         region = part.region.unsqueeze(1).expand_as(of_row)
         highest = torch.full_like(of_row[: len(part.rows)], -torch.inf)  # (Q, K)

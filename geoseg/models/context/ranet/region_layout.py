@@ -21,13 +21,13 @@ class RegionLayout:
         pixels by region    a a a a a b c c c           (N = 9, Q = 3: rows of 3 slots)
         rows of slots      [a a a][a a .][b . .][c c c]
 
-    Shapes below: L rows of S slots, Q regions, K representatives a region, N pixels.
+    Shapes below: L rows of S slots, Q regions, K representatives per region, N pixels.
     """
 
     pixel: Tensor
     """``(L, S)`` int64, the pixel in each slot; any pixel of the image where it is empty."""
     is_other: Tensor
-    """``(L, S)`` bool, the slots that hold a pixel which is no representative."""
+    """``(L, S)`` bool, the slots that hold a pixel that is not a representative."""
     region: Tensor
     """``(L,)`` int64, the region of each row."""
     rows: Tensor
@@ -73,7 +73,7 @@ def lay_out(labels: Tensor, scores: Tensor, count: int) -> RegionLayout:
     Args:
         labels: ``(N,)`` int64 regions 0..Q-1, none empty.
         scores: ``(N,)``; among equals the earlier pixel goes first.
-        count: representatives a region (fewer where it has fewer pixels).
+        count: representatives per region (fewer where it has fewer pixels).
     """
     device, pixels = labels.device, len(labels)
     by_score = scores.detach().argsort(descending=True, stable=True)
