@@ -1,17 +1,20 @@
 """Items made ahead in a thread, so that reading hides behind computing, and never too many of them.
 
-    thread    | item i+1 | item i+2 |     at most `depth` items that the caller does not hold yet
-    caller    | item i, computing   |
+thread    | item i+1 | item i+2 |     at most `depth` items that the caller does not hold yet
+caller    | item i, computing   |
 """
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Iterator
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+_END: Any = object()
+"""What comes after the last item."""
 
 
 def prefetch(
@@ -29,40 +32,14 @@ def prefetch(
         depth: from 1 on.
         name: of the thread.
     """
-    room = threading.Semaphore(depth)
-    ready: queue.SimpleQueue[Item | _End] = queue.SimpleQueue()
-    ended = threading.Event()
-
-    def work() -> None:
-        end = _End(None)
+    with ThreadPoolExecutor(1, name) as thread:
+        ahead = deque(thread.submit(next, items, _END) for _ in range(depth))
         try:
-            while room.acquire() and not ended.is_set():
-                ready.put(next(items))
-        except StopIteration:
-            pass
-        except BaseException as error:  # handed to the caller's thread, which raises it
-            end = _End(error)
+            while (item := ahead.popleft().result()) is not _END:
+                ahead.append(thread.submit(next, items, _END))
+                yield item
         finally:
+            for future in ahead:
+                future.cancel()
             if isinstance(items, Generator):
-                items.close()
-            ready.put(end)
-
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := ready.get(), _End):
-            room.release()
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        ended.set()
-        room.release()
-        thread.join()
-
-
-class _End:
-    """Nothing comes any more."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+                thread.submit(items.close)

@@ -57,8 +57,8 @@ def make_card(
         classes=scheme,
         bands=tuple(bands),
         value_range=value_range,
-        mean=tuple(mean or statistics.mean),
-        std=tuple(std or statistics.std),
+        mean=tuple(mean or statistics.mean.tolist()),
+        std=tuple(std or statistics.std.tolist()),
         training={**training, "class_pixels": class_pixels},
         **more,
     )

@@ -43,9 +43,9 @@ def choose_class_weights(recipe: Recipe, counts: NDArray[np.int64]) -> NDArray[n
         return median_frequency_weights(counts, recipe.class_weight_range)
     if recipe.class_weights == "none":
         return np.ones(len(counts), np.float32)
-    given = recipe.class_weights
-    if len(given) != len(counts):
+    weights = np.array(recipe.class_weights, np.float32)
+    if len(weights) != len(counts):
         raise ConfigError(
-            f"train.class_weights: {len(given)} numbers for {len(counts)} classes; give one each"
+            f"train.class_weights: {len(weights)} numbers for {len(counts)} classes; give one each"
         )
-    return np.array(given, np.float32)
+    return weights

@@ -31,7 +31,7 @@ def start_from(
         bands: names of its bands.
 
     Returns:
-        One line for a person: what was taken over, and what was left fresh or fitted.
+        One line for people: what was taken over, and what was left fresh or fitted.
 
     Raises:
         ModelError: the file is not a model.

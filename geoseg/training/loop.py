@@ -124,7 +124,7 @@ def _resume(trainer: Trainer, folder: Path, data_facts: Mapping[str, Any]) -> Ou
         if not same:
             raise ConfigError(
                 f"data.train: {name} {now}, but the run in {folder} began with {then}; "
-                "give the same rasters, or start anew in another --out"
+                "give the same rasters, or start a new run in another --out"
             )
     return Outcome(**facts)
 

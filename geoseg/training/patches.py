@@ -48,11 +48,7 @@ class Batch(NamedTuple):
 
     def split(self, parts: int) -> Iterator[Batch]:
         """The batch in `parts` parts of one size."""
-        size = len(self.labels) // parts
-        return (
-            Batch(*(tensor[first : first + size] for tensor in self))
-            for first in range(0, parts * size, size)
-        )
+        return map(Batch, *(tensor.chunk(parts) for tensor in self))
 
 
 class Patches(Dataset[tuple[Tensor, ...]]):
@@ -149,7 +145,7 @@ def batches(
         rank: number of this process.
         processes: how many there are; each takes its part of every batch.
     """
-    # Step s learns from patches s * batch to (s + 1) * batch - 1; of these, each process takes as
+    # Step s trains on patches s * batch to (s + 1) * batch - 1; of these, each process takes as
     # many in a row, in the order of their ranks.
     size = recipe.batch // processes
     starts = [step * recipe.batch + rank * size for step in range(first_step, recipe.steps)]

@@ -12,7 +12,7 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=8)]
-# Told apart by their form, so that an error speaks of the form that was given.
+# Distinguished by their form, so that an error names the form that was given.
 Crop = Annotated[
     Annotated[Side, Tag("side")] | Annotated[tuple[Side, Side], Tag("sides")],
     Discriminator(lambda value: "sides" if isinstance(value, list | tuple) else "side"),
@@ -24,10 +24,6 @@ def _as_weights(value: Any) -> Any:
     """A loss, or several, in full: each with its weight."""
     names = value if isinstance(value, list | tuple) else [value]
     return dict.fromkeys(names, 1.0) if all(isinstance(name, str) for name in names) else value
-
-
-def _cross_entropy() -> dict[Loss, float]:
-    return {"cross_entropy": 1.0}
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -59,7 +55,7 @@ class Recipe:
     steps: Annotated[int, Field(ge=1)] = 10_000
     """Optimizer steps, the unit of the schedule."""
     batch: Annotated[int, Field(ge=1)] = 8
-    """Patches a step, over all processes."""
+    """Patches per step, over all processes."""
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Parts that a batch is worked through in, for networks whose whole batch does not fit into
     memory."""
@@ -71,7 +67,7 @@ class Recipe:
     learning_rate: Positive = 0.01
     """At the start of the schedule (after the warm-up)."""
     encoder_lr_factor: Annotated[float, Field(ge=0)] = 1.0
-    """The encoder learns at this times the rate of the head; below 1 for a pretrained one."""
+    """The encoder's learning rate as a multiple of the head's; below 1 for a pretrained one."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of SGD; AdamW keeps its usual betas."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
@@ -90,7 +86,7 @@ class Recipe:
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the initial weights, the patches and their augmentation."""
     loss: Annotated[dict[Loss, Positive], BeforeValidator(_as_weights), Field(min_length=1)] = (
-        Field(default_factory=_cross_entropy)
+        Field(default_factory=lambda: _as_weights("cross_entropy"))
     )
     """Of the main logits: a name, several, or each with its weight. Auxiliary logits keep the
     papers' cross-entropy."""
@@ -101,7 +97,7 @@ class Recipe:
     ohem_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """At least this share of the labelled pixels counts as hard."""
     class_weights: Literal["median", "none"] | tuple[Positive, ...] = "median"
-    """Median-frequency weights from the training labels, none, or one number a class."""
+    """Median-frequency weights from the training labels, none, or one number per class."""
     class_weight_range: tuple[Positive, Positive] = (0.1, 10.0)
     """Median-frequency weights are clipped to this."""
     aux_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
@@ -115,13 +111,13 @@ class Recipe:
     """The metric by which the best network is kept: mean_iou, mean_f1, overall_accuracy, or iou_
     and a class."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Validations without a better figure after which the training ends; null: never."""
+    """Validations without a better value after which the training ends; null: never."""
     pictures: Annotated[int, Field(ge=0)] = 4
     """Validation tiles that are drawn at each validation."""
     log_every: Annotated[int, Field(ge=1)] = 20
     """Steps that one row of ``metrics.csv`` averages over."""
     tensorboard: bool = False
-    """Also write the figures for TensorBoard."""
+    """Also write the metrics for TensorBoard."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read patches; 0 reads in a background thread."""
     cache: Annotated[float, Field(ge=0)] = 2.0

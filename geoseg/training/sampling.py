@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,6 @@ class Target(NamedTuple):
         return Window(row, col, *size)
 
 
-class Sampler(Protocol):
-    """Draws targets; the same state of the generator gives the same target."""
-
-    def draw(self, rng: np.random.Generator) -> Target:
-        """The next target."""
-
-
 class Uniform:
     """Tiles by their area."""
 
@@ -66,6 +59,10 @@ class Balanced:
         """A pixel of one of the classes that occur."""
         pixels = self._places[int(rng.integers(len(self._places)))]
         return Target(*map(int, pixels[int(rng.integers(len(pixels)))]))
+
+
+Sampler = Uniform | Balanced
+"""Draws targets; the same state of the generator gives the same target."""
 
 
 def choose_sampler(

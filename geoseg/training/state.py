@@ -100,7 +100,7 @@ def load_state(
             net.load_state_dict(_under_prefix(tensors, f"{key}."))
     except RuntimeError as error:
         raise OutputError(
-            f"{path}: the state of another network; start anew in another --out"
+            f"{path}: the state of another network; start a new run in another --out"
         ) from error
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _under_prefix(tensors, "optimizer.").items():
@@ -134,11 +134,11 @@ def _open_state(path: Path) -> Any:
         file = safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
         raise OutputError(
-            f"{path}: not a readable training state ({error}); start anew in another --out"
+            f"{path}: not a readable training state ({error}); start a new run in another --out"
         ) from error
     metadata = file.metadata() or {}  # type: ignore[no-untyped-call]  # safetensors leaves it out
     if metadata.get("format") != _FORMAT:
         raise OutputError(
-            f"{path}: not the state of a geoseg training; start anew in another --out"
+            f"{path}: not the state of a geoseg training; start a new run in another --out"
         )
     return file

@@ -43,7 +43,7 @@ _PROCESS_TIMEOUT = timedelta(hours=6)
 
 
 class Trainer:
-    """A network with its optimizer, ready to learn from batches."""
+    """A network with its optimizer, ready to be trained on batches."""
 
     def __init__(
         self, net: Segmenter, recipe: Recipe, normalize: Normalization, class_weights: NDArray[Any]
@@ -82,7 +82,7 @@ class Trainer:
         return net.eval()
 
     def step(self, step: int, batch: Batch) -> tuple[float, float]:
-        """Learn from one batch.
+        """Train on one batch.
 
         Args:
             step: counted from 0.
@@ -143,7 +143,7 @@ class Trainer:
             save_state(path, self._nets, self.optimizer, {**facts, "scaler": state}, random_states)
 
     def load(self, path: Path) -> dict[str, Any]:
-        """Go back to where `save` was called; gives back the facts.
+        """Go back to where `save` was called; returns the facts.
 
         Raises:
             OutputError: the file is not a training state, or that of another network.
@@ -199,9 +199,9 @@ def _require_even_parts(recipe: Recipe, processes: int) -> None:
 def _make_accelerator(device: torch.device, precision: str, recipe: Recipe) -> Accelerator:
     if device.index is not None:
         torch.cuda.set_device(device)  # accelerate takes the current one
-    # accelerate keeps one state a process, and refuses a second run on another device or in another
-    # precision. It has no public way to begin anew; this one is that of its own tests, and a test
-    # of ours trains in two precisions one after the other.
+    # accelerate keeps one state per process, and refuses a second run on another device or in
+    # another precision. There is no public way to reset it; this one is taken from its tests, and a
+    # test of ours trains in two precisions one after the other.
     AcceleratorState._reset_state(reset_partial_state=True)
     # What a head computes may depend on the regions that it sees, and some encoders keep layers
     # that nothing uses.
