@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geoseg.commands.prepare import run as prepare
     from geoseg.commands.train import run as train
     from geoseg.commands.vectorize import run as vectorize
-    from geoseg.datasets.label_values import write_label_values
+    from geoseg.datasets.raster_labels import write_label_values
     from geoseg.errors import GeosegError
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
@@ -48,7 +48,7 @@ _HOMES = {
     "systems": ("geoseg.models", "systems"),
     "train": ("geoseg.commands.train", "run"),
     "vectorize": ("geoseg.commands.vectorize", "run"),
-    "write_label_values": ("geoseg.datasets.label_values", "write_label_values"),
+    "write_label_values": ("geoseg.datasets.raster_labels", "write_label_values"),
 }
 
 __all__ = [

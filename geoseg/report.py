@@ -1,9 +1,9 @@
-"""What every command gives back."""
+"""What every command returns."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ class Report:
     """The outcome of a command; the command line prints it, Python callers read it."""
 
     text: str
-    """What a person reads: a few lines."""
+    """A few lines for people."""
     data: dict[str, Any] = field(default_factory=dict)
     """The same and more, ready for JSON (``--json`` prints it)."""
     exit_code: int = 0
@@ -33,6 +33,13 @@ class Report:
 def counted(number: int, thing: str) -> str:
     """``1 image``, ``2,000 images``."""
     return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+def shorten(names: Iterable[str], shown: int = 6) -> str:
+    """The first of some names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def nothing_usable(failures: Sequence[str]) -> ConfigError:

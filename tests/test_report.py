@@ -8,7 +8,7 @@ import math
 import pytest
 
 from geoseg.errors import ConfigError
-from geoseg.report import Report, counted, finite, nothing_usable
+from geoseg.report import Report, counted, finite, nothing_usable, shorten
 
 
 def test_a_report_prints_its_text_then_warnings_then_failures() -> None:
@@ -28,6 +28,14 @@ def test_a_report_prints_its_text_then_warnings_then_failures() -> None:
 )
 def test_things_are_counted_in_words(number: int, text: str) -> None:
     assert counted(number, "tile") == text
+
+
+def test_of_many_names_the_first_are_shown_and_the_others_counted() -> None:
+    names = list("abcdefgh")
+    assert shorten(iter(names)) == "a, b, c, d, e, f and 2 more"
+    assert shorten(names[:6]) == "a, b, c, d, e, f"
+    assert shorten(names, shown=1) == "a and 7 more"
+    assert shorten([]) == ""
 
 
 @pytest.mark.parametrize("number", [1, 8])

@@ -1,8 +1,8 @@
 """Metrics of class rasters against their references.
 
 The story: pair files by tile; open and check every pair; score each in one pass; add up; write
-metrics, plot, table and report. What fails is named and the others go on; a pair that fails counts
-nowhere.
+metrics, plot, table and report. What fails is named and the others continue; a pair that fails
+counts nowhere.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _check_options(
             raise ConfigError(f"{option} {radius}: give a radius in pixels, 0 or more")
     if not isinstance(classes, ClassScheme):
         classes = read_classes(os.fspath(classes) if isinstance(classes, os.PathLike) else classes)
-    # Who gives a radius knows the references; otherwise none is eroded a second time.
+    # A radius that was given is meant; otherwise no reference is eroded a second time.
     return ScoringOptions(
         scheme=classes,
         erode=protocol_erode if erode is None else erode,

@@ -1,8 +1,8 @@
-"""A data set as it is handed out, made into rasters that train directly.
+"""A data set as it is distributed, made into rasters that train directly.
 
 The story: find images and labels and pair them by tile; divide them into parts; open and check
 every pair; keep what exists; write the others crop by crop; write a classes file and a manifest.
-What fails is named, the others go on.
+What fails is named, the others continue.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 import rasterio
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.crops import Edge, PatchOptions, SpatialSplit
 from geoseg.datasets.file_keys import is_vector
-from geoseg.datasets.layouts import Layout, find_labelled_images, find_layout
+from geoseg.datasets.layouts import PARTS, Layout, find_labelled_images, find_layout
 from geoseg.datasets.manifest import CLASSES, PreparedFolder
 from geoseg.datasets.pairing import Pair
-from geoseg.datasets.patches import Edge, PatchOptions
 from geoseg.datasets.preparation import (
     PrepareOptions,
     TilePlan,
@@ -28,21 +28,16 @@ from geoseg.datasets.preparation import (
     plan_tiles,
     prepare_tile,
 )
-from geoseg.datasets.spatial_split import SpatialSplit
-from geoseg.datasets.split_presets import PARTS
 from geoseg.datasets.splits import Division, divide
 from geoseg.datasets.summary import Summary, classes_text, summary_text
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.files import lock_folder, temporary_folder
 from geoseg.progress import Progress
-from geoseg.raster import parse_crs
+from geoseg.raster import GDAL_CACHE_BYTES, parse_crs
 from geoseg.report import Report, counted, nothing_usable
 from geoseg.yaml_files import read_classes
 
 PathLike = str | os.PathLike[str]
-
-_CACHE = 64 * 2**20
-"""Bytes of decoded blocks; GDAL would take 5 % of the machine's memory."""
 
 
 def run(
@@ -94,7 +89,7 @@ def run(
 
     Raises:
         ConfigError: an option is wrong, a part of the split stays empty, or no image can be used;
-            nothing was begun.
+            nothing was started.
         OutputError: `dst` holds something else, cannot be written, or another run writes into it.
     """
     started = time.perf_counter()
@@ -233,7 +228,7 @@ def _prepare_tiles(
     listener.begin("preparing images", len(plans))
     try:
         with (
-            rasterio.Env(GDAL_CACHEMAX=_CACHE),
+            rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES),
             temporary_folder(folder.path / "staging") as staging,
         ):
             for plan in plans:

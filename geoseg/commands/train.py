@@ -19,7 +19,6 @@ import torch
 
 import geoseg
 from geoseg.config import Data, TrainConfig, dump_config, load_config, require_same_config
-from geoseg.datasets.bands import Bands, choose_bands
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.datasets.statistics import (
     PixelSample,
@@ -30,6 +29,8 @@ from geoseg.datasets.statistics import (
 )
 from geoseg.datasets.tiles import Tile
 from geoseg.datasets.training_tiles import (
+    Bands,
+    choose_bands,
     choose_value_range,
     find_pairs,
     ground_sampling_warnings,
@@ -44,10 +45,10 @@ from geoseg.progress import Progress
 from geoseg.raster import Source, open_raster
 from geoseg.report import Report
 from geoseg.training.card import make_card
-from geoseg.training.class_weights import choose_class_weights
 from geoseg.training.history import require_tensorboard
 from geoseg.training.initial_weights import start_from
 from geoseg.training.loop import fit
+from geoseg.training.losses import choose_class_weights
 from geoseg.training.outcome import MODEL, STATE, training_report
 from geoseg.training.patches import Patches
 from geoseg.training.sampling import choose_sampler
@@ -77,7 +78,7 @@ def run(
         Metrics of the best model; `data` also names the files of the run folder.
 
     Raises:
-        ConfigError: the config is wrong or does not fit the files; nothing was begun.
+        ConfigError: the config is wrong or does not fit the files; nothing was started.
         SourceError: a raster or its labels cannot be used.
         OutputError: the run folder holds another run or is in use, or it cannot be written.
     """

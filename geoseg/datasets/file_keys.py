@@ -1,16 +1,16 @@
-"""What pairs two files: the text that a pattern's stars stand for, or the tile in a file's name."""
+"""What pairs two files: the text that a pattern's stars match, or the tile in a file's name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from geoseg.raster.discovery import SUFFIXES as RASTER_SUFFIXES
 from geoseg.vector.read import SUFFIXES as VECTOR_SUFFIXES
 
 StarKey = tuple[str, ...]
-"""The text that each star of a pattern stands for."""
+"""The text that each star of a pattern matches."""
 Files = dict[str, list[Path]]
 """Files by the key that they share."""
 
@@ -61,7 +61,7 @@ def count_stars(given: str) -> int:
 def files_by_stars(pattern: str) -> dict[StarKey, Path]:
     """The files that match a pattern, sorted by path.
 
-    ``*`` stands for anything but a slash and ``**`` for any folders.
+    ``*`` matches anything but a slash and ``**`` any folders.
     """
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if "*" in part)
@@ -90,24 +90,21 @@ def list_files(given: str) -> list[Path]:
     return [entry for entry in found if not _is_hidden(entry.relative_to(path))]
 
 
-def group_by_tile(files: Iterable[Path]) -> Files:
-    """Files by the tile in their names."""
-    return _group(files, tile_key)
-
-
-def group_by_place(given: str, files: Iterable[Path]) -> Files:
-    """Files by folder and tile; the folder counts from what was given."""
-    path = Path(given)
-    without_stars = (parent for parent in path.parents if "*" not in str(parent))
-    root = path if path.is_dir() else next(without_stars)
-    return _group(files, lambda file: (file.relative_to(root).parent / tile_key(file)).as_posix())
-
-
-def _group(files: Iterable[Path], key: Callable[[Path], str]) -> Files:
+def group_by_tile(files: Iterable[Path], root: Path | None = None) -> Files:
+    """Files by the tile in their names; below a root also by their folder there."""
     groups: Files = {}
     for path in files:
-        groups.setdefault(key(path), []).append(path)
+        tile = tile_key(path)
+        if root is not None:
+            tile = (path.relative_to(root).parent / tile).as_posix()
+        groups.setdefault(tile, []).append(path)
     return groups
+
+
+def root_of(given: str) -> Path:
+    """The folder that the files of a path, a folder or a pattern have in common."""
+    path = Path(given)
+    return path if path.is_dir() else next(p for p in path.parents if "*" not in str(p))
 
 
 def _is_hidden(path: Path) -> bool:

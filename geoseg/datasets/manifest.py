@@ -10,16 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.datasets.split_presets import PARTS
+from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import OutputError
-from geoseg.files import write_text
+from geoseg.files import naming_file, write_text
 
 MANIFEST = "manifest.json"
 CLASSES = "classes.yaml"
@@ -148,7 +147,7 @@ class PreparedFolder:
     def begin(self) -> None:
         """Drop the last line of the journal where a stopped run has cut it short."""
         journal = self.path / _JOURNAL
-        with _errors_of(self.path, "choose another folder"):
+        with naming_file(self.path, option="DST"):
             if journal.is_file():
                 os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
 
@@ -163,7 +162,7 @@ class PreparedFolder:
         Raises:
             OutputError: they cannot be moved.
         """
-        with _errors_of(self.path, "free the disk"):
+        with naming_file(self.path, option="DST"):
             # The journal is on the disk before the first file has its name.
             with (self.path / _JOURNAL).open("a", encoding="utf-8") as journal:
                 journal.write(json.dumps(tile.to_json()) + "\n")
@@ -196,14 +195,6 @@ def sha256_of(path: Path) -> str:
     """Of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def _errors_of(path: Path, advice: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); {advice}") from error
 
 
 def _read_tiles(folder: Path) -> dict[str, PreparedTile]:

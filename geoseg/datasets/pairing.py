@@ -4,7 +4,7 @@ The first rule that fits decides; files are never paired by their order:
 
 1. one file of polygons serves all rasters;
 2. two files are a pair, whatever their names;
-3. two patterns with the same number of stars pair where the stars stand for the same text;
+3. two patterns with the same number of stars pair where the stars match the same text;
 4. otherwise files pair by tile: names are compared without the words that say which file of a tile
    it is (``_RGB``, ``_label``, ``_classes``, ``_leftImg8bit``, ``_gtFine_labelIds``, ...).
 
@@ -15,7 +15,7 @@ that leaves none over. A data set of a known layout goes by tile at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,22 +24,22 @@ from geoseg.datasets.file_keys import (
     Files,
     count_stars,
     files_by_stars,
-    group_by_place,
     group_by_tile,
     is_eroded,
     is_raster,
     is_vector,
     list_files,
+    root_of,
     tile_key,
     tile_of_name,
 )
 from geoseg.errors import ConfigError
+from geoseg.report import shorten
 
 Rule = Literal["stars", "names", "tiles"]
 """The rule that is tried first after those for single files."""
 _OTHER_VIEWS = re.compile(r"_gt(fine|coarse)_(color|instanceids|labeltrainids)$", re.IGNORECASE)
-"""Files of Cityscapes that lie beside the labels and are none."""
-_SHOWN = 6
+"""Files of Cityscapes next to the labels that are not labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def pair_files(
             these), or a pattern with stars.
         labels: likewise; of labels with full and with eroded borders, those with full ones.
         first: ``names`` pairs files directly inside two folders by name, where that leaves none
-            over; ``tiles`` pairs by tile, whatever the stars stand for.
+            over; ``tiles`` pairs by tile, whatever the stars match.
         polygons: whether labels may be polygons.
         skip: tiles with such a raster are left out.
 
@@ -156,13 +156,6 @@ def describe_unpaired(
     return lines
 
 
-def shorten(names: Iterable[str]) -> str:
-    """The first of some names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
 def _refuse_empty(given: str, found: Files, what: str) -> None:
     if not found:
         exists = count_stars(given) or Path(given).exists()
@@ -232,7 +225,10 @@ def _group_by_tile(rasters: str, labels: str, polygons: bool) -> tuple[Files, Fi
     theirs = _without_eroded(labels, group_by_tile(label_files))
     if any(len(files) > 1 for files in (*ours.values(), *theirs.values())):
         # The same names in several folders: then the folders, which geoseg keeps, distinguish them.
-        placed = group_by_place(rasters, raster_files), group_by_place(labels, label_files)
+        placed = (
+            group_by_tile(raster_files, root_of(rasters)),
+            group_by_tile(label_files, root_of(labels)),
+        )
         if placed[0].keys() & placed[1].keys():
             return placed[0], _without_eroded(labels, placed[1])
     return ours, theirs

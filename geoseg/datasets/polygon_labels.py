@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataSourceError
 from rasterio.crs import CRS
 from rasterio.features import rasterize
+from rasterio.transform import Affine
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, VectorError
@@ -40,6 +41,35 @@ class Polygons:
     """Holds a class's name or value; None: all are of the one class besides the background."""
 
 
+class PixelPolygons:
+    """Polygons drawn onto the pixels of a raster, window by window; later ones cover earlier ones.
+
+    Args:
+        polygons: in the raster's coordinate system.
+        transform: of the raster.
+    """
+
+    def __init__(self, polygons: NDArray[np.object_], transform: Affine) -> None:
+        self._polygons = to_crs(polygons, ~transform)  # pixel coordinates
+        self._tree = shapely.STRtree(self._polygons)
+
+    def draw(self, window: Window, values: NDArray[Any], out: NDArray[Any]) -> None:
+        """Set the pixels whose centre a polygon holds to its value; the others stay.
+
+        Args:
+            window: which pixels.
+            values: one of each polygon.
+            out: ``(height, width)`` of the window, in a type that rasterio knows.
+        """
+        bounds = shapely.box(window.col, window.row, window.col_end, window.row_end)
+        here = np.sort(self._tree.query(bounds))  # in file order: rasterize lets the last one win
+        if here.size:
+            # Moved by whole pixels, so that a pixel has one value in whatever window it lies.
+            corner = (window.col, window.row)
+            polygons = shapely.transform(self._polygons[here], lambda points: points - corner)
+            rasterize(zip(polygons, values[here].tolist(), strict=True), out=out)
+
+
 class PolygonLabels:
     """Class ids of polygons on the grid of one image; later polygons of a file cover earlier ones.
 
@@ -60,13 +90,12 @@ class PolygonLabels:
         corners = ((0, 0), (image.width, 0), (image.width, image.height), (0, image.height))
         footprint = shapely.Polygon([image.transform * corner for corner in corners])
         here = np.flatnonzero(shapely.intersects(shapes, footprint))
-        self._shapes = to_crs(shapes[here], ~image.transform)  # pixel coordinates
+        self._polygons = PixelPolygons(shapes[here], image.transform)
         self._ids = ids[here]
-        self._tree = shapely.STRtree(self._shapes)
 
     def __len__(self) -> int:
         """The number of polygons on the image."""
-        return len(self._shapes)
+        return len(self._ids)
 
     def read(self, window: Window, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label.
@@ -77,19 +106,10 @@ class PolygonLabels:
                 whatever was drawn. None: everywhere.
         """
         labels = np.full((window.height, window.width), self._outside, np.uint8)
-        bounds = shapely.box(window.col, window.row, window.col_end, window.row_end)
-        here = np.sort(self._tree.query(bounds))  # in file order: rasterize lets the last one win
-        if here.size:
-            # Moved by whole pixels, so that a pixel has one label in whatever window it lies.
-            corner = (window.col, window.row)
-            shapes = shapely.transform(self._shapes[here], lambda points: points - corner)
-            rasterize(zip(shapes, self._ids[here].tolist(), strict=True), out=labels)
+        self._polygons.draw(window, self._ids, labels)
         if valid is not None:
             labels[~valid] = NODATA
         return labels
-
-    def close(self) -> None:
-        """Nothing is open: the polygons are in memory."""
 
 
 def _only_class(scheme: ClassScheme) -> int:
@@ -130,7 +150,7 @@ def _read_classed(
     if unknown:
         most = (f"{value!r} ({count} polygons)" for value, count in unknown.most_common(_SHOWN))
         raise VectorError(
-            f"{path}: attribute {attribute!r} holds {', '.join(most)}, which is no class; the "
+            f"{path}: attribute {attribute!r} holds {', '.join(most)}, which is not a class; the "
             f"classes are {', '.join(scheme.names)}: add it to the classes, or to ignore"
         )
     return shapes, np.array([ids[value] for value in values], np.uint8)

@@ -8,22 +8,21 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.crops import Crop, PatchOptions, SpatialSplit, cut_patches, whole_raster
 from geoseg.datasets.file_keys import is_vector
-from geoseg.datasets.labels import LabelSource, find_labels, open_labels
 from geoseg.datasets.layouts import Layout
 from geoseg.datasets.manifest import KINDS, PreparedPair, PreparedTile, sha256_of
 from geoseg.datasets.pairing import Pair
-from geoseg.datasets.patches import Crop, PatchOptions, cut_patches, whole_raster
 from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
 from geoseg.datasets.raster_labels import RasterLabels
-from geoseg.datasets.spatial_split import SpatialSplit
 from geoseg.datasets.statistics import Statistics
+from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, GeosegError, SourceError
 from geoseg.raster import open_raster, source_fingerprint
 
 _VERSION = 1
-"""Of what is written; another one makes everything anew."""
+"""Of what is written; another one makes everything again."""
 _SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
 
@@ -125,19 +124,17 @@ def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
     with open_labels(plan.labels, image, scheme, "count") as labels, image.open() as reader:
         for crop in plan.crops:
             names = [f"{crop.part}/{kind}/{plan.tile}{crop.suffix}.tif" for kind in KINDS]
-            files = [staging / name for name in names]
+            files = staging / names[0], staging / names[1]
             for file in files:
                 file.parent.mkdir(parents=True, exist_ok=True)
-            found = write_crop(crop, reader, labels, plan.profile, *files)
+            found = write_crop(crop, reader, labels, plan.profile, files)
             if not found.labelled:
                 for file in files:
                     file.unlink()
                 continue
             sums = [sha256_of(file) for file in files]
-            place = crop.window
-            pairs.append(
-                PreparedPair(crop.part, names[0], names[1], sums[0], sums[1], place.row, place.col)
-            )
+            row, col = crop.window.row, crop.window.col
+            pairs.append(PreparedPair(crop.part, names[0], names[1], sums[0], sums[1], row, col))
             statistics[crop.part] = statistics.get(crop.part, nothing) + found
         warning = labels.unknown.warning() if isinstance(labels, RasterLabels) else None
     if not pairs:
@@ -186,7 +183,7 @@ def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePla
         else:
             failures.append(
                 f"{image.path}: has {len(image.bands)} band(s) of {image.dtype}, {first.path.name} "
-                f"has {len(first.bands)} of {first.dtype}; prepare them apart"
+                f"has {len(first.bands)} of {first.dtype}; prepare them separately"
             )
     return alike
 
@@ -194,9 +191,8 @@ def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePla
 def _labels_fingerprint(path: Path) -> str:
     if not is_vector(path):
         return source_fingerprint(path)
-    parts = [path]
-    if path.suffix.lower() == ".shp":
-        parts = [path.with_suffix(suffix) for suffix in _SHAPEFILE]
+    suffixes = _SHAPEFILE if path.suffix.lower() == ".shp" else (path.suffix,)
+    parts = [path.with_suffix(suffix) for suffix in suffixes]
     try:
         return " ".join(sha256_of(part) for part in parts if part.is_file())
     except OSError as error:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from geoseg.datasets.layouts import Layout, folders_below
-from geoseg.datasets.pairing import Pair, shorten
-from geoseg.datasets.split_presets import PARTS, Preset
+from geoseg.datasets.layouts import PARTS, Layout, Preset, folders_below
+from geoseg.datasets.pairing import Pair
 from geoseg.errors import ConfigError
+from geoseg.report import shorten
 
 GENERIC_SPLITS = (
     "tiles",  # every fifth tile, drawn by its name, is for validation
@@ -89,14 +89,14 @@ def split_by_name(tiles: Iterable[str]) -> dict[str, str]:
     return {tile: "val" if index < count else "train" for index, tile in enumerate(drawn)}
 
 
-def part_of_folders(folders: Iterable[str]) -> str | None:
-    """The part that one of the folders is called like; None where none is."""
-    names = (folder.casefold() for folder in folders)
+def part_of_folders(root: Path, path: Path) -> str | None:
+    """The part that a folder between the root and a file is called like; None where none is."""
+    names = (folder.casefold() for folder in folders_below(root, path))
     return next((name for name in names if name in PARTS), None)
 
 
 def _suggest_split(pairs: Mapping[str, Pair], root: Path) -> str:
-    if all(_folder_part(pair, root) for pair in pairs.values()):
+    if all(part_of_folders(root, pair.raster) for pair in pairs.values()):
         return "folders"
     return "blocks" if len(pairs) == 1 else "tiles"
 
@@ -129,19 +129,8 @@ def _divide_by_files(name: str, pairs: Mapping[str, Pair], root: Path) -> Divisi
         return Division(name, split_by_name(pairs))
     if name != "folders":
         return Division(name, dict.fromkeys(pairs, "blocks" if name == "blocks" else "train"))
-    division = Division(name, {})
-    outside = []
-    for tile, pair in pairs.items():
-        part = _folder_part(pair, root)
-        if part is None:
-            outside.append(str(pair.raster))
-        else:
-            division.parts[tile] = part
-    if outside:
-        folders = ", ".join(PARTS)
-        division.left_out.append(f"in no folder called {folders}: {shorten(outside)}")
-    return division
-
-
-def _folder_part(pair: Pair, root: Path) -> str | None:
-    return part_of_folders(folders_below(root, pair.raster))
+    parts = {tile: part_of_folders(root, pair.raster) for tile, pair in pairs.items()}
+    outside = [str(pairs[tile].raster) for tile, part in parts.items() if part is None]
+    left_out = [f"in no folder called {', '.join(PARTS)}: {shorten(outside)}"] if outside else []
+    found = {tile: part for tile, part in parts.items() if part is not None}
+    return Division(name, found, left_out=left_out)

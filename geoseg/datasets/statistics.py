@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,51 +15,14 @@ from geoseg.errors import SourceError
 from geoseg.progress import Progress
 from geoseg.tiling import Window
 
+Floats = NDArray[np.float64]
+
 SAMPLED_PIXELS = 10_000
 """Pixels of each class that are drawn for balanced sampling; windows shift about each of them."""
 
 
-class Moments(NamedTuple):
-    """Number, mean and sum of squared deviations of many values of each band."""
-
-    number: int = 0
-    mean: NDArray[np.float64] = np.zeros(0)
-    squares: NDArray[np.float64] = np.zeros(0)
-
-    @classmethod
-    def from_values(cls, values: NDArray[np.float64]) -> Moments:
-        """Those of ``(bands, count)`` values."""
-        mean = values.mean(axis=1)
-        return cls(values.shape[1], mean, ((values - mean[:, None]) ** 2).sum(axis=1))
-
-    @classmethod
-    def from_histograms(cls, histograms: NDArray[np.int64]) -> Moments:
-        """Those of values 0, 1, 2, ... that occur as often as ``(bands, values)`` counts say."""
-        values = np.arange(float(histograms.shape[1]))
-        number = int(histograms[0].sum())
-        mean = histograms @ values / number
-        squares = (histograms * (values - mean[:, None]) ** 2).sum(axis=1)
-        return cls(number, mean, squares)
-
-    def merged(self, other: Moments) -> Moments:
-        """Those of both groups together (Chan et al. 1979), exact also far from zero."""
-        if not self.number or not other.number:
-            return self if self.number else other
-        step, count = other.mean - self.mean, self.number + other.number
-        return Moments(
-            count,
-            self.mean + step * other.number / count,
-            self.squares + other.squares + step**2 * self.number * other.number / count,
-        )
-
-    @property
-    def std(self) -> NDArray[np.float64]:
-        """``(bands,)`` standard deviation; 1 where a band is constant and cannot be scaled."""
-        std = np.sqrt(self.squares / self.number)
-        return np.where(std > 0, std, 1.0)
-
-
-_NO_MOMENTS = Moments()
+def _no_bands() -> Floats:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +31,14 @@ class Statistics:
 
     class_pixels: tuple[int, ...]
     """Labelled pixels of each class."""
-    moments: Moments = _NO_MOMENTS
-    low: tuple[float, ...] = ()
-    """Smallest value of each band; empty where no pixel is labelled."""
-    high: tuple[float, ...] = ()
-    """Largest, likewise."""
+    mean: Floats = field(default_factory=_no_bands)
+    """``(bands,)`` in the rasters' units, as the next ones; empty where no pixel is labelled."""
+    squares: Floats = field(default_factory=_no_bands)
+    """Sum of the squared deviations from the mean."""
+    low: Floats = field(default_factory=_no_bands)
+    """Smallest value."""
+    high: Floats = field(default_factory=_no_bands)
+    """Largest value."""
 
     @classmethod
     def from_window(
@@ -84,18 +50,24 @@ class Statistics:
         if not labelled.any():
             return cls(counts)
         if pixels.dtype == np.uint8:
-            return cls(counts, *_from_bytes(pixels, labelled))
+            return cls(counts, *_bands_of_bytes(pixels, labelled))
         values = pixels[:, labelled].astype(np.float64)
-        low, high = values.min(axis=1), values.max(axis=1)
-        return cls(counts, Moments.from_values(values), tuple(low.tolist()), tuple(high.tolist()))
+        mean = values.mean(axis=1)
+        squares = ((values - mean[:, None]) ** 2).sum(axis=1)
+        return cls(counts, mean, squares, values.min(axis=1), values.max(axis=1))
 
     def __add__(self, other: Statistics) -> Statistics:
-        if self.low and other.low:
-            low, high = tuple(map(min, self.low, other.low)), tuple(map(max, self.high, other.high))
-        else:
-            low, high = self.low or other.low, self.high or other.high
-        counts = tuple(a + b for a, b in zip(self.class_pixels, other.class_pixels, strict=True))
-        return Statistics(counts, self.moments.merged(other.moments), low, high)
+        """Those of both groups of pixels together (Chan et al. 1979), exact also far from zero."""
+        if not self.labelled or not other.labelled:
+            return self if self.labelled else other
+        step, total = other.mean - self.mean, self.labelled + other.labelled
+        return Statistics(
+            tuple(a + b for a, b in zip(self.class_pixels, other.class_pixels, strict=True)),
+            self.mean + step * other.labelled / total,
+            self.squares + other.squares + step**2 * self.labelled * other.labelled / total,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )
 
     @property
     def labelled(self) -> int:
@@ -103,41 +75,35 @@ class Statistics:
         return sum(self.class_pixels)
 
     @property
-    def mean(self) -> tuple[float, ...]:
-        """Of each band, in the rasters' units."""
-        return tuple(self.moments.mean.tolist())
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each band; 1 where it is constant."""
-        return tuple(self.moments.std.tolist())
+    def std(self) -> Floats:
+        """``(bands,)`` standard deviation; 1 where a band is constant and cannot be scaled."""
+        std = np.sqrt(self.squares / self.labelled)
+        return np.where(std > 0, std, 1.0)
 
     def to_json(self) -> dict[str, Any]:
         """Everything, ready for JSON; `from_json` reads it back, to the last bit."""
         return {
             "class_pixels": list(self.class_pixels),
-            "pixels": self.moments.number,
-            "mean": self.moments.mean.tolist(),
-            "squares": self.moments.squares.tolist(),
-            "min": [float(value) for value in self.low],
-            "max": [float(value) for value in self.high],
+            "pixels": self.labelled,
+            "mean": self.mean.tolist(),
+            "squares": self.squares.tolist(),
+            "min": self.low.tolist(),
+            "max": self.high.tolist(),
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Statistics:
         """What `to_json` gave."""
-        mean, squares = np.array(document["mean"]), np.array(document["squares"])
-        moments = Moments(document["pixels"], mean, squares)
-        low, high = tuple(document["min"]), tuple(document["max"])
-        return cls(tuple(document["class_pixels"]), moments, low, high)
+        bands = (np.array(document[key]) for key in ("mean", "squares", "min", "max"))
+        return cls(tuple(document["class_pixels"]), *bands)
 
     def band_table(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """A row a band, ready for JSON; empty where no pixel is labelled."""
+        """A row per band, ready for JSON; empty where no pixel is labelled."""
         if not self.labelled:
             return []
-        columns = zip(names, self.mean, self.std, self.low, self.high, strict=True)
+        columns = [values.tolist() for values in (self.mean, self.std, self.low, self.high)]
         keys = ("name", "mean", "std", "min", "max")
-        return [dict(zip(keys, row, strict=True)) for row in columns]
+        return [dict(zip(keys, row, strict=True)) for row in zip(names, *columns, strict=True)]
 
 
 class PixelSample:
@@ -186,15 +152,11 @@ def collect_statistics(
             ignored, or no pixel at all is labelled.
     """
     total = Statistics((0,) * len(scheme))
-    for position, tile in enumerate(tiles):
-        with TileReader(tile, scheme) as reader:
-            for window in tile.strips():
-                patch = reader.read(window)
-                if sample is not None:
-                    sample.add(position, window, patch.labels)
-                total += Statistics.from_window(*patch, len(scheme))
-        if progress is not None:
-            progress.advance(1)
+    for position, reader, window in _windows(tiles, scheme, progress):
+        patch = reader.read(window)
+        if sample is not None:
+            sample.add(position, window, patch.labels)
+        total += Statistics.from_window(*patch, len(scheme))
     if not total.labelled:
         raise SourceError(
             f"{tiles[0].labels.path}: no pixel of the training labels is labelled; check "
@@ -215,12 +177,8 @@ def check_references(
             ignored, or no pixel at all is labelled.
     """
     labelled = False
-    for tile in tiles:
-        with TileReader(tile, scheme) as reader:
-            for window in tile.strips():
-                labelled |= bool((reader.reference(window) != NODATA).any())
-        if progress is not None:
-            progress.advance(1)
+    for _, reader, window in _windows(tiles, scheme, progress):
+        labelled |= bool((reader.reference(window) != NODATA).any())
     if tiles and not labelled:
         raise SourceError(
             f"{tiles[0].labels.path}: no pixel of the validation labels is labelled; check data.val"
@@ -239,12 +197,29 @@ def absent_class_warnings(statistics: Statistics, names: Sequence[str]) -> list[
     ]
 
 
-def _from_bytes(
+def _windows(
+    tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress | None
+) -> Iterator[tuple[int, TileReader, Window]]:
+    """Every window of every tile, with the tile's position and its open reader."""
+    for position, tile in enumerate(tiles):
+        with TileReader(tile, scheme) as reader:
+            for window in tile.strips():
+                yield position, reader, window
+        if progress is not None:
+            progress.advance(1)
+
+
+def _bands_of_bytes(
     pixels: NDArray[np.uint8], labelled: NDArray[np.bool_]
-) -> tuple[Moments, tuple[float, ...], tuple[float, ...]]:
-    """Moments, smallest and largest value by histogram: several times faster than by value."""
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, squares, smallest and largest value by histogram: several times faster than by value.
+
+    Values 0, 1, 2, ... occur as often as the histogram of ``(bands, 256)`` counts says.
+    """
     histograms = np.stack([np.bincount(band[labelled], minlength=256) for band in pixels])
+    values = np.arange(256.0)
+    mean = histograms @ values / int(histograms[0].sum())
+    squares = (histograms * (values - mean[:, None]) ** 2).sum(axis=1)
     occurs = histograms > 0
     low, high = occurs.argmax(axis=1), 255 - occurs[:, ::-1].argmax(axis=1)
-    ends = [tuple(end.astype(float).tolist()) for end in (low, high)]
-    return Moments.from_histograms(histograms), ends[0], ends[1]
+    return mean, squares, low.astype(np.float64), high.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The facts of a prepared folder, for its manifest and for a person."""
+"""The facts of a prepared folder, for its manifest and for people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import yaml
 
 import geoseg
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.manifest import PreparedTile
 from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.preparation import TilePlan, count_files
 from geoseg.datasets.raster_labels import nodata_warnings
-from geoseg.datasets.split_presets import PARTS
 from geoseg.datasets.splits import Division
 from geoseg.datasets.statistics import Statistics
 from geoseg.report import counted
@@ -68,7 +68,7 @@ class Summary:
         ]
 
     def warnings(self) -> list[str]:
-        """Lines about what a person may want to change."""
+        """Lines about what the user may want to change."""
         lines = [tile.warning for tile in self.tiles if tile.warning]
         for part, facts in self._parts():
             absent = [repr(name) for name, pixels in facts["class_pixels"].items() if not pixels]
@@ -123,7 +123,7 @@ def classes_text(scheme: ClassScheme) -> str:
 
 
 def summary_text(data: Mapping[str, Any]) -> str:
-    """The report of a run for a person: images and files by part, class shares, band statistics."""
+    """The report of a run for people: images and files by part, class shares, band statistics."""
     parts, width = data["parts"], max(map(len, data["classes"]))
     labelled = {part: sum(facts["class_pixels"].values()) for part, facts in parts.items()}
     lines = [

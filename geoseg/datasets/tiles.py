@@ -1,9 +1,13 @@
-"""An image with its labels: checked when it is opened, read window by window."""
+"""An image with its labels: checked when it is opened, read window by window.
+
+The one way to labels of `prepare`, `train` and `evaluate`: rasters of values or of colours, and
+polygons in any coordinate system, all as class ids on the grid of an image.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +16,92 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.datasets.labels import LabelSource, check_labels, find_labels, open_labels
-from geoseg.datasets.polygon_labels import Polygons
-from geoseg.raster import Source, open_raster
+from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
+from geoseg.datasets.raster_labels import Policy, RasterLabels
+from geoseg.errors import ConfigError, SourceError
+from geoseg.raster import Source, describe_grid, open_raster, same_grid
 from geoseg.tiling import Window
+
+LabelSource = Source | Polygons
+"""Where labels are read from; no open file."""
+Labels = RasterLabels | PolygonLabels
+"""Open labels of one image."""
+
+
+def find_labels(path: Path, attribute: str | None = None) -> LabelSource:
+    """The labels in a file: polygons or a raster, by its suffix; nothing is decoded.
+
+    Args:
+        path: a vector file or anything that GDAL reads as a raster.
+        attribute: of polygons, that holds the class's name or value.
+
+    Raises:
+        ConfigError: an attribute is given for a raster.
+        SourceError: the raster cannot be read.
+    """
+    if is_vector(path):
+        return Polygons(path, attribute)
+    if attribute is not None:
+        raise ConfigError(
+            f"attribute {attribute}: goes with polygons, and {path} is a raster; leave it out"
+        )
+    return open_raster(path)
+
+
+def check_labels(labels: LabelSource, image: Source) -> None:
+    """Refuse labels that do not fit an image.
+
+    Raises:
+        SourceError: a raster holds neither values nor colours or does not lie on the image's grid;
+            or the image is not georeferenced, which polygons need.
+    """
+    if isinstance(labels, Polygons):
+        if image.georeferenced and image.crs is not None:
+            return
+        missing = "a world file with its place"
+        if image.georeferenced:
+            missing = "its coordinate system (geoseg prepare --crs EPSG:N)"
+        raise SourceError(
+            f"{image.path}: {describe_grid(image)} has no place for the polygons of "
+            f"{labels.path.name}; give {missing}, or labels as rasters"
+        )
+    if not same_grid(image, labels):
+        raise SourceError(
+            f"{labels.path}: {describe_grid(labels)} do not lie on {image.path.name} "
+            f"({describe_grid(image)}); give labels of the same pixels, or warp them first"
+        )
+    bands, dtype = len(labels.bands), np.dtype(labels.dtype)
+    if not (bands == 1 and dtype.kind in "iu") and not (bands == 3 and dtype == np.uint8):
+        raise SourceError(
+            f"{labels.path}: {bands} band(s) of {dtype} are not labels; give one band of whole "
+            "numbers, or red, green and blue as uint8"
+        )
+
+
+@contextmanager
+def open_labels(
+    labels: LabelSource, image: Source, scheme: ClassScheme, policy: Policy = "refuse"
+) -> Iterator[Labels]:
+    """The labels of an image, open to be read; a context manager.
+
+    Args:
+        labels: from `find_labels`.
+        image: gives the grid.
+        scheme: the classes.
+        policy: what happens to values and colours that no class has; see `raster_labels`.
+
+    Raises:
+        SourceError: the labels do not fit the image, or cannot be read.
+        VectorError: polygons cannot be used.
+    """
+    check_labels(labels, image)
+    if isinstance(labels, Polygons):
+        yield PolygonLabels(labels, image, scheme)
+    else:
+        with closing(RasterLabels(labels, scheme, policy)) as opened:
+            yield opened
+
 
 STRIP_PIXELS = 2**20
 """Pixels of a strip that is read at once."""
@@ -58,10 +144,14 @@ class Tile:
 
     def strips(self) -> Iterator[Window]:
         """Windows of whole rows that cover the tile from top to bottom."""
-        height, width = self.image.height, self.image.width
-        rows = max(1, STRIP_PIXELS // width)
-        for row in range(0, height, rows):
-            yield Window(row, 0, min(rows, height - row), width)
+        return strips(self.image.height, self.image.width, STRIP_PIXELS)
+
+
+def strips(height: int, width: int, pixels: int) -> Iterator[Window]:
+    """Windows of whole rows, of about so many pixels, that cover a raster from top to bottom."""
+    rows = max(1, pixels // width)
+    for row in range(0, height, rows):
+        yield Window(row, 0, min(rows, height - row), width)
 
 
 def open_tile(
@@ -82,7 +172,7 @@ def open_tile(
     return Tile(open_raster(image, bands=bands), find_labels(labels, attribute))
 
 
-class TileReader:
+class TileReader(AbstractContextManager["TileReader"]):
     """Windows of one tile, with class ids for labels; opened by the process that reads.
 
     Label values and colours that no class has are refused.
@@ -118,9 +208,6 @@ class TileReader:
     def close(self) -> None:
         """Close both files."""
         self._files.close()
-
-    def __enter__(self) -> TileReader:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()

@@ -17,10 +17,10 @@ from rasterio.transform import Affine
 from rasterio.windows import Window as FileWindow
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.datasets.labels import Labels
-from geoseg.datasets.patches import Crop
+from geoseg.datasets.crops import Crop
 from geoseg.datasets.statistics import Statistics
-from geoseg.errors import GeosegError, OutputError
+from geoseg.datasets.tiles import Labels
+from geoseg.files import naming_file
 from geoseg.raster import Reader, Source
 from geoseg.tiling import Window
 
@@ -65,10 +65,9 @@ def write_crop(
     reader: Reader,
     labels: Labels,
     profile: OutputProfile,
-    image_path: Path,
-    labels_path: Path,
+    files: tuple[Path, Path],
 ) -> Statistics:
-    """Write the two files of a crop; gives back what they hold.
+    """Write the image file and the labels file of a crop; returns what they hold.
 
     Both are tiled GeoTIFFs with the image's coordinate system and the crop's own transform; labels
     are class ids, 255 nodata, with the classes' colours.
@@ -81,8 +80,8 @@ def write_crop(
     total = Statistics((0,) * len(scheme))
     label_options = {"count": 1, "dtype": "uint8", "nodata": NODATA, "photometric": "palette"}
     with (
-        _create(image_path, crop, profile.image, profile.image_options) as image_file,
-        _create(labels_path, crop, profile.image, label_options) as labels_file,
+        _create(files[0], crop, profile.image, profile.image_options) as image_file,
+        _create(files[1], crop, profile.image, label_options) as labels_file,
     ):
         names = ("" if name == "undefined" else name for name in profile.band_names)
         image_file.descriptions = tuple(names)
@@ -136,29 +135,25 @@ def _create(path: Path, crop: Crop, image: Source, options: dict[str, Any]) -> I
     if image.georeferenced:
         shift = Affine.translation(crop.window.col, crop.window.row)
         options = options | {"transform": image.transform * shift}
-    try:
-        with warnings.catch_warnings(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain PNG is fine
-            with rasterio.open(
-                path,
-                "w",
-                driver="GTiff",
-                height=crop.height,
-                width=crop.width,
-                crs=image.crs,
-                tiled=True,
-                blockxsize=_FILE_BLOCK,
-                blockysize=_FILE_BLOCK,
-                compress="deflate",
-                zlevel=1,
-                BIGTIFF="IF_SAFER",
-                **options,
-            ) as file:
-                yield file
-    except GeosegError:
-        raise  # of the image or the labels, read while this file is open
-    except (RasterioError, OSError) as error:
-        words = " ".join(str(error.__cause__ or error).split())
-        raise OutputError(
-            f"{path}: cannot be written ({words}); free the disk or choose another folder"
-        ) from error
+    with (
+        naming_file(path, (RasterioError, OSError), "DST"),
+        warnings.catch_warnings(),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain PNG is fine
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=crop.height,
+            width=crop.width,
+            crs=image.crs,
+            tiled=True,
+            blockxsize=_FILE_BLOCK,
+            blockysize=_FILE_BLOCK,
+            compress="deflate",
+            zlevel=1,
+            BIGTIFF="IF_SAFER",
+            **options,
+        ) as file:
+            yield file

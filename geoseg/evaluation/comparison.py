@@ -41,19 +41,15 @@ def compare_results(
         shared = [seed for seed in runs if seed in results.get(baseline, {})]
         for metric in METRICS:
             values = {seed: run["validation"][metric] for seed, run in runs.items()}
-            entry[metric] = _mean_and_std(list(values.values()))
+            numbers = list(values.values())
+            std = stdev(numbers) if len(numbers) > 1 else None
+            entry[metric] = {"runs": numbers, "mean": fmean(numbers), "std": std}
             if shared:
                 others = [results[baseline][seed]["validation"][metric] for seed in shared]
                 own = [values[seed] for seed in shared]
                 entry[metric]["difference"] = list(paired_difference(own, others))
         compared[variant] = entry
     return compared
-
-
-def _mean_and_std(values: list[float]) -> dict[str, Any]:
-    """The values, their mean, and their standard deviation; None for one value."""
-    std = stdev(values) if len(values) > 1 else None
-    return {"runs": values, "mean": fmean(values), "std": std}
 
 
 def write_comparison(folder: Path, data: Mapping[str, Any]) -> dict[str, Path]:

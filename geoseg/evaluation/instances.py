@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from contextlib import AbstractContextManager
-from dataclasses import astuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 
 from geoseg.classes import CITYSCAPES, ClassScheme
 from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.polygon_labels import PixelPolygons
 from geoseg.errors import SourceError
 from geoseg.metrics.scale import ClassOf
-from geoseg.raster import Source, describe_grid, open_raster, same_grid
+from geoseg.raster import Reader, Source, describe_grid, open_raster, same_grid
 from geoseg.tiling import Window
-from geoseg.vector.polygonize import to_crs
 from geoseg.vector.read import read_polygons
 
 Ints = NDArray[np.int64]
@@ -27,22 +26,22 @@ _FIRST_INSTANCE = 1000
 """Cityscapes writes ``1000 * labelId + k`` for an object, the plain ``labelId`` for a group."""
 
 
-class InstanceReader(AbstractContextManager["InstanceReader"]):
-    """Numbered objects on the grid of a reference."""
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Numbered objects on the grid of a reference, open to be read."""
 
+    read: Callable[[Window], Ints]
+    """``(height, width)`` int64 of a window: an object's number, 0 where there is none."""
     class_of: ClassOf | None = None
     """The class of each object; None: the one that most of its pixels have in the reference."""
 
-    @abstractmethod
-    def read(self, window: Window) -> Ints:
-        """``(height, width)`` int64: an object's number, 0 where there is none."""
 
-
-def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> InstanceReader:
-    """The objects of a file, on the reference's grid.
+@contextmanager
+def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> Iterator[Instances]:
+    """The objects of a file on the reference's grid, open to be read; a context manager.
 
     Polygons (GeoPackage, Shapefile, GeoJSON, FlatGeobuf, in any CRS) are numbered by their order;
-    where two overlap, the later one has the pixels. A raster holds a positive number an object;
+    where two overlap, the later one has the pixels. A raster holds a positive number per object;
     where it is called ``*_instanceIds`` or the classes are Cityscapes', it holds that data set's
     ``instanceIds``.
 
@@ -51,11 +50,12 @@ def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> Instan
         VectorError: the polygons cannot be read.
     """
     if is_vector(path):
-        return _Polygons(path, reference)
+        yield _polygon_instances(path, reference)
+        return
     source = open_raster(path)
     if len(source.bands) != 1 or np.dtype(source.dtype).kind not in "iu":
         raise SourceError(
-            f"{path}: {len(source.bands)} band(s) of {source.dtype} are no objects; give one band "
+            f"{path}: {len(source.bands)} band(s) of {source.dtype} are not objects; give one band "
             "of whole numbers, or polygons"
         )
     if not same_grid(source, reference):
@@ -64,58 +64,44 @@ def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> Instan
             f"({describe_grid(reference)}); give objects of the same pixels, or polygons"
         )
     cityscapes = path.stem.endswith("_instanceIds") or scheme == CITYSCAPES
-    return _CityscapesRaster(source, scheme) if cityscapes else _Raster(source)
+    with source.open() as reader:
+        if cityscapes:
+            yield _cityscapes_instances(reader, scheme)
+        else:
+            yield Instances(partial(_read_numbers, reader))
 
 
-class _Raster(InstanceReader):
-    def __init__(self, source: Source) -> None:
-        self._reader = source.open()
-
-    def __exit__(self, *error: object) -> None:
-        self._reader.close()
-
-    def read(self, window: Window) -> Ints:
-        (numbers,), valid = self._reader.read(*astuple(window))
-        return np.where(valid, numbers, 0).astype(np.int64)
+def _read_numbers(reader: Reader, window: Window) -> Ints:
+    (numbers,), valid = reader.read(*astuple(window))
+    return np.where(valid, numbers, 0).astype(np.int64)
 
 
-class _CityscapesRaster(_Raster):
-    def __init__(self, source: Source, scheme: ClassScheme) -> None:
-        super().__init__(source)
-        self._ids = {value: index for index, values in enumerate(scheme.values) for value in values}
-        self.class_of = self._class_of
+def _cityscapes_instances(reader: Reader, scheme: ClassScheme) -> Instances:
+    class_ids = {value: index for index, values in enumerate(scheme.values) for value in values}
 
-    def read(self, window: Window) -> Ints:
-        numbers = super().read(window)
+    def read(window: Window) -> Ints:
+        numbers = _read_numbers(reader, window)
         return np.where(numbers >= _FIRST_INSTANCE, numbers, 0)
 
-    def _class_of(self, numbers: Ints) -> Ints:
+    def class_of(numbers: Ints) -> Ints:
         label_ids = (numbers // _FIRST_INSTANCE).tolist()
-        return np.array([self._ids.get(label_id, -1) for label_id in label_ids], np.int64)
+        return np.array([class_ids.get(label_id, -1) for label_id in label_ids], np.int64)
+
+    return Instances(read, class_of)
 
 
-class _Polygons(InstanceReader):
-    def __init__(self, path: Path, reference: Source) -> None:
-        if not reference.georeferenced:
-            raise SourceError(
-                f"{reference.path}: {describe_grid(reference)} has no place for the polygons of "
-                f"{path}; give a raster of object numbers"
-            )
-        # The inverse transform takes them from the CRS to pixels of the reference.
-        self._polygons = to_crs(read_polygons(path, reference.crs), ~reference.transform)
-        self._tree = shapely.STRtree(self._polygons)
+def _polygon_instances(path: Path, reference: Source) -> Instances:
+    if not reference.georeferenced:
+        raise SourceError(
+            f"{reference.path}: {describe_grid(reference)} has no place for the polygons of "
+            f"{path}; give a raster of object numbers"
+        )
+    shapes = read_polygons(path, reference.crs)
+    polygons, numbers = PixelPolygons(shapes, reference.transform), np.arange(len(shapes)) + 1
 
-    def __exit__(self, *error: object) -> None:
-        """Nothing is open: the polygons are in memory."""
+    def read(window: Window) -> Ints:
+        found = np.zeros((window.height, window.width), np.int32)
+        polygons.draw(window, numbers, found)
+        return found.astype(np.int64)
 
-    def read(self, window: Window) -> Ints:
-        row, col, height, width = astuple(window)
-        box = shapely.box(col, row, col + width, row + height)
-        here = np.sort(self._tree.query(box))  # in file order, which decides where two overlap
-        if not here.size:
-            return np.zeros((height, width), np.int64)
-        # Moved by whole pixels, so that a pixel is rasterized alike in whatever strip it lies.
-        polygons = shapely.transform(self._polygons[here], lambda points: points - (col, row))
-        numbered = zip(polygons, (here + 1).tolist(), strict=True)
-        numbers: NDArray[np.int32] = rasterize(numbered, (height, width), dtype="int32")
-        return numbers.astype(np.int64)
+    return Instances(read)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
-from geoseg.datasets.labels import open_labels
+from geoseg.datasets.tiles import open_labels
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions
 from geoseg.evaluation.scoring import CELL, PairScore
 from geoseg.metrics import erode

@@ -41,7 +41,7 @@ def write_outputs(
 
 
 def class_table(data: dict[str, Any]) -> str:
-    """One row a class, as CSV: metrics between 0 and 1, empty where one is undefined."""
+    """One row per class, as CSV: metrics between 0 and 1, empty where one is undefined."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(

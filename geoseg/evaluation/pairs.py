@@ -94,7 +94,7 @@ def open_pair(pair: Pair, instances: Path | None, options: ScoringOptions) -> Ra
     predicted, reference = open_raster(pair.raster), open_raster(pair.labels)
     if len(predicted.bands) != 1 or predicted.dtype != "uint8":
         raise SourceError(
-            f"{pair.raster}: {len(predicted.bands)} band(s) of {predicted.dtype} are no class "
+            f"{pair.raster}: {len(predicted.bands)} band(s) of {predicted.dtype} are not a class "
             "raster; give one band of uint8 that holds class ids from 0, as geoseg predict writes "
             "it"
         )
@@ -161,12 +161,12 @@ def _find_instances(pair: Pair, instances: Files, *, only_pair: bool) -> Path:
         return every_file.pop()
     tile = tile_key(pair.labels)
     found = instances.get(tile, [])
-    if len(found) > 1:  # Cityscapes has several files a tile
+    if len(found) > 1:  # Cityscapes has several files per tile
         found = [path for path in found if path.stem.endswith("_instanceIds")] or found
     if len(found) != 1:
         raise SourceError(
             f"{pair.labels}: {'several' if found else 'no'} files of objects for tile {tile}; "
-            "give one a tile with --instances, as a pattern where there are more"
+            "give one per tile with --instances, as a pattern where there are more"
         )
     return found[0]
 

@@ -73,7 +73,7 @@ def warn_of_empty_results(
 
 
 def describe(data: dict[str, Any], folder: Path) -> str:
-    """The most important metrics, for a person to read."""
+    """The most important metrics, for people to read."""
     accuracy, iou, f1 = (_percent(data[key]) for key in ("overall_accuracy", "mean_iou", "mean_f1"))
     lines = [
         f"{counted(len(data['files']), 'pair')}, protocol {data['protocol']}, "

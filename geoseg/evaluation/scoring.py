@@ -8,12 +8,12 @@ The raster is cut into strips of full width; no result depends on where::
   row + rows |==================|
          end +------------------+   halo
 
-Objects take the strips in order and join what goes on from one to the next.
+Objects take the strips in order and join what continues from one to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA
-from geoseg.datasets.labels import open_labels
+from geoseg.datasets.tiles import open_labels, strips
 from geoseg.errors import GeosegError
 from geoseg.evaluation.instances import open_instances
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions, already_eroded
@@ -77,7 +77,7 @@ def score_pair(
         strip_pixels: pixels to look at in one go; changes no result.
 
     Raises:
-        SourceError: a file is damaged, holds what is no class, or the reference is eroded already.
+        SourceError: a file is damaged, holds an unknown value, or the reference is eroded already.
         VectorError: the objects cannot be read.
     """
     scheme, height, width = options.scheme, pair.reference.height, pair.reference.width
@@ -93,31 +93,23 @@ def score_pair(
         if pair.instances is not None:
             instances = files.enter_context(open_instances(pair.instances, pair.reference, scheme))
             scale = ScaleIoU(instances.class_of)
-        for row, rows in _strips(height, width, strip_pixels):
-            top, end = max(0, row - halo), min(height, row + rows + halo)
-            core = slice(row - top, row - top + rows)
-            window = Window(top, 0, end - top, width)
+        for strip in strips(height, width, strip_pixels):
+            top, end = max(0, strip.row - halo), min(height, strip.row_end + halo)
+            window, core = Window(top, 0, end - top, width), strip.slices(top)
             reference, predicted = labels.read(window), prediction.read(window)
-            boundary.update(reference, predicted, (core, slice(None)))
+            boundary.update(reference, predicted, core)
             eroded = erode(reference, options.erode)[core]
             reference, predicted = reference[core], predicted[core]
             confusion.update(eroded, predicted)
-            _count_errors(errors, row, (eroded != predicted) & (eroded != NODATA))
+            _count_errors(errors, strip.row, (eroded != predicted) & (eroded != NODATA))
             present[np.unique(reference)] = True
             if instances is not None:
-                scale.update(reference, predicted, instances.read(Window(row, 0, rows, width)))
+                scale.update(reference, predicted, instances.read(strip))
     if options.refuse_eroded and present[:NODATA].sum() > 1 and not boundary.reference_pixels.any():
         why = "no two of its classes touch"
         raise already_eroded(pair.reference.path, why, options.erode)
     scores = None if instances is None else scale.compute()
     return PairScore(pair, confusion, boundary, scores, errors)
-
-
-def _strips(height: int, width: int, pixels: int) -> Iterator[tuple[int, int]]:
-    """First row and number of rows of each strip."""
-    rows = max(1, pixels // width)
-    for row in range(0, height, rows):
-        yield row, min(rows, height - row)
 
 
 def _count_errors(errors: NDArray[np.int64], row: int, wrong: NDArray[np.bool_]) -> None:

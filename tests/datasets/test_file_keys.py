@@ -7,12 +7,12 @@ import pytest
 from geoseg.datasets.file_keys import (
     count_stars,
     files_by_stars,
-    group_by_place,
     group_by_tile,
     is_eroded,
     is_raster,
     is_vector,
     list_files,
+    root_of,
     tile_key,
 )
 
@@ -81,12 +81,12 @@ def test_stars_match_whole_names_of_files_sorted_by_path(tmp_path: Path) -> None
 def test_files_are_grouped_by_their_place_below_what_is_given(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("n/1_label.tif", "s/1.png", "s/2_RGB.tif")]
     for given in (str(tmp_path), f"{tmp_path}/*/*.tif", f"{tmp_path}/**/*"):
-        assert group_by_place(given, files) == {
+        assert group_by_tile(files, root_of(given)) == {
             "n/1": [files[0]],
             "s/1": [files[1]],
             "s/2": [files[2]],
         }
-    assert list(group_by_place(f"{tmp_path}/s/*.tif", files[1:])) == ["1", "2"]
+    assert list(group_by_tile(files[1:], root_of(f"{tmp_path}/s/*.tif"))) == ["1", "2"]
     assert group_by_tile(files) == {"1": files[:2], "2": files[2:]}
 
 

@@ -87,7 +87,7 @@ def test_two_stars_make_a_key_of_two_parts(tmp_path: Path) -> None:
     ]
 
 
-def test_double_stars_stand_for_any_folders(tmp_path: Path) -> None:
+def test_double_stars_match_any_folders(tmp_path: Path) -> None:
     touch(tmp_path, "img/1.tif", "img/deep/er/2.tif", "gt/1.tif", "gt/deep/er/2.tif")
     assert trained_on(tmp_path, "img/**/*.tif", "gt/**/*.tif") == [
         ("img/1.tif", "gt/1.tif"),
@@ -109,7 +109,7 @@ def test_folders_pair_by_tile_at_any_depth(tmp_path: Path) -> None:
     assert trained_on(tmp_path, "out", "gt") == sorted(pair[1:] for pair in expected)
 
 
-def test_a_pattern_and_a_folder_pair_by_tile_and_cityscapes_other_views_are_no_labels(
+def test_a_pattern_and_a_folder_pair_by_tile_and_cityscapes_other_views_are_not_labels(
     tmp_path: Path,
 ) -> None:
     touch(tmp_path, "p/a_classes.tif", "gt/x/a_gtFine_labelIds.png", "gt/x/a_gtFine_color.png")
@@ -165,7 +165,7 @@ def test_one_file_of_polygons_serves_all_images(tmp_path: Path) -> None:
         paired(tmp_path, "empty", "all.GPKG")
 
 
-def test_polygons_may_be_a_file_an_image(tmp_path: Path) -> None:
+def test_polygons_may_be_one_file_per_image(tmp_path: Path) -> None:
     touch(tmp_path, "img/a.tif", "drawn/a.geojson", "drawn/readme.txt")
     for labels in ("drawn", "drawn/*.geojson", "*/*.geojson"):
         assert trained_on(tmp_path, "img", labels) == [("img/a.tif", "drawn/a.geojson")]
@@ -261,7 +261,7 @@ def test_names_that_only_the_folder_pairs_need_not_be_of_different_tiles(tmp_pat
     ]
 
 
-def test_a_known_layout_goes_by_tile_whatever_the_stars_stand_for(tmp_path: Path) -> None:
+def test_a_known_layout_pairs_by_tile_whatever_the_stars_match(tmp_path: Path) -> None:
     touch(tmp_path, "i/a_IRRG.tif", "l/a_label.tif")
     assert paired(tmp_path, "i/*.tif", "l/*.tif", first="tiles") == [
         ("a", "i/a_IRRG.tif", "l/a_label.tif")

@@ -153,7 +153,7 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
     path = save(tmp_path / "a.gpkg", boxes(), kind=["grass", "shed", "shed"])
     with pytest.raises(
         VectorError,
-        match=r"'kind' holds 'shed' \(2 polygons\), which is no class; the classes are grass",
+        match=r"'kind' holds 'shed' \(2 polygons\), which is not a class; the classes are grass",
     ):
         PolygonLabels(Polygons(path, "kind"), image, LAND)
     with pytest.raises(VectorError, match="has no attribute 'klass'; choose one of kind"):
@@ -203,7 +203,7 @@ def test_the_one_class_may_have_any_place_and_the_background_any_case(
         assert (found[20, 20], found[60, 2]) == (inside, outside)
 
 
-def test_polygons_beside_the_image_are_not_counted(
+def test_polygons_outside_the_image_are_not_counted(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     away = shapely.box(500_041, 5_399_990, 500_050, 5_399_999)  # the image ends at 500,040

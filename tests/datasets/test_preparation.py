@@ -13,9 +13,9 @@ import rasterio
 import shapely
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.crops import PatchOptions, SpatialSplit
 from geoseg.datasets.layouts import find_layout
 from geoseg.datasets.pairing import Pair
-from geoseg.datasets.patches import PatchOptions
 from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.preparation import (
     PrepareOptions,
@@ -24,7 +24,6 @@ from geoseg.datasets.preparation import (
     plan_tiles,
     prepare_tile,
 )
-from geoseg.datasets.spatial_split import SpatialSplit
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import open_raster
 
@@ -175,7 +174,7 @@ def test_an_attribute_goes_to_polygons_alone(pair: Pair, tmp_path: Path) -> None
     assert plan(pair, attribute="kind").labels == open_raster(pair.labels)
 
 
-def test_images_that_cannot_be_used_are_named_and_the_others_go_on(
+def test_images_that_cannot_be_used_are_named_and_the_others_continue(
     pair: Pair, make_raster: Make
 ) -> None:
     pairs = {
@@ -190,8 +189,8 @@ def test_images_that_cannot_be_used_are_named_and_the_others_go_on(
     assert [each.tile for each in plans] == ["t"]
     assert "small.tif: 64 x 79 pixels" in failures[0]
     assert [line.partition(": ")[2] for line in failures[1:]] == [
-        "has 3 band(s) of uint16, scene.tif has 3 of uint8; prepare them apart",
-        "has 4 band(s) of uint8, scene.tif has 3 of uint8; prepare them apart",
+        "has 3 band(s) of uint16, scene.tif has 3 of uint8; prepare them separately",
+        "has 4 band(s) of uint8, scene.tif has 3 of uint8; prepare them separately",
     ]
     with pytest.raises(ConfigError, match="--block 300: 64 x 80 pixels are one block"):
         plan(pair, "blocks", spatial_split=SpatialSplit(300))

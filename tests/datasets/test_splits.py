@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.datasets.layouts import Layout
+from geoseg.datasets.layouts import Layout, Preset
 from geoseg.datasets.pairing import Pair
-from geoseg.datasets.split_presets import Preset
 from geoseg.datasets.splits import divide, part_of_folders, split_by_name
 from geoseg.errors import ConfigError
 
@@ -106,6 +105,6 @@ def test_a_fifth_is_drawn_by_name_whatever_the_order() -> None:
         split_by_name(["a"])
 
 
-def test_folders_tell_the_part() -> None:
-    assert part_of_folders(["leftImg8bit", "Val", "lindau"]) == "val"
-    assert part_of_folders(["trainings", "x"]) is None
+def test_folders_name_the_part() -> None:
+    assert part_of_folders(Path("d"), Path("d/leftImg8bit/Val/lindau/a.png")) == "val"
+    assert part_of_folders(Path("d"), Path("d/trainings/x/train")) is None

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.crops import whole_raster
 from geoseg.datasets.manifest import PreparedPair, PreparedTile
-from geoseg.datasets.patches import whole_raster
 from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.preparation import TilePlan
 from geoseg.datasets.splits import Division

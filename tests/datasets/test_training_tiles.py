@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -12,16 +13,18 @@ import shapely
 from rasterio.transform import Affine
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.bands import choose_bands
 from geoseg.datasets.pairing import Pair
 from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.tiles import Tile
 from geoseg.datasets.training_tiles import (
+    band_names,
+    choose_bands,
     choose_value_range,
     find_pairs,
     ground_sampling_warnings,
     median_ground_sampling,
     open_tiles,
+    refuse_other_bands,
 )
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, open_raster
@@ -43,6 +46,72 @@ def source(make_raster: Callable[..., Path]) -> Source:
     return open_raster(path)
 
 
+@pytest.mark.parametrize(
+    ("given", "numbers", "names"),
+    [
+        (None, (1, 2, 3, 4), ("nir", "red", "band 3", "band 4")),
+        ([2, 1], (2, 1), ("red", "nir")),
+        (["red", "nir"], (2, 1), ("red", "nir")),
+        (["a", "b", "c", "d"], (1, 2, 3, 4), ("a", "b", "c", "d")),
+        ({"green": 3, "red": 2}, (3, 2), ("green", "red")),
+    ],
+)
+def test_bands_are_found_by_name_number_or_order(
+    source: Source, given: Any, numbers: Any, names: Any
+) -> None:
+    bands = choose_bands(given, source)
+    assert (bands.numbers, bands.names) == (numbers, names)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["a", "b"], r"2 names for the 4 bands of .*four\.tif; say which is which, as \{a: 1"),
+        ({"red": 0}, "bands count from 1"),
+        (["a", "a", "b", "c"], "names must differ"),
+        (
+            {"red": 5},
+            r"^data\.bands: \{'red': 5\} asks for band 5, but .*four\.tif has 4 \(nir, "
+            r"red,.*choose among 1\.\.4$",
+        ),
+        ([1, 5], r"^data\.bands: \{'nir': 1, 'band 5': 5\} asks for band 5, but .*four\.tif has 4"),
+    ],
+)
+def test_bands_that_would_have_to_be_guessed_are_refused(
+    source: Source, given: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        choose_bands(given, source)
+
+
+def test_names_that_occur_twice_are_ignored(make_raster: Callable[..., Path]) -> None:
+    path = make_raster(bands=3, photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("a", "a", "b")
+    assert choose_bands(None, open_raster(path)).names == ("band 1", "band 2", "b")
+
+
+def test_images_with_other_bands_or_another_order_are_refused(
+    make_raster: Callable[..., Path],
+) -> None:
+    def source(*names: str) -> Source:
+        path = make_raster(f"{'-'.join(names)}.tif", bands=len(names), photometric="MINISBLACK")
+        with rasterio.open(path, "r+") as file:
+            file.descriptions = names
+        return open_raster(path)
+
+    first = source("red", "green", "nir")
+    assert band_names(first) == ["red", "green", "nir"]
+    refuse_other_bands(first, first)
+    refuse_other_bands(first, source("a", "b", "c"))  # other names of the same bands, perhaps
+    for names in (("red", "green"), ("red", "green", "nir", "blue"), ("nir", "red", "green")):
+        with pytest.raises(
+            SourceError,
+            match=rf"has bands {', '.join(names)}, but .* has red, green, nir; bands are taken by",
+        ):
+            refuse_other_bands(first, source(*names))
+
+
 def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
     source: Source, make_raster: Callable[..., Path]
 ) -> None:
@@ -55,7 +124,7 @@ def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
         )
 
 
-def test_bytes_speak_for_themselves_and_other_types_do_not(make_tile: MakeTile) -> None:
+def test_bytes_need_no_value_range_and_other_types_do(make_tile: MakeTile) -> None:
     plain = make_tile("a")
     deep = make_tile("b", image=np.ones((3, 64, 80), np.uint16))
     assert choose_value_range(None, [plain]) == (0, 255)
@@ -78,7 +147,7 @@ def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path
     assert median_ground_sampling(tiles) == pytest.approx(0.5)
 
 
-def test_images_with_other_bands_or_another_order_are_refused(
+def test_tiles_with_other_bands_or_another_order_are_refused(
     make_raster: Callable[..., Path],
 ) -> None:
     def pair(name: str, bands: int, names: tuple[str, ...]) -> tuple[Pair, None]:
@@ -104,7 +173,7 @@ def test_images_of_different_ground_sampling_are_warned_about(make_tile: MakeTil
     coarse = Tile(replace(fine.image, transform=wide), replace(fine.labels, transform=wide))
     assert ground_sampling_warnings([fine, fine]) == []
     assert ground_sampling_warnings([fine, coarse]) == [
-        "training images differ in ground sampling, from 0.5 to 1 m a pixel"
+        "training images differ in ground sampling, from 0.5 to 1 m per pixel"
     ]
 
 

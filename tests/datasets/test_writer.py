@@ -11,9 +11,9 @@ from rasterio.enums import ColorInterp
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets import writer
-from geoseg.datasets.labels import open_labels
-from geoseg.datasets.patches import Crop
+from geoseg.datasets.crops import Crop
 from geoseg.datasets.statistics import Statistics
+from geoseg.datasets.tiles import open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import OutputError, SourceError
 from geoseg.raster import Source, open_raster
@@ -30,7 +30,7 @@ def write(
     profile = OutputProfile(image, names or image.band_names, SCHEME)
     files = folder / "image.tif", folder / "labels.tif"
     with image.open() as reader, open_labels(open_raster(labels), image, SCHEME) as opened:
-        return write_crop(crop, reader, opened, profile, *files)
+        return write_crop(crop, reader, opened, profile, files)
 
 
 @pytest.fixture

@@ -123,24 +123,29 @@ def test_the_name_instance_ids_says_cityscapes_whatever_the_classes(
 def test_a_raster_without_numbers_is_refused(
     array: np.ndarray, make: Make, reference: Source
 ) -> None:
-    message = r"band\(s\) of .* are no objects; give one band of whole numbers, or polygons"
-    with pytest.raises(SourceError, match=message):
-        open_instances(make("a_instances.tif", array), reference, ISPRS)
+    message = r"band\(s\) of .* are not objects; give one band of whole numbers, or polygons"
+    path = make("a_instances.tif", array)
+    with pytest.raises(SourceError, match=message), open_instances(path, reference, ISPRS):
+        pass
 
 
 def test_objects_that_do_not_fit_are_refused(
     make: Make, reference: Source, numbers: np.ndarray, tmp_path: Path
 ) -> None:
     message = r"10 x 80 pixels .* do not lie on the grid of .*a_label.tif"
-    with pytest.raises(SourceError, match=message):
-        open_instances(make("small.tif", numbers[:10]), reference, ISPRS)
-    (tmp_path / "broken.geojson").write_text("{}")
-    with pytest.raises(VectorError, match=r"broken.geojson: no polygons that can be read"):
-        open_instances(tmp_path / "broken.geojson", reference, ISPRS)
-    unplaced = make("b.tif", np.zeros(SHAPE, np.uint8), crs=None, transform=None)
+    small = make("small.tif", numbers[:10])
+    with pytest.raises(SourceError, match=message), open_instances(small, reference, ISPRS):
+        pass
+    broken = tmp_path / "broken.geojson"
+    broken.write_text("{}")
+    message = r"broken.geojson: no polygons that can be read"
+    with pytest.raises(VectorError, match=message), open_instances(broken, reference, ISPRS):
+        pass
+    unplaced = open_raster(make("b.tif", np.zeros(SHAPE, np.uint8), crs=None, transform=None))
     message = r"64 x 80 pixels without georeferencing has no place for the polygons of .*x.gpkg"
-    with pytest.raises(SourceError, match=message):
-        open_instances(tmp_path / "x.gpkg", open_raster(unplaced), ISPRS)
+    missing = tmp_path / "x.gpkg"
+    with pytest.raises(SourceError, match=message), open_instances(missing, unplaced, ISPRS):
+        pass
 
 
 def test_polygons_lie_where_a_turned_reference_has_them(make: Make, tmp_path: Path) -> None:

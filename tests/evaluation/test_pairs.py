@@ -45,7 +45,7 @@ def test_a_raster_that_holds_no_class_ids_is_refused(
     array: np.ndarray, make: Make, pair: tuple[Path, Path]
 ) -> None:
     other = make("other.tif", array)
-    with pytest.raises(SourceError, match=r"band\(s\) of .* are no class raster; give one band"):
+    with pytest.raises(SourceError, match=r"band\(s\) of .* are not a class raster; give one band"):
         open_pair(Pair("a", other, pair[1]), None, options())
 
 
@@ -123,7 +123,7 @@ def with_class_names(path: Path, names: tuple[str, ...]) -> Path:
     return path
 
 
-def test_a_pair_that_cannot_be_used_is_one_line_and_the_others_go_on(
+def test_a_pair_that_cannot_be_used_is_one_line_and_the_others_continue(
     make: Make, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     bad = Pair("b", tmp_path / "missing.tif", pair[1])
@@ -148,9 +148,9 @@ def test_each_tile_has_its_own_objects(make: Make, pair: tuple[Path, Path]) -> N
     assert instances_of(one_of_several, pairs) == ["a_instanceIds.png", "b_instances.tif"]
     found, failure = instances_of({"a": ["a_instances.tif"], "c": ["c.tif"]}, pairs)
     assert found == "a_instances.tif"
-    assert "b_label.tif: no files of objects for tile b; give one a tile" in failure
+    assert "b_label.tif: no files of objects for tile b; give one per tile" in failure
     found, failure = instances_of({"a": ["a_1.tif", "a_2.tif"], "b": ["b.tif"]}, pairs)
-    assert "a_label.tif: several files of objects for tile a; give one a tile" in failure
+    assert "a_label.tif: several files of objects for tile a; give one per tile" in failure
 
 
 def test_one_file_of_polygons_serves_all_tiles_and_one_raster_the_only_pair(
@@ -194,7 +194,7 @@ def test_resampled_predictions_are_255_where_they_do_not_reach(make: Make) -> No
 
 
 @pytest.mark.parametrize(("value", "refused"), [(5, False), (6, True), (253, True), (254, False)])
-def test_values_that_are_no_class_are_refused(value: int, refused: bool, make: Make) -> None:
+def test_values_without_a_class_are_refused(value: int, refused: bool, make: Make) -> None:
     array = np.full(SHAPE, value, np.uint8)
     pair = Pair("a", make("b_classes.tif", array), make("b_label.tif", ZEROS))
     with PredictionReader(open_pair(pair, None, options()), ISPRS) as reader:
