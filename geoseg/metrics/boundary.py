@@ -33,7 +33,7 @@ def erode(labels: Labels, radius: int) -> Labels:
     """The labels without their boundaries: 255 where another class lies within `radius`.
 
     Distances are Euclidean, between pixel centres, so that radius 3 is the disc of the ISPRS
-    benchmark. Pixels of 255 and what lies beyond the array are no other class. A window needs a
+    benchmark. Pixels of 255 and those beyond the array are not another class. A window needs a
     halo of `radius` pixels.
 
     Args:

@@ -49,7 +49,7 @@ class ConfusionMatrix:
             predicted: the same shape; class ids, 254 or 255.
 
         Raises:
-            ConfigError: shapes differ, or a value is no class.
+            ConfigError: shapes differ, or a value is not a class.
         """
         if reference.shape != predicted.shape:
             raise ConfigError(
@@ -165,7 +165,7 @@ class ConfusionMatrix:
         unknown = values[(values < 0) | (values >= self.n)]
         if unknown.size:
             raise ConfigError(
-                f"the {where} holds {unknown[0]}, which is none of the {self.n} classes; "
+                f"the {where} holds {unknown[0]}, which is not one of the {self.n} classes; "
                 "map its values to ids first"
             )
 

@@ -107,9 +107,7 @@ def find_protocol(name: str) -> Protocol:
         ConfigError: there is none.
     """
     if name not in PROTOCOLS:
-        raise ConfigError(
-            f"--protocol {name}: there is none of that name; known are {', '.join(PROTOCOLS)}"
-        )
+        raise ConfigError(f"--protocol {name}: unknown protocol; known are {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
@@ -149,7 +147,7 @@ def summarize(
 
 
 def by_class(names: Sequence[str], values: Floats) -> dict[str, float | None]:
-    """One value a class, ready for JSON; None where it is undefined."""
+    """One value per class, ready for JSON; None where it is undefined."""
     return dict(zip(names, map(nan_to_none, values.tolist()), strict=True))
 
 

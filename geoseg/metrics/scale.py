@@ -79,7 +79,7 @@ def scale_iou(
     Args:
         reference: ``(height, width)`` class ids, 255 where there is no label.
         predicted: the same shape; class ids, 254 or 255.
-        instances: the same shape; a positive number an object, 0 where there is none.
+        instances: the same shape; a positive number per object, 0 where there is none.
         class_of: the class of each object; by default the one that most of its pixels have in the
             reference, of two with the same number of pixels the lower one.
 
@@ -95,7 +95,7 @@ class ScaleIoU:
     """Objects and predicted regions of one raster, counted in full-width strips from top to bottom.
 
     Regions are numbered over all strips. Only those that touch an object, or the first or last row
-    of a strip (where they may go on in the next one), are remembered.
+    of a strip (where they may continue in the next one), are remembered.
     """
 
     def __init__(self, class_of: ClassOf | None = None) -> None:
@@ -144,7 +144,7 @@ class ScaleIoU:
         self._count += int(kept.sum())
 
     def _join(self, labels: Labels, regions: Ints) -> None:
-        """Note which regions of a strip's first row go on from the row above."""
+        """Note which regions of a strip's first row continue from the row above."""
         if self._last_row is not None:
             labels_above, regions_above = self._last_row
             same = (labels_above == labels) & (labels != NODATA)
@@ -198,7 +198,7 @@ def _most_frequent(instance: Ints, actual: Ints, pixels: Ints) -> Ints:
     total = np.bincount(member, pixels)
     candidate, classes = pairs // 256, pairs % 256
     order = np.lexsort((classes, -total, candidate))  # the last key counts first
-    first = np.flatnonzero(np.diff(candidate, prepend=-1))
+    _, first = np.unique(candidate, return_index=True)
     best: Ints = classes[order][first]
     return best
 

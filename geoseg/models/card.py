@@ -41,7 +41,7 @@ class Card(BaseModel):
     std: tuple[Annotated[float, Field(gt=0)], ...]
     """Standard deviation of each band, in units of the value range."""
     window: int = 512
-    """Pixels a side of the windows that the network is run on."""
+    """Side in pixels of the windows that the network is run on."""
     overlap: int = 128
     """Pixels that neighbouring windows share."""
     ground_sampling: Annotated[float, Field(gt=0)] | None = None
@@ -75,7 +75,7 @@ class Card(BaseModel):
             raise ModelError(f"bands {', '.join(self.bands)}: names must differ")
         low, high = self.value_range
         if low >= high:
-            raise ModelError(f"value_range {self.value_range}: give low, then high, as (0, 255)")
+            raise ModelError(f"value_range {self.value_range}: give low and high, such as (0, 255)")
         if not 0 <= self.overlap < self.window:
             raise ModelError(
                 f"window {self.window} and overlap {self.overlap}: "
@@ -101,13 +101,15 @@ class Card(BaseModel):
         """The card of a JSON text.
 
         Raises:
-            ModelError: it is no card, lacks a key, holds a wrong value, or is from a newer geoseg.
+            ModelError: not a card, a missing key, a wrong value, or a card of a newer geoseg.
         """
         try:
             document = json.loads(text)
             version = int(document.pop("format"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelError("its card is no geoseg card; train or save the model again") from error
+            raise ModelError(
+                "its card is not a geoseg card; train or save the model again"
+            ) from error
         if version > FORMAT:
             raise ModelError(
                 f"its card has format {version}, this geoseg reads up to {FORMAT}; upgrade geoseg"

@@ -85,8 +85,9 @@ def cost(
             f"those that have are {', '.join(HEADS)}"
         )
     if partition not in get_args(Partition):
-        known = " or ".join(get_args(Partition))
-        raise ModelError(f"there is no partition {partition!r}; give {known}")
+        raise ModelError(
+            f"there is no partition {partition!r}; give {' or '.join(get_args(Partition))}"
+        )
     head_class = HEADS[system]
     images, channels, height, width = _checked_shape(feature_shape, classes, head_class.stages)
     positions = height * width
@@ -94,12 +95,12 @@ def cost(
     in_channels = (channels // 2, channels) if head_class.stages == 2 else (channels,)
     options = {**row.options, **system_options}
     # Fake tensors go by this underscored name in PyTorch's documentation too. Meta tensors, which
-    # have a public one, are no way: heads switch autocast off, and autocast refuses their device.
+    # have a public one, do not work: heads switch autocast off, and autocast refuses their device.
     with nullcontext() if system == "ranet" else FakeTensorMode():
         head = head_class(in_channels, classes, **options).eval()
         row.adjust(head)
         if system == "ranet":
-            side = REGION_SIDE if partition == "uniform" else None
+            side = REGION_SIDE if partition == "uniform" else max(height, width)
             _fix_regions(head, _checkerboard(height, width, side), images, classes)
         features = [torch.zeros(images, count, height, width) for count in in_channels]
         conv_macs, matmul_macs = count_macs(head, features, row.left_out())
@@ -137,16 +138,14 @@ def _table_row(system: str, table: str, positions: int, channels: int, classes: 
     return rows[system]
 
 
-def _checkerboard(height: int, width: int, side: int | None) -> Tensor:
-    """``(height, width)`` int64 classes 0 and 1 of squares; without `side` all 0."""
-    if side is None:
-        return torch.zeros(height, width, dtype=torch.int64)
+def _checkerboard(height: int, width: int, side: int) -> Tensor:
+    """``(height, width)`` int64 classes 0 and 1 of squares."""
     row, column = torch.arange(height).unsqueeze(1), torch.arange(width)
     return (row // side + column // side) % 2
 
 
 def _fix_regions(head: Any, labels: Tensor, images: int, classes: int) -> None:
-    """Have a RANet see these classes beyond doubt and no boundary, whatever its features."""
+    """Make a RANet see these classes with certainty and no boundary, whatever its features."""
     one_hot = F.one_hot(labels, max(classes, 2))[..., :classes]
     semantic = _LOGIT * one_hot.permute(2, 0, 1).float()
     boundary = torch.stack([torch.full(labels.shape, _LOGIT), torch.zeros(labels.shape)])
@@ -165,8 +164,7 @@ class _FixedLogits(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The fixed logits."""
         self.classifier(x)
-        logits: Tensor = self.get_buffer("logits")
-        return logits
+        return self.get_buffer("logits")
 
 
 def count_macs(head: nn.Module, features: Any, left_out: Sequence[str] = ()) -> tuple[int, int]:

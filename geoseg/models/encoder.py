@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.dilated import replace_dilated_convolutions
-from geoseg.models.hub import download_error, pretrained_argument
 from geoseg.models.layers import resize
-from geoseg.models.weights import load_weights
+from geoseg.models.weights import download_error, load_weights, pretrained_argument
 
 OWN_STRIDE = 32
 """Pixels from one position to the next in the deepest map of an encoder that is not dilated."""
@@ -94,13 +93,9 @@ def build_encoder(
             fit.
     """
     check_name(name)
-    pretrained = pretrained_argument(name, weights)
-    if name.startswith("tu-hrnet_w"):
-        encoder: Encoder | HRNetEncoder = _build_hrnet(
-            name, in_channels, output_stride, pretrained, stages
-        )
-    else:
-        encoder = _build_pyramid(name, in_channels, output_stride, pretrained, stages)
+    arguments = (name, in_channels, output_stride, pretrained_argument(name, weights), stages)
+    is_hrnet = name.startswith("tu-hrnet_w")
+    encoder = _build_hrnet(*arguments) if is_hrnet else _build_pyramid(*arguments)
     load_weights(encoder, weights)
     return encoder
 

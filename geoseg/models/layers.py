@@ -42,14 +42,13 @@ def conv_bn_relu(
     )
 
 
-def apply_concatenated(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
+def apply_concatenated(block: Any, parts: Sequence[Tensor]) -> Tensor:
     """What a `conv_bn_relu` gives for parts concatenated along the channels, without the copy.
 
     W [a; b] = W_a a + W_b b. For a 1x1 kernel a part may be one vector ``(N, C, 1, 1)`` in place of
     a map that repeats it.
     """
-    layers: list[Any] = list(block.children())
-    conv, norm, relu = layers
+    conv, norm, _ = block
     weights = conv.weight.split([part.shape[1] for part in parts], 1)
     products = (
         F.conv2d(x, weight, padding=conv.padding) for x, weight in zip(parts, weights, strict=True)
@@ -57,8 +56,7 @@ def apply_concatenated(block: nn.Module, parts: Sequence[Tensor]) -> Tensor:
     total = next(products)
     for product in products:  # one after another: two maps in memory, however many parts
         total = total + product
-    result: Tensor = relu(norm(total))
-    return result
+    return F.relu(norm(total), inplace=True)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -96,6 +94,46 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None
     q, k, v = (tokens(x).contiguous().unsqueeze(1) for x in (query, key, value))
     context = F.scaled_dot_product_attention(q, k, v, scale=scale).squeeze(1)
     return context.transpose(1, 2).reshape(query.shape[0], -1, *query.shape[2:])
+
+
+def pool_pyramid(x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Means of the bins of each size, one size after another, in float32 at least.
+
+    One pass over the map for all sizes, as one matrix product. PyTorch's own adaptive pooling
+    exports the bins of one image size; this averaging matrix is made from the actual shape, so that
+    an exported network pools at any size.
+
+    Args:
+        x: ``(N, C, h, w)``, h and w from 1 on.
+        sizes: the bins along each side, from 1 on.
+
+    Returns:
+        ``(N, C, sum of size²)``, the bins of a size row-major.
+    """
+    with torch.autocast(x.device.type, enabled=False):  # sums over thousands of elements
+        x = at_least_float32(x)
+        height, width = x.shape[2:]
+        weights = []
+        for size in sizes:
+            rows = _averaging_matrix(size, height, x)[:, None, :, None]
+            columns = _averaging_matrix(size, width, x)[None, :, None, :]
+            weights.append((rows * columns).reshape(size * size, height * width))
+        return x.flatten(2) @ torch.cat(weights).transpose(0, 1)
+
+
+def _averaging_matrix(size: int, extent: int, like: Tensor) -> Tensor:
+    """``(size, extent)`` weights of the positions along one side in the mean of each bin."""
+    # As in PyTorch, bin i covers the positions from floor(i·extent / size) on, and before
+    # ceil((i + 1)·extent / size). Bins overlap where size does not divide extent:
+    #
+    #   positions  0 1 2 3 4      extent 5, size 2
+    #   bin 0      x x x
+    #   bin 1          x x x
+    index = torch.arange(size, device=like.device).unsqueeze(1)
+    position = torch.arange(extent, device=like.device)
+    first, end = index * extent // size, ((index + 1) * extent + size - 1) // size
+    inside = (position >= first) & (position < end)
+    return inside.to(like.dtype) / (end - first).to(like.dtype)
 
 
 class Classifier(nn.Module):

@@ -66,7 +66,7 @@ def save_model(
         value_range: lowest and highest value of the rasters, such as ``(0, 255)``.
         mean: of each band, in units of the value range.
         std: of each band, in units of the value range.
-        window: pixels a side of the windows to predict on.
+        window: side in pixels of the windows to predict on.
         overlap: pixels that neighbouring windows share.
         ground_sampling: metres on the ground a pixel.
         colors: RGB of each class, where `classes` are names; made up where left out.
@@ -78,17 +78,16 @@ def save_model(
         OutputError: the file cannot be written.
     """
     if isinstance(classes, ClassScheme) and colors is not None:
-        raise ModelError("colors are given beside a ClassScheme that has its own; leave them out")
-    scheme = classes
-    if not isinstance(scheme, ClassScheme):
-        scheme = ClassScheme.from_names(scheme, colors)
+        raise ModelError("colors are given with a ClassScheme that has its own; leave them out")
     card = Card(
         spec=net.spec,
-        classes=scheme,
+        classes=(
+            classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
+        ),
         bands=tuple(bands),
-        value_range=_numbers(value_range),  # type: ignore[arg-type]  # the card counts them
-        mean=_numbers(mean),
-        std=_numbers(std),
+        value_range=tuple(map(float, value_range)),  # type: ignore[arg-type]  # the card counts them
+        mean=tuple(map(float, mean)),
+        std=tuple(map(float, std)),
         window=window,
         overlap=overlap,
         ground_sampling=ground_sampling,
@@ -156,10 +155,6 @@ def load_card(path: str | Path) -> Card:
     path = Path(path)
     with _open(path) as file:
         return _read_card(path, file.metadata())
-
-
-def _numbers(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class TableRow:
     """``modules``: as in ISNet's table 2. Else as in OCRNet's table 4, and ``convolutions`` where
     geoseg has matrix products that the authors' arrangement has not."""
     adjust: Callable[[ContextHead], object] = lambda _: None
-    """Makes of geoseg's head what the authors had, where no option does."""
+    """Turns geoseg's head into the authors' configuration where no option does."""
 
     def left_out(self) -> list[str]:
         """The parts that the table does not count."""

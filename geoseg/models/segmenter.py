@@ -48,7 +48,7 @@ class Segmenter(nn.Module):
         """Class logits of each pixel.
 
         Args:
-            x: ``(N, in_channels, H, W)`` normalised image, H and W from 1 on. A size that is no
+            x: ``(N, in_channels, H, W)`` normalised image, H and W from 1 on. A size that is not a
                 multiple of `multiple` is padded by repeating the last row and column, and cropped
                 again: so features keep their place on the ground.
 

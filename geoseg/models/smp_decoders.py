@@ -14,9 +14,8 @@ from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.context.base import Outputs
 from geoseg.models.dilated import replace_dilated_convolutions
 from geoseg.models.encoder import check_name
-from geoseg.models.hub import download_error, pretrained_argument
 from geoseg.models.layers import at_least_float32
-from geoseg.models.weights import load_weights
+from geoseg.models.weights import download_error, load_weights, pretrained_argument
 
 SMP_MODELS: dict[str, type[nn.Module]] = {
     f"smp.{name}": model for name, model in smp.MODEL_ARCHITECTURES_MAPPING.items()
@@ -101,8 +100,8 @@ def build_smp_model(
         )
     load_weights(model.encoder, weights)
     replace_dilated_convolutions(model.encoder)
-    head = SmpHead(model.decoder, model.segmentation_head)
-    return model.encoder, head, stride, stride * 2 ** _HALVINGS.get(system, 0)
+    multiple = stride * 2 ** _HALVINGS.get(system, 0)
+    return model.encoder, SmpHead(model.decoder, model.segmentation_head), stride, multiple
 
 
 def _argument_names(system: str) -> tuple[str, ...]:

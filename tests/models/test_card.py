@@ -82,9 +82,9 @@ def edited(**change: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "its card is no geoseg card"),
-        ("[]", "its card is no geoseg card"),
-        ("{}", "its card is no geoseg card"),
+        ("{", "its card is not a geoseg card"),
+        ("[]", "its card is not a geoseg card"),
+        ("{}", "its card is not a geoseg card"),
         (edited(format=2), "its card has format 2, this geoseg reads up to 1; upgrade geoseg"),
         (edited(mean=None), "its card has no 'mean'; train or save the model again"),
         (
@@ -103,6 +103,6 @@ def edited(**change: Any) -> str:
         ),
     ],
 )
-def test_a_text_that_is_no_card_is_refused(text: str, message: str) -> None:
+def test_a_text_that_is_not_a_card_is_refused(text: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         Card.from_json(text)

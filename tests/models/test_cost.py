@@ -24,13 +24,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "systems.md").read_text(encoding="u
 
 
 def documented(section: str, height: int) -> list[Any]:
-    """System, height of the map and printed figures of each row of a section's table."""
+    """System, height of the map and printed numbers of each row of a section's table."""
     rows = re.findall(
         r"^\| `(\w+)` \| (.+) \|$", PAGE.split(f"\n{section}\n")[1].split("\n#")[0], re.MULTILINE
     )
     return [
-        pytest.param(name, height, figures, marks=pytest.mark.slow if name == "ranet" else ())
-        for name, figures in rows
+        pytest.param(name, height, numbers, marks=pytest.mark.slow if name == "ranet" else ())
+        for name, numbers in rows
     ]
 
 
@@ -45,7 +45,7 @@ RANET_TABLE_3 = [
 ]
 
 
-def figures_of(counted: Cost) -> str:
+def numbers_of(counted: Cost) -> str:
     """As the page prints them."""
     conv, products, peak = (
         counted.conv_macs / 1e9,
@@ -55,9 +55,9 @@ def figures_of(counted: Cost) -> str:
     return f"{counted.params / 1e6:.2f} M | {conv:.1f} | {products:.2f} | {peak:.0f}"
 
 
-@pytest.mark.parametrize(("system", "height", "figures"), DOCUMENTED)
-def test_page_prints_what_is_counted(system: str, height: int, figures: str) -> None:
-    assert figures == figures_of(cost(system, (1, 2048, height, 128)))
+@pytest.mark.parametrize(("system", "height", "numbers"), DOCUMENTED)
+def test_page_prints_what_is_counted(system: str, height: int, numbers: str) -> None:
+    assert numbers == numbers_of(cost(system, (1, 2048, height, 128)))
 
 
 def test_page_has_a_row_of_each_head_with_an_encoder() -> None:
@@ -66,7 +66,7 @@ def test_page_has_a_row_of_each_head_with_an_encoder() -> None:
 
 
 @pytest.mark.parametrize(("row", "system"), RANET_TABLE_3)
-def test_page_has_our_figures_for_ranets_table_3(row: str, system: str) -> None:
+def test_page_has_our_numbers_for_ranets_table_3(row: str, system: str) -> None:
     counted = cost(system, (1, 2048, 97, 97))
     conv, products, peak = (
         counted.conv_macs / 1e9,
@@ -85,7 +85,7 @@ def test_hcnets_contexts_cost_a_twentieth_of_attention_between_all_pixels() -> N
     assert f"{100 * products / ATTENTION:.1f} % of self-attention's products" in PAGE
 
 
-def test_page_has_the_figures_that_hcnets_table_2_is_read_by() -> None:
+def test_page_has_the_numbers_that_hcnets_table_2_is_compared_with() -> None:
     n = 64 * 128
     reduction, projections, attention = 9 * 2048 * 512 * n, 2 * 512 * 128 * n, (128 + 512) * n * n
     assert f"({(reduction + projections + attention) / 1e9:.2f} GMAC)" in PAGE
@@ -224,7 +224,7 @@ def test_what_cannot_be_counted_is_refused_with_what_can() -> None:
 @pytest.mark.parametrize(
     "shape", [(64, 8, 8), (1, 64, 0, 8), (1, 64, -1, 8), (0, 64, 8, 8), (1, 64.0, 8, 8), "8x8"]
 )
-def test_what_is_no_feature_map_is_refused(shape: Any) -> None:
+def test_shapes_other_than_feature_maps_are_refused(shape: Any) -> None:
     with pytest.raises(
         ModelError, match=r"feature_shape=.*: give \(images, channels, height, width\)"
     ):

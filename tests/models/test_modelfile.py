@@ -149,7 +149,7 @@ def test_a_card_of_another_network_and_another_suffix_are_refused(
         write_model(make_net("pixel"), card, tmp_path / "b.pth")
 
 
-def test_a_file_that_is_no_model_is_refused_in_one_line(saved: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused_in_one_line(saved: Path, tmp_path: Path) -> None:
     whole = saved.read_bytes()
     bad = {
         "empty": (b"", "not a safetensors file; give a model file written by geoseg"),

@@ -88,7 +88,7 @@ def assert_same_in_any_batch(net: Segmenter, height: int, width: int, channels_l
 
 
 def test_features_keep_their_place_whatever_the_size() -> None:
-    """A cut that is no multiple of the stride moves nothing that lies far from it."""
+    """A cut that is not a multiple of the stride moves nothing far from it."""
     net = make_net("fcn", channels=16).double()
     x = torch.randn(1, 3, 256, 32, dtype=torch.float64)
     with torch.inference_mode():

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
+from geoseg.models import create_model, save_model
 from geoseg.models.encoder import build_encoder
-from geoseg.models.weights import load_weights
+from geoseg.models.weights import load_weights, pretrained_argument
 
 NAME = "tu-tf_efficientnet_lite0"
 
@@ -89,8 +93,6 @@ def test_weights_of_the_package_fit_the_encoder_by_position() -> None:
 
 
 def test_a_geoseg_model_file_gives_its_encoder(tmp_path: Path) -> None:
-    from geoseg.models import create_model, save_model
-
     net = create_model("fcn", encoder=NAME, classes=2, channels=8)
     facts: dict[str, Any] = {"value_range": (0, 255), "mean": [0] * 3, "std": [1] * 3}
     path = save_model(
@@ -114,7 +116,7 @@ def write(path: Path, content: object) -> str:
     return str(path)
 
 
-class Stranger:
+class OtherObject:
     pass
 
 
@@ -141,12 +143,12 @@ class Stranger:
         ("a.safetensors", b"nonsense", r"not a readable weights file \(.*\); download it again"),
         (
             "a.pth",
-            pickle.dumps(Stranger, 2),
+            pickle.dumps(OtherObject, 2),
             "holds more than tensors, and geoseg runs no code from weights files",
         ),
         (
             "a.pth",
-            {"x": Stranger()},
+            {"x": OtherObject()},
             "holds more than tensors, and geoseg runs no code from weights files",
         ),
     ],
@@ -172,3 +174,88 @@ def test_missing_weights_are_refused_with_what_to_give(tmp_path: Path) -> None:
         ModelError, match="package 'safetensors' carries 0 weights files, one is needed"
     ):
         load_weights(nn.Linear(1, 1), "package:safetensors")
+
+
+class Client:
+    """A hub's client that nobody answers, or somebody."""
+
+    def __init__(self, answer: Exception | None = None) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def head(self, url: str, timeout: float) -> None:
+        self.asked.append(url)
+        if self.answer is not None:
+            raise self.answer
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """An empty cache, and a client that raises at every question."""
+    made = Client(ConnectionError("Name or service not known\nand more"))
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: made)
+    monkeypatch.setattr(huggingface_hub, "is_offline_mode", lambda: False)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
+    return made
+
+
+@pytest.mark.parametrize("name", ["resnet18", "tu-tf_efficientnet_lite0", "tu-hrnet_w18"])
+def test_a_hub_that_does_not_answer_is_asked_once_and_said_in_one_line(
+    name: str, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    reason = r"cannot be fetched \(Name or service not known\); connect .* package:NAME$"
+    message = f"^the imagenet weights of {name} {reason}"
+    with caplog.at_level(logging.WARNING), pytest.raises(ModelError, match=message):
+        build_encoder(name, weights="imagenet")
+    assert len(client.asked) == 1
+    assert client.asked[0].endswith("config.json")
+    assert caplog.records == []
+
+
+def test_decoders_of_smp_ask_likewise(client: Client) -> None:
+    with pytest.raises(ModelError, match="imagenet weights of resnet18 cannot be fetched"):
+        create_model("smp.unet", encoder="resnet18", classes=2, encoder_weights="imagenet")
+    assert len(client.asked) == 1
+
+
+def test_weights_on_this_machine_need_no_hub(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda *_, **__: "/cache/model.safetensors"
+    )
+    assert pretrained_argument("resnet18", "imagenet") == "imagenet"
+    assert pretrained_argument("tu-resnet18", "imagenet") is True
+    assert client.asked == []
+
+
+def test_who_works_offline_is_taken_at_their_word(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub, "is_offline_mode", lambda: True)
+    assert pretrained_argument("resnet18", "imagenet") == "imagenet"
+    assert client.asked == []
+
+
+def test_what_fails_after_the_hubs_answer_is_refused_with_its_reason(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*_: object, **asked: Any) -> None:
+        assert asked["weights"] == "imagenet"
+        raise OSError("connection lost")
+
+    client.answer = None
+    monkeypatch.setattr(smp.encoders, "get_encoder", cut_off)
+    with pytest.raises(
+        ModelError, match=r"imagenet weights of resnet18 cannot be fetched \(connection lost\)"
+    ):
+        build_encoder("resnet18", weights="imagenet")
+
+
+@pytest.mark.parametrize("name", ["timm-efficientnet-l2", "tu-resnet18.nosuchtag"])
+def test_imagenet_weights_that_do_not_exist_are_refused(name: str) -> None:
+    with pytest.raises(
+        ModelError,
+        match=f"there are no imagenet weights of {name}; give a file, package:NAME or null",
+    ):
+        build_encoder(name, weights="imagenet")

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
-from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu
-from geoseg.models.pooling import pool_pyramid
+from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu, pool_pyramid
 
 SIZES = (1, 3, 6, 8)
 """Cells along each side of the grids of keys and values: 1 + 9 + 36 + 64 positions."""

@@ -10,8 +10,13 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
-from geoseg.models.layers import Classifier, apply_concatenated, at_least_float32, conv_bn_relu
-from geoseg.models.pooling import pool_pyramid
+from geoseg.models.layers import (
+    Classifier,
+    apply_concatenated,
+    at_least_float32,
+    conv_bn_relu,
+    pool_pyramid,
+)
 
 
 @dataclass(frozen=True)

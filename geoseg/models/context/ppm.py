@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
-from geoseg.models.layers import Classifier, conv_bn_relu
-from geoseg.models.pooling import pool_pyramid
+from geoseg.models.layers import Classifier, conv_bn_relu, pool_pyramid
 
 SIZES = (1, 2, 3, 6)
 """Cells along each side of the grids."""
