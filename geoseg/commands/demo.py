@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio.windows import Window
 
 from geoseg.commands import predict
 from geoseg.errors import GeosegError, ModelError
@@ -20,8 +19,6 @@ from geoseg.scenes import BANDS, CLASSES, Scene, write_folder
 
 SEED = 900_015
 """The demo's town. The bundled model was trained and validated on small seeds, not on it."""
-_ROWS = 1024
-"""Rows compared at a time."""
 
 
 def run(
@@ -105,16 +102,15 @@ def _class_raster(scene: Scene, outputs: Sequence[dict[str, str]]) -> Path | Non
 
 
 def _count(confusion: ConfusionMatrix, truth: Path, raster: Path) -> None:
-    """Add a pair of rasters to the confusion matrix, a strip of rows at a time."""
+    """Add a pair of rasters to the confusion matrix, block by block."""
     with rasterio.open(truth) as reference, rasterio.open(raster) as predicted:
         if reference.shape != predicted.shape:
             raise GeosegError(
                 f"{raster} is {predicted.shape}, its scene {reference.shape} pixels; "
                 "remove the folder"
             )
-        for row in range(0, reference.height, _ROWS):
-            strip = Window(0, row, reference.width, min(_ROWS, reference.height - row))
-            confusion.update(reference.read(1, window=strip), predicted.read(1, window=strip))
+        for _, block in reference.block_windows(1):
+            confusion.update(reference.read(1, window=block), predicted.read(1, window=block))
 
 
 def _accuracy(confusion: ConfusionMatrix) -> dict[str, Any]:

@@ -44,12 +44,11 @@ from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
 from geoseg.raster import Source, open_raster
 from geoseg.report import Report
-from geoseg.training.card import make_card
 from geoseg.training.history import require_tensorboard
 from geoseg.training.initial_weights import start_from
 from geoseg.training.loop import fit
 from geoseg.training.losses import choose_class_weights
-from geoseg.training.outcome import MODEL, STATE, training_report
+from geoseg.training.outcome import MODEL, STATE, make_card, training_report
 from geoseg.training.patches import Patches
 from geoseg.training.sampling import choose_sampler
 

@@ -28,8 +28,6 @@ RASTERS = ("classes", "confidence", "probabilities")
 _CHUNK_PIXELS = 2**22
 """Pixels counted at once."""
 
-State = Literal["absent", "current", "differs"]
-
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -41,7 +39,7 @@ class Output:
     key: str
     """What it is made from; stored inside it."""
 
-    def state(self) -> State:
+    def state(self) -> Literal["absent", "current", "differs"]:
         """Whether the file exists and has this key, or another file is in its place."""
         if not self.path.exists():
             return "absent"

@@ -143,14 +143,18 @@ def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, .
 def _part_folder(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> PartFolder:
     options = run.options
     confidence = bool(options.vectors) or options.confidence or options.min_confidence > 0.0
-    probabilities = options.probabilities
     key = part_key(
         facts,
         min_confidence=options.min_confidence,
         confidence=confidence,
-        probabilities=probabilities,
+        probabilities=options.probabilities,
         threads=run.threads,
     )
     folder = job.target.with_name(f"{job.target.name}-{key}").relative_to(run.out)
-    classes = len(run.model.card.classes)
-    return PartFolder(run.work / folder, job.source, classes, confidence, probabilities)
+    return PartFolder(
+        run.work / folder,
+        job.source,
+        len(run.model.card.classes),
+        confidence,
+        options.probabilities,
+    )

@@ -63,8 +63,12 @@ def fit(
     outcome = _resume(trainer, folder, data_facts) if resume else Outcome()
     history = None
     if trainer.is_main:
-        names, step = card.classes.names, outcome.step
-        history = History(folder, names, first_step=step, tensorboard=recipe.tensorboard)
+        history = History(
+            folder,
+            card.classes.names,
+            first_step=outcome.step,
+            tensorboard=recipe.tensorboard,
+        )
     progress = progress if trainer.is_main else Progress()
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)

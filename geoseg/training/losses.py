@@ -1,6 +1,6 @@
 """Segmentation losses: cross-entropy, Dice, focal, Lovász-softmax, OHEM, and sums over outputs.
 
-Each takes the labelled pixels of the whole batch as one set, computes in float32 under mixed
+Each loss takes the labelled pixels of the whole batch as one set, computes in float32 under mixed
 precision and is 0, with zero gradients, for a batch without any label.
 `tests/training/test_losses.py` holds these properties, and each loss to its definition written out
 pixel by pixel.
@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import segmentation_models_pytorch as smp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from geoseg.classes import NODATA
+from geoseg.errors import ConfigError
 from geoseg.models import Outputs
 from geoseg.models.layers import at_least_float32
 from geoseg.training.recipe import Recipe
@@ -43,6 +46,48 @@ def make_loss(recipe: Recipe) -> Loss:
     }
     chosen = [(known[name], weight) for name, weight in recipe.loss.items()]
     return lambda *batch: torch.stack([weight * loss(*batch) for loss, weight in chosen]).sum()
+
+
+def median_frequency_weights(
+    counts: NDArray[np.int64], clip: tuple[float, float] = (0.1, 10.0)
+) -> NDArray[np.float32]:
+    """``w_c = median(f) / f_c`` with ``f_c`` the share of class c in all labelled pixels.
+
+    HCNet (arXiv 2010.04962) equations 6 and 7, taken literally: frequencies over the whole training
+    set, not over the images that show the class. Absent classes do not enter the median and get
+    weight 1. Clipping is ours: a class of a few hundred pixels would otherwise outweigh all others.
+
+    Args:
+        counts: ``(classes,)`` labelled pixels of each class.
+        clip: the smallest and the largest weight.
+
+    Returns:
+        ``(classes,)`` float32.
+    """
+    present = counts > 0
+    weights = np.ones(len(counts))
+    if present.any():
+        # The ratios of frequencies are those of counts.
+        weights[present] = np.clip(np.median(counts[present]) / counts[present], *clip)
+    return weights.astype(np.float32)
+
+
+def choose_class_weights(recipe: Recipe, counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The ``(classes,)`` float32 weights that a recipe asks for.
+
+    Raises:
+        ConfigError: it gives another number of weights than there are classes.
+    """
+    if recipe.class_weights == "median":
+        return median_frequency_weights(counts, recipe.class_weight_range)
+    if recipe.class_weights == "none":
+        return np.ones(len(counts), np.float32)
+    weights = np.array(recipe.class_weights, np.float32)
+    if len(weights) != len(counts):
+        raise ConfigError(
+            f"train.class_weights: {len(weights)} numbers for {len(counts)} classes; give one each"
+        )
+    return weights
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

@@ -38,23 +38,28 @@ def model(tmp_path: Path) -> Path:
     return stand_in(tmp_path / "model.safetensors", ("near-infrared", "red", "green"))
 
 
+def confusion_of_whole_rasters(out: Path) -> ConfusionMatrix:
+    confusion = ConfusionMatrix(len(CLASSES))
+    for name in ("scene_1", "scene_2"):
+        with (
+            rasterio.open(out / "labels" / f"{name}.tif") as truth,
+            rasterio.open(out / "predicted" / f"{name}_classes.tif") as predicted,
+        ):
+            confusion.update(truth.read(1), predicted.read(1))
+    return confusion
+
+
 def test_the_demo_says_where_its_files_are_and_how_good_they_are(
     tmp_path: Path, model: Path
 ) -> None:
     out = tmp_path / "demo"
     report = demo.run(out, size=160, seed=3, model=model)
     assert report.exit_code == 0
-    confusion = ConfusionMatrix(len(CLASSES))
-    for index in (1, 2):
-        stem = out / "predicted" / f"scene_{index}"
+    for name in ("scene_1", "scene_2"):
         for suffix in ("_classes.tif", "_polygons.gpkg", "_preview.png"):
-            assert stem.with_name(stem.name + suffix).is_file()
-            assert stem.name + suffix in report.text
-        with (
-            rasterio.open(out / "labels" / f"scene_{index}.tif") as truth,
-            rasterio.open(stem.with_name(stem.name + "_classes.tif")) as predicted,
-        ):
-            confusion.update(truth.read(1), predicted.read(1))
+            assert (out / "predicted" / (name + suffix)).is_file()
+            assert name + suffix in report.text
+    confusion = confusion_of_whole_rasters(out)
     accuracy = report.data["accuracy"]
     np.testing.assert_array_equal(accuracy["confusion_matrix"], confusion.matrix)
     assert accuracy["missed"] == [0] * 5, "every labelled pixel is predicted"
@@ -73,15 +78,13 @@ def test_a_second_demo_keeps_what_exists(tmp_path: Path, model: Path) -> None:
     json.dumps(second.data, allow_nan=False)
 
 
-def test_accuracy_is_counted_in_strips(
-    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = demo.run(tmp_path / "demo", size=96, seed=3, model=model)
-    monkeypatch.setattr(demo, "_ROWS", 7)
-    assert (
-        demo.run(tmp_path / "demo", size=96, seed=3, model=model).data["accuracy"]
-        == whole.data["accuracy"]
-    )
+def test_accuracy_counts_every_block_of_a_large_scene(tmp_path: Path, model: Path) -> None:
+    report = demo.run(tmp_path / "demo", size=530, seed=3, model=model, vectors="none")
+    with rasterio.open(tmp_path / "demo" / "labels" / "scene_1.tif") as truth:
+        assert len(list(truth.block_windows(1))) > 1
+    confusion = confusion_of_whole_rasters(tmp_path / "demo")
+    assert confusion.matrix.sum() > 500_000
+    np.testing.assert_array_equal(report.data["accuracy"]["confusion_matrix"], confusion.matrix)
 
 
 def test_a_model_of_other_bands_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_model_shows_its_card(model_file):
     assert line_of(report, "value range") == "0, 255"
 
 
-def test_lists_of_lists_can_be_told_apart(model_file, tmp_path):
+def test_lists_of_lists_can_be_distinguished(model_file, tmp_path):
     model = geoseg.load_model(model_file)
     path = tmp_path / "trained.safetensors"
     card = model.card

@@ -85,7 +85,7 @@ def test_all_outputs_exist_and_say_what_they_are(make_raster, model_file, tmp_pa
     assert not (out / ".geoseg").exists()
 
 
-def test_rasterizing_the_polygons_gives_back_the_classes(make_raster, hcnet_file, tmp_path):
+def test_rasterizing_the_polygons_restores_the_classes(make_raster, hcnet_file, tmp_path):
     scene = smooth(make_raster)
     geoseg.predict(scene, hcnet_file, out=tmp_path / "out", block=64)
     with rasterio.open(tmp_path / "out/scene_classes.tif") as file:
@@ -311,7 +311,7 @@ def test_a_folder_that_another_run_writes_into_is_refused(make_raster, model_fil
     class Second(Notes):
         def begin(self, what, total):
             with pytest.raises(
-                OutputError, match=r"another run writes into .*; wait for its end or choose another"
+                OutputError, match=r"another run writes into .*; wait until it ends or choose "
             ):
                 geoseg.predict(scene, model_file, out=tmp_path / "out")
             self.lines.append("tried")
@@ -389,7 +389,7 @@ def test_pixels_below_the_least_confidence_are_254_and_make_no_polygon(
     assert geopandas.read_file(tmp_path / "out/scene_polygons.gpkg").class_id.max() < 4
 
 
-def test_a_failed_input_is_named_and_the_others_go_on(make_raster, model_file, tmp_path):
+def test_a_failed_input_is_named_and_the_others_continue(make_raster, model_file, tmp_path):
     smooth(make_raster, "in/good.tif", 50, 50)
     smooth(make_raster, "in/two_bands.tif", 50, 50)
     make_raster("in/two_bands.tif", bands=2)
@@ -444,14 +444,14 @@ def test_a_file_that_breaks_halfway_fails_alone_and_leaves_nothing_under_a_final
         ({"dtype": "int16"}, r"scene\.tif.*int16.*--value-range"),
     ],
 )
-def test_a_raster_that_does_not_fit_is_refused_with_what_mends_it(
+def test_a_raster_that_does_not_fit_is_refused_with_the_fix(
     make_raster, model_file, tmp_path, make, message
 ):
     with pytest.raises(ConfigError, match=message):
         geoseg.predict(make_raster(**make), model_file, out=tmp_path / "out")
 
 
-def test_what_mends_it_mends_it(make_raster, model_file, tmp_path):
+def test_the_suggested_fix_works(make_raster, model_file, tmp_path):
     deep = make_raster("deep.tif", dtype="uint16", bands=5)
     report = geoseg.predict(
         deep, model_file, out=tmp_path / "out", bands="3,1,2", value_range="0,1000"
@@ -459,7 +459,7 @@ def test_what_mends_it_mends_it(make_raster, model_file, tmp_path):
     assert report.exit_code == 0
 
 
-def test_a_missing_crs_is_a_warning_and_crs_mends_it(make_raster, model_file, tmp_path):
+def test_a_missing_crs_is_a_warning_and_crs_fixes_it(make_raster, model_file, tmp_path):
     scene = smooth(make_raster, crs=None)
     report = geoseg.predict(scene, model_file, out=tmp_path / "without")
     assert any("coordinate system" in line for line in report.data["warnings"])
@@ -562,36 +562,38 @@ def test_a_model_in_memory_works_too_also_with_workers(make_raster, model_file, 
     assert not (tmp_path / "there/.geoseg").exists()
 
 
-def heed_interrupts():
+def allow_interrupts():
     """A shell's background jobs ignore Ctrl-C, and so would what they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
-    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "geoseg.cli",
-        "predict",
-        str(scene),
-        "--model",
-        str(hcnet_file),
-        "--out",
-        str(out),
-    ]
+def predict_command(scene, model, out, *options):
+    files = [str(scene), "--model", str(model), "--out", str(out)]
+    return [sys.executable, "-m", "geoseg.cli", "predict", *files, *options]
+
+
+def start_and_stop(command, out, stop, **options):
+    """Run the program until it has written 3 parts; the ended process and its stderr."""
     process = subprocess.Popen(
-        [*command, "--workers", "2", "--quiet"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=heed_interrupts,
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=allow_interrupts, **options
     )
     deadline = time.monotonic() + 120
     while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    stop(process)
     _, errors = process.communicate(timeout=60)
+    return process, errors
+
+
+def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
+    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
+    process, errors = start_and_stop(
+        predict_command(scene, hcnet_file, out, "--workers", "2", "--quiet"),
+        out,
+        # As a terminal does: to the workers too.
+        stop=lambda process: os.killpg(process.pid, signal.SIGINT),
+        start_new_session=True,
+    )
     assert process.returncode == 130
     assert errors == "geoseg: interrupted; the same command continues where this run stopped\n"
     assert json.loads((out / "report.json").read_text())["inputs"][0]["status"] == "interrupted"
@@ -601,26 +603,11 @@ def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
     scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "geoseg.cli",
-        "predict",
-        str(scene),
-        "--model",
-        str(hcnet_file),
-        "--out",
-        str(out),
-    ]
+    command = predict_command(scene, hcnet_file, out)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts
+    process, errors = start_and_stop(
+        command, out, stop=lambda process: process.send_signal(how), env=environment
     )
-    deadline = time.monotonic() + 120
-    while len(list(out.glob(".geoseg/*/*-classes.tif"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert (
