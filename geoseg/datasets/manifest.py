@@ -82,8 +82,9 @@ class PreparedTile:
         """What `to_json` gave."""
         plain = {name: document[name] for name in ("tile", "image", "labels", "key", "warning")}
         pairs = tuple(PreparedPair(**entry) for entry in document["files"])
-        tallies = document["tallies"]
-        statistics = {part: Statistics.from_json(entry) for part, entry in tallies.items()}
+        statistics = {
+            part: Statistics.from_json(entry) for part, entry in document["tallies"].items()
+        }
         return cls(**plain, pairs=pairs, statistics=statistics)
 
 

@@ -7,7 +7,7 @@ polygons in any coordinate system, all as class ids on the grid of an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,17 +172,17 @@ def open_tile(
     return Tile(open_raster(image, bands=bands), find_labels(labels, attribute))
 
 
-class TileReader(AbstractContextManager["TileReader"]):
+class TileReader(ExitStack):
     """Windows of one tile, with class ids for labels; opened by the process that reads.
 
     Label values and colours that no class has are refused.
     """
 
     def __init__(self, tile: Tile, scheme: ClassScheme) -> None:
+        super().__init__()
         self.tile = tile
-        self._files = ExitStack()
-        self._image = self._files.enter_context(tile.image.open())
-        self._labels = self._files.enter_context(open_labels(tile.labels, tile.image, scheme))
+        self._image = self.enter_context(tile.image.open())
+        self._labels = self.enter_context(open_labels(tile.labels, tile.image, scheme))
 
     def read(self, window: Window) -> Patch:
         """Pixels, mask and class ids of a window inside the raster; invalid pixels have no label.
@@ -204,10 +204,3 @@ class TileReader(AbstractContextManager["TileReader"]):
         if isinstance(self.tile.labels, Polygons):
             return self.read(window).labels
         return self._labels.read(window)
-
-    def close(self) -> None:
-        """Close both files."""
-        self._files.close()
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

@@ -182,8 +182,8 @@ def ground_sampling_warnings(tiles: Iterable[Tile]) -> list[str]:
     if not known or max(known) <= _ALIKE * min(known):
         return []
     return [
-        f"training images differ in ground sampling, from {min(known):.3g} to {max(known):.3g} m per "
-        "pixel"
+        f"training images differ in ground sampling, from {min(known):.3g} to {max(known):.3g} m "
+        "per pixel"
     ]
 
 
