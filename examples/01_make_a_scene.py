@@ -1,4 +1,4 @@
-"""Make a labelled orthophoto of a town that does not exist, and look at it.
+"""Make a labelled orthophoto of a generated town, and look at it.
 
 python examples/01_make_a_scene.py [FOLDER] [SIZE]
 """
@@ -19,7 +19,7 @@ def main(folder: Path, size: int) -> Path:
     for scene in scenes.write_folder(folder, scenes=2, size=size, seed=15):
         print(f"{scene.image} and its labels {scene.labels}")
 
-    # Any piece of the same world can be had as arrays, without files.
+    # Any piece of the same world is available as arrays, without files.
     image, labels = scenes.render(
         15, row=size // 4, col=size // 4, height=size // 2, width=size // 2
     )

@@ -1,4 +1,4 @@
-"""Add a context system of your own: a file with a head and a line in a list, for all of geoseg.
+"""Add your own context system: a file with a head, and a line in the list of heads.
 
 python examples/03_add_a_context_head.py
 """
@@ -19,13 +19,13 @@ from geoseg.models.layers import Classifier, conv_bn_relu
 
 @dataclass(frozen=True)
 class MeanOptions(HeadOptions):
-    """Options of the system: checked, saved in the model file, set in configs."""
+    """Options of the system: validated, saved in the model file, set in configs."""
 
     channels: PositiveInt = 256
 
 
 class MeanHead(ContextHead):
-    """Each pixel beside the mean of all pixels (the image-level feature of ParseNet)."""
+    """Each pixel concatenated with the mean of all pixels (the image-level feature of ParseNet)."""
 
     name = "mean"
     paper = "ParseNet: Looking Wider to See Better, 2015, https://arxiv.org/abs/1506.04579"
@@ -49,7 +49,7 @@ class MeanHead(ContextHead):
 
 def main() -> None:
     """Register the head, build a network with it, and count what it costs."""
-    HEADS[MeanHead.name] = MeanHead  # inside geoseg: the line in geoseg/models/context/__init__.py
+    HEADS[MeanHead.name] = MeanHead  # within geoseg: a line in geoseg/models/context/__init__.py
     net = geoseg.create_model("mean", encoder="resnet18", classes=6, in_channels=4, channels=128)
     with torch.no_grad():
         logits = net.eval()(torch.zeros(1, 4, 100, 130))

@@ -4,10 +4,10 @@ r"""A benchmark from its folders to metrics, class rasters and polygons.
     python pipelines/benchmark.py potsdam --data Potsdam
     python pipelines/benchmark.py cityscapes --data cityscapes --system ocrnet
 
-DATA is the benchmark as it is handed out (docs/prepare.md says what is looked for). OUT gets
-``data`` (prepared), ``train`` (the model), ``predicted`` and ``evaluated``; of Cityscapes also
+DATA is the benchmark as it is distributed (docs/prepare.md lists the expected files). OUT gets
+``data`` (prepared), ``train`` (the model), ``predicted`` and ``evaluated``; for Cityscapes also
 ``labelIds``, the class rasters in the ids that the benchmark's server takes. The recipe is
-``configs/BENCHMARK_SYSTEM.yaml``, of Potsdam ``configs/potsdam_hcnet.yaml`` whatever the system;
+``configs/BENCHMARK_SYSTEM.yaml``, for Potsdam ``configs/potsdam_hcnet.yaml`` with any system;
 without a GPU try ``--steps`` and ``--encoder``. Run it again after a stop: finished work is kept.
 """
 
@@ -61,13 +61,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("benchmark", choices=BENCHMARKS)
     add("--data", required=True, type=Path, help="folder of the benchmark")
     add("--out", type=Path, help="folder of the run (runs/BENCHMARK)")
-    add("--system", default="hcnet", metavar="NAME", help="whose recipe (%(default)s)")
+    add("--system", default="hcnet", metavar="NAME", help="system, and its recipe (%(default)s)")
     add("--split", help="as geoseg prepare takes it; geoseg's own without it")
-    add("--images", help="other images; of Potsdam '3_Ortho_IRRG/*.tif', with --set data.bands=...")
-    add("--crs", help="of images that name none; of Vaihingen probably EPSG:32632")
+    add(
+        "--images", help="others, such as '3_Ortho_IRRG/*.tif' of Potsdam with --set data.bands=..."
+    )
+    add("--crs", help="of images that have none; for Vaihingen probably EPSG:32632")
     add("--encoder", help="another encoder than the recipe's, trained from scratch")
     add("--steps", type=int, help="steps of the training; the recipe's without it")
-    add("--scales", default="1", help="averaged in prediction (%(default)s; papers: 0.5,1,2)")
+    add("--scales", default="1", help="averaged in the prediction (%(default)s; papers: 0.5,1,2)")
     add("--erode", type=int, help="radius of the reference's erosion; 0 where it is eroded already")
     add("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change the recipe")
     chosen = parser.parse_args(arguments)
@@ -107,7 +109,7 @@ def recipe(chosen: argparse.Namespace, data: Path) -> tuple[Path, list[str]]:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Prepare, train, predict and evaluate; gives back the exit code."""
+    """Prepare, train, predict and evaluate; returns the exit code."""
     benchmark = BENCHMARKS[chosen.benchmark]
     out, data = chosen.out, chosen.out / "data"
     scored = data / benchmark.scored_part
@@ -137,7 +139,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a benchmark, with an error in one line; gives back the exit code."""
+    """Run a benchmark, with an error in one line; returns the exit code."""
     chosen = parse(arguments)
     try:
         return run(chosen)

@@ -16,17 +16,17 @@ PARTS = {"train": 1, "val": 101, "test": 2001}
 
 
 def write_towns(folder: Path, counts: dict[str, int], size: int) -> list[scenes.Scene]:
-    """Write one scene a town into ``FOLDER/PART/images`` and ``FOLDER/PART/labels``.
+    """Write one scene per town into ``FOLDER/PART/images`` and ``FOLDER/PART/labels``.
 
     Args:
-        folder: is made; scenes that stand there already are kept.
+        folder: created; scenes that exist already are kept.
         counts: towns of each part of `PARTS`.
         size: side of a scene, pixels.
     """
     written = []
     for part, count in counts.items():
         for seed in range(PARTS[part], PARTS[part] + count):
-            # Any place in a town is like any other; these lie within 3,000 pixels of its origin.
+            # The place does not matter; these are within 3,000 pixels of the origin of the town.
             origin = (517 * seed % 3000, 911 * seed % 3000)
             name = f"town_{seed}.tif"
             image, labels = (folder / part / kind / name for kind in ("images", "labels"))

@@ -5,7 +5,7 @@ r"""From labelled tiles and a folder of orthophotos to class rasters and polygon
         --val-images 'tiles/val/*_image.tif' --val-labels 'tiles/val/*_label.tif' \
         --classes road building vegetation car --predict orthophotos --out result
 
-A star stands for what an image and its labels share in their names. OUT gets the training under
+A star matches the text that the names of an image and its labels share. OUT gets the training under
 ``train`` and class rasters, previews and polygons under ``predicted``. Run it again after a stop:
 finished work is kept.
 """
@@ -33,7 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--labels", required=True, help="their labels, one band of class values")
     parser.add_argument(
-        "--val-images", help="images to judge by; without them the last step is the model"
+        "--val-images", help="images to validate on; without them the last step is the model"
     )
     parser.add_argument("--val-labels", help="their labels")
     parser.add_argument(
@@ -58,14 +58,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=int, default=5_000, help="steps of the training (%(default)s)"
     )
-    parser.add_argument("--batch", type=int, default=8, help="patches a step (%(default)s)")
+    parser.add_argument("--batch", type=int, default=8, help="patches per step (%(default)s)")
     parser.add_argument(
         "--crop", type=int, default=256, help="side of a patch, pixels (%(default)s)"
     )
     parser.add_argument(
         "--window",
         type=int,
-        help="side of the windows in prediction, pixels; the patches' without it",
+        help="side of the prediction windows, pixels; by default that of the patches",
     )
     parser.add_argument(
         "--vectors", default="gpkg", help="formats of the polygons: gpkg, shp, none (%(default)s)"
@@ -77,7 +77,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def config(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The training, as a YAML file would say it."""
+    """The training config, as a YAML file would hold it."""
     names = chosen.classes
     data = {
         "train": {"images": chosen.images, "labels": chosen.labels},
@@ -104,7 +104,7 @@ def config(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, predict, and say where everything is; gives back the exit code."""
+    """Train, predict, and say where everything is; returns the exit code."""
     chosen = parse(arguments)
     try:
         trained = geoseg.train(config(chosen), out=chosen.out / "train", resume=True)
