@@ -54,6 +54,6 @@ def _category_names(path: Path) -> list[str]:
         found = ET.parse(described).find(".//CategoryNames")  # noqa: S314
     except ET.ParseError as error:
         raise SourceError(
-            f"{described}: is no readable XML ({error}); remove it to go on without names"
+            f"{described}: is not readable XML ({error}); remove it to continue without names"
         ) from error
     return [] if found is None else [entry.text or "" for entry in found]

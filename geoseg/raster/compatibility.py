@@ -45,7 +45,7 @@ def check_source(
 
     Raises:
         SourceError: bands or values do not fit; the message names the option that helps.
-        ConfigError: `source_range` is no range.
+        ConfigError: `source_range` is not a range.
     """
     warnings = list(source.warnings)
     warnings += _check_bands(source, bands)

@@ -28,7 +28,7 @@ def find_sources(paths: Iterable[str | Path]) -> list[FoundSource]:
 
     Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A
     missing path, and a folder without any raster, are kept as they are: opening them reports what
-    is wrong, while the others go on.
+    is wrong, while the others continue.
 
     Args:
         paths: files and folders. Below a folder the relative path is kept; a single file keeps its

@@ -45,8 +45,8 @@ def open_dataset(path: Path, **open_options: Any) -> Any:
         with _warnings_lock, warnings.catch_warnings(), rasterio.Env(**CAREFUL):
             # A plain PNG without georeferencing is a supported case, not an accident.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # One handle a reader: GDAL's datasets must not be shared between threads.
-            file = rasterio.open(path, sharing=False, **open_options)
+            # A separate handle, for GDAL's datasets belong to one thread at a time.
+            file = rasterio.open(path, **open_options)
     except RasterioError as error:
         raise SourceError(
             f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}"
@@ -54,7 +54,7 @@ def open_dataset(path: Path, **open_options: Any) -> Any:
     if file.count == 0:
         file.close()
         raise SourceError(
-            f"{path}: a container without bands of its own; "
+            f"{path}: a container without its own bands; "
             "convert the layer you want to a GeoTIFF first"
         )
     return file

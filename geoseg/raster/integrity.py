@@ -74,7 +74,7 @@ def _block_end(file: Any, row: int, col: int, *, band: int, overview: int | None
 
 
 def _has_jpeg_end(data: bytes) -> bool:
-    """Whether the end mark comes after the pixels; a thumbnail in the header has one of its own."""
+    """Whether the end mark comes after the pixels; a thumbnail in the header has its own."""
     at = 2
     # ITU T.81, B.1.1: marked segments, each with its length, up to the start of the scan (FF DA).
     while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":

@@ -89,10 +89,7 @@ def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> 
             "width": -(-source.width // 2),
             "bigtiff": "if_safer",
         }
-        with (
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            rasterio.open(level, "w", **profile) as target,
-        ):
+        with rasterio.open(level, "w", **profile) as target:
             for window in _chunks(source.height, source.width):
                 _halve_window(source, target, window, halve, nodata)
 
@@ -102,7 +99,7 @@ def _halve_window(
 ) -> None:
     height, width = -(-window.height // 2), -(-window.width // 2)
     place = Window(window.col_off // 2, window.row_off // 2, width, height)
-    masked = None if nodata is not None else source.read_masks(1, window=window) > 0
+    masked = None if nodata is not None else source.read_masks(1, window=window).astype(np.bool_)
     for band in range(1, source.count + 1):
         values = source.read(band, window=window)
         valid = values != nodata if masked is None else masked

@@ -31,15 +31,15 @@ PROFILE: dict[str, Any] = {
     "compress": "zstd",
     "zstd_level": 1,
     "interleave": "band",
-    # Whoever reads a part knows where it lies. Of the identity, rasterio would warn that it is no
-    # transform.
+    # Whoever reads a part knows where it lies. Of the identity, rasterio would warn that it is
+    # not a transform.
     "transform": Affine.translation(1, 1),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A rectangle of an output raster, in a file of its own."""
+    """A rectangle of an output raster, in its own file."""
 
     path: Path
     row: int
@@ -72,7 +72,7 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
             count=len(planes), height=part.height, width=part.width, **PROFILE
         ) as file:
             file.write(planes)
-        # Through a name of its own, for a cluster may run a task twice at once.
+        # Under a temporary name, for a cluster may run a task twice at once.
         write_bytes(part.path, memory.getbuffer())
 
 

@@ -66,7 +66,7 @@ def _figure(
     columns = max(1, min(len(legend), across // _ENTRY))
     below = _LINE * (-(-len(legend) // columns) + 1)
     down = _LINE + height + below
-    # One pixel of a panel is one pixel of the picture: nothing is laid out twice, nothing
+    # One pixel of a panel is one pixel of the picture: no layout runs twice, nothing
     # resampled.
     figure = Figure(figsize=(across / 100, down / 100), dpi=100)
     FigureCanvasAgg(figure)

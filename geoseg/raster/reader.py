@@ -52,13 +52,13 @@ def find_validity(
         file: the open dataset.
         used: the 1-based bands that are read.
         alphas: the 1-based bands that are marked as alpha.
-        nodata: a value in place of the declared ones, or None; it counts beside any mask.
+        nodata: a value in place of the declared ones, or None; it counts in addition to any mask.
     """
     flags = [file.mask_flag_enums[band - 1] for band in used]
     masks: tuple[int, ...] = ()
     if any(MaskFlags.per_dataset in flag and MaskFlags.alpha not in flag for flag in flags):
         masks = (used[0],)
-    elif any(not flag for flag in flags):  # no flag at all: each band has a mask of its own
+    elif any(not flag for flag in flags):  # no flag at all: each band has its own mask
         masks = tuple(used)
     values: list[float | None] = []
     for band, flag in zip(used, flags, strict=True):

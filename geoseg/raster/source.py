@@ -133,7 +133,7 @@ def open_raster(
             )
         refuse_cut_short(path, file)
         lines = [
-            f"band {band} is marked as alpha; it is read as imagery, as asked, and masks nothing"
+            f"band {band} is marked as alpha; it is read as imagery, as given, and masks nothing"
             for band in used
             if band in alphas
         ]
@@ -165,7 +165,7 @@ def parse_crs(text: str | CRS) -> CRS:
         ConfigError: PROJ does not know it.
     """
     try:
-        with rasterio.Env():  # else PROJ prints a line of its own too
+        with rasterio.Env():  # else PROJ prints its own line too
             return CRS.from_user_input(text)
     except CRSError as error:
         raise ConfigError(

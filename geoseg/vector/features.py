@@ -49,7 +49,7 @@ class FeatureTable:
     geometry: NDArray[np.object_]
     """Polygons in CRS coordinates, as WKB."""
     columns: Sequence[NDArray[np.int32] | NDArray[np.float64] | NDArray[np.object_]]
-    """The attributes in the order of `FIELDS`, one entry a feature. An area without CRS and a
+    """The attributes in the order of `FIELDS`, one entry per feature. An area without CRS and a
     confidence where there is none are NaN."""
     vertices: int
     rings: int

@@ -28,12 +28,11 @@ class VectorFile(ABC):
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path = path
         self.fingerprint = fingerprint
-        self._begun = False
 
     @staticmethod
     @abstractmethod
     def companions(path: Path) -> list[Path]:
-        """All other files that belong to the file at `path`, or that readers take for its own."""
+        """All other files that belong to the file at `path`, or that readers take as part of it."""
 
     @staticmethod
     @abstractmethod
@@ -55,10 +54,9 @@ class VectorFile(ABC):
                 geometry_type="Polygon",
                 crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
                 encoding="UTF-8",
-                append=self._begun,
+                append=True,
                 layer_metadata=self.metadata(),
             )
-        self._begun = True
 
     def layer_name(self, layer: Layer) -> str:
         """What the layer is called in the file."""

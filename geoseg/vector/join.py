@@ -52,7 +52,7 @@ def join_parts(parts: Iterable[PartRegions], height: int, width: int) -> Iterato
 
 @dataclass(slots=True)
 class _OpenRegion:
-    """A region that may go on beyond the parts seen so far."""
+    """A region that may continue beyond the parts seen so far."""
 
     class_id: int
     pixels: int
@@ -95,7 +95,7 @@ class _WaitingSide:
 
 @dataclass(slots=True)
 class _Joining:
-    """The open regions, and the sides along which they may go on."""
+    """The open regions, and the sides along which they may continue."""
 
     height: int
     width: int

@@ -75,7 +75,7 @@ def add_corners(
         return Corners(region, row, col, positive)
     row_0, col_0 = row.min(), col.min()
     row_bits, col_bits = _bits(row - row_0), _bits(col - col_0)
-    # Region, row, column and sign packed into one integer a corner, from the highest bit to the
+    # Region, row, column and sign packed into one integer per corner, from the highest bit to the
     # lowest: sorting it is several times faster than sorting by three keys.
     key = (((region << row_bits | (row - row_0)) << col_bits | (col - col_0)) << 1) | positive
     key.sort()
@@ -93,7 +93,7 @@ def add_corners(
 
 
 def outline(corners: Corners) -> NDArray[np.object_]:
-    """One valid polygon a region, in the order of the regions, with x = column and y = row.
+    """One valid polygon per region, in the order of the regions, with x = column and y = row.
 
     Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring
     starts at its topmost edge. A region that meets itself at a tip gets a hole that touches there.
@@ -113,7 +113,7 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     # Edge k joins the corners 2k and 2k + 1 of one row. The region lies below it where the left
     # corner is positive.
     below = corners.positive[0::2]
-    # With the region on its left hand, an edge runs west above the region and east below it.
+    # With the region on its left, an edge runs west above the region and east below it.
     head = 2 * np.arange(edges) + ~below
     tail = 2 * np.arange(edges) + below
     path, first = _cycles(_column_mates(corners)[head] // 2)
@@ -144,7 +144,7 @@ def _column_mates(corners: Corners) -> NDArray[np.int64]:
     col = corners.col - corners.col.min()
     key = ((corners.region << _bits(col) | col) << _bits(row) | row) << 1
     # A corner of value ±2 is listed twice: first as an end of the edge to its left, then of the one
-    # to its right. Which of them goes on up the column, which one down, decides where rings part:
+    # to its right. Which of them continues up the column, which one down, decides where rings part:
     #
     #     +2:  x |          the right edge turns up round b,       -2:    | x    the left edge turns
     #         ---+---       the left one down round c                  ---+---   up round a

@@ -2,8 +2,8 @@
 
 +-----------+
 | w w   p p     A region that touches no side of the part is whole (w) and is outlined here. One
-| w     p p     that touches a side may go on in the neighbour: a piece (p), kept as corners until
-| p p p p p     `join_parts` has seen both sides.
+| w     p p     that touches a side may continue in the neighbour: a piece (p), kept as corners
+| p p p p p     until `join_parts` has seen both sides.
 +--         -
 """
 
@@ -45,7 +45,7 @@ class PartRegions:
     whole: Regions
     """Regions that touch no side of the part."""
     class_id: NDArray[np.uint8]
-    """Class of each piece: a region that touches a side, and may go on beyond it."""
+    """Class of each piece: a region that touches a side, and may continue beyond it."""
     pixels: NDArray[np.int64]
     confidence_sum: NDArray[np.int64] | None
     corners: Corners

@@ -16,7 +16,7 @@ from geoseg.vector.outlines import find_corners, outline
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Some regions of one raster; all arrays have one entry a region."""
+    """Some regions of one raster; all arrays have one entry per region."""
 
     geometry: NDArray[np.object_]
     """Valid polygons in whole pixel coordinates of the whole raster, x = column, y = row."""
@@ -24,15 +24,15 @@ class Regions:
     pixels: NDArray[np.int64]
     """Number of pixels."""
     confidence_sum: NDArray[np.int64] | None
-    """Sum of the confidence, 0..255 a pixel; None where there is none. An integer, so that it does
-    not depend on how a raster is cut into parts."""
+    """Sum of the confidence, 0..255 per pixel; None where there is none. An integer, so that it
+    does not depend on how a raster is cut into parts."""
 
     def __post_init__(self) -> None:
         attributes = (self.class_id, self.pixels, self.confidence_sum)
         sizes = [values.size for values in attributes if values is not None]
         if set(sizes) != {len(self)}:
             raise VectorError(
-                f"{len(self)} polygons with {sizes} attributes; give one of each a region"
+                f"{len(self)} polygons with {sizes} attributes; give one of each per region"
             )
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ def polygonize(
 def to_crs(geometry: NDArray[np.object_], transform: Affine) -> NDArray[np.object_]:
     """Geometries in pixel coordinates moved to CRS coordinates.
 
-    Vertices that neighbours share stay equal to the last bit.
+    Vertices that neighbours share stay bit for bit equal.
     """
     moved: NDArray[np.object_] = shapely.transform(
         geometry, lambda points: np.column_stack(transform * points.T)

@@ -47,7 +47,7 @@ def write_polygons(
         The number of polygons.
 
     Raises:
-        ConfigError: a suffix is no format's.
+        ConfigError: a suffix belongs to no format.
         VectorError: a class has no name, or a name that a format cannot hold.
         OutputError: a file cannot be written, or passes its format's limits.
     """
@@ -85,7 +85,7 @@ def _replacing(path: Path, fingerprint: str) -> Iterator[VectorFile]:
     kind = format_of(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
-    # Errors of the regions that come in meanwhile are not this file's.
+    # Errors of the regions that arrive in the meantime are not errors of this file.
     with replace_file(path, sidecars=kind.companions, errors=()) as built:
         file = kind(built, fingerprint)
         yield file

@@ -3,4 +3,68 @@
 By file, then by a text of the line. What is listed here is not drawn.
 """
 
-EQUIVALENT: dict[str, dict[str, str]] = {}
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "geoseg/raster/gdal.py": {
+        "GDAL_CACHE_BYTES = ": "how many decoded blocks GDAL keeps; the pixels are the same",
+    },
+    "geoseg/raster/part.py": {
+        '"zstd_level": 1': "how hard lossless compression tries",
+        '"transform": Affine.translation(1, 1)': "any but the identity: nobody reads it",
+    },
+    "geoseg/raster/cog.py": {
+        '"LEVEL": 6': "how hard lossless compression tries",
+    },
+    "geoseg/raster/overviews.py": {
+        "_CHUNK_ROWS, _CHUNK_COLS = ": "how much is halved at a time: an even number of pixels",
+    },
+    "geoseg/models/context/hcnet/segment_attention.py": {
+        "ROW = 128": "how a segment's elements are grouped for matrix products; sums are the same",
+    },
+    "geoseg/models/context/ranet/jensen_shannon.py": {
+        "MAX_TERMS = ": "how many terms are in memory at a time",
+    },
+    "geoseg/models/context/ranet/line_maxima.py": {
+        "MAX_PAIRS_ON_CPU = ": "how many pairs' samples are in memory at a time",
+        "on_cpu = ": "whether pairs are taken some at a time; their maxima are the same",
+    },
+    "geoseg/models/context/ranet/region_attention.py": {
+        "MAX_PAIRS = ": "how many pairs are in memory at a time",
+        "MAX_PROBABILITIES = ": "how many probabilities are in memory at a time",
+        "MAX_PAIRS_TOGETHER = ": "how many pairs of several offsets share a call",
+    },
+    "geoseg/models/context/ranet/region_interaction.py": {
+        "MAX_PRODUCTS = ": "how many products are in memory at a time",
+        "MAX_FEATURES = ": "how many features are in memory at a time",
+    },
+    "geoseg/raster/reader.py": {
+        "for band, flag in zip(used, flags, strict=True)": "one flag is looked up for each band",
+    },
+    "geoseg/vector/outlines.py": {
+        "        return Corners(region, row, col, positive)": "all four are empty",
+    },
+    "geoseg/vector/join.py": {
+        "_pieces: int = 0": "from where pieces are numbered; the numbers are used as names alone",
+    },
+    "geoseg/inference/engine.py": {
+        "pure=False": "the run's own number tells its tasks from those of others already",
+        "client.cancel(futures)": "blocks that wait end before their first forward all the same",
+    },
+    "geoseg/inference/execute.py": {
+        "model-{run.settings": "how many digits name a temporary file",
+    },
+    "geoseg/inference/options.py": {
+        "get_close_matches": "how many names are looked for; the nearest is used",
+    },
+    "geoseg/inference/outputs.py": {
+        "_CHUNK_PIXELS = ": "how many pixels are counted at a time",
+        "max(1, _CHUNK_PIXELS": "how many rows are counted at a time",
+    },
+    "geoseg/inference/stitching.py": {
+        "_ROWS_AT_ONCE = ": "how many rows are classified at a time",
+    },
+    "geoseg/training/patches.py": {
+        "_OPEN_TILES = ": "how many files are open at a time",
+        "_BATCHES_AHEAD = ": "how many batches wait in memory",
+        "pin_memory=": "how batches are copied to a GPU",
+    },
+}

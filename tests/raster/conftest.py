@@ -1,4 +1,4 @@
-"""A few lines that read a TIFF's directories, so that its layout can be judged without GDAL."""
+"""A few lines that read a TIFF's directories, so that its layout can be checked without GDAL."""
 
 import struct
 from dataclasses import dataclass

@@ -43,6 +43,15 @@ def test_size_place_and_crs_decide_where_both_have_them(
     assert same_grid(one, two) == same_grid(two, one) == same
 
 
+def test_corners_may_differ_by_just_a_tenth_of_a_pixel(make_raster: Make) -> None:
+    # In pixels of 1 from 0, the difference of the first corners is 0.1 to the last bit.
+    paths = [
+        make_raster(name, transform=Affine(1, 0, x, 0, -1, 64))
+        for name, x in (("a.tif", 0.0), ("b.tif", 0.1))
+    ]
+    assert same_grid(*map(open_raster, paths))
+
+
 def test_grids_are_described(make_raster: Make) -> None:
     assert (
         describe_grid(open_raster(make_raster()))

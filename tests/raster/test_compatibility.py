@@ -92,7 +92,7 @@ def test_file_that_names_other_bands_is_warned_about(make_raster):
     assert "its bands are named red, green, blue, the model takes nir, red, green" in line
 
 
-def test_colours_of_false_colour_imagery_are_no_contradiction(make_raster):
+def test_colours_of_false_colour_imagery_are_not_a_contradiction(make_raster):
     assert check(open_raster(make_raster()), bands=IRRG) == []
 
 
@@ -225,7 +225,7 @@ def test_without_a_valid_pixel_the_full_range_of_the_type_is_suggested(make_rast
         check(source)
 
 
-def test_nodata_does_not_speak_about_the_scale(make_raster):
+def test_nodata_does_not_count_when_the_scale_is_checked(make_raster):
     data = np.full((3, 64, 80), -9999, np.float32)
     data[:, 10:20] = 0.5
     source = open_raster(make_raster(data=data, nodata=-9999))

@@ -30,7 +30,7 @@ def test_open_options_reach_gdal(make_raster):
         assert file.shape == (64, 48)
 
 
-def test_two_threads_have_handles_of_their_own(make_raster):
+def test_two_threads_have_separate_handles(make_raster):
     path = make_raster()
     with open_dataset(path) as one, open_dataset(path) as other:
         results = []
@@ -45,7 +45,7 @@ def test_two_threads_have_handles_of_their_own(make_raster):
         assert (results[0] == other.read()).all()
 
 
-def test_a_picture_without_georeferencing_is_no_reason_to_warn(make_raster):
+def test_a_picture_without_georeferencing_gives_no_warning(make_raster):
     path = make_raster("a.png", driver="PNG", crs=None, transform=None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -55,13 +55,21 @@ def test_a_picture_without_georeferencing_is_no_reason_to_warn(make_raster):
         assert len(caught) == 1
 
 
-def test_a_container_without_bands_of_its_own_is_refused(make_raster, tmp_path):
+def test_a_container_without_bands_of_its_own_is_refused_and_closed(
+    make_raster, tmp_path, monkeypatch
+):
     path = tmp_path / "two.gpkg"
     for name, more in (("a", {}), ("b", {"APPEND_SUBDATASET": "YES"})):
         source = str(make_raster(f"{name}.tif"))
         rasterio.shutil.copy(source, str(path), driver="GPKG", RASTER_TABLE=name, **more)
-    with pytest.raises(SourceError, match=r"two\.gpkg: a container without bands of its own; conv"):
+    opened = []
+    rasterio_open = rasterio.open
+    monkeypatch.setattr(
+        rasterio, "open", lambda *a, **k: opened.append(rasterio_open(*a, **k)) or opened[-1]
+    )
+    with pytest.raises(SourceError, match=r"two\.gpkg: a container without its own bands; conv"):
         open_dataset(path)
+    assert [file.closed for file in opened] == [True]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +162,7 @@ def test_what_a_killed_process_left_behind_is_swept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 
-def test_a_disk_found_full_is_called_so_whatever_gdal_says(tmp_path, monkeypatch):
+def test_a_full_disk_is_named_whatever_gdal_reports(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
     with (
         pytest.raises(OutputError, match=r"cannot be written \(the disk is full\)"),

@@ -93,6 +93,6 @@ def test_a_cog_with_half_a_sidecar_is_not_whole(cog):
     assert not is_whole_cog(cog, 128)
 
 
-def test_what_is_no_raster_is_not_whole(tmp_path):
+def test_a_file_that_is_not_a_raster_is_not_whole(tmp_path):
     (tmp_path / "a.tif").write_text("no raster")
     assert not is_whole_cog(tmp_path / "a.tif", 128)

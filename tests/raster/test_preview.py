@@ -43,6 +43,15 @@ def test_the_legend_names_what_is_shown(labels):
     assert [text.get_text() for text in drawn.get_texts()] == list(SHOWN)
 
 
+def test_titles_and_legend_are_written_small_enough_for_their_lines():
+    picture = np.zeros((40, 400, 3), np.uint8)
+    drawn = _figure([("classes", picture)], [("road", (1.0, 0.0, 0.0))])
+    (legend,) = drawn.legends
+    sizes = [drawn.axes[0].title.get_fontsize(), legend.get_texts()[0].get_fontsize()]
+    assert sizes == [10, 9]
+    assert legend.get_window_extent().height < 2 * 24
+
+
 def test_imagery_is_beside_the_classes(labels, make_raster, tmp_path):
     source = open_raster(make_raster())
     write_preview(labels, tmp_path / "alone.png", classes=CLASSES, fingerprint="k")

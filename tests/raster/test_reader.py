@@ -23,7 +23,7 @@ HOLES[20:120, 30:] = 255
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64}
 PROFILES = {
     "striped": {},
-    "one row a strip": {"blockysize": 1, "compress": "lzw"},
+    "one row per strip": {"blockysize": 1, "compress": "lzw"},
     "one strip": {"blockysize": HEIGHT, "compress": "deflate"},
     "narrow tiles": {"tiled": True, "blockxsize": 16, "blockysize": 160, "compress": "deflate"},
     "tiled": {**TILED, "compress": "deflate", "predictor": 2},
@@ -233,7 +233,7 @@ def test_damaged_file_names_the_window(images, name, tmp_path):
     damaged = tmp_path / images[name].name
     content = images[name].read_bytes()
     third = len(content) // 3
-    # A TIFF keeps its length, or opening it would tell.
+    # A TIFF keeps its length: otherwise opening it would fail.
     damage = bytes(third) + content[2 * third :] if name == "tiled" else b""
     damaged.write_bytes(content[:third] + damage)
     source = open_raster(damaged)
@@ -356,7 +356,7 @@ def test_masks_of_single_bands_are_all_read(make_raster, tmp_path):
     assert validity(vrt, used=(2, 1)) == Validity((None, None), mask_bands=(2, 1))
 
 
-def test_alpha_beside_the_bands_is_no_mask_of_the_dataset(make_raster):
+def test_alpha_beside_the_bands_is_not_a_mask_of_the_dataset(make_raster):
     path = make_raster(bands=2, photometric="MINISBLACK")
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [ColorInterp.gray, ColorInterp.alpha]

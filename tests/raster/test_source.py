@@ -75,7 +75,7 @@ def test_world_file_places_a_picture(make_raster):
     assert open_raster(png, crs="EPSG:32632").ground_sampling == pytest.approx(0.5)
 
 
-def test_plain_picture_is_no_accident(make_raster):
+def test_a_plain_picture_is_read_without_a_warning(make_raster):
     png = converted(make_raster(transform=None, crs=None), ".png", "PNG")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

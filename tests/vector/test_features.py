@@ -49,7 +49,7 @@ def test_a_layer_without_regions_is_one_empty_table() -> None:
     assert [len(table) for table in feature_tables(layer())] == [0]
 
 
-def test_small_batches_are_gathered_and_large_ones_handed_on(
+def test_small_batches_are_gathered_and_large_ones_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_ROWS", 10)

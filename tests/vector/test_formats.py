@@ -66,7 +66,7 @@ def test_tables_follow_one_another_and_the_fingerprint_is_kept(suffix: str, tmp_
 
 
 @every_format
-def test_a_missing_crs_is_no_reason_to_warn(suffix: str, tmp_path: Path) -> None:
+def test_a_missing_crs_gives_no_warning(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"town.{suffix}"
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -100,7 +100,6 @@ def test_geopackages_hold_several_layers_and_shapefiles_one(tmp_path: Path) -> N
     file = GeoPackage(path, "k")
     for name in ("east", "west"):
         (table,) = feature_tables(layer(squares(1)))
-        file._begun = False  # a layer begins a new table of the file
         file.write(layer(name=name), table)
     assert pyogrio.list_layers(path)[:, 0].tolist() == ["east", "west"]
 
@@ -205,6 +204,6 @@ def test_files_of_others_have_no_fingerprint(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[", "[1]", "{}"])
-def test_a_sidecar_of_another_kind_is_no_fingerprint(tmp_path: Path, text: str) -> None:
+def test_a_sidecar_of_another_kind_is_not_a_fingerprint(tmp_path: Path, text: str) -> None:
     (tmp_path / "town.geoseg.json").write_text(text)
     assert read_vector_fingerprint(tmp_path / "town.shp") is None

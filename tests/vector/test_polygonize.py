@@ -35,8 +35,8 @@ def rasterized(
 ) -> np.ndarray:
     if not polygons:
         return np.full(shape, 255, np.uint8)
-    burnt = [(polygon.geometry, polygon.class_id) for polygon in polygons]
-    return features.rasterize(burnt, shape, fill=255, transform=transform, dtype="uint8")
+    shapes = [(polygon.geometry, polygon.class_id) for polygon in polygons]
+    return features.rasterize(shapes, shape, fill=255, transform=transform, dtype="uint8")
 
 
 def outlines(polygons: list[LabelPolygon]) -> set[tuple[bytes, int]]:
@@ -64,7 +64,7 @@ def check_laws(labels: np.ndarray) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(label_rasters)
-def test_rasterizing_the_polygons_gives_back_any_labels_and_gdal_draws_the_same(
+def test_rasterizing_the_polygons_restores_any_labels_and_gdal_draws_the_same(
     labels: np.ndarray,
 ) -> None:
     check_laws(labels)
@@ -140,7 +140,7 @@ def test_confidence_of_another_kind_is_refused(confidence: np.ndarray) -> None:
 def test_every_region_needs_its_attributes() -> None:
     geometry = np.array([None, None], object)
     with pytest.raises(
-        VectorError, match=r"2 polygons with \[2, 1\] attributes; give one of each a region"
+        VectorError, match=r"2 polygons with \[2, 1\] attributes; give one of each per region"
     ):
         Regions(geometry, np.zeros(2, np.uint8), np.ones(1, np.int64), None)
 
@@ -163,5 +163,5 @@ def test_each_attribute_is_counted(wrong: str) -> None:
         "confidence_sum": np.ones(2, np.int64),
     }
     Regions(**columns)
-    with pytest.raises(VectorError, match="give one of each a region"):
+    with pytest.raises(VectorError, match="give one of each per region"):
         Regions(**{**columns, wrong: columns[wrong][:1]})

@@ -35,7 +35,7 @@ def test_polygons_come_in_the_crs_asked_for(tmp_path: Path, suffix: str) -> None
     assert shapely.equals(read_polygons(path, None), np.array(BOXES)).all()
 
 
-def test_what_is_no_polygon_is_left_out_and_nothing_else_refused(tmp_path: Path) -> None:
+def test_other_geometries_are_left_out_and_nothing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0), BOXES[0]], crs="EPSG:4326").to_file(path)
     assert len(read_polygons(path, None)) == 1

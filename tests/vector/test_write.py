@@ -228,7 +228,7 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_pa
 
 
 @every_format
-def test_what_gdal_says_is_reported_in_one_line(
+def test_errors_of_gdal_are_reported_in_one_line(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
