@@ -8,6 +8,7 @@ Dask runs them, here or on worker processes; only this file knows Dask.
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import uuid
@@ -58,7 +59,7 @@ class BlockResult:
     forward_seconds: float
     """Time spent in them."""
     peak_memory: int
-    """Bytes that the process has held at most so far."""
+    """Peak memory of the process so far, bytes."""
 
 
 def run_block(
@@ -153,16 +154,15 @@ def local_cluster(workers: int) -> Iterator[Any]:
     """A client of a cluster of worker processes on this machine."""
     from distributed import Client, LocalCluster
 
-    settings = {"distributed.worker.daemon": True, "distributed.admin.log-format": "%(message)s"}
     with (
-        dask.config.set(settings),
+        dask.config.set({"distributed.admin.log-format": "%(message)s"}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
             dashboard_address="127.0.0.1:0",
-            silence_logs=50,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -217,7 +217,7 @@ def run_on_workers(
 
 
 _stopped_runs: set[str] = set()
-"""Of a worker process: the runs whose blocks are to end."""
+"""In a worker process: the runs whose blocks must stop."""
 
 
 def _stop(run: str) -> None:
@@ -225,7 +225,7 @@ def _stop(run: str) -> None:
 
 
 def _leave_interrupts_to_the_client() -> None:
-    """Ctrl-C reaches all processes of a terminal; only the user's own acts on it."""
+    """Ctrl-C reaches all processes of a terminal; only the main process acts on it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.mutation.equivalent import EQUIVALENT
@@ -73,12 +74,11 @@ def main() -> int:
     # One module's mutations go to one process: its tests pass once unmutated before they count.
     mutations.sort(key=lambda mutation: (str(mutation.file), mutation.line))
     chunks = [mutations[start :: options.processes] for start in range(options.processes)]
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        results = [
-            result
-            for part in pool.starmap(outcomes, [(ROOT, chunk) for chunk in chunks], chunksize=1)
-            for result in part
-        ]
+    # Not a multiprocessing.Pool: tests start Dask's workers, and a pool's own may have no children.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        parts = pool.map(outcomes, [ROOT] * len(chunks), chunks)
+        results = [result for part in parts for result in part]
     return report(results, options.out)
 
 
