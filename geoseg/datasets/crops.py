@@ -1,4 +1,4 @@
-"""Which rectangles of a raster become files of their own: the whole, patches, or areas of a split.
+"""Which rectangles of a raster become separate files: the whole, patches, or areas of a split.
 
 Areas divide one large raster so that no validation area is the neighbour of a training area.
 Neighbouring pixels resemble one another: validated next to its training pixels, a network seems
@@ -99,7 +99,7 @@ def _starts(shifted: tuple[int, ...], length: int, options: PatchOptions) -> Ite
 
 _LARGEST_SIDE = 2048
 _AREAS = 15
-"""So many areas an image has at least, so that a fifth of them are some."""
+"""Minimum number of areas of an image, so that a fifth of them is at least one."""
 _EVERY, _FIRST = 5, 2
 """One of five areas in a row is for validation, each row two further on: a knight's move apart."""
 
@@ -109,7 +109,7 @@ class SpatialSplit:
     """How one raster is divided into areas for training and for validation."""
 
     side: int | None = None
-    """About so many pixels an area; None: at least 15 areas a raster, of at most 2048."""
+    """Side of an area, pixels, about; None: at least 15 areas per raster, sides of at most 2048."""
     gap: int = 64
     """Pixels between training and validation areas, used for neither."""
 

@@ -119,7 +119,7 @@ LAYOUTS = {
         Layout(
             "vaihingen",
             images=(f"**/top/{_AREA}",),
-            # The complete ground truth comes as an archive without a folder of its own.
+            # The complete ground truth comes as an archive without its own folder.
             labels=(
                 f"**/*ground_truth_COMPLETE*/{_AREA}",
                 _AREA,
@@ -177,7 +177,7 @@ def find_labelled_images(
     """Images with their labels by tile, and a line about what has no partner or several.
 
     Args:
-        layout: of the data set; one with classes of its own names its tiles itself, else patterns
+        layout: of the data set; one with its own classes names its tiles itself, else patterns
             pair by their stars. One that has splits says itself which tiles must be there.
         root: of the data set; patterns count from it.
         images: a file, a folder or a pattern; None: the layout's.

@@ -97,18 +97,13 @@ class PolygonLabels:
         """The number of polygons on the image."""
         return len(self._ids)
 
-    def read(self, window: Window, valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    def read(self, window: Window) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label.
 
-        Args:
-            window: inside the image.
-            valid: ``(height, width)`` where the image is valid; elsewhere there is no label,
-                whatever was drawn. None: everywhere.
+        They do not know where the image is valid: who reads both leaves out the rest.
         """
         labels = np.full((window.height, window.width), self._outside, np.uint8)
         self._polygons.draw(window, self._ids, labels)
-        if valid is not None:
-            labels[~valid] = NODATA
         return labels
 
 

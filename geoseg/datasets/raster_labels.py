@@ -126,17 +126,10 @@ class RasterLabels:
         self._table = _ids_by_color(scheme) if self._colored else _ids_by_value(scheme)
         self._reader = source.open()
 
-    def read(
-        self,
-        window: Window,
-        valid: NDArray[np.bool_] | None = None,  # noqa: ARG002 - as polygons need it
-    ) -> NDArray[np.uint8]:
+    def read(self, window: Window) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label or an unknown value.
 
-        Args:
-            window: inside the image.
-            valid: changes nothing: labels are as the file has them, also where the image is not
-                valid.
+        They are as the file has them, also where the image is not valid.
 
         Raises:
             SourceError: the file is damaged there, or holds unknown values that are refused.

@@ -191,7 +191,7 @@ class TileReader(ExitStack):
             SourceError: a file is damaged there, or a label is of no class.
         """
         pixels, valid = self._image.read(window.row, window.col, window.height, window.width)
-        labels = self._labels.read(window, valid)
+        labels = self._labels.read(window)
         labels[~valid] = NODATA
         return Patch(pixels, valid, labels)
 

@@ -1,4 +1,4 @@
-"""A rectangle of an image and its labels as two files of their own, strip by strip."""
+"""A rectangle of an image and its labels as two separate files, strip by strip."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.crops import Crop
+from geoseg.datasets.polygon_labels import PolygonLabels
 from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.tiles import Labels
 from geoseg.files import naming_file
@@ -90,7 +91,9 @@ def write_crop(
         labels_file.write_colormap(1, palette)
         for window in _strips(crop.window):
             pixels, valid = reader.read(window.row, window.col, window.height, window.width)
-            ids = labels.read(window, valid)
+            ids = labels.read(window)
+            if isinstance(labels, PolygonLabels):
+                ids[~valid] = NODATA  # whatever was drawn there; rasters stay as they are
             total += Statistics.from_window(pixels, valid, ids, len(scheme))
             pixels, valid, ids = _pad(crop, window, pixels, valid, ids)
             row, col = window.row - crop.window.row, window.col - crop.window.col

@@ -53,9 +53,7 @@ def test_polygons_in_any_system_rasterize_as_rasterio_rasterizes_them_whole(
     expected = rasterize(
         [(box, 1) for box in boxes()], (64, 80), transform=image.transform, dtype="uint8"
     )
-    found = np.vstack(
-        [labels.read(Window(r, 0, 16, 80), np.ones((16, 80), bool)) for r in range(0, 64, 16)]
-    )
+    found = np.vstack([labels.read(Window(r, 0, 16, 80)) for r in range(0, 64, 16)])
     assert len(labels) == 3
     assert (found == expected).mean() > 0.999  # a corner may move by a rounding of the projection
     if crs == "EPSG:32632":
@@ -76,14 +74,14 @@ def test_windows_give_what_the_whole_gives(
 ) -> None:
     image = open_raster(make_raster())
     labels = PolygonLabels(Polygons(save(tmp_path / "a.gpkg", boxes())), image, BUILDINGS)
-    whole = labels.read(Window(0, 0, 64, 80), np.ones((64, 80), bool))
+    whole = labels.read(Window(0, 0, 64, 80))
     for row, col, height, width in [
         (0, 0, 13, 31),
         (9, 17, 40, 22),
         (50, 60, 14, 20),
         (0, 79, 64, 1),
     ]:
-        part = labels.read(Window(row, col, height, width), np.ones((height, width), bool))
+        part = labels.read(Window(row, col, height, width))
         np.testing.assert_array_equal(part, whole[row : row + height, col : col + width])
 
 
@@ -92,9 +90,7 @@ def test_an_attribute_names_the_class_and_the_later_polygon_wins(
 ) -> None:
     image = open_raster(make_raster())
     path = save(tmp_path / "a.gpkg", boxes(), "EPSG:32632", kind=["Grass", "8", "99"])
-    labels = PolygonLabels(Polygons(path, "kind"), image, LAND).read(
-        Window(0, 0, 64, 80), np.ones((64, 80), bool)
-    )
+    labels = PolygonLabels(Polygons(path, "kind"), image, LAND).read(Window(0, 0, 64, 80))
     values = [0, 1, 255]
     expected = rasterize(
         zip(boxes(), values, strict=True), (64, 80), fill=255, transform=image.transform
@@ -134,18 +130,8 @@ def test_numbers_name_classes_also_where_gaps_made_them_floats(
 ) -> None:
     image = open_raster(make_raster())
     path = save(tmp_path / "a.gpkg", boxes()[:2], "EPSG:32632", value=[3.0, 7.0])
-    labels = PolygonLabels(Polygons(path, "value"), image, LAND).read(
-        Window(0, 0, 64, 80), np.ones((64, 80), bool)
-    )
+    labels = PolygonLabels(Polygons(path, "value"), image, LAND).read(Window(0, 0, 64, 80))
     assert set(np.unique(labels)) == {0, 1, 255}
-
-
-def test_where_the_image_shows_nothing_there_is_no_label(
-    make_raster: Callable[..., Path], tmp_path: Path
-) -> None:
-    image = open_raster(make_raster())
-    labels = PolygonLabels(Polygons(save(tmp_path / "a.gpkg", boxes())), image, BUILDINGS)
-    assert (labels.read(Window(0, 0, 64, 80), np.zeros((64, 80), bool)) == 255).all()
 
 
 def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_path: Path) -> None:
@@ -176,16 +162,11 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
         PolygonLabels(Polygons(tmp_path / "c.gpkg"), image, BUILDINGS)
 
 
-def test_without_a_mask_polygons_label_everywhere(
-    make_raster: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_polygons_label_the_whole_image(make_raster: Callable[..., Path], tmp_path: Path) -> None:
     image = open_raster(make_raster())
     labels = PolygonLabels(Polygons(save(tmp_path / "a.gpkg", boxes())), image, BUILDINGS)
-    valid = np.arange(80) % 2 * np.ones((64, 1)) > 0
     whole = labels.read(Window(0, 0, 64, 80))
     assert set(np.unique(whole)) == {0, 1}
-    masked = labels.read(Window(0, 0, 64, 80), valid)
-    np.testing.assert_array_equal(masked, np.where(valid, whole, 255))
 
 
 def test_the_one_class_may_have_any_place_and_the_background_any_case(

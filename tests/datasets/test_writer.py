@@ -4,14 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio.enums import ColorInterp
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets import writer
 from geoseg.datasets.crops import Crop
+from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.tiles import open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
@@ -135,6 +138,28 @@ def test_valid_pixels_stay_valid_and_others_invalid(
     with made.open() as reader:
         _, valid = reader.read(0, 0, 40, 50)
     np.testing.assert_array_equal(valid, expected)
+
+
+def test_invalid_pixels_lose_what_polygons_say_and_keep_what_rasters_say(
+    make_raster: Make, tmp_path: Path
+) -> None:
+    data = np.full((3, 64, 80), 9, np.uint8)
+    data[:, :, 20:30] = 0
+    image = open_raster(make_raster(data=data, nodata=0))
+    everywhere = geopandas.GeoDataFrame({"kind": ["b"]}, geometry=[shapely.box(0, 0, 1e6, 1e7)])
+    everywhere.set_crs(image.crs).to_file(tmp_path / "p.gpkg")
+    zeros = make_raster("l.tif", data=np.zeros((1, 64, 80), np.uint8))
+    crop = Crop("train", "", Window(5, 10, 40, 50), 40, 50)
+    for labels, expected in ((Polygons(tmp_path / "p.gpkg", "kind"), 1), (open_raster(zeros), 0)):
+        with image.open() as reader, open_labels(labels, image, SCHEME) as opened:
+            profile = OutputProfile(image, image.band_names, SCHEME)
+            files = tmp_path / "out_image.tif", tmp_path / "out_labels.tif"
+            found = write_crop(crop, reader, opened, profile, files)
+        with rasterio.open(files[1]) as file:
+            ids = file.read(1)
+        assert (np.delete(ids, np.s_[10:20], axis=1) == expected).all()
+        assert (ids[:, 10:20] == (255 if expected else 0)).all()
+        assert found.labelled == 40 * 40
 
 
 def test_a_raster_without_place_stays_without(
