@@ -31,9 +31,9 @@ class ClassScheme:
     """Names and colours of the classes 0..n-1, and how label rasters write them."""
 
     names: tuple[str, ...]
-    """One name a class; the position is the class id in every raster that geoseg writes."""
+    """One name per class; the position is the class id in every raster that geoseg writes."""
     colors: tuple[Color, ...]
-    """One RGB triple a class, 0..255."""
+    """One RGB triple per class, 0..255."""
     values: tuple[tuple[int, ...], ...]
     """The values in label rasters that mean each class (usually one: its id)."""
     ignore: tuple[int, ...] = (NODATA,)
@@ -181,11 +181,13 @@ def _values(given: object, where: str) -> tuple[int, ...]:
             values.append(part)
         else:
             raise ConfigError(
-                f"{where}: {given!r} is no whole number, no range as 128-255, and no list of them"
+                f"{where}: {given!r} is not a whole number, a range such as 128-255, "
+                "or a list of them"
             )
     if not values:
         raise ConfigError(
-            f"{where}: {given!r} names no value; give a whole number, a range as 128-255, or a list"
+            f"{where}: {given!r} names no value; give a whole number, a range such as 128-255, "
+            "or a list"
         )
     return tuple(values)
 
@@ -249,4 +251,4 @@ CITYSCAPES = ClassScheme(
 """The 19 evaluated classes of Cityscapes in trainId order; label values are the ``labelIds``."""
 
 SCHEMES: dict[str, ClassScheme] = {"isprs": ISPRS, "cityscapes": CITYSCAPES}
-"""Schemes that go by a name where a classes file is asked for."""
+"""Schemes that are given by name instead of a classes file."""

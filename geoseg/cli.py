@@ -50,7 +50,7 @@ _set_option = option(
 
 
 class _UsageError(click.ClickException):
-    """A command line that click does not understand, reported in one line as all errors are."""
+    """A command line that click refuses, reported in one line as all errors are."""
 
     exit_code = EXIT_USAGE_ERROR
 
@@ -229,7 +229,7 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
 @_command
 @argument("file", type=PATH)
 def info(file: Path, as_json: bool) -> None:
-    """Say what geoseg makes of a raster or a model file."""
+    """Describe a raster or a model file as geoseg reads it."""
     _call("info", file, as_json=as_json)
 
 

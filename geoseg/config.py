@@ -66,7 +66,7 @@ class ClassEntry(_Section):
 
 
 class Data(_Section):
-    """What is learnt from, and what its numbers mean."""
+    """The training data, and what its numbers mean."""
 
     train: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list), Field(min_length=1)]
     val: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list)] = ()
@@ -79,7 +79,7 @@ class Data(_Section):
     """Of each band, in the files' units; left out, it is measured on the training rasters."""
     std: tuple[float, ...] | None = None
     ground_sampling: Annotated[float, Field(gt=0)] | None = None
-    """Metres a pixel; left out, that of the training rasters where they are georeferenced."""
+    """Metres per pixel; left out, that of the training rasters where they are georeferenced."""
     classes: tuple[ClassEntry, ...]
     """Names or {id, name, color}; in the file also a classes file, isprs or cityscapes."""
     ignore: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = (NODATA,)
@@ -120,10 +120,10 @@ class Network(_Section):
     encoder_weights: str | None = None
     """``imagenet``, a file, or ``package:NAME``."""
     start_from: str | None = None
-    """A geoseg model file of the same make to start from; its classes and bands may be others."""
+    """A geoseg model file of the same architecture to start from; classes and bands may differ."""
     output_stride: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
-    """Switches of the system."""
+    """Options of the system."""
     license: str | None = None
     """Under which the model file may be used; written into its card."""
 
@@ -137,7 +137,7 @@ class Network(_Section):
 
 
 class Lattice(_Section):
-    """How the model will be run unless told otherwise; validation runs it so."""
+    """How the model is run by default; validation runs it in the same way."""
 
     window: Annotated[int, Field(ge=1)]
     """Left out, the longer side of the crop: context over another area has other statistics."""
@@ -152,18 +152,18 @@ class Lattice(_Section):
 
 
 class Comparison(_Section):
-    """What ``geoseg compare`` sets side by side; everything else is the config's."""
+    """What ``geoseg compare`` compares; everything else is in the config."""
 
     systems: tuple[str, ...] = ()
     """Systems by name, with their preset's options; ``model.options`` go to ``model.system``."""
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """``name: {key.path: value, ...}``: what differs from the config."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
-    """Each variant is trained once a seed, so that differences are paired."""
+    """Each variant is trained once per seed, so that differences are paired."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """The budget of each run; left out, ``train.steps``."""
     baseline: str | None = None
-    """The variant that the others' differences are to; left out, the first one."""
+    """The variant that the others are compared with; left out, the first one."""
 
     @model_validator(mode="after")
     def _names(self) -> Comparison:
@@ -186,7 +186,7 @@ class Comparison(_Section):
                     f'variant {name!r} cannot name a folder; leave out / \\ : * ? " < > |'
                 )
         if self.baseline is not None and self.baseline not in names:
-            raise ValueError(f"baseline {self.baseline!r} is none of {', '.join(names)}")
+            raise ValueError(f"baseline {self.baseline!r} is not one of {', '.join(names)}")
         return self
 
     def changes(self, own: str) -> dict[str, dict[str, Any]]:
@@ -281,7 +281,7 @@ def require_same_config(began: TrainConfig, now: TrainConfig, folder: Path) -> N
         if was.get(key) != is_now.get(key):
             raise ConfigError(
                 f"{key}: {is_now.get(key)!r}, but the run in {folder} began with "
-                f"{was.get(key)!r}; set it back, or start anew in another --out"
+                f"{was.get(key)!r}; set it back, or start a new run in another --out"
             )
 
 

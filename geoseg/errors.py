@@ -3,13 +3,13 @@
 GeosegError
 ├── ConfigError   an option, a config or a classes file is wrong (exit 2)
 ├── ModelError    a system, an encoder or a model file is wrong (exit 2)
-├── SourceError   one input raster is refused or cannot be read (that input fails, the others go on)
-├── OutputError   an output cannot be written, or stands in the way
+├── SourceError   one input raster is refused or unreadable (that input fails, the others continue)
+├── OutputError   an output cannot be written, or another file is in its way
 │   └── FolderInUseError  another run writes into the output folder
-├── TilingError   a window, an overlap or a block makes no sense
+├── TilingError   a window, an overlap or a block is impossible
 └── VectorError   polygons cannot be made or written
 
-Each message says what came, what is needed and what to do, in one line.
+Each message says what was given, what is needed and what to do, in one line.
 """
 
 
@@ -30,7 +30,7 @@ class SourceError(GeosegError, OSError):
 
 
 class OutputError(GeosegError, OSError):
-    """An output cannot be written, or another one stands in its place."""
+    """An output cannot be written, or another one exists in its place."""
 
 
 class FolderInUseError(OutputError):
@@ -38,7 +38,7 @@ class FolderInUseError(OutputError):
 
 
 class TilingError(GeosegError, ValueError):
-    """A window, an overlap or a block makes no sense."""
+    """A window, an overlap or a block is impossible."""
 
 
 class VectorError(GeosegError, ValueError):

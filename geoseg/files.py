@@ -82,7 +82,7 @@ def _acquire(lock: FileLock, work: Path) -> None:
         try:
             work.mkdir(parents=True, exist_ok=True)
             lock.acquire()
-        except (FileExistsError, FileNotFoundError):  # `mkdir` too, when its folder goes meanwhile
+        except (FileExistsError, FileNotFoundError):  # `mkdir` too, if its folder disappears
             if not left:
                 raise
         else:

@@ -133,7 +133,7 @@ def _on_ground(wkt: str) -> tuple[pyproj.CRS, Ellipsoid | None]:
     return horizontal, Ellipsoid(
         pyproj.Transformer.from_crs(horizontal, geographic, always_xy=True),
         math.degrees(geographic.axis_info[0].unit_conversion_factor),
-        # +over: longitudes beyond 180 degrees go on, so that no polygon is torn at the date line.
+        # +over: longitudes continue beyond 180 degrees, so no polygon is torn at the date line.
         pyproj.Proj(proj="cea", a=geod.a, b=geod.b, over=True),
     )
 

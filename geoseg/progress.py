@@ -7,7 +7,7 @@ class Progress:
     """Listens to a running command; this one is silent."""
 
     def note(self, line: str) -> None:
-        """One line that a person should read: the plan, what is resumed, a step's figures."""
+        """One line for people: the plan, what is resumed, a step's metrics."""
 
     def begin(self, name: str, total: int) -> None:
         """A step of `total` units begins."""

@@ -43,7 +43,7 @@ def shorten(names: Iterable[str], shown: int = 6) -> str:
 
 
 def nothing_usable(failures: Sequence[str]) -> ConfigError:
-    """The error of a run without a usable input: the first reasons, as others are often alike."""
+    """The error of a run without a usable input: the first reasons, as others are often similar."""
     more = len(failures) - _SHOWN
     return ConfigError(
         "\n".join(

@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> Any:
     """The mapping (dict) or the list that a YAML file holds.
 
     Raises:
-        ConfigError: the file is missing, is no YAML, or holds a single value.
+        ConfigError: the file is missing, is not YAML, or holds a single value.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> Any:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is no text in UTF-8; give a YAML file") from error
+        raise ConfigError(f"{path}: is not UTF-8 text; give a YAML file") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: no YAML ({_one_line(error)})") from error
     if not isinstance(document, dict | list):
@@ -100,12 +100,12 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
     """
     path, equals, text = assignment.partition("=")
     if not equals or not path.strip():
-        raise ConfigError(f"--set {assignment!r}: give key.path=value, as train.steps=500")
+        raise ConfigError(f"--set {assignment!r}: give key.path=value, such as train.steps=500")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(
-            f"--set {assignment!r}: the value is no YAML ({_one_line(error)})"
+            f"--set {assignment!r}: the value is not valid YAML ({_one_line(error)})"
         ) from error
     changed: dict[str, Any] = _with_value(document, path.strip().split("."), value, assignment)
     return changed
@@ -156,7 +156,7 @@ def expand(node: Any, path: str = "") -> Any:
 
 
 def first_error(error: ValidationError, document: Mapping[str, Any], model: type) -> str:
-    """The most telling of pydantic's errors in one line: where, what came, what is needed.
+    """The most informative of pydantic's errors in one line: where, what was given, what is needed.
 
     Args:
         error: pydantic's.

@@ -10,7 +10,7 @@ import rasterio
 from rasterio.transform import Affine, from_origin
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
-from geoseg.datasets.split_presets import POTSDAM_SPLITS, VAIHINGEN_SPLITS
+from geoseg.datasets.layouts import POTSDAM_SPLITS, VAIHINGEN_SPLITS
 
 UTM33 = "EPSG:32633"
 
@@ -35,7 +35,7 @@ def write(
 
 
 def world_file(path: Path, transform: Affine) -> None:
-    """The six lines beside a raster that place it without a coordinate system."""
+    """The six lines of a world file that place a raster without a coordinate system."""
     a, b, c, d, e, f = tuple(transform)[:6]
     x, y = c + (a + b) / 2, f + (d + e) / 2
     path.with_suffix(".tfw").write_text(

@@ -38,12 +38,12 @@ def test_a_class_may_have_values_and_ranges_of_values() -> None:
     [
         (
             [{"id": "9-3", "name": "a"}],
-            "class 0: id: '9-3' is no whole number, no range as 128-255, and no list of",
+            "class 0: id: '9-3' is not a whole number, a range such as 128-255, or a list of",
         ),
-        ([{"id": "0-99999", "name": "a"}], "'0-99999' is no whole number, no range"),
+        ([{"id": "0-99999", "name": "a"}], "'0-99999' is not a whole number, a range"),
         (
             [{"id": [], "name": "a"}],
-            "class 0: id: [] names no value; give a whole number, a range as 128-255, or a",
+            "class 0: id: [] names no value; give a whole number, a range such as 128-255, or a",
         ),
         (
             [{"id": 255, "name": "a"}],
@@ -70,7 +70,7 @@ def test_a_class_may_have_values_and_ranges_of_values() -> None:
             [{"name": "a", "color": [1, 0]}],
             "class 0: color: [1, 0] is not three whole numbers in 0..255",
         ),
-        ([{"name": "a", "id": True}], "class 0: id: True is no whole number"),
+        ([{"name": "a", "id": True}], "class 0: id: True is not a whole number"),
         ({"class": []}, "a classes file needs a list under 'classes'"),
     ],
 )
@@ -81,9 +81,9 @@ def test_a_wrong_classes_file_is_refused_in_one_line_with_its_name(
         ClassScheme.parse(document)
     path = tmp_path / "classes.yaml"
     path.write_text(repr(document))
-    with pytest.raises(ConfigError, match=re.escape(f"{path}: ")) as told:
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: ")) as error:
         read_classes(str(path))
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_classes_file_names_colours_and_values() -> None:
         ({"classes": ["a"], "ignor": 3}, "unknown key 'ignor'; known are 'classes' and 'ignore'"),
         ([{"name": "a", "colour": 3}], "class 0: unknown key 'colour'; known are id, name and"),
         (["a", 5], "class 1: 5 is neither a name nor {id, name, color}"),
-        ({"classes": ["a"], "ignore": "x"}, "ignore: 'x' is no whole number"),
-        ([{"id": "65535-65536", "name": "a"}], "'65535-65536' is no whole number, no range"),
+        ({"classes": ["a"], "ignore": "x"}, "ignore: 'x' is not a whole number"),
+        ([{"id": "65535-65536", "name": "a"}], "'65535-65536' is not a whole number, a range"),
     ],
 )
 def test_what_a_classes_file_does_not_know_is_named(document: object, message: str) -> None:

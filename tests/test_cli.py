@@ -177,7 +177,7 @@ EXAMPLES = {
 
 
 class Recorder:
-    """Stands in for the `run` of a command."""
+    """Replaces the `run` of a command."""
 
     def __init__(self, outcome):
         self.outcome = outcome

@@ -165,7 +165,7 @@ def test_configs_are_frozen() -> None:
         ("predict=3", r"^predict: 3 is not a mapping of keys to values$"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_with_its_path(override: str, message: str) -> None:
+def test_an_error_is_one_line_with_its_path(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(document(), [override])
 
@@ -196,7 +196,7 @@ def test_overrides_are_yaml_and_reach_into_lists() -> None:
     [
         ("train.steps", "give key.path=value"),
         ("=3", "give key.path=value"),
-        ("train.steps=[1", "the value is no YAML"),
+        ("train.steps=[1", "the value is not valid YAML"),
         ("model.system.name=3", "'name' lies inside 'hcnet', which holds no keys"),
     ],
 )
@@ -234,7 +234,7 @@ def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
         (b"- 1\n", "holds a list"),
         (b"3\n", "holds 3"),
         (b"a: [", "no YAML"),
-        (b"\xff\xfe", r"run\.yaml: is no text in UTF-8; give a YAML file$"),
+        (b"\xff\xfe", r"run\.yaml: is not UTF-8 text; give a YAML file$"),
         (None, r"run\.yaml: no such file; give a YAML file$"),
     ],
 )

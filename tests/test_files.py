@@ -20,7 +20,7 @@ def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: 
         with (
             pytest.raises(
                 OutputError,
-                match=r"another run writes into .*out; wait for its end or choose another --out",
+                match=r"another run writes into .*out; wait until it ends or choose another --out",
             ),
             lock_folder(tmp_path / "out"),
         ):
@@ -42,7 +42,7 @@ def test_folders_that_stay_empty_go_again_and_those_that_existed_stay(tmp_path: 
     assert [path.name for path in tmp_path.rglob("*")] == ["old"]
 
 
-def test_a_lock_that_a_killed_run_left_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_lock_left_by_a_killed_run_is_not_an_obstacle(tmp_path: Path) -> None:
     (tmp_path / ".geoseg").mkdir()
     (tmp_path / ".geoseg/lock").touch()
     with lock_folder(tmp_path):
@@ -78,5 +78,5 @@ def test_runs_that_begin_while_others_end_never_share_a_folder_nor_lose_it(tmp_p
     with ThreadPoolExecutor(4) as runs:
         assert sum(run.result() for run in [runs.submit(begin_and_end) for _ in range(4)]) > 0
     assert refusals <= {
-        f"another run writes into {tmp_path / 'out'}; wait for its end or choose another --out"
+        f"another run writes into {tmp_path / 'out'}; wait until it ends or choose another --out"
     }

@@ -148,7 +148,7 @@ def test_each_corner_of_the_raster_is_looked_at(corner: tuple[int, int]) -> None
     assert exact == (not col)
 
 
-def test_grades_are_no_degrees() -> None:
+def test_grades_are_not_degrees() -> None:
     grades = Affine(1e-6, 0, 2.0, 0, -1e-6, 50.0)
     degrees = Affine.scale(0.9) * grades
     np.testing.assert_allclose(

@@ -80,7 +80,7 @@ def test_no_modules_import_one_another_in_a_circle():
     assert sorted(graph.keys() - ended) == []
 
 
-def test_all_names_of_the_package_can_be_had_and_are_sorted():
+def test_all_names_of_the_package_exist_and_are_sorted():
     assert list(geoseg.__all__) == sorted(geoseg.__all__)
     assert set(geoseg.__all__) <= set(dir(geoseg))
     for name in geoseg.__all__:

@@ -1,4 +1,4 @@
-"""What commands give back, and how it is worded."""
+"""What commands return, and how it is worded."""
 
 from __future__ import annotations
 

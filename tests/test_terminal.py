@@ -21,13 +21,13 @@ def test_a_step_is_a_bar_with_its_name_and_count(capsys: pytest.CaptureFixture[s
     progress = TerminalProgress()
     progress.begin("scene.tif", 42)
     progress.advance(40)
-    progress.note("[bold] is no markup here")
+    progress.note("[bold] is not markup here")
     progress.advance(1)
     progress.end()
     progress.note("after")
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "[bold] is no markup here" in captured.err
+    assert "[bold] is not markup here" in captured.err
     last = [line for line in captured.err.splitlines() if "scene.tif" in line][-1]
     assert "41/42" in last
     assert captured.err.splitlines()[-1] == "after"

@@ -29,13 +29,13 @@ def test_a_mapping_or_a_list_is_read(document: Any, tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"a: [1,", "no YAML (while parsing a flow node"),
-        (b"\xff\xfe\x00", "is no text in UTF-8; give a YAML file"),
+        (b"\xff\xfe\x00", "is not UTF-8 text; give a YAML file"),
         (b"5", "holds 5; keys and values are needed"),
         (b"", "holds None; keys and values are needed"),
         (None, "no such file; give a YAML file"),
     ],
 )
-def test_a_file_that_is_no_document_is_refused_with_its_name(
+def test_a_file_that_is_not_yaml_is_refused_with_its_name(
     content: bytes | None, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.yaml"
@@ -46,7 +46,7 @@ def test_a_file_that_is_no_document_is_refused_with_its_name(
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_is_no_document(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_yaml_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\); give a YAML file"):
         read_yaml(tmp_path)
 
@@ -96,9 +96,9 @@ def test_one_value_is_set_in_a_copy(assignment: str, expected: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("a.b", "--set 'a.b': give key.path=value, as train.steps=500"),
+        ("a.b", "--set 'a.b': give key.path=value, such as train.steps=500"),
         ("=3", "--set '=3': give key.path=value"),
-        ("a.b=[", "--set 'a.b=[': the value is no YAML ("),
+        ("a.b=[", "--set 'a.b=[': the value is not valid YAML ("),
         ("a.b.c=3", "--set 'a.b.c=3': 'c' lies inside 1, which holds no keys"),
         ("a.c.2=3", "'2' lies inside [1, {'d': 2}], which holds no keys"),
         ("a.c.x=3", "'x' lies inside [1, {'d': 2}], which holds no keys"),

@@ -1,6 +1,6 @@
 """Several systems or settings, trained on the same seeds and one budget, side by side.
 
-The story: name the runs; train those without a result, each in a folder of its own; then one table
+The story: name the runs; train those without a result, each in its own folder; then one table
 and one plot. Several processes may work on one folder: each takes the runs that no other one has
 locked.
 
@@ -106,7 +106,7 @@ def _runs(
     Args:
         base: the config that the variants change.
         comparison: its ``compare``.
-        source: what it was read from. Each variant is read anew: values that the config leaves out
+        source: what it was read from. Each variant is read again: values that the config leaves out
             follow from those of the variant.
         overrides: of all variants.
         out: folder of the comparison.

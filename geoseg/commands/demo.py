@@ -1,4 +1,4 @@
-"""The main job on two scenes of an invented town, compared with the truth that is known of it."""
+"""The main job on two scenes of an invented town, compared with their known labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(
         size: height and width of each scene, pixels.
         seed: the town.
         model: a model file or a loaded model; the bundled one by default.
-        progress: who listens; nobody by default.
+        progress: is informed of what happens; nobody by default.
         options: options of ``geoseg predict`` with underscores.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What geoseg makes of a file: a model's card, or a raster's grid, bands and validity."""
+"""How geoseg reads a file: a model's card, or a raster's grid, bands and validity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(file: str | os.PathLike[str]) -> Report:
     """Describe a model file or a raster.
 
     Raises:
-        ModelError: a ``.safetensors`` file that is no geoseg model.
+        ModelError: a ``.safetensors`` file that is not a geoseg model.
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
     """
     path = Path(file)
@@ -76,7 +76,7 @@ def _raster_facts(source: Source) -> dict[str, Any]:
 
 
 def _masks(source: Source) -> list[str]:
-    """What makes pixels invalid, beside values that are not finite."""
+    """What makes pixels invalid, besides values that are not finite."""
     validity = source.validity
     names = [] if validity.nodata_values is None else ["nodata"]
     names += [] if validity.alpha is None else [f"alpha (band {validity.alpha})"]

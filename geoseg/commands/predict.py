@@ -1,8 +1,8 @@
 """Class rasters, polygons and a report of a folder of orthophotos.
 
 The story: load the model; open every source and check it against the card; survey what exists and
-plan the rest; run each raster to its files. What fails is named and the others go on; what is done
-is kept; what was begun is continued.
+plan the rest; run each raster to its files. What fails is named and the others continue; what is
+done is kept; what was started is continued.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run(
         sources: files or folders of orthophotos.
         model: a model file, or a loaded model.
         out: folder for the outputs.
-        progress: who listens to plan and progress; nobody by default.
+        progress: receives plan and progress; nobody by default.
         options: the options of ``geoseg predict`` with underscores; see `PredictOptions`. With
             ``workers`` a script needs ``if __name__ == "__main__":`` around the call, as worker
             processes import the script.
@@ -53,7 +53,7 @@ def run(
         What was done, also written to ``out/report.json``; `exit_code` 1 where some inputs failed.
 
     Raises:
-        ConfigError: an option is wrong, or no input can be used; nothing was begun.
+        ConfigError: an option is wrong, or no input can be used; nothing was started.
         ModelError: the model file is wrong.
         OutputError: the output folder cannot be written, another run writes into it, or the disk
             has no room.
@@ -121,7 +121,7 @@ def _check(found: FoundSource, run: PredictRun) -> tuple[RasterJob, list[str]]:
 
 
 def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:
-    """How far each raster has come; one that cannot be surveyed is noted as failed."""
+    """The progress of each raster; one that cannot be surveyed is noted as failed."""
     surveys = []
     for job in jobs:
         try:
@@ -159,7 +159,7 @@ def _announce_plan(
 
 
 def _execute(survey: Survey, executor: Executor, report: RunReport) -> None:
-    """Run a raster; what goes wrong with it is noted and must not stop the others."""
+    """Run a raster; errors are noted and do not stop the others."""
     job = survey.job
     try:
         report.finish(survey, executor.execute(survey))

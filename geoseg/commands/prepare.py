@@ -79,10 +79,10 @@ def run(
         attribute: of the polygons, that holds the name or value of a class; else all are of the one
             class besides ``background``.
         crs: the coordinate system of images that name none.
-        block: about the side of the areas of split ``blocks``.
+        block: approximate side of the areas of split ``blocks``.
         gap: pixels between areas of ``train`` and ``val``; 64 by default.
         overwrite: remove what exists in `dst` from another preparation.
-        progress: who listens; nobody by default.
+        progress: is informed of what happens; nobody by default.
 
     Returns:
         The content of `dst`. `exit_code` is 1 where files were left out.
@@ -187,7 +187,7 @@ def _refuse_idle_options(
     attribute: str | None,
     of_blocks: Mapping[str, int | None],
 ) -> None:
-    """Refuse options that would do nothing: they were meant to."""
+    """Refuse options that would have no effect."""
     if attribute is not None and not any(is_vector(pair.labels) for pair in pairs.values()):
         raise ConfigError(
             f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out"

@@ -31,7 +31,7 @@ def run(cost: str | None = None) -> Report:
             configurations of their rows.
 
     Raises:
-        ConfigError: `cost` is no such size.
+        ConfigError: `cost` is not such a size.
     """
     return _list_papers() if cost is None else _list_costs(*_parse_size(cost))
 

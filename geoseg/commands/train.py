@@ -149,7 +149,7 @@ def _tiles(data: Data) -> tuple[Bands, list[Tile], list[Tile]]:
 
 
 def _network(config: TrainConfig, in_channels: int, *, fresh: bool) -> Segmenter:
-    """What the config describes; pretrained weights are only looked for where a run begins."""
+    """What the config describes; pretrained weights are only loaded at the start of a run."""
     model = config.model
     return create_model(
         model.system,
@@ -166,7 +166,7 @@ def _network(config: TrainConfig, in_channels: int, *, fresh: bool) -> Segmenter
 def _statistics(
     train: list[Tile], val: list[Tile], config: TrainConfig, sample: PixelSample, progress: Progress
 ) -> Statistics:
-    """Of all training pixels; validation labels are checked on the way."""
+    """Statistics of all training pixels; validation labels are checked as well."""
     wanted = sample if config.train.sampling == "balanced" else None
     progress.begin("reading the tiles", len(train) + len(val))
     try:

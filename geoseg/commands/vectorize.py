@@ -36,7 +36,7 @@ from geoseg.vector import (
 PathLike = str | os.PathLike[str]
 
 _PART_ROWS, _PART_COLS = 1024, 8192
-"""What is read and polygonized at a time: whole tiles of a COG, some 200 MB at work."""
+"""Rows and columns polygonized at a time: whole tiles of a COG, about 200 MB in use."""
 
 _CACHE = 128 * 2**20
 """Of decoded blocks; GDAL would take 5 % of the machine's memory."""
@@ -63,7 +63,7 @@ def run(
         What was written. `exit_code` is 1 where some rasters were refused.
 
     Raises:
-        ConfigError: an option is wrong, or no raster can be used; nothing was begun.
+        ConfigError: an option is wrong, or no raster can be used; nothing was started.
         SourceError: a raster turns out to be damaged; nothing was written.
         OutputError: `out` cannot be written, or another file exists there.
     """
@@ -170,7 +170,8 @@ def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | N
         other = by_stem.setdefault(path.stem, path)
         if other is not path:
             raise ConfigError(
-                f"{other} and {path} would both become layer {path.stem!r}; vectorize them apart"
+                f"{other} and {path} would both become layer {path.stem!r}; "
+                "vectorize them separately"
             )
 
 
@@ -205,7 +206,7 @@ def _open_bytes(path: Path, content: str) -> Source:
 
 
 def _open_confidence(path: Path, labels: Source) -> Source:
-    """The confidence of the very same pixels."""
+    """The confidence of exactly the same pixels."""
     source = _open_bytes(path, "255 times the confidence")
     size, needed = (source.height, source.width), (labels.height, labels.width)
     same_place = source.transform.almost_equals(labels.transform) and source.crs == labels.crs

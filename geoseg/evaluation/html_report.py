@@ -76,7 +76,7 @@ def _headline(data: dict[str, Any]) -> str:
 
 
 def _protocol_text(data: dict[str, Any]) -> str:
-    """What the metrics are metrics of, in sentences."""
+    """What the metrics cover, in sentences."""
     in_mean, in_accuracy, absent = (
         escape(", ".join(data[key]))
         for key in ("classes_in_mean", "classes_in_accuracy", "absent_classes")
@@ -85,7 +85,7 @@ def _protocol_text(data: dict[str, Any]) -> str:
         f"Protocol <b>{escape(data['protocol'])}</b> ({escape(data['about_protocol'])}).",
         f"Reference eroded by a disc of {data['erode']} px."
         if data["erode"]
-        else "Reference as it came, not eroded here.",
+        else "Reference as given, not eroded here.",
         f"The means are over {len(data['classes_in_mean'])} classes: {in_mean}.",
         f"The accuracy is over pixels of {in_accuracy}: {data['pixels']:,} pixels.",
     ]
@@ -98,7 +98,7 @@ def _protocol_text(data: dict[str, Any]) -> str:
         )
     sentences.append(
         f"Boundary F1 counts boundaries within {data['boundary_tolerance']} px of each other, on "
-        "the reference as it came."
+        "the reference as given."
     )
     return " ".join(sentences)
 

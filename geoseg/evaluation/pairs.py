@@ -27,7 +27,7 @@ from geoseg.raster import (
 from geoseg.tiling import Window
 
 _ERODED_NAME = re.compile("no_?boundary|eroded", re.IGNORECASE)
-"""How the ISPRS benchmark calls files and folders of eroded references."""
+"""Names of the ISPRS benchmark for files and folders of eroded references."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class PairScore:
     confusion: ConfusionMatrix
     """Against the eroded reference."""
     boundary: BoundaryF1
-    """Against the reference as it came."""
+    """Against the reference before erosion."""
     instances: InstanceIoU | None
     """Likewise; None where there are no objects."""
     errors: NDArray[np.int64]

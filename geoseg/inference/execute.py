@@ -44,7 +44,7 @@ class RasterResult:
     seconds: dict[str, float]
     """Wall clock of each stage; ``forward`` is the time inside the network, of all workers."""
     worker_memory: int
-    """Bytes that a worker process has held at most; 0 where there were none."""
+    """Peak memory of a worker process, bytes; 0 without workers."""
 
 
 class Executor(ExitStack):
@@ -173,7 +173,7 @@ def _refuse_changed_source(survey: Survey) -> None:
     """Refuse to make files of a source that was replaced while its blocks ran.
 
     Some parts may show the old pixels and some the new ones, all under the old source's key. So
-    they are removed: should the old file come back, they would be taken for whole.
+    they are removed: if the old file came back, they would be taken for valid.
     """
     path = survey.job.source.path
     if source_fingerprint(path) != survey.fingerprint:

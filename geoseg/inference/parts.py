@@ -1,4 +1,4 @@
-"""Finished bands on disk: one folder a raster, named by the key of what decides its pixels.
+"""Finished bands on disk: one folder per raster, named by the key of what decides its pixels.
 
     DIR/.geoseg/<folder of the source>/<stem>-<part key>/
         plan.json               blocks, batch, precision: a resumed run keeps them
@@ -97,7 +97,7 @@ class PartFolder:
         return (blocks, batch) if covered == grid.height * grid.width else None
 
     def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
-        """Begin a run: write down what a later one must keep to (precision: for a reader alone).
+        """Start a run: record what a later one must keep (precision is only informative).
 
         Raises:
             OutputError: the folder cannot be written.

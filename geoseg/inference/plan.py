@@ -45,7 +45,7 @@ def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
 
 
 def peak_memory() -> int:
-    """Bytes that this process has held at most."""
+    """Peak memory of this process, bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     status = Path("/proc/self/status")

@@ -40,7 +40,7 @@ class PredictRun:
         """The run of a model on this machine.
 
         Raises:
-            ConfigError: device or precision is not available, or a forward option makes no sense.
+            ConfigError: device or precision is not available, or a forward option is out of range.
         """
         device = choose_device(options.device)
         precision = choose_precision(options.precision, device)

@@ -1,7 +1,7 @@
 """Open ground: sites that a town fills, grass and paving, trees and cars.
 
 Colours overlap on purpose, as in real imagery: slate is as grey as asphalt, a planted roof as green
-as a lawn, dry grass as pale as gravel. Shape, texture, shadow and neighbourhood tell them apart.
+as a lawn, dry grass as pale as gravel. Shape, texture, shadow and neighbourhood distinguish them.
 """
 
 from __future__ import annotations
@@ -132,11 +132,11 @@ class Site:
         return Box(*place, self.sides[0].cos, self.sides[0].sin, length, width)
 
     def cover(self, surface: Surface) -> None:
-        """Lay the whole quarter out with one surface."""
+        """Cover the whole quarter with one surface."""
         self.patches.append(Patch(Layer.GROUND, self.corners, surface))
 
     def pave(self, layer: int, box: Box, surface: Surface) -> None:
-        """Lay a rectangle of ground, cut off at the streets' centre lines."""
+        """Add a rectangle of ground, cut off at the streets' centre lines."""
         corners = box.corners()
         for side in self.sides:
             corners = side.clipped(corners)
@@ -200,7 +200,7 @@ def furrow(field: Surface) -> Surface:
 
 
 def asphalt(site: Site, spread: float = 0.07) -> Surface:
-    """Road surface with mended patches, `spread` around the brightness that the town likes."""
+    """Road surface with repaired patches, `spread` around the brightness that the town likes."""
     tone = site.town.asphalt * float(np.clip(site.rng.normal(1.0, spread), 0.7, 1.4))
     base = varied(site.rng, (tone * 0.97, tone, tone * 1.01, tone * 1.02), 0.0, 0.015)
     return _hard(base, site.rng.uniform(0.84, 1.14), 0.35, 5.0, 0.03, 0.03)

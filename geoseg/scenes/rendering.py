@@ -82,7 +82,7 @@ class Canvas:
 
 
 def draw_ground(canvas: Canvas, patches: Sequence[Patch], beneath: Surface) -> None:
-    """Lay the patches in the order of their layers over a surface that is everywhere.
+    """Draw the patches in the order of their layers over a surface that covers everything.
 
     They write numbers of surfaces into an index map, and one pass over the window turns numbers
     into colours, so the cost does not grow with the number of patches.

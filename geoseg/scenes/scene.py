@@ -36,7 +36,7 @@ CLASSES = ClassScheme(ISPRS.names[:5], ISPRS.colors[:5], ISPRS.values[:5])
 """Impervious surfaces, building, low vegetation, tree, car: the ISPRS classes without clutter."""
 BANDS = ("near-infrared", "red", "green", "blue")
 GROUND_SAMPLING = 0.15
-"""Metres a pixel by default: a car is 30 x 12 pixels, so stride 8 can still tell its width."""
+"""Metres per pixel by default: a car is 30 x 12 pixels, so stride 8 still resolves its width."""
 SIDES = ("top", "left", "bottom", "right")
 CRS = "EPSG:32632"
 _TAG = "GEOSEG_SCENE"
@@ -69,7 +69,7 @@ def render(
         col: first column.
         height: rows.
         width: columns.
-        ground_sampling: metres a pixel, 0.05 to 0.5.
+        ground_sampling: metres per pixel, 0.05 to 0.5.
 
     Returns:
         ``(image, labels)``: ``(4, height, width)`` uint8 near-infrared, red, green, blue, each
@@ -135,11 +135,11 @@ def write_scene(
         seed: the world that it shows.
         labels: GeoTIFF with ids of `CLASSES` (uint8, 255 where the image has nodata), if any.
         origin: row and column of the scene's first pixel in the world.
-        ground_sampling: metres a pixel.
+        ground_sampling: metres per pixel.
         nodata_edge: whether the survey ends in a ragged edge, or on which of `SIDES` it does.
 
     Raises:
-        ConfigError: size, seed, side or ground sampling make no sense.
+        ConfigError: size, seed, side or ground sampling are out of range.
         OutputError: a file cannot be written.
     """
     shape = (size, size) if isinstance(size, int) else size
@@ -147,7 +147,7 @@ def write_scene(
     for side in sides:
         if side not in SIDES:
             raise ConfigError(
-                f"nodata_edge: {side!r} is no side of a scene; choose from {', '.join(SIDES)}"
+                f"nodata_edge: {side!r} is not a side of a scene; choose from {', '.join(SIDES)}"
             )
     _check(seed, *shape, ground_sampling)
     scene = Scene(Path(path), None if labels is None else Path(labels))
@@ -157,7 +157,7 @@ def write_scene(
     )
     if all(_shows(file, facts) for file in scene if file is not None):
         return scene
-    # Each of the first 1600 seeds has a square of 10 km for itself.
+    # Each of the first 1600 seeds has its own square of 10 km.
     west, north = 300_000.0 + seed % 40 * 10_000, 5_300_000.0 + seed // 40 % 40 * 10_000
     west, north = west + origin[1] * ground_sampling, north - origin[0] * ground_sampling
     shared = {
@@ -271,7 +271,7 @@ def _new_raster(path: Path, bands: Sequence[str], facts: str, **profile: Any) ->
 def _edge_depths(seed: int, origin: Pair, shape: Pair, sides: Sequence[str]) -> list[Array]:
     """How many pixels are nodata along each of `SIDES`, pixel by pixel.
 
-    The depth follows the world, so the edge goes on in the scene next door.
+    The depth follows the world, so the edge continues in the adjoining scene.
     """
     deepest = max(4.0, min(90.0, 0.06 * min(shape)))
     depths = []

@@ -85,7 +85,7 @@ def _lattice_steps(positions: Array, wavelength: float) -> tuple[Array, Array]:
 
 
 def normal_noise(seed: int, purpose: int, rows: Array, cols: Array) -> Array:
-    """Four independent unit normal fields ``(4, len(rows), len(cols))``, one value a pixel."""
+    """Four independent unit normal fields ``(4, len(rows), len(cols))``, one value per pixel."""
     numbers = position_hash(_noise_key(seed, purpose), rows, cols)
     octets = numbers.view(np.uint8).reshape(*numbers.shape, 4)
     return np.stack([np.take(_NORMAL, octets[:, :, band]) for band in range(4)])
@@ -186,7 +186,7 @@ class Surface(NamedTuple):
 
     label: int
     base: Colour
-    other: Colour  # of worn, dry, bare or mended patches
+    other: Colour  # of worn, dry, bare or repaired patches
     threshold: float  # such patches appear where the patch noise (about -1..1) exceeds this
     sharpness: float  # how abruptly they begin, per unit of patch noise
     grain: float  # relative amplitude of the texture from pixel to pixel
@@ -202,7 +202,7 @@ class Patch(NamedTuple):
 
 
 class Thing:
-    """What stands on the ground: a roof, a tree or a car. Rendering knows how each looks."""
+    """An object on the ground: a roof, a tree or a car. Rendering knows how each looks."""
 
     __slots__ = ()
     box: Box
@@ -227,13 +227,13 @@ class Town:
     leafiness: float  # how many trees there are, around 1
     traffic: float  # how many cars there are, around 1
     gain: tuple[float, ...]  # exposure and white balance of the camera, a factor a band
-    haze: tuple[float, ...]  # light that the air adds, a grey value a band
+    haze: tuple[float, ...]  # light that the air adds, a grey value per band
     noise: float  # standard deviation of the sensor noise, in grey values
 
     @classmethod
     @lru_cache(maxsize=64)
     def from_seed(cls, seed: int) -> Town:
-        """The town that a seed stands for; denser ones have fewer gardens and more closed rows."""
+        """The town of a seed; denser ones have fewer gardens and more closed rows."""
         rng = random_stream(seed, 0x70)
         dense = rng.uniform(0.0, 1.0)
         gardens, rows = 1.5 * (1.0 - dense) + 0.35, 1.3 * dense + 0.1

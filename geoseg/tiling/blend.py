@@ -2,8 +2,8 @@
 
 A window's prediction is worst at its edge, where the network looks at padding instead of ground. So
 weights fall linearly across the overlap, and never to zero: each pixel keeps a positive sum
-whatever the overlap is. A raster's edge is no window's edge: there no neighbour sees further, and
-the weight stays 1.
+whatever the overlap is. At the edge of the raster the weight stays 1, as no neighbour sees further
+there.
 """
 
 from __future__ import annotations

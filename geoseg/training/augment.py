@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 
     @classmethod
     def from_patch(cls, patch: Patch) -> Sample:
-        """The same in tensors of its own; torch computes with few of the dtypes of rasters."""
+        """The same in new tensors; torch computes with few of the dtypes of rasters."""
         layers = (patch.pixels.astype(np.float32), patch.valid.copy(), patch.labels.copy())
         return cls(*map(torch.from_numpy, layers))
 
@@ -58,7 +58,7 @@ def zoom_factor(augment: Augment, rng: np.random.Generator) -> float:
 def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     """The sample at another height and width: pixels bilinear (antialiased), labels nearest.
 
-    A pixel stays valid where all that it is made of is valid.
+    A pixel stays valid if all pixels that contribute to it are valid.
     """
     if sample.labels.shape == size:
         return sample

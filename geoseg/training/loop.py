@@ -136,7 +136,7 @@ def _resume(trainer: Trainer, folder: Path, data_facts: Mapping[str, Any]) -> Ou
 def _steps(
     trainer: Trainer, patches: Patches, outcome: Outcome, progress: Progress
 ) -> Iterator[tuple[float, float]]:
-    """Run all remaining steps; gives learning rate and mean loss when they are to be written."""
+    """Run all remaining steps; yields learning rate and mean loss when they are due."""
     recipe = trainer.recipe
     losses: list[float] = []
     intervals = (recipe.log_every, recipe.validate_every, recipe.save_every)

@@ -130,7 +130,7 @@ def focal(logits: Tensor, labels: Tensor, weights: Tensor, *, gamma: float = 2.0
 
     Lin et al. 2017 (arXiv 1708.02002) equation 5, with the class weights in the place of alpha.
     With gamma 0 it is the weighted cross-entropy: smp's FocalLoss is not, since it takes each class
-    as a sigmoid of its own, and weighs classes instead of pixels.
+    as a separate sigmoid, and weights classes instead of pixels.
     """
     scores, ids = _labelled_pixels(logits, labels)
     minus_log_p = F.cross_entropy(scores, ids, reduction="none")  # (P,)

@@ -1,4 +1,4 @@
-"""What a training gives: the card of its model, what it has achieved so far, and the report."""
+"""Results of a training: the card of its model, the state so far, and the report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_card(
         bands: names of its bands.
         value_range: of the rasters' values.
         statistics: of the training rasters.
-        mean: of each band, where it shall not be the measured one.
+        mean: of each band, instead of the measured one.
         std: likewise.
         training: where the model comes from; completed with the pixels of each class.
         more: other fields of the card: `window`, `overlap`, `ground_sampling`, `license`.

@@ -153,7 +153,7 @@ def batches(
         patches,
         batch_sampler=[list(range(start, start + size)) for start in starts],
         num_workers=recipe.workers,
-        # A generator of its own: drawing from the global one would shift a resumed run's dropout.
+        # A separate generator: drawing from the global one would shift a resumed run's dropout.
         generator=torch.Generator(),
         pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
     )

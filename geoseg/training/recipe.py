@@ -31,9 +31,9 @@ class Augment:
     """Random changes of a patch; every one keeps the labels true."""
 
     flip: bool = True
-    """Mirror left-right, half of the time."""
+    """Mirror left-right with probability 0.5."""
     turn: bool = True
-    """Turn by 0, 90, 180 or 270 degrees: imagery from above has no upright. Square patches only."""
+    """Turn by 0, 90, 180 or 270 degrees: aerial images have no upright side. Square patches only."""
     scale: tuple[Positive, Positive] = (1.0, 1.0)
     """Zoom by a factor between these, drawn evenly on a logarithmic axis."""
     brightness: Fraction = 0.0
@@ -57,8 +57,7 @@ class Recipe:
     batch: Annotated[int, Field(ge=1)] = 8
     """Patches per step, over all processes."""
     accumulate: Annotated[int, Field(ge=1)] = 1
-    """Parts that a batch is worked through in, for networks whose whole batch does not fit into
-    memory."""
+    """Parts in which a batch is processed, if a whole batch does not fit into memory."""
     crop: Crop = 512
     """Side of the square patches, or their height and width, in pixels."""
     sampling: Literal["uniform", "balanced"] = "uniform"
@@ -81,7 +80,7 @@ class Recipe:
     clip: Positive | None = None
     """Longer gradients (their norm over all weights) are shortened to this."""
     ema: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Decay a step of a moving average of the weights, which is then validated and saved; 0 or
+    """Decay per step of a moving average of the weights, which is then validated and saved; 0 or
     null: none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the initial weights, the patches and their augmentation."""
@@ -91,7 +90,7 @@ class Recipe:
     """Of the main logits: a name, several, or each with its weight. Auxiliary logits keep the
     papers' cross-entropy."""
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    """How far the focal loss turns away from easy pixels."""
+    """Exponent of the focal loss: the higher, the less easy pixels count."""
     ohem_threshold: Annotated[float, Field(gt=0, le=1)] = 0.7
     """A pixel is hard where its true class has at most this probability."""
     ohem_share: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -101,12 +100,12 @@ class Recipe:
     class_weight_range: tuple[Positive, Positive] = (0.1, 10.0)
     """Median-frequency weights are clipped to this."""
     aux_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """Weights of auxiliary losses by name, where they shall differ from the papers'."""
+    """Weights of auxiliary losses by name, if they differ from the papers'."""
     augment: Augment = Augment()
     validate_every: Annotated[int, Field(ge=1)] = 1_000
     """Steps between validations; each also saves the state that ``--resume`` continues from."""
     save_every: Annotated[int, Field(ge=1)] | None = None
-    """Steps between states that are saved besides; null: none."""
+    """Steps between additional saved states; null: none."""
     best_by: str = "mean_iou"
     """The metric by which the best network is kept: mean_iou, mean_f1, overall_accuracy, or iou_
     and a class."""

@@ -81,7 +81,7 @@ def save_state(
 def load_state(
     path: Path, nets: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, rank: int = 0
 ) -> dict[str, Any]:
-    """Restore networks, optimizer and random generators; gives the facts.
+    """Restore networks, optimizer and random generators; returns the facts.
 
     Args:
         path: the file.

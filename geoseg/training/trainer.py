@@ -39,7 +39,7 @@ from geoseg.training.recipe import Recipe
 from geoseg.training.state import load_state, random_state, save_state
 
 _PROCESS_TIMEOUT = timedelta(hours=6)
-"""How long processes wait for one another: a large tile may keep one of them validating."""
+"""How long processes wait for one another: one of them may validate a large tile."""
 
 
 class Trainer:
@@ -160,7 +160,7 @@ class Trainer:
 
 
 def make_ema(net: Segmenter, decay: float) -> ModelEmaV3:
-    """A moving average of the weights and running statistics, ``ema = d ema + (1 - d) net`` a step.
+    """Moving average of the weights and running statistics, ``ema = d ema + (1 - d) net`` per step.
 
     timm's warm-up with this gamma and power is ``d = min(decay, (1 + step) / (10 + step))``, so
     that the random weights of the beginning are soon forgotten.
@@ -174,7 +174,7 @@ def update_ema(ema: ModelEmaV3, net: Segmenter, step: int) -> None:
 
 
 def choose_training_device(name: str) -> torch.device:
-    """The device behind ``auto``, ``cpu`` or ``cuda[:N]``; each process has a GPU of its own.
+    """The device behind ``auto``, ``cpu`` or ``cuda[:N]``; each process has its own GPU.
 
     Raises:
         ConfigError: the device is unknown, does not exist, or cannot serve several processes.

@@ -1,4 +1,4 @@
-"""How good a network is on whole tiles, predicted exactly as `predict` would."""
+"""Metrics of a network on whole tiles, predicted exactly as by `predict`."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ def polygonize_part(
     is_piece = np.zeros(components.class_id.size, np.bool_)
     for regions, _ in lines:
         is_piece[regions[regions >= 0]] = True
-    # The piece of each region, -1 where it is whole; the last entry is that of region -1 (nodata).
-    piece = np.append(np.where(is_piece, np.cumsum(is_piece) - 1, -1), -1)
+    # The piece of each region that is one; the last entry is that of region -1 (nodata).
+    piece = np.append(np.cumsum(is_piece) - 1, -1)
     corners = find_corners(components)
     of_piece = is_piece[corners.region]
     sums = components.confidence_sum

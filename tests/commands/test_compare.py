@@ -42,13 +42,13 @@ def test_each_variant_is_trained_once_a_seed_and_its_differences_are_paired(vari
     assert fast["difference"][0] == pytest.approx(np.mean(np.subtract(fast["runs"], slow["runs"])))
     assert slow["difference"] == [0.0, 0.0, 0.0]
     assert fast["std"] == pytest.approx(np.std(fast["runs"], ddof=1))
-    for seed, figure in zip((3, 5), fast["runs"], strict=True):
+    for seed, value in zip((3, 5), fast["runs"], strict=True):
         alone = geoseg.train(
             {key: value for key, value in variants.items() if key != "compare"},
             out=tmp_path / f"alone{seed}",
             overrides=[f"train.seed={seed}", "train.steps=4", "train.validate_every=4"],
         )
-        assert alone.data["validation"]["mean_iou"] == figure
+        assert alone.data["validation"]["mean_iou"] == value
     rows = list(csv.DictReader((tmp_path / "out/compare.csv").open()))
     assert [row["variant"] for row in rows] == ["fast", "slow"]
     assert json.loads((tmp_path / "out/compare.json").read_text())["variants"].keys() == {
@@ -125,7 +125,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(variants, tmp_path):
     assert geoseg.compare(variants, out=tmp_path / "out").exit_code == 0
 
 
-def test_a_failed_run_is_named_and_the_others_go_on(variants, tmp_path):
+def test_a_failed_run_is_named_and_the_others_continue(variants, tmp_path):
     variants["compare"]["variants"]["broken"] = {"train.class_weights": [1.0]}
     report = geoseg.compare(variants, out=tmp_path / "out")
     assert report.exit_code == 1
@@ -184,12 +184,12 @@ def test_one_seed_has_no_spread(variants, tmp_path):
         cli, ["compare", str(tmp_path / "one.yaml"), "--out", str(tmp_path / "out"), "--json"]
     )
     document = json.loads(
-        shown.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")
+        shown.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
     )
     assert document["variants"]["fast"]["mean_iou"]["difference"][1:] == ["-inf", "inf"]
 
 
-def test_a_run_that_was_begun_goes_on(variants, tmp_path):
+def test_an_unfinished_run_continues(variants, tmp_path):
     class Pulled(Progress):
         left = 3
 
@@ -234,7 +234,7 @@ def test_a_run_that_was_begun_goes_on(variants, tmp_path):
             {"variants": {"a": {"data.val": []}}},
             "compare, a: data.val is missing; give the tiles on which all are validated",
         ),
-        ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is none of fcn"),
+        ({"systems": ["fcn"], "baseline": "hcnet"}, "compare: baseline 'hcnet' is not one of fcn"),
         (
             {"variants": {"a": {"train.stepz": 3}}},
             "compare, a: train.stepz: unknown key; did you mean steps?",

@@ -220,16 +220,16 @@ def test_a_reference_whose_nodata_is_a_class_is_warned_about(
     assert report.data["warnings"][0] in str(report)
 
 
-def test_rasters_that_are_no_labels_are_refused(
+def test_rasters_that_are_not_labels_are_refused(
     make: Make, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     floats = make("floats.tif", np.zeros(SHAPE, np.float32))
     with pytest.raises(
-        ConfigError, match=r"1 band\(s\) of float32 are no labels; give one band of whole numbers"
+        ConfigError, match=r"1 band\(s\) of float32 are not labels; give one band of whole numbers"
     ):
         run(pair[0], floats, "isprs", tmp_path / "out")
     with pytest.raises(
-        ConfigError, match=r"1 band\(s\) of float32 are no class raster; give one band of uint8"
+        ConfigError, match=r"1 band\(s\) of float32 are not a class raster; give one band of uint8"
     ):
         run(floats, pair[1], "isprs", tmp_path / "out")
 
@@ -237,7 +237,7 @@ def test_rasters_that_are_no_labels_are_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"protocol": "coco"}, "--protocol coco: there is none of that name; known are plain"),
+        ({"protocol": "coco"}, "--protocol coco: unknown protocol; known are plain"),
         ({"erode": -1}, "--erode -1: give a radius in pixels, 0 or more"),
         ({"tolerance": -2}, "--tolerance -2: give a radius in pixels, 0 or more"),
         ({"protocol": "cityscapes"}, "protocol cityscapes: 6 classes"),

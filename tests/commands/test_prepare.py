@@ -20,7 +20,7 @@ import geoseg
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.cli import cli
 from geoseg.commands.prepare import run
-from geoseg.datasets.bands import choose_bands
+from geoseg.datasets.training_tiles import choose_bands
 from geoseg.datasets.pairing import pair_all
 from geoseg.datasets.statistics import collect_statistics
 from geoseg.datasets.tiles import open_tile
@@ -321,7 +321,7 @@ def test_polygons_become_labels(folder: Path) -> None:
         assert (labels == expected).mean() > 0.99
 
 
-def test_polygons_may_be_a_file_an_image(folder: Path) -> None:
+def test_polygons_may_be_one_file_per_image(folder: Path) -> None:
     classes = {"classes": [{"id": 1, "name": "building"}]}
     (folder / "drawn").mkdir()
     for n in range(6):
@@ -387,7 +387,7 @@ def test_a_second_run_changes_nothing(folder: Path, tree: Tree) -> None:
     assert first.data["parts"] == again.data["parts"]
 
 
-def test_a_stopped_run_goes_on_and_gives_the_same(
+def test_a_stopped_run_continues_and_gives_the_same(
     folder: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(folder, "whole", split="tiles")
@@ -474,7 +474,7 @@ def test_two_runs_into_one_folder_are_kept_apart(folder: Path) -> None:
         def begin(self, what: str, total: int) -> None:
             with pytest.raises(
                 OutputError,
-                match=r"another run writes into .*out; wait for its end or choose another DST",
+                match=r"another run writes into .*out; wait until it ends or choose another DST",
             ):
                 prepare(folder, split="all")
             self.tried = True
@@ -496,11 +496,11 @@ def test_images_and_labels_of_which_no_two_belong_together_are_named(folder: Pat
         ConfigError,
         match=r"no image has labels; the images are of t0, t1, .*, the labels of s0, s1, .*: give "
         r"two patterns",
-    ) as told:
+    ) as error:
         prepare(folder, labels="more/*_label.tif")
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(error.value).splitlines()) == 1
     with pytest.raises(
-        ConfigError, match=r"no image has labels; .* whose stars stand for the same text"
+        ConfigError, match=r"no image has labels; .* whose stars match the same text"
     ):
         prepare(folder, labels="more")
 
@@ -529,7 +529,7 @@ def test_a_validation_part_without_a_usable_image_is_reported(folder: Path) -> N
     )
 
 
-def test_unpaired_files_are_named_and_the_others_go_on(folder: Path) -> None:
+def test_unpaired_files_are_named_and_the_others_continue(folder: Path) -> None:
     (folder / "t1_label.tif").unlink()
     (folder / "t2_image.tif").unlink()
     report = prepare(folder, split="tiles")
@@ -544,7 +544,7 @@ def test_unpaired_files_are_named_and_the_others_go_on(folder: Path) -> None:
     assert len(pairs(folder.parent / "out", "train")) == 3
 
 
-def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> None:
+def test_bad_labels_and_images_are_named_and_the_others_continue(folder: Path) -> None:
     sample_datasets.write(folder / "t1_label.tif", np.full((1, 48, 63), 10, np.uint8))
     sample_datasets.write(folder / "t2_label.tif", np.full((1, 48, 64), 77, np.uint8))
     sample_datasets.write(folder / "t3_label.tif", np.zeros((1, 48, 64), np.uint8))
@@ -560,8 +560,8 @@ def test_bad_labels_and_images_are_named_and_the_others_go_on(folder: Path) -> N
     )
     assert "t3_label.tif: no pixel of t3_image.tif is labelled" in lines
     assert (
-        "t4_image.tif: has 4 band(s) of uint16, t0_image.tif has 3 of uint8; prepare them apart"
-        in lines
+        "t4_image.tif: has 4 band(s) of uint16, t0_image.tif has 3 of uint8; prepare them "
+        "separately" in lines
     )
     assert {image.name for image, _ in pairs(folder.parent / "out", "train")} == {
         "t0.tif",
@@ -685,7 +685,7 @@ def test_what_was_written_is_never_read(folder: Path) -> None:
         ({"crs": "EPSG:0"}, None),
     ],
 )
-def test_wrong_options_begin_nothing(
+def test_wrong_options_are_refused_before_anything_is_written(
     folder: Path, options: dict[str, Any], message: str | None
 ) -> None:
     if message is None:

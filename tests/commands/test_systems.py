@@ -23,7 +23,7 @@ def test_the_report_and_its_text_have_the_costs_of_every_head() -> None:
         assert entry["conv_macs"] > 0
 
 
-def test_the_papers_counts_are_beside_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_counts_of_the_papers_are_listed_next_to_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "geoseg.commands.systems.HEADS", {name: HEADS[name] for name in ("ppm", "isnet", "fcn")}
     )
@@ -47,7 +47,7 @@ def test_a_map_too_large_to_run_ranet_on_leaves_it_out_and_says_so(
 
 
 @pytest.mark.parametrize("size", ["64", "0x8", "axb", "64x128x3", "-1x4", "64X128", ""])
-def test_what_is_no_size_is_refused(size: str) -> None:
+def test_a_text_that_is_not_a_size_is_refused(size: str) -> None:
     with pytest.raises(
         ConfigError, match="give the height and width of a feature map, such as 64x128"
     ):

@@ -27,7 +27,7 @@ class Notes(Progress):
         self.lines.append(line)
 
 
-def test_training_gives_a_model_file_and_its_figures(
+def test_training_gives_a_model_file_and_its_metrics(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
     notes = Notes()
@@ -114,7 +114,7 @@ def test_two_trainings_in_one_folder_are_kept_apart(config: dict[str, Any], tmp_
             if not self.tried:
                 self.tried = True
                 with pytest.raises(
-                    OutputError, match=r"another run writes into .*run; wait for its end or choose"
+                    OutputError, match=r"another run writes into .*run; wait until it ends or"
                 ):
                     run(config, out=tmp_path / "run", resume=True)
 
@@ -204,10 +204,10 @@ def test_a_resumed_run_needs_no_pretrained_weights(
         ("train.class_weights=[1]", r"train\.class_weights: 1 numbers for 2 classes"),
         ("model.system=hcnt", "there is no system 'hcnt'"),
         ("model.options={wide: 3}", "wide"),
-        ("train.device=cuda:99", "device 'cuda:99' asked for"),
+        ("train.device=cuda:99", "device 'cuda:99' is not there"),
     ],
 )
-def test_configs_that_do_not_fit_the_data_begin_nothing(
+def test_configs_that_do_not_fit_the_data_are_refused_before_anything_is_written(
     config: dict[str, Any], tmp_path: Path, override: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -50,14 +50,14 @@ def test_rasterizing_the_file_gives_the_raster_back(
     report = run(raster, tmp_path / "town.gpkg")
     frame = pyogrio.read_dataframe(tmp_path / "town.gpkg")
     with rasterio.open(raster) as file:
-        burnt = features.rasterize(
+        rasterized = features.rasterize(
             zip(frame.geometry, frame["class_id"], strict=True),
             file.shape,
             fill=255,
             transform=file.transform,
             dtype="uint8",
         )
-    np.testing.assert_array_equal(burnt, np.where(labels < 254, labels, 255))
+    np.testing.assert_array_equal(rasterized, np.where(labels < 254, labels, 255))
     assert report.exit_code == 0
     assert report.data["layers"] == [
         {"raster": str(raster), "layer": "town", "polygons": len(frame)}
@@ -265,12 +265,12 @@ def test_an_unknown_format_is_refused_before_anything_is_read(tmp_path: Path) ->
         run(tmp_path / "missing.tif", tmp_path / "town.txt")
 
 
-def test_unreadable_names_are_told(make_classes: Make, tmp_path: Path) -> None:
+def test_unreadable_names_are_reported(make_classes: Make, tmp_path: Path) -> None:
     raster = make_classes()
     raster.with_name("town.tif.aux.xml").write_text("<PAMDataset")
     with pytest.raises(
         SourceError,
-        match=r"town.tif.aux.xml: is no readable XML .* remove it to go on without names",
+        match=r"town.tif.aux.xml: is not readable XML .* remove it to continue without names",
     ):
         run(raster, tmp_path / "town.gpkg")
 

@@ -91,8 +91,8 @@ def test_the_most_important_metrics_come_first() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence", "without"),
     [
-        ({}, "Reference as it came, not eroded here.", "by a disc of"),
-        ({"erode": 1}, "Reference eroded by a disc of 1 px.", "as it came, not"),
+        ({}, "Reference as given, not eroded here.", "by a disc of"),
+        ({"erode": 1}, "Reference eroded by a disc of 1 px.", "as given, not"),
         ({}, "The means are over 1 classes: &lt;road&gt;.", "Over all classes"),
         ({}, "over pixels of &lt;road&gt;, roof: 12,345 pixels.", "Left out"),
         ({}, "The reference shows no roof: in no mean, whatever was predicted.", "Warnings"),

@@ -10,11 +10,11 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "02_predict_a_scene.py"
 
 
-def test_it_predicts_a_scene_and_judges_it(
+def test_it_predicts_a_scene_and_scores_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = runpy.run_path(str(EXAMPLE))["main"](tmp_path, 128)
     assert report.is_file()
-    told = capsys.readouterr().out
-    assert "1 done" in told
-    assert "mean IoU" in told
+    printed = capsys.readouterr().out
+    assert "1 done" in printed
+    assert "mean IoU" in printed

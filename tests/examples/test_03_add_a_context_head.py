@@ -21,9 +21,9 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_builds_a_network_and_counts_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLE), run_name="__main__")
-    told = capsys.readouterr().out
-    assert "(1, 6, 100, 130) logits" in told
-    assert "Cost(params=" in told
+    printed = capsys.readouterr().out
+    assert "(1, 6, 100, 130) logits" in printed
+    assert "Cost(params=" in printed
 
 
 def test_its_head_passes_the_tester_of_all_heads() -> None:

@@ -27,7 +27,7 @@ def test_pixels_become_standard_scores_of_each_band() -> None:
 
 
 def test_a_source_range_is_mapped_onto_the_value_range_and_clipped() -> None:
-    # 1000 means -10, 3000 means 30: the value v stands for (v - 1000) / 50 - 10.
+    # 1000 means -10, 3000 means 30: the value v means (v - 1000) / 50 - 10.
     normalize = Normalization((2.0,), (4.0,), (-10.0, 30.0), (1000.0, 3000.0))
     x = torch.tensor([0.0, 1000.0, 1600.0, 3000.0, 9999.0]).view(1, 1, 1, 5)
     found = normalize(x, torch.ones((1, 1, 5), dtype=torch.bool))

@@ -80,7 +80,7 @@ def test_radius_3_takes_the_disc_and_not_the_square() -> None:
     assert not gone[2, 1]
 
 
-def test_ignore_pixels_and_the_border_are_no_other_class() -> None:
+def test_ignore_pixels_and_the_border_are_not_another_class() -> None:
     reference = np.zeros((6, 6), np.uint8)
     reference[:3] = 255
     np.testing.assert_array_equal(erode(reference, 3), reference)

@@ -130,14 +130,14 @@ def test_another_ignore_value_is_honoured() -> None:
 @pytest.mark.parametrize(
     ("reference", "predicted", "message"),
     [
-        ([0, 7], [0, 0], "the reference holds 7, which is none of the 4 classes"),
-        ([0, 4], [0, 0], "the reference holds 4, which is none of the 4 classes"),
-        ([0, 0], [0, 9], "the prediction holds 9, which is none of the 4 classes"),
-        ([0, 0], [0, 4], "the prediction holds 4, which is none of the 4 classes"),
+        ([0, 7], [0, 0], "the reference holds 7, which is not one of the 4 classes"),
+        ([0, 4], [0, 0], "the reference holds 4, which is not one of the 4 classes"),
+        ([0, 0], [0, 9], "the prediction holds 9, which is not one of the 4 classes"),
+        ([0, 0], [0, 4], "the prediction holds 4, which is not one of the 4 classes"),
         ([0, 0], [0], "reference .* and prediction .* differ in shape"),
     ],
 )
-def test_values_that_are_no_class_are_refused(
+def test_values_without_a_class_are_refused(
     reference: list[int], predicted: list[int], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -154,7 +154,7 @@ def test_sizes_that_make_no_sense_are_refused() -> None:
         ConfusionMatrix(2) + ConfusionMatrix(3)
     with pytest.raises(ConfigError, match="cannot be added"):
         ConfusionMatrix(2) + ConfusionMatrix(2, ignore=-1)
-    with pytest.raises(ConfigError, match="the reference holds -1, which is none of the 2"):
+    with pytest.raises(ConfigError, match="the reference holds -1, which is not one of the 2"):
         ConfusionMatrix(2).update(np.array([-1, 0]), np.array([0, 0]))
     whole = ConfusionMatrix(2, ignore=-1) + ConfusionMatrix(2, ignore=-1)
     assert whole.ignore == whole.ignoring(np.zeros(2, bool)).ignore == -1

@@ -37,7 +37,7 @@ def test_one_object_is_intersection_over_union() -> None:
     )
 
 
-def test_a_neighbour_of_the_same_class_is_no_excess() -> None:
+def test_a_neighbour_of_the_same_class_is_not_excess() -> None:
     reference, predicted, objects = scene()
     reference[2:6, 2:10] = CAR
     objects[2:6, 2:6], objects[2:6, 6:10] = 1, 2
@@ -45,7 +45,7 @@ def test_a_neighbour_of_the_same_class_is_no_excess() -> None:
     assert scale_iou(reference, predicted, objects).iou.tolist() == [1.0, 1.0]
 
 
-def test_a_group_of_the_same_class_and_unlabelled_pixels_are_no_excess() -> None:
+def test_a_group_of_the_same_class_and_unlabelled_pixels_are_not_excess() -> None:
     reference, predicted, objects = scene()
     reference[2:6, 2:10] = CAR
     reference[6:8, 2:6] = 255

@@ -179,7 +179,7 @@ def test_regions_are_squares_or_one() -> None:
     labels = _checkerboard(20, 40, 16)
     assert (labels[:, 1:] != labels[:, :-1]).any(0).nonzero().flatten().tolist() == [15, 31]
     assert (labels[1:] != labels[:-1]).any(1).nonzero().flatten().tolist() == [15]
-    assert not _checkerboard(20, 40, None).any()
+    assert not _checkerboard(20, 40, 40).any()
 
 
 @pytest.mark.parametrize("partition", ["uniform", "one"])

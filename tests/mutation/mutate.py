@@ -165,7 +165,7 @@ def _walk(node: ast.AST, skipped: set[int]) -> Iterator[ast.AST]:
 
 
 def _changes(node: ast.AST, source: str) -> Iterator[tuple[str, int, int, int, str]]:
-    """Operator, line, first and last byte, and what stands there instead."""
+    """Operator, line, first and last byte, and what replaces it."""
     if isinstance(node, ast.Compare):
         operands = [node.left, *node.comparators]
         for left, kind, right in zip(operands, node.ops, operands[1:], strict=False):

@@ -1,4 +1,4 @@
-"""The benchmarks' pipeline at toy size, on folders laid out like the real ones."""
+"""The benchmarks' pipeline at toy size, on folders with the layout of the real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import rasterio
 
 from geoseg.classes import ISPRS
-from geoseg.datasets.split_presets import VAIHINGEN_SPLITS
+from geoseg.datasets.layouts import VAIHINGEN_SPLITS
 from tests import sample_datasets
 
 SMALL = [
@@ -26,7 +26,7 @@ SMALL = [
 
 @pytest.fixture
 def script() -> ModuleType:
-    """The script of the pipelines folder, which is no package."""
+    """The script of the pipelines folder, which is not a package."""
     path = Path(__file__).parents[2] / "pipelines" / "benchmark.py"
     spec = importlib.util.spec_from_file_location("benchmark", path)
     assert spec is not None
@@ -38,11 +38,11 @@ def script() -> ModuleType:
 
 
 def metrics(out: Path) -> dict[str, object]:
-    figures: dict[str, object] = json.loads((out / "evaluated" / "metrics.json").read_text())
-    return figures
+    data: dict[str, object] = json.loads((out / "evaluated" / "metrics.json").read_text())
+    return data
 
 
-def test_vaihingen_from_folders_to_figures(
+def test_vaihingen_from_folders_to_metrics(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -69,7 +69,7 @@ def test_vaihingen_from_folders_to_figures(
     assert "0 images made, 16 kept" in capsys.readouterr().out
 
 
-def test_potsdam_with_tiles_missing_goes_on_and_says_so(
+def test_potsdam_with_missing_tiles_continues_and_reports_them(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     src = sample_datasets.write_potsdam(
@@ -97,7 +97,7 @@ def test_cityscapes_gives_label_ids_and_the_scale_sensitive_iou(
 
 
 @pytest.mark.parametrize("name", ["vaihingen", "potsdam", "cityscapes"])
-def test_what_is_wrong_is_one_line_and_exit_code_2(
+def test_an_error_is_one_line_and_exit_code_2(
     script: ModuleType, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = [name, "--data", str(tmp_path / "no"), "--out", str(tmp_path / "out")]

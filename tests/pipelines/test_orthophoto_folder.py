@@ -11,7 +11,7 @@ import rasterio
 
 
 def load(name: str) -> ModuleType:
-    """A script of the pipelines folder, which is no package."""
+    """A script of the pipelines folder, which is not a package."""
     path = Path(__file__).parents[2] / "pipelines" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -80,7 +80,7 @@ def test_tiles_and_a_folder_become_rasters_and_polygons(
     assert script.main(arguments) == 0  # again: nothing is trained or predicted twice
 
 
-def test_what_is_wrong_is_one_line_and_exit_code_2(
+def test_an_error_is_one_line_and_exit_code_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = load("orthophoto_folder")

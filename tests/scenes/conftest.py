@@ -1,8 +1,8 @@
 """What the generated towns were like when the bundled model was trained on them.
 
-The figures of that model hold as long as the towns stay as they are. `recorded.json` keeps how many
+The metrics of that model hold as long as the towns stay as they are. `recorded.json` keeps how many
 numbers describe a thing, their sum, and their sum weighted by position. After an intended change,
-run ``GEOSEG_RECORD=1 pytest tests/scenes`` and train the model anew.
+run ``GEOSEG_RECORD=1 pytest tests/scenes`` and train the model again.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ def test_a_tree_without_room_is_not_planted() -> None:
     assert site.things == [tree]
 
 
-def test_cars_stand_where_they_are_put(recorded: Record) -> None:
+def test_cars_are_where_they_were_placed(recorded: Record) -> None:
     site = site_of(11, 0)
     frame = Box(100.0, 50.0, math.cos(0.4), math.sin(0.4), 30.0, 7.0)
     for _ in range(400):

@@ -65,13 +65,13 @@ def canvas_of(seed: int = 5, sampling: float = 0.15) -> Canvas:
 def outline(box: Box, canvas: Canvas) -> np.ndarray:
     """True where the centre of a pixel lies in a box."""
     sampling = canvas.ground_sampling
-    burnt = rasterize(
+    mask = rasterize(
         [shapely.Polygon(box.corners())],
         canvas.labels.shape,
         # rasterio counts y upwards, geoseg's scenes downwards
         transform=from_origin(0, 0, sampling, -sampling),
     )
-    return burnt.astype(bool)
+    return mask.astype(bool)
 
 
 def walked(

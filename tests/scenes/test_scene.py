@@ -256,7 +256,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_side_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match="nodata_edge: 'north' is no side of a scene; choose from top, left"
+        ConfigError, match="nodata_edge: 'north' is not a side of a scene; choose from top, left"
     ):
         write_scene(tmp_path / "x.tif", 40, 3, nodata_edge=["north"])
 

@@ -18,7 +18,7 @@ def test_weights_are_symmetric_never_zero_and_never_above_one(sizes):
     assert (weights <= 1).all()
 
 
-def test_a_raster_edge_is_no_window_edge():
+def test_a_raster_edge_is_not_a_window_edge():
     weights = edge_weights(8, 3, first=True, last=False)
     np.testing.assert_array_equal(weights, np.array([1, 1, 1, 1, 1, 0.75, 0.5, 0.25], np.float32))
     np.testing.assert_array_equal(edge_weights(8, 3, first=True, last=True), np.ones(8, np.float32))

@@ -70,7 +70,7 @@ def test_all_four_quarter_turns_come_up_alike() -> None:
         assert seen.count(corners) == pytest.approx(100, abs=35)
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
+def test_without_options_nothing_changes() -> None:
     sample = coded_sample()
     same = augment_sample(sample, STILL, RANGE, np.random.default_rng(1))
     assert all(torch.equal(old, new) for old, new in zip(sample, same, strict=True))

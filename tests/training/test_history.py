@@ -18,7 +18,7 @@ CLASSES = ["dark", "bright"]
 
 
 class Writer:
-    """Stands in for TensorBoard's, and remembers."""
+    """Replaces TensorBoard's, and remembers."""
 
     made: list[Writer]
 

@@ -116,7 +116,7 @@ def losses(folder: Path) -> list[str]:
     return [row["loss"] for row in read_rows(folder / "metrics.csv")]
 
 
-def test_the_loss_falls_and_the_classes_are_learnt(
+def test_the_loss_falls_and_the_classes_are_learned(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     outcome = train(tmp_path, replace(RECIPE, steps=40, validate_every=20))
@@ -126,7 +126,7 @@ def test_the_loss_falls_and_the_classes_are_learnt(
     assert 0 < outcome.compute_share <= 1
 
 
-def test_the_folder_holds_model_state_figures_and_curves(
+def test_the_folder_holds_model_state_metrics_and_curves(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     outcome = train(tmp_path)
@@ -275,7 +275,7 @@ def test_a_run_that_gets_no_better_stops_and_stays_stopped(
     assert train(tmp_path, recipe, resume=True).step == 8
 
 
-def test_a_batch_in_parts_learns_what_the_whole_does(
+def test_a_batch_in_parts_trains_like_the_whole(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     # pixel: no batch normalisation, and every patch is labelled throughout, so that means of means

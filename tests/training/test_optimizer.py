@@ -43,7 +43,7 @@ def test_biases_and_normalisation_may_be_spared_the_decay() -> None:
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_the_encoder_learns_at_its_own_rate(name: str) -> None:
+def test_the_encoder_has_its_own_learning_rate(name: str) -> None:
     net = create_model("fcn", encoder="tu-test_resnet", classes=2)
     recipe = Recipe(optimizer=name, learning_rate=0.1, encoder_lr_factor=0.1)  # type: ignore[arg-type]
     recipe = replace(recipe, weight_decay=0.02)

@@ -19,11 +19,11 @@ def trained(optimizer_name: str, steps: int) -> tuple[torch.nn.Module, torch.opt
     torch.manual_seed(0)
     net = create_model("pixel", classes=2).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(net, Recipe(optimizer=optimizer_name))  # type: ignore[arg-type]
-    learn(net, optimizer, steps)
+    train(net, optimizer, steps)
     return net, optimizer
 
 
-def learn(net: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+def train(net: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
     for _ in range(steps):
         optimizer.zero_grad()
         net(torch.randn(1, 3, 4, 4)).logits.square().sum().backward()
@@ -36,10 +36,10 @@ def test_a_loaded_state_continues_bit_for_bit(tmp_path: Path, name: str) -> None
     save_state(
         tmp_path / "last.safetensors", {"net": net}, optimizer, {"step": 3}, [random_state()]
     )
-    learn(net, optimizer, 3)
+    train(net, optimizer, 3)
     other, other_optimizer = trained(name, 0)
     assert load_state(tmp_path / "last.safetensors", {"net": other}, other_optimizer) == {"step": 3}
-    learn(other, other_optimizer, 3)
+    train(other, other_optimizer, 3)
     for one, two in zip(net.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
 
@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_the_previous_state(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_whoever_may_read_other_files_of_the_folder_may_read_the_state(tmp_path: Path) -> None:
+def test_the_state_has_the_permissions_of_other_files_in_the_folder(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 0)
     save_state(tmp_path / "state", {"net": net}, optimizer, {}, [random_state()])
     (tmp_path / "plain").touch()
@@ -138,5 +138,5 @@ def test_another_networks_state_is_refused(tmp_path: Path) -> None:
     net, optimizer = trained("sgd", 1)
     save_state(tmp_path / "last.safetensors", {"net": net}, optimizer, {}, [random_state()])
     other = create_model("pixel", classes=3)
-    with pytest.raises(OutputError, match="the state of another network; start anew"):
+    with pytest.raises(OutputError, match="the state of another network; start a new run"):
         load_state(tmp_path / "last.safetensors", {"net": other}, make_optimizer(other, Recipe()))

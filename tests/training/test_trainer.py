@@ -311,9 +311,7 @@ def losses_and_ious(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns_and_resume_exactly(
-    config_file: Path, tmp_path: Path
-) -> None:
+def test_two_processes_train_like_one_and_resume_exactly(config_file: Path, tmp_path: Path) -> None:
     launch_two(config_file, tmp_path)
     run(config_file, out=tmp_path / "alone")
     alone, shared = losses_and_ious(tmp_path / "alone"), losses_and_ious(tmp_path / "shared")
