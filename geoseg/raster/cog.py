@@ -133,7 +133,7 @@ def _write(vrt: PartVRT, out: Path, halve: Halve, **options: str) -> None:
 
 
 def _refuse_full_disk(vrt: PartVRT, out: Path) -> None:
-    """Refuse to begin what cannot end: on a full disk GDAL may say nothing, or crash.
+    """Refuse to start what cannot finish: on a full disk GDAL may say nothing, or crash.
 
     While it is made, a COG with its overviews takes at least a quarter more than its parts.
     """

@@ -31,7 +31,7 @@ PROFILE: dict[str, Any] = {
     "compress": "zstd",
     "zstd_level": 1,
     "interleave": "band",
-    # Whoever reads a part knows where it lies. Of the identity, rasterio would warn that it is
+    # Every reader of a part knows its position. Of the identity, rasterio would warn that it is
     # not a transform.
     "transform": Affine.translation(1, 1),
 }

@@ -41,7 +41,7 @@ class Source:
     validity: Validity
     file_bands: tuple[FileBand, ...]
     """All bands of the file, in file order."""
-    bands_chosen: bool = False
+    bands_chosen: bool
     """Whether the caller chose the bands by number."""
     warnings: tuple[str, ...] = ()
     """What a user should know about the file, one line each."""

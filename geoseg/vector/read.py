@@ -26,7 +26,7 @@ def read_polygons(path: Path, crs: Any) -> NDArray[np.object_]:
     Args:
         path: GeoPackage, Shapefile, GeoJSON or FlatGeobuf.
         crs: the coordinate system to return them in, as anything with ``to_wkt``; None leaves them
-            as they are, and so does a file that names none.
+            as they are, and so does a file that has none.
 
     Raises:
         VectorError: the file cannot be read, holds no polygons, or its coordinate system cannot be

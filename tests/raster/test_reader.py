@@ -228,6 +228,24 @@ def test_mask_of_each_band_of_a_vrt(images):
         assert (reader.read(0, 0, HEIGHT, WIDTH)[1] == (other > 0)).all()
 
 
+def test_bands_of_two_types_in_a_vrt_of_three_are_read_one_by_one(images):
+    # The first and the last band are of one type: what counts is which bands are read.
+    vrt = images["tiled"].with_name("types.vrt")
+    source = (
+        '<SimpleSource><SourceFilename relativeToVRT="1">tiled.tif</SourceFilename><SourceBand>{}'
+    )
+    source += "</SourceBand></SimpleSource>"
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{band}">{source.format(band)}</VRTRasterBand>'
+        for band, kind in ((1, "Byte"), (2, "UInt16"), (3, "Byte"))
+    )
+    vrt.write_text(f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}">{bands}</VRTDataset>')
+    for used in ((1, 2), (2, 3), (3, 1), (1, 2, 3)):
+        with open_raster(vrt, bands=used).open() as reader:
+            pixels, _ = reader.read(0, 0, HEIGHT, WIDTH)
+        assert (pixels == DATA[[band - 1 for band in used]]).all()
+
+
 @pytest.mark.parametrize("name", ["png", "jp2", "tiled"])
 def test_damaged_file_names_the_window(images, name, tmp_path):
     damaged = tmp_path / images[name].name

@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
 
+from geoseg import geodesy
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import open_raster
 
@@ -63,6 +64,23 @@ def test_transforms_are_kept_north_up_south_up_and_rotated(make_raster, grid):
     source = open_raster(make_raster(transform=grid))
     assert source.transform.almost_equals(grid)
     assert source.ground_sampling == pytest.approx(0.5)
+
+
+def test_ground_sampling_is_that_of_the_rasters_own_centre(make_raster):
+    # Pixels so large that the scale of the projection differs between the centres of
+    # 64 x 64, 64 x 80 and 80 x 80 of them.
+    grid = Affine(20_000, 0, 500_000, 0, -20_000, 5_400_000)
+    utm = CRS.from_epsg(32632)
+    found = open_raster(make_raster(height=64, width=80, transform=grid)).ground_sampling
+    assert found == geodesy.ground_sampling(grid, utm, 64, 80)
+    assert found != geodesy.ground_sampling(grid, utm, 64, 64)
+    assert found != geodesy.ground_sampling(grid, utm, 80, 80)
+
+
+def test_whether_bands_were_chosen_is_remembered(make_raster):
+    path = make_raster()
+    assert not open_raster(path).bands_chosen
+    assert open_raster(path, bands=(1, 2, 3)).bands_chosen
 
 
 def test_world_file_places_a_picture(make_raster):
