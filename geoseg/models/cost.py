@@ -1,4 +1,4 @@
-"""What a head costs: parameters, multiply-accumulates and memory, counted by running it once.
+"""The cost of a head: parameters, multiply-accumulates and memory, counted by running it once.
 
 Where no shape depends on the data, the run is on fake tensors, which have a size and a device but
 no values: nothing is computed. RANet's regions depend on the image, so it is run on real tensors
@@ -32,7 +32,7 @@ Partition = Literal["uniform", "one"]
 REGION_SIDE = 16
 """Positions along each side of the square regions of a ``uniform`` partition."""
 _LOGIT = 30.0
-"""Of a class that is beyond doubt: the softmax of 30 against 0 is 1 in float32."""
+"""Logit of a certain class: the softmax of 30 against 0 is 1 in float32."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Cost:
     matmul_macs: int
     """Multiply-accumulates of matrix products, those of attention included."""
     peak_bytes: int
-    """Most bytes of tensors alive at a time that the forward made: without weights, the encoder's
-    features and what kernels need inside themselves."""
+    """Peak bytes of the tensors that the forward made: without weights, the encoder's features
+    and the internal buffers of kernels."""
     paper_count: int | None
     """FLOPs as the paper of the table counts them (`paper_tables`), of its authors' arrangement;
     None without a table."""
@@ -185,7 +185,7 @@ def count_macs(head: nn.Module, features: Any, left_out: Sequence[str] = ()) -> 
 
 
 def peak_bytes(head: nn.Module, features: Any) -> int:
-    """Most bytes of tensors alive at a time that one forward makes, with fused attention."""
+    """Peak bytes of the tensors that one forward makes, with fused attention."""
     live = LiveBytes([*head.parameters(), *head.buffers(), *features])
     with torch.no_grad(), live:
         head(features)

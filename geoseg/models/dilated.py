@@ -57,7 +57,7 @@ def replace_dilated_convolutions(model: nn.Module) -> None:
 
 
 def _is_dilated_depthwise(module: nn.Conv2d) -> bool:
-    """Whether `PhasedConv2d` computes it: one filter a channel, and the map keeps its size."""
+    """Whether `PhasedConv2d` computes it: one filter per channel, and the map keeps its size."""
     return (
         type(module) is nn.Conv2d
         and module.groups == module.in_channels == module.out_channels > 1

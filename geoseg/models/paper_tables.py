@@ -1,6 +1,6 @@
 """Two papers' tables of cost: the configurations of their rows, and how their authors counted.
 
-Neither paper says how it counted; these are the readings under which the printed numbers come out.
+Neither paper says how it counted; these are the assumptions that reproduce the printed numbers.
 
 ISNet, table 2: a counter that hooks modules. A convolution counts its multiply-accumulates (and one
 for each output that gets a bias), batch normalisation 2 for an element, ReLU 1, a pooling module 1
@@ -42,7 +42,7 @@ class TableRow:
     """Elements that went into pooling modules, by the part that they belong to."""
     counted: Literal["modules", "convolutions", "convolutions and products"] = "modules"
     """``modules``: as in ISNet's table 2. Else as in OCRNet's table 4, and ``convolutions`` where
-    geoseg has matrix products that the authors' arrangement has not."""
+    geoseg has matrix products that the authors' arrangement lacks."""
     adjust: Callable[[ContextHead], object] = lambda _: None
     """Turns geoseg's head into the authors' configuration where no option does."""
 

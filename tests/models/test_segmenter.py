@@ -152,57 +152,25 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
 
 
 @pytest.mark.parametrize(
-    ("system", "options", "message"),
+    ("system", "encoder", "output_stride", "message"),
     [
-        ("hcnet", {"encoder": "resnet1"}, r"there is no encoder 'resnet1'; near it are resnet18"),
-        (
-            "hcnet",
-            {"encoder": "tu-nosuchmodel"},
-            r"there is no encoder 'tu-nosuchmodel'; near it are .*tu-NAME",
-        ),
-        (
-            "hcnet",
-            {"encoder": "densenet121", "output_stride": 8},
-            r"densenet121 does not run at output stride 8; leave it out or give 32",
-        ),
-        (
-            "hcnet",
-            {"encoder": "tu-hrnet_w18_small", "output_stride": 8},
-            r"runs at stride 4, not 8; leave output_stride out",
-        ),
-        (
-            "hcnet",
-            {"encoder": "tu-vit_tiny_patch16_224"},
-            r"gives no pyramid of maps .*; choose another",
-        ),
-        (
-            "fcn",
-            {"encoder": "tu-swin_tiny_patch4_window7_224"},
-            r"fcn does not run with encoder tu-swin.* \(Input height",
-        ),
-        (
-            "smp.unet",
-            {"encoder": "resnet18", "output_stride": 8},
-            r"smp.unet runs at output stride 32, not 8; leave output_stride out",
-        ),
-        (
-            "smp.deeplabv3",
-            {"encoder": "resnet18", "output_stride": 32},
-            r"smp.deeplabv3 does not take encoder resnet18 .*8 or 16",
-        ),
-        (
-            "smp.linknet",
-            {"encoder": "mit_b0"},
-            r"smp.linknet does not take encoder mit_b0 .*choose another encoder",
-        ),
-        ("pixel", {"encoder": "resnet18"}, r"pixel takes the image itself"),
+        ("hcnet", "resnet1", None, "there is no encoder 'resnet1'; near it are resnet18"),
+        ("hcnet", "tu-nosuch", None, "there is no encoder 'tu-nosuch'; near it are .*tu-NAME"),
+        ("hcnet", "densenet121", 8, "densenet121 does not run at output stride 8; leave it out"),
+        ("hcnet", "tu-hrnet_w18_small", 8, "runs at stride 4, not 8; leave output_stride out"),
+        ("hcnet", "tu-vit_tiny_patch16_224", None, "no pyramid of maps .*; choose another"),
+        ("fcn", "tu-swin_tiny_patch4_window7_224", None, "fcn does not run with .* .Input height"),
+        ("smp.unet", "resnet18", 8, "smp.unet runs at output stride 32, not 8; leave"),
+        ("smp.deeplabv3", "resnet18", 32, "smp.deeplabv3 does not take encoder resnet18 .*8 or 16"),
+        ("smp.linknet", "mit_b0", None, "smp.linknet does not take encoder mit_b0 .*choose"),
+        ("pixel", "resnet18", None, "pixel takes the image itself"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_to_choose(
-    system: str, options: dict[str, Any], message: str
+    system: str, encoder: str, output_stride: int | None, message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
-        create_model(system, classes=4, **options)
+        create_model(system, encoder=encoder, output_stride=output_stride, classes=4)
 
 
 def test_an_image_with_other_bands_is_refused() -> None:

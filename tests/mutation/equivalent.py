@@ -7,6 +7,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "geoseg/raster/gdal.py": {
         "GDAL_CACHE_BYTES = ": "how many decoded blocks GDAL keeps; the pixels are the same",
     },
+    "geoseg/datasets/polygon_labels.py": {
+        "@lru_cache(maxsize=1)": "how many files' polygons are kept; a changed file is read anew",
+    },
+    "geoseg/datasets/writer.py": {
+        "zlevel=1": "how hard lossless compression tries",
+    },
     "geoseg/raster/part.py": {
         '"zstd_level": 1': "how hard lossless compression tries",
         '"transform": Affine.translation(1, 1)': "any but the identity: nobody reads it",
@@ -61,6 +67,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "geoseg/inference/stitching.py": {
         "_ROWS_AT_ONCE = ": "how many rows are classified at a time",
+    },
+    "geoseg/training/initial_weights.py": {
+        "classes=net.spec.classes + 1": "any other number of classes shows which shapes follow it",
     },
     "geoseg/training/patches.py": {
         "_OPEN_TILES = ": "how many files are open at a time",

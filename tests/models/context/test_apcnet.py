@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor, nn
+from hypothesis import settings
 
 from geoseg.models.context.apcnet import APCNetHead
-from tests.models.plain.agreement import check_same
+from tests.models.plain.agreement import (
+    check_same,
+    given_maps,
+    leaves_of_logits,
+    make_stages,
+    settle,
+)
 from tests.models.plain.apcnet import classify
 
 READINGS: list[dict[str, Any]] = [
@@ -26,45 +30,21 @@ readings = pytest.mark.parametrize("reading", READINGS, ids=str)
 
 
 def make_head(reading: dict[str, Any]) -> APCNetHead:
-    """A small head in float64 whose statistics are those of some earlier training."""
-    head = APCNetHead((5, 7), 3, **{"channels": 6, "dropout": 0.0, **reading}).double()
-    for module in head.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for parameter in (module.weight, module.bias, module.running_mean, module.running_var):
-                nn.init.uniform_(parameter, 0.5, 1.5)
-    return head
-
-
-def make_features(images: int, height: int, width: int) -> list[Tensor]:
-    return [
-        torch.randn(images, count, height, width, dtype=torch.float64, requires_grad=True)
-        for count in (5, 7)
-    ]
+    return settle(APCNetHead((5, 7), 3, **{"channels": 6, "dropout": 0.0, **reading}))
 
 
 @readings
 @settings(max_examples=12, deadline=None)
-@given(
-    images=st.integers(1, 3),
-    height=st.integers(1, 20),
-    width=st.integers(1, 20),
-    training=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
+@given_maps(20)
 def test_rearranged_head_equals_the_plain_one_in_values_and_gradients(
     reading: dict[str, Any], images: int, height: int, width: int, training: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
-    head = make_head(reading).train(
-        training and images > 1
-    )  # PyTorch's own norm has no batch of one vector
+    # PyTorch's own norm has no batch of one vector.
+    head = make_head(reading).train(training and images > 1)
     other = deepcopy(head)
-    features = make_features(images, height, width)
-    deep = {id(parameter) for parameter in head.deep.parameters()}
-    leaves = [
-        features[-1],
-        *(parameter for parameter in head.parameters() if id(parameter) not in deep),
-    ]
+    features = make_stages(images, height, width)
+    leaves = leaves_of_logits(head, features)
     check_same(head(features).logits, classify(head, features), leaves)
 
     again = deepcopy(other)
@@ -82,7 +62,7 @@ def test_one_image_trains_by_the_running_statistics_of_its_global_vectors(
 ) -> None:
     torch.manual_seed(0)
     head = make_head(reading)
-    features = make_features(1, *size)
+    features = make_stages(1, *size)
     before = deepcopy(head.state_dict())
     outputs = head(features)
     (outputs.logits.square().mean() + outputs.aux["deep"].square().mean()).backward()

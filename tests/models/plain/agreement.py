@@ -1,11 +1,49 @@
-"""How far two arrangements of the same arithmetic may differ."""
+"""Small trained heads and their maps, and how far two arrangements of one arithmetic may differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+
+def settle(module: nn.Module) -> Any:
+    """In float64, with statistics of some training; no value on the edge of a ReLU, where rounding
+    decides."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            for parameter in (part.weight, part.bias, part.running_mean, part.running_var):
+                nn.init.uniform_(parameter, 0.5, 1.5)
+    return module.double()
+
+
+def given_maps(side: int) -> Callable[[Any], Any]:
+    """Draws how many images, sizes of their maps up to `side`, the mode and a seed."""
+    return given(
+        images=st.integers(1, 3),
+        height=st.integers(1, side),
+        width=st.integers(1, side),
+        training=st.booleans(),
+        seed=st.integers(0, 2**32 - 1),
+    )
+
+
+def make_stages(images: int, height: int, width: int) -> list[Tensor]:
+    """Stage 3 of 5 channels and stage 4 of 7, with gradients."""
+    return [
+        torch.randn(images, count, height, width, dtype=torch.float64, requires_grad=True)
+        for count in (5, 7)
+    ]
+
+
+def leaves_of_logits(head: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
+    """Stage 4, and the parameters of all but the supervision of stage 3."""
+    named = head.named_parameters()
+    return [features[-1], *(x for name, x in named if not name.startswith("deep."))]
 
 
 def check_same(

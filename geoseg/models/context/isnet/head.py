@@ -173,8 +173,10 @@ class ImageContext(nn.Module):
         if self.project is None:
             return attend(x, parts[0], parts[0])  # (4), (7)
         key = self.project.key(apply_concatenated(self.project.key_in, parts))
-        value = apply_concatenated(self.project.value, parts)
-        context: Tensor = self.project.out(attend(self.project.query(x), key, value))  # (4), (7)
+        query = self.project.query(x)
+        context: Tensor = self.project.out(
+            attend(query, key, apply_concatenated(self.project.value, parts))  # (4), (7)
+        )
         return context
 
     def _parts(self, x: Tensor) -> list[Tensor]:

@@ -57,8 +57,8 @@ class _LineMaxima(torch.autograd.Function):
         table = F.pad(rows.flatten(), (0, pairs.overrun)).unsqueeze(0)
         wants_places = bool(samples) and ctx.needs_input_grad[0]
         maxima, places = [], []
-        limit = pairs.positions * len(pairs.major)
-        for part in pairs.split(MAX_PAIRS_ON_CPU if values.device.type == "cpu" else limit):
+        on_cpu = values.device.type == "cpu"
+        for part in pairs.split(MAX_PAIRS_ON_CPU) if on_cpu else [pairs]:
             starts = _starts(samples, part, values.shape[1])
             highest, peak = _highest_samples(table, starts, part.positions, wants_places)
             maxima.append(highest)

@@ -8,14 +8,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
 from geoseg.models.context.isnet.head import (
     ISNetHead,
     SemanticContext,
     class_regions,
 )
-from tests.models.plain.agreement import check_same
+from tests.models.plain.agreement import (
+    check_same,
+    given_maps,
+    leaves_of_logits,
+    make_stages,
+    settle,
+)
 from tests.models.plain.isnet import augment_by_class, classify
 
 READINGS: list[dict[str, Any]] = [
@@ -31,51 +36,25 @@ READINGS: list[dict[str, Any]] = [
 readings = pytest.mark.parametrize("reading", READINGS, ids=str)
 
 
-def settle(module: nn.Module) -> Any:
-    """Statistics of some training; no value on the edge of a ReLU, where rounding decides."""
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            for parameter in (part.weight, part.bias, part.running_mean, part.running_var):
-                nn.init.uniform_(parameter, 0.5, 1.5)
-    return module.double()
-
-
 def make_head(reading: dict[str, Any], classes: int = 4) -> ISNetHead:
     return settle(
         ISNetHead((5, 7), classes, **{"channels": 6, "key_channels": 4, "dropout": 0.0, **reading})
     )
 
 
-def make_features(images: int, height: int, width: int) -> list[Tensor]:
-    return [
-        torch.randn(images, count, height, width, dtype=torch.float64, requires_grad=True)
-        for count in (5, 7)
-    ]
-
-
 @readings
 @settings(max_examples=10, deadline=None)
-@given(
-    images=st.integers(1, 3),
-    height=st.integers(1, 12),
-    width=st.integers(1, 12),
-    training=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
+@given_maps(12)
 def test_rearranged_head_equals_the_plain_one_in_values_and_gradients(
     reading: dict[str, Any], images: int, height: int, width: int, training: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
     # PyTorch's own norm has no batch of one vector.
     head = make_head(reading).train(training and images > 1)
-    features = make_features(images, height, width)
-    deep = set() if head.deep is None else {id(parameter) for parameter in head.deep.parameters()}
-    leaves = [
-        features[-1],
-        *(parameter for parameter in head.parameters() if id(parameter) not in deep),
-    ]
+    features = make_stages(images, height, width)
     # Keys alike have gradients that cancel; norms enlarge the rounding that is left of them.
     floor = 1.0 if head.training else 1e-3
+    leaves = leaves_of_logits(head, features)
     check_same(head(features).logits, classify(head, features), leaves, floor=floor)
 
 
