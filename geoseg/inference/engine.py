@@ -135,17 +135,15 @@ def run_here(
 def polygonize_parts(folder: PartFolder, blocks: Sequence[Block]) -> Iterator[PartRegions]:
     """The polygons of each part, top to bottom, made a few parts at a time on Dask's threads."""
     labels, confidences = folder.parts(blocks, "classes"), folder.parts(blocks, "confidence")
-    pairs = list(zip(labels, confidences, strict=True))
-    pairs.sort(key=lambda pair: (pair[0].row, pair[0].col))
+    order = sorted(range(len(labels)), key=lambda index: (labels[index].row, labels[index].col))
 
     def polygonize(index: int) -> PartRegions:
-        part, confidence = pairs[index]
-        return polygonize_part(read_part(part)[0], read_part(confidence)[0], part.row, part.col)
+        part, confidence = labels[index], read_part(confidences[index])[0]
+        return polygonize_part(read_part(part)[0], confidence, part.row, part.col)
 
     threads = torch.get_num_threads()
-    for first in range(0, len(pairs), threads):
-        indices = range(first, min(first + threads, len(pairs)))
-        delayed = [dask.delayed(polygonize)(index) for index in indices]
+    for first in range(0, len(order), threads):
+        delayed = [dask.delayed(polygonize)(index) for index in order[first : first + threads]]
         yield from dask.compute(*delayed, scheduler="threads", num_workers=threads)
 
 

@@ -53,6 +53,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         ({"scales": "0.5, 1,2"}, (0.5, 1.0, 2.0)),
         ({"scales": 2}, (2.0,)),
         ({"scales": [1, 0.5]}, (1.0, 0.5)),
+        ({"scales": iter([1, 0.5])}, (1.0, 0.5)),
         ({"bands": "4,1,2"}, (4, 1, 2)),
         ({"bands": [1]}, (1,)),
         ({"bands": None}, None),

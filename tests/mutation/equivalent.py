@@ -42,6 +42,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "MAX_PRODUCTS = ": "how many products are in memory at a time",
         "MAX_FEATURES = ": "how many features are in memory at a time",
     },
+    "geoseg/raster/preview.py": {
+        "_CHUNK_ROWS = 512": "how many rows are read at a time",
+    },
     "geoseg/raster/reader.py": {
         "for band, flag in zip(used, flags, strict=True)": "one flag is looked up for each band",
     },

@@ -71,10 +71,10 @@ def test_rows_are_appended_and_validations_fill_their_columns(tmp_path: Path) ->
 def test_a_resumed_run_drops_the_rows_after_its_state(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     history = History(tmp_path, ["dark"])
-    for step in (10, 20, 30):
+    for step in (1, 20, 30):
         history.add(step, 1.0, 0.01, 0.5)
     History(tmp_path, ["dark"], first_step=20).add(25, 1.0, 0.01, 0.4)
-    assert [row["step"] for row in read_rows(path)] == ["10", "20", "25"]
+    assert [row["step"] for row in read_rows(path)] == ["1", "20", "25"]
     History(tmp_path, ["dark"])
     assert read_rows(path) == []
 
@@ -105,6 +105,7 @@ def test_curves_show_the_loss_and_the_metrics_of_the_validations(
 
     def keep(figure: Figure, path: Path, **_: object) -> None:
         assert path == tmp_path / "curves.png"
+        assert all(axes.get_ylim() == (0, 1) for axes in figure.axes[1:]), "metrics are shares"
         lines = [line for axes in figure.axes for line in axes.lines]
         drawn.append({str(line.get_label()): tuple(map(list, line.get_data())) for line in lines})
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,28 @@ def test_pixels_and_labels_come_from_the_same_place(make_tile: MakeTile, cache: 
         assert (place[0], *place[3:]) == (0, 16, 16)
         np.testing.assert_array_equal(pixels[1], labels)
         assert valid.all()
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_tiles_are_read_once_where_they_fit_into_memory_together(
+    make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    tile = coded_tile(make_tile)
+    needed = tile.bytes * max(1, workers) / 2**30
+    read = TileReader.read
+    for share, times in ((1.0, 1), (0.99, 4)):
+        windows: list[Window] = []
+
+        def counting(reader: TileReader, window: Window, windows: list[Window] = windows) -> Any:
+            windows.append(window)
+            return read(reader, window)
+
+        monkeypatch.setattr(TileReader, "read", counting)
+        recipe = replace(RECIPE, workers=workers, cache=share * needed)
+        patches = Patches([tile], SCHEME, recipe, RANGE)
+        for number in range(4):
+            patches[number]
+        assert len(windows) == times
 
 
 def test_a_patch_is_a_function_of_seed_and_number(make_tile: MakeTile) -> None:
