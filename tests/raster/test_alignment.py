@@ -62,6 +62,9 @@ def test_grids_are_described(make_raster: Make) -> None:
         describe_grid(open_raster(oblong))
         == "64 x 80 pixels of 0.5 x 1 from (500000, 5400000) without CRS"
     )
+    for scale, pixels in (((-1, 1), "0.5"), ((-1, -2), "0.5 x 1")):
+        mirrored = make_raster("d.tif", transform=PLACE * Affine.scale(*scale))
+        assert f"pixels of {pixels} from" in describe_grid(open_raster(mirrored))
     bare = make_raster("c.tif", crs=None, transform=None)
     assert describe_grid(open_raster(bare)) == "64 x 80 pixels without georeferencing"
 

@@ -140,6 +140,12 @@ def test_the_middle_96_percent_of_the_values_are_spread_over_the_greys(make_rast
     assert (_imagery(open_raster(make_raster(data=data))) == np.moveaxis(expected, 0, -1)).all()
 
 
+def test_differences_of_a_billionth_are_stretched_too(make_raster):
+    data = np.linspace(0, 1.3e-9, 3 * 64 * 80).reshape(3, 64, 80)
+    picture = _imagery(open_raster(make_raster(data=data)))
+    assert (picture.min(), picture.max()) == (0, 255)
+
+
 def test_one_value_everywhere_is_black(make_raster):
     assert (_imagery(open_raster(make_raster(data=np.full((3, 8, 8), 7, np.uint16)))) == 0).all()
 

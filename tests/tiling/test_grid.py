@@ -97,6 +97,29 @@ def test_workers_get_strips_where_the_raster_is_wide_enough():
     assert len(TileGrid(5000, 9000, 512, 128).blocks(classes=6, at_least=8)) == 2
 
 
+@pytest.mark.parametrize(
+    ("width", "options", "strips"),
+    [
+        # 128 MiB hold 65,536 columns of 512 float32, or 8,192 of eight classes.
+        (65_536, {}, 1),
+        (65_537, {}, 2),
+        (8192, {"classes": 8}, 1),
+        (8193, {"classes": 8}, 2),
+        # No strip is narrower than 4,096 for the sake of more workers.
+        (32_768, {"at_least": 8}, 8),
+        (32_767, {"at_least": 8}, 7),
+        (5000, {"at_least": 8}, 1),
+    ],
+)
+def test_strips_are_as_few_as_memory_and_workers_allow(width, options, strips):
+    assert len(TileGrid(600, width, 512, 128).blocks(**options)) == strips
+
+
+def test_a_block_may_be_one_pixel():
+    areas = [block.area for block in TileGrid(1, 2, 2, 0).blocks(1)]
+    assert areas == [Window(0, 0, 1, 1), Window(0, 1, 1, 1)]
+
+
 def test_many_classes_never_make_strips_narrower_than_4096():
     assert len(TileGrid(600, 12_288, 512, 128).blocks(classes=250)) == 3
 
