@@ -218,7 +218,7 @@ def compare(config: Path, **options: Any) -> None:
 @option("--overwrite", is_flag=True, help="Remove another preparation from DST.")
 @_quiet_option
 def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
-    """Make a data set into rasters that train directly.
+    """Convert a data set into rasters that are ready for training.
 
     SRC is the data set as it is distributed, or any folder of images and labels; DST gets train,
     val and test.
@@ -236,7 +236,7 @@ def info(file: Path, as_json: bool) -> None:
 @_command
 @option("--cost", metavar="HxW", help="Count the heads on feature maps of this size: 64x128.")
 def systems(cost: str | None, as_json: bool) -> None:
-    """List the segmentation systems, or what their heads cost."""
+    """List the segmentation systems, or the cost of their heads."""
     _call("systems", cost, as_json=as_json)
 
 

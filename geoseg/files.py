@@ -35,7 +35,7 @@ _FULL_DISK = 1_000_000
 
 @contextmanager
 def lock_folder(folder: Path, option: str = "--out", timeout: float = 0) -> Iterator[None]:
-    """The folder, made where it is missing, for one run alone; it goes again if it stays empty.
+    """The folder, created if missing, locked for one run; removed again if it stays empty.
 
     Args:
         folder: of outputs.
@@ -184,8 +184,8 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Replace a file by these bytes.
 
-    A temporary file does here, without a folder round it: several milliseconds less on some disks,
-    for each part of a raster.
+    A temporary file is enough here, without a folder around it: this saves several milliseconds on
+    some disks, for each part of a raster.
 
     Raises:
         OutputError: it cannot be written.
@@ -202,7 +202,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes have left half made in a folder, not below it."""
+    """Remove unfinished files of killed processes in a folder, not below it."""
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             match = _TEMPORARY.fullmatch(entry.name)

@@ -1,4 +1,4 @@
-"""A data set as it is distributed, made into rasters that train directly.
+"""A data set as it is distributed, converted into rasters that are ready for training.
 
 The story: find images and labels and pair them by tile; divide them into parts; open and check
 every pair; keep what exists; write the others crop by crop; write a classes file and a manifest.
@@ -78,7 +78,7 @@ def run(
             own by default.
         attribute: of the polygons, that holds the name or value of a class; else all are of the one
             class besides ``background``.
-        crs: the coordinate system of images that name none.
+        crs: the coordinate system of images that have none.
         block: approximate side of the areas of split ``blocks``.
         gap: pixels between areas of ``train`` and ``val``; 64 by default.
         overwrite: remove what exists in `dst` from another preparation.

@@ -1,4 +1,4 @@
-"""The segmentation systems by name: their papers, or what their heads cost."""
+"""The segmentation systems by name: their papers, or the cost of their heads."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _list_costs(height: int, width: int) -> Report:
 
 
 def _cost_entry(name: str, shape: tuple[int, int, int, int]) -> dict[str, Any]:
-    """What a head costs as geoseg builds it, and as each paper's table has it (None if not)."""
+    """The cost of a head as geoseg builds it, and as each paper's table has it (None if not)."""
     entry = {"name": name, **asdict(count_cost(name, shape, _CLASSES))}
     del entry["paper_count"]
     for table in get_args(Table):

@@ -1,4 +1,4 @@
-"""How known data sets lie on disk: images, labels and bands, and how their tiles are divided."""
+"""The layout of known data sets on disk: images, labels and bands, and the split of their tiles."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Layout:
     scheme: ClassScheme | None = None
     """What labels mean; None where a classes file must say so."""
     bands: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What the bands of a file show, by how its stem ends; others are named by the file itself."""
+    """Band names by the ending of a file's stem; others are named by the file itself."""
     splits: dict[str, Preset] = field(default_factory=dict)
     """Named divisions of the tiles."""
     split: str | None = None

@@ -48,7 +48,7 @@ class PreparedPair:
 
 @dataclass(frozen=True, slots=True)
 class PreparedTile:
-    """What one image and its labels have become."""
+    """The files made of one image and its labels."""
 
     tile: str
     image: str
@@ -193,7 +193,7 @@ class PreparedFolder:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's content."""
+    """Checksum of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

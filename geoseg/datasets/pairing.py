@@ -235,7 +235,7 @@ def _group_by_tile(rasters: str, labels: str, polygons: bool) -> tuple[Files, Fi
 
 
 def _without_eroded(labels: str, files: Files) -> Files:
-    """Without labels whose borders are eroded, where there are others and nobody asks for them."""
+    """Without labels whose borders are eroded, if there are others and no option asks for them."""
     if is_eroded(Path(labels)):
         return files
     full = {tile: [path for path in paths if not is_eroded(path)] for tile, paths in files.items()}

@@ -100,7 +100,7 @@ class PolygonLabels:
     def read(self, window: Window) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label.
 
-        They do not know where the image is valid: who reads both leaves out the rest.
+        They do not depend on where the image is valid: callers that read both mask the rest.
         """
         labels = np.full((window.height, window.width), self._outside, np.uint8)
         self._polygons.draw(window, self._ids, labels)

@@ -22,27 +22,27 @@ from geoseg.errors import ConfigError, GeosegError, SourceError
 from geoseg.raster import open_raster, source_fingerprint
 
 _VERSION = 1
-"""Of what is written; another one makes everything again."""
+"""Version of what is written; a change of it makes everything again."""
 _SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
-    """What is to be made of each image."""
+    """How each image is prepared."""
 
     layout: Layout
     scheme: ClassScheme
     attribute: str | None
     """Of polygons, that holds the class."""
     crs: str | None
-    """Of images that name none."""
+    """Of images that have none."""
     patches: PatchOptions | None
     spatial_split: SpatialSplit
 
 
 @dataclass(frozen=True, slots=True)
 class TilePlan:
-    """What one image will become."""
+    """The planned files of one image."""
 
     tile: str
     """Its name in the prepared folder."""

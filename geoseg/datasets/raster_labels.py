@@ -33,7 +33,7 @@ from geoseg.tiling import Window
 Policy = Literal["refuse", "count"]
 
 _TOLERATED = 0.01
-"""Share of a file's pixels. More are labels of something else, not slips of a brush."""
+"""Share of a file's pixels. More are labels of something else, not slips."""
 _MOST_DISTINCT = 1000
 """Distinct colours or values. More of them are an image, whatever a classes file says."""
 
@@ -100,7 +100,7 @@ def _most_frequent(counts: Mapping[str, int]) -> str:
 _UNKNOWN = 254
 """In the tables below: a value or colour that no class has. No class id is that high."""
 _BLACK = 0
-"""What colour-coded labels paint pixels without label (the ISPRS benchmark's eroded borders)."""
+"""Colour of pixels without label in colour-coded labels (the ISPRS benchmark's eroded borders)."""
 
 
 class RasterLabels:
@@ -129,7 +129,7 @@ class RasterLabels:
     def read(self, window: Window) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label or an unknown value.
 
-        They are as the file has them, also where the image is not valid.
+        They are those of the file, even where the image is not valid.
 
         Raises:
             SourceError: the file is damaged there, or holds unknown values that are refused.

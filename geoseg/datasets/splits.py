@@ -44,7 +44,7 @@ def divide(layout: Layout, pairs: Mapping[str, Pair], split: str | None, root: P
         pairs: images with labels, by tile.
         split: a preset of the data set or one of `GENERIC_SPLITS`; None: the data set's own, or
             what the files suggest.
-        root: folders below it may be called like parts.
+        root: folders below it may be named like parts.
 
     Raises:
         ConfigError: there is no such split, or one of its parts stays empty.
@@ -90,7 +90,7 @@ def split_by_name(tiles: Iterable[str]) -> dict[str, str]:
 
 
 def part_of_folders(root: Path, path: Path) -> str | None:
-    """The part that a folder between the root and a file is called like; None where none is."""
+    """The part that a folder between the root and a file names; None if none does."""
     names = (folder.casefold() for folder in folders_below(root, path))
     return next((name for name in names if name in PARTS), None)
 

@@ -32,7 +32,7 @@ _ERODED_NAME = re.compile("no_?boundary|eroded", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ScoringOptions:
-    """What is the same for all pairs."""
+    """Options that all pairs share."""
 
     scheme: ClassScheme
     erode: int

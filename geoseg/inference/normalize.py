@@ -1,4 +1,4 @@
-"""A raster's pixels as a network takes them; the one place, for training and prediction."""
+"""A raster's pixels as a network takes them; the only place, for training and prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run will take, worked out before it begins from one measured forward and formulas."""
+"""What a run will take, estimated before it starts from one measured forward and formulas."""
 
 from __future__ import annotations
 

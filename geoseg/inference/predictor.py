@@ -103,7 +103,7 @@ class Predictor:
         """Windows per forward; where geoseg chose it, it halves when a GPU's memory runs out."""
         self._batch_may_shrink = batch is None
         self.forwards = 0
-        """Windows run so far (test-time augmentation counts once a window)."""
+        """Windows run so far (test-time augmentation counts once per window)."""
         self.seconds = 0.0
         """Time spent in them."""
         self._device = torch.device(options.device)

@@ -1,4 +1,4 @@
-"""What all rasters of one run of ``geoseg predict`` share: made once, handed on, never changed."""
+"""What all rasters of one run of ``geoseg predict`` share: made once, passed on, never changed."""
 
 from __future__ import annotations
 

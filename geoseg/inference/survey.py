@@ -1,6 +1,6 @@
 """How far a raster has come: which outputs exist and what is left to run; looking changes nothing.
 
-A survey is made once for each raster, before the first block runs, and handed on. All that looks
+A survey is made once for each raster, before the first block runs, and passed on. All that looks
 at outputs, parts or the source's fingerprint to decide something is here; `execute` does what was
 decided.
 """

@@ -35,7 +35,7 @@ _f32 = np.float32
 LEAF_CLUMP = 0.35  # metres: the size of the leaf clumps whose bright and dark sides are drawn
 _TALLEST = 19.0  # metres: no shadow is longer than that of a thing of this height
 _SKYLIGHT = np.array((0.25, 0.30, 0.34, 0.40), np.float32)
-"""Share of the light on level ground that comes from the sky, a band: shadows are bluish."""
+"""Share of the light on level ground that comes from the sky, per band: shadows are bluish."""
 
 
 class Canvas:

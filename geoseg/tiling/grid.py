@@ -1,6 +1,6 @@
 """One global lattice of windows over a raster, and the blocks that are cut from it.
 
-A network with global context sees another answer when its window moves. So the windows of a raster
+A network with global context answers differently when its window moves. So the windows of a raster
 are fixed once, from its upper left corner, and a block, the unit of work, never moves one: it runs
 the windows that touch it.
 

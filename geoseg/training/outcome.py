@@ -15,7 +15,7 @@ from geoseg.report import Report
 
 MODEL = "model.safetensors"
 STATE = "last.safetensors"
-"""What ``--resume`` continues from, in the run folder."""
+"""The state that ``--resume`` continues from, in the run folder."""
 
 
 def make_card(
