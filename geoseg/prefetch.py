@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -42,4 +43,5 @@ def prefetch(
             for future in ahead:
                 future.cancel()
             if isinstance(items, Generator):
-                thread.submit(items.close)
+                with suppress(RuntimeError):  # Python is exiting: threads take no more work
+                    thread.submit(items.close)

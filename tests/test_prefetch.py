@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -83,3 +85,15 @@ def test_the_producer_is_closed_in_its_thread_when_the_caller_leaves(taken: int)
     assert len(closed_in) == 1
     assert closed_in[0].startswith("geoseg-test")
     assert threads() == []
+
+
+def test_items_that_are_left_when_python_exits_are_left_in_silence() -> None:
+    program = """
+from geoseg.prefetch import prefetch
+items = prefetch((item for item in range(100)), 2)
+assert next(items) == 0
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("", "")
