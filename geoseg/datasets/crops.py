@@ -168,13 +168,12 @@ def _cut_back(area: Window, others: list[Window], gap: int) -> Window | None:
     for other in others:
         top, bottom = other.row - gap, other.row_end + gap
         left, right = other.col - gap, other.col_end + gap
-        if area.row_end <= top or area.row >= bottom or area.col_end <= left or area.col >= right:
-            continue
+        # Below, above, to the right and to the left; all of an area that the gap does not reach.
         cuts = (
-            _between(bottom, area.row_end, area.col, area.col_end),
-            _between(area.row, top, area.col, area.col_end),
-            _between(area.row, area.row_end, right, area.col_end),
-            _between(area.row, area.row_end, area.col, left),
+            _between(max(bottom, area.row), area.row_end, area.col, area.col_end),
+            _between(area.row, min(top, area.row_end), area.col, area.col_end),
+            _between(area.row, area.row_end, max(right, area.col), area.col_end),
+            _between(area.row, area.row_end, area.col, min(left, area.col_end)),
         )
         kept = [cut for cut in cuts if cut is not None]
         if not kept:

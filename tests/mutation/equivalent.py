@@ -47,12 +47,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "geoseg/raster/reader.py": {
         "for band, flag in zip(used, flags, strict=True)": "one flag is looked up for each band",
+        "self._alpha_buffer: NDArray[Any] = np.empty(0, dtype)": "grows when it is needed",
+        "if self._alpha_buffer.size < needed:": "when a buffer is made anew",
     },
     "geoseg/vector/outlines.py": {
         "        return Corners(region, row, col, positive)": "all four are empty",
     },
     "geoseg/vector/join.py": {
         "_pieces: int = 0": "from where pieces are numbered; the numbers are used as names alone",
+        "if len(kept.pieces) < len(gone.pieces):": "which of two regions takes in the other",
     },
     "geoseg/inference/engine.py": {
         "pure=False": "the run's own number tells its tasks from those of others already",
