@@ -125,7 +125,7 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
         return
     beyond = np.mean((values < low) | (values > high))
     largest = np.abs(values).max()
-    if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(abs(low), abs(high)):
+    if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(-low, high):
         raise SourceError(
             f"{source.path}: {source.dtype} values on another scale ({found} in a sample), "
             f"{needs}; {advice}"
@@ -157,7 +157,7 @@ def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 65_535.0
     bottom, top = (float(value) for value in np.quantile(values, (0.001, 0.999)))
-    largest = max(abs(bottom), top)
+    largest = max(-bottom, top)
     limit = next((limit for limit in _USUAL_LIMITS if largest <= limit), largest)
     return (-limit if bottom < 0 else 0.0), limit
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -6,6 +8,7 @@ from rasterio.transform import from_origin
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import check_source, open_raster
+from geoseg.raster.bands import FileBand
 
 RGB = ("red", "green", "blue")
 IRRG = ("nir", "red", "green")
@@ -194,8 +197,12 @@ def test_values_below_a_64th_of_the_range_are_another_scale(make_raster, largest
         (0, 900, "0,1023"),
         (0, 1023, "0,1023"),
         (0, 1024, "0,2047"),
+        (0, 2048, "0,4095"),
+        (0, 4095, "0,4095"),
         (0, 9_999, "0,10000"),
         (0, 10_001, "0,16383"),
+        (0, 65_535, "0,65535"),
+        (0, 65_536, "0,65536"),
         (0, 70_000, "0,70000"),
         (-300, 200, "-1023,1023"),
         (-2, 0, "-255,255"),
@@ -208,6 +215,34 @@ def test_the_suggested_range_is_the_smallest_usual_one_that_holds_the_values(
     data[:, ::2] = high
     with pytest.raises(SourceError, match=f"--value-range {suggested}$"):
         check(open_raster(make_raster(data=data)), value_range=(0, 255))
+
+
+@pytest.mark.parametrize(("largest", "fits"), [(100, True), (99, False)])
+def test_the_longer_side_of_the_range_is_its_scale(make_raster, largest, fits):
+    source = open_raster(make_raster(data=np.full((3, 8, 8), -largest, np.int16)))
+    if fits:
+        assert check(source, value_range=(-6400, 100)) == []
+    else:
+        with pytest.raises(SourceError, match="values on another scale"):
+            check(source, value_range=(-6400, 100))
+
+
+def test_more_than_one_low_value_in_a_thousand_counts_for_the_suggested_range(make_raster):
+    data = np.full(3 * 64 * 80, 900, np.int16)  # 15,360 values
+    data[:18] = -300
+    with pytest.raises(SourceError, match=r"--value-range -1023,1023$"):
+        check(open_raster(make_raster(data=data.reshape(3, 64, 80))), value_range=(0, 255))
+
+
+def test_a_palette_counts_where_its_band_is_read(make_raster):
+    bands = (FileBand("", "palette"), FileBand("", "gray"), FileBand("", "gray"))
+    for used, refused in (((1,), True), ((2,), False), ((3,), False)):
+        source = replace(open_raster(make_raster(), bands=used), file_bands=bands)
+        if refused:
+            with pytest.raises(SourceError, match="palette indices"):
+                check(source, bands=("grey",))
+        else:
+            assert check(source, bands=("grey",)) == []
 
 
 def test_one_pixel_in_a_thousand_does_not_widen_the_suggested_range(make_raster):
@@ -248,7 +283,8 @@ def test_a_given_range_must_be_one(make_raster, wrong):
 
 
 @pytest.mark.parametrize(
-    ("trained", "warned"), [(0.5, 0), (0.4, 0), (0.62, 0), (0.39, 1), (0.64, 1), (5.0, 1)]
+    ("trained", "warned"),
+    [(0.5, 0), (0.4, 0), (0.62, 0), (0.625, 0), (0.39, 1), (0.64, 1), (5.0, 1)],
 )
 def test_ground_sampling_beyond_a_quarter_is_warned_about(make_raster, trained, warned):
     warnings = check(open_raster(make_raster()), ground_sampling=trained)
