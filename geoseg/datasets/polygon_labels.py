@@ -158,7 +158,7 @@ def _refuse_without_crs(path: Path) -> None:
         return  # reading it says what is wrong
     if info["crs"] is None:
         raise VectorError(
-            f"{path}: names no coordinate system; add it (a .prj beside a Shapefile), or save a "
+            f"{path}: has no coordinate system; add it (a .prj next to a Shapefile), or save a "
             "GeoPackage"
         )
 

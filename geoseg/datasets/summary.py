@@ -81,7 +81,7 @@ class Summary:
                 )
         if self.division.split == "folders" and "val" not in self.division.parts.values():
             lines.append(
-                "val: is empty, as no image lies in a folder called val; --split tiles or blocks "
+                "val: is empty, as no image is in a folder called val; --split tiles or blocks "
                 "makes one"
             )
         labels = (plan.labels for plan in self.plans)

@@ -120,7 +120,7 @@ def _warn_of_no_object(path: Path, scores: Sequence[PairScore], in_mean: Any) ->
         return []
     if any(instances.iou.size for instances in found):
         return [
-            f"{path}: none of its objects is of a class that enters the mean, so there is no "
+            f"{path}: none of its objects has a class that enters the mean, so there is no "
             "mS-IoU of it"
         ]
     place = scores[0].pair.reference.path.name

@@ -86,7 +86,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "noclutter",
-            "pixels of clutter have no label, as where networks are trained without it",
+            "pixels of clutter have no label, as in networks that are trained without it",
             ignored=("clutter",),
             required=("clutter",),
         ),

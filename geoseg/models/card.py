@@ -123,5 +123,5 @@ class Card(BaseModel):
             ) from error
         except ModelError as error:
             raise ModelError(
-                f"its card cannot be right ({error}); upgrade geoseg, or save the model again"
+                f"its card is inconsistent ({error}); upgrade geoseg, or save the model again"
             ) from error

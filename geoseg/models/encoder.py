@@ -110,9 +110,7 @@ def check_name(name: str) -> None:
     if name in known or (name.startswith("tu-") and timm.is_model(name[3:])):
         return
     near = difflib.get_close_matches(name, known, n=3) or ["resnet50", "tu-tf_efficientnet_lite0"]
-    raise ModelError(
-        f"there is no encoder {name!r}; near it are {', '.join(near)} (timm's models go as tu-NAME)"
-    )
+    raise ModelError(f"there is no encoder {name!r}; try {', '.join(near)} (timm's are tu-NAME)")
 
 
 class NotDilatableError(ModelError):

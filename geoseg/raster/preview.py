@@ -63,7 +63,7 @@ def _figure(
 
     height, width = panels[0][1].shape[:2]
     across = max(len(panels) * (width + _GAP) + _GAP, 2 * _ENTRY)
-    columns = max(1, min(len(legend), across // _ENTRY))
+    columns = min(len(legend), across // _ENTRY)
     below = _LINE * (-(-len(legend) // columns) + 1)
     down = _LINE + height + below
     # One pixel of a panel is one pixel of the picture: no layout runs twice, nothing

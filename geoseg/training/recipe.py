@@ -33,7 +33,7 @@ class Augment:
     flip: bool = True
     """Mirror left-right with probability 0.5."""
     turn: bool = True
-    """Turn by 0, 90, 180 or 270 degrees: aerial images have no upright side. Square patches only."""
+    """Turn by 0, 90, 180 or 270 degrees: aerial images have no top. Square patches only."""
     scale: tuple[Positive, Positive] = (1.0, 1.0)
     """Zoom by a factor between these, drawn evenly on a logarithmic axis."""
     brightness: Fraction = 0.0

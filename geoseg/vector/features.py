@@ -101,4 +101,4 @@ def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
 
 
 def _joined(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray:  # type: ignore[type-arg]
-    return np.concatenate([np.zeros(0, dtype), *arrays]).astype(dtype, copy=False)
+    return np.concatenate([np.zeros(0, dtype), *arrays]).astype(dtype)

@@ -20,10 +20,10 @@ import geoseg
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.cli import cli
 from geoseg.commands.prepare import run
-from geoseg.datasets.training_tiles import choose_bands
 from geoseg.datasets.pairing import pair_all
 from geoseg.datasets.statistics import collect_statistics
 from geoseg.datasets.tiles import open_tile
+from geoseg.datasets.training_tiles import choose_bands
 from geoseg.errors import ConfigError, OutputError
 from geoseg.progress import Progress
 from tests import sample_datasets
@@ -522,10 +522,7 @@ def test_a_validation_part_without_a_usable_image_is_reported(folder: Path) -> N
     report = prepare(folder, **patterns)
     assert (report.exit_code, report.data["warnings"]) == (
         0,
-        [
-            "val: is empty, as no image lies in a folder called val; --split tiles or blocks makes "
-            "one"
-        ],
+        ["val: is empty, as no image is in a folder called val; --split tiles or blocks makes one"],
     )
 
 

@@ -109,7 +109,7 @@ def test_cityscapes_test_images_have_no_labels_and_are_not_missed(tmp_path: Path
         touch(tmp_path, f"gtFine/{split}/{city}/{name}_gtFine_labelIds.png")
     names, lines = found("cityscapes", tmp_path)
     assert (list(names), lines) == (["ulm_000000_000019"], [])
-    # The data set itself may lie in a folder that is called like a part.
+    # The data set itself may be in a folder that is named like a part.
     inside = tmp_path / "leftImg8bit" / "test"
     assert folders_below(inside, inside / "bonn" / "a.png") == ("bonn",)
     assert folders_below(Path("elsewhere"), Path("a/b/c.png")) == ("a", "b")

@@ -154,7 +154,7 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
     placeless = save(tmp_path / "b.shp", boxes())
     placeless.with_suffix(".prj").unlink()
     with pytest.raises(
-        VectorError, match=r"names no coordinate system; add it \(a .prj beside a Shapefile\)"
+        VectorError, match=r"has no coordinate system; add it \(a .prj next to a Shapefile\)"
     ):
         PolygonLabels(Polygons(placeless), image, BUILDINGS)
     (tmp_path / "c.gpkg").write_text("nothing")

@@ -107,7 +107,7 @@ def test_warnings_say_what_cannot_be_learned_scored_or_placed(
     some = tile("x", "train", statistics(1, 1))
     folders = {"train": plans["train"]}
     assert summary(folders, some, split="folders").warnings() == [
-        "val: is empty, as no image lies in a folder called val; --split tiles or blocks makes one"
+        "val: is empty, as no image is in a folder called val; --split tiles or blocks makes one"
     ]
     assert summary(plans, some, split="folders").warnings() == []
     nodata = open_raster(make_raster("gt.tif", bands=1, nodata=20))

@@ -146,7 +146,7 @@ def test_a_file_of_which_no_object_counts_is_warned_about(
     clutter = make("clutter.tif", (reference == 5).astype(np.uint16))
     assert warnings_of(clutter) == []
     assert warnings_of(clutter, "isprs-geoseg") == [
-        f"{clutter}: none of its objects is of a class that enters the mean, so there is no mS-IoU "
+        f"{clutter}: none of its objects has a class that enters the mean, so there is no mS-IoU "
         "of it"
     ]
 

@@ -89,10 +89,10 @@ def edited(**change: Any) -> str:
         (edited(mean=None), "its card has no 'mean'; train or save the model again"),
         (
             edited(mean=["x"] * 3),
-            r"its card cannot be right \(mean\[0\]: 'x' is not a number\); upgrade geoseg, or save",
+            r"its card is inconsistent \(mean\[0\]: 'x' is not a number\); upgrade geoseg, or save",
         ),
-        (edited(window="wide"), "its card cannot be right .window: 'wide' is not a whole number"),
-        (edited(spec={"system": "hcnet"}), r"its card cannot be right \(spec.encoder: is missing"),
+        (edited(window="wide"), "its card is inconsistent .window: 'wide' is not a whole number"),
+        (edited(spec={"system": "hcnet"}), r"its card is inconsistent \(spec.encoder: is missing"),
         (
             edited(spec={**json.loads(Card(**FACTS).to_json())["spec"], "sistem": "x"}),
             "spec.sistem: unknown key; did you mean system?",

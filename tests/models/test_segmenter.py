@@ -154,8 +154,8 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
 @pytest.mark.parametrize(
     ("system", "encoder", "output_stride", "message"),
     [
-        ("hcnet", "resnet1", None, "there is no encoder 'resnet1'; near it are resnet18"),
-        ("hcnet", "tu-nosuch", None, "there is no encoder 'tu-nosuch'; near it are .*tu-NAME"),
+        ("hcnet", "resnet1", None, "there is no encoder 'resnet1'; try resnet18"),
+        ("hcnet", "tu-nosuch", None, "there is no encoder 'tu-nosuch'; try .*tu-NAME"),
         ("hcnet", "densenet121", 8, "densenet121 does not run at output stride 8; leave it out"),
         ("hcnet", "tu-hrnet_w18_small", 8, "runs at stride 4, not 8; leave output_stride out"),
         ("hcnet", "tu-vit_tiny_patch16_224", None, "no pyramid of maps .*; choose another"),

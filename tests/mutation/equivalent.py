@@ -50,6 +50,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "self._alpha_buffer: NDArray[Any] = np.empty(0, dtype)": "grows when it is needed",
         "if self._alpha_buffer.size < needed:": "when a buffer is made anew",
     },
+    "geoseg/vector/features.py": {
+        "_ROWS = 65_536": "when a table ends; the file holds the same rows",
+        "_VERTICES = 1_000_000": "when a table ends; the file holds the same rows",
+    },
     "geoseg/vector/outlines.py": {
         "        return Corners(region, row, col, positive)": "all four are empty",
     },

@@ -6,6 +6,7 @@ from matplotlib.image import imread
 from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError, SourceError
 from geoseg.raster import open_raster, read_fingerprint, write_preview
+from geoseg.raster.gdal import open_dataset
 from geoseg.raster.preview import _decimated, _figure, _imagery, _legend
 
 CLASSES = ClassScheme.from_names(
@@ -49,6 +50,9 @@ def test_titles_and_legend_are_written_small_enough_for_their_lines():
     (legend,) = drawn.legends
     sizes = [drawn.axes[0].title.get_fontsize(), legend.get_texts()[0].get_fontsize()]
     assert sizes == [10, 9]
+    # A name with dollar signs is no formula.
+    assert not drawn.axes[0].title.get_parse_math()
+    assert not legend.get_texts()[0].get_parse_math()
     assert legend.get_window_extent().height < 2 * 24
 
 
@@ -118,7 +122,9 @@ def test_named_bands_give_true_colour_in_any_order(make_raster):
     assert (_imagery(open_raster(path)) == np.moveaxis(data[[3, 2, 1]], 0, -1)).all()
 
 
-@pytest.mark.parametrize(("bands", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (4, [0, 1, 2])])
+@pytest.mark.parametrize(
+    ("bands", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (4, [0, 1, 2])]
+)
 def test_other_imagery_shows_its_first_bands_as_they_are(make_raster, bands, shown):
     path = make_raster(bands=bands, photometric="MINISBLACK")
     with rasterio.open(path) as file:
@@ -174,6 +180,36 @@ def test_overviews_are_used_where_they_are_large_enough(make_raster):
         assert (_decimated(open_raster(path), 500)[0] == file.read()).all()
     with rasterio.open(path) as file:
         assert (_decimated(open_raster(path), 501)[0] == file.read()[:, ::2, ::2]).all()
+
+
+def test_the_smallest_overview_that_is_large_enough_is_read_and_all_are_closed(
+    make_raster, monkeypatch
+):
+    path = make_raster(bands=1, height=1000, width=900, tiled=True)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4], rasterio.enums.Resampling.average)
+    source, opened = open_raster(path), []
+
+    def noted(*args, **options):
+        opened.append(open_dataset(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr("geoseg.raster.reader.open_dataset", noted)
+    with rasterio.open(path, OVERVIEW_LEVEL=1) as file:
+        assert (_decimated(source, 250)[0] == file.read()).all()
+    _decimated(source, 400)
+    assert len(opened) == 2 + 3
+    assert all(file.closed for file in opened)
+
+
+@pytest.mark.parametrize("names", [("blue", "green", "red"), ("green", "red", "blue")])
+def test_three_named_bands_give_true_colour_in_any_order(make_raster, names):
+    path = make_raster(photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = names
+        data = file.read()
+    shown = [names.index(name) for name in ("red", "green", "blue")]
+    assert (_imagery(open_raster(path)) == np.moveaxis(data[shown], 0, -1)).all()
 
 
 def test_a_folder_that_cannot_be_written_is_reported(labels, tmp_path):
