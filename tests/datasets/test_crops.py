@@ -144,6 +144,16 @@ def test_what_cannot_be_divided_is_refused() -> None:
         SpatialSplit(gap=-1)
 
 
+def test_areas_and_patches_may_be_single_pixels() -> None:
+    crops = SpatialSplit(1, 0).divide(1, 3)
+    assert [(crop.part, crop.window.col) for crop in crops] == [
+        ("train", 0),
+        ("train", 1),
+        ("val", 2),
+    ]
+    assert len(cut_patches(whole_raster("train", 2, 3), PatchOptions(1, 1))) == 6
+
+
 def test_areas_are_at_least_fifteen_and_at_most_2048_pixels_wide() -> None:
     assert len(SpatialSplit(gap=0).divide(300, 500)) == 15
     assert len(SpatialSplit(gap=0).divide(1500, 100)) == 15
