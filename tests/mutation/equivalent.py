@@ -41,6 +41,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "geoseg/models/context/ranet/region_interaction.py": {
         "MAX_PRODUCTS = ": "how many products are in memory at a time",
         "MAX_FEATURES = ": "how many features are in memory at a time",
+        "if len(parts) == 1 or not": "whether parts are computed again instead of kept in memory",
     },
     "geoseg/raster/preview.py": {
         "_CHUNK_ROWS = 512": "how many rows are read at a time",

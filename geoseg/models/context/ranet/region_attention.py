@@ -137,7 +137,7 @@ class RegionAttention:
         count = 0
         for offset in range(1, major + 1):
             # A pair as far apart in rows as in columns is horizontal: so each is met once.
-            bound = min(offset - self.vertical, self.minor_size - 1, minor)
+            bound = min(offset - self.vertical, minor)
             positions = (self.major_size - min(bounds, default=offset)) * self.minor_size
             full = count + (2 * bound + 1) * positions > MAX_PAIRS_TOGETHER
             if bounds and (full or offset > self.maps.exact_reach):
