@@ -14,7 +14,8 @@ dropped call    a call that is a statement is left out; ``f(x)`` of `min`, `max`
                 becomes ``x``
 ==============  ==========================================================
 
-Left alone: annotations, docstrings, messages of errors, default values that are None, `__all__`.
+Left alone: annotations, docstrings, messages of errors, `__all__`, and the `strict` of `zip`, which
+checks what callers cannot get wrong.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ def _left_alone(tree: ast.Module) -> Iterator[ast.AST]:
             if isinstance(part := getattr(node, field, None), ast.AST):
                 yield part
         if isinstance(node, ast.Assign) and _is_declaration(node):
+            yield node
+        if isinstance(node, ast.keyword) and node.arg == "strict":
             yield node
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield from node.decorator_list
