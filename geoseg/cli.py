@@ -41,11 +41,7 @@ _JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print the report
 _option_with_default = functools.partial(option, show_default=True)
 _quiet_option = option("--quiet", is_flag=True, help="Print errors only.")
 _set_option = option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY.PATH=VALUE",
-    help="Change a value of the config.",
+    "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
 )
 
 
@@ -61,7 +57,6 @@ class _UsageError(click.ClickException):
         super().__init__(f"{problem}; {command.strip()} --help shows what there is")
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it."""
         click.echo(f"geoseg: {self.message}", file=file, err=True)
 
 

@@ -61,14 +61,7 @@ def fit(
     trainer = Trainer(net, recipe, Normalization.from_card(card), class_weights)
     data_facts = _data_facts(card)
     outcome = _resume(trainer, folder, data_facts) if resume else Outcome()
-    history = None
-    if trainer.is_main:
-        history = History(
-            folder,
-            card.classes.names,
-            first_step=outcome.step,
-            tensorboard=recipe.tensorboard,
-        )
+    history = _make_history(trainer, card, folder, outcome) if trainer.is_main else None
     progress = progress if trainer.is_main else Progress()
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)
@@ -100,6 +93,16 @@ def fit(
         outcome.best_step = outcome.step
         _save_model(trainer, card, outcome, folder)
     return outcome
+
+
+def _make_history(trainer: Trainer, card: Card, folder: Path, outcome: Outcome) -> History:
+    """The metrics file of this run, from the step on where it begins."""
+    return History(
+        folder,
+        card.classes.names,
+        first_step=outcome.step,
+        tensorboard=trainer.recipe.tensorboard,
+    )
 
 
 def _data_facts(card: Card) -> dict[str, Any]:

@@ -41,22 +41,6 @@ def folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     return PartFolder(path, open_raster(make_raster()), 4, confidence=True, probabilities=False)
 
 
-@pytest.fixture
-def model_file(tmp_path: Path) -> Path:
-    torch.manual_seed(1)
-    return geoseg.save_model(
-        geoseg.create_model("pixel", classes=4, in_channels=3),
-        tmp_path / "model.safetensors",
-        classes=["road", "roof", "grass", "tree"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-    )
-
-
 def tasks_of(folder: PartFolder) -> list[BlockTask]:
     return [
         BlockTask(number, block, tuple(row for row, _ in block.bands()), folder, 0.0)

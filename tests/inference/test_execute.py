@@ -217,9 +217,9 @@ def test_a_source_that_is_replaced_meanwhile_fails(
 
 
 def test_workers_run_what_is_missing_with_the_model_in_memory(
-    make_run: MakeRun, make_job: MakeJob, tmp_path: Path
+    make_run: MakeRun, make_job: MakeJob, model_file: Path
 ) -> None:
-    model = geoseg.load_model(_save_pixel_model(tmp_path))
+    model = geoseg.load_model(model_file)
     with torch.no_grad():
         next(model.net.parameters()).mul_(-1)
     here = make_run(model, vectors="none", window=16, overlap=4)
@@ -289,18 +289,3 @@ def test_own_parts_are_not_stale(make_run: MakeRun, make_job: MakeJob) -> None:
     begin(run, job, windows=30)
     _, result = run_job(run, job)
     assert result.forwards < 35
-
-
-def _save_pixel_model(folder: Path) -> Path:
-    torch.manual_seed(1)
-    return geoseg.save_model(
-        geoseg.create_model("pixel", classes=4, in_channels=3),
-        folder / "model.safetensors",
-        classes=["road", "roof", "grass", "tree"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-    )
