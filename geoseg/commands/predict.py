@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import GeosegError, OutputError, SourceError
-from geoseg.files import lock_folder
+from geoseg.files import lock_folder, sweep
 from geoseg.inference.execute import Executor
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
@@ -69,6 +69,8 @@ def run(
         _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         return report.to_report()
     with lock_folder(predict_run.out):
+        for folder in {job.target.parent for job in jobs}:
+            sweep(folder)
         surveys = _survey_all(jobs, predict_run, report)
         _announce_plan(surveys, predict_run, report, progress)
         try:

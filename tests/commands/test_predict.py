@@ -252,6 +252,18 @@ def test_a_folder_keeps_its_layout_and_its_own_outputs_are_skipped(
     assert [entry["status"] for entry in second.data["inputs"]] == ["kept", "kept"]
 
 
+def test_what_a_killed_run_left_beside_its_outputs_is_swept(make_raster, model_file, tmp_path):
+    make_raster("in/north/a.tif", bands=3)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f"out/north/.a_classes.tif.{ended.pid}-x1.geoseg"
+    left.mkdir(parents=True)
+    (left / "a_classes.tif").touch()
+    report = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "out", vectors="none")
+    assert report.exit_code == 0
+    assert not left.exists()
+
+
 def test_a_lossy_source_leaves_nothing_of_its_profile_in_the_outputs(
     make_raster, model_file, tmp_path
 ):
