@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from geoseg.training import history, loop
 from geoseg.training.history import read_rows
 from geoseg.training.loop import fit
 from geoseg.training.outcome import Outcome
-from geoseg.training.patches import Patches
+from geoseg.training.patches import Batch, Patches
 from geoseg.training.recipe import Recipe
 from geoseg.training.sampling import choose_sampler
 
@@ -129,7 +130,9 @@ def test_the_loss_falls_and_the_classes_are_learned(
 def test_the_folder_holds_model_state_metrics_and_curves(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
+    started = time.perf_counter()
     outcome = train(tmp_path)
+    assert 0 < outcome.validation < time.perf_counter() - started, "seconds of this training"
     names = {"model.safetensors", "last.safetensors", "metrics.csv", "curves.png"}
     assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
         "step_000004.png",
@@ -308,6 +311,13 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_files(
         r"\d+, 32 x 32 pixels;",
     ):
         train(tmp_path, replace(RECIPE, steps=20, learning_rate=1e30))
+
+
+def test_patches_are_named_by_row_then_column(make_tile: Callable[..., Tile]) -> None:
+    empty = torch.zeros(1)
+    batch = Batch(empty, empty, empty, torch.tensor([[0, 5, 7, 32, 16]]))
+    line = loop._not_finite(3, float("nan"), batch, [make_tile("a")])
+    assert "a.tif row 5 column 7, 32 x 16 pixels" in line
 
 
 def test_a_full_disk_is_reported_in_one_line(
