@@ -76,6 +76,9 @@ def test_resampling_takes_the_nearest_pixel_and_255_beyond(make_raster: Make) ->
     grid = open_raster(make_raster("b.tif", height=10, width=9, transform=shifted))
     with WarpedReader(source, grid) as reader:
         pixels, valid = reader.read(0, 0, 10, 9)
+        part, part_valid = reader.read(3, 1, 4, 6)
+    np.testing.assert_array_equal(part, pixels[:, 3:7, 1:7])
+    np.testing.assert_array_equal(part_valid, valid[3:7, 1:7])
     for row, col in np.ndindex(10, 9):
         r, c = int(np.floor(row + 3.4 + 0.5)), int(np.floor(col - 2.3 + 0.5))
         inside = 0 <= r < 8 and 0 <= c < 8
