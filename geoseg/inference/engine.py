@@ -162,7 +162,8 @@ def local_cluster(workers: int) -> Iterator[Any]:
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
+        # Not the default one: polygons are made on this process's own threads meanwhile.
+        Client(cluster, set_as_default=False) as client,
     ):
         client.run(_leave_interrupts_to_the_client)
         yield client
@@ -204,7 +205,7 @@ def run_on_workers(
         pure=False,
     )
     try:
-        return [result for _, result in as_completed(futures, with_results=True)]
+        return [result for _, result in as_completed(futures, loop=client.loop, with_results=True)]
     except BaseException:
         # An interrupt, or a block that failed: the others end at their next forward.
         client.cancel(futures)
