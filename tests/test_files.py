@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.files import lock_folder
+from geoseg.files import lock_folder, write_bytes, write_text
 
 
 def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: Path) -> None:
@@ -80,3 +81,18 @@ def test_runs_that_begin_while_others_end_never_share_a_folder_nor_lose_it(tmp_p
     assert refusals <= {
         f"another run writes into {tmp_path / 'out'}; wait until it ends or choose another --out"
     }
+
+
+def test_a_texts_bytes_are_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a power cut could leave an empty file under the name."""
+    path, steps = tmp_path / "a.json", []
+    replace = os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: steps.append(os.fstat(number).st_size))
+    monkeypatch.setattr(os, "replace", lambda *two: steps.append("moved") or replace(*two))
+    write_text(path, "two\n")
+    assert steps == [4, "moved"]
+    assert path.read_text() == "two\n"
+    write_bytes(path, b"large and made again")
+    assert steps == [4, "moved", "moved"], "what a run can make again does not wait for the disk"

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassScheme
 from geoseg.inference.parts import PartFolder
 from geoseg.raster import (
+    Part,
     Source,
+    check_part,
     class_cog,
     confidence_cog,
     open_raster,
@@ -60,9 +62,10 @@ def write_raster(
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
+        SourceError: the file of a part is missing, or is another part.
     """
     source = folder.source
-    parts = folder.parts(blocks, output.kind)
+    parts = _checked_parts(folder, blocks, output.kind)
     common = {
         "fingerprint": output.key,
         "height": source.height,
@@ -75,8 +78,15 @@ def write_raster(
     elif output.kind == "confidence":
         confidence_cog(parts, output.path, **common)
     else:
-        labels = folder.parts(blocks, "classes")
+        labels = _checked_parts(folder, blocks, "classes")
         probabilities_cog(parts, labels, output.path, classes=classes, **common)
+
+
+def _checked_parts(folder: PartFolder, blocks: Sequence[Block], kind: str) -> list[Part]:
+    parts = folder.parts(blocks, kind)
+    for part in parts:
+        check_part(part)  # GDAL would copy whatever pixels lie there
+    return parts
 
 
 def write_vectors(

@@ -1,19 +1,22 @@
 """Finished bands on disk: one folder per raster, named by the key of what decides its pixels.
 
     DIR/.geoseg/<folder of the source>/<stem>-<part key>/
-        plan.json               blocks, batch, precision: a resumed run keeps them
+        plan.json               blocks, batch, precision, key, checksum: a resumed run keeps them
         0000-00003-classes.tif  block 0, lattice row 3; written after confidence and probabilities
 
-A part exists under its name only when it is whole. Parts that do not verify count as missing.
+A part exists under its name only when it is whole. Parts that do not verify count as missing, and
+a plan that does not verify counts as none.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from geoseg.files import WORK_FOLDER, write_text
 from geoseg.inference.stitching import Band
@@ -26,6 +29,8 @@ class PartFolder:
     """The parts of one raster."""
 
     path: Path
+    key: str
+    """Of the run, from `geoseg.inference.keys.part_key`."""
     source: Source
     classes: int
     confidence: bool
@@ -42,7 +47,7 @@ class PartFolder:
     def part(self, number: int, lattice_row: int, band: Window, kind: str) -> Part:
         """The part of one band of block `number`."""
         name = f"{number:04d}-{lattice_row:05d}-{kind}.tif"
-        return Part(self.path / name, band.row, band.col, band.height, band.width)
+        return Part(self.path / name, band.row, band.col, band.height, band.width, self.key)
 
     def parts(self, blocks: Sequence[Block], kind: str) -> list[Part]:
         """All parts of one kind, in the order of blocks and bands."""
@@ -83,18 +88,20 @@ class PartFolder:
     def read_plan(self, grid: TileGrid) -> tuple[list[Block], int | None] | None:
         """Blocks and batch of the run that began here.
 
-        None where none did, or where the file is damaged, so that a new plan is made.
+        None where none did, or where the file is damaged or another run's: a new plan is made.
         """
         if not any(self.path.glob("*-classes.tif")):
             return None
         try:
             document = json.loads(self._plan_path.read_text())
-            blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
-            batch = document["batch"]
-        except (OSError, ValueError, KeyError, TypeError):
+            checksum = document.pop("checksum")
+            verified = (document["key"], checksum) == (self.key, _checksum(document))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        covered = sum(block.area.height * block.area.width for block in blocks)
-        return (blocks, batch) if covered == grid.height * grid.width else None
+        if not verified:
+            return None
+        blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
+        return blocks, document["batch"]
 
     def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
         """Start a run: record what a later one must keep (precision is only informative).
@@ -106,8 +113,8 @@ class PartFolder:
             [block.area.row, block.area.col, block.area.height, block.area.width]
             for block in blocks
         ]
-        document = {"precision": precision, "batch": batch, "blocks": areas}
-        write_text(self._plan_path, json.dumps(document))
+        document = {"key": self.key, "precision": precision, "batch": batch, "blocks": areas}
+        write_text(self._plan_path, json.dumps({**document, "checksum": _checksum(document)}))
 
     @property
     def _plan_path(self) -> Path:
@@ -120,3 +127,8 @@ class PartFolder:
             if folder.name == WORK_FOLDER or not folder.is_dir() or any(folder.iterdir()):
                 return
             folder.rmdir()
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    """8 hexadecimal digits of a plan without its own checksum."""
+    return f"{zlib.crc32(json.dumps(document, sort_keys=True).encode()):08x}"

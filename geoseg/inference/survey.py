@@ -153,6 +153,7 @@ def _part_folder(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> P
     folder = job.target.with_name(f"{job.target.name}-{key}").relative_to(run.out)
     return PartFolder(
         run.work / folder,
+        key,
         job.source,
         len(run.model.card.classes),
         confidence,

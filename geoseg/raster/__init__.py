@@ -7,7 +7,7 @@ from geoseg.raster.compatibility import check_source
 from geoseg.raster.discovery import FoundSource, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.gdal import GDAL_CACHE_BYTES
-from geoseg.raster.part import Part, part_is_whole, read_part, write_part
+from geoseg.raster.part import Part, check_part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source, open_raster, parse_crs
@@ -19,6 +19,7 @@ __all__ = [
     "Reader",
     "Source",
     "WarpedReader",
+    "check_part",
     "check_source",
     "class_cog",
     "confidence_cog",

@@ -1,7 +1,15 @@
-"""Finished rectangles of an output on disk: small GeoTIFFs that exist only when complete."""
+"""Finished rectangles of an output on disk: small GeoTIFFs that exist only when complete.
+
+Each says inside which part it is, and has a checksum of its pixels: a part of another layout or
+run under the same name, or one that the disk has damaged, is never taken for the one that is asked
+for.
+"""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +18,11 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from geoseg.errors import SourceError
 from geoseg.files import write_bytes
-from geoseg.raster.gdal import open_dataset
+from geoseg.raster.gdal import GDAL_ERRORS, open_dataset
 
 BLOCK = 512
 """Side of the tiles of parts, overviews and COGs; a raster that fits into one has no overviews."""
@@ -31,10 +38,15 @@ PROFILE: dict[str, Any] = {
     "compress": "zstd",
     "zstd_level": 1,
     "interleave": "band",
-    # Every reader of a part knows its position. Of the identity, rasterio would warn that it is
-    # not a transform.
+    # The position is in a tag. Of the identity, rasterio would warn that it is not a transform.
     "transform": Affine.translation(1, 1),
 }
+
+_UNREADABLE: tuple[type[Exception], ...] = (SourceError, *GDAL_ERRORS)
+_IDENTITY = "GEOSEG_PART"
+"""The tag that says which part the file is."""
+_CHECKSUM = "GEOSEG_CRC32"
+"""The tag with the checksum of its pixels, 8 hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,14 @@ class Part:
     """First column."""
     height: int
     width: int
+    key: str = ""
+    """Of the run that it belongs to."""
+
+    def identity(self, bands: int) -> str:
+        """All that tells it from other parts, as its file says it."""
+        return (
+            f"{self.path.name} {self.row} {self.col} {self.height} {self.width} {bands} {self.key}"
+        )
 
 
 def write_part(part: Part, data: NDArray[np.uint8]) -> None:
@@ -72,27 +92,67 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
             count=len(planes), height=part.height, width=part.width, **PROFILE
         ) as file:
             file.write(planes)
+            file.update_tags(
+                **{_IDENTITY: part.identity(len(planes)), _CHECKSUM: _checksum(planes)}
+            )
         # Under a temporary name, for a cluster may run a task twice at once.
         write_bytes(part.path, memory.getbuffer())
 
 
 def read_part(part: Part) -> NDArray[np.uint8]:
-    """``(bands, height, width)`` uint8.
+    """``(bands, height, width)`` uint8, as they were written.
 
     Raises:
-        SourceError: the part is missing.
-        rasterio.errors.RasterioIOError: the part is damaged.
+        SourceError: the part is missing or damaged, or the file is another part.
     """
-    # A part has no sidecars: GDAL need not look through the names of all other parts.
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), open_dataset(part.path) as file:
+    with _open_part(part) as file:
         data: NDArray[np.uint8] = file.read()
+        if file.tags().get(_CHECKSUM) != _checksum(data):
+            raise _not_this_part(part)
     return data
 
 
+def check_part(part: Part) -> None:
+    """Look whether the file is this part, without decoding its pixels.
+
+    Raises:
+        SourceError: the part is missing or cannot be opened, or the file is another part.
+    """
+    with _open_part(part):
+        pass
+
+
 def part_is_whole(part: Part, bands: int) -> bool:
-    """Whether the file exists with the right shape and type, and all of it can be read."""
+    """Whether the file is this part, of so many bands, with the pixels that were written."""
     try:
-        data = read_part(part)
-    except (SourceError, RasterioError):
+        return len(read_part(part)) == bands
+    except SourceError:
         return False
-    return data.shape == (bands, part.height, part.width) and data.dtype == np.uint8
+
+
+@contextmanager
+def _open_part(part: Part) -> Iterator[Any]:
+    """The dataset of a part's file, once it is known to be this part."""
+    # A part has no sidecars: GDAL need not look through the names of all other parts.
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        try:
+            with open_dataset(part.path) as file:
+                # Before any pixel is read: of a damaged size, GDAL would fill the memory.
+                same_shape = (file.height, file.width) == (part.height, part.width)
+                same_part = file.tags().get(_IDENTITY) == part.identity(file.count)
+                if not (same_shape and same_part and set(file.dtypes) == {"uint8"}):
+                    raise _not_this_part(part)
+                yield file
+        except _UNREADABLE as error:
+            raise _not_this_part(part) from error
+
+
+def _not_this_part(part: Part) -> SourceError:
+    return SourceError(
+        f"{part.path}: this part of a raster is missing, damaged or another run's; "
+        "run the command again, it makes the part anew"
+    )
+
+
+def _checksum(planes: NDArray[np.uint8]) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(planes).data):08x}"

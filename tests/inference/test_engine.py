@@ -38,7 +38,9 @@ WHOLE_ROWS = tuple(row for row, _ in WHOLE_BLOCK.bands())
 def folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     path = tmp_path / "parts"
     path.mkdir()
-    return PartFolder(path, open_raster(make_raster()), 4, confidence=True, probabilities=False)
+    return PartFolder(
+        path, "0123", open_raster(make_raster()), 4, confidence=True, probabilities=False
+    )
 
 
 def tasks_of(folder: PartFolder) -> list[BlockTask]:
@@ -64,7 +66,9 @@ def windows(block: Block) -> int:
 def whole_folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     path = tmp_path / "parts"
     path.mkdir()
-    return PartFolder(path, open_raster(make_raster()), 4, confidence=True, probabilities=True)
+    return PartFolder(
+        path, "0123", open_raster(make_raster()), 4, confidence=True, probabilities=True
+    )
 
 
 @pytest.fixture
@@ -215,7 +219,9 @@ def test_workers_are_processes_of_one_task_each_that_leave_ctrl_c_to_this_one(cl
 def test_blocks_run_on_workers_give_the_same_labels(
     folder: PartFolder, model_file: Path, client: Any, tmp_path: Path
 ) -> None:
-    here = PartFolder(tmp_path / "here", folder.source, 4, confidence=True, probabilities=False)
+    here = PartFolder(
+        tmp_path / "here", "0123", folder.source, 4, confidence=True, probabilities=False
+    )
     here.path.mkdir()
     predictor = Predictor(geoseg.load_model(model_file), ForwardOptions(flip=True), 2)
     engine.run_here(tasks_of(here), predictor, lambda count: None)

@@ -189,6 +189,29 @@ def test_a_resumed_run_gives_the_pixels_of_one_that_was_not(
     np.testing.assert_array_equal(labels_of(again), whole)
 
 
+@pytest.mark.parametrize("plan", [None, "", '{"blocks": [[0, 0, 64, 80]], "batch": null}'])
+def test_parts_whose_plan_is_lost_do_not_spoil_the_next_run(
+    make_run: MakeRun, make_job: MakeJob, plan: str | None
+) -> None:
+    run = make_run(block=40)
+    job = make_job(run)
+    run_job(run, job)
+    whole = labels_of(run)
+    for path in run.out.glob("scene*"):
+        path.unlink()
+    begin(run, job, windows=30)
+    (file,) = run.out.rglob("plan.json")
+    if plan is None:
+        file.unlink()
+    else:
+        file.write_text(plan)
+    other = make_run(block=52)
+    survey, _ = run_job(other, job)
+    assert not survey.resumed
+    assert survey.blocks == tuple(job.grid.blocks(52))
+    np.testing.assert_array_equal(labels_of(other), whole)
+
+
 def test_the_plan_is_written_before_the_first_block(make_run: MakeRun, make_job: MakeJob) -> None:
     run = make_run(vectors="none", block=40, batch=2)
     job = make_job(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import rasterio
 
 from geoseg.classes import ClassScheme
+from geoseg.errors import SourceError
 from geoseg.inference import outputs as outputs_module
 from geoseg.inference.engine import polygonize_parts
 from geoseg.inference.outputs import (
@@ -23,7 +25,7 @@ from geoseg.inference.outputs import (
 )
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.stitching import Band
-from geoseg.raster import Reader, open_raster
+from geoseg.raster import Reader, open_raster, read_part, write_part
 from geoseg.tiling import TileGrid
 
 CLASSES = ClassScheme.from_names(["road", "roof", "grass"])
@@ -47,7 +49,7 @@ def expected() -> dict[str, np.ndarray]:
 def folder(
     make_raster: Callable[..., Path], tmp_path: Path, expected: dict[str, np.ndarray]
 ) -> PartFolder:
-    found = PartFolder(tmp_path / "parts", open_raster(make_raster()), 3, True, True)
+    found = PartFolder(tmp_path / "parts", "0123", open_raster(make_raster()), 3, True, True)
     found.path.mkdir()
     for number, block in enumerate(BLOCKS):
         for lattice_row, area in block.bands():
@@ -91,6 +93,21 @@ def test_a_raster_is_its_parts_with_the_sources_place(
         np.testing.assert_array_equal(file.read(), pixels if pixels.ndim == 3 else pixels[None])
         assert (file.transform, file.crs) == (folder.source.transform, folder.source.crs)
         np.testing.assert_array_equal(file.dataset_mask() > 0, expected["classes"] != 255)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [("classes", "classes"), ("probabilities", "probabilities"), ("probabilities", "classes")],
+)
+def test_no_raster_is_made_of_another_runs_parts(
+    folder: PartFolder, tmp_path: Path, kind: str, other: str
+) -> None:
+    part = folder.parts(BLOCKS, other)[-1]
+    write_part(replace(part, key="another"), read_part(part))
+    output = Output(kind, tmp_path / f"{kind}.tif", "key")
+    with pytest.raises(SourceError, match=rf"{other}\.tif: this part .* run the command again"):
+        write_raster(output, folder, BLOCKS, CLASSES)
+    assert output.state() == "absent"
 
 
 def test_polygons_are_the_regions_of_the_parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from geoseg.tiling import Block, TileGrid, Window
 
 GRID = TileGrid(64, 80, 16, 4)
 BLOCKS = GRID.blocks(40)
+KEY = "0123456789abcdef"
 Make = Callable[..., PartFolder]
 
 
@@ -26,7 +28,7 @@ Make = Callable[..., PartFolder]
 def make_folder(make_raster: Callable[..., Path], tmp_path: Path) -> Make:
     def make(confidence: bool = False, probabilities: bool = False) -> PartFolder:
         path = tmp_path / "out/.geoseg/north/scene-0123"
-        return PartFolder(path, open_raster(make_raster()), 3, confidence, probabilities)
+        return PartFolder(path, KEY, open_raster(make_raster()), 3, confidence, probabilities)
 
     return make
 
@@ -118,7 +120,7 @@ def test_a_part_of_another_shape_is_missing(make_folder: Make) -> None:
     folder = make_folder(probabilities=True)
     folder.path.mkdir(parents=True)
     fill(folder)
-    other = PartFolder(folder.path, folder.source, 4, confidence=False, probabilities=True)
+    other = PartFolder(folder.path, KEY, folder.source, 4, confidence=False, probabilities=True)
     assert other.missing_rows(0, BLOCKS[0]) == tuple(row for row, _ in BLOCKS[0].bands())
 
 
@@ -157,6 +159,50 @@ def test_a_damaged_plan_is_made_anew(make_folder: Make, text: str) -> None:
     fill(folder)
     (folder.path / "plan.json").write_text(text)
     assert folder.read_plan(GRID) is None
+
+
+def test_a_plan_with_any_character_changed_is_no_plan_or_the_same(make_folder: Make) -> None:
+    folder = make_folder()
+    folder.write_plan(BLOCKS, 12, "fp32")
+    fill(folder)
+    path = folder.path / "plan.json"
+    text = path.read_text()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for position, old in enumerate(text):
+        new = rng.choice([other for other in '0123456789abf"{}[]:, ' if other != old])
+        path.write_text(text[:position] + new + text[position + 1 :])
+        found = folder.read_plan(GRID)
+        assert found in (None, (BLOCKS, 12))
+        refused += found is None
+    assert refused > len(text) - 2 * text.count(" ") - 2
+
+
+def test_a_plan_of_another_run_is_none(make_folder: Make) -> None:
+    folder = make_folder()
+    folder.write_plan(BLOCKS, 1, "fp32")
+    fill(folder)
+    assert replace(folder, key="fedcba9876543210").read_plan(GRID) is None
+
+
+def test_of_another_layout_only_parts_of_the_same_place_are_taken(make_folder: Make) -> None:
+    """As where the plan is lost and the next run has other blocks: names meet, places do not."""
+    folder = make_folder()
+    fill(folder)
+    places = {part.path.name: part for part in folder.parts(BLOCKS, "classes")}
+    for size in (16, 28, 52, 64, 80):
+        for number, block in enumerate(GRID.blocks(size)):
+            bands = dict(block.bands())
+            for lattice_row in bands.keys() - set(folder.missing_rows(number, block)):
+                taken = folder.part(number, lattice_row, bands[lattice_row], "classes")
+                assert places[taken.path.name] == taken
+
+
+def test_parts_of_another_run_are_missing(make_folder: Make) -> None:
+    folder = make_folder()
+    fill(folder)
+    other = replace(folder, key="fedcba9876543210")
+    assert other.missing_rows(0, BLOCKS[0]) == tuple(row for row, _ in BLOCKS[0].bands())
 
 
 def test_a_plan_of_one_block_is_read(make_folder: Make) -> None:

@@ -1,12 +1,13 @@
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-from geoseg.errors import OutputError
-from geoseg.raster import Part, part_is_whole, read_part, write_part
+from geoseg.errors import OutputError, SourceError
+from geoseg.raster import Part, check_part, part_is_whole, read_part, write_part
 
 
 @pytest.fixture
@@ -114,3 +115,72 @@ def test_a_full_disk_leaves_no_part(tmp_path, data, monkeypatch):
     with pytest.raises(OutputError, match="No space left on device"):
         write_part(part, data)
     assert not list(tmp_path.iterdir())
+
+
+def wanted(path):
+    return Part(path, 10, 20, 60, 70, "0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    "change", [{"row": 11}, {"col": 0}, {"key": ""}, {"key": "fedcba9876543210"}, {"height": 59}]
+)
+def test_a_part_of_another_place_or_run_is_never_taken_for_the_one_wanted(tmp_path, data, change):
+    part = replace(wanted(tmp_path / "a.tif"), **change)
+    write_part(part, data[:, : part.height, : part.width])
+    check_part(part)
+    assert part_is_whole(part, 3)
+    asked = wanted(part.path)
+    assert not part_is_whole(asked, 3)
+    for use in (check_part, read_part):
+        with pytest.raises(
+            SourceError, match=r"a\.tif: this part .* another run's; run the command"
+        ):
+            use(asked)
+
+
+def test_a_part_under_another_ones_name_is_not_taken_for_it(tmp_path, data):
+    part = wanted(tmp_path / "0000-00001-confidence.tif")
+    write_part(part, data[0, :60, :70])
+    other = part.path.rename(tmp_path / "0000-00001-classes.tif")
+    with pytest.raises(SourceError, match="another run's"):
+        check_part(wanted(other))
+
+
+def test_a_missing_or_unreadable_part_is_named_with_what_to_do(tmp_path):
+    for content in (None, b"", b"not a raster"):
+        if content is not None:
+            (tmp_path / "a.tif").write_bytes(content)
+        with pytest.raises(SourceError, match=r"a\.tif: this part .* missing, .* run the command"):
+            check_part(wanted(tmp_path / "a.tif"))
+
+
+def test_pixels_that_do_not_have_their_checksum_are_not_read(tmp_path, data):
+    part = wanted(tmp_path / "a.tif")
+    write_part(part, data[0, :60, :70])
+    with rasterio.open(part.path, "r+") as file:
+        file.write(1 - np.minimum(data[:1, :60, :70], 1))
+    check_part(part)
+    assert not part_is_whole(part, 1)
+    with pytest.raises(SourceError, match="damaged"):
+        read_part(part)
+
+
+# rasterio fails to log GDAL's words where they quote damaged bytes.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("flips", [300, pytest.param(3000, marks=pytest.mark.slow)])
+def test_a_flipped_bit_never_gives_other_pixels(tmp_path, flips):
+    """Most flips in pixels of few classes decode without an error; a third lie in the header."""
+    rng = np.random.default_rng(flips)
+    data = np.kron(rng.integers(0, 6, (6, 7), dtype=np.uint8), np.ones((10, 10), np.uint8))
+    part = wanted(tmp_path / "a.tif")
+    write_part(part, data)
+    content = part.path.read_bytes()
+    whole = 0
+    for position in rng.integers(0, 8 * len(content), flips):
+        flipped = bytearray(content)
+        flipped[position // 8] ^= 1 << position % 8
+        part.path.write_bytes(flipped)
+        if part_is_whole(part, 1):
+            whole += 1
+            np.testing.assert_array_equal(read_part(part)[0], data)
+    assert whole < flips
