@@ -32,7 +32,7 @@ test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
 test-all: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=explore
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev

@@ -320,6 +320,27 @@ def test_patches_are_named_by_row_then_column(make_tile: Callable[..., Tile]) ->
     assert "a.tif row 5 column 7, 32 x 16 pixels" in line
 
 
+def test_the_progress_line_marks_the_best_validation_alone() -> None:
+    confusion = ConfusionMatrix(2)
+    confusion.update(np.array([[0, 1]], np.uint8), np.array([[0, 0]], np.uint8))
+    outcome = Outcome(step=4, best_step=4)
+    line = loop._progress_line(outcome, RECIPE, 0.5, confusion)
+    assert line == (
+        f"step 4 of {RECIPE.steps}: loss 0.5000, mean IoU 0.2500, overall accuracy 0.5000 (best)"
+    )
+    outcome.best_step = 2
+    assert loop._progress_line(outcome, RECIPE, 0.5, confusion) == line.removesuffix(" (best)")
+
+
+def test_pictures_are_of_the_first_tiles_in_their_shape(
+    make_tile: Callable[..., Tile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "Panel", lambda *shape: shape)
+    tiles = [make_tile(name, height=40, width=60) for name in ("a", "b", "c")]
+    panels = loop._panels(tiles, replace(RECIPE, pictures=2))
+    assert panels == [("a.tif", 40, 60), ("b.tif", 40, 60)]
+
+
 def test_a_full_disk_is_reported_in_one_line(
     train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

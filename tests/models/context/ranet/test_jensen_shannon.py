@@ -28,6 +28,8 @@ def both(p: Tensor, kind: type[FullDivergence | BinaryDivergence]) -> tuple[floa
 
 def divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     """In nats. Not scipy's Jensen-Shannon distance, a root that is NaN a little below 0."""
+    # Half of the smallest number is 0, to which scipy's relative entropy is infinite.
+    p, q = (np.where(x < 1e-300, 0, x) for x in (p, q))
     middle = (p + q) / 2
     return float((rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2)
 
