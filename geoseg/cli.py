@@ -103,7 +103,11 @@ def _command(function: Callable[..., None]) -> click.Command:
 )
 @_option_with_default("--scales", default="1", metavar="S,S,...", help="Averaged scales: 0.5,1,2.")
 @option("--flip", is_flag=True, help="Also average the mirrored windows.")
-@option("--bands", metavar="N,N,...", help="The file's bands in the model's order: 4,1,2.")
+@option(
+    "--bands",
+    metavar="N,N,...",
+    help="The file's bands in the model's order: 4,1,2 or nir,red,green.  [default: by name]",
+)
 @option("--value-range", metavar="LO,HI", help="Source values that mean the model's value range.")
 @option("--nodata", type=float, metavar="V", help="Source value that means no data.")
 @option("--crs", metavar="EPSG:N", help="CRS of sources that have none.")

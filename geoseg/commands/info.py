@@ -62,6 +62,7 @@ def _raster_facts(source: Source) -> dict[str, Any]:
         "width": source.width,
         "bands": list(source.bands),
         "band_names": list(source.band_names),
+        "band_colors": [source.file_bands[band - 1].color for band in source.bands],
         "dtype": source.dtype,
         "nodata": source.nodata,
         "masked_by": _masks(source),

@@ -111,7 +111,13 @@ def _usable_jobs(sources: Paths, run: PredictRun, report: RunReport) -> list[Ras
 def _check(found: FoundSource, run: PredictRun) -> tuple[RasterJob, list[str]]:
     """A raster opened and checked against the model's card, with its warnings."""
     card, options = run.model.card, run.options
-    source = open_raster(found.path, bands=options.bands, nodata=options.nodata, crs=options.crs)
+    source = open_raster(
+        found.path,
+        bands=options.bands,
+        wanted=card.bands,
+        nodata=options.nodata,
+        crs=options.crs,
+    )
     warnings = check_source(
         source,
         bands=card.bands,

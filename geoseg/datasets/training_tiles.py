@@ -10,7 +10,7 @@ from geoseg.datasets.pairing import Pair, pair_all
 from geoseg.datasets.tiles import Tile, open_tile
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, open_raster
-from geoseg.raster.bands import order_by_name
+from geoseg.raster.bands import descriptions_contradict, order_by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: 
         source: an image opened with all its bands.
 
     Raises:
-        ConfigError: names and bands do not agree in number, a name is given twice, or the image
-            lacks a band.
+        ConfigError: names and bands do not agree in number, a name is given twice, the image
+            lacks a band, or describes one as another of the names.
     """
     names_in_file = tuple(
         name if name != "undefined" and source.band_names.count(name) == 1 else f"band {number}"
@@ -69,6 +69,15 @@ def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: 
             f"data.bands: {len(names)} names for the {len(source.bands)} bands of {source.path}; "
             f"say which is which, as {{{names[0]}: 1, ...}}"
         )
+    imagery = [source.file_bands[band - 1] for band in source.bands]
+    if order is None and descriptions_contradict(names, imagery):
+        numbered = zip(names, source.bands, strict=True)
+        as_numbers = ", ".join(f"{name}: {band}" for name, band in numbered)
+        raise ConfigError(
+            f"data.bands: {', '.join(names)}, but {source.path} names its bands "
+            f"{', '.join(band_names(source))}; take its names, "
+            f"or say which is which, as {{{as_numbers}}}"
+        )
     return _checked(source.bands if order is None else order, names, source)
 
 
@@ -76,11 +85,16 @@ def refuse_other_bands(first: Source, other: Source) -> None:
     """Refuse an image whose bands are not those of the first one.
 
     Raises:
-        SourceError: it has more or fewer, or the same ones in another order.
+        SourceError: it has more or fewer, the same ones in another order, or describes others.
     """
     expected, found = band_names(first), band_names(other)
     reordered = found != expected and sorted(found) == sorted(expected)
-    if len(found) != len(expected) or reordered:
+    descriptions = [band.description for band in first.file_bands]
+    if (
+        len(found) != len(expected)
+        or reordered
+        or descriptions_contradict(descriptions, other.file_bands)
+    ):
         raise SourceError(
             f"{other.path}: has bands {', '.join(found)}, but {first.path} has "
             f"{', '.join(expected)}; bands are taken by number, so all images need the same ones "

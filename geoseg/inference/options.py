@@ -31,8 +31,8 @@ class PredictOptions:
     precision: str = "auto"
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
-    bands: tuple[int, ...] | None = None
-    """The file's bands (from 1) in the model's order; None: the first ones."""
+    bands: tuple[int | str, ...] | None = None
+    """The file's bands in the model's order, numbers from 1 or names; None: see `open_raster`."""
     value_range: tuple[float, float] | None = None
     """The source's values that mean the card's value range; None: they are the same."""
     nodata: float | None = None
@@ -48,7 +48,10 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         whole_batch = isinstance(self.batch, int) and self.batch >= 1
-        bands_from_1 = self.bands is None or (bool(self.bands) and min(self.bands) >= 1)
+        bands_from_1 = self.bands is None or (
+            bool(self.bands)
+            and all(band if isinstance(band, str) else band >= 1 for band in self.bands)
+        )
         rules = [
             (
                 self.block == "auto" or self.block >= 1,
@@ -69,7 +72,7 @@ class PredictOptions:
             (
                 bands_from_1,
                 f"bands {list(self.bands or ())}: bands count from 1; "
-                "give them in the model's order, such as 4,1,2",
+                "give them in the model's order, such as 4,1,2 or nir,red,green",
             ),
         ]
         rules += [
@@ -108,6 +111,9 @@ class PredictOptions:
                 kind = "whole numbers" if number is int else "numbers"
                 wanted = f"{kind} separated by commas"
                 given[name] = _numbers(name, given[name], _items(given[name]), number, wanted)
+        if given.get("bands") is not None:
+            bands = _items(given["bands"])
+            given["bands"] = tuple(_band(given["bands"], band) for band in bands)
         value_range = given.get("value_range")
         if value_range is not None and len(value_range) != 2:
             raise ConfigError(
@@ -130,7 +136,6 @@ class PredictOptions:
 
 _LISTS: dict[str, type[int] | type[float]] = {
     "scales": float,
-    "bands": int,
     "value_range": float,
 }
 """Options of several numbers."""
@@ -150,6 +155,18 @@ def _items(given: Any) -> list[Any]:
     if isinstance(given, str):
         return given.split(",")
     return list(given) if isinstance(given, Iterable) else [given]
+
+
+def _band(given: Any, band: Any) -> int | str:
+    """A band's number, or its name where it is no number."""
+    if isinstance(band, str):
+        try:
+            float(band)
+        except ValueError:
+            return band.strip()
+    wanted = "names or whole numbers separated by commas"
+    (number,) = _numbers("bands", given, [band], int, wanted)
+    return int(number)
 
 
 def _numbers(

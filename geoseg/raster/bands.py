@@ -14,9 +14,25 @@ _SYNONYMS = {
     "ir": "nir",
     "infrared": "nir",
     "nearinfrared": "nir",
+    "nearir": "nir",
+    "b02": "blue",  # Sentinel-2 writes two digits; B2 to B8 mean other colours in other products
+    "b03": "green",
+    "b04": "red",
+    "b08": "nir",
     "gray": "grey",
     "undefined": "",
 }
+_SPECTRAL = frozenset(
+    (
+        *("red", "green", "blue", "nir", "coastal", "yellow", "rededge", "pan", "cyan", "magenta"),
+        *("swir", "swir1", "swir2", "mwir", "lwir", "tir"),
+    )
+)
+"""Names that say what a band shows, whichever file or model has them."""
+_NO_COLOR = ("undefined", "gray", "palette", "alpha")
+"""Interpretations that name no colour; GDAL calls the first band "gray" where it knows nothing."""
+_COUNTED = re.compile(r"(band|layer|channel)?\d*")
+"""Descriptions that only count the bands: "Band 1"."""
 _USUAL_ORDER = ("red", "green", "blue", "nir")
 
 
@@ -34,6 +50,17 @@ class FileBand:
         """What to call the band in a message."""
         return self.description or self.color
 
+    @property
+    def described(self) -> str:
+        """What the description says, as names are compared; empty where it only counts."""
+        name = same_name(self.description)
+        return "" if _COUNTED.fullmatch(name) else name
+
+    @property
+    def marked(self) -> str:
+        """The colour that the file marks it as, as names are compared; empty where it is none."""
+        return "" if self.color in _NO_COLOR else same_name(self.color)
+
 
 def same_name(name: str) -> str:
     """The form in which names are compared: lower-case letters and digits, one synonym."""
@@ -49,16 +76,38 @@ def names_of(bands: Sequence[FileBand]) -> str:
 def order_by_name(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...] | None:
     """The 1-based file bands with the wanted names, in that order; None unless each occurs once.
 
-    Descriptions decide where the file has them; colour interpretations only where it has none.
+    A band's description decides where it says something; its colour interpretation where not.
     """
-    described = [same_name(band.description) for band in bands]
-    given = described if any(described) else [same_name(band.color) for band in bands]
-    found = []
-    for name in map(same_name, wanted):
-        if not name or given.count(name) != 1:
-            return None
-        found.append(given.index(name) + 1)
-    return tuple(found)
+    names = [same_name(name) for name in wanted]
+    given = []
+    for band in bands:
+        description = same_name(band.description)
+        given.append(description if description in names else band.described or band.marked)
+    if not all(name and given.count(name) == 1 for name in names):
+        return None
+    return tuple(given.index(name) + 1 for name in names)
+
+
+def descriptions_contradict(wanted: Sequence[str], bands: Sequence[FileBand]) -> bool:
+    """Whether a band is described as something else than the wanted one at its place."""
+    return _contradict(wanted, [band.described for band in bands])
+
+
+def names_contradict(wanted: Sequence[str], bands: Sequence[FileBand]) -> bool:
+    """The same by all names: by its colour where a band's description is not known."""
+    known = _SPECTRAL.union(map(same_name, wanted))
+    names = [band.described if band.described in known else band.marked for band in bands]
+    return _contradict(wanted, names)
+
+
+def _contradict(wanted: Sequence[str], names: Sequence[str]) -> bool:
+    """Only names that both sides can know are compared; any other may mean the same band."""
+    needed = [same_name(name) for name in wanted]
+    known_here, known_there = _SPECTRAL.union(needed), _SPECTRAL.union(names)
+    return any(
+        name and need and name != need and name in known_here and need in known_there
+        for name, need in zip(names, needed, strict=True)
+    )
 
 
 def example_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...]:
@@ -74,6 +123,6 @@ def example_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int
     return tuple(min(index, len(bands)) for index in range(1, len(wanted) + 1))
 
 
-def bands_option(bands: Sequence[int]) -> str:
+def bands_option(bands: Sequence[int | str]) -> str:
     """The option that chooses these bands, as one types it."""
     return f"--bands {','.join(str(band) for band in bands)}"

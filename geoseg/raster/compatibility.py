@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster.bands import bands_option, example_bands, names_of, order_by_name, same_name
+from geoseg.raster.bands import (
+    bands_option,
+    descriptions_contradict,
+    example_bands,
+    names_contradict,
+    names_of,
+    order_by_name,
+)
 from geoseg.raster.source import Source
 
 _SAMPLING_RATIOS = (0.8, 1.25)
@@ -68,7 +75,7 @@ def check_source(
 
 
 def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
-    """Refuse another number or another order of bands; warn where the file names other bands."""
+    """Refuse another number of bands, and other descriptions; warn of other colours."""
     if any(source.file_bands[band - 1].color == "palette" for band in source.bands):
         raise SourceError(
             f"{source.path}: its values are palette indices, not colours; "
@@ -86,20 +93,24 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     if source.bands_chosen:
         return []
     by_name = order_by_name(wanted, source.file_bands)
-    if by_name is not None and by_name != source.bands:
-        raise SourceError(
-            f"{source.path}: its bands are named {names_of(source.file_bands)}, "
-            f"{needs} in this order; use {bands_option(by_name)}, "
-            f"or {bands_option(source.bands)} if the names are wrong"
-        )
-    described = [source.file_bands[band - 1].description for band in source.bands]
-    shared = {same_name(name) for name in described} & {same_name(name) for name in wanted}
-    if by_name is not None or not shared:
+    if by_name == source.bands:
         return []
-    return [
-        f"{source.path}: its bands are named {', '.join(described)}, "
-        f"the model takes {', '.join(wanted)}; expect a poor result"
-    ]
+    used = [source.file_bands[band - 1] for band in source.bands]
+    if descriptions_contradict(wanted, used):
+        remedy = f"use {bands_option(by_name)}" if by_name else "choose them with --bands"
+        raise SourceError(
+            f"{source.path}: its bands are named {names_of(used)}, {needs} in this order; "
+            f"{remedy}, or {bands_option(source.bands)} if the names are wrong"
+        )
+    if names_contradict(wanted, used):
+        # No more than a warning: false-colour imagery is marked as red, green, blue as well.
+        marked = ", ".join(band.color for band in used)
+        return [
+            f"{source.path}: its bands are marked as {marked}, the model takes "
+            f"{', '.join(wanted)}; expect a poor result, "
+            f"or say {bands_option(source.bands)} if they are the model's all the same"
+        ]
+    return []
 
 
 def _check_values(source: Source, value_range: tuple[float, float]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import SourceError
-from geoseg.raster.bands import same_name
+from geoseg.raster.bands import order_by_name
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.reader import Reader
@@ -105,11 +105,12 @@ def _colored(labels: NDArray[np.uint8], classes: ClassScheme) -> NDArray[np.uint
 
 def _imagery(source: Source) -> NDArray[np.uint8]:
     """``(height, width, 3)`` uint8, invalid pixels grey."""
-    names = [same_name(name) for name in source.band_names]
-    if {"red", "green", "blue"} <= set(names):
-        shown = [names.index(name) for name in ("red", "green", "blue")]
+    bands = [source.file_bands[band - 1] for band in source.bands]
+    natural = order_by_name(("red", "green", "blue"), bands)
+    if natural is not None:
+        shown = [band - 1 for band in natural]
     else:
-        shown = [0, 1, 2] if len(names) >= 3 else [0, 0, 0]
+        shown = [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
     pixels, valid = _decimated(source, _SIDE // 2)
     bands_last = np.moveaxis(pixels[shown], 0, -1)
     picture = bands_last.copy() if bands_last.dtype == np.uint8 else _stretched(bands_last, valid)

@@ -16,7 +16,7 @@ from rasterio.errors import CRSError
 
 from geoseg import geodesy
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster.bands import FileBand, bands_option, names_of
+from geoseg.raster.bands import FileBand, bands_option, names_of, order_by_name
 from geoseg.raster.gdal import open_dataset
 from geoseg.raster.integrity import refuse_cut_short
 from geoseg.raster.reader import Reader, Validity, find_validity
@@ -32,7 +32,7 @@ class Source:
     width: int
     """Pixels."""
     bands: tuple[int, ...]
-    """The 1-based file bands that are read, in this order; alpha only if asked for by number."""
+    """The 1-based file bands that are read, in this order; alpha only if asked for."""
     dtype: str
     """numpy's name of the pixels' type."""
     transform: Affine
@@ -42,7 +42,7 @@ class Source:
     file_bands: tuple[FileBand, ...]
     """All bands of the file, in file order."""
     bands_chosen: bool
-    """Whether the caller chose the bands by number."""
+    """Whether the caller chose the bands, by number or by name."""
     warnings: tuple[str, ...] = ()
     """What a user should know about the file, one line each."""
 
@@ -101,7 +101,8 @@ class Source:
 def open_raster(
     path: str | Path,
     *,
-    bands: Sequence[int] | None = None,
+    bands: Sequence[int | str] | None = None,
+    wanted: Sequence[str] = (),
     nodata: float | None = None,
     crs: str | CRS | None = None,
 ) -> Source:
@@ -109,7 +110,9 @@ def open_raster(
 
     Args:
         path: a file that GDAL reads.
-        bands: 1-based file bands to read, in this order; all but alpha without it.
+        bands: 1-based file bands to read, or their names, in this order.
+        wanted: without `bands`, the names of those to read where the file has each of them once.
+            Else, and without both, all but alpha are read.
         nodata: a value that means "no data", in place of the one that the file declares.
         crs: the coordinate system, in place of the file's: ``"EPSG:25832"``, WKT or a rasterio CRS.
 
@@ -125,7 +128,10 @@ def open_raster(
             for text, color in zip(file.descriptions, file.colorinterp, strict=True)
         )
         alphas = [number for number, band in enumerate(file_bands, 1) if band.color == "alpha"]
-        used = _used_bands(path, file_bands, alphas, bands)
+        if bands is None:
+            used = _bands_by_default(path, file_bands, wanted)
+        else:
+            used = _chosen_bands(path, file_bands, bands)
         dtype = np.result_type(*(file.dtypes[band - 1] for band in used))
         if np.issubdtype(dtype, np.complexfloating):
             raise SourceError(
@@ -137,6 +143,12 @@ def open_raster(
             for band in used
             if band in alphas
         ]
+        if bands is None and used != _imagery_bands(file_bands):
+            lines.append(
+                f"bands {','.join(map(str, used))} "
+                f"({names_of([file_bands[band - 1] for band in used])}) are chosen by name; "
+                "--bands chooses others"
+            )
         if nodata is not None and not _can_hold(dtype, nodata):
             lines.append(
                 f"--nodata {nodata:g} cannot occur in {dtype.name} pixels; it has no effect"
@@ -173,24 +185,46 @@ def parse_crs(text: str | CRS) -> CRS:
         ) from error
 
 
-def _used_bands(
-    path: Path, file_bands: Sequence[FileBand], alphas: Sequence[int], bands: Sequence[int] | None
+def _imagery_bands(file_bands: Sequence[FileBand]) -> tuple[int, ...]:
+    """All bands but alpha."""
+    return tuple(number for number, band in enumerate(file_bands, 1) if band.color != "alpha")
+
+
+def _bands_by_default(
+    path: Path, file_bands: Sequence[FileBand], wanted: Sequence[str]
 ) -> tuple[int, ...]:
-    count = len(file_bands)
-    if bands is None:
-        used = tuple(number for number in range(1, count + 1) if number not in alphas)
-        if not used:
-            raise SourceError(f"{path}: has an alpha band and nothing else; give an image")
-        return used
+    """The wanted bands where names decide, else all; alpha never."""
+    imagery = _imagery_bands(file_bands)
+    if not imagery:
+        raise SourceError(f"{path}: has an alpha band and nothing else; give an image")
+    by_name = order_by_name(wanted, file_bands)
+    return by_name if by_name and set(by_name) <= set(imagery) else imagery
+
+
+def _chosen_bands(
+    path: Path, file_bands: Sequence[FileBand], bands: Sequence[int | str]
+) -> tuple[int, ...]:
+    """The bands that the caller chose, names looked up."""
     if not bands:
         raise ConfigError("--bands names no band; give numbers from 1, like --bands 4,1,2")
-    for band in bands:
+    count, option = len(file_bands), bands_option(bands)
+    names = [band for band in bands if isinstance(band, str)]
+    by_name = order_by_name(names, file_bands)
+    if by_name is None:
+        lost = next((name for name in names if not order_by_name([name], file_bands)), names[0])
+        raise SourceError(
+            f"{path}: {option} asks for one band named {lost}, the file has {count} "
+            f"({names_of(file_bands)}); give numbers, among 1..{count}"
+        )
+    number_of = dict(zip(names, by_name, strict=True))
+    used = tuple(number_of[band] if isinstance(band, str) else band for band in bands)
+    for band in used:
         if not 1 <= band <= count:
             raise SourceError(
-                f"{path}: {bands_option(bands)} asks for band {band}, the file has {count} "
+                f"{path}: {option} asks for band {band}, the file has {count} "
                 f"({names_of(file_bands)}); choose among 1..{count}"
             )
-    return tuple(bands)
+    return used
 
 
 def _georeferencing_warning(file: Any, given: CRS | None) -> str:

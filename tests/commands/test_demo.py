@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from geoseg.classes import ClassScheme
-from geoseg.commands import demo
+from geoseg.commands import demo, predict
 from geoseg.errors import ModelError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import create_model, load_model, save_model
@@ -47,6 +47,21 @@ def confusion_of_whole_rasters(out: Path) -> ConfusionMatrix:
         ):
             confusion.update(truth.read(1), predicted.read(1))
     return confusion
+
+
+def test_the_demos_images_need_no_choice_of_bands(tmp_path: Path, model: Path) -> None:
+    demo.run(tmp_path / "demo", size=160, seed=3, model=model)
+    report = predict.run(tmp_path / "demo/images", model, tmp_path / "by_name", vectors="none")
+    assert report.exit_code == 0
+    assert all(
+        "bands 1,2,3 (near-infrared, red, green)" in line for line in report.data["warnings"]
+    )
+    for name in ("scene_1_classes.tif", "scene_2_classes.tif"):
+        with (
+            rasterio.open(tmp_path / "demo/predicted" / name) as by_number,
+            rasterio.open(tmp_path / "by_name" / name) as by_name,
+        ):
+            np.testing.assert_array_equal(by_name.read(), by_number.read())
 
 
 def test_the_demo_says_where_its_files_are_and_how_good_they_are(

@@ -69,3 +69,11 @@ def test_a_raster_shows_what_masks_it(make_raster, bands, profile, masked, expec
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"nothing\.tif: no such file or folder; check the path"):
         run(tmp_path / "nothing.tif")
+
+
+def test_a_raster_shows_descriptions_and_colours_of_its_bands(make_raster):
+    path = make_raster()
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("nir", "red", "green")
+    assert line_of(run(path), "band names") == "nir, red, green"
+    assert line_of(run(path), "band colors") == "red, green, blue"

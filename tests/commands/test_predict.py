@@ -471,6 +471,26 @@ def test_the_suggested_fix_works(make_raster, model_file, tmp_path):
     assert report.exit_code == 0
 
 
+def test_bands_in_another_order_give_the_same_bits_by_name_and_by_option(
+    make_raster, model_file, tmp_path
+):
+    ordered = smooth(make_raster)
+    turned = make_raster("turned.tif", data=read(ordered)[::-1], photometric="MINISBLACK")
+    with rasterio.open(turned, "r+") as file:
+        file.descriptions = ("B", "G", "R")
+    geoseg.predict(ordered, model_file, out=tmp_path / "ordered", vectors="none")
+    report = geoseg.predict(turned, model_file, out=tmp_path / "by_name", vectors="none")
+    assert any(
+        "bands 3,2,1 (R, G, B) are chosen by name" in line for line in report.data["warnings"]
+    )
+    geoseg.predict(
+        turned, model_file, out=tmp_path / "given", vectors="none", bands="red,green,blue"
+    )
+    expected = read(tmp_path / "ordered/scene_classes.tif")
+    for folder in ("by_name", "given"):
+        np.testing.assert_array_equal(read(tmp_path / folder / "turned_classes.tif"), expected)
+
+
 def test_a_missing_crs_is_a_warning_and_crs_fixes_it(make_raster, model_file, tmp_path):
     scene = smooth(make_raster, crs=None)
     report = geoseg.predict(scene, model_file, out=tmp_path / "without")

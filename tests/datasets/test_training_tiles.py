@@ -52,7 +52,7 @@ def source(make_raster: Callable[..., Path]) -> Source:
         (None, (1, 2, 3, 4), ("nir", "red", "band 3", "band 4")),
         ([2, 1], (2, 1), ("red", "nir")),
         (["red", "nir"], (2, 1), ("red", "nir")),
-        (["a", "b", "c", "d"], (1, 2, 3, 4), ("a", "b", "c", "d")),
+        (["p", "q", "s", "t"], (1, 2, 3, 4), ("p", "q", "s", "t")),
         ({"green": 3, "red": 2}, (3, 2), ("green", "red")),
     ],
 )
@@ -103,13 +103,42 @@ def test_images_with_other_bands_or_another_order_are_refused(
     first = source("red", "green", "nir")
     assert band_names(first) == ["red", "green", "nir"]
     refuse_other_bands(first, first)
-    refuse_other_bands(first, source("a", "b", "c"))  # other names of the same bands, perhaps
+    refuse_other_bands(first, source("p", "q", "s"))  # other names of the same bands, perhaps
     for names in (("red", "green"), ("red", "green", "nir", "blue"), ("nir", "red", "green")):
         with pytest.raises(
             SourceError,
             match=rf"has bands {', '.join(names)}, but .* has red, green, nir; bands are taken by",
         ):
             refuse_other_bands(first, source(*names))
+
+
+def test_names_that_the_descriptions_contradict_are_refused(
+    make_raster: Callable[..., Path],
+) -> None:
+    path = make_raster()
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("red", "green", "blue")
+    message = r"names its bands red, green, blue; .* as \{nir: 1, red: 2, green: 3\}"
+    with pytest.raises(ConfigError, match=message):
+        choose_bands(["nir", "red", "green"], open_raster(path))
+    bands = choose_bands({"nir": 1, "red": 2, "green": 3}, open_raster(path))
+    assert bands.numbers == (1, 2, 3)
+
+
+def test_colours_contradict_no_name_that_a_config_gives(make_raster: Callable[..., Path]) -> None:
+    alpha = make_raster("alpha.tif", bands=4)  # false-colour imagery is marked as red, green, blue
+    assert choose_bands(["nir", "red", "green"], open_raster(alpha)).numbers == (1, 2, 3)
+
+
+def test_images_that_describe_other_bands_are_refused(make_raster: Callable[..., Path]) -> None:
+    sources = []
+    for names in (("nir", "red", "green"), ("red", "green", "blue")):
+        path = make_raster(f"{names[0]}.tif")
+        with rasterio.open(path, "r+") as file:
+            file.descriptions = names
+        sources.append(open_raster(path))
+    with pytest.raises(SourceError, match=r"has bands red, green, blue, but .* nir, red, green"):
+        refuse_other_bands(*sources)
 
 
 def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
@@ -158,7 +187,7 @@ def test_tiles_with_other_bands_or_another_order_are_refused(
 
     first = pair("first", 3, ("red", "green", "nir"))
     bands = choose_bands(None, open_raster(first[0].raster))
-    assert len(open_tiles([first, pair("unnamed", 3, ("a", "b", "c"))], bands)) == 2
+    assert len(open_tiles([first, pair("unnamed", 3, ("p", "q", "s"))], bands)) == 2
     for names in (("red", "green", "nir", "blue"), ("nir", "red", "green")):
         with pytest.raises(
             SourceError,

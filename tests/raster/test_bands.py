@@ -3,7 +3,9 @@ import pytest
 from geoseg.raster.bands import (
     FileBand,
     bands_option,
+    descriptions_contradict,
     example_bands,
+    names_contradict,
     names_of,
     order_by_name,
     same_name,
@@ -31,6 +33,12 @@ def test_spellings_of_one_name_are_the_same(name, other):
         ("n", "nir"),
         ("IR", "nir"),
         ("infrared", "nir"),
+        ("Near IR", "nir"),
+        ("B02", "blue"),
+        ("B03", "green"),
+        ("B04", "red"),
+        ("B08", "nir"),
+        ("B4", "b4"),
         ("gray", "grey"),
         ("undefined", ""),
     ],
@@ -49,6 +57,49 @@ def test_descriptions_order_the_bands():
 
 def test_colour_interpretation_orders_the_bands_where_there_are_no_descriptions():
     assert order_by_name(("blue", "red"), RGBA) == (3, 1)
+
+
+@pytest.mark.parametrize("counted", ["Band 1", "band_1", "Layer_1", "channel1", "1", ""])
+def test_colours_count_where_descriptions_only_count_the_bands(counted):
+    bands = [FileBand(counted, "blue"), FileBand("red", "green"), FileBand("NIR", "undefined")]
+    assert order_by_name(("nir", "red", "blue"), bands) == (3, 2, 1)
+    assert order_by_name(("green",), bands) is None
+
+
+def test_a_description_that_says_something_else_outweighs_the_colour():
+    assert order_by_name(("red",), [FileBand("height", "red")]) is None
+
+
+def test_a_counted_description_is_a_name_where_it_is_wanted():
+    bands = [FileBand("Band 1", "red"), FileBand("Band 2", "green")]
+    assert order_by_name(("band 2", "band 1"), bands) == (2, 1)
+
+
+@pytest.mark.parametrize("color", ["alpha", "gray", "palette", "undefined"])
+def test_some_interpretations_are_no_names(color):
+    assert order_by_name((color,), [FileBand("", color)]) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bands", "by_description", "by_any_name"),
+    [
+        (("nir", "red", "green"), [FileBand(name, "") for name in ("r", "g", "b")], True, True),
+        (("nir", "red", "green"), RGBA[:3], False, True),
+        (("red", "green", "blue"), RGBA[:3], False, False),
+        (("nir", "red"), [FileBand("Band 1", "red"), FileBand("", "green")], False, True),
+        (("nir", "red"), [FileBand("NIR", "red"), FileBand("R", "green")], False, False),
+        (("first", "second"), RGBA[:2], False, False),
+        (("nir", "red"), [FileBand("height", ""), FileBand("slope", "")], False, False),
+        (("height", "red"), [FileBand("red", ""), FileBand("slope", "")], False, False),
+        (("height", "slope"), [FileBand("slope", ""), FileBand("height", "")], True, True),
+        (("red", "green"), NAMELESS[:2], False, False),
+    ],
+)
+def test_names_that_both_sides_know_contradict_at_another_place(
+    wanted, bands, by_description, by_any_name
+):
+    assert descriptions_contradict(wanted, bands) == by_description
+    assert names_contradict(wanted, bands) == by_any_name
 
 
 def test_a_band_without_name_is_never_the_wanted_one():

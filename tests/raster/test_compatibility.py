@@ -69,7 +69,7 @@ def test_other_number_of_chosen_bands_is_refused(make_raster):
         check(open_raster(make_raster(), bands=(1, 2)))
 
 
-def test_names_in_another_order_are_refused_with_the_right_order(make_raster):
+def test_descriptions_in_another_order_are_refused_with_the_right_order(make_raster):
     source = open_raster(described(make_raster(), "B", "G", "R"))
     with pytest.raises(
         SourceError, match=r"named B, G, R, .*use --bands 3,2,1, or --bands 1,2,3 if the names are"
@@ -77,26 +77,49 @@ def test_names_in_another_order_are_refused_with_the_right_order(make_raster):
         check(source)
 
 
-def test_colour_interpretation_in_another_order_is_refused(make_raster):
-    path = make_raster()
+@pytest.mark.parametrize("descriptions", [("blue", "green", "red"), (None, None, None)])
+def test_bands_chosen_by_name_fit_in_any_order(make_raster, descriptions):
+    path = described(make_raster(), *descriptions)
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
-    with pytest.raises(SourceError, match="use --bands 3,2,1"):
-        check(open_raster(path))
+    source = open_raster(path, wanted=RGB)
+    assert source.bands == (3, 2, 1)
+    (line,) = check(source)
+    assert "bands 3,2,1 (red, green, blue) are chosen by name" in line
 
 
-@pytest.mark.parametrize("bands", [(3, 2, 1), (1, 2, 3)])
+@pytest.mark.parametrize("bands", [(3, 2, 1), (1, 2, 3), RGB])
 def test_chosen_bands_are_taken_at_their_word(make_raster, bands):
     assert check(open_raster(described(make_raster(), "blue", "green", "red"), bands=bands)) == []
 
 
-def test_file_that_names_other_bands_is_warned_about(make_raster):
-    (line,) = check(open_raster(described(make_raster(), *RGB)), bands=IRRG)
-    assert "its bands are named red, green, blue, the model takes nir, red, green" in line
+@pytest.mark.parametrize("names", [RGB, ("nir", "red", "swir1"), (None, "nir", None)])
+def test_descriptions_of_other_bands_are_refused_with_what_to_do(make_raster, names):
+    path = described(make_raster(photometric="MINISBLACK"), *names)
+    needs = r"the model takes 3 \(nir, red, green\) in this order; choose them with --bands"
+    with pytest.raises(SourceError, match=f"{needs}, or --bands 1,2,3 if the names are wrong"):
+        check(open_raster(path, wanted=IRRG), bands=IRRG)
+    assert check(open_raster(path, bands=(1, 2, 3)), bands=IRRG) == []
 
 
-def test_colours_of_false_colour_imagery_are_not_a_contradiction(make_raster):
-    assert check(open_raster(make_raster()), bands=IRRG) == []
+@pytest.mark.parametrize("names", [(None, None, None), ("Band_1", "Band_2", "Band_3")])
+def test_other_colours_are_warned_of_until_the_bands_are_given(make_raster, names):
+    path = described(make_raster(), *names)
+    (line,) = check(open_raster(path, wanted=IRRG), bands=IRRG)
+    assert "marked as red, green, blue, the model takes nir, red, green; expect a poor" in line
+    assert "--bands 1,2,3" in line
+    assert check(open_raster(path, bands=(1, 2, 3)), bands=IRRG) == []
+
+
+def test_descriptions_of_false_colour_imagery_count_more_than_its_colours(make_raster):
+    path = described(make_raster(), "near-infrared", "red", "green")
+    assert check(open_raster(path, wanted=IRRG), bands=IRRG) == []
+
+
+def test_names_of_another_kind_contradict_nothing(make_raster):
+    assert check(open_raster(make_raster()), bands=("first", "second", "third")) == []
+    named = described(make_raster(), "ndvi", "height", "slope")
+    assert check(open_raster(named)) == []
 
 
 def test_a_palette_among_the_bands_that_are_not_read_does_not_matter(make_raster):

@@ -296,3 +296,47 @@ def test_overviews_are_opened_by_number(make_raster):
     with source.open(overview=1) as reader, rasterio.open(path, OVERVIEW_LEVEL=1) as oracle:
         assert (reader.height, reader.width) == (50, 40)
         assert (reader.read(0, 0, 50, 40)[0] == oracle.read()).all()
+
+
+def test_wanted_bands_are_chosen_where_each_is_named_once(make_raster):
+    path = make_raster(bands=5, photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("blue", "green", "red", "NIR", "height")
+    source = open_raster(path, wanted=("near-infrared", "red"))
+    assert (source.bands, source.bands_chosen) == ((4, 3), False)
+    assert "bands 4,3 (NIR, red) are chosen by name; --bands chooses others" in source.warnings[0]
+    assert open_raster(path, wanted=("nir", "swir")).bands == (1, 2, 3, 4, 5)
+
+
+def test_wanted_bands_in_their_order_are_no_news(make_raster):
+    assert open_raster(make_raster(), wanted=("red", "green", "blue")).warnings == ()
+
+
+def test_alpha_is_chosen_by_name_only_if_it_is_asked_for(make_raster):
+    path = make_raster(bands=4)
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = (None, None, None, "nir")
+    assert open_raster(path, wanted=("nir", "red")).bands == (1, 2, 3)
+    asked = open_raster(path, bands=("nir", "red"))
+    assert asked.bands == (4, 1)
+    assert "band 4 is marked as alpha" in asked.warnings[0]
+
+
+def test_bands_are_given_by_number_or_by_name(make_raster):
+    source = open_raster(make_raster(), bands=("B", 2, "red"))
+    assert (source.bands, source.bands_chosen) == ((3, 2, 1), True)
+
+
+@pytest.mark.parametrize(("names", "lost"), [(("red", "nir"), "nir"), (("alpha",), "alpha")])
+def test_a_name_that_the_file_lacks_is_refused_with_what_it_has(make_raster, names, lost):
+    has = r"the file has 4 \(red, green, blue, alpha\); give numbers, among 1..4"
+    with pytest.raises(SourceError, match=f"asks for one band named {lost}, {has}"):
+        open_raster(make_raster(bands=4), bands=names)
+
+
+def test_a_name_that_two_bands_have_is_refused(make_raster):
+    path = make_raster(photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("red", "red", "nir")
+    with pytest.raises(SourceError, match=r"one band named red, the file has 3 .* give numbers"):
+        open_raster(path, bands=("nir", "red"))
