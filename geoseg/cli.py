@@ -6,21 +6,13 @@ Commands import what they need when they are called, so that ``geoseg --help`` a
 from __future__ import annotations
 
 import functools
-import importlib
-import json
 import os
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 from click import argument, option
-
-EXIT_USAGE_ERROR = 2
-"""Options, model or config are wrong, or no input can be used: nothing was started."""
-EXIT_INTERRUPTED = 130
 
 PATH = click.Path(path_type=Path)
 
@@ -45,29 +37,17 @@ _set_option = option(
 )
 
 
-class _UsageError(click.ClickException):
-    """A command line that click refuses, reported in one line as all errors are."""
-
-    exit_code = EXIT_USAGE_ERROR
-
-    def __init__(self, error: click.UsageError, context: click.Context) -> None:
-        called = f"{context.command_path} {context.invoked_subcommand or ''}"
-        command = error.ctx.command_path if error.ctx else called
-        problem = " ".join(error.format_message().split()).rstrip(".")
-        super().__init__(f"{problem}; {command.strip()} --help shows what there is")
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"geoseg: {self.message}", file=file, err=True)
-
-
 class _Commands(click.Group):
     """The commands; what is wrong with their options is one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        as_json = "--json" in ctx.args  # of a command whose options cannot be read
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise _UsageError(error, ctx) from error
+            from geoseg.program import UsageError
+
+            raise UsageError(error, ctx, as_json=as_json) from error
 
 
 @click.group(
@@ -247,52 +227,11 @@ def demo(out: Path, **options: Any) -> None:
     _call("demo", out, **options)
 
 
-def _call(
-    command: str,
-    *arguments: Any,
-    as_json: bool,
-    quiet: bool | None = None,
-    after_interrupt: str = "the same command continues where this run stopped",
-    **options: Any,
-) -> None:
-    """Run a command, print its report and end with its exit code; an error is a line on stderr.
+def _call(command: str, *arguments: Any, **options: Any) -> None:
+    """Run a command and end the program; see `call_command`."""
+    from geoseg.program import call_command
 
-    Args:
-        command: its name; ``geoseg.commands.<name>.run`` is called.
-        arguments: of that function.
-        as_json: print the report as JSON.
-        quiet: print errors only; None for a command that shows no progress.
-        after_interrupt: what to do after an interrupted run.
-        options: of that function.
-    """
-    from geoseg.errors import GeosegError
-    from geoseg.progress import Progress
-    from geoseg.report import finite
-    from geoseg.terminal import TerminalProgress
-
-    if quiet is not None:
-        options["progress"] = Progress() if quiet else TerminalProgress()
-    try:
-        report = importlib.import_module(f"geoseg.commands.{command}").run(*arguments, **options)
-    except GeosegError as error:
-        if click.get_current_context().obj:  # --debug
-            traceback.print_exc()
-        for line in str(error).splitlines():
-            click.echo(f"geoseg: {line}", err=True)
-        sys.exit(EXIT_USAGE_ERROR)
-    except KeyboardInterrupt:
-        click.echo(f"geoseg: interrupted; {after_interrupt}", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    for line in report.data.get("warnings", []):
-        if not quiet:
-            click.echo(f"geoseg: warning: {line}", err=True)
-    for line in report.data.get("failures", []):
-        click.echo(f"geoseg: {line}", err=True)
-    if as_json:
-        click.echo(json.dumps(finite(report.data), indent=2, allow_nan=False))
-    elif not quiet:
-        click.echo(report.text)
-    sys.exit(report.exit_code)
+    call_command(command, *arguments, debug=bool(click.get_current_context().obj), **options)
 
 
 def main() -> None:

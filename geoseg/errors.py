@@ -7,7 +7,10 @@ GeosegError
 ├── OutputError   an output cannot be written, or another file is in its way
 │   └── FolderInUseError  another run writes into the output folder
 ├── TilingError   a window, an overlap or a block is impossible
-└── VectorError   polygons cannot be made or written
+├── VectorError   polygons cannot be made or written
+└── RunError      a fault of the run itself, which every further input would meet: it stops the run
+    ├── DiskError    (also an OutputError) the disk is full, or cannot be written any more
+    └── DeviceError  (also a ModelError) the device of the network is lost
 
 Each message says what was given, what is needed and what to do, in one line.
 """
@@ -43,6 +46,18 @@ class TilingError(GeosegError, ValueError):
 
 class VectorError(GeosegError, ValueError):
     """Polygons cannot be made or written."""
+
+
+class RunError(GeosegError):
+    """A fault of the run itself: every further input would meet it."""
+
+
+class DiskError(RunError, OutputError):
+    """The disk is full, or cannot be written any more."""
+
+
+class DeviceError(RunError, ModelError):
+    """The device that the network runs on is lost."""
 
 
 def one_line_reason(error: Exception) -> str:

@@ -53,9 +53,11 @@ def nothing_usable(failures: Sequence[str]) -> ConfigError:
 
 
 def finite(value: Any) -> Any:
-    """The same document with NaN and infinities as text, which JSON can hold."""
+    """The same document as JSON can hold it: NaN and infinities as text, odd names escaped."""
     if isinstance(value, dict):
         return {name: finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
+    if isinstance(value, str):  # a file's name need not be text
+        return value.encode(errors="backslashreplace").decode()
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 import geoseg
 from geoseg.cli import cli
+from geoseg.errors import ConfigError
+from geoseg.failures import begun
 from geoseg.progress import Progress
 from geoseg.report import Report
 from geoseg.terminal import TerminalProgress
@@ -119,6 +121,45 @@ def test_a_command_line_that_cannot_be_read_is_one_line_and_exit_2(arguments, me
     assert result.exit_code == 2
     assert not result.stdout
     assert re.fullmatch(f"geoseg: {message}.*\n", result.stderr)
+
+
+@pytest.mark.parametrize("error", [TypeError("no such thing"), KeyError(3), OSError(24, "files")])
+@pytest.mark.parametrize("name", ["info", "train", "predict"])
+def test_an_error_that_nobody_expects_is_one_line_too(name, error, monkeypatch):
+    record(monkeypatch, name, error)
+    result = call(name, *EXAMPLES[name])
+    assert (result.exit_code, result.stdout) == (2, "")
+    expected = (
+        f"geoseg: {name}: an error that geoseg does not know .{type(error).__name__}: .*--debug"
+    )
+    assert re.fullmatch(f"{expected}.*\n", result.stderr)
+    assert "Traceback" in call(name, *EXAMPLES[name], "--debug").stderr
+
+
+def test_an_error_after_something_was_begun_exits_1(monkeypatch):
+    for error in (ConfigError("no"), TypeError("no")):
+        with pytest.raises(type(error)), begun():
+            raise error
+        record(monkeypatch, "train", error)
+        assert call("train", "c.yaml").exit_code == 1
+
+
+def test_with_json_an_error_is_an_object_on_stdout(tmp_path):
+    result = call("info", tmp_path / "nothing.tif", "--json")
+    line = f"{tmp_path}/nothing.tif: no such file or folder; check the path"
+    assert result.exit_code == 2
+    assert result.stderr == f"geoseg: {line}\n"
+    assert json.loads(result.stdout) == {"error": "SourceError", "exit_code": 2, "failures": [line]}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("predict", "a.tif"), ("info", "a.tif", "--windw", "3"), ("demo", "--set", "1")]
+)
+def test_with_json_a_command_line_that_cannot_be_read_is_an_object_too(arguments):
+    result = call(*arguments, "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["error"], document["exit_code"]) == (2, "UsageError", 2)
+    assert result.stderr == f"geoseg: {document['failures'][0]}\n"
 
 
 def test_errors_are_one_line_and_debug_shows_the_traceback(model_file, tmp_path):

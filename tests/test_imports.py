@@ -11,14 +11,14 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "files", "geodesy", "report", "progress", "prefetch"},
+    {"errors", "classes", "failures", "files", "geodesy", "report", "progress", "prefetch"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files"},
     {"datasets"},
     {"inference", "training", "evaluation", "scenes"},
     {"config"},
     {"commands"},
-    {"cli", "terminal"},
+    {"cli", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]

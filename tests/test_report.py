@@ -64,3 +64,9 @@ def test_what_json_cannot_hold_becomes_text() -> None:
         "d": [1, True, None, "x"],
     }
     json.dumps(finite(document), allow_nan=False)
+
+
+def test_a_file_name_that_is_not_text_is_escaped() -> None:
+    name = b"m\xfcnchen.tif".decode(errors="surrogateescape")
+    assert finite([name, "münchen"]) == ["m\\udcfcnchen.tif", "münchen"]
+    json.dumps(finite([name]), ensure_ascii=False).encode()

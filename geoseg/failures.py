@@ -1,0 +1,66 @@
+"""What a failure ends: one input, a run, or the program; and what the user is told of it.
+
+Around the libraries that read people's files, no list of expected exceptions is ever complete. So
+whatever one input raises fails that input, in one line that names it, and the others go on. A
+`RunError` alone would meet them too. With ``--debug`` the tracebacks are shown.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from geoseg.errors import GeosegError, RunError
+
+LOG = logging.getLogger("geoseg")
+"""Gets the tracebacks of failed inputs, as debugging messages."""
+EXIT_FAILED = 1
+"""Something was begun, and some of it failed."""
+EXIT_NOTHING_BEGUN = 2
+"""Options, model or config are wrong, or no input can be used."""
+
+
+@contextmanager
+def per_input(subject: str | Path, note: Callable[[str], None]) -> Iterator[None]:
+    """Let one input fail alone.
+
+    Args:
+        subject: what an unexpected failure is named after; geoseg's own errors name their file.
+        note: gets the line about what was raised.
+
+    Raises:
+        RunError: the fault would meet every other input too.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        LOG.debug("%s", subject, exc_info=True)
+        note(failure_line(subject, error))
+
+
+def failure_line(subject: str | Path, error: Exception) -> str:
+    """One line about an error: geoseg's own words, or what was not expected and where."""
+    words = " ".join(str(error).split())
+    if isinstance(error, GeosegError):
+        return words
+    what = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    return f"{subject}: an error that geoseg does not know ({what}); --debug shows where it arose"
+
+
+@contextmanager
+def begun() -> Iterator[None]:
+    """Mark what is raised in the block: something was begun, and `exit_code_of` says so."""
+    try:
+        yield
+    except Exception as error:
+        vars(error)["exit_code"] = EXIT_FAILED
+        raise
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code of a program that ends by this error: 1 where something was begun, else 2."""
+    return int(vars(error).get("exit_code", EXIT_NOTHING_BEGUN))

@@ -1,0 +1,116 @@
+"""One call of a command: its report printed, its errors in a line each, the program's exit code."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from geoseg.errors import GeosegError
+from geoseg.failures import EXIT_NOTHING_BEGUN, LOG, exit_code_of, failure_line
+from geoseg.progress import Progress
+from geoseg.report import finite
+from geoseg.terminal import TerminalProgress
+
+EXIT_INTERRUPTED = 130
+
+
+class UsageError(click.ClickException):
+    """A command line that click refuses, reported in one line as all errors are."""
+
+    exit_code = EXIT_NOTHING_BEGUN
+
+    def __init__(self, error: click.UsageError, context: click.Context, *, as_json: bool) -> None:
+        called = f"{context.command_path} {context.invoked_subcommand or ''}"
+        command = error.ctx.command_path if error.ctx else called
+        problem = " ".join(error.format_message().split()).rstrip(".")
+        super().__init__(f"{problem}; {command.strip()} --help shows what there is")
+        self._as_json = as_json
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002  (click's own signature)
+        """Print it, on stderr and, if wanted, as JSON on stdout."""
+        _print_error([self.message], "UsageError", self.exit_code, as_json=self._as_json)
+
+
+def call_command(
+    command: str,
+    *arguments: Any,
+    as_json: bool,
+    debug: bool,
+    quiet: bool | None = None,
+    after_interrupt: str = "the same command continues where this run stopped",
+    **options: Any,
+) -> None:
+    """Run a command, print its report and end with its exit code; an error is a line on stderr.
+
+    Args:
+        command: its name; ``geoseg.commands.<name>.run`` is called.
+        arguments: of that function.
+        as_json: print the report, or the error, as JSON.
+        debug: show the tracebacks of errors.
+        quiet: print errors only; None for a command that shows no progress.
+        after_interrupt: what to do after an interrupted run.
+        options: of that function.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names need not be in the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if quiet is not None:
+        options["progress"] = Progress() if quiet else TerminalProgress()
+    try:
+        with _tracebacks(shown=debug):
+            module = importlib.import_module(f"geoseg.commands.{command}")
+            report = module.run(*arguments, **options)
+    except KeyboardInterrupt:
+        click.echo(f"geoseg: interrupted; {after_interrupt}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        lines = [failure_line(command, error)]
+        if isinstance(error, GeosegError):
+            lines = str(error).splitlines()
+        _print_error(lines, type(error).__name__, exit_code_of(error), as_json=as_json)
+        sys.exit(exit_code_of(error))
+    for line in report.data.get("warnings", []):
+        if not quiet:
+            click.echo(f"geoseg: warning: {line}", err=True)
+    for line in report.data.get("failures", []):
+        click.echo(f"geoseg: {line}", err=True)
+    if as_json:
+        _print_json(report.data)
+    elif not quiet:
+        click.echo(report.text)
+    sys.exit(report.exit_code)
+
+
+def _print_error(lines: list[str], kind: str, exit_code: int, *, as_json: bool) -> None:
+    for line in lines:
+        click.echo(f"geoseg: {line}", err=True)
+    if as_json:
+        _print_json({"error": kind, "exit_code": exit_code, "failures": lines})
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(finite(document), indent=2, allow_nan=False))
+
+
+@contextmanager
+def _tracebacks(*, shown: bool) -> Iterator[None]:
+    """Print the tracebacks of failed inputs to stderr, if wanted."""
+    handler = logging.StreamHandler()
+    if shown:
+        LOG.addHandler(handler)
+        LOG.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(logging.NOTSET)

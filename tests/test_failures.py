@@ -1,0 +1,76 @@
+"""What a failure ends, and what the user is told of it."""
+
+import logging
+
+import pytest
+
+from geoseg.errors import DeviceError, DiskError, GeosegError, ModelError, OutputError, SourceError
+from geoseg.failures import begun, exit_code_of, failure_line, per_input
+
+
+class UnknownError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnknownError("a\nb"), UnknownError(), TypeError("a b"), MemoryError(), RecursionError("deep")],
+)
+def test_whatever_one_input_raises_is_one_line_that_names_it(error):
+    lines = []
+    with per_input("dir/a.tif", lines.append):
+        raise error
+    (line,) = lines
+    assert line.startswith("dir/a.tif: ")
+    assert type(error).__name__ in line
+    assert line.endswith("--debug shows where it arose")
+    assert "\n" not in line
+    assert " ".join(str(error).split()) in line
+
+
+def test_geosegs_own_errors_are_in_their_own_words():
+    lines = []
+    with per_input("a.tif", lines.append):
+        raise SourceError("a.tif: is empty;\n copy it again")
+    assert lines == ["a.tif: is empty; copy it again"]
+
+
+def test_where_nothing_is_raised_nothing_is_noted():
+    lines = []
+    with per_input("a.tif", lines.append):
+        pass
+    assert lines == []
+
+
+@pytest.mark.parametrize("error", [DiskError("full"), DeviceError("lost"), KeyboardInterrupt()])
+def test_a_fault_of_the_run_and_an_interrupt_pass(error):
+    lines = []
+    with pytest.raises(type(error)), per_input("a.tif", lines.append):
+        raise error
+    assert lines == []
+
+
+def test_faults_of_the_run_are_errors_of_outputs_and_models_too():
+    assert issubclass(DiskError, OutputError)
+    assert issubclass(DeviceError, ModelError)
+
+
+def test_the_traceback_is_logged(caplog):
+    with caplog.at_level(logging.DEBUG, "geoseg"), per_input("a.tif", lambda line: None):
+        raise UnknownError("a")
+    (record,) = caplog.records
+    assert record.getMessage() == "a.tif"
+    assert record.exc_info[0] is UnknownError
+
+
+@pytest.mark.parametrize("error", [GeosegError("a"), UnknownError("a"), OSError(28, "full")])
+def test_a_program_ends_with_1_where_something_was_begun_else_with_2(error):
+    assert exit_code_of(error) == 2
+    with pytest.raises(type(error)) as caught, begun():
+        raise error
+    assert caught.value is error
+    assert exit_code_of(error) == 1
+
+
+def test_a_line_about_an_unknown_error_says_what_came():
+    assert "KeyError: 'x'" in failure_line("a.tif", KeyError("x"))
