@@ -23,7 +23,7 @@ from geoseg.models import Model
 from geoseg.raster import Source
 from geoseg.tiling import TileGrid
 
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 """Raised when a change of geoseg changes pixels, so that old files are not taken for new ones."""
 
 

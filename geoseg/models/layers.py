@@ -96,6 +96,25 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None
     return context.transpose(1, 2).reshape(query.shape[0], -1, *query.shape[2:])
 
 
+def class_means(logits: Tensor, x: Tensor) -> Tensor:
+    """Each class's mean of a map's vectors, weighted by its probability: Σ_i P_ki x_i / Σ_i P_ki.
+
+    P is the softmax of `logits` over the classes. The weights of a class are the softmax of its
+    log P over the positions, which is the same quotient. It also holds for a class that no pixel
+    comes near, whose P is 0 all over in float32.
+
+    Args:
+        logits: ``(N, K, h, w)``.
+        x: ``(N, C, h, w)``.
+
+    Returns:
+        ``(N, K, C)`` in float32 at least.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        log_p = at_least_float32(logits).log_softmax(1)
+        return log_p.flatten(2).softmax(2) @ tokens(at_least_float32(x))
+
+
 def pool_pyramid(x: Tensor, sizes: Sequence[int]) -> Tensor:
     """Means of the bins of each size, one size after another, in float32 at least.
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.models.layers import (
@@ -11,6 +11,7 @@ from geoseg.models.layers import (
     Classifier,
     apply_concatenated,
     attend,
+    class_means,
     conv_bn_relu,
     pool_pyramid,
     resize,
@@ -100,6 +101,45 @@ def test_attention_equals_its_matrix_written_out_whatever_axes_the_keys_have() -
         torch.testing.assert_close(
             attend(q, k[..., None], v[..., None], scale), expected, rtol=1e-5, atol=1e-5
         )
+
+
+@settings(deadline=None)
+@given(
+    classes=st.integers(1, 4),
+    height=st.integers(1, 5),
+    width=st.integers(1, 5),
+    spread=st.sampled_from([1.0, 30.0, 300.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_class_means_are_the_quotient_of_sums_however_small_the_probabilities(
+    classes: int, height: int, width: int, spread: float, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    shape = (2, classes, height, width)
+    logits = (torch.randn(shape) - spread * torch.rand(1, classes, 1, 1)).requires_grad_()
+    x = torch.randn(2, 3, height, width, requires_grad=True)
+    found = class_means(logits, x)
+    p, wide = logits.double().softmax(1), x.double()  # at least e^-310, which float64 can hold
+    expected = torch.empty(2, classes, 3, dtype=torch.float64)
+    for image in range(2):
+        for k in range(classes):
+            share = p[image, k] / p[image, k].sum()
+            for c in range(3):
+                expected[image, k, c] = (share * wide[image, c]).sum()
+    torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-4)
+    slope = torch.randn_like(found)
+    of_found = torch.autograd.grad((found * slope).sum(), [logits, x])
+    of_expected = torch.autograd.grad((expected * slope).sum(), [logits, x])
+    for one, other in zip(of_found, of_expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_class_means_are_taken_in_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    logits, x = torch.randn(1, 3, 32, 32), torch.rand(1, 8, 32, 32)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = class_means(logits, x)
+    assert torch.equal(found, class_means(logits, x))
 
 
 def test_a_map_is_resized_bilinearly_unless_it_has_the_size() -> None:

@@ -7,11 +7,7 @@ import torch
 from torch import Tensor
 
 from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
-from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
-
-EPS = 1e-6
-"""Keeps the weight of a class that no pixel comes near off zero."""
-
+from geoseg.models.layers import Classifier, at_least_float32, class_means, conv_bn_relu
 
 class ACFHead(ContextHead):
     """Class centers F_k and class attention y_i, with one coarse map P.
@@ -47,9 +43,7 @@ class ACFHead(ContextHead):
         coarse, x = self.coarse(middle), self.reduce(deep)
         with torch.autocast(x.device.type, enabled=False):
             p = at_least_float32(coarse).softmax(1).flatten(2)  # (N, K, h·w)
-            # F_k = Σ_i P_ki x_i / Σ_i P_ki and y_i = Σ_k P_ki F_k
-            sums = p @ tokens(at_least_float32(x))  # (N, K, C)
-            centers = sums / p.sum(2, keepdim=True).clamp(min=EPS)
-            context = (centers.transpose(1, 2) @ p).reshape(x.shape)  # (N, C, h, w)
-        y = self.refine(context.to(x.dtype))
+            centers = class_means(coarse, x)  # F_k = Σ_i P_ki x_i / Σ_i P_ki, (N, K, C)
+            context = centers.transpose(1, 2) @ p  # y_i = Σ_k P_ki F_k, (N, C, h·w)
+        y = self.refine(context.reshape(x.shape).to(x.dtype))
         return Outputs(self.classify(self.fuse(torch.cat([x, y], 1))), {"coarse": coarse})

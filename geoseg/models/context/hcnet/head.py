@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
 from geoseg.models.context.hcnet.segment_attention import segment_sums
-from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
+from geoseg.models.layers import Classifier, at_least_float32, class_means, conv_bn_relu, tokens
 
 EPS = 1e-6
-"""Keeps the denominators of eqs. (1) and (4) off zero."""
+"""Keeps the denominators of eq. (4) off zero."""
 
 Norm = Literal["relu", "softplus", "raw", "softmax"]
 
@@ -97,8 +97,8 @@ class HCNetHead(ContextHead):
         if self.pixel is not None:
             x = self.pixel(x, prior.argmax(1), self.classes)  # T = argmax Q; X'
         if self.region is not None:
-            q = prior.softmax(1)  # Q
-            x = self._aggregate(x, self.region(x, q), q)
+            regions = self.region(x, prior)  # R'
+            x = self._aggregate(x, regions, prior.softmax(1))  # Q
         return Outputs(self.classify(x), {"prior": prior})
 
     def _aggregate(self, x: Tensor, regions: Tensor, q: Tensor) -> Tensor:
@@ -144,18 +144,14 @@ class RegionContext(nn.Module):
         super().__init__()
         self.attention = PositionIndependentAttention(channels, norm)
 
-    def forward(self, x: Tensor, q: Tensor) -> Tensor:
+    def forward(self, x: Tensor, prior: Tensor) -> Tensor:
         """R' ``(N, C, K, 1)``, in float32 at least.
 
         Args:
             x: X' ``(N, C, h, w)``.
-            q: Q ``(N, K, h, w)``, the affiliation probabilities.
+            prior: ``(N, K, h, w)`` logits of Q, the affiliation probabilities.
         """
-        with torch.autocast(x.device.type, enabled=False):
-            q = q.flatten(2)
-            sums = q @ tokens(at_least_float32(x))  # (N, K, C)
-            # (1). In float32 the softmax of a class that no pixel comes near is 0 all over.
-            pooled = sums / q.sum(2, keepdim=True).clamp(min=EPS)
+        pooled = class_means(prior, x)  # R (1), (N, K, C)
         regions = pooled.transpose(1, 2).unsqueeze(3)  # a map of K positions, (N, C, K, 1)
         one_set = torch.zeros_like(regions[:, 0], dtype=torch.int64)
         enhanced: Tensor = self.attention(regions, one_set, 1)

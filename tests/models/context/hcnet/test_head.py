@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from typing import Literal
 
@@ -146,13 +147,38 @@ def test_raw_rows_that_cancel_are_held_off_zero_on_their_side(row: float) -> Non
     torch.testing.assert_close(out, 1.1 * x, rtol=1e-9, atol=0)  # 1e-7 / 1e-6 of the mean
 
 
-def test_a_region_of_little_probability_is_a_mean_and_one_of_none_is_zero() -> None:
-    module = RegionContext(8, "relu").double()
-    x = torch.rand(1, 8, 4, 4, dtype=torch.float64)
-    q = torch.tensor([1 - 1e-5, 1e-5, 0.0], dtype=torch.float64).reshape(1, 3, 1, 1)
-    regions = module(x, q.expand(-1, -1, 4, 4))[0, :, :, 0]  # (C, K); the attention is closed
-    mean = x.mean((2, 3))[0]
-    torch.testing.assert_close(regions, torch.stack([mean, mean, 0 * mean], 1), rtol=1e-9, atol=0)
+def pool_regions(x: Tensor, q: Tensor) -> Tensor:
+    """R ``(C, K)`` of X' ``(C, h, w)`` and Q ``(K, h, w)``, equation (1) word for word."""
+    pooled = [
+        [(x[c] * q[j]).sum() / q[j].sum() for j in range(q.shape[0])] for c in range(x.shape[0])
+    ]
+    return torch.stack([torch.stack(row) for row in pooled])
+
+
+@pytest.mark.parametrize("far", [0.0, 14.0, 40.0, 300.0])
+@pytest.mark.parametrize("norm", ["relu", "softplus", "softmax"])
+def test_a_class_that_no_pixel_comes_near_takes_part_as_the_equations_have_it(
+    norm: Norm, far: float
+) -> None:
+    torch.manual_seed(3)
+    module = RegionContext(8, norm)
+    nn.init.constant_(module.attention.alpha, 0.7)
+    x = torch.rand(2, 8, 6, 5, requires_grad=True)
+    prior = torch.randn(2, 4, 6, 5)
+    prior[:, 2] -= far  # its Q, e^-300 or so, is 0 in float32
+    prior.requires_grad_()
+    found = module(x, prior)
+    plain = copy.deepcopy(module.attention).double()
+    q = prior.double().softmax(1)
+    expected = torch.stack(
+        [attend_set(plain, pool_regions(*one)) for one in zip(x.double(), q, strict=True)]
+    )
+    torch.testing.assert_close(found[..., 0].double(), expected, rtol=1e-4, atol=1e-5)
+    slope = torch.randn_like(expected)
+    of_found = torch.autograd.grad((found[..., 0] * slope).sum(), [x, prior])
+    of_expected = torch.autograd.grad((expected * slope).sum(), [x, prior])
+    for one, other in zip(of_found, of_expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_the_pre_segmentation_reaches_1_3_and_5_pixels_far() -> None:
@@ -191,10 +217,12 @@ def test_region_context_equals_equations_1_and_2() -> None:
     module = RegionContext(8, "relu").double()
     nn.init.constant_(module.attention.alpha, 0.7)
     x = torch.randn(2, 8, 5, 6, dtype=torch.float64)
-    q = torch.randn(2, 4, 5, 6, dtype=torch.float64).softmax(1)
-    regions = torch.einsum("nchw,nkhw->nck", x, q) / q.sum((2, 3))[:, None]
-    regions = torch.stack([attend_set(module.attention, one) for one in regions])
-    found = module(x, q)
+    prior = torch.randn(2, 4, 5, 6, dtype=torch.float64)
+    q = prior.softmax(1)
+    regions = torch.stack(
+        [attend_set(module.attention, pool_regions(*one)) for one in zip(x, q, strict=True)]
+    )
+    found = module(x, prior)
     torch.testing.assert_close(found[..., 0], regions, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(
         unpool(found, q), torch.einsum("nck,nkhw->nchw", regions, q), rtol=1e-9, atol=1e-9
@@ -219,7 +247,7 @@ def test_head_aggregates_the_maps_of_both_modules(
     prior, x = head.prior(features), head.reduce(features)
     q = prior.softmax(1)
     x = head.pixel(x, prior.argmax(1), 4)
-    context = torch.einsum("nck,nkhw->nchw", head.region(x, q)[..., 0], q)
+    context = torch.einsum("nck,nkhw->nchw", head.region(x, prior)[..., 0], q)
     x = (
         head.fuse(torch.cat([x, context], 1))
         if head.fuse is not None
@@ -277,9 +305,9 @@ def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
 def test_region_context_under_bfloat16_autocast_is_that_of_float32() -> None:
     torch.manual_seed(0)
     module = RegionContext(8, "relu")
-    x, q = torch.rand(1, 8, 32, 32), torch.randn(1, 3, 32, 32).softmax(1)
-    regions = module(x, q)
+    x, prior = torch.rand(1, 8, 32, 32), torch.randn(1, 3, 32, 32)
+    regions, q = module(x, prior), prior.softmax(1)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(module(x, q), regions)  # the attention's gate is closed
+        assert torch.equal(module(x, prior), regions)  # the attention's gate is closed
         context = unpool(regions, q)
     assert torch.equal(context, unpool(regions, q))
