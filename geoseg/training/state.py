@@ -12,10 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, one_line_reason
 from geoseg.files import replace_file
+from geoseg.models.checksum import checksum
 
-_FORMAT = "geoseg-training-3"
+_FORMAT = "geoseg-training-4"
 
 
 def random_state() -> dict[str, Tensor]:
@@ -67,11 +68,13 @@ def save_state(
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
+    text = json.dumps(facts)
+    metadata = {"format": _FORMAT, "facts": text, "checksum": checksum(plain, text)}
     try:
         with replace_file(path, errors=(OSError, SafetensorError)) as built:
             built.touch()
             mode = built.stat().st_mode  # safetensors would let its owner alone read it
-            save_file(plain, built, {"format": _FORMAT, "facts": json.dumps(facts)})
+            save_file(plain, built, metadata)
             built.chmod(mode)
     except OutputError as error:
         kept = "; --resume continues from the previous state" if path.exists() else ""
@@ -90,11 +93,9 @@ def load_state(
         rank: of this process; one that was not there before keeps its random state.
 
     Raises:
-        OutputError: the file is not a training state, or that of another network.
+        OutputError: the file is not a training state, is damaged, or is that of another network.
     """
-    with _open_state(path) as file:
-        tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    tensors, facts = _read_state(path)
     try:
         for key, net in nets.items():
             net.load_state_dict(_under_prefix(tensors, f"{key}."))
@@ -129,16 +130,26 @@ def _under_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tenso
     }
 
 
-def _open_state(path: Path) -> Any:
+def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and facts of a file, as they were written."""
     try:
-        file = safe_open(path, framework="pt")
-    except (OSError, SafetensorError) as error:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+    except Exception as error:  # what safetensors and torch make of damaged bytes has no end
         raise OutputError(
-            f"{path}: not a readable training state ({error}); start a new run in another --out"
+            f"{path}: not a readable training state ({one_line_reason(error)}); "
+            "restore it from a copy, or start a new run in another --out"
         ) from error
-    metadata = file.metadata() or {}  # type: ignore[no-untyped-call]  # safetensors leaves it out
     if metadata.get("format") != _FORMAT:
         raise OutputError(
-            f"{path}: not the state of a geoseg training; start a new run in another --out"
+            f"{path}: not the state of a training by this version of geoseg; "
+            "start a new run in another --out"
         )
-    return file
+    text = metadata.get("facts", "")
+    if metadata.get("checksum") != checksum(tensors, text):
+        raise OutputError(
+            f"{path}: damaged or changed since it was written (its checksum does not fit); "
+            "restore it from a copy, or start a new run in another --out"
+        )
+    return tensors, json.loads(text)

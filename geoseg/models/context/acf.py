@@ -9,6 +9,7 @@ from torch import Tensor
 from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, class_means, conv_bn_relu
 
+
 class ACFHead(ContextHead):
     """Class centers F_k and class attention y_i, with one coarse map P.
 
