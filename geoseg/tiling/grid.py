@@ -124,10 +124,8 @@ class TileGrid:
             widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
             most = max(1, self.width // NARROWEST_STRIP)
             strips = max(ceil(self.width / widest), min(at_least, most))
-            rows, cols = (
-                [0, self.height],
-                [round(self.width * part / strips) for part in range(strips + 1)],
-            )
+            rows = [0, self.height]
+            cols = [*(round(self.width * part / strips) for part in range(strips)), self.width]
         elif block < 1:
             raise TilingError(f"block={block} pixels; use 1 or more, or 'auto'")
         else:

@@ -95,7 +95,7 @@ class Trainer:
         factor = rate_factor(step, self.recipe)
         set_rates(self.optimizer, factor)
         self._wrapped_net.train()
-        self._wrapped_optimizer.zero_grad(set_to_none=True)
+        self._wrapped_optimizer.zero_grad()
         values = []
         for part in batch.split(self.recipe.accumulate):
             # Gradients add up over the parts. Only with the last one accelerate shares them between

@@ -36,6 +36,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "geoseg/models/context/ranet/region_attention.py": {
         "MAX_PAIRS = ": "how many pairs are in memory at a time",
         "MAX_PROBABILITIES = ": "how many probabilities are in memory at a time",
+        "limit = min(MAX_PAIRS": "how many pairs are in memory at a time",
         "MAX_PAIRS_TOGETHER = ": "how many pairs of several offsets share a call",
     },
     "geoseg/models/context/ranet/region_interaction.py": {
@@ -45,6 +46,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "geoseg/raster/preview.py": {
         "_CHUNK_ROWS = 512": "how many rows are read at a time",
+        "rows = max(1, _CHUNK_ROWS": "how many rows are read at a time",
     },
     "geoseg/raster/reader.py": {
         "for band, flag in zip(used, flags, strict=True)": "one flag is looked up for each band",
@@ -78,6 +80,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "geoseg/inference/stitching.py": {
         "_ROWS_AT_ONCE = ": "how many rows are classified at a time",
+    },
+    "geoseg/metrics/boundary.py": {
+        "if not actual_bits.any() or": "classes without boundaries count nothing anyway",
     },
     "geoseg/training/initial_weights.py": {
         "classes=net.spec.classes + 1": "any other number of classes shows which shapes follow it",

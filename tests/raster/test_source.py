@@ -175,13 +175,14 @@ def test_given_crs_cannot_place_what_has_no_transform(make_raster):
     assert "--crs cannot place it" in source.warnings[0]
 
 
-def test_ground_control_points_are_not_taken_for_a_transform(make_raster):
+@pytest.mark.parametrize("crs", [CRS.from_epsg(32632), CRS()])
+def test_ground_control_points_are_not_taken_for_a_transform(make_raster, crs):
     path = make_raster(transform=None, crs=None)
     with rasterio.open(path, "r+") as file:
         corners = [(0, 0, 5e5, 54e5), (0, 80, 5e5 + 40, 54e5), (64, 0, 5e5, 54e5 - 32)]
         file.gcps = (
             [rasterio.control.GroundControlPoint(*corner) for corner in corners],
-            CRS.from_epsg(32632),
+            crs,
         )
     assert any("ground control points" in line for line in open_raster(path).warnings)
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
-from geoseg.models import create_model
+from geoseg.models import Segmenter, create_model
 from geoseg.training.optimizer import make_optimizer, rate_factor, set_rates
 from geoseg.training.recipe import Recipe
 
@@ -40,6 +41,14 @@ def test_biases_and_normalisation_may_be_spared_the_decay() -> None:
             (parameter.ndim > 1) == (group["weight_decay"] > 0) for parameter in group["params"]
         )
     assert sum(len(group["params"]) for group in groups) == len(list(net.parameters()))
+
+
+def test_matrices_decay_and_vectors_may_be_spared() -> None:
+    head = nn.Linear(2, 3)
+    net = Segmenter(create_model("pixel", classes=3).spec, None, head, 1, 1)
+    decayed, spared = make_optimizer(net, Recipe(decay_norms=False)).param_groups
+    assert decayed["params"][0] is head.weight
+    assert spared["params"][0] is head.bias
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])

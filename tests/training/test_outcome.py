@@ -29,7 +29,7 @@ def card(value_range: tuple[float, float] = (0.0, 255.0), **given: Any) -> Card:
 def test_mean_and_deviation_are_measured_unless_given() -> None:
     made = card()
     assert (made.mean, made.std) == ((15.0, 40.0), (5.0, 10.0))
-    given = card(mean=(1.0, 2.0), std=(3.0, 4.0))
+    given = card(mean=[1.0, 2.0], std=[3.0, 4.0])  # lists, as YAML has them
     assert (given.mean, given.std) == ((1.0, 2.0), (3.0, 4.0))
     assert (given.bands, given.training) == (made.bands, made.training)
 

@@ -40,9 +40,11 @@ def test_thinning_out_does_not_depend_on_the_bands(
 
 def test_tiles_of_more_than_480_pixels_are_subsampled() -> None:
     for side, shown in ((480, 480), (481, 241), (961, 321)):
-        panel, ids = Panel("tile", 2, side), np.zeros((2, side), np.uint8)
-        panel.add(Window(0, 0, 2, side), np.ones((1, 2, side)), np.ones((2, side), bool), ids, ids)
-        assert panel.images(COLORS)[1].shape[1] == shown
+        for height, width in ((2, side), (side, 2)):
+            panel, ids = Panel("tile", height, width), np.zeros((height, width), np.uint8)
+            valid = np.ones((height, width), bool)
+            panel.add(Window(0, 0, height, width), valid[None].astype(float), valid, ids, ids)
+            assert max(panel.images(COLORS)[1].shape[:2]) == shown
 
 
 def test_imagery_is_stretched_between_the_second_and_the_98th_percentile() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from geoseg.models.context.isnet.head import (
     ISNetHead,
@@ -159,6 +160,15 @@ def test_parameters_are_those_of_table_2_and_of_the_released_head() -> None:
     assert round(millions("semantic.classify.", fuse="sum"), 2) == 11.02  # ILCM+SLCM
     assert round(millions(preset="released"), 3) == 20.721
     assert round(millions(preset="paper"), 3) == 11.014
+
+
+@pytest.mark.parametrize(("width", "level"), [(3, 1), (4, 1), (8, 2), (64, 16)])
+def test_levels_of_the_pyramid_share_the_width_and_have_at_least_one_channel(
+    width: int, level: int
+) -> None:
+    head = ISNetHead((8, 8), 3, image="ppm", channels=width, key_channels=2)
+    maps = [m for m in head.modules() if isinstance(m, nn.Conv2d) and m.in_channels == width]
+    assert sum(m.out_channels == level for m in maps) >= 4
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:

@@ -35,6 +35,18 @@ def test_each_pair_of_pixels_is_met_once(height: int, width: int, together: int)
     assert len(met) == height * width * (height * width - 1) // 2
 
 
+@given(st.integers(2, 6), sides, st.data())
+def test_the_longest_offset_overruns_by_its_lead_over_the_shortest(
+    major_size: int, minor_size: int, data: st.DataObject
+) -> None:
+    longest = data.draw(st.integers(1, major_size - 1))
+    shortest = data.draw(st.integers(1, longest))
+    bounds = dict.fromkeys(range(shortest, longest + 1), 0)
+    pairs = pairs_up_to(major_size, minor_size, bounds, torch.device("cpu"))
+    last = pairs.positions - 1 + longest * minor_size
+    assert pairs.overrun == last - (major_size * minor_size - 1)
+
+
 @pytest.mark.parametrize("vertical", [False, True])
 def test_a_map_is_unflattened_as_it_was_flattened(vertical: bool) -> None:
     x = torch.randn(3, 4, 7)
