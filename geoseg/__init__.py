@@ -1,15 +1,16 @@
 """Orthophotos of any size to georeferenced class rasters and clean polygons.
 
 Imports go down only:
-errors, classes, files, report -> tiling, metrics -> raster | vector | models, yaml_files
+errors, classes, files, report, lazy -> tiling, metrics -> raster | vector | models, yaml_files
 -> datasets -> inference, training, evaluation, scenes -> config -> commands -> cli
 (side by side after a bar: none imports another). Names below are loaded when they are first used.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from geoseg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from geoseg import metrics, scenes
@@ -30,25 +31,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ClassScheme": ("geoseg.classes", "ClassScheme"),
-    "Cost": ("geoseg.models.cost", "Cost"),
-    "GeosegError": ("geoseg.errors", "GeosegError"),
-    "compare": ("geoseg.commands.compare", "run"),
-    "cost": ("geoseg.models.cost", "cost"),
-    "create_model": ("geoseg.models", "create_model"),
-    "evaluate": ("geoseg.commands.evaluate", "run"),
-    "load_model": ("geoseg.models", "load_model"),
-    "metrics": ("geoseg.metrics", ""),
-    "open_raster": ("geoseg.raster", "open_raster"),
-    "polygonize": ("geoseg.vector", "polygonize"),
-    "predict": ("geoseg.commands.predict", "run"),
-    "prepare": ("geoseg.commands.prepare", "run"),
-    "save_model": ("geoseg.models", "save_model"),
-    "scenes": ("geoseg.scenes", ""),
-    "systems": ("geoseg.models", "systems"),
-    "train": ("geoseg.commands.train", "run"),
-    "vectorize": ("geoseg.commands.vectorize", "run"),
-    "write_label_values": ("geoseg.datasets.raster_labels", "write_label_values"),
+    "ClassScheme": "geoseg.classes:ClassScheme",
+    "Cost": "geoseg.models.cost:Cost",
+    "GeosegError": "geoseg.errors:GeosegError",
+    "compare": "geoseg.commands.compare:run",
+    "cost": "geoseg.models.cost:cost",
+    "create_model": "geoseg.models:create_model",
+    "evaluate": "geoseg.commands.evaluate:run",
+    "load_model": "geoseg.models:load_model",
+    "metrics": "geoseg.metrics",
+    "open_raster": "geoseg.raster:open_raster",
+    "polygonize": "geoseg.vector:polygonize",
+    "predict": "geoseg.commands.predict:run",
+    "prepare": "geoseg.commands.prepare:run",
+    "save_model": "geoseg.models:save_model",
+    "scenes": "geoseg.scenes",
+    "systems": "geoseg.models:systems",
+    "train": "geoseg.commands.train:run",
+    "vectorize": "geoseg.commands.vectorize:run",
+    "write_label_values": "geoseg.datasets.raster_labels:write_label_values",
 }
 
 __all__ = [
@@ -74,16 +75,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """The public name, imported on first use (PEP 562), so that `import geoseg` costs nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
-    module_name, attribute = _HOMES[name]
-    module = importlib.import_module(module_name)
-    value = getattr(module, attribute) if attribute else module
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,8 +23,9 @@ from pydantic import (
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError
+from geoseg.models.spec import check_system
 from geoseg.training.recipe import Recipe
-from geoseg.training.validation import metric_names
+from geoseg.training.summary import metric_names
 from geoseg.yaml_files import expand, first_error, override, read_classes, read_yaml
 
 _FREE_IN_RESUME: Any = {
@@ -91,8 +93,7 @@ class Data(_Section):
         """Classes in whatever form they are given become full entries."""
         if not isinstance(document, Mapping) or "classes" not in document:
             return document
-        ignore = document.get("ignore")
-        scheme = read_classes(document["classes"], ignore)
+        scheme = read_classes(document["classes"], document.get("ignore"))
         entries = [
             {"name": name, "id": list(values), "color": list(color)}
             for name, values, color in zip(scheme.names, scheme.values, scheme.colors, strict=True)
@@ -113,7 +114,7 @@ class Data(_Section):
 class Network(_Section):
     """What `create_model` makes."""
 
-    system: str
+    system: Annotated[str, AfterValidator(check_system)]
     preset: str = "geoseg"
     encoder: str | None = None
     """smp's name, or timm's after ``tu-``; left out, resnet50 (none where none is needed)."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,18 +127,28 @@ def _runs(
                 **changes,
             }
             changed = [f"{key}={json.dumps(value)}" for key, value in values.items()]
-            try:
+            with _naming(name):
                 config = load_config(source, [*overrides, *changed])
-                _check(config, seed)
-            except GeosegError as error:
-                raise ConfigError(f"compare, {name}: {error}") from error
+                _check_pairs(config, seed)
             config = config.model_copy(update={"compare": None})
             runs.append(Run(name, seed, config, out / name / f"seed{seed}"))
+    for one in runs:  # after all that can be refused without torch
+        with _naming(one.variant):
+            _check_network(one.config)
     return runs
 
 
-def _check(config: TrainConfig, seed: int) -> None:
-    """Refuse what would fail, or could not be compared, before the first of many trainings."""
+@contextmanager
+def _naming(variant: str) -> Iterator[None]:
+    """Errors of a variant, as errors of the config that say which."""
+    try:
+        yield
+    except GeosegError as error:
+        raise ConfigError(f"compare, {variant}: {error}") from error
+
+
+def _check_pairs(config: TrainConfig, seed: int) -> None:
+    """Refuse what could not be compared, before the first of many trainings."""
     if config.train.seed != seed:
         raise ConfigError(
             f"train.seed: {config.train.seed} would break the pairs; "
@@ -145,6 +156,10 @@ def _check(config: TrainConfig, seed: int) -> None:
         )
     if not config.data.val:
         raise ConfigError("data.val is missing; give the tiles on which all are validated")
+
+
+def _check_network(config: TrainConfig) -> None:
+    """Refuse a preset or an option that a system lacks, before the first of many trainings."""
     model = config.model
     make_spec(
         model.system,

@@ -9,7 +9,6 @@ from typing import Any
 import pyogrio
 import rasterio
 
-from geoseg.models import Model, load_model
 from geoseg.raster import Source, open_raster
 from geoseg.report import Report
 
@@ -23,7 +22,7 @@ def run(file: str | os.PathLike[str]) -> Report:
     """
     path = Path(file)
     is_model = path.suffix == ".safetensors"
-    facts = _model_facts(load_model(path)) if is_model else _raster_facts(open_raster(path))
+    facts = _model_facts(path) if is_model else _raster_facts(open_raster(path))
     width = max(len(name) for name in facts)
     lines = [
         f"{name.replace('_', ' '):<{width}}  {_formatted(value)}" for name, value in facts.items()
@@ -31,7 +30,10 @@ def run(file: str | os.PathLike[str]) -> Report:
     return Report("\n".join([str(path), *lines]), {"path": str(path), **facts})
 
 
-def _model_facts(model: Model) -> dict[str, Any]:
+def _model_facts(path: Path) -> dict[str, Any]:
+    from geoseg.models import load_model  # imports torch, which a raster does not need
+
+    model = load_model(path)
     card, spec = model.card, model.card.spec
     return {
         "kind": "model",

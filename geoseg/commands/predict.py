@@ -1,8 +1,8 @@
 """Class rasters, polygons and a report of a folder of orthophotos.
 
-The story: load the model; open every source and check it against the card; survey what exists and
-plan the rest; run each raster to its files. What fails is named and the others continue; what is
-done is kept; what was started is continued.
+The story: read the model's card; open every source and check it against the card; load the model;
+survey what exists and plan the rest; run each raster to its files. What fails is named and the
+others continue; what is done is kept; what was started is continued.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import GeosegError, OutputError, SourceError
 from geoseg.files import lock_folder, sweep
-from geoseg.inference.execute import Executor
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
-from geoseg.inference.run import PredictRun
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
-from geoseg.models import Model, load_model
+from geoseg.models import Card, load_card
 from geoseg.progress import Progress
 from geoseg.raster import FoundSource, check_source, find_sources, open_raster
 from geoseg.report import Report, nothing_usable
+
+if TYPE_CHECKING:
+    from geoseg.inference.execute import Executor
+    from geoseg.inference.run import PredictRun
+    from geoseg.models import Model
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -61,13 +64,16 @@ def run(
     started = time.perf_counter()
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
-    loaded = model if isinstance(model, Model) else load_model(Path(model))
-    predict_run = PredictRun.from_options(loaded, chosen, Path(out))
-    report = RunReport(predict_run, started)
-    jobs = _usable_jobs(sources, predict_run, report)
+    card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
+    report = RunReport(chosen, started)
+    jobs = _usable_jobs(sources, card, chosen, Path(out), report)
+    # What can be refused without torch, which takes seconds to import, is refused by now.
+    predict_run = _load(model, chosen, Path(out), report)
     if chosen.dry_run:
         _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         return report.to_report()
+    from geoseg.inference.execute import Executor
+
     with lock_folder(predict_run.out):
         for folder in {job.target.parent for job in jobs}:
             sweep(folder)
@@ -87,7 +93,24 @@ def run(
     return report.to_report()
 
 
-def _usable_jobs(sources: Paths, run: PredictRun, report: RunReport) -> list[RasterJob]:
+def _load(
+    model: str | os.PathLike[str] | Model, options: PredictOptions, out: Path, report: RunReport
+) -> PredictRun:
+    """The model on its device; importing torch counts nowhere."""
+    before = time.perf_counter()
+    from geoseg.inference.run import PredictRun
+    from geoseg.models import load_model
+
+    imports = time.perf_counter() - before
+    loaded = load_model(Path(model)) if isinstance(model, str | os.PathLike) else model
+    run = PredictRun.from_options(loaded, options, out)
+    report.begin(run, imports)
+    return run
+
+
+def _usable_jobs(
+    sources: Paths, card: Card, options: PredictOptions, out: Path, report: RunReport
+) -> list[RasterJob]:
     """The inputs that can be used; the others are noted as refused.
 
     Raises:
@@ -97,7 +120,7 @@ def _usable_jobs(sources: Paths, run: PredictRun, report: RunReport) -> list[Ras
     jobs = []
     for found in find_sources([Path(path) for path in paths]):
         try:
-            job, warnings = _check(found, run)
+            job, warnings = _check(found, card, options, out)
         except SourceError as error:
             report.refuse(found.path, error)
             continue
@@ -108,9 +131,10 @@ def _usable_jobs(sources: Paths, run: PredictRun, report: RunReport) -> list[Ras
     return jobs
 
 
-def _check(found: FoundSource, run: PredictRun) -> tuple[RasterJob, list[str]]:
+def _check(
+    found: FoundSource, card: Card, options: PredictOptions, out: Path
+) -> tuple[RasterJob, list[str]]:
     """A raster opened and checked against the model's card, with its warnings."""
-    card, options = run.model.card, run.options
     source = open_raster(
         found.path,
         bands=options.bands,
@@ -125,7 +149,7 @@ def _check(found: FoundSource, run: PredictRun) -> tuple[RasterJob, list[str]]:
         ground_sampling=card.ground_sampling,
         source_range=options.value_range,
     )
-    return RasterJob(source, run.out / found.relative, run.grid(source)), warnings
+    return RasterJob(source, out / found.relative, options.grid(card, source)), warnings
 
 
 def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:

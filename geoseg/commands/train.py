@@ -11,11 +11,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 import geoseg
 from geoseg.config import Data, TrainConfig, dump_config, load_config, require_same_config
@@ -39,18 +39,13 @@ from geoseg.datasets.training_tiles import (
 )
 from geoseg.errors import OutputError
 from geoseg.files import lock_folder, write_text
-from geoseg.inference.predictor import choose_device, choose_precision
-from geoseg.models import Card, Segmenter, create_model
 from geoseg.progress import Progress
 from geoseg.raster import Source, open_raster
 from geoseg.report import Report
-from geoseg.training.history import require_tensorboard
-from geoseg.training.initial_weights import start_from
-from geoseg.training.loop import fit
-from geoseg.training.losses import choose_class_weights
 from geoseg.training.outcome import MODEL, STATE, make_card, training_report
-from geoseg.training.patches import Patches
-from geoseg.training.sampling import choose_sampler
+
+if TYPE_CHECKING:
+    from geoseg.models import Card, Segmenter
 
 CONFIG = "config.yaml"
 """The resolved config in the run folder, as the run began."""
@@ -91,27 +86,41 @@ def run(
 
 def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) -> Report:
     resume = _resumes(folder, config, resume)
-    recipe, scheme = config.train, config.data.scheme
-    if recipe.tensorboard:
+    if config.train.tensorboard:
+        from geoseg.training.history import require_tensorboard
+
         require_tensorboard()
-    bands, train, val = _tiles(config.data)
-    value_range = choose_value_range(config.data.value_range, train)
-    # What can be refused without reading pixels is refused first: reading takes minutes on large
-    # data.
-    choose_precision(recipe.precision, choose_device(recipe.device))
-    torch.manual_seed(recipe.seed)
-    net = _network(config, len(bands.names), fresh=not resume)
-    if config.model.start_from is not None and not resume:
-        progress.note(start_from(config.model.start_from, net, scheme.names, bands.names))
+    tiles = _open(config.data)
+    # What can be refused without torch, which takes seconds to import, is refused by now; what can
+    # be without reading pixels comes next: reading takes minutes on large data.
+    net = _network(config, tiles.bands, progress, fresh=not resume)
+    return _learn(net, tiles, config, folder, resume, progress)
+
+
+def _learn(
+    net: Segmenter,
+    tiles: _Tiles,
+    config: TrainConfig,
+    folder: Path,
+    resume: bool,
+    progress: Progress,
+) -> Report:
+    from geoseg.training.loop import fit
+    from geoseg.training.losses import choose_class_weights
+    from geoseg.training.patches import Patches
+    from geoseg.training.sampling import choose_sampler
+
+    train, val = tiles.train, tiles.val
+    recipe, scheme = config.train, config.data.scheme
     sample = PixelSample(len(scheme), seed=recipe.seed)
     statistics = _statistics(train, val, config, sample, progress)
     progress.note(_summary(scheme.names, statistics, len(train), len(val)))
-    card = _card(config, net, bands, value_range, train, statistics)
+    card = _card(config, net, tiles, statistics)
     class_weights = choose_class_weights(recipe, np.array(statistics.class_pixels))
     sampler = choose_sampler(recipe, train, sample.places)
     if _is_main() and not resume:
         write_text(folder / CONFIG, dump_config(config))
-    patches = Patches(train, scheme, recipe, value_range, sampler)
+    patches = Patches(train, scheme, recipe, tiles.value_range, sampler)
     outcome = fit(
         net, card, patches, val, recipe, class_weights, folder, resume=resume, progress=progress
     )
@@ -138,29 +147,56 @@ def _resumes(folder: Path, config: TrainConfig, resume: bool) -> bool:
     return resume and has_state
 
 
-def _tiles(data: Data) -> tuple[Bands, list[Tile], list[Tile]]:
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """What is trained and validated on, opened and checked."""
+
+    bands: Bands
+    value_range: tuple[float, float]
+    train: list[Tile]
+    val: list[Tile]
+
+
+def _open(data: Data) -> _Tiles:
     train, val = (
         find_pairs((entry.images, entry.labels, entry.attribute) for entry in entries)
         for entries in (data.train, data.val)
     )
     first, _ = train[0]
     bands = choose_bands(data.bands, open_raster(first.raster))
-    return bands, open_tiles(train, bands), open_tiles(val, bands)
+    tiles = open_tiles(train, bands)
+    return _Tiles(bands, choose_value_range(data.value_range, tiles), tiles, open_tiles(val, bands))
 
 
-def _network(config: TrainConfig, in_channels: int, *, fresh: bool) -> Segmenter:
-    """What the config describes; pretrained weights are only loaded at the start of a run."""
-    model = config.model
-    return create_model(
+def _network(config: TrainConfig, bands: Bands, progress: Progress, *, fresh: bool) -> Segmenter:
+    """What the config describes; weights to begin with are only loaded at the start of a run.
+
+    Raises:
+        ConfigError: this machine does not have the device or the precision.
+        ModelError: a preset, an option, the encoder or the weights do not fit.
+    """
+    import torch
+
+    from geoseg.inference.predictor import choose_device, choose_precision
+    from geoseg.models import create_model
+    from geoseg.training.initial_weights import start_from
+
+    model, recipe, scheme = config.model, config.train, config.data.scheme
+    choose_precision(recipe.precision, choose_device(recipe.device))
+    torch.manual_seed(recipe.seed)
+    net = create_model(
         model.system,
         encoder=model.encoder,
-        classes=len(config.data.classes),
-        in_channels=in_channels,
+        classes=len(scheme),
+        in_channels=len(bands.names),
         output_stride=model.output_stride,
         encoder_weights=model.encoder_weights if fresh else None,
         preset=model.preset,
         **model.options,
     )
+    if model.start_from is not None and fresh:
+        progress.note(start_from(model.start_from, net, scheme.names, bands.names))
+    return net
 
 
 def _statistics(
@@ -187,20 +223,13 @@ def _summary(classes: tuple[str, ...], statistics: Statistics, train: int, val: 
     )
 
 
-def _card(
-    config: TrainConfig,
-    net: Segmenter,
-    bands: Bands,
-    value_range: tuple[float, float],
-    train: list[Tile],
-    statistics: Statistics,
-) -> Card:
+def _card(config: TrainConfig, net: Segmenter, tiles: _Tiles, statistics: Statistics) -> Card:
     data, start = config.data, config.model.start_from
     return make_card(
         net.spec,
         data.scheme,
-        bands.names,
-        value_range,
+        tiles.bands.names,
+        tiles.value_range,
         statistics,
         mean=data.mean,
         std=data.std,
@@ -209,10 +238,10 @@ def _card(
             "start_from": None if start is None else Path(start).name,
             "config_sha256": hashlib.sha256(dump_config(config).encode()).hexdigest(),
             "steps": config.train.steps,
-            "tiles": len(train),
+            "tiles": len(tiles.train),
         },
         window=config.predict.window,
         overlap=config.predict.overlap,
-        ground_sampling=data.ground_sampling or median_ground_sampling(train),
+        ground_sampling=data.ground_sampling or median_ground_sampling(tiles.train),
         license=config.model.license,
     )

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import dask.threaded  # given by name, its scheduler makes dask import distributed
 import rasterio
 import torch
 
+from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import peak_memory
-from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.predictor import Predictor
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
 from geoseg.models import load_model
@@ -126,7 +128,7 @@ def run_here(
 
     delayed = [dask.delayed(run)(index) for index in range(len(tasks))]
     try:
-        return list(dask.compute(*delayed, scheduler="threads", num_workers=1))
+        return list(dask.compute(*delayed, scheduler=dask.threaded.get, num_workers=1))
     finally:
         # An interrupt reaches the main thread; the block in flight ends at its next forward.
         stop.set()
@@ -144,7 +146,7 @@ def polygonize_parts(folder: PartFolder, blocks: Sequence[Block]) -> Iterator[Pa
     threads = torch.get_num_threads()
     for first in range(0, len(order), threads):
         delayed = [dask.delayed(polygonize)(index) for index in order[first : first + threads]]
-        yield from dask.compute(*delayed, scheduler="threads", num_workers=threads)
+        yield from dask.compute(*delayed, scheduler=dask.threaded.get, num_workers=threads)
 
 
 @contextmanager

@@ -14,14 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from geoseg.inference.predictor import ForwardOptions
-from geoseg.models import Model
 from geoseg.raster import Source
 from geoseg.tiling import TileGrid
+
+if TYPE_CHECKING:
+    from geoseg.inference.forward_options import ForwardOptions
+    from geoseg.models import Model
 
 PIXELS_VERSION = 2
 """Raised when a change of geoseg changes pixels, so that old files are not taken for new ones."""
@@ -34,6 +34,8 @@ def key_of(facts: Mapping[str, Any]) -> str:
 
 def weights_digest(model: Model) -> str:
     """Hexadecimal digest of a model's card and weights as they are now in memory."""
+    import torch  # a model is there, so it is imported already
+
     digest = hashlib.sha256(model.card.to_json().encode())
     for name, tensor in sorted(model.net.state_dict().items()):
         digest.update(name.encode())

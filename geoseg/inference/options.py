@@ -8,6 +8,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
+from geoseg.inference.forward_options import ForwardOptions, check_device_name, check_precision
+from geoseg.models import Card
+from geoseg.raster import Source
+from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
 from geoseg.vector import FORMATS
 
@@ -86,6 +90,27 @@ class PredictOptions:
         for holds, message in rules:
             if not holds:
                 raise ConfigError(message)
+        check_device_name(self.device)
+        check_precision(self.precision)
+        ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
+
+    def grid(self, card: Card, source: Source) -> TileGrid:
+        """The lattice of windows over a raster.
+
+        Args:
+            card: of the model, whose window and overlap are the default.
+            source: the raster.
+
+        Raises:
+            TilingError: window and overlap do not fit each other.
+        """
+        return TileGrid(
+            source.height,
+            source.width,
+            card.window if self.window is None else self.window,
+            card.overlap if self.overlap is None else self.overlap,
+            self.stitch,
+        )
 
     @property
     def batch_size(self) -> int | None:

@@ -7,14 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
-from geoseg.inference.predictor import Predictor
 from geoseg.raster import GDAL_CACHE_BYTES, Source
 from geoseg.report import counted
 from geoseg.tiling import Block
+
+if TYPE_CHECKING:
+    from geoseg.inference.predictor import Predictor
 
 CLASS_BYTES_PER_PIXEL = 0.15
 """Bytes a pixel of a compressed class raster with overviews usually takes; noise takes more."""

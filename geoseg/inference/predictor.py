@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from geoseg.errors import ConfigError, ModelError
+from geoseg.inference.forward_options import (
+    ForwardOptions,
+    Precision,
+    check_device_name,
+    check_precision,
+)
 from geoseg.inference.normalize import Normalization
 from geoseg.models import Model
 
@@ -28,14 +33,9 @@ def choose_device(name: str) -> torch.device:
     Raises:
         ConfigError: the device is unknown or not available.
     """
-    if name == "auto":
+    if check_device_name(name) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"device {name!r} is not there: {torch.cuda.device_count()} CUDA devices found; use cpu"
@@ -43,19 +43,18 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
+def choose_precision(name: str, device: torch.device) -> Precision:
     """The precision behind ``auto``: bf16 where the processor computes in it natively, else fp32.
 
     Raises:
         ConfigError: the precision is unknown, or fp16 is asked of a CPU.
     """
-    if name == "auto":
-        return "bf16" if _has_native_bf16(device) else "fp32"
-    if name == "fp16" and device.type == "cpu":
+    chosen = check_precision(name)
+    if chosen == "fp16" and device.type == "cpu":
         raise ConfigError("precision fp16 is for GPUs; on a CPU use bf16, fp32 or auto")
-    if name in ("fp32", "bf16", "fp16"):
-        return name  # type: ignore[return-value]  # mypy does not narrow by the line above
-    raise ConfigError(f"precision {name!r} is unknown; use auto, fp32, bf16 or fp16")
+    if chosen == "auto":
+        return "bf16" if _has_native_bf16(device) else "fp32"
+    return chosen
 
 
 def _has_native_bf16(device: torch.device) -> bool:
@@ -66,31 +65,6 @@ def _has_native_bf16(device: torch.device) -> bool:
     return bool(
         capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardOptions:
-    """How windows are run; part of what decides the pixels."""
-
-    device: str = "cpu"
-    """``cpu`` or ``cuda[:N]``."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    scales: tuple[float, ...] = (1.0,)
-    """Each window is run at these sizes; probabilities are averaged in this order."""
-    flip: bool = False
-    """Each scale is also run mirrored left to right."""
-    source_range: tuple[float, float] | None = None
-    """The source's values that mean the card's value range; None: taken as they are."""
-
-    def __post_init__(self) -> None:
-        if not self.scales or not all(0.1 <= scale <= 8.0 for scale in self.scales):
-            raise ConfigError(
-                f"scales {list(self.scales)}: give one or more factors between 0.1 and 8"
-            )
-        if self.source_range is not None and not self.source_range[0] < self.source_range[1]:
-            raise ConfigError(
-                f"value range {self.source_range}: the first value must be below the second"
-            )
 
 
 class Predictor:

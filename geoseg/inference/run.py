@@ -9,17 +9,11 @@ from typing import Any
 import torch
 
 from geoseg.files import WORK_FOLDER
+from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.predictor import (
-    ForwardOptions,
-    Predictor,
-    choose_device,
-    choose_precision,
-)
+from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from geoseg.models import Model
-from geoseg.raster import Source
-from geoseg.tiling import TileGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +34,7 @@ class PredictRun:
         """The run of a model on this machine.
 
         Raises:
-            ConfigError: device or precision is not available, or a forward option is out of range.
+            ConfigError: this machine does not have the device or the precision.
         """
         device = choose_device(options.device)
         precision = choose_precision(options.precision, device)
@@ -60,18 +54,3 @@ class PredictRun:
     def work(self) -> Path:
         """The folder of unfinished parts."""
         return self.out / WORK_FOLDER
-
-    def grid(self, source: Source) -> TileGrid:
-        """The lattice of windows over a raster.
-
-        Raises:
-            TilingError: window and overlap do not fit each other.
-        """
-        card, options = self.model.card, self.options
-        return TileGrid(
-            source.height,
-            source.width,
-            card.window if options.window is None else options.window,
-            card.overlap if options.overlap is None else options.overlap,
-            options.stitch,
-        )

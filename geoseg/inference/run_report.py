@@ -4,34 +4,72 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import GeosegError
 from geoseg.files import write_text
-from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
+from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import peak_memory
-from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.report import Report, finite
+
+if TYPE_CHECKING:
+    from geoseg.inference.execute import RasterResult
+    from geoseg.inference.run import PredictRun
 
 _STAGES = ("forward", "predict", "files", "polygons")
 
 
 class RunReport:
-    """The record of one run of ``predict``."""
+    """The record of one run of ``predict``.
 
-    def __init__(self, run: PredictRun, started: float) -> None:
+    Args:
+        options: of the run.
+        started: when it began, of ``time.perf_counter``.
+    """
+
+    def __init__(self, options: PredictOptions, started: float) -> None:
         self.plan: dict[str, Any] = {}
         """What the run was planned to take; empty where no window was left to run."""
-        self._run = run
+        self._options = options
+        self._classes: Sequence[str] = ()
+        self._facts: dict[str, Any] = {}
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
         self._worker_memory = 0
+
+    def begin(self, run: PredictRun, imports: float = 0.0) -> None:
+        """Note what all rasters share, now that it is there.
+
+        Args:
+            run: model, device and settings.
+            imports: seconds that importing took, which are none of the run's.
+        """
+        self._started += imports
+        self._classes = run.model.card.classes.names
+        forward, model = run.predictor.options, run.model
+        self._facts = {
+            "geoseg": geoseg.__version__,
+            "model": {
+                "path": None if model.path is None else str(model.path),
+                "sha256": model.digest,
+                "system": model.card.spec.system,
+                "encoder": model.card.spec.encoder,
+            },
+            "options": {
+                **asdict(run.options),
+                "device": forward.device,
+                "precision": forward.precision,
+            },
+            "fingerprint": key_of(run.settings),
+            "threads": run.threads,
+        }
 
     @property
     def failures(self) -> list[str]:
@@ -63,8 +101,7 @@ class RunReport:
     def finish(self, survey: Survey, result: RasterResult) -> None:
         """Note an input whose outputs are complete."""
         path, counts = survey.job.source.path, result.counts
-        names = self._run.model.card.classes.names
-        pixels = {name: int(counts[index]) for index, name in enumerate(names)}
+        pixels = {name: int(counts[index]) for index, name in enumerate(self._classes)}
         entry = self._inputs[path]
         entry |= {
             "status": "done" if survey.missing else "kept",
@@ -83,33 +120,18 @@ class RunReport:
 
     def data(self) -> dict[str, Any]:
         """The report as JSON holds it."""
-        run, model = self._run, self._run.model
-        forward = run.predictor.options
         inputs = list(self._inputs.values())
         spent = [entry.get("seconds", {}) for entry in inputs]
         seconds = {stage: sum(each.get(stage, 0.0) for each in spent) for stage in _STAGES}
         seconds["total"] = time.perf_counter() - self._started
         return {
-            "geoseg": geoseg.__version__,
-            "model": {
-                "path": None if model.path is None else str(model.path),
-                "sha256": model.digest,
-                "system": model.card.spec.system,
-                "encoder": model.card.spec.encoder,
-            },
-            "options": {
-                **asdict(run.options),
-                "device": forward.device,
-                "precision": forward.precision,
-            },
-            "fingerprint": key_of(run.settings),
-            "threads": run.threads,
+            **self._facts,
             "plan": self.plan,
             "inputs": inputs,
             "windows": sum(entry.get("windows", 0) for entry in inputs),
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
             "seconds": _rounded(seconds),
-            "peak_memory_bytes": peak_memory() + run.options.workers * self._worker_memory,
+            "peak_memory_bytes": peak_memory() + self._options.workers * self._worker_memory,
             "warnings": [line for entry in inputs for line in entry["warnings"]],
             "failures": self.failures,
         }
@@ -126,7 +148,7 @@ class RunReport:
         """What the command returns."""
         data = self.data()
         exit_code = 1 if self.failures else 0
-        if self._run.options.dry_run:
+        if self._options.dry_run:
             return Report("dry run: nothing was written", finite(data), exit_code)
         statuses = [entry["status"] for entry in data["inputs"]]
         counted = [

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.predictor import Predictor
 from geoseg.inference.stitching import Band, classify, make_stitcher
 from geoseg.models import Model
 from geoseg.prefetch import prefetch

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import OutputError
 from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
-from geoseg.inference.run import PredictRun
 from geoseg.raster import Source, source_fingerprint
 from geoseg.tiling import Block, TileGrid
+
+if TYPE_CHECKING:
+    from geoseg.inference.run import PredictRun
 
 
 @dataclass(frozen=True, slots=True)

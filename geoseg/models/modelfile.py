@@ -6,14 +6,12 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -21,10 +19,8 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import ModelError
 from geoseg.files import write_bytes
 from geoseg.models.card import Card
+from geoseg.models.cardfile import CARD_KEY, open_model_file, read_card
 from geoseg.models.segmenter import Segmenter, build_segmenter
-
-CARD_KEY = "geoseg"
-"""The key of the card in the file's metadata."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +128,8 @@ def load_model(path: str | Path) -> Model:
             tensors do not fit its card.
     """
     path = Path(path)
-    with _open(path) as file:
-        card = _read_card(path, file.metadata())
+    with open_model_file(path, framework="pt") as file:
+        card = read_card(path, file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     try:
         net = build_segmenter(card.spec)
@@ -144,49 +140,6 @@ def load_model(path: str | Path) -> Model:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Model(net.eval(), card, digest, path)
-
-
-def load_card(path: str | Path) -> Card:
-    """The card of a model file, without building the network.
-
-    Raises:
-        ModelError: as `load_model`.
-    """
-    path = Path(path)
-    with _open(path) as file:
-        return _read_card(path, file.metadata())
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """The open safetensors file; errors while it is read become a `ModelError`."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)  # the length of the header in 8 bytes, then its first: a brace
-    except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
-        ) from error
-    if start[8:] != b"{":
-        raise ModelError(f"{path}: not a safetensors file; give a model file written by geoseg")
-    try:
-        with safe_open(path, framework="pt") as opened:
-            yield opened
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"{path}: damaged or cut short ({error}); copy or download it again"
-        ) from error
-
-
-def _read_card(path: Path, metadata: Mapping[str, str] | None) -> Card:
-    if metadata is None or CARD_KEY not in metadata:
-        raise ModelError(
-            f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model"
-        )
-    try:
-        return Card.from_json(metadata[CARD_KEY])
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
 
 
 def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

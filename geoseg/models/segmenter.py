@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.context import HEADS, Outputs
-from geoseg.models.encoder import build_encoder
 from geoseg.models.layers import at_least_float32, resize
-from geoseg.models.smp_decoders import SMP_MODELS, build_smp_model
-from geoseg.models.spec import ModelSpec, make_spec
+from geoseg.models.spec import SMP_SYSTEMS, ModelSpec, make_spec
 
 
 class Segmenter(nn.Module):
@@ -136,10 +134,14 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
     Raises:
         ModelError: the encoder does not run as the spec has it, or the weights do not fit.
     """
+    spec.check_choices()
     if spec.encoder is None:
         head = HEADS[spec.system]((spec.in_channels,), spec.classes, spec.preset)
         return Segmenter(spec, None, head, stride=1, multiple=1)
-    if spec.system in SMP_MODELS:
+    # Where encoders are built, and only there, smp and timm are imported, which takes seconds.
+    if spec.system in SMP_SYSTEMS:
+        from geoseg.models.smp_decoders import build_smp_model
+
         smp_model = build_smp_model(
             spec.system,
             spec.encoder,
@@ -150,6 +152,8 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
             options=spec.options,
         )
         return Segmenter(spec, *smp_model)
+    from geoseg.models.encoder import build_encoder
+
     head_class = HEADS[spec.system]
     encoder = build_encoder(
         spec.encoder,

@@ -17,7 +17,7 @@ from geoseg.models.encoder import check_name
 from geoseg.models.layers import at_least_float32
 from geoseg.models.weights import download_error, load_weights, pretrained_argument
 
-SMP_MODELS: dict[str, type[nn.Module]] = {
+_MODELS: dict[str, type[nn.Module]] = {
     f"smp.{name}": model for name, model in smp.MODEL_ARCHITECTURES_MAPPING.items()
 }
 """smp's models by the name of their system, as smp itself registers them."""
@@ -83,7 +83,7 @@ def build_smp_model(
     if system == "smp.dpt":  # else a vision transformer takes images of one size only
         arguments["dynamic_img_size"] = True
     try:
-        model: Any = SMP_MODELS[system](
+        model: Any = _MODELS[system](
             encoder_name=encoder, in_channels=in_channels, classes=classes, **arguments
         )
     except OSError as error:
@@ -105,4 +105,4 @@ def build_smp_model(
 
 
 def _argument_names(system: str) -> tuple[str, ...]:
-    return tuple(inspect.signature(SMP_MODELS[system].__init__).parameters)
+    return tuple(inspect.signature(_MODELS[system].__init__).parameters)

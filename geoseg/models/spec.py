@@ -9,14 +9,18 @@ from typing import Any
 from geoseg.classes import MAX_CLASSES
 from geoseg.errors import ModelError
 from geoseg.models.context import HEADS
-from geoseg.models.smp_decoders import SMP_MODELS, check_options
 
 DEFAULT_ENCODER = "resnet50"
+SMP_SYSTEMS = (
+    *("smp.unet", "smp.unetplusplus", "smp.manet", "smp.linknet", "smp.fpn", "smp.pspnet"),
+    *("smp.deeplabv3", "smp.deeplabv3plus", "smp.pan", "smp.upernet", "smp.segformer", "smp.dpt"),
+)
+"""The decoders of segmentation-models-pytorch. Listed, as asking it takes seconds."""
 
 
 def systems() -> tuple[str, ...]:
     """The names that `create_model` takes: context systems, baselines, and smp's own decoders."""
-    return (*HEADS, *SMP_MODELS)
+    return (*HEADS, *SMP_SYSTEMS)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class ModelSpec:
     stride and names all options: what a preset means may change, a network may not.
 
     Raises:
-        ModelError: a name, a number or an option does not fit; the message says what would.
+        ModelError: there is no such system, or a number does not fit; the message says what would.
     """
 
     system: str
@@ -53,10 +57,7 @@ class ModelSpec:
             for name, value in self.options.items()
         }
         object.__setattr__(self, "options", options)
-        if self.system not in systems():
-            raise ModelError(
-                f"there is no system {self.system!r}; there are {', '.join(systems())}"
-            )
+        check_system(self.system)
         if self.in_channels < 1:
             raise ModelError(f"in_channels={self.in_channels}: an image has 1 band or more")
         if not 1 <= self.classes <= MAX_CLASSES:
@@ -65,7 +66,18 @@ class ModelSpec:
             raise ModelError(
                 f"output_stride={self.output_stride}: give 8, 16 or 32, or leave it out"
             )
-        if self.system in SMP_MODELS:
+
+    def check_choices(self) -> None:
+        """Refuse a preset, an option or an encoder that the system does not have.
+
+        A spec does not do this itself: the systems' own code, which knows it, imports torch.
+
+        Raises:
+            ModelError: the message says what the system has.
+        """
+        if self.system in SMP_SYSTEMS:
+            from geoseg.models.smp_decoders import check_options
+
             if self.preset != "geoseg":
                 raise ModelError(f"{self.system} has no preset {self.preset!r}; it has geoseg")
             check_options(self.system, self.options)
@@ -80,9 +92,20 @@ class ModelSpec:
             )
 
 
+def check_system(name: str) -> str:
+    """The name itself, if it is one of `systems()`.
+
+    Raises:
+        ModelError: the message has those that there are.
+    """
+    if name not in systems():
+        raise ModelError(f"there is no system {name!r}; there are {', '.join(systems())}")
+    return name
+
+
 def takes_encoder(system: str) -> bool:
     """Whether a system works on an encoder's features; an unknown one does not."""
-    return system in SMP_MODELS or (system in HEADS and HEADS[system].stages > 0)
+    return system in SMP_SYSTEMS or (system in HEADS and HEADS[system].stages > 0)
 
 
 def make_spec(
@@ -102,4 +125,6 @@ def make_spec(
     """
     if encoder is None and takes_encoder(system):
         encoder = DEFAULT_ENCODER
-    return ModelSpec(system, encoder, output_stride, in_channels, classes, preset, system_options)
+    spec = ModelSpec(system, encoder, output_stride, in_channels, classes, preset, system_options)
+    spec.check_choices()
+    return spec

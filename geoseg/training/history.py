@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from geoseg.errors import ConfigError
 from geoseg.files import replace_file
 from geoseg.metrics import ConfusionMatrix
-from geoseg.training.validation import metric_names, metric_values
+from geoseg.training.summary import metric_names, metric_values
 
 
 def require_tensorboard() -> None:

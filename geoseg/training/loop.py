@@ -22,8 +22,9 @@ from geoseg.training.history import History
 from geoseg.training.outcome import MODEL, STATE, Outcome
 from geoseg.training.patches import Batch, Patches, batches
 from geoseg.training.recipe import Recipe
+from geoseg.training.summary import metric_value, summarize
 from geoseg.training.trainer import Trainer
-from geoseg.training.validation import metric_value, summarize, validate
+from geoseg.training.validation import validate
 from geoseg.training.validation_images import Panel, draw_page
 
 

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -114,11 +113,13 @@ def dice(logits: Tensor, labels: Tensor) -> Tensor:
     (arXiv 1606.04797) for several classes. Each class counts the same however large it is, so
     class weights do not enter.
     """
+    from segmentation_models_pytorch.losses import DiceLoss  # seconds, where no encoder needs smp
+
     scores, ids = _labelled_pixels(logits, labels)  # (P, classes), (P,)
     if not len(ids):
         return scores.sum()
     # smp averages over all classes of the network unless it is given those that the labels show.
-    loss: Tensor = smp.losses.DiceLoss("multiclass", classes=_shown_classes(ids))(
+    loss: Tensor = DiceLoss("multiclass", classes=_shown_classes(ids))(
         scores.T[None],  # (1, classes, P)
         ids[None],
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import ConfigError
-from geoseg.models import Card, ModelSpec, Segmenter
+from geoseg.models import Card, ModelSpec
 from geoseg.report import Report
+
+if TYPE_CHECKING:
+    from geoseg.models import Segmenter
 
 MODEL = "model.safetensors"
 STATE = "last.safetensors"

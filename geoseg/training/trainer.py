@@ -14,17 +14,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
-from timm.layers import (
-    convert_sync_batchnorm,  # torch's own would drop the activations in timm's normalisation
-)
-from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from geoseg.errors import ConfigError
@@ -37,6 +33,9 @@ from geoseg.training.optimizer import make_optimizer, rate_factor, set_rates
 from geoseg.training.patches import Batch
 from geoseg.training.recipe import Recipe
 from geoseg.training.state import load_state, random_state, save_state
+
+if TYPE_CHECKING:
+    from timm.utils import ModelEmaV3
 
 _PROCESS_TIMEOUT = timedelta(hours=6)
 """How long processes wait for one another: one of them may validate a large tile."""
@@ -63,6 +62,9 @@ class Trainer:
         if self.processes > 1:
             torch.manual_seed(recipe.seed + self.rank)  # each process drops out other features
             if self.device.type == "cuda":  # torch has it for no other
+                # torch's own would drop the activations in timm's normalisation
+                from timm.layers import convert_sync_batchnorm
+
                 self.net = convert_sync_batchnorm(self.net)
         self._ema = make_ema(self.net, recipe.ema) if recipe.ema else None
         self.optimizer = make_optimizer(net, recipe)
@@ -165,6 +167,8 @@ def make_ema(net: Segmenter, decay: float) -> ModelEmaV3:
     timm's warm-up with this gamma and power is ``d = min(decay, (1 + step) / (10 + step))``, so
     that the random weights of the beginning are soon forgotten.
     """
+    from timm.utils import ModelEmaV3  # seconds, where no encoder needs timm
+
     return ModelEmaV3(net, decay=decay, use_warmup=True, warmup_gamma=9.0, warmup_power=1.0)
 
 

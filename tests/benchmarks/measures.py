@@ -13,7 +13,8 @@ import numpy as np
 import rasterio
 
 import geoseg
-from geoseg.inference.predictor import ForwardOptions, Predictor, choose_device, choose_precision
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery

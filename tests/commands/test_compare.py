@@ -241,7 +241,7 @@ def test_an_unfinished_run_continues(variants, tmp_path):
         ),
         (
             {"systems": ["pixel", "hcnett"]},
-            "compare, hcnett: there is no system 'hcnett'; there are hcnet",
+            "compare, hcnett: model.system: there is no system 'hcnett'; there are hcnet",
         ),
         (
             {"variants": {"a": {"model.options": {"width": 3}}}},

@@ -186,7 +186,7 @@ def test_a_resumed_run_needs_no_pretrained_weights(
         asked.append(encoder_weights)
         return made(*args, **options)
 
-    monkeypatch.setattr("geoseg.commands.train.create_model", create)
+    monkeypatch.setattr("geoseg.models.create_model", create)
     config["model"]["encoder_weights"] = "imagenet"
     run(config, out=tmp_path / "run", resume=True)
     run(config, out=tmp_path / "run", resume=True)

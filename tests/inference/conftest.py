@@ -109,6 +109,7 @@ def make_job(make_raster: Callable[..., Path]) -> Callable[..., RasterJob]:
 
     def make(run: PredictRun, name: str = "scene.tif", **raster: Any) -> RasterJob:
         source = open_raster(make_raster(name, **raster))
-        return RasterJob(source, run.out / Path(name).stem, run.grid(source))
+        grid = run.options.grid(run.model.card, source)
+        return RasterJob(source, run.out / Path(name).stem, grid)
 
     return make

@@ -19,8 +19,9 @@ from geoseg.errors import OutputError, SourceError
 from geoseg.inference import engine
 from geoseg.inference import parts as parts_module
 from geoseg.inference.engine import BlockTask, run_block
+from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.parts import PartFolder
-from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.predictor import Predictor
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
 from geoseg.models import Model

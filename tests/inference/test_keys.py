@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import (
     key_of,
     output_key,
@@ -19,7 +20,6 @@ from geoseg.inference.keys import (
     raster_facts,
     weights_digest,
 )
-from geoseg.inference.predictor import ForwardOptions
 from geoseg.models import Model
 from geoseg.raster import open_raster
 from geoseg.tiling import TileGrid

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, TilingError
 from geoseg.inference.options import PredictOptions
+from geoseg.models import Model
+from geoseg.raster import open_raster
+from geoseg.tiling import TileGrid
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -124,3 +129,30 @@ def test_an_option_that_makes_no_sense_is_refused(given: dict[str, Any], message
 def test_a_batch_that_is_not_a_number_is_refused_with_its_value() -> None:
     with pytest.raises(ConfigError, match=r"batch 2\.5: give a whole number of windows"):
         PredictOptions(batch=2.5)  # type: ignore[arg-type]
+
+
+def test_the_lattice_is_the_cards_unless_options_say_otherwise(
+    make_model: Callable[..., Model], make_raster: Callable[..., Path]
+) -> None:
+    card, source = make_model().card, open_raster(make_raster(height=64, width=80))
+    assert PredictOptions().grid(card, source) == TileGrid(64, 80, 16, 4, "blend")
+    chosen = PredictOptions(window=20, overlap=0, stitch="crop")
+    assert chosen.grid(card, source) == TileGrid(64, 80, 20, 0, "crop")
+    with pytest.raises(TilingError, match="overlap=20 does not fit window=16"):
+        PredictOptions(overlap=20).grid(card, source)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"device": "tpu"}, "device 'tpu' is unknown; use auto, cpu, cuda or cuda:N"),
+        ({"precision": "half"}, "precision 'half' is unknown; use auto, fp32, bf16 or fp16"),
+        ({"scales": "0"}, r"factors between 0\.1 and 8"),
+        ({"value_range": "9,1"}, "the first value must be below the second"),
+    ],
+)
+def test_how_windows_are_run_is_checked_before_a_model_is_there(
+    option: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PredictOptions.from_keywords(**option)

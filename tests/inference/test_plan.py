@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.plan import Probe, RasterPlan, peak_memory, probe_forward
-from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.predictor import Predictor
 from geoseg.models import Model
 from geoseg.raster import Source, open_raster
 from geoseg.tiling import Block, TileGrid, Window

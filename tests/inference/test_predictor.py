@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from geoseg.errors import ConfigError, ModelError
 from geoseg.inference import predictor as predictor_module
-from geoseg.inference.predictor import ForwardOptions, Predictor, choose_device, choose_precision
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from geoseg.models import Model, create_model
 
 CPU = torch.device("cpu")
@@ -220,7 +221,7 @@ def test_precisions_and_devices_that_are_not_there_are_refused() -> None:
         ConfigError, match=r"device 'gpu' is unknown; use auto, cpu, cuda or cuda:N"
     ):
         choose_device("gpu")
-    with pytest.raises(ConfigError, match=r"device 'mps' is not supported"):
+    with pytest.raises(ConfigError, match=r"device 'mps' is unknown"):
         choose_device("mps")
     with pytest.raises(
         ConfigError, match=r"device 'cuda:99' is not there: \d+ CUDA devices found; use cpu"

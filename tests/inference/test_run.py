@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from geoseg.errors import ConfigError, TilingError
+from geoseg.errors import ConfigError
+from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
-from geoseg.inference.predictor import ForwardOptions
 from geoseg.inference.run import PredictRun
 from geoseg.models import Model
-from geoseg.raster import open_raster
-from geoseg.tiling import TileGrid
 
 MakeRun = Callable[..., PredictRun]
 
@@ -46,21 +44,8 @@ def test_options_become_forward_options_and_settings(
     assert run.work == tmp_path / "out" / ".geoseg"
 
 
-def test_the_lattice_is_the_cards_unless_options_say_otherwise(
-    make_run: MakeRun, make_raster: Callable[..., Path]
-) -> None:
-    source = open_raster(make_raster(height=64, width=80))
-    assert make_run().grid(source) == TileGrid(64, 80, 16, 4, "blend")
-    chosen = make_run(window=20, overlap=0, stitch="crop")
-    assert chosen.grid(source) == TileGrid(64, 80, 20, 0, "crop")
-    with pytest.raises(TilingError, match="overlap=20 does not fit window=16"):
-        make_run(overlap=20).grid(source)
-
-
 def test_what_this_machine_cannot_do_is_refused(make_run: MakeRun) -> None:
     with pytest.raises(ConfigError, match="precision fp16 is for GPUs"):
         make_run(precision="fp16")
     with pytest.raises(ConfigError, match="device 'tpu' is unknown"):
         make_run(device="tpu")
-    with pytest.raises(ConfigError, match=r"factors between 0\.1 and 8"):
-        make_run(scales="0")

@@ -23,6 +23,12 @@ MakeRun = Callable[..., PredictRun]
 MakeJob = Callable[..., RasterJob]
 
 
+def report_of(run: PredictRun, started: float) -> RunReport:
+    report = RunReport(run.options, started)
+    report.begin(run)
+    return report
+
+
 def result(**changes: Any) -> RasterResult:
     counts = [0] * 256
     counts[:4] = [10, 0, 30, 40]
@@ -34,7 +40,7 @@ def result(**changes: Any) -> RasterResult:
 
 def test_a_new_report_knows_model_options_and_settings(make_run: MakeRun) -> None:
     run = make_run(flip=True, nodata=3)
-    data = RunReport(run, time.perf_counter()).data()
+    data = report_of(run, time.perf_counter()).data()
     assert data["geoseg"] == geoseg.__version__
     assert data["model"] == {
         "path": None,
@@ -58,7 +64,7 @@ def test_a_finished_raster_is_done_with_all_that_it_took(
     run = make_run()
     job = make_job(run)
     survey = survey_raster(run, job)
-    report = RunReport(run, time.perf_counter() - 100.0)
+    report = report_of(run, time.perf_counter() - 100.0)
     report.accept(job, ["scene.tif: mind this"])
     assert report.data()["inputs"][0]["status"] == "not begun"
     report.finish(survey, result())
@@ -99,7 +105,7 @@ def test_a_raster_without_a_valid_pixel_is_warned_about(
 ) -> None:
     run = make_run()
     job = make_job(run)
-    report = RunReport(run, 0.0)
+    report = report_of(run, 0.0)
     report.accept(job, [])
     counts = [0] * 256
     counts[2], counts[254], counts[255] = valid, uncertain, 9
@@ -113,7 +119,7 @@ def test_every_status_is_counted_and_failures_are_one_line_each(
 ) -> None:
     run = make_run()
     jobs = [make_job(run, f"{name}.tif") for name in ("failed", "stopped", "waiting", "done")]
-    report = RunReport(run, time.perf_counter())
+    report = report_of(run, time.perf_counter())
     for job in jobs:
         report.accept(job, [])
     report.refuse(Path("refused.tif"), SourceError("refused.tif:\n  no image"))
@@ -145,7 +151,7 @@ def test_every_status_is_counted_and_failures_are_one_line_each(
 def test_without_failures_the_exit_code_is_0(make_run: MakeRun, make_job: MakeJob) -> None:
     run = make_run()
     job = make_job(run)
-    report = RunReport(run, time.perf_counter() - 61.26)
+    report = report_of(run, time.perf_counter() - 61.26)
     report.accept(job, [])
     report.finish(survey_raster(run, job), result())
     summary = report.to_report()
@@ -154,7 +160,7 @@ def test_without_failures_the_exit_code_is_0(make_run: MakeRun, make_job: MakeJo
 
 
 def test_a_dry_run_says_that_nothing_was_written(make_run: MakeRun) -> None:
-    report = RunReport(make_run(dry_run=True), 0.0)
+    report = report_of(make_run(dry_run=True), 0.0)
     assert report.to_report().text == "dry run: nothing was written"
     assert report.to_report().exit_code == 0
     report.refuse(Path("a.tif"), SourceError("a.tif: no"))
@@ -167,7 +173,7 @@ def test_memory_is_this_processs_and_each_workers_at_its_largest(
     monkeypatch.setattr(run_report, "peak_memory", lambda: 1000)
     run = make_run(workers=3)
     job = make_job(run)
-    report = RunReport(run, 0.0)
+    report = report_of(run, 0.0)
     report.accept(job, [])
     assert report.data()["peak_memory_bytes"] == 1000
     for worker_memory in (10, 20, 5):
@@ -176,7 +182,7 @@ def test_memory_is_this_processs_and_each_workers_at_its_largest(
 
 
 def test_the_file_holds_the_data_as_strict_json(make_run: MakeRun, tmp_path: Path) -> None:
-    report = RunReport(make_run(nodata=float("nan")), time.perf_counter())
+    report = report_of(make_run(nodata=float("nan")), time.perf_counter())
     path = tmp_path / "report.json"
     report.write(path)
     text = path.read_text()
@@ -194,4 +200,4 @@ def test_a_report_that_cannot_be_written_is_an_output_error(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"report\.json: cannot be written"):
-        RunReport(make_run(), 0.0).write(tmp_path / "file/report.json")
+        report_of(make_run(), 0.0).write(tmp_path / "file/report.json")

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import ModelError, SourceError
-from geoseg.inference.predictor import ForwardOptions, Predictor
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.predictor import Predictor
 from geoseg.inference.stream import predict_bands, stream_block
 from geoseg.models import create_model
 from geoseg.raster import Reader, open_raster

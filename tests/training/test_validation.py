@@ -1,28 +1,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.tiles import Tile
-from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, create_model
 from geoseg.tiling import Window
-from geoseg.training.validation import (
-    metric_names,
-    metric_value,
-    metric_values,
-    summarize,
-    validate,
-)
-
-CLASSES = ("dark", "bright", "never")
+from geoseg.training.validation import validate
 
 
 def brightness_model() -> Model:
@@ -92,40 +81,3 @@ def test_labels_without_pixels_count_as_missed(make_tile: Callable[..., Tile]) -
     confusion = validate(brightness_model(), [tile])
     assert confusion.matrix.tolist() == [[0, 0], [0, 192]]
     assert confusion.missed.tolist() == [0, 64]
-
-
-def confusion_of_four() -> ConfusionMatrix:
-    confusion = ConfusionMatrix(3)
-    confusion.update(np.array([0, 0, 1, 1], np.uint8), np.array([0, 1, 1, 255], np.uint8))
-    return confusion
-
-
-def test_a_summary_is_json_with_null_where_a_metric_is_undefined() -> None:
-    metrics = summarize(confusion_of_four(), CLASSES)
-    assert json.loads(json.dumps(metrics, allow_nan=False)) == {
-        "mean_iou": 0.416667,
-        "mean_f1": 0.583333,
-        "overall_accuracy": 0.5,
-        "iou": {"dark": 0.5, "bright": 0.333333, "never": None},
-        "f1": {"dark": 0.666667, "bright": 0.5, "never": None},
-        "confusion_matrix": [[1, 1, 0], [0, 1, 0], [0, 0, 0]],
-        "missed": [0, 1, 0],
-    }
-
-
-def test_each_metric_has_a_name() -> None:
-    metrics = summarize(confusion_of_four(), CLASSES)
-    assert {name: metric_value(metrics, name) for name in metric_names(CLASSES)} == {
-        "mean_iou": 0.416667,
-        "mean_f1": 0.583333,
-        "overall_accuracy": 0.5,
-        "iou_dark": 0.5,
-        "iou_bright": 0.333333,
-        "iou_never": None,
-    }
-    with pytest.raises(KeyError):
-        metric_value(metrics, "loss")
-    values = metric_values(confusion_of_four(), CLASSES)
-    assert values.pop("iou_never") != values["mean_iou"] == pytest.approx(5 / 12)
-    assert values == pytest.approx({name: metric_value(metrics, name) for name in values}, abs=1e-6)
-    assert tuple(values) == metric_names(CLASSES)[:-1]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from geoseg.models.context import SelfAttentionHead
+from geoseg.models.context.self_attention import SelfAttentionHead
 
 
 def classify(head: SelfAttentionHead, features: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,58 @@
+"""How windows are run: device, precision, scales; checked without torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from geoseg.errors import ConfigError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def check_device_name(name: str) -> str:
+    """The name itself; whether this machine has the device is asked of torch.
+
+    Raises:
+        ConfigError: it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
+    return name
+
+
+def check_precision(name: str) -> Precision | Literal["auto"]:
+    """The name itself.
+
+    Raises:
+        ConfigError: it is neither ``auto`` nor a `Precision`.
+    """
+    if name not in ("auto", *get_args(Precision)):
+        raise ConfigError(f"precision {name!r} is unknown; use auto, fp32, bf16 or fp16")
+    return name  # type: ignore[return-value]  # mypy does not narrow by the line above
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardOptions:
+    """How windows are run; part of what decides the pixels."""
+
+    device: str = "cpu"
+    """``cpu`` or ``cuda[:N]``."""
+    precision: Precision = "fp32"
+    scales: tuple[float, ...] = (1.0,)
+    """Each window is run at these sizes; probabilities are averaged in this order."""
+    flip: bool = False
+    """Each scale is also run mirrored left to right."""
+    source_range: tuple[float, float] | None = None
+    """The source's values that mean the card's value range; None: taken as they are."""
+
+    def __post_init__(self) -> None:
+        if not self.scales or not all(0.1 <= scale <= 8.0 for scale in self.scales):
+            raise ConfigError(
+                f"scales {list(self.scales)}: give one or more factors between 0.1 and 8"
+            )
+        if self.source_range is not None and not self.source_range[0] < self.source_range[1]:
+            raise ConfigError(
+                f"value range {self.source_range}: the first value must be below the second"
+            )

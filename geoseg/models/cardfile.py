@@ -1,0 +1,72 @@
+"""The card in a model file, read without its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from geoseg.errors import ModelError
+from geoseg.models.card import Card
+
+CARD_KEY = "geoseg"
+"""The key of the card in the file's metadata."""
+
+
+def load_card(path: str | Path) -> Card:
+    """The card of a model file, without importing torch or building the network.
+
+    Raises:
+        ModelError: the file is missing, damaged, no geoseg model, or from a newer geoseg.
+    """
+    path = Path(path)
+    with open_model_file(path, framework="numpy") as file:
+        return read_card(path, file.metadata())
+
+
+@contextmanager
+def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
+    """The open safetensors file; errors while it is read become a `ModelError`.
+
+    Args:
+        path: the file.
+        framework: whose tensors it gives: ``pt`` imports torch, ``numpy`` does not.
+
+    Raises:
+        ModelError: the file is missing, damaged or no safetensors file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)  # the length of the header in 8 bytes, then its first: a brace
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
+        ) from error
+    if start[8:] != b"{":
+        raise ModelError(f"{path}: not a safetensors file; give a model file written by geoseg")
+    try:
+        with safe_open(path, framework=framework) as opened:
+            yield opened
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: damaged or cut short ({error}); copy or download it again"
+        ) from error
+
+
+def read_card(path: Path, metadata: Mapping[str, str] | None) -> Card:
+    """The card in the metadata of a model file.
+
+    Raises:
+        ModelError: there is none, or it is not a card, or of a newer geoseg.
+    """
+    if metadata is None or CARD_KEY not in metadata:
+        raise ModelError(
+            f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model"
+        )
+    try:
+        return Card.from_json(metadata[CARD_KEY])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error

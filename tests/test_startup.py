@@ -1,0 +1,155 @@
+"""What can be refused without torch, which takes seconds to import, is refused before it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import geoseg
+
+HEAVY = {"torch", "segmentation_models_pytorch", "timm", "torchvision", "accelerate", "distributed"}
+
+
+def imported(code: str) -> set[str]:
+    """Heavy modules that a Python process holds after some code, whatever error ended that."""
+    end = f"import sys; print([m for m in {sorted(HEAVY)} if m in sys.modules])"
+    program = f"try:\n    {code}\nexcept BaseException as error:\n    print(error)\n{end}"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(result.stdout.splitlines()[-1].replace("'", '"')))
+
+
+def imported_by(*arguments: object) -> tuple[str, set[str]]:
+    """What the program says of an error, and the heavy modules that it has imported by then."""
+    end = f"import sys; print([m for m in {sorted(HEAVY)} if m in sys.modules])"
+    program = (
+        "import sys, geoseg.cli\n"
+        f"sys.argv = {['geoseg', *map(str, arguments)]!r}\n"
+        f"try:\n    geoseg.cli.main()\nexcept SystemExit:\n    {end}"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return result.stderr, set(json.loads(result.stdout.splitlines()[-1].replace("'", '"')))
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    return geoseg.save_model(
+        geoseg.create_model("pixel", classes=2),
+        tmp_path / "model.safetensors",
+        classes=["a", "b"],
+        bands=["red", "green", "blue"],
+        value_range=(0, 255),
+        mean=[120.0] * 3,
+        std=[60.0] * 3,
+        window=32,
+        overlap=8,
+    )
+
+
+def test_predict_refuses_files_and_options_before_torch(
+    make_raster: Callable[..., Path], model_file: Path, tmp_path: Path
+) -> None:
+    scene, wrong = make_raster(), make_raster("two.tif", bands=2)
+    common = ["--model", model_file, "--out", tmp_path / "out"]
+    for arguments, message in (
+        ([tmp_path / "nowhere.tif", *common], "nowhere.tif: no such file"),
+        ([wrong, *common], "two.tif"),
+        ([scene, *common, "--device", "tpu"], "device 'tpu' is unknown"),
+        ([scene, *common, "--scales", "0"], "factors between 0.1 and 8"),
+        ([scene, *common, "--vectors", "dwg"], "'dwg' is not a format"),
+        ([scene, *common, "--overlap", "99"], "overlap=99 does not fit window=32"),
+        ([scene, "--model", tmp_path / "no.safetensors", "--out", tmp_path], "no.safetensors"),
+        ([scene, "--model", scene, "--out", tmp_path], "not a safetensors file"),
+    ):
+        errors, heavy = imported_by("predict", *arguments)
+        assert message in errors
+        assert heavy == set(), message
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "message"),
+    [
+        ("train", "train.lerning_rate=1", "did you mean learning_rate?"),
+        ("compare", "train.lerning_rate=1", "did you mean learning_rate?"),
+        ("train", "model.system=hcnt", "there is no system 'hcnt'"),
+        ("compare", "model.system=hcnt", "there is no system 'hcnt'"),
+        ("train", "train.best_by=iou_nothing", "there is no metric 'iou_nothing'"),
+        ("train", "data.train={images: nowhere/*.tif, labels: nowhere/*.png}", "nowhere"),
+    ],
+)
+def test_a_config_is_refused_before_torch(
+    tmp_path: Path, command: str, key: str, message: str
+) -> None:
+    rasters = {"images": "images/*.tif", "labels": "labels/*.tif"}
+    document: dict[str, Any] = {
+        "data": {"train": rasters, "val": rasters, "classes": ["a", "b"]},
+        "model": {"system": "pixel"},
+        "compare": {"systems": ["pixel"]},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(document))
+    out = ["--out", tmp_path / "out"]
+    errors, heavy = imported_by(command, tmp_path / "config.yaml", "--set", key, *out)
+    assert message in errors
+    assert heavy == set()
+
+
+def test_a_variants_typo_is_refused_before_any_network_is_looked_up(tmp_path: Path) -> None:
+    rasters = {"images": "images/*.tif", "labels": "labels/*.tif"}
+    document: dict[str, Any] = {
+        "data": {"train": rasters, "val": rasters, "classes": ["a", "b"]},
+        "model": {"system": "pixel"},
+        "compare": {"variants": {"good": {}, "bad": {"train.stepps": 5}}},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(document))
+    errors, heavy = imported_by("compare", tmp_path / "config.yaml", "--out", tmp_path / "out")
+    assert "compare, bad: train.stepps: unknown key" in errors
+    assert heavy == set()
+
+
+def test_commands_without_a_network_never_import_torch(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    labels = make_raster("labels.tif", bands=1, nodata=255)
+    (tmp_path / "classes.yaml").write_text("classes: [a, b]\nignor: 255\n")
+    for arguments in (
+        ["info", make_raster()],
+        ["vectorize", labels, "--out", tmp_path / "polygons.gpkg"],
+        ["evaluate", labels, labels, "--classes", "isprs", "--out", tmp_path / "scores"],
+        ["prepare", "folder", tmp_path, tmp_path / "dst", "--classes", tmp_path / "classes.yaml"],
+    ):
+        assert imported_by(*arguments)[1] == set(), arguments[0]
+
+
+def test_smp_and_timm_are_imported_only_where_an_encoder_of_theirs_is_built(
+    model_file: Path, make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    predict = (
+        f"import geoseg; geoseg.predict({str(make_raster())!r}, {str(model_file)!r}, "
+        f"out={str(tmp_path / 'out')!r})"
+    )
+    assert imported(predict) == {"torch"}
+    assert (tmp_path / "out/scene_classes.tif").exists()
+    train = "import torch, geoseg.training.loop, geoseg.training.losses, geoseg.training.patches"
+    assert not imported(train) & {"segmentation_models_pytorch", "timm"}
+    head = "import geoseg.models as m; m.HEADS['hcnet']((8, 8), 3); m.systems(); m.Card"
+    assert not imported(head) & {"segmentation_models_pytorch", "timm"}
+
+
+def test_lazy_names_are_listed_and_others_are_attribute_errors() -> None:
+    from geoseg import models
+
+    assert set(models.__all__) <= set(dir(models))
+    for name in models.__all__:
+        assert getattr(models, name) is getattr(models, name)
+    with pytest.raises(AttributeError, match=r"module 'geoseg\.models' has no attribute 'nothing'"):
+        models.nothing  # noqa: B018 - the access is the test
