@@ -59,6 +59,8 @@ class PartFolder:
 
     def missing_rows(self, number: int, block: Block) -> tuple[int, ...]:
         """Lattice rows of a block whose parts do not exist or are damaged; each part is decoded."""
+        if not self.path.is_dir():  # a large raster may have millions
+            return tuple(block.band_rows)
         return tuple(
             lattice_row
             for lattice_row, band in block.bands()

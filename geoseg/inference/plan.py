@@ -166,7 +166,7 @@ def _block_bytes(block: Block, classes: int, pixel_bytes: int, probabilities: bo
     rows = min(grid.window, grid.height)
     # Windows of a block reach beyond its sides; a strip holds all that they see.
     reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
-    band = max(band.height for _, band in block.bands()) * block.area.width
+    band = block.tallest_band * block.area.width
 
     accumulator = 4 * classes * rows * block.area.width  # float32 sums
     strips = 3 * rows * reach * (pixel_bytes + 1)  # two buffers and what is being read, with masks

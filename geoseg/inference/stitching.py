@@ -121,9 +121,8 @@ class CropStitcher:
     """Each pixel from the one window whose centre is nearest; blocks are cut on these borders."""
 
     def __init__(self, block: Block, classes: int) -> None:
-        tallest = max(band.height for _, band in block.bands())
         self._block = block
-        self._scores = np.zeros((classes, tallest, block.area.width), np.float32)
+        self._scores = np.zeros((classes, block.tallest_band, block.area.width), np.float32)
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
         """Copy what a window owns of its ``(classes, window, window)`` probabilities."""

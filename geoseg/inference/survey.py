@@ -7,7 +7,8 @@ decided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from geoseg.inference.outputs import Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
 from geoseg.raster import Source, source_fingerprint
-from geoseg.tiling import Block, TileGrid
+from geoseg.tiling import Block, TileGrid, Window
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -60,7 +61,7 @@ class Survey:
     @property
     def forwards(self) -> int:
         """Windows that are left to run, those without a valid pixel among them."""
-        return sum(map(_block_forwards, self.blocks, self.missing_rows))
+        return sum(map(count_forwards, self.blocks, self.missing_rows))
 
     def plan(self) -> RasterPlan:
         """What the rest of this raster will take."""
@@ -73,11 +74,26 @@ class Survey:
         )
 
 
-def _block_forwards(block: Block, missing_rows: tuple[int, ...]) -> int:
+def count_forwards(block: Block, missing_rows: Sequence[int]) -> int:
     """Windows that touch the missing bands: a band needs more lattice rows than its own."""
-    bands = dict(block.bands())
-    lattice_rows = {row for missing in missing_rows for row in block.rows_for(bands[missing])}
-    return len(lattice_rows) * len(block.lattice_cols)
+    lattice_rows = counted = 0
+    for first, last in _runs(missing_rows):
+        top, bottom = block.band(first), block.band(last)
+        height = bottom.row_end - top.row
+        needed = block.rows_for(Window(top.row, top.col, height, top.width))
+        lattice_rows += needed.stop - max(needed.start, counted)
+        counted = needed.stop
+    return lattice_rows * len(block.lattice_cols)
+
+
+def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each run of successive numbers; all missing rows are often one."""
+    if rows and rows[-1] - rows[0] == len(rows) - 1:
+        yield rows[0], rows[-1]
+        return
+    for _, run in itertools.groupby(enumerate(rows), lambda pair: pair[1] - pair[0]):
+        numbers = [row for _, row in run]
+        yield numbers[0], numbers[-1]
 
 
 def survey_raster(run: PredictRun, job: RasterJob) -> Survey:

@@ -18,7 +18,8 @@ the windows that touch it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -173,39 +174,47 @@ class Block:
             self.grid.col_starts, self.grid.col_edges, self.area.col, self.area.col_end
         )
 
-    def band(self, lattice_row: int) -> Window | None:
-        """What one lattice row finishes of the area, None where that is nothing."""
+    @cached_property
+    def band_rows(self) -> range:
+        """Lattice rows that finish something of the area; their bands tile it."""
+        return _between(self.grid.row_edges, self.area.row, self.area.row_end)
+
+    def band(self, lattice_row: int) -> Window:
+        """What one of the `band_rows` finishes of the area."""
         edges = self.grid.row_edges
         top, bottom = (
             max(edges[lattice_row], self.area.row),
             min(edges[lattice_row + 1], self.area.row_end),
         )
-        return Window(top, self.area.col, bottom - top, self.area.width) if bottom > top else None
+        return Window(top, self.area.col, bottom - top, self.area.width)
 
     def bands(self) -> Iterator[tuple[int, Window]]:
         """``(lattice row, band)`` from top to bottom; the bands tile the area."""
-        for lattice_row in self.lattice_rows:
-            band = self.band(lattice_row)
-            if band is not None:
-                yield lattice_row, band
+        for lattice_row in self.band_rows:
+            yield lattice_row, self.band(lattice_row)
 
-    def rows_for(self, band: Window) -> list[int]:
+    @property
+    def tallest_band(self) -> int:
+        """Rows of the highest band."""
+        rows = self.band_rows
+        edges = [self.area.row, *self.grid.row_edges[rows.start + 1 : rows.stop], self.area.row_end]
+        return max(end - start for start, end in itertools.pairwise(edges))
+
+    def rows_for(self, band: Window) -> range:
         """Lattice rows that contribute to `band`, top to bottom."""
-        starts, edges = self.grid.row_starts, self.grid.row_edges
-        return [*self._needed(starts, edges, band.row, band.row_end)]
+        return self._needed(self.grid.row_starts, self.grid.row_edges, band.row, band.row_end)
 
     def _needed(
         self, starts: tuple[int, ...], edges: tuple[int, ...], first: int, end: int
     ) -> range:
         if self.grid.stitch == "crop":
-            hits = [i for i in range(len(starts)) if edges[i] < end and edges[i + 1] > first]
-        else:
-            hits = [
-                i
-                for i, start in enumerate(starts)
-                if start < end and start + self.grid.window > first
-            ]
-        return range(hits[0], hits[-1] + 1)
+            return _between(edges, first, end)
+        return range(bisect_right(starts, first - self.grid.window), bisect_left(starts, end))
+
+
+def _between(edges: Sequence[int], first: int, end: int) -> range:
+    """The intervals from one edge to the next that share something with ``first`` to ``end``."""
+    return range(bisect_right(edges, first) - 1, bisect_left(edges, end))
 
 
 def _starts(length: int, window: int, stride: int) -> tuple[int, ...]:
@@ -217,4 +226,10 @@ def _starts(length: int, window: int, stride: int) -> tuple[int, ...]:
 
 def _snapped(lines: list[int], edges: tuple[int, ...]) -> list[int]:
     """Block borders moved to the nearest ownership lines, doubled ones dropped."""
-    return sorted({min(edges, key=lambda edge: abs(edge - line)) for line in lines})
+    return sorted({_nearest(line, edges) for line in lines})
+
+
+def _nearest(line: int, edges: tuple[int, ...]) -> int:
+    """The edge that is nearest to a line, of two the lower one."""
+    above = bisect_left(edges, line)
+    return min(edges[max(0, above - 1) : above + 1], key=lambda edge: abs(edge - line))

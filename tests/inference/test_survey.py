@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoseg.errors import OutputError, SourceError
 from geoseg.inference import parts as parts_module
 from geoseg.inference.execute import Executor
 from geoseg.inference.run import PredictRun
 from geoseg.inference.stitching import Band
-from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.inference.survey import RasterJob, Survey, count_forwards, survey_raster
 from geoseg.progress import Progress
-from geoseg.tiling import Block
+from geoseg.raster import open_raster
+from geoseg.tiling import Block, TileGrid
 
 MakeRun = Callable[..., PredictRun]
 MakeJob = Callable[..., RasterJob]
@@ -44,9 +49,9 @@ def test_of_a_new_raster_everything_is_missing(make_run: MakeRun, make_job: Make
     assert survey.missing == survey.outputs
     assert survey.outputs[0].path == run.out / "a.b_classes.tif"
     assert survey.blocks == tuple(survey.job.grid.blocks(40))
-    assert survey.missing_rows == tuple(
-        tuple(row for row, _ in block.bands()) for block in survey.blocks
-    )
+    assert [list(rows) for rows in survey.missing_rows] == [
+        [row for row, _ in block.bands()] for block in survey.blocks
+    ]
     assert survey.forwards == sum(
         len(block.lattice_rows) * len(block.lattice_cols) for block in survey.blocks
     )
@@ -207,3 +212,29 @@ def test_the_fingerprint_is_the_sources(make_run: MakeRun, make_job: MakeJob) ->
     job.source.path.unlink()
     with pytest.raises(SourceError, match=r"scene\.tif"):
         survey_raster(run, job)
+
+
+@given(st.data(), st.sampled_from(["blend", "crop"]), st.integers(0, 7), st.integers(3, 50))
+def test_windows_that_touch_any_missing_band_are_counted_once(
+    data: st.DataObject, stitch: Any, overlap: int, side: int
+) -> None:
+    for block in TileGrid(40, 30, 8, overlap, stitch).blocks(side):
+        rows = sorted(data.draw(st.sets(st.sampled_from(list(block.band_rows)))))
+        touched = {row for missing in rows for row in block.rows_for(block.band(missing))}
+        assert count_forwards(block, rows) == len(touched) * len(block.lattice_cols)
+
+
+def test_a_new_raster_of_a_trillion_pixels_is_surveyed_without_a_look_at_each_band(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = 10**6
+    profile = {"driver": "GTiff", "height": side, "width": side, "count": 3, "dtype": "uint8"}
+    sparse = {"tiled": True, "blockxsize": 4096, "blockysize": 4096, "sparse_ok": True}
+    with rasterio.open(tmp_path / "sparse.tif", "w", **profile, **sparse, bigtiff="yes"):
+        pass
+    run, source = make_run(window=32, overlap=8), open_raster(tmp_path / "sparse.tif")
+    job = RasterJob(source, run.out / "sparse", run.options.grid(run.model.card, source))
+    monkeypatch.setattr(Block, "bands", lambda block: pytest.fail("each band was visited"))
+    survey = survey_raster(run, job)
+    assert survey.plan().windows == 41_667**2
+    assert survey.forwards >= 41_667**2
