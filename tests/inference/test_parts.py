@@ -112,7 +112,9 @@ def test_where_classes_are_missing_the_other_kinds_are_not_decoded(
     monkeypatch.setattr(
         parts_module, "part_is_whole", lambda part, bands: looked_at.append(part.path.name)
     )
-    make_folder(confidence=True, probabilities=True).missing_rows(0, BLOCKS[0])
+    folder = make_folder(confidence=True, probabilities=True)
+    folder.path.mkdir(parents=True)
+    folder.missing_rows(0, BLOCKS[0])
     assert looked_at == [f"0000-{row:05d}-classes.tif" for row, _ in BLOCKS[0].bands()]
 
 
