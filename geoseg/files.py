@@ -1,92 +1,35 @@
-"""Files and folders that others may look at while geoseg writes: replaced whole, locked, swept.
+"""Files that others may look at while geoseg writes: replaced whole, and swept.
 
 A file is built in a temporary folder beside its final place, under its final base name, and renamed
-into place when it is complete. A process that is killed leaves its temporary folder behind; `sweep`
-removes what is left of processes that have ended.
+into place when it is complete. A process that is killed leaves its temporary folder behind: `sweep`
+finishes what was complete and about to move, and removes the rest.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from geoseg.errors import GeosegError, OutputError
 
-from geoseg.errors import FolderInUseError, GeosegError, OutputError
-
-WORK_FOLDER = ".geoseg"
-"""Inside an output folder while a run needs it: the lock, and the parts of unfinished rasters."""
-
-_LOCK_ATTEMPTS = 20
-"""No more runs than this end one after the other between two steps of one run."""
 _SUFFIX = ".geoseg"
 """Of temporary files and folders."""
-_TEMPORARY = re.compile(r"\..+\.(?P<process>\d+)-\w+\.geoseg")
-"""Their names; the number is the process that made them."""
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)-\w+\.geoseg")
+"""Their names; the number is the process that uses them."""
+_in_use: set[str] = set()
+"""The temporary names that this process uses: its number may have been another one's before."""
+_CLOCKS = 60.0
+"""Seconds by which a file system's clock may differ from this machine's."""
+_MOVES = ".moves.json"
+"""In a temporary folder whose files are complete: what is to be removed and moved, in order."""
 _FULL_DISK = 1_000_000
 """Bytes. GDAL leaves no more than this of a disk that it has found full."""
-
-
-@contextmanager
-def lock_folder(folder: Path, option: str = "--out", timeout: float = 0) -> Iterator[None]:
-    """The folder, created if missing, locked for one run; removed again if it stays empty.
-
-    Args:
-        folder: of outputs.
-        option: what the user calls it, for messages.
-        timeout: seconds to wait for another run to end; below 0, as long as it takes.
-
-    Raises:
-        FolderInUseError: another run writes into it.
-        OutputError: it cannot be made or written.
-    """
-    work = folder / WORK_FOLDER
-    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    lock = FileLock(work / "lock", timeout=timeout)
-    try:
-        _acquire(lock, work)
-    except Timeout:
-        raise FolderInUseError(
-            f"another run writes into {folder}; wait until it ends or choose another {option}"
-        ) from None
-    except OSError as error:
-        raise OutputError(
-            f"output folder {folder} cannot be written ({error.strerror}); choose another {option}"
-        ) from error
-    try:
-        sweep(folder)
-        yield
-    finally:
-        # Before the release: whoever locks a file that is gone notices it, and starts again.
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
-        lock.release()
-        for parent in (work, *made):
-            with suppress(OSError):  # it is not empty
-                parent.rmdir()
-
-
-def _acquire(lock: FileLock, work: Path) -> None:
-    """Make the folder and lock its file.
-
-    Another run that ends in this very moment may take either away between the two steps; then they
-    are tried again.
-    """
-    for left in reversed(range(_LOCK_ATTEMPTS)):
-        try:
-            work.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except (FileExistsError, FileNotFoundError):  # `mkdir` too, if its folder disappears
-            if not left:
-                raise
-        else:
-            return
 
 
 @contextmanager
@@ -96,32 +39,63 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}.{os.getpid()}-"
-    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=path.parent))
+    with _temporary_path(path) as folder:
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            if not (folder / _MOVES).exists():  # else `sweep` finishes what could not be finished
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _temporary_path(path: Path) -> Iterator[Path]:
+    """A new path beside `path` whose name says that this process uses it."""
+    name = f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"
+    _in_use.add(name)
     try:
-        yield folder
+        yield path.with_name(name)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _in_use.discard(name)
+
+
+def existing_files(
+    path: Path, companions: Callable[[Path], Sequence[Path]] = lambda _: ()
+) -> list[Path]:
+    """What exists of a file and its companions, the file first.
+
+    Where it begins with a companion, that one is not geoseg's: its files come last and go first,
+    and `sweep` finishes what was interrupted.
+    """
+    return [found for found in (path, *companions(path)) if os.path.lexists(found)]
+
+
+def has_json_keys(path: Path, *keys: str) -> bool:
+    """Whether a file is a JSON object with these keys, as geoseg's own reports are."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.keys() >= set(keys)
 
 
 @contextmanager
 def replace_file(
     path: Path,
     *,
-    sidecars: Callable[[Path], Sequence[Path]] = lambda _: (),
+    companions: Callable[[Path], Sequence[Path]] = lambda _: (),
     errors: tuple[type[Exception], ...] = (OSError,),
 ) -> Iterator[Path]:
     """A path of the same name in a temporary folder, moved to `path` when the block succeeds.
 
-    Sidecars are moved first and the file last, so that a file that exists is complete. Sidecars of
-    an older file, which would describe the new one wrongly, are removed. When the block fails,
-    `path` stays as it was.
+    The old file goes first and the new one comes last, so that a file that exists is complete.
+    Companions of the old one, which would describe the new one wrongly, are removed. A process that
+    is killed in between leaves what `sweep` finishes. When the block fails, `path` stays as it was.
 
     Args:
         path: the final path; its folder is made where it is missing.
-        sidecars: the other files that may belong to a file at a path: built beside it, or left from
-            an older one.
+        companions: the other files that may belong to a file at a path: built beside it, or left
+            from an older one.
         errors: what the block may raise by writing; each becomes an `OutputError`. Give none where
             the block does other work too, and put `naming_file` round what writes.
 
@@ -135,9 +109,31 @@ def replace_file(
         with naming_file(path, errors):
             yield built
         with naming_file(path):
-            for new, final in zip(sidecars(built), sidecars(path), strict=True):
-                _move_or_remove(new, final)
-            os.replace(built, path)
+            _put_in_place(built, path, companions)
+
+
+def _put_in_place(built: Path, path: Path, companions: Callable[[Path], Sequence[Path]]) -> None:
+    made = [other.name for other in companions(built) if other.exists()]
+    old = [other.name for other in existing_files(path, companions) if other != path]
+    if not made and not old:
+        os.replace(built, path)
+        return
+    stale = [name for name in old if name not in made]
+    moves = {"remove": [path.name, *stale], "move": [*made, path.name]}
+    write_text(built.with_name(_MOVES), json.dumps(moves))
+    _finish_moves(built.parent)
+
+
+def _finish_moves(folder: Path) -> None:
+    """Do what is left of the moves out of a temporary folder; each step may have been done."""
+    moves = json.loads((folder / _MOVES).read_text(encoding="utf-8"))
+    if (folder / moves["move"][-1]).exists():
+        for name in moves["remove"]:
+            (folder.parent / name).unlink(missing_ok=True)
+        for name in moves["move"]:
+            with suppress(FileNotFoundError):  # moved already
+                os.replace(folder / name, folder.parent / name)
+    (folder / _MOVES).unlink()
 
 
 @contextmanager
@@ -165,13 +161,6 @@ def naming_file(
         ) from error
 
 
-def _move_or_remove(built: Path, final: Path) -> None:
-    if built.exists():
-        os.replace(built, final)
-    else:
-        final.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
     """Replace a file by this text, in UTF-8; a power cut leaves the old one or the new one.
 
@@ -195,8 +184,7 @@ def write_bytes(path: Path, data: bytes | memoryview, *, sync: bool = False) -> 
     Raises:
         OutputError: it cannot be written.
     """
-    built = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}{_SUFFIX}")
-    with naming_file(path):
+    with naming_file(path), _temporary_path(path) as built:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             built.write_bytes(data)
@@ -210,22 +198,46 @@ def write_bytes(path: Path, data: bytes | memoryview, *, sync: bool = False) -> 
 
 
 def sweep(folder: Path) -> None:
-    """Remove unfinished files of killed processes in a folder, not below it."""
-    with suppress(OSError):
-        for entry in list(os.scandir(folder)):
-            match = _TEMPORARY.fullmatch(entry.name)
-            if match is None or _is_running(int(match["process"])):
+    """Finish or remove what killed processes have left in a folder, not below it.
+
+    Several processes may sweep one folder at once.
+
+    Raises:
+        OutputError: files that were complete cannot be moved into place.
+    """
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # what cannot be listed holds nothing for this run
+        return
+    for entry in entries:
+        match = _TEMPORARY.fullmatch(entry.name)
+        if match is None or _is_used(entry, int(match["process"])):
+            continue
+        with _temporary_path(folder / match["name"]) as own, suppress(FileNotFoundError):
+            os.rename(entry.path, own)  # of several processes one succeeds
+            if not entry.is_dir(follow_symlinks=False):
+                own.unlink()
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                Path(entry.path).unlink(missing_ok=True)
+            if (own / _MOVES).exists():
+                with naming_file(folder / match["name"]):
+                    _finish_moves(own)
+            shutil.rmtree(own, ignore_errors=True)
 
 
-def _is_running(process: int) -> bool:
+def _is_used(entry: os.DirEntry[str], process: int) -> bool:
+    """Whether the process of a temporary name still runs, or its number is another one's now."""
+    if process == os.getpid():
+        return entry.name in _in_use
     import psutil  # takes a while to import, and most folders need no sweeping
 
-    return bool(psutil.pid_exists(process))
+    try:
+        other = psutil.Process(process)
+        ended = other.status() == psutil.STATUS_ZOMBIE
+        return not ended and other.create_time() < entry.stat().st_mtime + _CLOCKS
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
+    except psutil.AccessDenied:
+        return True
 
 
 def _reason(error: Exception, path: Path) -> str:

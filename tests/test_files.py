@@ -1,86 +1,123 @@
 import os
-import re
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
 from pathlib import Path
 
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.files import lock_folder, write_bytes, write_text
+from geoseg.files import replace_file, sweep, write_bytes, write_text
 
 
-def test_a_second_run_is_refused_while_the_first_one_holds_the_folder(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from geoseg.files import lock_folder\n"
-        f"with lock_folder(Path({str(tmp_path / 'out')!r})): pass"
-    )
-    with lock_folder(tmp_path / "out"):
-        with (
-            pytest.raises(
-                OutputError,
-                match=r"another run writes into .*out; wait until it ends or choose another --out",
-            ),
-            lock_folder(tmp_path / "out"),
-        ):
-            pass
-        other = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False
-        )
-        assert "another run writes into" in other.stderr
-        (tmp_path / "out" / "made").touch()
-    with lock_folder(tmp_path / "out"):
-        pass
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["made"]
+class Killed(BaseException):
+    """What no handler of errors catches."""
 
 
-def test_folders_that_stay_empty_go_again_and_those_that_existed_stay(tmp_path: Path) -> None:
-    (tmp_path / "old").mkdir()
-    with pytest.raises(KeyError), lock_folder(tmp_path / "old/new/out"):
-        raise KeyError
-    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+def companions(path: Path) -> list[Path]:
+    return [path.with_suffix(".one"), path.with_suffix(".two"), path.with_suffix(".three")]
 
 
-def test_a_lock_left_by_a_killed_run_is_not_an_obstacle(tmp_path: Path) -> None:
-    (tmp_path / ".geoseg").mkdir()
-    (tmp_path / ".geoseg/lock").touch()
-    with lock_folder(tmp_path):
-        pass
-    assert not list(tmp_path.iterdir())
+def make(folder: Path, content: str, suffixes: list[str]) -> dict[str, str]:
+    """A file with some companions, and the same as names and contents."""
+    with replace_file(folder / "a.main", companions=companions) as built:
+        for suffix in [".main", *suffixes]:
+            built.with_suffix(suffix).write_text(f"{content}{suffix}")
+    return {f"a{suffix}": f"{content}{suffix}" for suffix in [".main", *suffixes]}
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory)"
-    with (
-        pytest.raises(OutputError, match=re.escape(message)),
-        lock_folder(tmp_path / "file/out", "DST"),
-    ):
-        pass
+def content_of(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
 
 
-def test_runs_that_begin_while_others_end_never_share_a_folder_nor_lose_it(tmp_path: Path) -> None:
-    alone, refusals = threading.Lock(), set()
+def ended_process() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
-    def begin_and_end() -> int:
-        ran = 0
-        for _ in range(150):
-            try:
-                with lock_folder(tmp_path / "out"):
-                    assert alone.acquire(blocking=False)
-                    alone.release()
-                    ran += 1
-            except OutputError as error:
-                refusals.add(str(error))
-        return ran
 
-    with ThreadPoolExecutor(4) as runs:
-        assert sum(run.result() for run in [runs.submit(begin_and_end) for _ in range(4)]) > 0
-    assert refusals <= {
-        f"another run writes into {tmp_path / 'out'}; wait until it ends or choose another --out"
-    }
+def as_if_killed(folder: Path) -> None:
+    """Give what this process has left unfinished to a process that has ended."""
+    process = ended_process()
+    for path in folder.glob(".*.geoseg"):
+        path.rename(path.with_name(path.name.replace(f".{os.getpid()}-", f".{process}-")))
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_set_of_files_is_never_mixed_and_is_finished_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    old = make(tmp_path, "old", [".one", ".two"])
+    calls = []
+
+    def dying(call: object) -> object:
+        def counted(*args: object, **options: object) -> None:
+            calls.append(args)
+            if len(calls) > step:
+                raise Killed
+            call(*args, **options)  # type: ignore[operator]
+
+        return counted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", dying(os.replace))
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        patched.setattr("shutil.rmtree", dying(lambda path, ignore_errors: None))
+        with pytest.raises(Killed):
+            make(tmp_path, "new", [".two", ".three"])
+    new = {f"a{suffix}": f"new{suffix}" for suffix in (".main", ".two", ".three")}
+    found = content_of(tmp_path)
+    assert found in (old, new) or "a.main" not in found
+    as_if_killed(tmp_path)
+    sweep(tmp_path)
+    assert content_of(tmp_path) in (old, new)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_companions_of_the_older_file_go(tmp_path: Path) -> None:
+    make(tmp_path, "old", [".one"])
+    (tmp_path / "a.three").write_text("an index that somebody added")
+    assert make(tmp_path, "new", [".two"]) == content_of(tmp_path)
+
+
+def test_what_cannot_be_moved_is_finished_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a file that another program holds open, on Windows."""
+    make(tmp_path, "old", [".one"])
+    replace = os.replace
+
+    def held(source: Path, target: Path) -> None:
+        if Path(target).name == "a.main":
+            raise PermissionError(13, "Permission denied")
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", held)
+        with pytest.raises(OutputError, match=r"a\.main: cannot be written \(Permission denied\)"):
+            make(tmp_path, "new", [".one"])
+    sweep(tmp_path)
+    assert content_of(tmp_path) == {"a.main": "new.main", "a.one": "new.one"}
+
+
+def test_sweeping_takes_what_ended_processes_left_and_nothing_else(tmp_path: Path) -> None:
+    ended, running = ended_process(), os.getppid()
+    now = time.time()
+    for process in (ended, running, os.getpid()):
+        (tmp_path / f".a.tif.{process}-x1.geoseg").mkdir()
+        (tmp_path / f".b.png.{process}-y2.geoseg").touch()
+    kept = {f".a.tif.{running}-x1.geoseg", f".b.png.{running}-y2.geoseg", "mine.geoseg", ".x.1-a"}
+    for name in kept - {path.name for path in tmp_path.iterdir()}:
+        (tmp_path / name).touch()
+    with replace_file(tmp_path / "c.json") as built:
+        sweep(tmp_path)  # by a thread of the process that writes
+        built.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "c.json"}
+    for path in tmp_path.glob(f".*{running}*"):
+        os.utime(path, (now - 10**8, now - 10**8))  # before the process of that number began
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"c.json", "mine.geoseg", ".x.1-a"}
 
 
 def test_a_texts_bytes_are_on_the_disk_before_it_takes_its_name(

@@ -11,7 +11,8 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "failures", "files", "geodesy", "lazy", "report", "progress", "prefetch"},
+    {"errors", "classes", "failures", "files", "locks", "geodesy"}
+    | {"lazy", "report", "progress", "prefetch"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files"},
     {"datasets"},

@@ -24,10 +24,12 @@ from geoseg.errors import ConfigError, FolderInUseError, GeosegError, OutputErro
 from geoseg.evaluation.comparison import (
     compare_results,
     comparison_text,
+    refuse_foreign_files,
     write_comparison,
 )
-from geoseg.files import lock_folder, write_text
+from geoseg.files import write_text
 from geoseg.inference.keys import key_of
+from geoseg.locks import lock_folder
 from geoseg.models.spec import make_spec
 from geoseg.progress import Progress
 from geoseg.report import Report, nothing_usable
@@ -83,6 +85,7 @@ def run(
             "give compare: {systems: [hcnet, fcn], seeds: [0, 1, 2], steps: 1000}"
         )
     runs = _runs(base, base.compare, config, common, folder)
+    refuse_foreign_files(folder)
     for one in runs:
         _result(one)  # refuses a run of another config before any work
     failures = []

@@ -19,11 +19,11 @@ from geoseg.classes import ClassScheme
 from geoseg.datasets.pairing import describe_unpaired, objects_by_tile, pair_files
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.errors import ConfigError
-from geoseg.evaluation.outputs import write_outputs
+from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
 from geoseg.evaluation.scoring import score_pairs
-from geoseg.files import lock_folder
+from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES
@@ -78,6 +78,7 @@ def run(
     rules.check(names)
     pairs, failures = _open_all(predicted, reference, instances, options)
     with lock_folder(Path(out)), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        refuse_foreign_files(Path(out))
         scores, failed = score_pairs(pairs, options, progress or Progress())
         failures += failed
         if not scores:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import GeosegError, OutputError, SourceError
-from geoseg.files import lock_folder, sweep
+from geoseg.files import sweep
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
-from geoseg.inference.run_report import RunReport
+from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_report
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
 from geoseg.progress import Progress
 from geoseg.raster import FoundSource, check_source, find_sources, open_raster
@@ -65,6 +66,7 @@ def run(
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
     card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
+    refuse_foreign_report(Path(out) / REPORT, overwrite=chosen.overwrite)
     report = RunReport(chosen, started)
     jobs = _usable_jobs(sources, card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.
@@ -85,11 +87,11 @@ def run(
                     _execute(survey, executor, report)
         except BaseException:
             try:
-                report.write(predict_run.out / "report.json")
+                report.write(predict_run.out / REPORT)
             except OutputError as error:  # what ended the run is raised, not this
                 progress.note(str(error))
             raise
-        report.write(predict_run.out / "report.json")
+        report.write(predict_run.out / REPORT)
     return report.to_report()
 
 

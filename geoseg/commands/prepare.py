@@ -31,7 +31,8 @@ from geoseg.datasets.preparation import (
 from geoseg.datasets.splits import Division, divide
 from geoseg.datasets.summary import Summary, classes_text, summary_text
 from geoseg.errors import ConfigError, GeosegError, OutputError
-from geoseg.files import lock_folder, temporary_folder
+from geoseg.files import temporary_folder
+from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, parse_crs
 from geoseg.report import Report, counted, nothing_usable
@@ -114,6 +115,8 @@ def run(
 
     with lock_folder(Path(dst), "DST"):
         folder = PreparedFolder(Path(dst))
+        if not overwrite:
+            folder.refuse_other_classes(classes_text(scheme))
         kept = _keep_tiles(folder, plans, overwrite=overwrite)
         listener.note(_plan_text(plans, division, kept))
         failures += _prepare_tiles(plans, kept, folder, listener)
@@ -206,9 +209,9 @@ def _keep_tiles(folder: PreparedFolder, plans: Sequence[TilePlan], *, overwrite:
     if changed and not overwrite:
         reason = next(iter(changed.values()))
         raise OutputError(f"{reason}; --overwrite removes it, another folder keeps it")
+    folder.refuse_foreign_files()
     for tile in changed:
         folder.remove(tile)
-    folder.refuse_foreign_files()
     return {plan.tile for plan in plans if folder.is_complete(plan.tile)}
 
 

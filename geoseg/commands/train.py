@@ -38,17 +38,28 @@ from geoseg.datasets.training_tiles import (
     open_tiles,
 )
 from geoseg.errors import OutputError
-from geoseg.files import lock_folder, write_text
+from geoseg.files import write_text
+from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import Source, open_raster
 from geoseg.report import Report
-from geoseg.training.outcome import MODEL, STATE, make_card, training_report
+from geoseg.training.outcome import (
+    CURVES,
+    MODEL,
+    PICTURES,
+    STATE,
+    TABLE,
+    make_card,
+    training_report,
+)
 
 if TYPE_CHECKING:
     from geoseg.models import Card, Segmenter
 
 CONFIG = "config.yaml"
-"""The resolved config in the run folder, as the run began."""
+"""The resolved config in the run folder, as the run began: its first file."""
+_MARK = "# The config of this run, as geoseg train resolved it."
+"""First line of the config: the other files of the folder are this run's."""
 
 
 def run(
@@ -86,6 +97,8 @@ def run(
 
 def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) -> Report:
     resume = _resumes(folder, config, resume)
+    if not resume:
+        _refuse_foreign_files(folder)
     if config.train.tensorboard:
         from geoseg.training.history import require_tensorboard
 
@@ -119,7 +132,7 @@ def _learn(
     class_weights = choose_class_weights(recipe, np.array(statistics.class_pixels))
     sampler = choose_sampler(recipe, train, sample.places)
     if _is_main() and not resume:
-        write_text(folder / CONFIG, dump_config(config))
+        write_text(folder / CONFIG, f"{_MARK}\n{dump_config(config)}")
     patches = Patches(train, scheme, recipe, tiles.value_range, sampler)
     outcome = fit(
         net, card, patches, val, recipe, class_weights, folder, resume=resume, progress=progress
@@ -145,6 +158,19 @@ def _resumes(folder: Path, config: TrainConfig, resume: bool) -> bool:
     if resume and has_state:
         require_same_config(load_config(folder / CONFIG), config, folder)
     return resume and has_state
+
+
+def _refuse_foreign_files(folder: Path) -> None:
+    """Refuse to replace files that are not those of a training that began here."""
+    config = folder / CONFIG
+    if config.is_file() and config.read_bytes().startswith(_MARK.encode()):
+        return
+    for name in (CONFIG, TABLE, CURVES, PICTURES):
+        if (folder / name).exists():
+            raise OutputError(
+                f"{folder / name} exists and was not written by geoseg train; move it away, "
+                "or choose another --out"
+            )
 
 
 @dataclass(frozen=True, slots=True)

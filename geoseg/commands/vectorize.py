@@ -20,7 +20,8 @@ import rasterio
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
-from geoseg.files import sweep
+from geoseg.files import existing_files
+from geoseg.locks import lock_file
 from geoseg.raster import Source, name_every_class, open_raster, source_fingerprint
 from geoseg.report import Report
 from geoseg.vector import (
@@ -77,31 +78,46 @@ def run(
     warnings = [line for job in jobs for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
     exit_code = int(bool(failures))
-    if target.is_file() and not overwrite:
-        if read_vector_fingerprint(target) != key:
-            raise OutputError(
-                f"{target} exists and was made from something else; "
-                "use --overwrite or another --out"
-            )
-        kept = f"{target} exists already, made from the same"
-        return Report(kept, {**facts, "kept": True}, exit_code)
+    with lock_file(target):
+        if not overwrite and _is_made(target, key):
+            kept = f"{target} exists already, made from the same"
+            return Report(kept, {**facts, "kept": True}, exit_code)
+        made = _write(jobs, target, key)
+    warnings += [line for job in jobs for line in job.warnings()]
+    polygons = sum(entry["polygons"] for entry in made)
+    seconds = time.perf_counter() - started
+    text = (
+        f"{polygons:,} polygons of {len(jobs)} raster{'s' * (len(jobs) > 1)} in {target} "
+        f"({seconds:.1f} s)"
+    )
+    return Report(text, {**facts, "kept": False, "layers": made, "seconds": seconds}, exit_code)
 
-    sweep(target.parent)
+
+def _is_made(target: Path, key: str) -> bool:
+    """Whether the file exists as it would be made.
+
+    Raises:
+        OutputError: something else is in its place.
+    """
+    found = existing_files(target, format_of(target).companions)
+    if found and (found[0] != target or read_vector_fingerprint(target) != key):
+        raise OutputError(
+            f"{found[0]} exists and was made from something else (or not by geoseg); "
+            "use --overwrite or another --out"
+        )
+    return bool(found)
+
+
+def _write(jobs: Sequence[_Job], target: Path, key: str) -> list[dict[str, Any]]:
+    """Write all layers; what each of them is."""
     names = [target.stem] if len(jobs) == 1 else [job.labels.path.stem for job in jobs]
     layers = [job.layer(name) for job, name in zip(jobs, names, strict=True)]
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         counts = write_layers(layers, {target: key})
-    warnings += [line for job in jobs for line in job.warnings()]
-    made = [
+    return [
         {"raster": str(job.labels.path), "layer": name, "polygons": count}
         for job, name, count in zip(jobs, names, counts, strict=True)
     ]
-    seconds = time.perf_counter() - started
-    text = (
-        f"{sum(counts):,} polygons of {len(jobs)} raster{'s' * (len(jobs) > 1)} in {target} "
-        f"({seconds:.1f} s)"
-    )
-    return Report(text, {**facts, "kept": False, "layers": made, "seconds": seconds}, exit_code)
 
 
 @dataclass(slots=True)

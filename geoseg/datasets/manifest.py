@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import OutputError
-from geoseg.files import naming_file, write_text
+from geoseg.files import existing_files, naming_file, write_text
+from geoseg.raster import raster_companions
 
 MANIFEST = "manifest.json"
 CLASSES = "classes.yaml"
@@ -139,11 +140,25 @@ class PreparedFolder:
             for kind in KINDS:
                 found = sorted((self.path / part / kind).glob("*"))
                 foreign = [path for path in found if path.is_file() and path not in known]
+                foreign = [path for path in foreign if not _describes(path, known)]
                 if foreign:
                     raise OutputError(
                         f"{foreign[0]}: was not written by geoseg and would be trained on; move it "
                         "away, or prepare into another folder"
                     )
+
+    def refuse_other_classes(self, classes: str) -> None:
+        """Refuse to replace another classes file.
+
+        Raises:
+            OutputError: there is one.
+        """
+        path = self.path / CLASSES
+        if path.exists() and path.read_bytes() != classes.encode():
+            raise OutputError(
+                f"{path}: is not what would be written there; --overwrite replaces it, "
+                "another folder keeps it"
+            )
 
     def begin(self) -> None:
         """Drop the last line of the journal where a stopped run has cut it short."""
@@ -155,7 +170,8 @@ class PreparedFolder:
     def remove(self, tile: str) -> None:
         """Remove the files of a tile, and nothing else."""
         for name, _ in self.tiles.pop(tile).files():
-            (self.path / name).unlink(missing_ok=True)
+            for path in existing_files(self.path / name, raster_companions):
+                path.unlink()
 
     def add(self, tile: PreparedTile, staging: Path) -> None:
         """Take the files of a tile from a staging folder on the same disk, at the same paths there.
@@ -171,6 +187,8 @@ class PreparedFolder:
                 os.fsync(journal.fileno())
             for name, _ in tile.files():
                 (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+                for older in existing_files(self.path / name, raster_companions):
+                    older.unlink()
                 (staging / name).replace(self.path / name)
         self.tiles[tile.tile] = tile
 
@@ -190,6 +208,14 @@ class PreparedFolder:
 
     def _exists(self, name: str) -> bool:
         return (self.path / name).is_file()
+
+
+def _describes(path: Path, known: Collection[Path]) -> bool:
+    """Whether a file is what a viewer writes beside one of geoseg's: statistics or overviews."""
+    return any(
+        path.name.endswith(ending) and path.with_name(path.name.removesuffix(ending)) in known
+        for ending in (".aux.xml", ".ovr")
+    )
 
 
 def sha256_of(path: Path) -> str:

@@ -11,12 +11,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from geoseg.files import replace_file, write_text
+from geoseg.errors import OutputError
+from geoseg.files import existing_files, has_json_keys, replace_file
 from geoseg.metrics.paired import paired_difference
 from geoseg.report import finite
 
 METRICS = ("mean_iou", "mean_f1", "overall_accuracy")
 """What is compared, on the validation tiles after the last step."""
+COMPARISON = "compare.json"
+"""The file that says that all of a comparison is there."""
 
 
 def compare_results(
@@ -62,12 +65,32 @@ def write_comparison(folder: Path, data: Mapping[str, Any]) -> dict[str, Path]:
     Raises:
         OutputError: one cannot be written.
     """
-    paths = {kind: folder / f"compare.{kind}" for kind in ("csv", "png", "json")}
-    write_text(paths["csv"], comparison_table(data["variants"]))
-    with replace_file(paths["png"]) as made:
-        _plot(data["variants"], data["baseline"]).savefig(made, format="png")
-    write_text(paths["json"], json.dumps(finite(data), indent=2, allow_nan=False) + "\n")
-    return paths
+    document = json.dumps(finite(data), indent=2, allow_nan=False) + "\n"
+    with replace_file(folder / COMPARISON, companions=_companions) as built:
+        table, picture = _companions(built)
+        table.write_bytes(comparison_table(data["variants"]).encode())
+        _plot(data["variants"], data["baseline"]).savefig(picture, format="png")
+        built.write_bytes(document.encode())
+    paths = [*_companions(folder / COMPARISON), folder / COMPARISON]
+    return {path.suffix.removeprefix("."): path for path in paths}
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Refuse to replace files that are not a comparison's.
+
+    Raises:
+        OutputError: with the first of them.
+    """
+    found = existing_files(folder / COMPARISON, _companions)
+    if found and not has_json_keys(folder / COMPARISON, "baseline", "variants"):
+        raise OutputError(
+            f"{found[0]} exists and was not written by geoseg compare; move it away, "
+            "or choose another --out"
+        )
+
+
+def _companions(comparison: Path) -> list[Path]:
+    return [comparison.with_suffix(suffix) for suffix in (".csv", ".png")]
 
 
 def comparison_table(variants: Mapping[str, Mapping[str, Any]]) -> str:

@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.errors import OutputError
 from geoseg.evaluation.html_report import html_report
 from geoseg.evaluation.largest_errors import draw_largest_errors
 from geoseg.evaluation.pairs import ScoringOptions
 from geoseg.evaluation.scoring import PairScore
-from geoseg.files import write_bytes, write_text
+from geoseg.files import existing_files, has_json_keys, replace_file
 
 COLUMNS = ("iou", "f1", "precision", "recall", "boundary_f1")
 """Metrics that every class has."""
+METRICS = "metrics.json"
+"""The file that says that all of an evaluation is there."""
 _NUMBERED = 30
 """Classes up to which the plot shows numbers."""
 
@@ -34,10 +37,30 @@ def write_outputs(
     """
     plot = confusion_plot(data)
     page = html_report(data, options.scheme, plot, draw_largest_errors(scores, options))
-    write_text(folder / "classes.csv", class_table(data))
-    write_bytes(folder / "confusion.png", plot)
-    write_text(folder / "report.html", page)
-    write_text(folder / "metrics.json", json.dumps(data, indent=2, allow_nan=False) + "\n")
+    metrics = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    contents = (class_table(data).encode(), plot, page.encode())
+    with replace_file(folder / METRICS, companions=_companions) as built:
+        for path, content in zip(_companions(built), contents, strict=True):
+            path.write_bytes(content)
+        built.write_bytes(metrics.encode())
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Refuse to replace files that are not an evaluation's.
+
+    Raises:
+        OutputError: with the first of them.
+    """
+    found = existing_files(folder / METRICS, _companions)
+    if found and not has_json_keys(folder / METRICS, "geoseg", "confusion_matrix"):
+        raise OutputError(
+            f"{found[0]} exists and was not written by geoseg evaluate; move it away, "
+            "or choose another --out"
+        )
+
+
+def _companions(metrics: Path) -> list[Path]:
+    return [metrics.with_name(name) for name in ("classes.csv", "confusion.png", "report.html")]
 
 
 def class_table(data: dict[str, Any]) -> str:

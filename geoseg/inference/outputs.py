@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
+from geoseg.files import existing_files
 from geoseg.inference.parts import PartFolder
 from geoseg.raster import (
     Part,
@@ -20,10 +20,17 @@ from geoseg.raster import (
     confidence_cog,
     open_raster,
     probabilities_cog,
+    raster_companions,
     read_fingerprint,
 )
 from geoseg.tiling import Block
-from geoseg.vector import PartRegions, join_parts, read_vector_fingerprint, write_polygons
+from geoseg.vector import (
+    PartRegions,
+    format_of,
+    join_parts,
+    read_vector_fingerprint,
+    write_polygons,
+)
 
 RASTERS = ("classes", "confidence", "probabilities")
 
@@ -41,12 +48,19 @@ class Output:
     key: str
     """What it is made from; stored inside it."""
 
-    def state(self) -> Literal["absent", "current", "differs"]:
-        """Whether the file exists and has this key, or another file is in its place."""
-        if not self.path.exists():
-            return "absent"
-        read = read_fingerprint if self.kind in (*RASTERS, "preview") else read_vector_fingerprint
-        return "current" if read(self.path) == self.key else "differs"
+    def is_current(self) -> bool:
+        """Whether the file exists and has this key."""
+        read = read_fingerprint if self._is_raster else read_vector_fingerprint
+        return self.path.exists() and read(self.path) == self.key
+
+    def existing(self) -> list[Path]:
+        """What exists of the file and those that belong to it."""
+        kind = raster_companions if self._is_raster else format_of(self.path).companions
+        return existing_files(self.path, kind)
+
+    @property
+    def _is_raster(self) -> bool:
+        return self.kind in (*RASTERS, "preview")
 
 
 def output_path(target: Path, kind: str) -> Path:

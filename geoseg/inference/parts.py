@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.files import WORK_FOLDER, write_text
+from geoseg.files import write_text
 from geoseg.inference.stitching import Band
+from geoseg.locks import WORK_FOLDER
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.tiling import Block, TileGrid, Window
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from geoseg.files import WORK_FOLDER
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
+from geoseg.locks import WORK_FOLDER
 from geoseg.models import Model
 
 

@@ -148,14 +148,14 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
 
 
 def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, ...]:
-    states = {output: output.state() for output in outputs}
-    differing = [output.path for output, state in states.items() if state == "differs"]
-    if differing and not overwrite:
+    missing = tuple(output for output in outputs if not output.is_current())
+    in_the_way = [path for output in missing for path in output.existing()]
+    if in_the_way and not overwrite:
         raise OutputError(
-            f"{differing[0]} exists, made from another source, model or options "
+            f"{in_the_way[0]} exists, made from another source, model or options "
             "(or not by geoseg); use --overwrite to replace it, or another --out"
         )
-    return tuple(output for output, state in states.items() if state != "current")
+    return missing
 
 
 def _part_folder(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> PartFolder:

@@ -6,7 +6,7 @@ from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog
 from geoseg.raster.compatibility import check_source
 from geoseg.raster.discovery import FoundSource, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
-from geoseg.raster.gdal import GDAL_CACHE_BYTES
+from geoseg.raster.gdal import GDAL_CACHE_BYTES, raster_companions
 from geoseg.raster.part import Part, check_part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
@@ -30,6 +30,7 @@ __all__ = [
     "parse_crs",
     "part_is_whole",
     "probabilities_cog",
+    "raster_companions",
     "read_class_names",
     "read_fingerprint",
     "read_part",

@@ -81,10 +81,11 @@ def replace_raster(path: Path) -> AbstractContextManager[Path]:
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
-    return replace_file(path, sidecars=_sidecars, errors=(*GDAL_ERRORS, OSError))
+    return replace_file(path, companions=raster_companions, errors=(*GDAL_ERRORS, OSError))
 
 
-def _sidecars(path: Path) -> list[Path]:
+def raster_companions(path: Path) -> list[Path]:
+    """The files that GDAL takes as part of the raster at `path`."""
     return [path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")]
 
 

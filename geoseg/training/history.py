@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from geoseg.errors import ConfigError
 from geoseg.files import replace_file
 from geoseg.metrics import ConfusionMatrix
+from geoseg.training.outcome import CURVES, TABLE
 from geoseg.training.summary import metric_names, metric_values
 
 
@@ -45,7 +46,7 @@ class History:
             OutputError: the table cannot be written.
         """
         self._folder = folder
-        self._table = folder / "metrics.csv"
+        self._table = folder / TABLE
         self._classes = list(classes)
         self._columns = ["step", "seconds", "learning_rate", "loss", *metric_names(classes)]
         kept = [row for row in read_rows(self._table) if int(row["step"]) <= first_step]
@@ -95,7 +96,7 @@ class History:
 
     def plot(self) -> None:
         """Draw ``curves.png`` from the table so far."""
-        plot_curves(read_rows(self._table), self._folder / "curves.png")
+        plot_curves(read_rows(self._table), self._folder / CURVES)
 
 
 def _event_writer(folder: Path, first_step: int) -> Any:
@@ -130,4 +131,5 @@ def plot_curves(rows: Sequence[Mapping[str, str]], path: Path) -> None:
         for column, label in (("mean_iou", "mean IoU"), ("overall_accuracy", "overall accuracy")):
             right.plot(steps, [float(row[column]) for row in validated], marker=".", label=label)
     figure.legend(loc="outside upper center", ncols=3)
-    figure.savefig(path, dpi=120)
+    with replace_file(path) as made:
+        figure.savefig(made, format="png", dpi=120)

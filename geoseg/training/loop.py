@@ -19,7 +19,7 @@ from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
 from geoseg.progress import Progress
 from geoseg.training.history import History
-from geoseg.training.outcome import MODEL, STATE, Outcome
+from geoseg.training.outcome import MODEL, PICTURES, STATE, Outcome
 from geoseg.training.patches import Batch, Patches, batches
 from geoseg.training.recipe import Recipe
 from geoseg.training.summary import metric_value, summarize
@@ -77,11 +77,13 @@ def fit(
                 history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
             if due:
                 progress.note(_progress_line(outcome, recipe, loss, confusion))
-            if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
-                trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
             if due and history:
                 history.plot()
-                draw_page(panels, card.classes, folder / "pictures" / f"step_{outcome.step:06}.png")
+                page = f"step_{outcome.step:06}.png"
+                draw_page(panels, card.classes, folder / PICTURES / page)
+            # Last: a resumed run makes all files of later steps again.
+            if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
+                trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
     except GeosegError:
         raise
     except OSError as error:

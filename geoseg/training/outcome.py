@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 STATE = "last.safetensors"
 """The state that ``--resume`` continues from, in the run folder."""
+TABLE, CURVES = "metrics.csv", "curves.png"
+"""Loss and metrics by step, likewise."""
+PICTURES = "pictures"
+"""The folder of the pages of validations, likewise."""
 
 
 def make_card(

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch as Swatch
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
+from geoseg.files import replace_file
 from geoseg.tiling import Window
 
 _MAX_SIDE = 480
@@ -68,7 +69,7 @@ def draw_page(panels: Sequence[Panel], scheme: ClassScheme, path: Path) -> None:
     """Write a PNG with a row for each panel and the legend below; nothing without panels.
 
     Raises:
-        OSError: it cannot be written.
+        OutputError: it cannot be written.
     """
     if not panels:
         return
@@ -88,5 +89,5 @@ def draw_page(panels: Sequence[Panel], scheme: ClassScheme, path: Path) -> None:
     figure.legend(
         handles=swatches, loc="outside lower center", ncols=min(len(swatches), 8), fontsize=9
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with replace_file(path) as made:
+        figure.savefig(made, format="png", dpi=110)

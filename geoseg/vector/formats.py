@@ -125,17 +125,17 @@ class Shapefile(VectorFile):
     @staticmethod
     def companions(path: Path) -> list[Path]:
         """The shapefile's parts, the indexes that others may have added, and the fingerprint."""
-        parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx")
+        parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".idm", ".ind")
         return [*(path.with_suffix(part) for part in parts), _sidecar(path)]
 
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
-        """The entry in the sidecar."""
+        """The entry in the sidecar, if the files are still those that it was written for."""
         try:
             entry = json.loads(_sidecar(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return str(entry[_TAG]) if entry["bytes"] == _sizes(path) else None
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return entry.get(_TAG) if isinstance(entry, dict) else None
 
     def layer_name(self, layer: Layer) -> str:  # noqa: ARG002 - whatever the layer is called
         """The file's stem: GDAL would name another file after the layer."""
@@ -163,13 +163,17 @@ class Shapefile(VectorFile):
 
     def finish(self) -> None:
         """Add the fingerprint, for which the format has no place."""
-        _sidecar(self.path).write_text(
-            json.dumps({_TAG: self.fingerprint}) + "\n", encoding="utf-8"
-        )
+        entry = {_TAG: self.fingerprint, "bytes": _sizes(self.path)}
+        _sidecar(self.path).write_text(json.dumps(entry) + "\n", encoding="utf-8")
 
 
 def _sidecar(path: Path) -> Path:
     return path.with_suffix(".geoseg.json")
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """Bytes of the parts that a shapefile cannot do without."""
+    return {part: path.with_suffix(part).stat().st_size for part in (".shp", ".shx", ".dbf")}
 
 
 FORMATS: dict[str, type[VectorFile]] = {

@@ -86,7 +86,7 @@ def _replacing(path: Path, fingerprint: str) -> Iterator[VectorFile]:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
     # Errors of the regions that arrive in the meantime are not errors of this file.
-    with replace_file(path, sidecars=kind.companions, errors=()) as built:
+    with replace_file(path, companions=kind.companions, errors=()) as built:
         file = kind(built, fingerprint)
         yield file
         with naming_file(path, _ERRORS):

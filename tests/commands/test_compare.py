@@ -13,7 +13,7 @@ from geoseg.cli import cli
 from geoseg.commands import compare
 from geoseg.config import load_config
 from geoseg.errors import ConfigError, OutputError
-from geoseg.files import lock_folder
+from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 
 

@@ -256,6 +256,21 @@ def test_a_folder_that_cannot_be_made_is_named(pair: tuple[Path, Path], tmp_path
         run(*pair, "isprs", tmp_path / "file/out")
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "classes.csv", "confusion.png", "report.html"])
+def test_files_that_are_not_an_evaluations_are_not_replaced(
+    pair: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text('{"geoseg": "is what I use"}')
+    with pytest.raises(OutputError, match=f"{name} exists and was not written by geoseg evaluate"):
+        run(*pair, "isprs", out)
+    assert [path.name for path in out.iterdir()] == [name]
+    (out / name).unlink()
+    run(*pair, "isprs", out)
+    run(*pair, "isprs", out)
+
+
 def test_the_command_line_scores_and_its_options_are_documented(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:

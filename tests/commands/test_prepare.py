@@ -717,3 +717,30 @@ def test_nothing_usable_is_exit_code_2_and_some_failures_1(folder: Path) -> None
     assert none.exit_code == 2
     assert len(none.stderr.strip().splitlines()) == 6
     assert CliRunner().invoke(cli, ["prepare", "folder", str(folder / "no"), "x"]).exit_code == 2
+
+
+def test_a_classes_file_of_another_origin_is_replaced_only_if_that_is_wanted(folder: Path) -> None:
+    out = folder.parent / "out"
+    out.mkdir()
+    (out / "classes.yaml").write_text("# the user's own")
+    with pytest.raises(OutputError, match=r"out/classes\.yaml: is not what would be written there"):
+        prepare(folder)
+    assert [path.name for path in out.iterdir()] == ["classes.yaml"]
+    prepare(folder, overwrite=True)
+    (out / "classes.yaml").write_text("# edited")
+    with pytest.raises(OutputError, match=r"classes\.yaml: is not what would be written there"):
+        prepare(folder)
+
+
+def test_statistics_that_a_viewer_has_added_change_nothing(folder: Path) -> None:
+    out = folder.parent / "out"
+    made = prepare(folder).data["made"]
+    image = next(out.glob("*/images/*.tif"))
+    with rasterio.open(image) as file:
+        file.statistics(1)
+    beside = image.with_name(f"{image.name}.aux.xml")
+    beside.write_text("<PAMDataset/>")
+    assert prepare(folder).data["kept"] == made
+    image.unlink()
+    assert prepare(folder).data["made"] == 1
+    assert not beside.exists(), "it described the older file"

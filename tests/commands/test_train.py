@@ -106,6 +106,27 @@ def test_another_run_is_not_trained_over(config: dict[str, Any], tmp_path: Path)
         run(config, out=tmp_path / "run")
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "curves.png", "pictures"])
+def test_files_that_are_not_a_trainings_are_not_replaced(
+    config: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    """Such as the config itself, which people keep in the run folder."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text(yaml.safe_dump(config))
+    with pytest.raises(OutputError, match=f"{name} exists and was not written by geoseg train"):
+        run(config, out=tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [name]
+
+
+def test_a_run_that_was_killed_before_its_first_state_may_begin_again(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    run(config, out=tmp_path / "run")
+    for name in ("model.safetensors", "last.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    assert run(config, out=tmp_path / "run").data["steps"] == 6
+
+
 def test_two_trainings_in_one_folder_are_kept_apart(config: dict[str, Any], tmp_path: Path) -> None:
     class Second(Progress):
         tried = False

@@ -15,6 +15,7 @@ from rasterio import features
 from geoseg.commands import vectorize
 from geoseg.commands.vectorize import run
 from geoseg.errors import ConfigError, OutputError, SourceError
+from geoseg.locks import lock_file
 from geoseg.vector import FIELDS, polygonize
 
 Make = Callable[..., Path]
@@ -214,10 +215,34 @@ def test_the_same_again_is_kept_and_something_else_is_not_overwritten(
     changed = make_classes(data=np.flip(labels)[None])
     with pytest.raises(
         OutputError,
-        match=r"town.gpkg exists and was made from something else; use --overwrite",
+        match=r"town.gpkg exists and was made from something else \(or not by geoseg\); use",
     ):
         run(changed, out)
     assert run(changed, out, overwrite=True).data["kept"] is False
+
+
+@pytest.mark.parametrize("name", ["town.dbf", "town.qix", "town.geoseg.json", "town.shp"])
+def test_files_that_geoseg_did_not_write_are_not_touched_without_overwrite(
+    make_classes: Make, tmp_path: Path, name: str
+) -> None:
+    raster, own = make_classes(), tmp_path / "out" / name
+    own.parent.mkdir()
+    own.write_text("the user's own")
+    with pytest.raises(OutputError, match=f"{name} exists and was made from something else"):
+        run(raster, tmp_path / "out/town.shp")
+    assert [path.read_text() for path in own.parent.iterdir()] == ["the user's own"]
+    run(raster, tmp_path / "out/town.shp", overwrite=True)
+    assert run(raster, tmp_path / "out/town.shp").data["kept"]
+
+
+def test_of_several_runs_on_one_file_one_writes_and_the_others_say_so(
+    make_classes: Make, tmp_path: Path
+) -> None:
+    out = tmp_path / "town.gpkg"
+    with lock_file(out), pytest.raises(OutputError, match=r"another run writes .*town\.gpkg; wait"):
+        run(make_classes(), out)
+    assert run(tmp_path / "town.tif", out).data["kept"] is False
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_what_a_killed_run_left_beside_the_output_is_swept(

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from geoseg.errors import OutputError
 from geoseg.evaluation.comparison import (
     compare_results,
     comparison_table,
     comparison_text,
+    refuse_foreign_files,
     write_comparison,
 )
 from geoseg.metrics.paired import paired_difference
@@ -92,9 +94,7 @@ def test_the_plot_shows_each_run_each_mean_and_the_baseline(
 ) -> None:
     figures = []
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: figures.append(self))
-    monkeypatch.setattr(Path, "replace", lambda *_: None)
-    with pytest.raises(OSError, match="cannot be written"):  # nothing was drawn into the file
-        write_comparison(tmp_path, {"baseline": "fcn", "variants": compare_results(RESULTS, "fcn")})
+    write_comparison(tmp_path, {"baseline": "fcn", "variants": compare_results(RESULTS, "fcn")})
     panels = figures[0].axes
     assert [axes.get_xlabel() for axes in panels] == ["mean iou", "mean f1", "overall accuracy"]
     lines = [tuple(map(list, line.get_data())) for line in panels[0].lines]
@@ -118,3 +118,14 @@ def test_all_files_are_written_and_infinities_become_text(tmp_path: Path) -> Non
         "-inf",
         "inf",
     ]
+
+
+@pytest.mark.parametrize("name", ["compare.csv", "compare.png", "compare.json"])
+def test_files_of_another_origin_are_refused(tmp_path: Path, name: str) -> None:
+    refuse_foreign_files(tmp_path)
+    (tmp_path / name).write_text("the user's own")
+    with pytest.raises(OutputError, match=f"{name} exists and was not written by geoseg compare"):
+        refuse_foreign_files(tmp_path)
+    (tmp_path / name).unlink()
+    write_comparison(tmp_path, {"baseline": "fcn", "variants": compare_results(RESULTS, "fcn")})
+    refuse_foreign_files(tmp_path)

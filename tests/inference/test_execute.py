@@ -93,7 +93,7 @@ def test_what_a_raster_took(make_run: MakeRun, make_job: MakeJob) -> None:
     assert 0.0 < seconds["forward"] <= seconds["predict"]
     stages = seconds["predict"] + seconds["files"] + seconds["polygons"]
     assert 0.0 < stages <= seconds["total"] < stages + 5.0
-    assert all(output.state() == "current" for output in survey.outputs)
+    assert all(output.is_current() for output in survey.outputs)
     assert not survey.folder.path.exists()
 
 
@@ -130,7 +130,7 @@ def test_a_missing_preview_is_drawn_without_a_window(make_run: MakeRun, make_job
     survey, result = run_job(run, job)
     assert result.forwards == 0
     assert "predict" not in result.seconds
-    assert survey.outputs[1].state() == "current"
+    assert survey.outputs[1].is_current()
     np.testing.assert_array_equal(rasterio.open(preview).read(), pixels)
 
 

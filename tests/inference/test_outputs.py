@@ -84,10 +84,10 @@ def test_a_raster_is_its_parts_with_the_sources_place(
     folder: PartFolder, tmp_path: Path, kind: str, expected: dict[str, np.ndarray]
 ) -> None:
     output = Output(kind, tmp_path / f"{kind}.tif", "key")
-    assert output.state() == "absent"
+    assert not output.existing()
     write_raster(output, folder, BLOCKS, CLASSES)
-    assert output.state() == "current"
-    assert Output(kind, output.path, "another key").state() == "differs"
+    assert output.is_current()
+    assert not Output(kind, output.path, "another key").is_current()
     with rasterio.open(output.path) as file:
         pixels = expected[kind]
         np.testing.assert_array_equal(file.read(), pixels if pixels.ndim == 3 else pixels[None])
@@ -107,7 +107,7 @@ def test_no_raster_is_made_of_another_runs_parts(
     output = Output(kind, tmp_path / f"{kind}.tif", "key")
     with pytest.raises(SourceError, match=rf"{other}\.tif: this part .* run the command again"):
         write_raster(output, folder, BLOCKS, CLASSES)
-    assert output.state() == "absent"
+    assert not output.existing()
 
 
 def test_polygons_are_the_regions_of_the_parts(
@@ -115,8 +115,8 @@ def test_polygons_are_the_regions_of_the_parts(
 ) -> None:
     outputs = [Output(kind, tmp_path / f"p.{kind}", f"key of {kind}") for kind in ("gpkg", "shp")]
     write_vectors(outputs, polygonize_parts(folder, BLOCKS), folder.source, CLASSES)
-    assert [output.state() for output in outputs] == ["current", "current"]
-    assert Output("gpkg", outputs[0].path, "key of shp").state() == "differs"
+    assert all(output.is_current() for output in outputs)
+    assert not Output("gpkg", outputs[0].path, "key of shp").is_current()
     table = geopandas.read_file(outputs[0].path)
     assert table.crs == folder.source.crs
     pixel = 0.25  # m²
@@ -129,7 +129,7 @@ def test_a_foreign_file_differs(tmp_path: Path) -> None:
     for kind in ("classes", "preview", "gpkg", "shp"):
         path = output_path(tmp_path / "x", kind)
         path.write_bytes(b"mine")
-        assert Output(kind, path, "key").state() == "differs"
+        assert not Output(kind, path, "key").is_current()
 
 
 @pytest.mark.parametrize(("chunk", "heights"), [(7, [1] * 33), (400, [5] * 6 + [3]), (2**22, [33])])

@@ -16,7 +16,7 @@ from geoseg.inference import run_report
 from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
 from geoseg.inference.run import PredictRun
-from geoseg.inference.run_report import RunReport
+from geoseg.inference.run_report import RunReport, refuse_foreign_report
 from geoseg.inference.survey import RasterJob, survey_raster
 
 MakeRun = Callable[..., PredictRun]
@@ -201,3 +201,17 @@ def test_a_report_that_cannot_be_written_is_an_output_error(
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"report\.json: cannot be written"):
         report_of(make_run(), 0.0).write(tmp_path / "file/report.json")
+
+
+@pytest.mark.parametrize("content", ["# notes", "[1]", '{"inputs": 3}'])
+def test_another_report_of_this_name_is_replaced_only_if_that_is_wanted(
+    make_run: MakeRun, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "report.json"
+    refuse_foreign_report(path, overwrite=False)
+    path.write_text(content)
+    with pytest.raises(OutputError, match=r"report\.json exists and was not written by geoseg pre"):
+        refuse_foreign_report(path, overwrite=False)
+    refuse_foreign_report(path, overwrite=True)
+    report_of(make_run(), 0.0).write(path)
+    refuse_foreign_report(path, overwrite=False)

@@ -238,3 +238,38 @@ def test_a_new_raster_of_a_trillion_pixels_is_surveyed_without_a_look_at_each_ba
     survey = survey_raster(run, job)
     assert survey.plan().windows == 41_667**2
     assert survey.forwards >= 41_667**2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a_classes.tif.aux.xml",
+        "a_preview.png",
+        "a_polygons.gpkg-wal",
+        "a_polygons.dbf",
+        "a_polygons.qix",
+        "a_polygons.geoseg.json",
+    ],
+)
+def test_files_that_geoseg_did_not_write_are_in_the_way_unless_they_may_be_overwritten(
+    make_run: MakeRun, make_job: MakeJob, name: str
+) -> None:
+    run = make_run(vectors="gpkg,shp")
+    job = make_job(run, "a.tif")
+    run.out.mkdir()
+    (run.out / name).write_text("the user's own")
+    with pytest.raises(OutputError, match=f"{name} exists, made from another source"):
+        survey_raster(run, job)
+    survey = survey_raster(make_run(vectors="gpkg,shp", overwrite=True), job)
+    assert survey.missing == survey.outputs
+
+
+@pytest.mark.parametrize("name", ["a_classes.tif.aux.xml", "a_polygons.qix", "a_polygons.gpkg-wal"])
+def test_what_other_programs_put_beside_a_finished_output_is_left_alone(
+    make_run: MakeRun, make_job: MakeJob, name: str
+) -> None:
+    run = make_run(vectors="gpkg,shp")
+    job = make_job(run, "a.tif")
+    finish(run, survey_raster(run, job))
+    (run.out / name).write_bytes(b"")
+    assert not survey_raster(run, job).missing

@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 import threading
 import warnings
 
@@ -12,7 +9,6 @@ from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import OutputError, SourceError
-from geoseg.files import sweep
 from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason, replace_raster
 
 
@@ -147,19 +143,6 @@ def test_a_failure_leaves_the_older_file_and_is_one_line(tmp_path, error):
         fail()
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
-
-
-def test_what_a_killed_process_left_behind_is_swept(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    for process in (ended.pid, os.getpid()):
-        folder = tmp_path / f".a.tif.{process}-x1.geoseg"
-        folder.mkdir()
-        (folder / "a.tif").write_text("half")
-    (tmp_path / ".a.tif-mine").mkdir()
-    sweep(tmp_path)
-    kept = [".a.tif-mine", f".a.tif.{os.getpid()}-x1.geoseg"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 
 def test_a_full_disk_is_named_whatever_gdal_reports(tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ def test_the_companions_of_a_geopackage_are_the_logs_of_sqlite(tmp_path: Path) -
 
 def test_the_companions_of_a_shapefile_are_its_parts_and_indexes(tmp_path: Path) -> None:
     names = {path.name for path in Shapefile.companions(tmp_path / "a.b.shp")}
-    suffixes = ("shx", "dbf", "prj", "cpg", "qix", "qpj", "sbn", "sbx", "geoseg.json")
+    suffixes = ["shx", "dbf", "prj", "cpg", "qix", "qpj", "sbn", "sbx", "idm", "ind", "geoseg.json"]
     assert names == {f"a.b.{suffix}" for suffix in suffixes}
 
 
@@ -207,3 +207,18 @@ def test_files_of_others_have_no_fingerprint(name: str, tmp_path: Path) -> None:
 def test_a_sidecar_of_another_kind_is_not_a_fingerprint(tmp_path: Path, text: str) -> None:
     (tmp_path / "town.geoseg.json").write_text(text)
     assert read_vector_fingerprint(tmp_path / "town.shp") is None
+
+
+def test_a_shapefile_of_other_parts_has_no_fingerprint(tmp_path: Path) -> None:
+    """Such as one that the user has saved over geoseg's, or that has lost its table."""
+    path = tmp_path / "town.shp"
+    write(path, layer(squares(2)))
+    assert Shapefile.read_fingerprint(path) == "f00d"
+    table = path.with_suffix(".dbf")
+    content = table.read_bytes()
+    table.write_bytes(content + b" ")
+    assert Shapefile.read_fingerprint(path) is None
+    table.unlink()
+    assert Shapefile.read_fingerprint(path) is None
+    table.write_bytes(content)
+    assert Shapefile.read_fingerprint(path) == "f00d"

@@ -256,7 +256,7 @@ def test_what_belongs_to_a_file_is_in_place_before_the_file(
     monkeypatch.setattr("geoseg.files.os.replace", noted)
     write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
     assert order[-1] == ".shp"
-    assert len(order) == 6
+    assert len(order) == 1 + 6, "what is to be moved is written down first"
 
 
 def test_areas_are_measured_by_the_size_and_place_of_the_raster(tmp_path: Path) -> None:

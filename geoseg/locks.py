@@ -1,0 +1,93 @@
+"""One run at a time in an output folder, or on one file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from geoseg.errors import FolderInUseError, OutputError
+from geoseg.files import sweep
+
+WORK_FOLDER = ".geoseg"
+"""Inside an output folder while a run needs it: the lock, and the parts of unfinished rasters."""
+
+_LOCK_ATTEMPTS = 20
+"""No more runs than this end one after the other between two steps of one run."""
+
+
+def lock_folder(
+    folder: Path, option: str = "--out", timeout: float = 0
+) -> AbstractContextManager[None]:
+    """The folder, created if missing, locked for one run; removed again if it stays empty.
+
+    What killed runs have left unfinished there is finished or removed.
+
+    Args:
+        folder: of outputs.
+        option: what the user calls it, for messages.
+        timeout: seconds to wait for another run to end; below 0, as long as it takes.
+
+    Raises:
+        FolderInUseError: another run writes into it.
+        OutputError: it cannot be made or written.
+    """
+    refusal = f"another run writes into {folder}; wait until it ends or choose another {option}"
+    return _locked(folder, "lock", refusal, option, timeout)
+
+
+def lock_file(path: Path, option: str = "--out") -> AbstractContextManager[None]:
+    """The folder of a file as `lock_folder` gives it, but only this file locked.
+
+    Raises:
+        FolderInUseError: another run writes this file.
+        OutputError: its folder cannot be made or written.
+    """
+    refusal = f"another run writes {path}; wait until it ends or choose another {option}"
+    return _locked(path.parent, f"{path.name}.lock", refusal, option, 0)
+
+
+@contextmanager
+def _locked(folder: Path, name: str, refusal: str, option: str, timeout: float) -> Iterator[None]:
+    work = folder / WORK_FOLDER
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    lock = FileLock(work / name, timeout=timeout)
+    try:
+        _acquire(lock, work)
+    except Timeout:
+        raise FolderInUseError(refusal) from None
+    except OSError as error:
+        raise OutputError(
+            f"output folder {folder} cannot be written ({error.strerror}); choose another {option}"
+        ) from error
+    try:
+        sweep(folder)
+        sweep(work)
+        yield
+    finally:
+        # Before the release: whoever locks a file that is gone notices it, and starts again.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+        for parent in (work, *made):
+            with suppress(OSError):  # it is not empty
+                parent.rmdir()
+
+
+def _acquire(lock: FileLock, work: Path) -> None:
+    """Make the folder and lock its file.
+
+    Another run that ends in this very moment may take either away between the two steps; then they
+    are tried again.
+    """
+    for left in reversed(range(_LOCK_ATTEMPTS)):
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (FileExistsError, FileNotFoundError):  # `mkdir` too, if its folder disappears
+            if not left:
+                raise
+        else:
+            return
