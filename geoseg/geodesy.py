@@ -81,7 +81,7 @@ def area_rule(transform: Affine, crs: Any | None, height: int, width: int) -> Ar
 
 def _measured(transform: Affine, crs: Any, samples: NDArray[np.object_]) -> AreaRule:
     """The rule by what some pixels measure in the plane and on the ground."""
-    horizontal, ellipsoid = _on_ground(crs.to_wkt(version="WKT2_2019"))
+    horizontal, ellipsoid = _on_ground(_wkt(crs))
     if ellipsoid is not None and horizontal.is_geographic:
         return AreaRule(np.nan, ellipsoid)
     pixel = abs(transform.determinant) * horizontal.axis_info[0].unit_conversion_factor ** 2
@@ -142,6 +142,48 @@ def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
     """The part of a CRS that places points on the ground, without heights and datum shifts."""
     inner = crs.source_crs if crs.is_bound else crs.sub_crs_list[0] if crs.is_compound else None
     return crs if inner is None else _horizontal(inner)
+
+
+def horizontal_crs(crs: Any) -> pyproj.CRS:
+    """The part of a CRS that places points on the ground, with its datum shift where it has one.
+
+    Args:
+        crs: a pyproj CRS, or one with ``to_wkt``, such as rasterio's.
+    """
+    known = _as_pyproj(crs)
+    while known.is_compound:
+        known = known.sub_crs_list[0]
+    return known if known.is_bound else known.to_2d()
+
+
+def same_crs(one: Any, other: Any) -> bool:
+    """Whether two CRS place points alike: in their horizontal parts, whatever their axis order.
+
+    Args:
+        one: as `horizontal_crs` takes it.
+        other: likewise.
+    """
+    first, second = (_horizontal(_as_pyproj(crs)).to_2d() for crs in (one, other))
+    return bool(first.equals(second, ignore_axis_order=True))
+
+
+def crs_name(crs: Any) -> str:
+    """What people call a CRS, on one line: ``EPSG:32632``, else its name; never its WKT.
+
+    Args:
+        crs: as `horizontal_crs` takes it.
+    """
+    known = _as_pyproj(crs)
+    authority = known.to_authority(min_confidence=100)
+    return ":".join(authority) if authority else str(known.name)
+
+
+def _as_pyproj(crs: Any) -> pyproj.CRS:
+    return crs if isinstance(crs, pyproj.CRS) else pyproj.CRS.from_wkt(_wkt(crs))
+
+
+def _wkt(crs: Any) -> str:
+    return str(crs.to_wkt(version="WKT2_2019"))
 
 
 def _boxes(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,20 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
-from rasterio.crs import CRS
 from rasterio.features import rasterize
-from rasterio.transform import Affine
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, VectorError
 from geoseg.raster import Source
 from geoseg.tiling import Window
-from geoseg.vector.polygonize import to_crs
-from geoseg.vector.read import read_attributed, read_polygons
+from geoseg.vector import Features, Grid, Placed, place, read_features
+from geoseg.vector.paths import files_of
 
 BACKGROUND = "background"
 """The class of pixels outside all polygons, where the scheme has one of that name."""
@@ -39,26 +34,33 @@ class Polygons:
     """GeoPackage, Shapefile, GeoJSON or FlatGeobuf, in any coordinate system."""
     attribute: str | None = None
     """Holds a class's name or value; None: all are of the one class besides the background."""
+    layer: str | None = None
+    """None: the only one that has geometries."""
 
 
 class PixelPolygons:
     """Polygons drawn onto the pixels of a raster, window by window; later ones cover earlier ones.
 
     Args:
-        polygons: in the raster's coordinate system.
-        transform: of the raster.
+        features: the file that holds them.
+        raster: gives the grid; it is georeferenced and has a coordinate system.
+
+    Raises:
+        VectorError: the polygons name no coordinate system, or cannot be brought to the raster's.
     """
 
-    def __init__(self, polygons: NDArray[np.object_], transform: Affine) -> None:
-        self._polygons = to_crs(polygons, ~transform)  # pixel coordinates
-        self._tree = shapely.STRtree(self._polygons)
+    def __init__(self, features: Features, raster: Source) -> None:
+        self.features = features
+        grid = Grid.of(raster.transform, raster.crs, raster.height, raster.width)
+        self.placed: Placed = place(features, grid)
+        self._tree = shapely.STRtree(self.placed.polygons)
 
     def draw(self, window: Window, values: NDArray[Any], out: NDArray[Any]) -> None:
         """Set the pixels whose centre a polygon holds to its value; the others stay.
 
         Args:
             window: which pixels.
-            values: one of each polygon.
+            values: one of each feature of the file.
             out: ``(height, width)`` of the window, in a type that rasterio knows.
         """
         bounds = shapely.box(window.col, window.row, window.col_end, window.row_end)
@@ -66,8 +68,9 @@ class PixelPolygons:
         if here.size:
             # Moved by whole pixels, so that a pixel has one value in whatever window it lies.
             corner = (window.col, window.row)
-            polygons = shapely.transform(self._polygons[here], lambda points: points - corner)
-            rasterize(zip(polygons, values[here].tolist(), strict=True), out=out)
+            polygons = shapely.transform(self.placed.polygons[here], lambda points: points - corner)
+            drawn = values[self.placed.feature[here]].tolist()
+            rasterize(zip(polygons, drawn, strict=True), out=out)
 
 
 class PolygonLabels:
@@ -85,17 +88,12 @@ class PolygonLabels:
     def __init__(self, polygons: Polygons, image: Source, scheme: ClassScheme) -> None:
         names = [name.casefold() for name in scheme.names]
         self._outside = names.index(BACKGROUND) if BACKGROUND in names else NODATA
-        state = _file_state(polygons.path)
-        shapes, ids = _read_classed(polygons, state, image.crs, scheme)
-        corners = ((0, 0), (image.width, 0), (image.width, image.height), (0, image.height))
-        footprint = shapely.Polygon([image.transform * corner for corner in corners])
-        here = np.flatnonzero(shapely.intersects(shapes, footprint))
-        self._polygons = PixelPolygons(shapes[here], image.transform)
-        self._ids = ids[here]
+        features, self._ids = _read_classed(polygons, _file_state(polygons.path), scheme)
+        self.drawn = PixelPolygons(features, image)
 
     def __len__(self) -> int:
-        """The number of polygons on the image."""
-        return len(self._ids)
+        """The number of features on the image."""
+        return len(np.unique(self.drawn.placed.feature))
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label.
@@ -103,7 +101,7 @@ class PolygonLabels:
         They do not depend on where the image is valid: callers that read both mask the rest.
         """
         labels = np.full((window.height, window.width), self._outside, np.uint8)
-        self._polygons.draw(window, self._ids, labels)
+        self.drawn.draw(window, self._ids, labels)
         return labels
 
 
@@ -124,43 +122,39 @@ def _only_class(scheme: ClassScheme) -> int:
 
 
 def _file_state(path: Path) -> _FileState:
-    """Name, size and time of a file and of those beside it (a Shapefile has four or five)."""
-    parts = sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
-    return tuple((part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts)
+    """Name, size and time of a file and of those beside it."""
+    return tuple(
+        (part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in files_of(path)
+    )
 
 
 @lru_cache(maxsize=1)
 def _read_classed(
-    polygons: Polygons, _state: _FileState, crs: CRS, scheme: ClassScheme
-) -> tuple[NDArray[np.object_], NDArray[np.uint8]]:
-    """Polygons and class ids; kept while the file is unchanged, as one often serves many images."""
+    polygons: Polygons, _state: _FileState, scheme: ClassScheme
+) -> tuple[Features, NDArray[np.uint8]]:
+    """A file and the class id of each feature.
+
+    Kept while the file is unchanged, as one often serves many images.
+    """
     path, attribute = polygons.path, polygons.attribute
-    _refuse_without_crs(path)
-    if attribute is None:
-        shapes = read_polygons(path, crs)
-        return shapes, np.full(len(shapes), _only_class(scheme), np.uint8)
-    shapes, values = read_attributed(path, crs, attribute)
-    ids = {value: _class_of(value, scheme) for value in set(values)}
-    unknown = Counter(value for value in values if ids[value] is None)
+    features = read_features(path, polygons.layer, attribute)
+    ids = np.full(features.count, NODATA, np.uint8)
+    if features.values is None:
+        if features.count:
+            ids[:] = _only_class(scheme)
+        return features, ids
+    drawn = np.unique(features.feature).tolist()
+    values = [features.values[feature] for feature in drawn]
+    classes = {value: _class_of(value, scheme) for value in set(values)}
+    unknown = Counter(value for value in values if classes[value] is None)
     if unknown:
         most = (f"{value!r} ({count} polygons)" for value, count in unknown.most_common(_SHOWN))
         raise VectorError(
             f"{path}: attribute {attribute!r} holds {', '.join(most)}, which is not a class; the "
             f"classes are {', '.join(scheme.names)}: add it to the classes, or to ignore"
         )
-    return shapes, np.array([ids[value] for value in values], np.uint8)
-
-
-def _refuse_without_crs(path: Path) -> None:
-    try:
-        info = pyogrio.read_info(path)
-    except (DataSourceError, ValueError):
-        return  # reading it says what is wrong
-    if info["crs"] is None:
-        raise VectorError(
-            f"{path}: has no coordinate system; add it (a .prj next to a Shapefile), or save a "
-            "GeoPackage"
-        )
+    ids[drawn] = np.array([classes[value] for value in values], np.uint8)
+    return features, ids
 
 
 def _class_of(value: Any, scheme: ClassScheme) -> int | None:

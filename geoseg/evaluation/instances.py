@@ -18,7 +18,7 @@ from geoseg.errors import SourceError
 from geoseg.metrics.scale import ClassOf
 from geoseg.raster import Reader, Source, describe_grid, open_raster, same_grid
 from geoseg.tiling import Window
-from geoseg.vector.read import read_polygons
+from geoseg.vector import read_features
 
 Ints = NDArray[np.int64]
 
@@ -91,13 +91,13 @@ def _cityscapes_instances(reader: Reader, scheme: ClassScheme) -> Instances:
 
 
 def _polygon_instances(path: Path, reference: Source) -> Instances:
-    if not reference.georeferenced:
+    if not reference.georeferenced or reference.crs is None:
         raise SourceError(
             f"{reference.path}: {describe_grid(reference)} has no place for the polygons of "
             f"{path}; give a raster of object numbers"
         )
-    shapes = read_polygons(path, reference.crs)
-    polygons, numbers = PixelPolygons(shapes, reference.transform), np.arange(len(shapes)) + 1
+    features = read_features(path)
+    polygons, numbers = PixelPolygons(features, reference), np.arange(features.count) + 1
 
     def read(window: Window) -> Ints:
         found = np.zeros((window.height, window.width), np.int32)

@@ -14,6 +14,7 @@ import pyogrio.raw
 
 from geoseg.errors import ConfigError, OutputError, VectorError
 from geoseg.vector.features import FIELDS, FeatureTable, Layer
+from geoseg.vector.paths import path_to_read
 
 _TAG = "GEOSEG_FINGERPRINT"
 
@@ -86,8 +87,9 @@ class GeoPackage(VectorFile):
     def read_fingerprint(path: Path) -> str | None:
         """The entry in the metadata of the first layer."""
         try:
-            first_layer = pyogrio.list_layers(path)[0][0]
-            metadata = pyogrio.read_info(path, layer=first_layer)["layer_metadata"]
+            with path_to_read(path) as plain:
+                first_layer = pyogrio.list_layers(plain)[0][0]
+                metadata = pyogrio.read_info(plain, layer=first_layer)["layer_metadata"]
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError):
             return None
         return (metadata or {}).get(_TAG)

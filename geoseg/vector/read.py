@@ -1,7 +1,10 @@
-"""Polygons from a vector file, in the coordinate system of a raster."""
+"""The polygons of a vector file: every one that it holds, and what else was found beside them."""
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,81 +12,180 @@ import numpy as np
 import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
-from pyproj import CRS, Transformer
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from geoseg.errors import VectorError
+from geoseg.report import shorten
+from geoseg.vector.paths import path_to_read
 
 SUFFIXES = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb"})
 """What is taken for polygons where a raster or polygons may be named."""
-_AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+_CONVERT = (
+    "save it as a GeoPackage (QGIS: Export > Save Features As; ogr2ogr -f GPKG labels.gpkg {name})"
+)
+_OTHER_SUFFIXES = {
+    ".zip": "unpack it, and name the file inside",
+    ".kmz": _CONVERT,
+    ".pbf": "save its polygons (ogr2ogr -f GPKG labels.gpkg {name} multipolygons)",
+    ".osm": "save its polygons (ogr2ogr -f GPKG labels.gpkg {name} multipolygons)",
+} | dict.fromkeys(
+    (
+        *(".kml", ".gml", ".gdb", ".parquet", ".geoparquet", ".geojsonl", ".geojsons", ".ndjson"),
+        *(".topojson", ".tab", ".mif", ".dxf", ".dgn", ".dwg", ".gpx", ".sqlite", ".csv"),
+    ),
+    _CONVERT,
+)
+"""What to do with other vector files."""
+_COLLECTIONS = (
+    shapely.GeometryType.MULTIPOINT,
+    shapely.GeometryType.MULTILINESTRING,
+    shapely.GeometryType.MULTIPOLYGON,
+    shapely.GeometryType.GEOMETRYCOLLECTION,
+)
 
 
-def read_polygons(path: Path, crs: Any) -> NDArray[np.object_]:
-    """The polygons and multipolygons of a file's first layer, in file order.
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What one layer of a vector file holds."""
+
+    path: Path
+    count: int
+    """Features in the layer, with polygons or without."""
+    polygons: NDArray[np.object_]
+    """Single polygons, in file order; those of multipolygons and collections one by one."""
+    feature: NDArray[np.int64]
+    """The feature that each polygon is of, counted from 0."""
+    values: list[Any] | None
+    """The attribute that was asked for, of each feature."""
+    crs: CRS | None
+    """None where the file names none."""
+    dropped: dict[str, int]
+    """Geometries that hold no area, by their type, also those inside collections."""
+    warnings: tuple[str, ...] = ()
+    """What a user should know about the file, one line each."""
+
+
+def other_vector_format(path: Path) -> str | None:
+    """What to do with a vector file of a kind that is not read; None for all other files."""
+    advice = _OTHER_SUFFIXES.get(path.suffix.lower())
+    if advice is None:
+        return None
+    return f"{path}: {path.suffix} is not read; {advice.format(name=path.name)}"
+
+
+def read_features(path: Path, layer: str | None = None, attribute: str | None = None) -> Features:
+    """All polygons of a layer, as they are in the file.
 
     Args:
         path: GeoPackage, Shapefile, GeoJSON or FlatGeobuf.
-        crs: the coordinate system to return them in, as anything with ``to_wkt``; None leaves them
-            as they are, and so does a file that has none.
+        layer: which one; None: the only one that has geometries.
+        attribute: to be read too.
 
     Raises:
-        VectorError: the file cannot be read, holds no polygons, or its coordinate system cannot be
-            turned into `crs`.
+        VectorError: the file cannot be read; has no such layer, or several and none is named; no
+            such attribute; features of which none is a polygon; or numbers that are not finite.
     """
-    return _read(path, crs, [])[0]
-
-
-def read_attributed(path: Path, crs: Any, attribute: str) -> tuple[NDArray[np.object_], list[Any]]:
-    """The same, with the value of an attribute for each polygon; None where it has none.
-
-    Raises:
-        VectorError: likewise, or there is no such attribute.
-    """
-    polygons, values = _read(path, crs, [attribute])
-    return polygons, values[0].tolist()
-
-
-def _read(
-    path: Path, crs: Any, columns: list[str]
-) -> tuple[NDArray[np.object_], list[NDArray[Any]]]:
+    columns = [] if attribute is None else [attribute]
     try:
-        facts, _, encoded, fields = pyogrio.raw.read(path, columns=columns, force_2d=True)
-        missing = [name for name in columns if name not in facts["fields"]]
-        known = ", ".join(pyogrio.read_info(path)["fields"]) if missing else ""
-    except (DataSourceError, ValueError) as error:
+        with path_to_read(path) as plain, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            chosen = _choose_layer(path, plain, layer)
+            facts, _, encoded, fields = pyogrio.raw.read(
+                plain, layer=chosen, columns=columns, force_2d=True
+            )
+            known = pyogrio.read_info(plain, layer=chosen)["fields"].tolist() if columns else []
+    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
+        if isinstance(error, VectorError):
+            raise
         words = " ".join(str(error).split())
         raise VectorError(
             f"{path}: no polygons that can be read ({words}); give GeoPackage or GeoJSON"
         ) from error
-    if missing:
+    encoded = np.zeros(0, object) if encoded is None else encoded
+    if columns and len(encoded) and attribute not in known:
+        names = ", ".join(known) or "none: it has no attributes"
+        raise VectorError(f"{path}: has no attribute {attribute!r}; choose one of {names}")
+    polygons, feature, dropped = _polygons(path, encoded)
+    lines = tuple(
+        dict.fromkeys(f"{path}: {' '.join(str(item.message).split())}" for item in caught)
+    )
+    return Features(
+        path,
+        len(encoded),
+        polygons,
+        feature,
+        [value for field in fields for value in field.tolist()] if columns else None,
+        _crs_of(path, facts["crs"]),
+        dropped,
+        lines,
+    )
+
+
+def _choose_layer(path: Path, plain: Path, layer: str | None) -> str:
+    """The name of the layer to read.
+
+    A table without geometries is none, such as the styles that QGIS saves into a GeoPackage.
+    """
+    names = [str(name) for name, kind in pyogrio.list_layers(plain) if kind is not None]
+    if layer is None and len(names) == 1:
+        return names[0]
+    if layer is not None and layer in names:
+        return layer
+    if not names:
+        raise VectorError(f"{path}: holds no layer of geometries; give polygons")
+    listed = shorten(names, shown=20)
+    if layer is None:
         raise VectorError(
-            f"{path}: has no attribute {missing[0]!r}; "
-            f"choose one of {known or 'none: it has no attributes'}"
+            f"{path}: holds {len(names)} layers ({listed}); name one (--layer NAME, layer: NAME in "
+            "a config)"
         )
-    found = shapely.from_wkb(encoded)
-    areas = np.isin(shapely.get_type_id(found), _AREAS) & ~shapely.is_empty(found)
-    polygons: NDArray[np.object_] = found[areas]
-    if not polygons.size:
-        raise VectorError(f"{path}: holds {found.size} features and no polygon; give polygons")
-    values = [field[areas] for field in fields]
-    if crs is None or facts["crs"] is None:
-        return polygons, values
-    return _moved(polygons, path, facts["crs"], crs), values
+    raise VectorError(f"{path}: has no layer {layer!r}; choose one of {listed}")
 
 
-def _moved(polygons: NDArray[np.object_], path: Path, own: str, crs: Any) -> NDArray[np.object_]:
+def _polygons(
+    path: Path, encoded: NDArray[np.object_]
+) -> tuple[NDArray[np.object_], NDArray[np.int64], dict[str, int]]:
+    """The single polygons, the feature of each, and what else there is, by type."""
+    with np.errstate(invalid="ignore"):  # NaN among the coordinates; refused below
+        found = shapely.from_wkb(encoded, on_invalid="ignore")
+    parts, feature = shapely.get_parts(found, return_index=True)
+    while np.isin(shapely.get_type_id(parts), _COLLECTIONS).any():  # one inside another
+        parts, origin = shapely.get_parts(parts, return_index=True)
+        feature = feature[origin]
+    polygonal = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    areas = polygonal & ~shapely.is_empty(parts)
+    dropped = Counter(part.geom_type for part in parts[~polygonal])
+    unreadable = shapely.is_missing(found) & (encoded != None)  # noqa: E711 - of each element
+    dropped["unreadable"] = int(unreadable.sum())
+    without = set(range(len(encoded))) - set(feature[~shapely.is_empty(parts)].tolist())
+    dropped["empty"] = len(without) - dropped["unreadable"]
+    dropped = +dropped  # those that there are
+    polygons = parts[areas]
+    if len(encoded) and not polygons.size:
+        raise VectorError(
+            f"{path}: holds {describe_dropped(dropped)} and no polygon; give polygons"
+        )
+    points, owner = shapely.get_coordinates(polygons, return_index=True)
+    wrong = ~np.isfinite(points).all(axis=1)
+    if wrong.any():
+        number = int(feature[areas][owner[wrong][0]]) + 1
+        raise VectorError(
+            f"{path}: feature {number} has a coordinate that is not a finite number; correct it"
+        )
+    return polygons, feature[areas], dict(dropped)
+
+
+def describe_dropped(dropped: dict[str, int]) -> str:
+    """Like ``3 LineString, 1 empty``."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(dropped.items()))
+
+
+def _crs_of(path: Path, named: str | None) -> CRS | None:
     try:
-        source, target = CRS.from_user_input(own), CRS.from_wkt(crs.to_wkt())
-        move = Transformer.from_crs(source, target, always_xy=True)
+        return None if named is None else CRS.from_user_input(named)
     except CRSError as error:
         raise VectorError(
-            f"{path}: its coordinate system is unknown ({error}); give one with an EPSG code"
+            f"{path}: its coordinate system is unknown; give one with an EPSG code"
         ) from error
-    if source == target:
-        return polygons
-    moved: NDArray[np.object_] = shapely.transform(
-        polygons, lambda points: np.column_stack(move.transform(*points.T))
-    )
-    return moved

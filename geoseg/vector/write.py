@@ -14,6 +14,7 @@ from geoseg.errors import OutputError
 from geoseg.files import naming_file, replace_file
 from geoseg.vector.features import Layer, feature_tables
 from geoseg.vector.formats import VectorFile, format_of
+from geoseg.vector.paths import path_to_write
 from geoseg.vector.polygonize import Regions
 
 _ERRORS = (OSError, RuntimeError)
@@ -86,8 +87,11 @@ def _replacing(path: Path, fingerprint: str) -> Iterator[VectorFile]:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
     # Errors of the regions that arrive in the meantime are not errors of this file.
-    with replace_file(path, companions=kind.companions, errors=()) as built:
-        file = kind(built, fingerprint)
+    with (
+        replace_file(path, companions=kind.companions, errors=()) as built,
+        path_to_write(built) as plain,
+    ):
+        file = kind(plain, fingerprint)
         yield file
         with naming_file(path, _ERRORS):
             file.finish()

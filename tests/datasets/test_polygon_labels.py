@@ -205,3 +205,42 @@ def test_the_footprint_of_the_image_ends_at_its_corners(
         ]
         path = save(tmp_path / f"{count}.gpkg", near, "EPSG:32632")
         assert len(PolygonLabels(Polygons(path), image, BUILDINGS)) == count
+
+
+@pytest.mark.parametrize("attribute", [None, "kind"])
+def test_a_file_without_features_says_that_all_is_background(
+    make_raster: Callable[..., Path], tmp_path: Path, attribute: str | None
+) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": []}')
+    labels = PolygonLabels(Polygons(path, attribute), open_raster(make_raster()), BUILDINGS)
+    assert len(labels) == 0
+    assert not labels.read(Window(0, 0, 64, 80)).any()
+
+
+def test_a_layer_is_chosen_by_name_and_a_feature_counts_once(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    image = open_raster(make_raster())
+    path = tmp_path / "a.gpkg"
+    for layer, shapes in (("one", [shapely.MultiPolygon(boxes()[1:])]), ("two", boxes())):
+        frame = geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32632")
+        frame.to_file(path, layer=layer)
+    for layer, count in (("one", 1), ("two", 3)):
+        assert len(PolygonLabels(Polygons(path, None, layer), image, BUILDINGS)) == count
+
+
+def test_polygons_inside_collections_are_drawn_also_where_they_overlap(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    image = open_raster(make_raster())
+    line = shapely.LineString([(500_000, 5_400_000), (500_040, 5_399_968)])
+    shapes = [shapely.GeometryCollection([*boxes(), line])]
+    labels = PolygonLabels(
+        Polygons(save(tmp_path / "a.gpkg", shapes, "EPSG:32632")), image, BUILDINGS
+    )
+    expected = rasterize(
+        [(box, 1) for box in boxes()], (64, 80), transform=image.transform, dtype="uint8"
+    )
+    np.testing.assert_array_equal(labels.read(Window(0, 0, 64, 80)), expected)
+    assert labels.drawn.features.dropped == {"LineString": 1}

@@ -20,6 +20,7 @@ from geoseg.vector import (
     join_parts,
     polygonize,
     polygonize_part,
+    read_features,
     read_vector_fingerprint,
     write_layers,
     write_polygons,
@@ -269,3 +270,17 @@ def test_areas_are_measured_by_the_size_and_place_of_the_raster(tmp_path: Path) 
         write_polygons(regions, {path: "k"}, height=height, width=width, classes=CLASSES, **place)
         found.append(pyogrio.read_dataframe(path)["area_m2"][0] == 1e6)
     assert found == [True, True, False]
+
+
+@every_format
+@pytest.mark.parametrize("sign", list("!;|<>\"\\?*:'&#%[]\t"))
+def test_any_sign_may_be_in_the_name_of_a_file_or_folder(
+    sign: str, suffix: str, tmp_path: Path
+) -> None:
+    labels = np.array([[0, 1], [1, 1]], np.uint8)
+    for path in (tmp_path / f"a{sign}b.{suffix}", tmp_path / f"in{sign}side" / f"a.{suffix}"):
+        assert write(path, labels) == 2
+        assert read_vector_fingerprint(path) == "f00d"
+        assert read_features(path).count == 2
+        kept = {path, *FORMATS[suffix].companions(path)}
+        assert {entry for entry in path.parent.iterdir() if entry.is_file()} <= kept
