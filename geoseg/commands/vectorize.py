@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -236,8 +237,9 @@ def _open_confidence(path: Path, labels: Source) -> Source:
 
 def _fingerprint(jobs: Iterable[_Job]) -> str:
     """What the output is made from."""
-    digest = hashlib.sha256(b"vectorize 1")
+    digest = hashlib.sha256(b"vectorize 2")
     for job in jobs:
+        digest.update(json.dumps(name_every_class(job.labels.path)).encode())
         for source in (job.labels, job.confidence):
             digest.update((source_fingerprint(source.path) if source else "-").encode())
     return digest.hexdigest()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from geoseg.errors import SourceError
 from geoseg.raster.gdal import open_dataset
@@ -11,16 +14,30 @@ from geoseg.raster.gdal import open_dataset
 TAG = "GEOSEG_FINGERPRINT"
 """The metadata item by which geoseg knows its own rasters and previews, whatever their names."""
 
+_DESCRIBING = (
+    *(".aux.xml", ".ovr", ".prj", ".tab", ".wld", ".tfw", ".tifw", ".tiffw"),
+    *(".jgw", ".jpgw", ".jpegw", ".j2w", ".jp2w", ".pgw", ".pngw"),
+)
+"""Endings of sidecars that hold no pixels: what they say about them is among the facts."""
+_STATISTICS = re.compile(
+    r'\s*(<Metadata>\s*)?(<MDI key="STATISTICS_[^>]*>[^<]*</MDI>\s*)+(</Metadata>)?'
+    r"|\s*<Histograms>.*?</Histograms>",
+    re.DOTALL,
+)
+"""In the XML of a VRT, what does not decide its pixels."""
 _HEADER = 64 * 1024
 _SAMPLES = 16
 _SAMPLE = 16 * 1024
 
 
 def source_fingerprint(path: str | Path) -> str:
-    """A hash that changes when a source, one of its sidecars, or a file below its VRT changes.
+    """A hash that changes with the pixels of a source, and with what decides what they mean.
 
-    Of each file: size, modification time, the first 64 KiB, and 16 samples of 16 KiB spread to its
-    end. The path is left out, so that a moved folder keeps its fingerprints.
+    Of the image, its mask file and the files below a VRT: size, modification time, the first 64
+    KiB, and 16 samples of 16 KiB spread to the end. Of each image also what GDAL makes of it with
+    its sidecars: place, types, nodata, masks, bands. Statistics, histograms and overviews, which
+    viewers add, change nothing; neither does the path, so that a moved folder keeps its
+    fingerprints.
 
     Returns:
         64 hexadecimal digits.
@@ -29,9 +46,11 @@ def source_fingerprint(path: str | Path) -> str:
         SourceError: the source or a file that belongs to it cannot be read.
     """
     digest = hashlib.sha256()
-    for file in _files_of(Path(path)):
+    for file, facts, is_vrt in _files_of(Path(path)):
+        digest.update(facts.encode())
         try:
-            _add_file(digest, file)
+            if not is_vrt:  # GDAL writes statistics into it; its content is among the facts
+                _add_file(digest, file)
         except OSError as error:
             raise SourceError(
                 f"{path}: {file} belongs to it and cannot be read ({error.strerror})"
@@ -49,15 +68,33 @@ def read_fingerprint(path: str | Path) -> str | None:
     return str(value) if value else None
 
 
-def _files_of(path: Path) -> list[Path]:
-    """The source, then sidecars and, through VRTs of VRTs, the files below; each once, in order."""
+def _files_of(path: Path) -> Iterator[tuple[Path, str, bool]]:
+    """The source and all other files that hold its pixels; each once, in order.
+
+    With each file the facts about it, if it is an image, and whether it is a VRT.
+    """
     found = [path]
     for file in found:
-        # Only a VRT leads to further images; GDAL lists the sidecars of any image with it.
-        if file == path or file.suffix.lower() == ".vrt":
+        try:
             with open_dataset(file) as dataset:
-                found += sorted(other for other in map(Path, dataset.files) if other not in found)
-    return found
+                facts, is_vrt = _facts(dataset), dataset.driver == "VRT"
+                listed = [Path(name) for name in sorted(dataset.files)]
+        except SourceError:
+            if file == path:
+                raise
+            facts, is_vrt, listed = "", False, []  # a header, or a file that is gone
+        holding = (other for other in listed if not other.name.lower().endswith(_DESCRIBING))
+        found += [other for other in holding if other not in found]
+        yield file, facts, is_vrt
+
+
+def _facts(file: Any) -> str:
+    """What an open dataset says about its pixels: where they lie, what they mean, which count."""
+    points, points_crs = file.gcps
+    where = (file.shape, file.crs, file.transform, points, points_crs, file.tags(ns="RPC"))
+    bands = (file.dtypes, file.descriptions, file.colorinterp, file.scales, file.offsets)
+    sources = file.tags(ns="xml:VRT").get("xml:VRT", "")
+    return repr((where, bands, file.nodatavals, file.mask_flag_enums, _STATISTICS.sub("", sources)))
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:

@@ -273,3 +273,16 @@ def test_what_other_programs_put_beside_a_finished_output_is_left_alone(
     finish(run, survey_raster(run, job))
     (run.out / name).write_bytes(b"")
     assert not survey_raster(run, job).missing
+
+
+def test_statistics_beside_source_and_outputs_change_nothing(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(vectors="gpkg")
+    job = make_job(run, "a.tif")
+    finish(run, survey_raster(run, job))
+    for path in (job.source.path, run.out / "a_classes.tif", run.out / "a_preview.png"):
+        with rasterio.open(path) as file:
+            file.stats(approx=False)
+        assert "STATISTICS" in path.with_name(f"{path.name}.aux.xml").read_text()
+    assert not survey_raster(run, job).missing

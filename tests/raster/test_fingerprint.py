@@ -45,10 +45,83 @@ def test_it_changes_with_the_time(raster):
     assert source_fingerprint(raster) != before
 
 
-def test_it_changes_with_a_sidecar(raster):
+STATISTICS = """<Metadata>
+<MDI key="STATISTICS_MINIMUM">1</MDI><MDI key="STATISTICS_MAXIMUM">254</MDI>
+</Metadata><Histograms><HistItem><HistMin>0</HistMin><HistMax>255</HistMax>
+<BucketCount>2</BucketCount><IncludeOutOfRange>1</IncludeOutOfRange><Approximate>1</Approximate>
+<HistCounts>3|4</HistCounts></HistItem></Histograms>"""
+
+
+def describe(path, bands="", dataset=""):
+    """A sidecar as GDAL writes it."""
+    path.with_name(f"{path.name}.aux.xml").write_text(
+        f'<PAMDataset>{dataset}<PAMRasterBand band="1">{bands}</PAMRasterBand></PAMDataset>'
+    )
+
+
+def test_statistics_and_histograms_change_nothing(raster):
     before = source_fingerprint(raster)
-    raster.with_name("scene.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    describe(raster, STATISTICS)
+    with rasterio.open(raster) as file:
+        assert file.tags(1)["STATISTICS_MAXIMUM"] == "254", "GDAL reads them"
+    assert source_fingerprint(raster) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bands": "<NoDataValue>0</NoDataValue>"},
+        {"bands": "<Description>nir</Description>"},
+        {"bands": "<ColorInterp>Blue</ColorInterp>"},
+        {"bands": "<Offset>0</Offset><Scale>0.1</Scale>"},
+        {"dataset": "<SRS>EPSG:25832</SRS>"},
+        {"dataset": "<GeoTransform>500000, 2, 0, 5400000, 0, -2</GeoTransform>"},
+        {"dataset": '<Metadata domain="RPC"><MDI key="HEIGHT_OFF">1</MDI></Metadata>'},
+    ],
+)
+def test_it_changes_with_what_a_sidecar_says_about_the_pixels(raster, change):
+    describe(raster, STATISTICS)
+    before = source_fingerprint(raster)
+    change["bands"] = STATISTICS + change.get("bands", "")
+    describe(raster, **change)
     assert source_fingerprint(raster) != before
+
+
+def test_overviews_beside_the_file_change_nothing_and_a_mask_beside_it_does(raster):
+    before = source_fingerprint(raster)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(raster, "r+") as file:
+        times = raster.stat()
+        file.build_overviews([2], rasterio.enums.Resampling.average)
+    os.utime(raster, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert raster.with_name("scene.tif.ovr").exists()
+    assert source_fingerprint(raster) == before
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(raster, "r+") as file:
+        file.write_mask(True)
+    os.utime(raster, ns=(times.st_atime_ns, times.st_mtime_ns))
+    masked = source_fingerprint(raster)
+    assert masked != before
+    mask = raster.with_name("scene.tif.msk")
+    change(mask, -1)
+    assert source_fingerprint(raster) != masked
+
+
+def test_statistics_of_a_vrt_and_of_the_file_below_it_change_nothing(raster):
+    vrt = raster.with_name("above.vrt")
+    rasterio.shutil.copy(str(raster), str(vrt), driver="VRT")
+    before, text = source_fingerprint(vrt), vrt.read_text()
+    for path in (vrt, raster):
+        with rasterio.open(path) as file:
+            file.stats(approx=False)
+        describe(path, STATISTICS)
+    assert vrt.read_text() != text, "GDAL writes them into the file itself"
+    assert source_fingerprint(vrt) == before
+    vrt.write_text(text.replace('<DstRect xOff="0"', '<DstRect xOff="1"'))
+    moved = source_fingerprint(vrt)
+    assert moved != before
+    vrt.write_text(text)
+    assert source_fingerprint(vrt) == before
+    describe(raster, "<NoDataValue>0</NoDataValue>")
+    assert source_fingerprint(vrt) != before
 
 
 def test_it_changes_with_a_world_file(make_raster):
