@@ -14,6 +14,7 @@ from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError
 from geoseg.models import create_model, segmenter
 from geoseg.training.recipe import Augment, Recipe
+from geoseg.training.trainer import choose_aux_weights
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -248,6 +249,45 @@ def test_files_that_hold_no_config_are_refused(
         load_config(file)
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
         load_config(tmp_path)
+
+
+PAPER_LOSSES = {
+    "hcnet": {"prior": 0.8},  # 3.4, and lambda in 4.1.2
+    "ocrnet": {"coarse": 0.4},  # 4.2
+    "apcnet": {"deep": 0.4},  # DS of table 4; the weight is the released code's
+    "isnet": {"semantic": 0.4},  # 3.4: alpha L_D + L_O, and nothing of stage 3
+    "ranet": {"semantic": 0.4, "boundary": 0.08},  # 4; the weights are the released code's
+    "fcn": {},
+}
+"""The cross-entropies that each paper adds to that of its result, with their weights."""
+PAPER_CONFIGS = [
+    path for path in CONFIGS if path.stem.split("_")[0] in ("cityscapes", "potsdam", "vaihingen")
+]
+
+
+@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=[path.stem for path in PAPER_CONFIGS])
+def test_configs_of_papers_name_a_preset_and_train_the_papers_losses(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in re.findall(r"\$\{(\w+)\}", path.read_text()):
+        monkeypatch.setenv(name, str(tmp_path))
+    (tmp_path / "classes.yaml").write_text("classes: [a, b, c]")
+    config = load_config(path)
+    system, recipe = config.model.system, config.train
+    # HCNet's eq. (4) as printed divides by sums near zero: it cannot be trained.
+    assert config.model.preset == ("geoseg" if system in ("fcn", "hcnet") else "paper")
+    assert "preset: " in path.read_text() or system == "fcn"
+    assert config.model.options == {}
+    net = create_model(
+        system, encoder="tu-test_resnet", classes=3, preset=config.model.preset
+    ).train()
+    outputs = net(torch.zeros(2, 3, 64, 64))
+    weights = choose_aux_weights(net, recipe.aux_weights)
+    assert {name: weights[name] for name in outputs.aux} == weights == PAPER_LOSSES[system]
+    assert recipe.loss == {"cross_entropy": 1.0}
+    # HCNet's recipe weights classes (3.4), and all of Vaihingen's follow it; no other paper does.
+    by_hcnet = system in ("hcnet", "fcn") or path.stem.startswith("vaihingen")
+    assert recipe.class_weights == ("median" if by_hcnet else "none")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])

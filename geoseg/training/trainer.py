@@ -222,14 +222,14 @@ def choose_aux_weights(net: Segmenter, given: Mapping[str, float]) -> dict[str, 
     """The loss weight of each auxiliary output: the paper's, unless the recipe gives another.
 
     Raises:
-        ConfigError: the recipe names an output that the network does not have.
+        ConfigError: the recipe names an output that the network, with its options, does not have.
     """
-    papers = dict(net.head.aux_weights) if isinstance(net.head, ContextHead) else {}
+    papers = net.head.own_aux_weights if isinstance(net.head, ContextHead) else {}
     for name in given:
         if name not in papers:
             known = ", ".join(papers) or "none"
             raise ConfigError(
-                f"train.aux_weights: {net.spec.system} has no auxiliary output {name!r}; "
-                f"it has {known}"
+                f"train.aux_weights: {net.spec.system} with these options has no auxiliary output "
+                f"{name!r}; it has {known}"
             )
     return papers | dict(given)

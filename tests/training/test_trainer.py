@@ -186,10 +186,19 @@ def test_auxiliary_weights_are_the_papers_unless_given() -> None:
     net = create_model("hcnet", encoder="tu-test_resnet", classes=2, channels=8, prior_channels=8)
     assert choose_aux_weights(net, {}) == net.head.aux_weights == {"prior": 0.8}
     assert choose_aux_weights(net, {"prior": 0.25}) == {"prior": 0.25}
-    with pytest.raises(ConfigError, match="hcnet has no auxiliary output 'coarse'; it has prior"):
+    with pytest.raises(
+        ConfigError, match=r"hcnet with .* has no auxiliary output 'coarse'; it has prior"
+    ):
         choose_aux_weights(net, {"coarse": 0.4})
-    with pytest.raises(ConfigError, match="pixel has no auxiliary output 'coarse'; it has none"):
+    with pytest.raises(ConfigError, match=r"pixel .*has no auxiliary output 'coarse'; it has none"):
         choose_aux_weights(pixel_net(), {"coarse": 0.4})
+
+
+def test_the_weight_of_an_output_that_options_leave_out_is_refused() -> None:
+    net = create_model("isnet", encoder="tu-test_resnet", classes=2, channels=8, preset="paper")
+    assert choose_aux_weights(net, {}) == {"semantic": 0.4}
+    with pytest.raises(ConfigError, match="no auxiliary output 'deep'; it has semantic"):
+        choose_aux_weights(net, {"deep": 0.4})
 
 
 @pytest.mark.parametrize("encoder", ["tu-test_resnet", "tu-test_efficientnet", "resnet18"])

@@ -63,11 +63,20 @@ class ContextHead(nn.Module, ABC):
     presets: ClassVar[Mapping[str, HeadOptions]]
     """The options of each preset that the system has; ``geoseg`` always comes first."""
     aux_weights: ClassVar[Mapping[str, float]] = {}
-    """The paper's loss weight of each auxiliary output, next to 1 for the main one. Options may
-    leave outputs out."""
+    """The paper's loss weight of each auxiliary output, next to 1 for the main one. An output is
+    left out where an option of its name is False."""
 
     options: Any
     """The `HeadOptions` that this head was built with."""
+
+    @property
+    def own_aux_weights(self) -> dict[str, float]:
+        """`aux_weights` of the outputs that this head gives in training mode."""
+        return {
+            name: weight
+            for name, weight in self.aux_weights.items()
+            if getattr(self.options, name, True)
+        }
 
     @classmethod
     def choose_options(cls, preset: str, given: Mapping[str, Any]) -> Any:

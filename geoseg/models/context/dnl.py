@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
+from pydantic import PositiveFloat
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
@@ -17,12 +19,20 @@ from geoseg.models.layers import (
 )
 
 
+@dataclass(frozen=True)
+class DNLOptions(AttentionWidthOptions):
+    """Widths, and how sharp the pairwise term is."""
+
+    temperature: PositiveFloat = 1.0
+    """What the pairwise products are divided by before their softmax; 0.05 in mmsegmentation."""
+
+
 class DNLHead(ContextHead):
     """The block between two 3x3 convolutions, concatenated with the encoder's map."""
 
     name = "dnl"
     paper = "Disentangled Non-Local Neural Networks, ECCV 2020, https://arxiv.org/abs/2006.06668"
-    presets: ClassVar = {"geoseg": AttentionWidthOptions()}
+    presets: ClassVar = {"geoseg": DNLOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
@@ -30,7 +40,9 @@ class DNLHead(ContextHead):
         super().__init__(in_channels, classes, preset, **options)
         width, deep = self.options.channels, in_channels[-1]
         self.reduce = conv_bn_relu(deep, width, 3)
-        self.attention = DisentangledAttention(width, self.options.key_channels)
+        self.attention = DisentangledAttention(
+            width, self.options.key_channels, self.options.temperature
+        )
         self.smooth = conv_bn_relu(width, width, 3)
         self.fuse = conv_bn_relu(deep + width, width, 3)
         self.classify = Classifier(width, classes)
@@ -42,14 +54,15 @@ class DNLHead(ContextHead):
 
 
 class DisentangledAttention(nn.Module):
-    """Weights softmax_j((q_i - μ_q)·(k_j - μ_k)) + softmax_j(m_j), a pairwise and a unary term.
+    """Weights softmax_j((q_i - μ_q)·(k_j - μ_k) / τ) + softmax_j(m_j), a pairwise and a unary term.
 
-    The means are over the positions of an image. The weighted sum of the values goes back through
-    one convolution and its normalisation, and is added to the map.
+    τ is the temperature. The means are over the positions of an image. The weighted sum of the
+    values goes back through one convolution and its normalisation, and is added to the map.
     """
 
-    def __init__(self, channels: int, key_channels: int) -> None:
+    def __init__(self, channels: int, key_channels: int, temperature: float = 1.0) -> None:
         super().__init__()
+        self.temperature = temperature
         self.query = nn.Conv2d(channels, key_channels, 1)
         self.key = nn.Conv2d(channels, key_channels, 1)
         self.value = nn.Conv2d(channels, key_channels, 1)
@@ -62,7 +75,7 @@ class DisentangledAttention(nn.Module):
         """A map ``(N, C, h, w)`` of a map ``(N, C, h, w)``."""
         q, k, v, m = (conv(x) for conv in (self.query, self.key, self.value, self.mask))
         white_q, white_k = (x - x.mean((2, 3), keepdim=True) for x in (q, k))
-        pairwise = attend(white_q, white_k, v, scale=1.0)
+        pairwise = attend(white_q, white_k, v, scale=1 / self.temperature)
         with torch.autocast(x.device.type, enabled=False):
             share = at_least_float32(m).flatten(2).softmax(2)  # (N, 1, h·w)
             unary = (

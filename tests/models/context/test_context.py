@@ -66,6 +66,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("ranet", {"boundary": False}),
     ("ranet", {"semantic": False}),
     ("ranet", {"weights": "others", "core": 2}),
+    ("ranet", {"intra": False}),
+    ("ranet", {"inter": False}),
     ("fcn", {}),
     ("ppm", {}),
     ("aspp", {}),
@@ -79,6 +81,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("danet", {"attention": "channel"}),
     ("ann", {}),
     ("dnl", {}),
+    ("dnl", {"temperature": 0.05}),
     ("acf", {}),
     ("psanet", {}),
     ("pixel", {}),
@@ -130,8 +133,8 @@ def test_logits_have_the_size_of_the_features(
 def test_gradient_reaches_every_parameter(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
     outputs = head.train()(make_features(channels, 2, 9, 11))
-    left_out = {name for name in head.aux_weights if getattr(head.options, name, True) is False}
-    assert outputs.aux.keys() == head.aux_weights.keys() - left_out
+    assert outputs.aux.keys() == head.own_aux_weights.keys()
+    assert head.own_aux_weights.items() <= head.aux_weights.items()
     sum((logits**2).mean() for logits in (outputs.logits, *outputs.aux.values())).backward()
     silent = [
         key

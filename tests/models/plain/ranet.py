@@ -177,14 +177,18 @@ def interact(
             else range(len(label))
         )
         own = j[p] * given[p] if options.scored_values else given[p]
-        local[p] = own + weighted(given[p], *pick(list(others), given), options.scale)
+        local[p] = own
+        if options.intra:
+            local[p] = own + weighted(given[p], *pick(list(others), given), options.scale)
     local = dict(zip(every, refine[0](torch.stack(list(local.values()))), strict=True))
     whole = {}
     for p in every:
         groups = [chosen[other] for other in regions if other != label[p]]
-        if options.weights == "all":
+        if not options.inter:
+            groups = []
+        elif options.weights == "all":
             groups = [every]
-        if options.weights == "others":
+        elif options.weights == "others":
             groups = [[s for group in groups for s in group]]
         total = sum(
             (weighted(local[p], *pick(x, local), options.scale) for x in groups),
@@ -197,10 +201,12 @@ def interact(
     rows = []
     for i, x in enumerate(asking):
         offering = chosen[label[i]] if options.within_regions else every
-        rows.append(
-            (j[i] * x if options.scored_values else x)
-            + weighted(x, *pick(offering, whole), options.scale)
-        )
+        row = j[i] * x if options.scored_values else x
+        if options.intra:
+            row = row + weighted(x, *pick(offering, whole), options.scale)
+        elif i in whole:  # "only updates the representative pixels" (sec. 5.1)
+            row = whole[i]
+        rows.append(row)
     return torch.stack(rows)
 
 
@@ -217,6 +223,8 @@ def classify(head: RANetHead, features: Sequence[Tensor]) -> Tensor:
         options.members,
         options.scored,
         options.channels**-0.5 if options.scale else 1.0,
+        options.intra,
+        options.inter,
     )
     maps = []
     for image, (query, value) in enumerate(zip(asking, given, strict=True)):

@@ -63,6 +63,12 @@ class RANetOptions(HeadOptions):
     members: bool = True
     """Whether the softmax of eq. (6) is over the region's other pixels and that of eq. (8) over its
     representatives. If not, (6) is over all pixels of the image, (8) over all representatives."""
+    intra: bool = True
+    """Whether pixels and representatives of a region exchange context, the sums of eqs. (6) and
+    (8). Without (sec. 5.1), context reaches the representatives alone."""
+    inter: bool = True
+    """Whether representatives of different regions exchange context, the sum of eq. (7)
+    (sec. 5.1)."""
     scored: bool = True
     """Whether J multiplies all that eqs. (6) to (8) give and keep. If not, only the second factor
     of each product."""
@@ -76,6 +82,8 @@ class RANetOptions(HeadOptions):
     """What is classified: a 3x3 convolution of A and O, or O alone."""
     dropout: NonNegativeFloat = 0.0
     """Dropout before the final classifier."""
+    boundary_final: bool = True
+    """Whether a boundary map of the final features is supervised too (released code)."""
     reach: PositiveInt = 48
     """Steps up to which the line maxima of eq. (1) are exact where no gradient is wanted. Longer
     lines, which only large regions have, are continued from there (`LongLineMaxima`): exact ones
@@ -87,6 +95,11 @@ class RANetOptions(HeadOptions):
                 "option boundary=False and semantic=False: nothing is left to make regions of; "
                 "keep one"
             )
+        if not (self.intra or self.inter):
+            raise ModelError(
+                "option intra=False and inter=False: no context is exchanged; keep one, or take "
+                "system fcn"
+            )
 
 
 class RANetHead(ContextHead):
@@ -96,7 +109,8 @@ class RANetHead(ContextHead):
     own cross-entropy and through J, which scales what pixels offer in eqs. (6) to (8). The
     equations' k x k filter W^g over F is not built; it is taken as one number (see `threshold`).
 
-    ``paper`` prints eq. (7), the unscaled products and O alone, and decides eq. (4) for all pairs.
+    ``paper`` prints eq. (7), the unscaled products and O alone, decides eq. (4) for all pairs, and
+    supervises what sec. 4 lists: C, B and the result.
 
     ``released`` follows the published code: pixels follow the first that is like them, and a RIB of
     25.95 M weights does not keep to the regions. (That code also fills regions of fewer than K
@@ -107,9 +121,9 @@ class RANetHead(ContextHead):
     line of eq. (1) is its two ends, so line maxima enter J only. Where ends are counted
     J_i <= 1 - B_i: pixels on a boundary offer little, and keep their A by the concatenation.
 
-    Auxiliary outputs and weights are those of the released code: ``semantic`` and ``boundary``
-    score maps, and ``boundary_final``, a boundary map of the final features. The two boundary maps
-    have 2 channels, the second for boundary.
+    Auxiliary outputs are ``semantic`` and ``boundary`` score maps, and ``boundary_final``, a
+    boundary map of the final features. The paper gives no weights of their losses; these are the
+    released code's. The two boundary maps have 2 channels, the second for boundary.
     """
 
     name = "ranet"
@@ -121,7 +135,12 @@ class RANetHead(ContextHead):
     presets: ClassVar = {
         "geoseg": RANetOptions(),
         "paper": RANetOptions(
-            grouping="full_cc", core=1, weights="literal", scale=False, fusion="context"
+            grouping="full_cc",
+            core=1,
+            weights="literal",
+            scale=False,
+            fusion="context",
+            boundary_final=False,
         ),
         "released": RANetOptions(
             scores="stage3",
@@ -155,7 +174,7 @@ class RANetHead(ContextHead):
         )
         self.fuse = conv_bn_relu(2 * width, width, 3) if self.options.fusion == "concat" else None
         self.classify = Classifier(width, classes, self.options.dropout)
-        self.boundary_final = Classifier(width, 2)
+        self.boundary_final = Classifier(width, 2) if self.options.boundary_final else None
 
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits ``(N, classes, h, w)``, and the score maps that regions are made of.
@@ -189,7 +208,7 @@ class RANetHead(ContextHead):
             o = self.distributed(o)
         if self.fuse is not None:
             o = self.fuse(torch.cat([a.to(o.dtype), o], 1))
-        if self.training:
+        if self.boundary_final is not None and self.training:
             aux["boundary_final"] = self.boundary_final(o)
         return Outputs(self.classify(o), aux)
 
@@ -216,6 +235,8 @@ class RANetHead(ContextHead):
             representatives=options.representatives,
             weights=options.weights,
             within_regions=options.members,
+            intra=options.intra,
+            inter=options.inter,
             scored_values=options.scored,
             scale=options.channels**-0.5 if options.scale else 1.0,
         )

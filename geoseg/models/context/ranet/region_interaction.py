@@ -34,6 +34,10 @@ class AttentionOptions:
     """Whether J multiplies values too, as printed; else only the keys."""
     scale: float
     """What products are multiplied by before each softmax."""
+    intra: bool = True
+    """Whether the sums of (6) and (8) are added; if not, only representatives change in (8)."""
+    inter: bool = True
+    """Whether the sum of (7) is added."""
 
 
 Refine = Callable[[Tensor, Tensor], Tensor]
@@ -69,28 +73,33 @@ def exchange_context(
         return score * x if options.scored_values else x
 
     # Equation (6), the local context of the representatives.
-    keys = j * features
-    values = keys if options.scored_values else features
-    if options.within_regions:
-        context = collect(features, keys, values, layout, scale)
-    else:
-        context = _attend(features[chosen], keys, values, scale)
-    local = after_collection(scored(features[chosen], j_chosen) + context, chosen)
+    local = scored(features[chosen], j_chosen)
+    if options.intra:
+        keys = j * features
+        values = keys if options.scored_values else features
+        if options.within_regions:
+            local = local + collect(features, keys, values, layout, scale)
+        else:
+            local = local + _attend(features[chosen], keys, values, scale)
+    local = after_collection(local, chosen)
 
     # Equation (7), their global context.
     keys = j_chosen * local
     values = keys if options.scored_values else local
-    context = interact(local, keys, values, layout, options.weights, scale)
-    whole = after_interaction(values + context, chosen)
+    whole = values
+    if options.inter:
+        whole = whole + interact(local, keys, values, layout, options.weights, scale)
+    whole = after_interaction(whole, chosen)
 
     # Equation (8), the context of all pixels.
+    kept = scored(queries, j)
+    if not options.intra:
+        return kept.index_copy(0, chosen, whole)
     keys = j_chosen * whole
     values = keys if options.scored_values else whole
     if options.within_regions:
-        context = distribute(queries, keys, values, layout, scale)
-    else:
-        context = _attend(queries, keys, values, scale)
-    return scored(queries, j) + context
+        return kept + distribute(queries, keys, values, layout, scale)
+    return kept + _attend(queries, keys, values, scale)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:

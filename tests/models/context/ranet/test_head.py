@@ -23,6 +23,10 @@ READINGS: list[dict[str, Any]] = [
     {"semantic": False},
     {"weights": "others"},
     {"core": 3, "threshold": 0.3},
+    {"intra": False},
+    {"inter": False},
+    {"preset": "released", "intra": False},
+    {"preset": "released", "inter": False},
 ]
 
 
@@ -87,6 +91,16 @@ def test_final_boundary_map_is_made_in_training_only() -> None:
     assert list(head.eval()(features).aux) == ["semantic", "boundary"]
 
 
+def test_the_papers_losses_have_no_final_boundary_map() -> None:
+    head, features = make_head({"preset": "paper"}, 1.0), make_features(1, 4, 4)
+    assert list(head.train()(features).aux) == ["semantic", "boundary"]
+
+
+def test_without_any_exchange_of_context_there_is_nothing_to_build() -> None:
+    with pytest.raises(ModelError, match="no context is exchanged; keep one, or take system fcn"):
+        RANetHead((5, 7), 3, intra=False, inter=False)
+
+
 def test_export_is_refused_with_what_to_use_instead() -> None:
     head = make_head({}, 1.0).eval()
     with pytest.raises(ModelError, match=r"ranet cannot be exported, .*; export hcnet or ocrnet"):
@@ -136,11 +150,14 @@ def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
         "core": 8,
         "weights": "mean",
         "members": True,
+        "intra": True,
+        "inter": True,
         "scored": True,
         "embed": False,
         "scale": True,
         "fusion": "concat",
         "dropout": 0.0,
+        "boundary_final": True,
         "reach": 48,
     }
     changed = (
@@ -152,6 +169,7 @@ def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
         "weights": "literal",
         "scale": False,
         "fusion": "context",
+        "boundary_final": False,
     }
     changed = (
         asdict(RANetHead.presets["released"]).items() - asdict(RANetHead.presets["geoseg"]).items()

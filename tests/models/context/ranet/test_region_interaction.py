@@ -39,6 +39,8 @@ partitions = st.builds(
         st.booleans(),
         st.booleans(),
         st.sampled_from([0.3, 1.0]),
+        st.booleans(),
+        st.booleans(),
     ),
 )
 def test_context_and_gradients_equal_loops_over_regions(
