@@ -11,7 +11,7 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "failures", "files", "locks", "geodesy"}
+    {"errors", "classes", "failures", "files", "locks", "geodesy", "listing"}
     | {"lazy", "report", "progress", "prefetch"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files"},

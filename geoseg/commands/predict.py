@@ -11,10 +11,12 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import GeosegError, OutputError, SourceError
+from geoseg.errors import OutputError
+from geoseg.failures import per_input
 from geoseg.files import sweep
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
@@ -120,14 +122,13 @@ def _usable_jobs(
     """
     paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     jobs = []
-    for found in find_sources([Path(path) for path in paths]):
-        try:
-            job, warnings = _check(found, card, options, out)
-        except SourceError as error:
-            report.refuse(found.path, error)
-            continue
-        report.accept(job, warnings)
-        jobs.append(job)
+    found = find_sources([Path(path) for path in paths])
+    report.leave_out(found)
+    for each in found.sources:
+        with per_input(each.path, partial(report.refuse, each.path)):
+            job, warnings = _check(each, card, options, out)
+            report.accept(job, warnings)
+            jobs.append(job)
     if not jobs:
         raise nothing_usable(report.failures)
     return jobs
@@ -158,10 +159,8 @@ def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -
     """The progress of each raster; one that cannot be surveyed is noted as failed."""
     surveys = []
     for job in jobs:
-        try:
+        with per_input(job.source.path, partial(report.fail, job)):
             surveys.append(survey_raster(run, job))
-        except GeosegError as error:
-            report.fail(job, error)
     return surveys
 
 
@@ -196,11 +195,8 @@ def _execute(survey: Survey, executor: Executor, report: RunReport) -> None:
     """Run a raster; errors are noted and do not stop the others."""
     job = survey.job
     try:
-        report.finish(survey, executor.execute(survey))
-    except GeosegError as error:
-        report.fail(job, error)
-    except (MemoryError, OSError, RuntimeError) as error:  # of a library: GDAL, a dead worker
-        report.fail(job, SourceError(f"{job.source.path}: {type(error).__name__}: {error}"))
+        with per_input(job.source.path, partial(report.fail, job)):
+            report.finish(survey, executor.execute(survey))
     except KeyboardInterrupt:
         report.interrupt(job)
         raise

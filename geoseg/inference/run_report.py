@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import OutputError
 from geoseg.files import existing_files, has_json_keys, write_text
 from geoseg.inference.keys import key_of
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
+from geoseg.raster import FoundSources
 from geoseg.report import Report, finite
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class RunReport:
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
         self._worker_memory = 0
+        self._repeated: list[str] = []
+        self._own: list[str] = []
 
     def begin(self, run: PredictRun, imports: float = 0.0) -> None:
         """Note what all rasters share, now that it is there.
@@ -93,13 +96,20 @@ class RunReport:
         """One line for each input that was refused or failed."""
         return [entry["error"] for entry in self._inputs.values() if "error" in entry]
 
-    def refuse(self, path: Path, error: GeosegError) -> None:
-        """Note an input that cannot be used."""
+    def leave_out(self, found: FoundSources) -> None:
+        """Note all that was found and is no input, with the reasons."""
+        for path, line in found.failures.items():
+            self.refuse(path, line)
+        self._repeated = found.repeated
+        self._own = found.own
+
+    def refuse(self, path: Path, line: str) -> None:
+        """Note why an input cannot be used."""
         self._inputs[path] = {
             "path": str(path),
             "status": "refused",
             "warnings": [],
-            "error": _one_line(error),
+            "error": line,
         }
 
     def accept(self, job: RasterJob, warnings: list[str]) -> None:
@@ -107,9 +117,9 @@ class RunReport:
         path = job.source.path
         self._inputs[path] = {"path": str(path), "status": "not begun", "warnings": warnings}
 
-    def fail(self, job: RasterJob, error: GeosegError) -> None:
-        """Note an input whose run failed."""
-        self._inputs[job.source.path] |= {"status": "failed", "error": _one_line(error)}
+    def fail(self, job: RasterJob, line: str) -> None:
+        """Note why the run of an input failed."""
+        self._inputs[job.source.path] |= {"status": "failed", "error": line}
 
     def interrupt(self, job: RasterJob) -> None:
         """Note the input in whose run the user stopped."""
@@ -149,7 +159,11 @@ class RunReport:
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
             "seconds": _rounded(seconds),
             "peak_memory_bytes": peak_memory() + self._options.workers * self._worker_memory,
-            "warnings": [line for entry in inputs for line in entry["warnings"]],
+            "warnings": [
+                *self._repeated,
+                *(line for entry in inputs for line in entry["warnings"]),
+            ],
+            "left_out": [*self._repeated, *self._own],
             "failures": self.failures,
         }
 
@@ -183,7 +197,3 @@ class RunReport:
 
 def _rounded(seconds: dict[str, float]) -> dict[str, float]:
     return {stage: round(value, 3) for stage, value in seconds.items()}
-
-
-def _one_line(error: GeosegError) -> str:
-    return " ".join(str(error).split())

@@ -4,7 +4,7 @@ from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
 from geoseg.raster.class_names import name_every_class, read_class_names
 from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog
 from geoseg.raster.compatibility import check_source
-from geoseg.raster.discovery import FoundSource, find_sources
+from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, raster_companions
 from geoseg.raster.part import Part, check_part, part_is_whole, read_part, write_part
@@ -15,6 +15,7 @@ from geoseg.raster.source import Source, open_raster, parse_crs
 __all__ = [
     "GDAL_CACHE_BYTES",
     "FoundSource",
+    "FoundSources",
     "Part",
     "Reader",
     "Source",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from geoseg.errors import ConfigError
+from geoseg.failures import per_input
+from geoseg.listing import list_folder
 from geoseg.raster.fingerprint import read_fingerprint
 
 SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
@@ -23,59 +26,75 @@ class FoundSource:
     """The outputs' path below the output folder, without suffix."""
 
 
-def find_sources(paths: Iterable[str | Path]) -> list[FoundSource]:
+@dataclass(frozen=True, slots=True)
+class FoundSources:
+    """The inputs, and a line about everything that is none."""
+
+    sources: list[FoundSource] = field(default_factory=list)
+    """In the order given, folders sorted by name; each file once."""
+    failures: dict[Path, str] = field(default_factory=dict)
+    """Files and folders that cannot be used, and why."""
+    repeated: list[str] = field(default_factory=list)
+    """Links to what is found already."""
+    own: list[str] = field(default_factory=list)
+    """geoseg's own outputs, which are no sources."""
+
+
+def find_sources(paths: Iterable[str | Path]) -> FoundSources:
     """The rasters that `paths` name: files as they are, folders searched recursively.
 
     Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A
     missing path, and a folder without any raster, are kept as they are: opening them reports what
-    is wrong, while the others continue.
+    is wrong. Inputs whose outputs would have the same name are refused. The others continue.
 
     Args:
         paths: files and folders. Below a folder the relative path is kept; a single file keeps its
             stem alone.
 
-    Returns:
-        In the order given, folders sorted by name; each file once.
-
     Raises:
-        ConfigError: the outputs of two inputs would have the same name, or nothing but geoseg's own
-            outputs is named.
+        ConfigError: nothing but geoseg's own outputs is named.
     """
-    given = [Path(path) for path in paths]
-    found: dict[Path, FoundSource] = {}
-    for path in given:
-        for source in _below(path) if path.is_dir() else _single(path):
-            found.setdefault(source.path.resolve(), source)
-    if given and not found:
-        raise ConfigError(f"{given[0]}: was made by geoseg itself; give the imagery")
-    targets: dict[Path, Path] = {}
-    for source in found.values():
-        other = targets.setdefault(source.relative, source.path)
-        if other != source.path:
-            raise ConfigError(
-                f"{other} and {source.path} would both write {source.relative}_*; "
-                "rename one, or give each its own --out"
+    found = FoundSources()
+    by_place: dict[str, FoundSource] = {}
+    for path in map(Path, paths):
+        for source in _candidates(path, found):
+            with per_input(source.path, partial(found.failures.__setitem__, source.path)):
+                if read_fingerprint(source.path):
+                    found.own.append(f"{source.path}: was made by geoseg itself")
+                    continue
+                first = by_place.setdefault(os.path.realpath(source.path), source)
+                if os.path.abspath(first.path) != os.path.abspath(source.path):
+                    found.repeated.append(f"{source.path}: is the same file as {first.path}")
+    if found.own and not by_place and not found.failures:
+        raise ConfigError(f"{found.own[0]}; give the imagery")
+    _refuse_equal_targets(by_place.values(), found)
+    return found
+
+
+def _candidates(path: Path, found: FoundSources) -> list[FoundSource]:
+    """The file, or the rasters below the folder; what is not looked at there is noted."""
+    if not os.path.isdir(path):
+        return [FoundSource(path, Path(path.stem))]
+    listing = list_folder(path)
+    found.failures.update(listing.failures)
+    found.repeated.extend(listing.repeated)
+    rasters = [file for file in listing.files if file.suffix.lower() in SUFFIXES]
+    if not rasters and not listing.failures:
+        return [FoundSource(path, Path(path.resolve().name))]
+    return [FoundSource(file, file.relative_to(path).with_suffix("")) for file in rasters]
+
+
+def _refuse_equal_targets(sources: Iterable[FoundSource], found: FoundSources) -> None:
+    """Sort the sources into those that can be used and those that share a target."""
+    by_target: dict[Path, list[FoundSource]] = {}
+    for source in sources:
+        by_target.setdefault(source.relative, []).append(source)
+    for source in sources:
+        other = next((each for each in by_target[source.relative] if each is not source), None)
+        if other is None:
+            found.sources.append(source)
+        else:
+            found.failures[source.path] = (
+                f"{source.path}: would write {source.relative}_*, and so would {other.path}; "
+                "rename one, leave one out, or give each its own --out"
             )
-    return list(found.values())
-
-
-def _single(path: Path) -> list[FoundSource]:
-    return [] if read_fingerprint(path) else [FoundSource(path, Path(path.stem))]
-
-
-def _below(folder: Path) -> list[FoundSource]:
-    rasters = [
-        path
-        for path in _walk(folder)
-        if path.suffix.lower() in SUFFIXES and read_fingerprint(path) is None
-    ]
-    found = [FoundSource(path, path.relative_to(folder).with_suffix("")) for path in rasters]
-    return found or [FoundSource(folder, Path(folder.resolve().name))]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(root, name)

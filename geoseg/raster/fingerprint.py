@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SourceError
-from geoseg.raster.gdal import open_dataset
+from geoseg.raster.gdal import open_dataset, reading_metadata
 
 TAG = "GEOSEG_FINGERPRINT"
 """The metadata item by which geoseg knows its own rasters and previews, whatever their names."""
@@ -61,7 +61,7 @@ def source_fingerprint(path: str | Path) -> str:
 def read_fingerprint(path: str | Path) -> str | None:
     """The fingerprint in a file of geoseg's own making; None in any other file, readable or not."""
     try:
-        with open_dataset(Path(path)) as file:
+        with open_dataset(Path(path)) as file, reading_metadata(Path(path)):
             value = file.tags().get(TAG)
     except SourceError:
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from geoseg.files import replace_file
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
 """All that reading or writing with rasterio may raise."""
+_METADATA_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, UnicodeDecodeError)
 
 GDAL_CACHE_BYTES = 64 * 2**20
 """Of decoded blocks; GDAL would take 5 % of the machine's memory in each process."""
@@ -60,8 +62,29 @@ def open_dataset(path: Path, **open_options: Any) -> Any:
     return file
 
 
+@contextmanager
+def reading_metadata(path: Path) -> Iterator[None]:
+    """Name the file whose metadata break GDAL or are no text, at whatever question it shows.
+
+    Raises:
+        SourceError: they do.
+    """
+    try:
+        yield
+    except _METADATA_ERRORS as error:
+        raise SourceError(
+            f"{path}: its metadata cannot be read ({reason(error)}); repair them, or remove the "
+            ".aux.xml beside it"
+        ) from error
+
+
 def _refuse_unopenable(path: Path) -> None:
-    """Refuse what GDAL would only call "not recognized"."""
+    """Refuse what GDAL would only call "not recognized", or fail on."""
+    if not _is_text(path):
+        raise SourceError(
+            f"{path}: this name is not UTF-8, which GDAL needs; rename it, or set LC_ALL=C.UTF-8 "
+            "where other programs show it rightly"
+        )
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -73,6 +96,14 @@ def _refuse_unopenable(path: Path) -> None:
         )
     if size == 0:
         raise SourceError(f"{path}: the file is empty (0 bytes); copy or export it again")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def replace_raster(path: Path) -> AbstractContextManager[Path]:

@@ -17,7 +17,7 @@ from rasterio.errors import CRSError
 from geoseg import geodesy
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster.bands import FileBand, bands_option, names_of, order_by_name
-from geoseg.raster.gdal import open_dataset
+from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.integrity import refuse_cut_short
 from geoseg.raster.reader import Reader, Validity, find_validity
 
@@ -122,7 +122,7 @@ def open_raster(
     """
     path = Path(path)
     given_crs = None if crs is None else parse_crs(crs)
-    with open_dataset(path) as file:
+    with open_dataset(path) as file, reading_metadata(path):
         file_bands = tuple(
             FileBand(text or "", color.name)
             for text, color in zip(file.descriptions, file.colorinterp, strict=True)
@@ -132,12 +132,14 @@ def open_raster(
             used = _bands_by_default(path, file_bands, wanted)
         else:
             used = _chosen_bands(path, file_bands, bands)
-        dtype = np.result_type(*(file.dtypes[band - 1] for band in used))
-        if np.issubdtype(dtype, np.complexfloating):
+        dtypes = [file.dtypes[band - 1] for band in used]
+        if any(name.startswith("complex") for name in dtypes):  # numpy has no complex integers
             raise SourceError(
                 f"{path}: holds complex numbers; geoseg reads real ones: convert to magnitude first"
             )
+        dtype = np.result_type(*dtypes)
         refuse_cut_short(path, file)
+        _refuse_broken_place(path, file)
         lines = [
             f"band {band} is marked as alpha; it is read as imagery, as given, and masks nothing"
             for band in used
@@ -225,6 +227,16 @@ def _chosen_bands(
                 f"({names_of(file_bands)}); choose among 1..{count}"
             )
     return used
+
+
+def _refuse_broken_place(path: Path, file: Any) -> None:
+    """Refuse a transform that places no pixel."""
+    numbers = tuple(file.transform)[:6]
+    if not all(map(math.isfinite, numbers)) or file.transform.is_degenerate:
+        raise SourceError(
+            f"{path}: its transform {numbers} places no pixel; set the right one, as by "
+            "rio edit-info --transform"
+        )
 
 
 def _georeferencing_warning(file: Any, given: CRS | None) -> str:

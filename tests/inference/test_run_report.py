@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import geoseg
-from geoseg.errors import OutputError, SourceError
+from geoseg.errors import OutputError
 from geoseg.inference import run_report
 from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
@@ -122,8 +122,8 @@ def test_every_status_is_counted_and_failures_are_one_line_each(
     report = report_of(run, time.perf_counter())
     for job in jobs:
         report.accept(job, [])
-    report.refuse(Path("refused.tif"), SourceError("refused.tif:\n  no image"))
-    report.fail(jobs[0], SourceError("failed.tif: gone"))
+    report.refuse(Path("refused.tif"), "refused.tif: no image")
+    report.fail(jobs[0], "failed.tif: gone")
     report.interrupt(jobs[1])
     report.finish(survey_raster(run, jobs[3]), result())
     data = report.data()
@@ -163,7 +163,7 @@ def test_a_dry_run_says_that_nothing_was_written(make_run: MakeRun) -> None:
     report = report_of(make_run(dry_run=True), 0.0)
     assert report.to_report().text == "dry run: nothing was written"
     assert report.to_report().exit_code == 0
-    report.refuse(Path("a.tif"), SourceError("a.tif: no"))
+    report.refuse(Path("a.tif"), "a.tif: no")
     assert report.to_report().exit_code == 1
 
 

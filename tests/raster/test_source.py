@@ -1,3 +1,5 @@
+import math
+import os
 import pickle
 import shutil
 import warnings
@@ -341,3 +343,48 @@ def test_a_name_that_two_bands_have_is_refused(make_raster):
         file.descriptions = ("red", "red", "nir")
     with pytest.raises(SourceError, match=r"one band named red, the file has 3 .* give numbers"):
         open_raster(path, bands=("nir", "red"))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", range(6))
+def test_a_transform_that_is_not_finite_is_refused(make_raster, place, number):
+    numbers = [0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0]
+    numbers[place] = number
+    path = make_raster("scene.tif", transform=Affine(*numbers))
+    with pytest.raises(SourceError, match=r"scene\.tif: its transform .* places no pixel; set the"):
+        open_raster(path)
+
+
+def test_complex_integers_are_refused_as_complex_numbers_are(tmp_path, make_raster):
+    path = tmp_path / "complex.tif"
+    profile = {"driver": "GTiff", "count": 1, "height": 4, "width": 4, "dtype": "complex_int16"}
+    with rasterio.open(path, "w", transform=Affine(1, 0, 9, 0, -1, 9), **profile):
+        pass
+    with pytest.raises(SourceError, match=r"complex\.tif: holds complex numbers"):
+        open_raster(path)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'<PAMDataset><SRS>PROJCS["broken",GEOGCS[</SRS></PAMDataset>',
+        b"<PAMDataset><SRS>EPSG:99999999</SRS></PAMDataset>",
+        b'<PAMDataset><PAMRasterBand band="1"><Description>gr\xfcn</Description></PAMRasterBand>'
+        b"</PAMDataset>",
+    ],
+)
+def test_metadata_that_break_gdal_or_are_no_text_are_named(make_raster, document):
+    path = make_raster("scene.tif")
+    path.with_name("scene.tif.aux.xml").write_bytes(document)
+    with pytest.raises(SourceError, match=r"scene\.tif: its metadata cannot be read \(.*aux\.xml"):
+        open_raster(path)
+    path.with_name("scene.tif.aux.xml").unlink()  # as the message advises
+    open_raster(path)
+
+
+def test_a_name_that_is_not_text_is_refused(make_raster):
+    path = make_raster("scene.tif")
+    odd = path.with_name(os.fsdecode(b"m\xfcnchen.tif"))
+    path.rename(odd)
+    with pytest.raises(SourceError, match="this name is not UTF-8, which GDAL needs; rename it"):
+        open_raster(odd)
