@@ -37,7 +37,7 @@ class ClassScheme:
     values: tuple[tuple[int, ...], ...]
     """The values in label rasters that mean each class (usually one: its id)."""
     ignore: tuple[int, ...] = (NODATA,)
-    """Values in label rasters that mean "no label"."""
+    """Values in label rasters that mean "no label"; there may be none."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.names) <= MAX_CLASSES:
@@ -65,7 +65,7 @@ class ClassScheme:
                 if value in self.ignore:
                     raise ConfigError(
                         f"label value {value} means class {name!r} and is ignored; give it one "
-                        f"meaning (ignore is {NODATA} where it is left out: give another value)"
+                        f"meaning (without ignore, {NODATA} is ignored: give another value, or [])"
                     )
                 if value in names:
                     raise ConfigError(
@@ -122,7 +122,7 @@ class ClassScheme:
             names=tuple(name for name, _, _ in entries),
             colors=tuple(color for _, color, _ in entries),
             values=tuple(values for _, _, values in entries),
-            ignore=_values(document.get("ignore", NODATA), "ignore"),
+            ignore=_ignored(document.get("ignore", NODATA)),
         )
 
     def ids_from_values(self, labels: NDArray[Any]) -> tuple[NDArray[np.uint8], dict[int, int]]:
@@ -190,6 +190,11 @@ def _values(given: object, where: str) -> tuple[int, ...]:
             "or a list"
         )
     return tuple(values)
+
+
+def _ignored(given: object) -> tuple[int, ...]:
+    """The ignored values; an empty list says that every value must be of a class."""
+    return () if given == [] else _values(given, "ignore")
 
 
 def _entry(

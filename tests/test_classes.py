@@ -47,7 +47,7 @@ def test_a_class_may_have_values_and_ranges_of_values() -> None:
         ),
         (
             [{"id": 255, "name": "a"}],
-            "label value 255 means class 'a' and is ignored; give it one meaning (ignore",
+            "label value 255 means class 'a' and is ignored; give it one meaning (without",
         ),
         (
             [{"id": 3, "name": "a"}, {"id": "1-5", "name": "b"}],
@@ -136,6 +136,13 @@ def test_a_classes_file_names_colours_and_values() -> None:
     assert scheme.ignore == (255,)
     assert ClassScheme.parse({"classes": entries, "ignore": ["4-6", -1]}).ignore == (4, 5, 6, -1)
     assert ClassScheme.parse([{"id": "65530-65535", "name": "a"}]).values[0][-1] == 65535
+
+
+def test_an_empty_list_ignores_nothing_so_that_a_class_may_have_255() -> None:
+    entries = ["a", {"name": "b", "id": 255}]
+    scheme = ClassScheme.parse({"classes": entries, "ignore": []})
+    ids, unknown = scheme.ids_from_values(np.array([[0, 255, 7]], np.uint8))
+    assert (scheme.ignore, ids.tolist(), unknown) == ((), [[0, 1, 255]], {7: 1})
 
 
 @pytest.mark.parametrize(

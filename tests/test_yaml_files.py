@@ -56,6 +56,7 @@ def test_classes_come_by_name_from_a_file_or_as_its_content(tmp_path: Path) -> N
     assert read_classes("cityscapes") is CITYSCAPES
     assert read_classes("isprs", 7).ignore == (7,)
     assert read_classes("isprs", [7, 8]).ignore == (7, 8)
+    assert read_classes("isprs", []).ignore == ()
     assert read_classes("isprs", 7).names == ISPRS.names
     path = tmp_path / "classes.yaml"
     path.write_text("classes: [road, roof]\nignore: 9")

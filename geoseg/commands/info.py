@@ -9,6 +9,7 @@ from typing import Any
 import pyogrio
 import rasterio
 
+from geoseg.geodesy import crs_name
 from geoseg.raster import Source, open_raster
 from geoseg.report import Report
 
@@ -68,7 +69,7 @@ def _raster_facts(source: Source) -> dict[str, Any]:
         "dtype": source.dtype,
         "nodata": source.nodata,
         "masked_by": _masks(source),
-        "crs": None if source.crs is None else source.crs.to_string(),
+        "crs": None if source.crs is None else crs_name(source.crs),
         "transform": list(source.transform)[:6],
         "ground_sampling": source.ground_sampling,
         "warnings": list(source.warnings),

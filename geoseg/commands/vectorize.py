@@ -22,8 +22,9 @@ import rasterio
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.files import existing_files
+from geoseg.geodesy import same_crs
 from geoseg.locks import lock_file
-from geoseg.raster import Source, name_every_class, open_raster, source_fingerprint
+from geoseg.raster import Source, describe_grid, name_every_class, open_raster, source_fingerprint
 from geoseg.report import Report
 from geoseg.vector import (
     Layer,
@@ -225,12 +226,14 @@ def _open_bytes(path: Path, content: str) -> Source:
 def _open_confidence(path: Path, labels: Source) -> Source:
     """The confidence of exactly the same pixels."""
     source = _open_bytes(path, "255 times the confidence")
-    size, needed = (source.height, source.width), (labels.height, labels.width)
-    same_place = source.transform.almost_equals(labels.transform) and source.crs == labels.crs
-    if size != needed or not same_place:
+    alike = source.crs == labels.crs
+    if source.crs is not None and labels.crs is not None:
+        alike = same_crs(source.crs, labels.crs)
+    same_size = (source.height, source.width) == (labels.height, labels.width)
+    if not (same_size and alike and source.transform.almost_equals(labels.transform)):
         raise SourceError(
-            f"{path}: {size[0]} x {size[1]} pixels do not lie on the grid of {labels.path} "
-            f"({needed[0]} x {needed[1]}); give the confidence that was made with these classes"
+            f"{path}: {describe_grid(source)} do not lie on the grid of {labels.path} "
+            f"({describe_grid(labels)}); give the confidence that was made with these classes"
         )
     return source
 

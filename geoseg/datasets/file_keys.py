@@ -70,7 +70,9 @@ def files_by_stars(pattern: str) -> dict[StarKey, Path]:
     expression = re.compile(
         "".join(_STAR_PATTERNS.get(part) or re.escape(part) for part in _STARS.split(rest))
     )
-    candidates = root.rglob("*") if "**" in rest else root.glob(rest)
+    # Only stars are wild here: brackets and question marks are signs in names.
+    literal = re.sub(r"[\[?]", r"[\g<0>]", rest)
+    candidates = root.rglob("*") if "**" in rest else root.glob(literal)
     files: dict[StarKey, Path] = {}
     for path in sorted(candidates):
         match = expression.fullmatch(path.relative_to(root).as_posix())

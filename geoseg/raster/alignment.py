@@ -10,6 +10,7 @@ from rasterio.windows import Window
 
 from geoseg.classes import NODATA
 from geoseg.errors import SourceError
+from geoseg.geodesy import crs_name, same_crs
 from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason
 from geoseg.raster.source import Source
 
@@ -24,13 +25,13 @@ def same_grid(one: Source, other: Source) -> bool:
     """Whether two rasters have the same size and, where both are georeferenced, the same place.
 
     Labels often lack the transform or the coordinate system that their image has: then the size and
-    what both have decide.
+    what both have decide. Coordinate systems are compared without heights and axis order.
     """
     if (one.height, one.width) != (other.height, other.width):
         return False
     if not (one.georeferenced and other.georeferenced):
         return True
-    if one.crs is not None and other.crs is not None and one.crs != other.crs:
+    if one.crs is not None and other.crs is not None and not same_crs(one.crs, other.crs):
         return False
     to_pixels = ~one.transform
     corners = [(0, 0), (one.width, 0), (0, one.height), (one.width, one.height)]
@@ -49,7 +50,7 @@ def describe_grid(source: Source) -> str:
     a, _, x, _, e, y = tuple(source.transform)[:6]
     pixel = f"{abs(a):g}" if abs(abs(a) - abs(e)) < 1e-9 * abs(a) else f"{abs(a):g} x {abs(e):g}"
     place = f"{size} of {pixel} from ({x:.10g}, {y:.10g})"
-    return f"{place} without CRS" if source.crs is None else f"{place} in {source.crs.to_string()}"
+    return f"{place} without CRS" if source.crs is None else f"{place} in {crs_name(source.crs)}"
 
 
 class WarpedReader:

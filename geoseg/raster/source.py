@@ -248,10 +248,10 @@ def _georeferencing_warning(file: Any, given: CRS | None) -> str:
                 "has no coordinate system: ground sampling is not checked, and areas stay empty; "
                 "give one with --crs"
             )
-        if given is not None and found and found != given:
+        if given is not None and found and not geodesy.same_crs(found, given):
             return (
-                f"its coordinate system {found.to_string()} is replaced "
-                f"by --crs {given.to_string()}"
+                f"its coordinate system {geodesy.crs_name(found)} is replaced "
+                f"by --crs {geodesy.crs_name(given)}"
             )
         return ""
     if file.gcps[0]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoseg.datasets.file_keys import (
     count_stars,
@@ -78,10 +81,23 @@ def test_stars_match_whole_names_of_files_sorted_by_path(tmp_path: Path) -> None
     assert list(files_by_stars(f"{tmp_path}/**.tif")) == [("a",), ("b",), ("x+y/c",)]
 
 
+@given(st.lists(st.text("a[]?!-{}(+. ", min_size=1, max_size=6), min_size=1, max_size=4))
+def test_only_stars_are_wild(names: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        for name in names:
+            Path(folder, f"{name}_x.tif").touch()
+        for name in names:
+            path = Path(folder, f"{name}_x.tif")
+            assert (name,) in files_by_stars(f"{folder}/*_x.tif")
+            assert files_by_stars(f"{folder}/{name}_*.tif") == {("x",): path}
+            assert files_by_stars(f"{folder}/{name}_x.tif*") == {("",): path}
+            assert files_by_stars(f"{folder}/**/{name}_x.*") == {("", "tif"): path}
+
+
 def test_files_are_grouped_by_their_place_below_what_is_given(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("n/1_label.tif", "s/1.png", "s/2_RGB.tif")]
-    for given in (str(tmp_path), f"{tmp_path}/*/*.tif", f"{tmp_path}/**/*"):
-        assert group_by_tile(files, root_of(given)) == {
+    for root in (str(tmp_path), f"{tmp_path}/*/*.tif", f"{tmp_path}/**/*"):
+        assert group_by_tile(files, root_of(root)) == {
             "n/1": [files[0]],
             "s/1": [files[1]],
             "s/2": [files[2]],

@@ -29,6 +29,7 @@ PLACE = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
         ({"transform": PLACE * Affine.scale(1.01)}, False),
         ({"transform": PLACE * Affine.scale(1, -1)}, False),
         ({"crs": "EPSG:32633"}, False),
+        ({"crs": "EPSG:32632+5773"}, True),
         ({"crs": None}, True),
         ({"crs": None, "transform": None}, True),
         ({"height": 63}, False),
@@ -57,6 +58,8 @@ def test_grids_are_described(make_raster: Make) -> None:
         describe_grid(open_raster(make_raster()))
         == "64 x 80 pixels of 0.5 from (500000, 5400000) in EPSG:32632"
     )
+    high = make_raster("h.tif", crs="EPSG:25832+7837")
+    assert describe_grid(open_raster(high)).endswith(" in ETRS89 / UTM zone 32N + DHHN2016 height")
     oblong = make_raster("b.tif", crs=None, transform=PLACE * Affine.scale(1, 2))
     assert (
         describe_grid(open_raster(oblong))
