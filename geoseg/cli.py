@@ -14,6 +14,8 @@ from typing import Any
 import click
 from click import argument, option
 
+from geoseg.stopping import STOPPING
+
 PATH = click.Path(path_type=Path)
 
 
@@ -113,7 +115,12 @@ def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
 def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
     """Turn class rasters into polygons without seams, gaps or overlaps."""
-    _call("vectorize", list(rasters), **options)
+    _call(
+        "vectorize",
+        list(rasters),
+        after_interrupt="nothing was written; run it again",
+        **options,
+    )
 
 
 @_command
@@ -236,6 +243,7 @@ def _call(command: str, *arguments: Any, **options: Any) -> None:
 
 def main() -> None:
     """The ``geoseg`` program."""
+    STOPPING.listen()
     cli()
 
 

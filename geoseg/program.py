@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import json
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -18,9 +20,8 @@ from geoseg.errors import GeosegError
 from geoseg.failures import EXIT_NOTHING_BEGUN, LOG, exit_code_of, failure_line
 from geoseg.progress import Progress
 from geoseg.report import finite
+from geoseg.stopping import EXIT_CODES, STOPPING
 from geoseg.terminal import TerminalProgress
-
-EXIT_INTERRUPTED = 130
 
 
 class UsageError(click.ClickException):
@@ -64,14 +65,16 @@ def call_command(
         sys.stdout.reconfigure(errors="backslashreplace")
     if quiet is not None:
         options["progress"] = Progress() if quiet else TerminalProgress()
+    STOPPING.begin(f"geoseg: interrupted; {after_interrupt}")
     try:
         with _tracebacks(shown=debug):
             module = importlib.import_module(f"geoseg.commands.{command}")
             report = module.run(*arguments, **options)
     except KeyboardInterrupt:
-        click.echo(f"geoseg: interrupted; {after_interrupt}", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        _end_interrupted()
     except Exception as error:
+        if STOPPING.exit_code:  # what the signal broke: workers got it too
+            _end_interrupted()
         if debug:
             traceback.print_exc()
         lines = [failure_line(command, error)]
@@ -89,6 +92,11 @@ def call_command(
     elif not quiet:
         click.echo(report.text)
     sys.exit(report.exit_code)
+
+
+def _end_interrupted() -> NoReturn:
+    STOPPING.say(functools.partial(click.echo, err=True))
+    sys.exit(STOPPING.exit_code or EXIT_CODES[signal.SIGINT])
 
 
 def _print_error(lines: list[str], kind: str, exit_code: int, *, as_json: bool) -> None:

@@ -314,6 +314,7 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         ("predict", "the same command continues where this run stopped"),
         ("train", "--resume continues from the last saved state"),
         ("evaluate", "nothing was written; run it again"),
+        ("vectorize", "nothing was written; run it again"),
     ],
 )
 def test_an_interrupted_command_says_what_to_do_and_exits_130(name, advice, monkeypatch):

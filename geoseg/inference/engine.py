@@ -3,18 +3,16 @@
     reader thread -> forward, stitch (the calling thread) -> writer thread -> parts
 
 A task is idempotent: it can be run again, elsewhere, or twice at once; what it leaves is the same.
-Dask runs them, here or on worker processes; only this file knows Dask.
+Dask runs them, here or on worker processes; only this file and `cluster` know Dask.
 """
 
 from __future__ import annotations
 
-import logging
-import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -149,28 +147,6 @@ def polygonize_parts(folder: PartFolder, blocks: Sequence[Block]) -> Iterator[Pa
         yield from dask.compute(*delayed, scheduler=dask.threaded.get, num_workers=threads)
 
 
-@contextmanager
-def local_cluster(workers: int) -> Iterator[Any]:
-    """A client of a cluster of worker processes on this machine."""
-    from distributed import Client, LocalCluster
-
-    with (
-        dask.config.set({"distributed.admin.log-format": "%(message)s"}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        # Not the default one: polygons are made on this process's own threads meanwhile.
-        Client(cluster, set_as_default=False) as client,
-    ):
-        client.run(_leave_interrupts_to_the_client)
-        yield client
-
-
 def run_on_workers(
     tasks: Sequence[BlockTask],
     client: Any,
@@ -211,7 +187,7 @@ def run_on_workers(
     except BaseException:
         # An interrupt, or a block that failed: the others end at their next forward.
         client.cancel(futures)
-        client.run(_stop, run)
+        client.run(_stop, run, on_error="ignore")  # one of them may be dead
         raise
     finally:
         client.unsubscribe_topic(_TOPIC)
@@ -223,11 +199,6 @@ _stopped_runs: set[str] = set()
 
 def _stop(run: str) -> None:
     _stopped_runs.add(run)
-
-
-def _leave_interrupts_to_the_client() -> None:
-    """Ctrl-C reaches all processes of a terminal; only the main process acts on it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_remote(

@@ -20,7 +20,6 @@ from geoseg.errors import SourceError
 from geoseg.inference.engine import (
     BlockResult,
     BlockTask,
-    local_cluster,
     polygonize_parts,
     run_here,
     run_on_workers,
@@ -162,6 +161,8 @@ class Executor(ExitStack):
 
         The file holds the model as it is in memory, which may differ from the one it came from.
         """
+        from geoseg.inference.cluster import local_cluster
+
         run = self._run
         file = run.work / f"model-{run.settings['model'][:16]}.safetensors"
         self.callback(file.unlink, missing_ok=True)

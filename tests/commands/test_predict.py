@@ -10,6 +10,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import psutil
 import pytest
 import rasterio
 import torch
@@ -601,7 +602,7 @@ def allow_interrupts():
 
 def predict_command(scene, model, out, *options):
     files = [str(scene), "--model", str(model), "--out", str(out)]
-    return [sys.executable, "-m", "geoseg.cli", "predict", *files, *options]
+    return [sys.executable, "-m", "geoseg.cli", "predict", *files, *map(str, options)]
 
 
 def start_and_stop(command, out, stop, **options):
@@ -632,7 +633,33 @@ def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp
     assert not list(out.glob("scene*"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_second_signal_ends_a_run_and_its_workers_at_once_and_it_is_resumed(
+    make_raster, hcnet_file, tmp_path, workers, number
+):
+    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
+    started = []
+
+    def twice(process):
+        started.extend(psutil.Process(process.pid).children(recursive=True))
+        os.killpg(process.pid, number)  # as a terminal and a service manager do
+        time.sleep(0.05)
+        os.killpg(process.pid, number)
+
+    command = predict_command(scene, hcnet_file, out, "--workers", workers, "--quiet")
+    process, errors = start_and_stop(command, out, twice, start_new_session=True)
+    code = {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    # Where the first signal had ended the run already, the second one may meet Python's own end.
+    assert process.returncode in (code, -number)
+    assert errors == "geoseg: interrupted; the same command continues where this run stopped\n"
+    assert not psutil.wait_procs(started, timeout=20)[1]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert (out / "scene_classes.tif").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
     scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
     command = predict_command(scene, hcnet_file, out)
@@ -640,8 +667,8 @@ def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tm
     process, errors = start_and_stop(
         command, out, stop=lambda process: process.send_signal(how), env=environment
     )
-    if how == signal.SIGINT:
-        assert process.returncode == 130
+    if how != signal.SIGKILL:
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[how]
         assert (
             errors.strip().splitlines()[-1]
             == "geoseg: interrupted; the same command continues where this run stopped"

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
@@ -342,3 +347,25 @@ def test_class_weights_may_be_given_or_left_out(config: dict[str, Any], tmp_path
         run(config, out=tmp_path / str(index), overrides=[f"train.class_weights={weights}"])
         texts.append((tmp_path / str(index) / "metrics.csv").read_text())
     assert len(set(texts)) == 3
+
+
+def test_a_killed_training_with_workers_leaves_none_and_is_resumed(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    config["train"] |= {"steps": 400, "save_every": 3, "validate_every": 400, "workers": 2}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "geoseg.cli", "train", str(tmp_path / "config.yaml")]
+    command += ["--out", str(tmp_path / "run"), "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run/last.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    line = "geoseg: interrupted; --resume continues from the last saved state\n"
+    assert (process.returncode, errors) == (143, line)
+    assert not psutil.wait_procs(workers, timeout=20)[1]
+    shorter = ["--resume", "--set", "train.workers=0"]
+    again = subprocess.run([*command, *shorter], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr

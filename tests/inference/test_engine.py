@@ -18,6 +18,7 @@ import geoseg
 from geoseg.errors import OutputError, SourceError
 from geoseg.inference import engine
 from geoseg.inference import parts as parts_module
+from geoseg.inference.cluster import local_cluster
 from geoseg.inference.engine import BlockTask, run_block
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.parts import PartFolder
@@ -200,7 +201,7 @@ def test_a_block_that_fails_here_raises(folder: PartFolder, model_file: Path) ->
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    with engine.local_cluster(2) as client:
+    with local_cluster(2) as client:
         yield client
 
 

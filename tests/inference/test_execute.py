@@ -274,7 +274,7 @@ def test_no_worker_is_started_where_all_parts_exist(
     begin(here, job, windows=-1)
     assert survey_raster(here, job).forwards == 0
     monkeypatch.undo()
-    monkeypatch.setattr(execute, "local_cluster", lambda workers: interrupt())
+    monkeypatch.setattr("geoseg.inference.cluster.local_cluster", lambda workers: interrupt())
     torch.set_num_threads(1)
     survey, result = run_job(run, job)
     assert survey.resumed

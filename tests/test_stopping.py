@@ -1,0 +1,110 @@
+"""Ctrl-C and SIGTERM: one line, the right exit code, no traceback; the second one at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import psutil
+import pytest
+
+from geoseg.stopping import Stopping
+
+LINE = "geoseg: interrupted; nothing was written; run it again\n"
+ORDERLY = "time.sleep(60)"
+DEAF = "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
+"""One call of a library that lasts for minutes and that no signal ends."""
+SLOW_TO_END = "\n    try: time.sleep(60)\n    finally: time.sleep(60)"
+BROKEN = "\n    try: time.sleep(60)\n    finally: raise RuntimeError('a worker was killed')"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+
+def start(body: str, **options: Any) -> subprocess.Popen[str]:
+    """The program, in the midst of a command that does this."""
+    code = (
+        "import sys, time, hashlib, geoseg.cli, geoseg.commands.evaluate as command\n"
+        f"def run(*_, **__):\n    print('begun', flush=True)\n    {body}\n"
+        "command.run = run\n"
+        "sys.argv = ['geoseg', 'evaluate', 'a', 'b', '--classes', 'isprs', '--out', 'c']\n"
+        "geoseg.cli.main()"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(
+        command, **pipes, text=True, preexec_fn=allow_interrupts, start_new_session=True, **options
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.2)  # until it does
+    return process
+
+
+def allow_interrupts() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("body", [ORDERLY, BROKEN])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_ends_a_command_in_one_line(
+    body: str, number: signal.Signals, code: int
+) -> None:
+    process = start(body)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (code, LINE)
+
+
+@pytest.mark.parametrize("body", [SLOW_TO_END, DEAF])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_the_program_at_once_whatever_it_does(
+    body: str, number: signal.Signals, code: int
+) -> None:
+    process = start(body)
+    process.send_signal(number)
+    time.sleep(0.3)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (code, LINE)
+
+
+def test_the_second_signal_ends_the_processes_that_were_started() -> None:
+    spawn = "import multiprocessing as m; p = m.get_context('fork').Process(target=time.sleep,"
+    process = start(f"{spawn} args=(60,)); p.start(); print(p.pid, flush=True); {DEAF}")
+    assert process.stdout is not None
+    child = psutil.Process(int(process.stdout.readline()))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    _, alive = psutil.wait_procs([child], timeout=10)
+    assert not alive
+
+
+def test_a_signal_to_a_forked_process_is_no_signal_to_its_parent() -> None:
+    fork = "import os, signal; child = os.fork(); child or time.sleep(60)"
+    send = "[os.kill(child, signal.SIGINT) or time.sleep(0.2) for _ in range(3)]"
+    process = start(f"{fork}; {send}; time.sleep(60)")
+    time.sleep(1.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 143
+
+
+def test_what_was_ignored_from_the_start_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.getsignal(signal.SIGTERM)
+    wakeup, options = signal.set_wakeup_fd(-1), [*sys.warnoptions]
+    try:
+        Stopping().listen()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is not before[1]
+    finally:
+        os.close(signal.set_wakeup_fd(wakeup))
+        sys.warnoptions[:] = options
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
