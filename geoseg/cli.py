@@ -198,6 +198,7 @@ def compare(config: Path, **options: Any) -> None:
 )
 @option("--classes", metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")
 @option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
+@option("--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]")
 @option("--crs", metavar="EPSG:N", help="CRS of images that have none.")
 @option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
 @option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")

@@ -51,11 +51,13 @@ class Rasters(_Section):
     """Images and their labels, paired by a shared key; see `geoseg.datasets.pairing`."""
 
     images: str
-    """A file, a folder, or a pattern whose stars are the key."""
+    """A file, a folder, or a pattern whose stars are the key; so are the labels."""
     labels: str
-    """The same for labels: rasters of class values or colours, or polygons."""
+    """Rasters of class values or colours, or polygons."""
     attribute: str | None = None
     """Of polygons, that holds the class's name or value."""
+    layer: str | None = None
+    """Of polygons, where a file has several."""
 
 
 class ClassEntry(_Section):
@@ -178,9 +180,7 @@ class Comparison(_Section):
             s for s in self.seeds if self.seeds.count(s) > 1
         }
         if twice:
-            raise ValueError(
-                f"{sorted(map(str, twice))[0]} is given twice; name each variant and each seed once"
-            )
+            raise ValueError(f"{min(map(str, twice))} is given twice; name variants and seeds once")
         for name in names:
             if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
                 raise ValueError(
@@ -257,9 +257,7 @@ def load_config(
     """
     document = source if isinstance(source, Mapping) else read_yaml(Path(source))
     if not isinstance(document, Mapping):
-        raise ConfigError(
-            f"{source}: holds a list; the keys data, model, train and predict are needed"
-        )
+        raise ConfigError(f"{source}: holds a list; give the keys data, model, train and predict")
     for assignment in overrides:
         document = override(document, assignment)
     document = expand(document)

@@ -54,6 +54,7 @@ def run(
     labels: PathLike | None = None,
     classes: PathLike | Sequence[Any] | ClassScheme | None = None,
     attribute: str | None = None,
+    layer: str | None = None,
     crs: str | None = None,
     block: int | None = None,
     gap: int | None = None,
@@ -79,6 +80,7 @@ def run(
             own by default.
         attribute: of the polygons, that holds the name or value of a class; else all are of the one
             class besides ``background``.
+        layer: of the polygons, where a file has several.
         crs: the coordinate system of images that have none.
         block: approximate side of the areas of split ``blocks``.
         gap: pixels between areas of ``train`` and ``val``; 64 by default.
@@ -100,14 +102,15 @@ def run(
     if crs is not None:
         parse_crs(crs)  # also where no image needs it
     spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
-    options = PrepareOptions(layout, scheme, attribute, crs, patches, spatial)
+    options = PrepareOptions(layout, scheme, attribute, layer, crs, patches, spatial)
 
     root, image_files = _root_of(Path(src), images)
     label_files = None if labels is None else os.fspath(labels)
     pairs, failures = find_labelled_images(layout, root, image_files, label_files)
     _refuse_own_files(pairs, Path(dst))
     division = divide(layout, pairs, split, root)
-    _refuse_idle_options(pairs, division, attribute, {"--block": block, "--gap": gap})
+    of_polygons = {"--attribute": attribute, "--layer": layer}
+    _refuse_idle_options(pairs, division, of_polygons, {"--block": block, "--gap": gap})
     plans, refused = plan_tiles(pairs, division.parts, options)
     failures += division.failures + refused
     if not plans:
@@ -138,6 +141,7 @@ def _report(
         "made": sum(tile.tile not in kept for tile in summary.tiles),
         "kept": len(kept),
         "left_out": summary.division.left_out,
+        "label_files": summary.label_files(),
         "warnings": summary.warnings(),
         "failures": failures,
         "seconds": round(seconds, 3),
@@ -187,14 +191,16 @@ def _refuse_own_files(pairs: Mapping[str, Pair], dst: Path) -> None:
 def _refuse_idle_options(
     pairs: Mapping[str, Pair],
     division: Division,
-    attribute: str | None,
+    of_polygons: Mapping[str, str | None],
     of_blocks: Mapping[str, int | None],
 ) -> None:
     """Refuse options that would have no effect."""
-    if attribute is not None and not any(is_vector(pair.labels) for pair in pairs.values()):
-        raise ConfigError(
-            f"--attribute {attribute}: goes with polygons, and the labels are rasters; leave it out"
-        )
+    rasters = not any(is_vector(pair.labels) for pair in pairs.values())
+    for option, name in of_polygons.items():
+        if name is not None and rasters:
+            raise ConfigError(
+                f"{option} {name}: goes with polygons, and the labels are rasters; leave it out"
+            )
     for option, number in of_blocks.items():
         if number is not None and division.split != "blocks":
             raise ConfigError(

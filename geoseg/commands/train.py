@@ -36,6 +36,7 @@ from geoseg.datasets.training_tiles import (
     ground_sampling_warnings,
     median_ground_sampling,
     open_tiles,
+    polygon_warnings,
 )
 from geoseg.errors import OutputError
 from geoseg.files import write_text
@@ -137,7 +138,8 @@ def _learn(
     outcome = fit(
         net, card, patches, val, recipe, class_weights, folder, resume=resume, progress=progress
     )
-    warnings = ground_sampling_warnings(train) + absent_class_warnings(statistics, scheme.names)
+    warnings = polygon_warnings(train + val) + ground_sampling_warnings(train)
+    warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))
     warnings += nodata_warnings(rasters, scheme)
     return training_report(folder, outcome, net, scheme.names, warnings)
@@ -185,10 +187,10 @@ class _Tiles:
 
 def _open(data: Data) -> _Tiles:
     train, val = (
-        find_pairs((entry.images, entry.labels, entry.attribute) for entry in entries)
+        find_pairs((entry.images, entry.labels, entry.attribute, entry.layer) for entry in entries)
         for entries in (data.train, data.val)
     )
-    first, _ = train[0]
+    first, *_ = train[0]
     bands = choose_bands(data.bands, open_raster(first.raster))
     tiles = open_tiles(train, bands)
     return _Tiles(bands, choose_value_range(data.value_range, tiles), tiles, open_tiles(val, bands))

@@ -35,6 +35,7 @@ from geoseg.datasets.file_keys import (
 )
 from geoseg.errors import ConfigError
 from geoseg.report import shorten
+from geoseg.vector.read import refuse_other_vectors
 
 Rule = Literal["stars", "names", "tiles"]
 """The rule that is tried first after those for single files."""
@@ -87,6 +88,7 @@ def pair_files(
 
     Raises:
         ConfigError: nothing is found on one side.
+        VectorError: nothing but vector files of a format that is not read.
     """
     if polygons and is_vector(Path(labels)) and not count_stars(labels):
         if not Path(labels).is_file():
@@ -158,6 +160,8 @@ def describe_unpaired(
 
 def _refuse_empty(given: str, found: Files, what: str) -> None:
     if not found:
+        for path in (Path(given), *list_files(given)):
+            refuse_other_vectors(path)
         exists = count_stars(given) or Path(given).exists()
         missing = f"no {what} there" if exists else "no such file or folder"
         raise ConfigError(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.errors import ConfigError, VectorError
 from geoseg.raster import Source
 from geoseg.tiling import Window
@@ -50,10 +51,16 @@ class PixelPolygons:
     """
 
     def __init__(self, features: Features, raster: Source) -> None:
+        self._raster = raster.path
         self.features = features
         grid = Grid.of(raster.transform, raster.crs, raster.height, raster.width)
         self.placed: Placed = place(features, grid)
         self._tree = shapely.STRtree(self.placed.polygons)
+
+    @property
+    def drawn(self) -> DrawnFeatures:
+        """What becomes of the features on this raster."""
+        return DrawnFeatures.of(self.features, self.placed, self._raster)
 
     def draw(self, window: Window, values: NDArray[Any], out: NDArray[Any]) -> None:
         """Set the pixels whose centre a polygon holds to its value; the others stay.
@@ -89,11 +96,16 @@ class PolygonLabels:
         names = [name.casefold() for name in scheme.names]
         self._outside = names.index(BACKGROUND) if BACKGROUND in names else NODATA
         features, self._ids = _read_classed(polygons, _file_state(polygons.path), scheme)
-        self.drawn = PixelPolygons(features, image)
+        self._polygons = PixelPolygons(features, image)
 
     def __len__(self) -> int:
         """The number of features on the image."""
-        return len(np.unique(self.drawn.placed.feature))
+        return len(self.drawn.here)
+
+    @property
+    def drawn(self) -> DrawnFeatures:
+        """What becomes of the features on this image."""
+        return self._polygons.drawn
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """``(height, width)`` class ids, 255 where there is no label.
@@ -101,7 +113,7 @@ class PolygonLabels:
         They do not depend on where the image is valid: callers that read both mask the rest.
         """
         labels = np.full((window.height, window.width), self._outside, np.uint8)
-        self.drawn.draw(window, self._ids, labels)
+        self._polygons.draw(window, self._ids, labels)
         return labels
 
 

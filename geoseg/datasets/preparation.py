@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.crops import Crop, PatchOptions, SpatialSplit, cut_patches, whole_raster
+from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.layouts import Layout
 from geoseg.datasets.manifest import KINDS, PreparedPair, PreparedTile, sha256_of
@@ -21,7 +22,7 @@ from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, GeosegError, SourceError
 from geoseg.raster import open_raster, source_fingerprint
 
-_VERSION = 1
+_VERSION = 2
 """Version of what is written; a change of it makes everything again."""
 _SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
@@ -34,6 +35,8 @@ class PrepareOptions:
     scheme: ClassScheme
     attribute: str | None
     """Of polygons, that holds the class."""
+    layer: str | None
+    """Of polygons; None: the only one."""
     crs: str | None
     """Of images that have none."""
     patches: PatchOptions | None
@@ -49,6 +52,8 @@ class TilePlan:
     profile: OutputProfile
     labels: LabelSource
     crops: tuple[Crop, ...]
+    drawn: DrawnFeatures | None = None
+    """What becomes of the features of polygons."""
 
     def key(self) -> str:
         """A hash that changes with everything that the files of this tile depend on."""
@@ -58,7 +63,9 @@ class TilePlan:
             image.crs and image.crs.to_wkt(),
             self.profile.band_names,
             astuple(self.profile.scheme),
-            self.labels.attribute if isinstance(self.labels, Polygons) else None,
+            (self.labels.attribute, self.labels.layer)
+            if isinstance(self.labels, Polygons)
+            else None,
             [astuple(crop) for crop in self.crops],
         )
         digest = hashlib.sha256(repr(facts).encode())
@@ -82,25 +89,19 @@ def plan_tiles(
     """
     plans: list[TilePlan] = []
     failures: list[str] = []
-    polygons_on_images: list[int] = []
     for tile, part in parts.items():
         try:
             plan = _plan_tile(pairs[tile], part, options)
             with open_labels(plan.labels, plan.profile.image, options.scheme, "count") as labels:
                 if isinstance(labels, PolygonLabels):
-                    polygons_on_images.append(len(labels))
+                    plan = replace(plan, drawn=labels.drawn)
         except ConfigError:
             raise  # of options, alike for all images
         except GeosegError as error:
             failures.append(str(error))
         else:
             plans.append(plan)
-    if polygons_on_images and not any(polygons_on_images):
-        others = " or any other image" if len(plans) > 1 else ""
-        raise ConfigError(
-            f"{plans[0].labels.path}: none of its polygons lies on "
-            f"{plans[0].profile.image.path.name}{others}; check both coordinate systems"
-        )
+    _refuse_misplaced(plans)
     return _with_same_bands(plans, failures), failures
 
 
@@ -151,6 +152,18 @@ def count_files(plans: Iterable[TilePlan], part: str) -> int:
     return sum(crop.part == part for plan in plans for crop in plan.crops)
 
 
+def _refuse_misplaced(plans: Sequence[TilePlan]) -> None:
+    """Refuse polygons of which none lies on any image; files without any are negative images."""
+    drawn = [plan.drawn for plan in plans if plan.drawn is not None]
+    given = [one for one in drawn if one.polygons]
+    if given and not any(one.here for one in drawn):
+        others = " or any other image" if len(plans) > 1 else ""
+        raise ConfigError(
+            f"{given[0].path}: none of its polygons lies on {given[0].raster.name}{others}; check "
+            "both coordinate systems"
+        )
+
+
 def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
     image = open_raster(pair.raster)
     names = options.layout.band_names(pair.raster, len(image.file_bands))
@@ -169,8 +182,8 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
             for patch in (cut_patches(crop, options.patches) if crop.part == "train" else [crop])
         ]
     profile = OutputProfile(image, names or image.band_names, options.scheme)
-    attribute = options.attribute if is_vector(pair.labels) else None
-    return TilePlan(pair.tile, profile, find_labels(pair.labels, attribute), tuple(crops))
+    of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
+    return TilePlan(pair.tile, profile, find_labels(pair.labels, *of_polygons), tuple(crops))
 
 
 def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePlan]:

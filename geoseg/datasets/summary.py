@@ -12,6 +12,12 @@ import yaml
 
 import geoseg
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.drawn_features import (
+    DrawnFeatures,
+    describe_counts,
+    feature_counts,
+    feature_warnings,
+)
 from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.manifest import PreparedTile
 from geoseg.datasets.polygon_labels import Polygons
@@ -70,6 +76,7 @@ class Summary:
     def warnings(self) -> list[str]:
         """Lines about what the user may want to change."""
         lines = [tile.warning for tile in self.tiles if tile.warning]
+        lines += feature_warnings(self._drawn())
         for part, facts in self._parts():
             absent = [repr(name) for name, pixels in facts["class_pixels"].items() if not pixels]
             if absent:
@@ -87,6 +94,13 @@ class Summary:
         labels = (plan.labels for plan in self.plans)
         rasters = [source for source in labels if not isinstance(source, Polygons)]
         return lines + nodata_warnings(rasters, self.scheme) + self._without_crs()
+
+    def label_files(self) -> list[dict[str, Any]]:
+        """A row for each file of polygons: how many features were burnt, clipped and dropped."""
+        return feature_counts(self._drawn())
+
+    def _drawn(self) -> list[DrawnFeatures]:
+        return [plan.drawn for plan in self.plans if plan.drawn is not None]
 
     def _without_crs(self) -> list[str]:
         images = (plan.profile.image for plan in self.plans)
@@ -139,6 +153,8 @@ def summary_text(data: Mapping[str, Any]) -> str:
         f"  {band['name']}: mean {band['mean']:.4g}, deviation {band['std']:.4g}"
         for band in data["bands"]
     ]
+    if data["label_files"]:
+        lines.append(describe_counts(data["label_files"]))
     lines += [f"left out: {line}" for line in data["left_out"]]
     lines.append(
         f"split {data['split']}; {counted(data['made'], 'image')} made, {data['kept']:,} kept "

@@ -22,6 +22,7 @@ from geoseg.datasets.raster_labels import Policy, RasterLabels
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, describe_grid, open_raster, same_grid
 from geoseg.tiling import Window
+from geoseg.vector.read import refuse_other_vectors
 
 LabelSource = Source | Polygons
 """Where labels are read from; no open file."""
@@ -29,23 +30,27 @@ Labels = RasterLabels | PolygonLabels
 """Open labels of one image."""
 
 
-def find_labels(path: Path, attribute: str | None = None) -> LabelSource:
+def find_labels(path: Path, attribute: str | None = None, layer: str | None = None) -> LabelSource:
     """The labels in a file: polygons or a raster, by its suffix; nothing is decoded.
 
     Args:
         path: a vector file or anything that GDAL reads as a raster.
         attribute: of polygons, that holds the class's name or value.
+        layer: of polygons; may be left out where there is one alone.
 
     Raises:
-        ConfigError: an attribute is given for a raster.
+        ConfigError: an attribute or a layer is given for a raster.
         SourceError: the raster cannot be read.
+        VectorError: it is a vector file of a format that is not read.
     """
     if is_vector(path):
-        return Polygons(path, attribute)
-    if attribute is not None:
-        raise ConfigError(
-            f"attribute {attribute}: goes with polygons, and {path} is a raster; leave it out"
-        )
+        return Polygons(path, attribute, layer)
+    refuse_other_vectors(path)
+    for option, given in (("attribute", attribute), ("layer", layer)):
+        if given is not None:
+            raise ConfigError(
+                f"{option} {given}: goes with polygons, and {path} is a raster; leave it out"
+            )
     return open_raster(path)
 
 
@@ -155,7 +160,11 @@ def strips(height: int, width: int, pixels: int) -> Iterator[Window]:
 
 
 def open_tile(
-    image: Path, labels: Path, bands: Sequence[int] | None = None, attribute: str | None = None
+    image: Path,
+    labels: Path,
+    bands: Sequence[int] | None = None,
+    attribute: str | None = None,
+    layer: str | None = None,
 ) -> Tile:
     """An image with its labels, the files checked.
 
@@ -164,12 +173,14 @@ def open_tile(
         labels: values or colours on the same grid (a georeference may be missing), or polygons.
         bands: 1-based bands of `image`, all where None.
         attribute: of polygons, that holds the class's name or value.
+        layer: of polygons; may be left out where there is one alone.
 
     Raises:
-        ConfigError: an attribute is given for a label raster.
+        ConfigError: an attribute or a layer is given for a label raster.
         SourceError: a file cannot be read, or the two do not fit together.
+        VectorError: the labels are a vector file of a format that is not read.
     """
-    return Tile(open_raster(image, bands=bands), find_labels(labels, attribute))
+    return Tile(open_raster(image, bands=bands), find_labels(labels, attribute, layer))
 
 
 class TileReader(ExitStack):

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from geoseg.datasets.pairing import Pair, pair_all
+from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.tiles import Tile, open_tile
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, open_raster
 from geoseg.raster.bands import descriptions_contradict, order_by_name
+from geoseg.vector import read_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,41 +120,45 @@ def _checked(numbers: tuple[int, ...], names: tuple[str, ...], source: Source) -
     return bands
 
 
+LabelledImage = tuple[Pair, str | None, str | None]
+"""A pair with the attribute and the layer of its polygons."""
+
 _ALIKE = 1.25
 """Ratio of ground samplings. `predict` warns where an image differs more from the model's."""
 
 
 def find_pairs(
-    rasters: Iterable[tuple[str, str, str | None]],
-) -> list[tuple[Pair, str | None]]:
-    """Images with their labels, and the attribute of polygons that holds the class.
+    rasters: Iterable[tuple[str, str, str | None, str | None]],
+) -> list[LabelledImage]:
+    """Images with their labels, and the attribute and the layer of polygons.
 
     Args:
-        rasters: images, labels and attribute as a config names them; see `pairing`. A pair that is
-            named twice counts once.
+        rasters: images, labels, attribute and layer as a config names them; see `pairing`. A pair
+            that is named twice counts once.
 
     Raises:
         ConfigError: nothing is found, or a file has no partner or several.
     """
-    found: dict[tuple[str, str], tuple[Pair, str | None]] = {}
-    for images, labels, attribute in rasters:
+    found: dict[tuple[str, str], LabelledImage] = {}
+    for images, labels, attribute, layer in rasters:
         for pair in pair_all(images, labels):
-            found.setdefault((str(pair.raster), str(pair.labels)), (pair, attribute))
+            found.setdefault((str(pair.raster), str(pair.labels)), (pair, attribute, layer))
     return list(found.values())
 
 
-def open_tiles(pairs: Iterable[tuple[Pair, str | None]], bands: Bands) -> list[Tile]:
+def open_tiles(pairs: Iterable[LabelledImage], bands: Bands) -> list[Tile]:
     """Every pair as a tile, its files checked.
 
     Raises:
-        ConfigError: an image lacks one of the bands, or an attribute is given for a label raster.
+        ConfigError: an image lacks one of the bands, or an attribute or a layer is given for a
+            label raster.
         SourceError: a file cannot be read, an image and its labels do not fit together, or an image
             has other bands than the first one.
     """
     tiles: list[Tile] = []
-    for pair, attribute in pairs:
+    for pair, *polygons in pairs:
         try:
-            tiles.append(open_tile(pair.raster, pair.labels, bands.numbers, attribute))
+            tiles.append(open_tile(pair.raster, pair.labels, bands.numbers, *polygons))
         except SourceError:
             bands.refuse_missing(open_raster(pair.raster))  # which names the key of the config
             raise
@@ -204,3 +210,9 @@ def ground_sampling_warnings(tiles: Iterable[Tile]) -> list[str]:
 def _ground_samplings(tiles: Iterable[Tile]) -> list[float]:
     found = (tile.image.ground_sampling for tile in tiles)
     return [sampling for sampling in found if sampling is not None]
+
+
+def polygon_warnings(tiles: Iterable[Tile]) -> list[str]:
+    """Lines about what is left out of the label files of polygons."""
+    files = dict.fromkeys(tile.labels for tile in tiles if isinstance(tile.labels, Polygons))
+    return [line for labels in files for line in read_features(labels.path, labels.layer).warnings]

@@ -19,6 +19,7 @@ from geoseg.metrics.scale import ClassOf
 from geoseg.raster import Reader, Source, describe_grid, open_raster, same_grid
 from geoseg.tiling import Window
 from geoseg.vector import read_features
+from geoseg.vector.read import refuse_other_vectors
 
 Ints = NDArray[np.int64]
 
@@ -52,6 +53,7 @@ def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> Iterat
     if is_vector(path):
         yield _polygon_instances(path, reference)
         return
+    refuse_other_vectors(path)
     source = open_raster(path)
     if len(source.bands) != 1 or np.dtype(source.dtype).kind not in "iu":
         raise SourceError(

@@ -67,12 +67,15 @@ class Features:
     """What a user should know about the file, one line each."""
 
 
-def other_vector_format(path: Path) -> str | None:
-    """What to do with a vector file of a kind that is not read; None for all other files."""
+def refuse_other_vectors(path: Path) -> None:
+    """Refuse a vector file of a format that is not read, and say what to do with it.
+
+    Raises:
+        VectorError: its suffix says that it is one.
+    """
     advice = _OTHER_SUFFIXES.get(path.suffix.lower())
-    if advice is None:
-        return None
-    return f"{path}: {path.suffix} is not read; {advice.format(name=path.name)}"
+    if advice is not None:
+        raise VectorError(f"{path}: {path.suffix} is not read; {advice.format(name=path.name)}")
 
 
 def read_features(path: Path, layer: str | None = None, attribute: str | None = None) -> Features:
@@ -108,9 +111,12 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
         names = ", ".join(known) or "none: it has no attributes"
         raise VectorError(f"{path}: has no attribute {attribute!r}; choose one of {names}")
     polygons, feature, dropped = _polygons(path, encoded)
-    lines = tuple(
-        dict.fromkeys(f"{path}: {' '.join(str(item.message).split())}" for item in caught)
-    )
+    lines = list(dict.fromkeys(f"{path}: {' '.join(str(item.message).split())}" for item in caught))
+    if dropped:
+        lines.append(
+            f"{path}: {_listed(dropped)} hold no area and are left out; draw their areas, or leave "
+            "them out of the file"
+        )
     return Features(
         path,
         len(encoded),
@@ -119,7 +125,7 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
         [value for field in fields for value in field.tolist()] if columns else None,
         _crs_of(path, facts["crs"]),
         dropped,
-        lines,
+        tuple(lines),
     )
 
 
@@ -164,9 +170,7 @@ def _polygons(
     dropped = +dropped  # those that there are
     polygons = parts[areas]
     if len(encoded) and not polygons.size:
-        raise VectorError(
-            f"{path}: holds {describe_dropped(dropped)} and no polygon; give polygons"
-        )
+        raise VectorError(f"{path}: holds {_listed(dropped)} and no polygon; give polygons")
     points, owner = shapely.get_coordinates(polygons, return_index=True)
     wrong = ~np.isfinite(points).all(axis=1)
     if wrong.any():
@@ -177,7 +181,7 @@ def _polygons(
     return polygons, feature[areas], dict(dropped)
 
 
-def describe_dropped(dropped: dict[str, int]) -> str:
+def _listed(dropped: dict[str, int]) -> str:
     """Like ``3 LineString, 1 empty``."""
     return ", ".join(f"{count:,} {kind}" for kind, count in sorted(dropped.items()))
 

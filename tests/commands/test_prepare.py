@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from geoseg.datasets.pairing import pair_all
 from geoseg.datasets.statistics import collect_statistics
 from geoseg.datasets.tiles import open_tile
 from geoseg.datasets.training_tiles import choose_bands
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.progress import Progress
 from tests import sample_datasets
 
@@ -340,6 +341,86 @@ def test_polygons_may_be_one_file_per_image(folder: Path) -> None:
             assert (read(folder.parent / name / f"train/labels/t{n}.tif") == 0).sum() == 30 * 2 * (
                 n + 1
             )
+
+
+def test_features_that_are_burnt_clipped_outside_and_dropped_are_counted(folder: Path) -> None:
+    inside, across, away = (
+        shapely.box(west, 5_399_980, west + 10, 5_399_990) for west in (500_002, 500_128, 510_000)
+    )
+    line = shapely.LineString([(500_000, 5_399_990), (500_030, 5_399_990)])
+    mixed = shapely.GeometryCollection([inside, line, shapely.Point(0, 0)])
+    frame = geopandas.GeoDataFrame(geometry=[mixed, across, away, line, None], crs="EPSG:32632")
+    frame.to_file(folder / "houses.gpkg")
+    report = prepare(folder, split="all", labels="houses.gpkg", classes=["background", "building"])
+    (row,) = report.data["label_files"]
+    assert row == {
+        "file": str(folder / "houses.gpkg"),
+        "features": 5,
+        "burnt": 2,
+        "clipped": 1,
+        "outside": 1,
+        "dropped": {"LineString": 2, "Point": 1, "empty": 1},
+    }
+    (warning,) = (line for line in report.data["warnings"] if "houses" in line)
+    assert "houses.gpkg: 2 LineString, 1 Point, 1 empty hold no area and are left out; " in warning
+    assert "2 polygon features of 1 file burnt, 1 of them clipped; 1 outside" in report.text
+    assert (read(folder.parent / "out/train/labels/t0.tif") == 1).sum() == 400
+
+
+def test_a_file_of_polygons_without_any_is_a_negative_image(folder: Path) -> None:
+    (folder / "drawn").mkdir()
+    for n in range(6):
+        box = shapely.box(500_000 + 100 * n, 5_399_980, 500_000 + 100 * n + 9, 5_399_995)
+        drawn = geopandas.GeoDataFrame(geometry=[box][n % 2 :], crs="EPSG:32632")
+        drawn.to_file(folder / f"drawn/t{n}.gpkg")
+    classes = ["background", "building"]
+    report = prepare(folder, split="all", labels="drawn", classes=classes)
+    assert (report.exit_code, report.data["failures"]) == (0, [])
+    built = [(read(folder.parent / f"out/train/labels/t{n}.tif") == 1).any() for n in range(6)]
+    assert built == [True, False] * 3
+    only = prepare(folder, "negative", split="all", labels="drawn/t1.gpkg", classes=classes)
+    assert only.exit_code == 0
+
+
+def test_a_file_of_one_image_that_misses_it_is_warned_of(folder: Path) -> None:
+    (folder / "drawn").mkdir()
+    for n in range(6):
+        west = 500_000 + 100 * n + 500 * (n == 3)
+        box = shapely.box(west, 5_399_980, west + 9, 5_399_995)
+        drawn = geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32632")
+        drawn.to_file(folder / f"drawn/t{n}.gpkg")
+    report = prepare(folder, split="all", labels="drawn", classes=["background", "building"])
+    (warning,) = report.data["warnings"]
+    assert re.search(r"t3.gpkg: none of its 1 polygon lies on .*t3_image.tif; check both", warning)
+
+
+def test_a_layer_is_chosen_by_its_name(folder: Path) -> None:
+    path = folder / "town.gpkg"
+    for layer, east in (("houses", 10), ("roads", 20)):
+        box = shapely.box(500_000, 5_399_980, 500_000 + east, 5_399_990)
+        geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32632").to_file(path, layer=layer)
+    chosen = {"split": "all", "labels": "town.gpkg", "classes": ["background", "house"]}
+    with pytest.raises(ConfigError, match=r"town.gpkg: holds 2 layers \(houses, roads\); name one"):
+        prepare(folder, **chosen)
+    for layer, east in (("houses", 10), ("roads", 20)):
+        prepare(folder, layer, layer=layer, **chosen)
+        labels = read(folder.parent / layer / "train/labels/t0.tif")
+        assert (labels == 1).sum() == 20 * 2 * east
+    with pytest.raises(ConfigError, match="has no layer 'trees'; choose one of houses, roads"):
+        prepare(folder, layer="trees", **chosen)
+    with pytest.raises(ConfigError, match="--layer a: goes with polygons, and the labels are rast"):
+        prepare(folder, layer="a")
+    with pytest.raises(OutputError, match="--overwrite removes it"):
+        prepare(folder, "houses", layer="roads", **chosen)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.kml", "a.parquet", "a.osm.pbf", "drawn/a.kmz"])
+def test_polygons_in_other_formats_say_what_to_do(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("anything")
+    for labels in {name, name.split("/")[0]}:
+        with pytest.raises(GeosegError, match=f"{name}: .* is not read; .*(unpack|-f GPKG labels)"):
+            prepare(folder, labels=labels, classes=["background", "house"])
 
 
 def test_polygons_that_lie_elsewhere_are_refused(folder: Path) -> None:

@@ -243,4 +243,4 @@ def test_polygons_inside_collections_are_drawn_also_where_they_overlap(
         [(box, 1) for box in boxes()], (64, 80), transform=image.transform, dtype="uint8"
     )
     np.testing.assert_array_equal(labels.read(Window(0, 0, 64, 80)), expected)
-    assert labels.drawn.features.dropped == {"LineString": 1}
+    assert labels.drawn.dropped == (("LineString", 1),)

@@ -29,7 +29,7 @@ from geoseg.raster import open_raster
 
 Make = Callable[..., Path]
 SCHEME = ClassScheme(("background", "road"), ((0, 0, 0), (9, 9, 9)), ((0,), (7,)))
-OPTIONS = PrepareOptions(find_layout("folder"), SCHEME, None, None, None, SpatialSplit(20, 2))
+OPTIONS = PrepareOptions(find_layout("folder"), SCHEME, None, None, None, None, SpatialSplit(20, 2))
 
 
 @pytest.fixture

@@ -142,6 +142,10 @@ def test_the_text_shows_files_shares_and_bands() -> None:
         },
         "bands": [{"name": "red", "mean": 1.23456, "std": 2.5}],
         "left_out": ["tile 7_10: its annotations are wrong"],
+        "label_files": [
+            {"burnt": 1200, "clipped": 3, "outside": 4, "dropped": {"Point": 2, "empty": 1}},
+            {"burnt": 1, "clipped": 0, "outside": 0, "dropped": {}},
+        ],
         "split": "tiles",
         "made": 2,
         "kept": 1000,
@@ -155,6 +159,8 @@ def test_the_text_shows_files_shares_and_bands() -> None:
         "  a       75.00%     0.00%",
         "  long    25.00%   100.00%",
         "  red: mean 1.235, deviation 2.5",
+        "1,201 polygon features of 2 files burnt, 3 of them clipped; 4 outside the images, "
+        "3 without an area",
         "left out: tile 7_10: its annotations are wrong",
         "split tiles; 2 images made, 1,000 kept (3.1 s); classes in out/classes.yaml",
     ]

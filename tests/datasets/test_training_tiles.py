@@ -167,10 +167,10 @@ def test_bytes_need_no_value_range_and_other_types_do(make_tile: MakeTile) -> No
 def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path: Path) -> None:
     make_tile("a")
     make_tile("b")
-    every = (str(tmp_path / "images/*.tif"), str(tmp_path / "labels/*.tif"), None)
-    one = (str(tmp_path / "images/a.tif"), str(tmp_path / "labels/a.tif"), None)
+    every = (str(tmp_path / "images/*.tif"), str(tmp_path / "labels/*.tif"), None, None)
+    one = (str(tmp_path / "images/a.tif"), str(tmp_path / "labels/a.tif"), None, None)
     pairs = find_pairs([every, one])
-    assert [pair.raster.stem for pair, _ in pairs] == ["a", "b"]
+    assert [pair.raster.stem for pair, *_ in pairs] == ["a", "b"]
     tiles = open_tiles(pairs, choose_bands([3, 1], open_raster(pairs[0][0].raster)))
     assert [tile.image.bands for tile in tiles] == [(3, 1), (3, 1)]
     assert median_ground_sampling(tiles) == pytest.approx(0.5)
@@ -235,10 +235,10 @@ def test_polygons_come_with_their_attribute(make_tile: MakeTile, tmp_path: Path)
     box = shapely.box(500_000, 5_399_990, 500_010, 5_400_000)
     frame = geopandas.GeoDataFrame({"kind": ["bright"]}, geometry=[box], crs="EPSG:32632")
     frame.to_file(tmp_path / "drawn.gpkg")
-    pairs = find_pairs([(str(image), str(tmp_path / "drawn.gpkg"), "kind")])
+    pairs = find_pairs([(str(image), str(tmp_path / "drawn.gpkg"), "kind", "drawn")])
     (tile,) = open_tiles(pairs, choose_bands(None, open_raster(image)))
-    assert tile.labels == Polygons(tmp_path / "drawn.gpkg", "kind")
-    raster = find_pairs([(str(image), str(tmp_path / "labels/a.tif"), "kind")])
+    assert tile.labels == Polygons(tmp_path / "drawn.gpkg", "kind", "drawn")
+    raster = find_pairs([(str(image), str(tmp_path / "labels/a.tif"), "kind", None)])
     with pytest.raises(ConfigError, match=r"attribute kind: goes with polygons, and .*a\.tif is a"):
         open_tiles(raster, choose_bands(None, open_raster(image)))
 
@@ -262,7 +262,7 @@ def test_training_gets_the_same_batches_from_values_colours_and_polygons(
     recipe = Recipe(crop=16, workers=0, cache=0, seed=4)
     batches = []
     for name, attribute in forms:
-        pairs = find_pairs([(images, str(tmp_path / name), attribute)])
+        pairs = find_pairs([(images, str(tmp_path / name), attribute, None)])
         tiles = open_tiles(pairs, choose_bands(None, open_raster(images)))
         patches = Patches(tiles, scheme, recipe, (0, 255))
         batches.append([patches[number] for number in range(6)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from geoseg.errors import VectorError
 from geoseg.vector import read as read_module
-from geoseg.vector.read import SUFFIXES, other_vector_format, read_features
+from geoseg.vector.read import SUFFIXES, read_features, refuse_other_vectors
 
 BOXES = [
     shapely.box(0, 0, 2, 1),
@@ -189,12 +189,11 @@ def test_what_the_reading_library_warns_of_is_kept_with_the_file(
 
 @pytest.mark.parametrize("suffix", [".zip", ".kml", ".parquet", ".pbf", ".GML", ".gdb", ".csv"])
 def test_other_formats_say_what_to_do_with_them(suffix: str) -> None:
-    advice = other_vector_format(Path(f"labels/a{suffix}"))
-    assert advice is not None
-    assert f"labels/a{suffix}: {suffix} is not read; " in advice
-    assert "unpack it" in advice or "ogr2ogr -f GPKG labels.gpkg a" in advice
-    assert "{" not in advice
-    assert not any(other_vector_format(Path(name)) for name in ("a.gpkg", "a.tif", "a.txt", "a"))
+    advice = rf"^labels/a{suffix}: {suffix} is not read; [^{{]*(unpack it|-f GPKG labels.gpkg a)"
+    with pytest.raises(VectorError, match=advice):
+        refuse_other_vectors(Path(f"labels/a{suffix}"))
+    for name in ("a.gpkg", "a.tif", "a.txt", "a"):
+        refuse_other_vectors(Path(name))
 
 
 def test_heights_are_left_out(tmp_path: Path) -> None:
