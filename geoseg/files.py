@@ -7,6 +7,7 @@ finishes what was complete and about to move, and removes the rest.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import DiskError, GeosegError, OutputError
 
 _SUFFIX = ".geoseg"
 """Of temporary files and folders."""
@@ -28,6 +29,8 @@ _CLOCKS = 60.0
 """Seconds by which a file system's clock may differ from this machine's."""
 _MOVES = ".moves.json"
 """In a temporary folder whose files are complete: what is to be removed and moved, in order."""
+_IS_FULL = "the disk is full"
+_FAULTS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV)
 _FULL_DISK = 1_000_000
 """Bytes. GDAL leaves no more than this of a disk that it has found full."""
 
@@ -148,16 +151,18 @@ def naming_file(
         option: what the user calls the output folder, for the message.
 
     Raises:
-        OutputError: one of `errors` was raised in the block; geoseg's own errors pass as they are.
+        DiskError: one of `errors` was raised in the block, and nothing can be written there.
+        OutputError: another one was; geoseg's own errors pass as they are.
     """
     try:
         yield
     except GeosegError:
         raise
     except errors as error:
-        raise OutputError(
-            f"{path}: cannot be written ({_reason(error, path)}); "
-            f"free the disk or choose another {option}"
+        reason = _reason(error, path)
+        kind = DiskError if _is_of_the_disk(reason, path) else OutputError
+        raise kind(
+            f"{path}: cannot be written ({reason}); free the disk or choose another {option}"
         ) from error
 
 
@@ -240,11 +245,18 @@ def _is_used(entry: os.DirEntry[str], process: int) -> bool:
         return True
 
 
+def _is_of_the_disk(reason: str, path: Path) -> bool:
+    """Whether other files there would meet the same."""
+    if reason == _IS_FULL or any(os.strerror(fault) in reason for fault in _FAULTS_OF_DISKS):
+        return True
+    return path.parent.is_dir() and not os.access(path.parent, os.W_OK)
+
+
 def _reason(error: Exception, path: Path) -> str:
     """What went wrong, in a few words: GDAL names tags and directories where the disk is full."""
     with suppress(OSError):
         if shutil.disk_usage(path.parent).free < _FULL_DISK:
-            return "the disk is full"
+            return _IS_FULL
     words = str(error.__cause__ or error)  # rasterio has GDAL's words in the cause
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -6,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.errors import OutputError
-from geoseg.files import replace_file, sweep, write_bytes, write_text
+from geoseg.errors import DiskError, OutputError
+from geoseg.files import naming_file, replace_file, sweep, write_bytes, write_text
 
 
 class Killed(BaseException):
@@ -133,3 +134,26 @@ def test_a_texts_bytes_are_on_the_disk_before_it_takes_its_name(
     assert path.read_text() == "two\n"
     write_bytes(path, b"large and made again")
     assert steps == [4, "moved", "moved"], "what a run can make again does not wait for the disk"
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_fault_of_the_disk_is_told_from_one_of_a_file(tmp_path, fault):
+    path = tmp_path / "a.tif"
+    words = rf"a\.tif: cannot be written .{os.strerror(fault)}"
+    with pytest.raises(DiskError, match=words), naming_file(path):
+        raise OSError(fault, os.strerror(fault))
+    with pytest.raises(DiskError), naming_file(path, (RuntimeError,)):  # in a library's own words
+        raise RuntimeError(f"write failed: {os.strerror(fault)}")
+
+
+@pytest.mark.parametrize("fault", [errno.ENAMETOOLONG, errno.EISDIR, errno.EACCES, errno.EMFILE])
+def test_a_file_that_cannot_be_written_alone_is_no_fault_of_the_disk(tmp_path, fault):
+    with pytest.raises(OutputError) as caught, naming_file(tmp_path / "a.tif"):
+        raise OSError(fault, os.strerror(fault))
+    assert not isinstance(caught.value, DiskError)
+
+
+def test_a_folder_that_cannot_be_written_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(DiskError), naming_file(tmp_path / "a.tif"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

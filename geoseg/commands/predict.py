@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import OutputError
-from geoseg.failures import per_input
+from geoseg.errors import OutputError, RunError
+from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
@@ -62,7 +62,8 @@ def run(
         ConfigError: an option is wrong, or no input can be used; nothing was started.
         ModelError: the model file is wrong.
         OutputError: the output folder cannot be written, another run writes into it, or the disk
-            has no room.
+            has no room; nothing was started. A disk that fills up later, or a lost device, ends the
+            run with a report of what was not begun.
     """
     started = time.perf_counter()
     progress = progress or Progress()
@@ -84,16 +85,13 @@ def run(
         surveys = _survey_all(jobs, predict_run, report)
         _announce_plan(surveys, predict_run, report, progress)
         try:
-            with Executor(predict_run, progress) as executor:
+            with begun(), Executor(predict_run, progress) as executor:
                 for survey in surveys:
                     _execute(survey, executor, report)
-        except BaseException:
-            try:
-                report.write(predict_run.out / REPORT)
-            except OutputError as error:  # what ended the run is raised, not this
-                progress.note(str(error))
-            raise
-        report.write(predict_run.out / REPORT)
+        except RunError:  # the report has it already, beside the input that met it
+            report.stop()
+        finally:
+            report.write(predict_run.out / REPORT)
     return report.to_report()
 
 
@@ -192,11 +190,18 @@ def _announce_plan(
 
 
 def _execute(survey: Survey, executor: Executor, report: RunReport) -> None:
-    """Run a raster; errors are noted and do not stop the others."""
+    """Run a raster; errors are noted and do not stop the others.
+
+    Raises:
+        RunError: the fault would meet every other raster too; noted as well.
+    """
     job = survey.job
     try:
         with per_input(job.source.path, partial(report.fail, job)):
             report.finish(survey, executor.execute(survey))
+    except RunError as error:
+        report.fail(job, failure_line(job.source.path, error))
+        raise
     except KeyboardInterrupt:
         report.interrupt(job)
         raise

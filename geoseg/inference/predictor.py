@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from geoseg.errors import ConfigError, ModelError
+from geoseg.errors import ConfigError, DeviceError, ModelError, one_line_reason
 from geoseg.inference.forward_options import (
     ForwardOptions,
     Precision,
@@ -103,6 +103,7 @@ class Predictor:
 
         Raises:
             ModelError: the network gives NaN, or does not fit into memory.
+            DeviceError: the device is lost.
         """
         parts: list[NDArray[np.float32]] = []
         done = 0
@@ -119,6 +120,11 @@ class Predictor:
                         f"{self.batch} windows of {pixels.shape[-1]} px do not fit into the GPU's "
                         "memory; use a smaller --batch or --window"
                     ) from None
+            except torch.AcceleratorError as error:
+                raise DeviceError(
+                    f"the device {self._device} is lost ({one_line_reason(error)}); run the "
+                    "command again, which continues, or use --device cpu"
+                ) from error
             self.batch //= 2
             torch.cuda.empty_cache()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

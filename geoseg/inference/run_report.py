@@ -18,7 +18,7 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.raster import FoundSources
-from geoseg.report import Report, finite
+from geoseg.report import Report, finite, shorten
 
 if TYPE_CHECKING:
     from geoseg.inference.execute import RasterResult
@@ -63,6 +63,7 @@ class RunReport:
         self._worker_memory = 0
         self._repeated: list[str] = []
         self._own: list[str] = []
+        self._of_the_run: list[str] = []
 
     def begin(self, run: PredictRun, imports: float = 0.0) -> None:
         """Note what all rasters share, now that it is there.
@@ -93,8 +94,9 @@ class RunReport:
 
     @property
     def failures(self) -> list[str]:
-        """One line for each input that was refused or failed."""
-        return [entry["error"] for entry in self._inputs.values() if "error" in entry]
+        """One line for each input that was refused or failed, and for what stopped the run."""
+        of_inputs = [entry["error"] for entry in self._inputs.values() if "error" in entry]
+        return of_inputs + self._of_the_run
 
     def leave_out(self, found: FoundSources) -> None:
         """Note all that was found and is no input, with the reasons."""
@@ -120,6 +122,17 @@ class RunReport:
     def fail(self, job: RasterJob, line: str) -> None:
         """Note why the run of an input failed."""
         self._inputs[job.source.path] |= {"status": "failed", "error": line}
+
+    def stop(self) -> None:
+        """Note that a fault of the run itself has stopped it, and what it has not begun."""
+        waiting = [
+            entry["path"] for entry in self._inputs.values() if entry["status"] == "not begun"
+        ]
+        if waiting:
+            self._of_the_run.append(
+                f"the run was stopped there; not begun: {shorten(waiting)}; "
+                "the same command continues"
+            )
 
     def interrupt(self, job: RasterJob) -> None:
         """Note the input in whose run the user stopped."""
@@ -168,12 +181,12 @@ class RunReport:
         }
 
     def write(self, path: Path) -> None:
-        """Write the report as JSON.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        write_text(path, json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n")
+        """Write the report as JSON; where it cannot be written, that is one more failure."""
+        text = json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n"
+        try:
+            write_text(path, text)
+        except OutputError as error:
+            self._of_the_run.append(str(error))
 
     def to_report(self) -> Report:
         """What the command returns."""
@@ -184,7 +197,7 @@ class RunReport:
         statuses = [entry["status"] for entry in data["inputs"]]
         counted = [
             f"{statuses.count(status)} {status}"
-            for status in ("done", "kept", "refused", "failed")
+            for status in ("done", "kept", "refused", "failed", "not begun")
             if status in statuses
         ]
         seconds = data["seconds"]

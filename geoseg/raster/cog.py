@@ -13,7 +13,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.errors import OutputError
+from geoseg.errors import DiskError
 from geoseg.raster.class_names import CLASSES_TAG
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
@@ -127,7 +127,7 @@ def _write(vrt: PartVRT, out: Path, halve: Halve, **options: str) -> None:
         vrt_file.write_text(vrt.to_xml(overviews), encoding="utf-8")
         rasterio.shutil.copy(str(vrt_file), str(made), **{**_OPTIONS, **options})
         if not is_whole_cog(made, BLOCK):
-            raise OutputError(
+            raise DiskError(
                 f"{out}: could not be written whole; free the disk or choose another --out"
             )
 
@@ -140,7 +140,7 @@ def _refuse_full_disk(vrt: PartVRT, out: Path) -> None:
     needed = sum(part.path.stat().st_size for part in vrt.parts) * 5 // 4
     free = shutil.disk_usage(out.parent).free
     if free < needed:
-        raise OutputError(
+        raise DiskError(
             f"{out}: needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; "
             "free the disk or choose another --out"
         )

@@ -78,7 +78,7 @@ def save_state(
             built.chmod(mode)
     except OutputError as error:
         kept = "; --resume continues from the previous state" if path.exists() else ""
-        raise OutputError(f"{error}{kept}") from error
+        raise type(error)(f"{error}{kept}") from error
 
 
 def load_state(

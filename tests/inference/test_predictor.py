@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geoseg.errors import ConfigError, ModelError
+from geoseg.errors import ConfigError, DeviceError, ModelError
 from geoseg.inference import predictor as predictor_module
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
@@ -295,3 +295,18 @@ def test_windows_and_their_time_add_up(make_model: Callable[..., Model]) -> None
     predictor.probabilities(*windows(2))
     assert predictor.forwards == 9
     assert 0.0 < first < predictor.seconds < 60.0
+
+
+def test_a_lost_device_is_a_fault_of_the_run(
+    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(make_model(), ForwardOptions())
+
+    def lost(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nCompile with ...")
+
+    monkeypatch.setattr(predictor, "_run", lost)
+    with pytest.raises(
+        DeviceError, match=r"device cpu is lost \(CUDA error: .*\); run the command"
+    ):
+        predictor.probabilities(*windows(1))

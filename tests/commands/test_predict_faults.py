@@ -1,0 +1,157 @@
+"""Faults at each stage of one input, and of the run itself: who fails, who goes on."""
+
+import errno
+import importlib
+import json
+import os
+
+import pytest
+import torch
+
+import geoseg
+from geoseg.errors import DeviceError, DiskError, OutputError
+from geoseg.raster import find_sources
+
+STAGES = {
+    "finding": ("geoseg.raster.discovery", "read_fingerprint"),
+    "opening": ("geoseg.commands.predict", "open_raster"),
+    "checking": ("geoseg.commands.predict", "check_source"),
+    "surveying": ("geoseg.commands.predict", "survey_raster"),
+    "running": ("geoseg.inference.engine", "stream_block"),
+    "writing parts": ("geoseg.inference.parts", "write_part"),
+    "assembling": ("geoseg.inference.execute", "write_raster"),
+    "polygons": ("geoseg.inference.execute", "write_vectors"),
+    "preview": ("geoseg.inference.execute", "write_preview"),
+    "counting": ("geoseg.inference.execute", "count_classes"),
+}
+BEGUN = {"running", "writing parts", "assembling", "polygons", "preview", "counting"}
+NAMES = ("a", "spoilt", "z")
+
+
+class UnknownError(Exception):
+    """A type that nobody expects."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(make_raster, tmp_path):
+    for name in NAMES:
+        make_raster(f"in/{name}.tif")
+    return tmp_path / "in"
+
+
+def break_stage(monkeypatch, stage, error, name="spoilt"):
+    """Let a stage raise where the input of that name passes it."""
+    module, function = STAGES[stage]
+    module = importlib.import_module(module)
+    healthy = getattr(module, function)
+
+    def broken(*arguments, **options):
+        if f"/{name}" in repr((arguments, options)):
+            raise error
+        return healthy(*arguments, **options)
+
+    monkeypatch.setattr(module, function, broken)
+
+
+def statuses(report):
+    return {os.path.basename(each["path"]): each["status"] for each in report.data["inputs"]}
+
+
+@pytest.mark.parametrize(
+    "error", [UnknownError("no one\nknows"), TypeError("t"), OSError(errno.EMFILE, "files")]
+)
+@pytest.mark.parametrize("stage", STAGES)
+def test_whatever_one_input_raises_at_any_stage_the_others_are_done(
+    folder, model_file, tmp_path, monkeypatch, stage, error
+):
+    with monkeypatch.context() as patch:
+        break_stage(patch, stage, error)
+        report = geoseg.predict(folder, model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    worse = "failed" if stage in BEGUN | {"surveying"} else "refused"
+    assert statuses(report) == {"a.tif": "done", "spoilt.tif": worse, "z.tif": "done"}
+    (line,) = report.data["failures"]
+    assert "spoilt" in line
+    assert "\n" not in line
+    written = json.loads((tmp_path / "out/report.json").read_text())
+    assert written["failures"] == [line]
+    # Whatever it was, the same command does the rest and leaves nothing behind.
+    again = geoseg.predict(folder, model_file, out=tmp_path / "out")
+    rest = "kept" if stage == "counting" else "done"
+    assert statuses(again) == {"a.tif": "kept", "spoilt.tif": rest, "z.tif": "kept"}
+    assert not (tmp_path / "out/.geoseg").exists()
+
+
+@pytest.mark.parametrize("stage", sorted(BEGUN))
+@pytest.mark.parametrize(
+    "error", [DiskError("out: the disk is full"), DeviceError("cuda: is lost")]
+)
+def test_a_fault_of_the_run_stops_it_once_and_lists_what_is_not_begun(
+    folder, model_file, tmp_path, monkeypatch, stage, error
+):
+    with monkeypatch.context() as patch:
+        break_stage(patch, stage, error)
+        report = geoseg.predict(folder, model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    assert statuses(report) == {"a.tif": "done", "spoilt.tif": "failed", "z.tif": "not begun"}
+    first, second = report.data["failures"]
+    assert first == str(error)
+    assert second == (
+        f"the run was stopped there; not begun: {folder}/z.tif; the same command continues"
+    )
+    assert "1 done, 1 failed, 1 not begun" in report.text
+    again = geoseg.predict(folder, model_file, out=tmp_path / "out")
+    rest = "kept" if stage == "counting" else "done"
+    assert statuses(again) == {"a.tif": "kept", "spoilt.tif": rest, "z.tif": "done"}
+
+
+def test_a_report_that_cannot_be_written_is_a_failure_and_not_the_end(
+    folder, model_file, tmp_path, monkeypatch
+):
+    from geoseg.inference import run_report
+
+    def full(path, text):
+        raise OutputError(f"{path}: cannot be written (the disk is full); free the disk")
+
+    monkeypatch.setattr(run_report, "write_text", full)
+    report = geoseg.predict(folder, model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    assert set(statuses(report).values()) == {"done"}
+    (line,) = report.data["failures"]
+    assert line.startswith(f"{tmp_path}/out/report.json: cannot be written")
+
+
+def test_links_and_own_outputs_that_are_left_out_are_listed_in_the_report(
+    folder, model_file, tmp_path
+):
+    (folder / "z_again.tif").symlink_to("a.tif")
+    (folder / "loop").symlink_to(".")
+    for _ in range(2):  # the second time its own outputs lie there too
+        report = geoseg.predict(folder, model_file, out=folder, vectors="none")
+        assert report.exit_code == 0
+    left_out = report.data["left_out"]
+    assert f"{folder}/z_again.tif: is the same file as {folder}/a.tif" in left_out
+    assert any(line.startswith(f"{folder}/loop: leads back to ") for line in left_out)
+    assert f"{folder}/a_classes.tif: was made by geoseg itself" in left_out
+    assert len(report.data["warnings"]) == 2
+    assert json.loads((folder / "report.json").read_text())["left_out"] == left_out
+    assert find_sources([folder]).failures == {}
+
+
+def test_a_name_too_long_for_its_outputs_fails_alone_before_it_is_run(
+    make_raster, model_file, tmp_path, folder
+):
+    make_raster(f"in/{'n' * 241}.tif")
+    report = geoseg.predict(folder, model_file, out=tmp_path / "out")
+    assert report.exit_code == 1
+    assert statuses(report)[f"{'n' * 241}.tif"] == "failed"
+    assert list(statuses(report).values()).count("done") == 3
+    assert "too long" in report.data["failures"][0]
