@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, shown
 
 NODATA = 255
 """Class id of pixels without valid input; also the ignore index of labels. Never a class."""
@@ -52,7 +53,9 @@ class ClassScheme:
             )
         if len(set(self.names)) != len(self.names):
             repeated = min(name for name in self.names if self.names.count(name) > 1)
-            raise ConfigError(f"class name {repeated!r} is given twice; names must differ")
+            raise ConfigError(f"class name {shown(repeated)} is given twice; names must differ")
+        for name in self.names:
+            check_name(name, "class name")
         for color in self.colors:
             if len(color) != 3 or not all(0 <= part <= 255 for part in color):
                 raise ConfigError(f"colour {color} is not three numbers in 0..255")
@@ -109,7 +112,8 @@ class ClassScheme:
         unknown = set(document) - {"classes", "ignore"}
         if unknown:
             raise ConfigError(
-                f"classes file: unknown key {min(unknown)!r}; known are 'classes' and 'ignore'"
+                f"classes file: unknown key {shown(min(unknown, key=str))}; "
+                "known are 'classes' and 'ignore'"
             )
         defaults = default_colors(len(document["classes"]))
         entries = [
@@ -167,7 +171,7 @@ def _color(parts: object, where: str = "colour") -> Color:
         numbers = [int(part) for part in parts if isinstance(part, Integral)]
         if len(numbers) == len(parts) == 3:
             return numbers[0], numbers[1], numbers[2]
-    raise ConfigError(f"{where}: {parts!r} is not three whole numbers in 0..255")
+    raise ConfigError(f"{where}: {shown(parts)} is not three whole numbers in 0..255")
 
 
 def _values(given: object, where: str) -> tuple[int, ...]:
@@ -181,13 +185,13 @@ def _values(given: object, where: str) -> tuple[int, ...]:
             values.append(part)
         else:
             raise ConfigError(
-                f"{where}: {given!r} is not a whole number, a range such as 128-255, "
+                f"{where}: {shown(given)} is not a whole number, a range such as 128-255, "
                 "or a list of them"
             )
     if not values:
         raise ConfigError(
-            f"{where}: {given!r} names no value; give a whole number, a range such as 128-255, "
-            "or a list"
+            f"{where}: {shown(given)} names no value; "
+            "give a whole number, a range such as 128-255, or a list"
         )
     return tuple(values)
 
@@ -204,15 +208,36 @@ def _entry(
     if isinstance(entry, str):
         return entry, default_color, (position,)
     if not isinstance(entry, Mapping) or "name" not in entry:
-        raise ConfigError(f"class {position}: {entry!r} is neither a name nor {{id, name, color}}")
+        raise ConfigError(
+            f"class {position}: {shown(entry)} is neither a name nor {{id, name, color}}"
+        )
     unknown = set(entry) - {"id", "name", "color"}
     if unknown:
         raise ConfigError(
-            f"class {position}: unknown key {min(unknown)!r}; known are id, name and color"
+            f"class {position}: unknown key {shown(min(unknown, key=str))}; "
+            "known are id, name and color"
         )
     given = entry.get("color")
     color = default_color if given is None else _color(given, f"class {position}: color")
     return str(entry["name"]), color, _values(entry.get("id", position), f"class {position}: id")
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse a name that files and tables cannot hold.
+
+    Args:
+        name: of a class or of a band.
+        what: it is, for the message.
+
+    Raises:
+        ConfigError: it is blank, has control characters (a line break) or broken ones (surrogates).
+    """
+    if not name.strip():
+        raise ConfigError(f"{what} {name!r} is empty; give it a name")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise ConfigError(
+            f"{what} {shown(name)} has control characters or broken ones; give it plain text"
+        )
 
 
 ISPRS = ClassScheme(

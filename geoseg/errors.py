@@ -15,6 +15,13 @@ GeosegError
 Each message says what was given, what is needed and what to do, in one line.
 """
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 8
+_SHORT.maxstring = _SHORT.maxother = 120
+
 
 class GeosegError(Exception):
     """Base of all errors that geoseg raises on purpose."""
@@ -58,6 +65,11 @@ class DiskError(RunError, OutputError):
 
 class DeviceError(RunError, ModelError):
     """The device that the network runs on is lost."""
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: its `repr`, shortened where it is long or nested."""
+    return _SHORT.repr(value)
 
 
 def one_line_reason(error: Exception) -> str:

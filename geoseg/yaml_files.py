@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from geoseg.classes import SCHEMES, ClassScheme
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, shown
 
 _WRONG_TYPE = {
     "int": "is not a whole number",
@@ -123,7 +123,9 @@ def _with_value(node: Any, keys: list[str], value: Any, assignment: str) -> Any:
     if node is None or isinstance(node, Mapping):
         section = dict(node or {})
         return section | {key: _with_value(section.get(key), rest, value, assignment)}
-    raise ConfigError(f"--set {assignment!r}: {key!r} lies inside {node!r}, which holds no keys")
+    raise ConfigError(
+        f"--set {assignment!r}: {key!r} lies inside {shown(node)}, which holds no keys"
+    )
 
 
 def expand(node: Any, path: str = "") -> Any:
@@ -178,12 +180,12 @@ def first_error(error: ValidationError, document: Mapping[str, Any], model: type
     if kind == "too_short":
         return f"{where}: is empty; give at least one"
     if kind == "too_long":
-        return f"{where}: {value!r} holds {len(value)} entries; give {context['max_length']}"
+        return f"{where}: {shown(value)} holds {len(value)} entries; give {context['max_length']}"
     if kind == "value_error":  # raised by our own validators, in our own words
         return f"{where}: {context['error']}" if where else str(context["error"])
     needed = details["msg"].replace("Input should", "it should")
     wrong = _WRONG_TYPE.get(kind.partition("_")[0], f"is refused; {needed}")
-    return f"{where}: {value!r} {wrong}"
+    return f"{where}: {shown(value)} {wrong}"
 
 
 def _suggest(key: str, known: list[str]) -> str:

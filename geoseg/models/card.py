@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from geoseg.classes import ClassScheme
+from geoseg.classes import ClassScheme, check_name
 from geoseg.errors import ModelError
 from geoseg.models.spec import ModelSpec
 from geoseg.yaml_files import first_error
@@ -15,6 +22,10 @@ from geoseg.yaml_files import first_error
 FORMAT = 1
 """Version of the card's JSON. Raised when an older geoseg could not read a card, or would misread
 it."""
+_DEEPEST = 32
+"""Mappings and lists inside one another that a card may hold."""
+_Number = Annotated[float, Field(strict=True)]
+_Pixels = Annotated[int, Field(strict=True, le=1_000_000)]
 
 
 class Card(BaseModel):
@@ -34,17 +45,17 @@ class Card(BaseModel):
     """Names and colours of the classes."""
     bands: tuple[str, ...]
     """Names of the bands it takes, in order."""
-    value_range: tuple[float, float]
+    value_range: tuple[_Number, _Number]
     """The values from black to white of the rasters it was trained on, such as (0, 255)."""
-    mean: tuple[float, ...]
+    mean: tuple[_Number, ...]
     """Mean of each band, in units of the value range."""
-    std: tuple[Annotated[float, Field(gt=0)], ...]
+    std: tuple[Annotated[float, Field(gt=0, strict=True)], ...]
     """Standard deviation of each band, in units of the value range."""
-    window: int = 512
+    window: _Pixels = 512
     """Side in pixels of the windows that the network is run on."""
-    overlap: int = 128
+    overlap: _Pixels = 128
     """Pixels that neighbouring windows share."""
-    ground_sampling: Annotated[float, Field(gt=0)] | None = None
+    ground_sampling: Annotated[float, Field(gt=0, strict=True)] | None = None
     """Metres on the ground a pixel; None where it is not known."""
     training: dict[str, Any] = Field(default_factory=dict)
     """How the weights came about: data, steps, seed, metrics. Values that JSON can hold."""
@@ -58,6 +69,13 @@ class Card(BaseModel):
                 super().__init__(**facts)
             except ValidationError as error:
                 raise ModelError(first_error(error, facts, Card)) from None
+
+    @field_validator("bands")
+    @classmethod
+    def _check_names(cls, bands: tuple[str, ...]) -> tuple[str, ...]:
+        for name in bands:
+            check_name(name, "band")
+        return bands
 
     @model_validator(mode="after")
     def _check_that_facts_fit(self) -> Card:
@@ -105,11 +123,15 @@ class Card(BaseModel):
         """
         try:
             document = json.loads(text)
-            version = int(document.pop("format"))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            json.dumps(document, ensure_ascii=False).encode()  # \ud800 is JSON, but no text
+            version = document.pop("format")
+            is_card = type(version) is int and version > 0 and not _is_deeper(document, _DEEPEST)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ModelError(
                 "its card is not a geoseg card; train or save the model again"
             ) from error
+        if not is_card:
+            raise ModelError("its card is not a geoseg card; train or save the model again")
         if version > FORMAT:
             raise ModelError(
                 f"its card has format {version}, this geoseg reads up to {FORMAT}; upgrade geoseg"
@@ -125,3 +147,11 @@ class Card(BaseModel):
             raise ModelError(
                 f"its card is inconsistent ({error}); upgrade geoseg, or save the model again"
             ) from error
+
+
+def _is_deeper(node: Any, levels: int) -> bool:
+    """Whether mappings and lists lie inside one another at more than so many levels."""
+    if not isinstance(node, dict | list):
+        return False
+    inner = node.values() if isinstance(node, dict) else node
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from geoseg.errors import ModelError
+from geoseg.errors import GeosegError, ModelError, one_line_reason
 from geoseg.models.card import Card
 
 CARD_KEY = "geoseg"
@@ -50,10 +50,15 @@ def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
     try:
         with safe_open(path, framework=framework) as opened:
             yield opened
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"{path}: damaged or cut short ({error}); copy or download it again"
-        ) from error
+    except GeosegError:
+        raise
+    except Exception as error:  # what safetensors makes of damaged bytes has no end
+        raise damaged_error(path, one_line_reason(error)) from error
+
+
+def damaged_error(path: Path, reason: str) -> ModelError:
+    """The error for a model file that is not as it was written."""
+    return ModelError(f"{path}: damaged or cut short ({reason}); copy or download it again")
 
 
 def read_card(path: Path, metadata: Mapping[str, str] | None) -> Card:

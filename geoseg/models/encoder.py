@@ -9,7 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from geoseg.errors import ModelError, one_line_reason
+from geoseg.errors import ModelError, one_line_reason, shown
 from geoseg.models.dilated import replace_dilated_convolutions
 from geoseg.models.layers import resize
 from geoseg.models.weights import download_error, load_weights, pretrained_argument
@@ -110,7 +110,9 @@ def check_name(name: str) -> None:
     if name in known or (name.startswith("tu-") and timm.is_model(name[3:])):
         return
     near = difflib.get_close_matches(name, known, n=3) or ["resnet50", "tu-tf_efficientnet_lite0"]
-    raise ModelError(f"there is no encoder {name!r}; try {', '.join(near)} (timm's are tu-NAME)")
+    raise ModelError(
+        f"there is no encoder {shown(name)}; try {', '.join(near)} (timm's are tu-NAME)"
+    )
 
 
 class NotDilatableError(ModelError):

@@ -13,14 +13,19 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, one_line_reason
 from geoseg.files import write_bytes
 from geoseg.models.card import Card
-from geoseg.models.cardfile import CARD_KEY, open_model_file, read_card
+from geoseg.models.cardfile import CARD_KEY, damaged_error, open_model_file, read_card
+from geoseg.models.checksum import checksum
 from geoseg.models.segmenter import Segmenter, build_segmenter
+from geoseg.models.spec import ModelSpec
+
+_CHECKSUM_KEY = "checksum"
+"""The key of the checksum of card and tensors in the file's metadata."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,9 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in net.state_dict().items()
     }
-    write_bytes(path, save(tensors, metadata={CARD_KEY: card.to_json()}))
+    text = card.to_json()
+    metadata = {CARD_KEY: text, _CHECKSUM_KEY: checksum(tensors, text)}
+    write_bytes(path, save(tensors, metadata=metadata))
     return path
 
 
@@ -129,28 +136,61 @@ def load_model(path: str | Path) -> Model:
     """
     path = Path(path)
     with open_model_file(path, framework="pt") as file:
-        card = read_card(path, file.metadata())
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    try:
-        net = build_segmenter(card.spec)
-    except ModelError as error:
-        raise ModelError(f"{path}: its network cannot be built: {error}") from error
-    _check_tensors(path, net.state_dict(), tensors)
+        metadata = file.metadata() or {}
+        card = read_card(path, metadata)
+        names = file.keys()  # not a mapping
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+        # Before any memory is taken: the card may ask for any width.
+        _check_shapes(path, _wanted_shapes(path, card.spec), shapes)
+        tensors = {name: file.get_tensor(name) for name in names}
+    # Files of other programs and of older versions have no checksum.
+    if metadata.get(_CHECKSUM_KEY) not in (None, checksum(tensors, metadata[CARD_KEY])):
+        raise damaged_error(path, "its checksum does not fit")
+    net = build_segmenter(card.spec)
     net.load_state_dict(tensors)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Model(net.eval(), card, digest, path)
 
 
-def _check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+class _RangesHaveValues(TorchFunctionMode):
+    """Lets ``torch.linspace`` have values on the meta device: some encoders are built from them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """The function's own result, on the CPU for ranges."""
+        own = {"device": "cpu"} if func is torch.linspace else {}
+        return func(*args, **{**(kwargs or {}), **own})
+
+
+def _wanted_shapes(path: Path, spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a spec's network, by name; nothing is computed or stored."""
+    try:
+        spec.check_choices()
+        with torch.device("meta"), _RangesHaveValues():
+            net = build_segmenter(spec)
+    except ModelError as error:
+        raise ModelError(f"{path}: its network cannot be built: {error}") from error
+    except Exception as error:  # decoders of smp check their options no further
+        raise ModelError(
+            f"{path}: its network cannot be built ({one_line_reason(error)}); "
+            "train or save the model again"
+        ) from error
+    return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+
+
+def _check_shapes(
+    path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> None:
     """Refuse a file whose tensors are not the network's, naming the first that is not."""
-    for name, tensor in wanted.items():
+    for name, shape in wanted.items():
         if name not in found:
             raise ModelError(f"{path}: lacks tensor {name!r} of its network; save the model again")
-        if found[name].shape != tensor.shape:
+        if found[name] != shape:
             raise ModelError(
-                f"{path}: tensor {name!r} is {tuple(found[name].shape)}, "
-                f"its network needs {tuple(tensor.shape)}; save the model again"
+                f"{path}: tensor {name!r} is {found[name]}, "
+                f"its network needs {shape}; save the model again"
             )
     surplus = sorted(found.keys() - wanted.keys())
     if surplus:

@@ -10,8 +10,8 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
-from geoseg.errors import ModelError, one_line_reason
-from geoseg.models.context.base import Outputs
+from geoseg.errors import ModelError, one_line_reason, shown
+from geoseg.models.context.base import MAX_SIZE, Outputs
 from geoseg.models.dilated import replace_dilated_convolutions
 from geoseg.models.encoder import check_name
 from geoseg.models.layers import at_least_float32
@@ -50,12 +50,15 @@ def check_options(system: str, options: Mapping[str, Any]) -> None:
     """Refuse options that smp's model does not have.
 
     Raises:
-        ModelError: it lacks an option; the message has those that it has.
+        ModelError: it lacks an option, or a width is absurd; the message says what there is.
     """
     known = [name for name in _argument_names(system) if name.startswith(("decoder_", "psp_"))]
-    for name in options:
+    for name, value in options.items():
         if name not in known:
-            raise ModelError(f"{system} has no option {name!r}; it has {', '.join(known)}")
+            raise ModelError(f"{system} has no option {shown(name)}; it has {', '.join(known)}")
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, int) and number > MAX_SIZE for number in numbers):
+            raise ModelError(f"{system}: option {name}={shown(value)}: widths go up to {MAX_SIZE}")
 
 
 def build_smp_model(

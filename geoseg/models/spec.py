@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from geoseg.classes import MAX_CLASSES
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, shown
 from geoseg.models.context import HEADS
 
 DEFAULT_ENCODER = "resnet50"
@@ -38,12 +40,12 @@ class ModelSpec:
     """One of `systems()`."""
     encoder: str | None
     """smp's name of the encoder; None for a system that takes the image itself."""
-    output_stride: int | None
+    output_stride: Annotated[int, Field(strict=True)] | None
     """Pixels from one position of the encoder's deepest map to the next; None asks for the finest
     that it has."""
-    in_channels: int
+    in_channels: Annotated[int, Field(strict=True)]
     """Bands of the image."""
-    classes: int
+    classes: Annotated[int, Field(strict=True)]
     """Number of classes."""
     preset: str = "geoseg"
     """The reading of the system's paper."""
@@ -79,7 +81,7 @@ class ModelSpec:
             from geoseg.models.smp_decoders import check_options
 
             if self.preset != "geoseg":
-                raise ModelError(f"{self.system} has no preset {self.preset!r}; it has geoseg")
+                raise ModelError(f"{self.system} has no preset {shown(self.preset)}; it has geoseg")
             check_options(self.system, self.options)
         else:
             HEADS[self.system].choose_options(self.preset, self.options)
@@ -99,7 +101,7 @@ def check_system(name: str) -> str:
         ModelError: the message has those that there are.
     """
     if name not in systems():
-        raise ModelError(f"there is no system {name!r}; there are {', '.join(systems())}")
+        raise ModelError(f"there is no system {shown(name)}; there are {', '.join(systems())}")
     return name
 
 

@@ -57,6 +57,12 @@ def test_json_gives_the_card_back() -> None:
         ({"ground_sampling": math.inf}, "ground_sampling: inf is not a finite number"),
         ({"windw": 3}, "windw: unknown key; did you mean window"),
         ({"mean": "abc"}, "mean: 'abc' is not a list"),
+        ({"mean": ("1", 2.0, 3.0)}, r"mean\[0\]: '1' is not a number"),
+        ({"window": "512"}, "window: '512' is not a whole number"),
+        ({"window": 10**9}, "window: 1000000000 is refused; it should be less than or equal to"),
+        ({"bands": ("red", "", "blue")}, "bands: band '' is empty; give it a name"),
+        ({"bands": ("red", "a\nb", "blue")}, r"band 'a\\nb' has control characters or broken ones"),
+        ({"bands": ("red", "\ud800", "blue")}, "has control characters or broken ones"),
     ],
 )
 def test_a_card_whose_facts_do_not_fit_is_refused(change: dict[str, Any], message: str) -> None:
@@ -85,6 +91,14 @@ def edited(**change: Any) -> str:
         ("{", "its card is not a geoseg card"),
         ("[]", "its card is not a geoseg card"),
         ("{}", "its card is not a geoseg card"),
+        ("[" * 100_000, "its card is not a geoseg card"),
+        (edited(format=math.inf), "its card is not a geoseg card"),
+        (edited(format="1"), "its card is not a geoseg card"),
+        (edited(format=0), "its card is not a geoseg card"),
+        (edited(license="\ud800"), "its card is not a geoseg card"),
+        (edited(training=json.loads("[" * 40 + "]" * 40)), "its card is not a geoseg card"),
+        (edited(window=math.inf), "window: inf is not a"),
+        (edited(mean=list(range(300))), r"mean has 300 entries|is inconsistent"),
         (edited(format=2), "its card has format 2, this geoseg reads up to 1; upgrade geoseg"),
         (edited(mean=None), "its card has no 'mean'; train or save the model again"),
         (

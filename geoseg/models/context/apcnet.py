@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
 from geoseg.models.layers import (
     Classifier,
     apply_concatenated,
@@ -23,9 +23,9 @@ from geoseg.models.layers import (
 class APCNetOptions(HeadOptions):
     """What the paper leaves open, and the parts that its ablations switch off."""
 
-    channels: PositiveInt = 512
+    channels: Size = 512
     """Width of x, y and z (sec. 3.2)."""
-    scales: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 3, 6)
+    scales: Annotated[tuple[Size, ...], Field(min_length=1, max_length=16)] = (1, 2, 3, 6)
     """s of each pyramid level, X divided into s x s subregions (sec. 3.1; chosen by table 2)."""
     gla: bool = True
     """Whether affinities are guided by g(X), eq. (2), or made of x_i alone (table 3)."""
@@ -37,7 +37,7 @@ class APCNetOptions(HeadOptions):
     the first keeps scales alike."""
     deep: bool = True
     """Whether stage 3 is supervised too (table 4)."""
-    dropout: NonNegativeFloat = 0.1
+    dropout: DropoutShare = 0.1
     """Dropout before each of the classifiers (released code)."""
 
 

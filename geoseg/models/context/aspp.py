@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs, Size
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 RATES = (12, 24, 36)
@@ -19,7 +18,7 @@ RATES = (12, 24, 36)
 class ASPPOptions(HeadOptions):
     """The paper's width; comparisons in other papers take another."""
 
-    channels: PositiveInt = 256
+    channels: Size = 256
     """Width of each branch and of the fusion."""
     kernel: Literal[1, 3] = 1
     """Side of the convolution that fuses the branches: 1 in the paper, 3 in ISNet's comparison."""

@@ -3,13 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import ConfigDict, PositiveInt, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, shown
+
+MAX_SIZE = 65_536
+"""The largest width. Without a bound, a typing error would ask for terabytes."""
+Size = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+"""A width or a number of things."""
+DropoutShare = Annotated[float, Field(ge=0, lt=1)]
+"""Share of the features that is dropped in training."""
 
 
 class Outputs(NamedTuple):
@@ -21,7 +28,7 @@ class Outputs(NamedTuple):
     """Auxiliary logits by name, ``(N, classes, h, w)`` at feature size (losses upsample them)."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class HeadOptions:
     """Base of the options of each system, frozen pydantic dataclasses with its strict checks.
 
@@ -34,7 +41,7 @@ class HeadOptions:
 class WidthOptions(HeadOptions):
     """The one width of a comparison scheme."""
 
-    channels: PositiveInt = 512
+    channels: Size = 512
     """Width of the features that the scheme works on, and of those that are classified."""
 
 
@@ -42,7 +49,7 @@ class WidthOptions(HeadOptions):
 class AttentionWidthOptions(WidthOptions):
     """The two widths of a comparison scheme that attends."""
 
-    key_channels: PositiveInt = 256
+    key_channels: Size = 256
     """Width of queries, keys and values."""
 
 
@@ -87,7 +94,7 @@ class ContextHead(nn.Module, ABC):
         """
         if preset not in cls.presets:
             raise ModelError(
-                f"{cls.name} has no preset {preset!r}; it has {', '.join(cls.presets)}"
+                f"{cls.name} has no preset {shown(preset)}; it has {', '.join(cls.presets)}"
             )
         options = cls.presets[preset]
         try:
@@ -120,9 +127,9 @@ def _reason(error: ValidationError, options: Any) -> str:
     first = error.errors()[0]
     if first["type"] == "unexpected_keyword_argument":
         known = ", ".join(field.name for field in fields(options))
-        return f" has no option {first['loc'][0]!r}; it has {known or 'none'}"
+        return f" has no option {shown(first['loc'][0])}; it has {known or 'none'}"
     if first["type"] == "value_error":  # raised by the options' own checks
         return f": {first['ctx']['error']}"
     name, *places = first["loc"]
     where = "".join(f"[{place}]" for place in places)
-    return f": option {name}{where}={first['input']!r}: {first['msg'].replace('Input', 'it')}"
+    return f": option {name}{where}={shown(first['input'])}: {first['msg'].replace('Input', 'it')}"

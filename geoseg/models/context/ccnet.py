@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, Outputs, Size, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 
@@ -16,7 +15,7 @@ from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 class CCNetOptions(WidthOptions):
     """The options of the paper's ablations; queries and keys have an eighth of `channels`."""
 
-    loops: PositiveInt = 2
+    loops: Size = 2
     """How often the attention is applied, R: at 2, every pixel is reached from every other."""
 
 

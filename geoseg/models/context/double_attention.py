@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs, Size
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
@@ -16,7 +15,7 @@ from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tok
 class DoubleAttentionOptions(AttentionWidthOptions):
     """The widths of the papers' comparisons; `key_channels` is m, the width of A."""
 
-    descriptors: PositiveInt = 64
+    descriptors: Size = 64
     """How many are gathered, n; 64 was OCRNet's best (table 7)."""
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pydantic import NonNegativeFloat
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, DropoutShare, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, conv_bn_relu
 
 
@@ -15,7 +14,7 @@ from geoseg.models.layers import Classifier, conv_bn_relu
 class FCNOptions(WidthOptions):
     """The baseline's options; `channels` is the width of its 3x3 convolution."""
 
-    dropout: NonNegativeFloat = 0.0
+    dropout: DropoutShare = 0.0
     """Dropout before the classifier."""
 
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
@@ -17,9 +16,9 @@ from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tok
 class OCRNetOptions(HeadOptions):
     """Where the paper and the released code differ."""
 
-    channels: PositiveInt = 512
+    channels: Size = 512
     """Width of the pixel representations x and z, eqs. (4) and (6)."""
-    key_channels: PositiveInt = 256
+    key_channels: Size = 256
     """Width of φ, ψ and δ, eqs. (3) and (5)."""
     scale: bool = True
     """Whether the relation φᵀψ of eq. (5) is divided by the square root of `key_channels`."""
@@ -31,7 +30,7 @@ class OCRNetOptions(HeadOptions):
     """What makes x, eq. (4), of stage 4: a 3x3 convolution, or an atrous pyramid with branches of
     `key_channels` and a 1x1 convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the
     released code has OCR as a further branch."""
-    dropout: NonNegativeFloat = 0.0
+    dropout: DropoutShare = 0.0
     """Dropout before both classifiers (the coarse one only with a convolution before it)."""
 
 

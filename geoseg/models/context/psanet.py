@@ -5,11 +5,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, Outputs, Size, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
@@ -17,7 +16,7 @@ from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tok
 class PSANetOptions(WidthOptions):
     """The paper's sizes; `channels` is the width of each branch."""
 
-    size: PositiveInt = 97
+    size: Size = 97
     """Side of the feature maps in training, which sets how many relative positions a pixel predicts
     weights for: 97 for crops of 769 pixels at output stride 8. Smaller maps use the middle of the
     prediction. On larger ones, positions farther off than in training take the weight of the

@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, HeadOptions, Outputs, Size
 from geoseg.models.context.hcnet.segment_attention import segment_sums
 from geoseg.models.layers import Classifier, at_least_float32, class_means, conv_bn_relu, tokens
 
@@ -27,9 +26,9 @@ Norm = Literal["relu", "softplus", "raw", "softmax"]
 class HCNetOptions(HeadOptions):
     """What the paper leaves open, and the parts that its ablations switch off."""
 
-    channels: PositiveInt = 512
+    channels: Size = 512
     """C, the width of the context stream: of X, eqs. (1) to (4)."""
-    prior_channels: PositiveInt = 64
+    prior_channels: Size = 64
     """Width of the pre-segmentation's three branches (sec. 3.2)."""
     norm: Norm = "relu"
     """How eq. (4) becomes a mean. Raw products sum to zero or less in about half of all rows, and

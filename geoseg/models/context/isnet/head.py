@@ -9,12 +9,11 @@ from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
 from geoseg.models.context.isnet.class_attention import (
     attend_weighted_by_counts,
     norm_weighted_by_counts,
@@ -36,9 +35,9 @@ Image = Literal["ilcm", "aspp", "ppm", "none"]
 class ISNetOptions(HeadOptions):
     """Where the paper and the released code differ, and the parts that the ablations switch off."""
 
-    channels: PositiveInt = 512
+    channels: Size = 512
     """C, the width of R."""
-    key_channels: PositiveInt = 256
+    key_channels: Size = 256
     """Width of the projected queries, keys and values of eqs. (4), (5), (7) and (8)."""
     image: Image = "ilcm"
     """What makes R_il: eqs. (10) and (11), or ASPP or a pyramid of pools in their place (sec. 3.2),
@@ -54,7 +53,7 @@ class ISNetOptions(HeadOptions):
     fusion)."""
     deep: bool = True
     """Whether stage 3 is supervised too (released code)."""
-    dropout: NonNegativeFloat = 0.1
+    dropout: DropoutShare = 0.1
     """Dropout before each of the classifiers (released code)."""
 
 

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
 from geoseg.models.context.ranet.jensen_shannon import DivergenceKind
 from geoseg.models.context.ranet.region_attention import ScoreMaps, representative_scores
 from geoseg.models.context.ranet.region_interaction import (
@@ -31,9 +31,9 @@ from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tok
 class RANetOptions(HeadOptions):
     """What the paper leaves open, where its code differs, and what its ablations switch off."""
 
-    channels: PositiveInt = 512
+    channels: Size = 512
     """M, the width of A."""
-    representatives: PositiveInt = 8
+    representatives: Size = 8
     """K, the most representative pixels of a region (sec. 5.2)."""
     boundary: bool = True
     """Whether D, from the boundary score map, is in eq. (3) (table 1); else D = 0."""
@@ -54,7 +54,7 @@ class RANetOptions(HeadOptions):
     """Where eq. (4) cuts. With W^g one number and a bias, as the sizes allow, its sign function is
     F > threshold; the mean of eq. (5) is only in [0, 1], as the paper has it, with F itself for
     F^g. A number and no weight: regions only index, so no gradient could reach it."""
-    core: PositiveInt = 8
+    core: Size = 8
     """Regions of fewer pixels are attached to their most similar neighbours. 1: none."""
     weights: InteractionWeights = "mean"
     """Over what the softmax of eq. (7) runs. Printed (``literal``): over one other region at a
@@ -80,11 +80,11 @@ class RANetOptions(HeadOptions):
     """Whether the products of eqs. (6) to (8) are divided by the square root of M."""
     fusion: Literal["concat", "context"] = "concat"
     """What is classified: a 3x3 convolution of A and O, or O alone."""
-    dropout: NonNegativeFloat = 0.0
+    dropout: DropoutShare = 0.0
     """Dropout before the final classifier."""
     boundary_final: bool = True
     """Whether a boundary map of the final features is supervised too (released code)."""
-    reach: PositiveInt = 48
+    reach: Size = 48
     """Steps up to which the line maxima of eq. (1) are exact where no gradient is wanted. Longer
     lines, which only large regions have, are continued from there (`LongLineMaxima`): exact ones
     would cost the fifth power of a region's side. In training all are exact."""
