@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geoseg.errors import GeosegError, RunError
+from geoseg.errors import ConfigError, GeosegError, RunError
 
 LOG = logging.getLogger("geoseg")
 """Gets the tracebacks of failed inputs, as debugging messages."""
@@ -53,9 +53,14 @@ def failure_line(subject: str | Path, error: Exception) -> str:
 
 @contextmanager
 def begun() -> Iterator[None]:
-    """Mark what is raised in the block: something was begun, and `exit_code_of` says so."""
+    """Mark what is raised in the block: something was begun, and `exit_code_of` says so.
+
+    A ConfigError is none of these: it refuses what it is about before anything of it begins.
+    """
     try:
         yield
+    except ConfigError:
+        raise
     except Exception as error:
         vars(error)["exit_code"] = EXIT_FAILED
         raise

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import geoseg
 from geoseg.cli import cli
-from geoseg.errors import ConfigError
+from geoseg.errors import OutputError
 from geoseg.failures import begun
 from geoseg.progress import Progress
 from geoseg.report import Report
@@ -137,7 +137,7 @@ def test_an_error_that_nobody_expects_is_one_line_too(name, error, monkeypatch):
 
 
 def test_an_error_after_something_was_begun_exits_1(monkeypatch):
-    for error in (ConfigError("no"), TypeError("no")):
+    for error in (OutputError("no"), TypeError("no")):
         with pytest.raises(type(error)), begun():
             raise error
         record(monkeypatch, "train", error)

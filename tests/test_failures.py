@@ -4,7 +4,15 @@ import logging
 
 import pytest
 
-from geoseg.errors import DeviceError, DiskError, GeosegError, ModelError, OutputError, SourceError
+from geoseg.errors import (
+    ConfigError,
+    DeviceError,
+    DiskError,
+    GeosegError,
+    ModelError,
+    OutputError,
+    SourceError,
+)
 from geoseg.failures import begun, exit_code_of, failure_line, per_input
 
 
@@ -70,6 +78,12 @@ def test_a_program_ends_with_1_where_something_was_begun_else_with_2(error):
         raise error
     assert caught.value is error
     assert exit_code_of(error) == 1
+
+
+def test_a_refused_config_ends_with_2_wherever_it_is_found():
+    with pytest.raises(ConfigError) as caught, begun():
+        raise ConfigError("no input can be used")
+    assert exit_code_of(caught.value) == 2
 
 
 def test_a_line_about_an_unknown_error_says_what_came():

@@ -20,13 +20,14 @@ from typing import Any
 
 from geoseg.commands import train
 from geoseg.config import Comparison, TrainConfig, dump_config, load_config
-from geoseg.errors import ConfigError, FolderInUseError, GeosegError, OutputError
+from geoseg.errors import ConfigError, FolderInUseError, GeosegError, OutputError, RunError
 from geoseg.evaluation.comparison import (
     compare_results,
     comparison_text,
     refuse_foreign_files,
     write_comparison,
 )
+from geoseg.failures import LOG, begun, failure_line
 from geoseg.files import write_text
 from geoseg.inference.keys import key_of
 from geoseg.locks import lock_folder
@@ -92,7 +93,8 @@ def run(
     for number, one in enumerate(runs, 1):
         if _result(one) is None:
             listener.note(f"run {number} of {len(runs)}: {one.variant}, seed {one.seed}")
-            failure = _train(one, listener)
+            with begun():
+                failure = _train(one, listener)
             failures += [failure] if failure else []
     with lock_folder(folder, timeout=-1):  # of several processes the last one sees all results
         return _report(base.compare, runs, folder, failures)
@@ -211,8 +213,11 @@ def _train(one: Run, progress: Progress) -> str | None:
         return (
             f"{one.folder}: another process trains it; the same command later makes the whole table"
         )
-    except GeosegError as error:
-        return f"{one.variant}, seed {one.seed}: {error}"
+    except RunError:
+        raise  # every further run would meet it
+    except Exception as error:
+        LOG.debug("%s", one.folder, exc_info=True)
+        return f"{one.variant}, seed {one.seed}: {failure_line(one.folder, error)}"
     return None
 
 

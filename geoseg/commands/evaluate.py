@@ -16,6 +16,7 @@ from typing import Any
 import rasterio
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.file_keys import unseen
 from geoseg.datasets.pairing import describe_unpaired, objects_by_tile, pair_files
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.errors import ConfigError
@@ -23,6 +24,7 @@ from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
 from geoseg.evaluation.scoring import score_pairs
+from geoseg.failures import begun
 from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
@@ -91,7 +93,8 @@ def run(
         ]
         data["failures"] = failures
         data["seconds"] = round(time.perf_counter() - started, 3)
-        write_outputs(Path(out), data, scores, options)
+        with begun():
+            write_outputs(Path(out), data, scores, options)
     return Report(describe(data, Path(out)), data, int(bool(failures)))
 
 
@@ -126,7 +129,7 @@ def _open_all(
             f"--instances {instances}: no such files; give a raster, polygons, or a folder of them"
         )
     pairs, refused = open_pairs(pairing.pairs, objects, options)
-    failures = [*pairing.ambiguous, *unpaired, *refused]
+    failures = [*unseen(*sides), *pairing.ambiguous, *unpaired, *refused]
     if not pairs:
         raise nothing_usable(failures)
     return pairs, failures

@@ -30,7 +30,8 @@ from geoseg.datasets.preparation import (
 )
 from geoseg.datasets.splits import Division, divide
 from geoseg.datasets.summary import Summary, classes_text, summary_text
-from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.errors import ConfigError, OutputError
+from geoseg.failures import begun, per_input
 from geoseg.files import temporary_folder
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
@@ -122,12 +123,13 @@ def run(
             folder.refuse_other_classes(classes_text(scheme))
         kept = _keep_tiles(folder, plans, overwrite=overwrite)
         listener.note(_plan_text(plans, division, kept))
-        failures += _prepare_tiles(plans, kept, folder, listener)
-        if not folder.tiles:
-            raise nothing_usable(failures)
-        tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
-        summary = Summary(layout.name, division, plans, tiles)
-        folder.finish(summary.facts(), classes_text(scheme))
+        with begun():
+            failures += _prepare_tiles(plans, kept, folder, listener)
+            if not folder.tiles:
+                raise nothing_usable(failures)
+            tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
+            summary = Summary(layout.name, division, plans, tiles)
+            folder.finish(summary.facts(), classes_text(scheme))
     return _report(folder, summary, kept, failures, time.perf_counter() - started)
 
 
@@ -232,7 +234,7 @@ def _plan_text(plans: Sequence[TilePlan], division: Division, kept: set[str]) ->
 def _prepare_tiles(
     plans: Sequence[TilePlan], kept: set[str], folder: PreparedFolder, listener: Progress
 ) -> list[str]:
-    failures = []
+    failures: list[str] = []
     folder.begin()
     listener.begin("preparing images", len(plans))
     try:
@@ -242,12 +244,8 @@ def _prepare_tiles(
         ):
             for plan in plans:
                 if plan.tile not in kept:
-                    try:
+                    with per_input(plan.profile.image.path, failures.append):
                         folder.add(prepare_tile(plan, staging), staging)
-                    except OutputError:
-                        raise  # a full disk: the others would fail too, and the next run resumes
-                    except GeosegError as error:
-                        failures.append(str(error))
                 listener.advance(1)
     finally:
         listener.end()

@@ -39,6 +39,7 @@ from geoseg.datasets.training_tiles import (
     polygon_warnings,
 )
 from geoseg.errors import OutputError
+from geoseg.failures import begun
 from geoseg.files import write_text
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
@@ -135,9 +136,10 @@ def _learn(
     if _is_main() and not resume:
         write_text(folder / CONFIG, f"{_MARK}\n{dump_config(config)}")
     patches = Patches(train, scheme, recipe, tiles.value_range, sampler)
-    outcome = fit(
-        net, card, patches, val, recipe, class_weights, folder, resume=resume, progress=progress
-    )
+    with begun():
+        outcome = fit(
+            net, card, patches, val, recipe, class_weights, folder, resume=resume, progress=progress
+        )
     warnings = polygon_warnings(train + val) + ground_sampling_warnings(train)
     warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))

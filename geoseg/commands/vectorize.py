@@ -21,6 +21,7 @@ import rasterio
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
+from geoseg.failures import begun, per_input
 from geoseg.files import existing_files
 from geoseg.geodesy import same_crs
 from geoseg.locks import lock_file
@@ -84,7 +85,8 @@ def run(
         if not overwrite and _is_made(target, key):
             kept = f"{target} exists already, made from the same"
             return Report(kept, {**facts, "kept": True}, exit_code)
-        made = _write(jobs, target, key)
+        with begun():
+            made = _write(jobs, target, key)
     warnings += [line for job in jobs for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
@@ -202,12 +204,10 @@ def _usable(paths: Iterable[Path], confidence: Path | None) -> tuple[list[_Job],
     jobs: list[_Job] = []
     failures: list[str] = []
     for path in paths:
-        try:
+        with per_input(path, failures.append):
             labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
             beside = None if confidence is None else _open_confidence(confidence, labels)
             jobs.append(_Job(labels, beside))
-        except SourceError as error:
-            failures.append(str(error))
     if not jobs:
         raise ConfigError("\n".join(failures))
     return jobs, failures

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from geoseg.listing import Listing, Parts, list_folder
 from geoseg.raster.discovery import SUFFIXES as RASTER_SUFFIXES
 from geoseg.vector.read import SUFFIXES as VECTOR_SUFFIXES
 
@@ -61,35 +63,71 @@ def count_stars(given: str) -> int:
 def files_by_stars(pattern: str) -> dict[StarKey, Path]:
     """The files that match a pattern, sorted by path.
 
-    ``*`` matches anything but a slash and ``**`` any folders.
+    ``*`` matches anything but a slash and ``**`` any folders. Only stars are wild.
     """
-    parts = Path(pattern).parts
-    fixed = next(index for index, part in enumerate(parts) if "*" in part)
-    root = Path(*parts[:fixed])
-    rest = Path(*parts[fixed:]).as_posix()
-    expression = re.compile(
-        "".join(_STAR_PATTERNS.get(part) or re.escape(part) for part in _STARS.split(rest))
-    )
-    # Only stars are wild here: brackets and question marks are signs in names.
-    literal = re.sub(r"[\[?]", r"[\g<0>]", rest)
-    candidates = root.rglob("*") if "**" in rest else root.glob(literal)
+    root, wanted = _split_pattern(pattern)
+    expression = _expression("/".join(wanted))
     files: dict[StarKey, Path] = {}
-    for path in sorted(candidates):
+    for path in sorted(_listing(pattern).files):
         match = expression.fullmatch(path.relative_to(root).as_posix())
-        if match and path.is_file():
+        if match:
             files[match.groups()] = path
     return files
 
 
 def list_files(given: str) -> list[Path]:
     """The files that a path, a folder (searched recursively) or a pattern means; no hidden ones."""
-    path = Path(given)
     if "*" in given:
         return list(files_by_stars(given).values())
-    if path.is_file():
-        return [path]
-    found = (entry for entry in sorted(path.rglob("*")) if entry.is_file())
-    return [entry for entry in found if not _is_hidden(entry.relative_to(path))]
+    return sorted(_listing(given).files)
+
+
+def unseen(*given: str) -> list[str]:
+    """A line about each folder or link, of those that paths or patterns mean, not looked into."""
+    lines: list[str] = []
+    for each in given:
+        listing = _listing(each)
+        lines += [*listing.failures.values(), *listing.repeated]
+    return list(dict.fromkeys(lines))
+
+
+def _listing(given: str) -> Listing:
+    """What a path, a folder or a pattern leads to; of a pattern, whatever may match it."""
+    path = Path(given)
+    if "*" not in given:
+        return list_folder(path) if os.path.isdir(path) else Listing([path][: path.is_file()])
+    root, wanted = _split_pattern(given)
+    found = list_folder(root, lambda folders: _may_match(folders, wanted, deeper=True), hidden=True)
+    # A link that leads nowhere may be a file too.
+    failures = {
+        path: line
+        for path, line in found.failures.items()
+        if _may_match(path.relative_to(root).parts, wanted, deeper=False)
+    }
+    return Listing(found.files, failures, found.repeated)
+
+
+def _split_pattern(pattern: str) -> tuple[Path, Parts]:
+    """The folder before the first star, and the parts of the rest."""
+    parts = Path(pattern).parts
+    fixed = next(index for index, part in enumerate(parts) if "*" in part)
+    return Path(*parts[:fixed]), parts[fixed:]
+
+
+def _may_match(parts: Parts, wanted: Parts, *, deeper: bool) -> bool:
+    """Whether a path, or with `deeper` one below it, may match a pattern."""
+    for part, pattern in zip(parts, wanted, strict=False):
+        if "**" in pattern:
+            return True
+        if not _expression(pattern).fullmatch(part):
+            return False
+    return len(parts) + deeper <= len(wanted)
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join(_STAR_PATTERNS.get(part) or re.escape(part) for part in _STARS.split(pattern))
+    )
 
 
 def group_by_tile(files: Iterable[Path], root: Path | None = None) -> Files:
@@ -106,8 +144,4 @@ def group_by_tile(files: Iterable[Path], root: Path | None = None) -> Files:
 def root_of(given: str) -> Path:
     """The folder that the files of a path, a folder or a pattern have in common."""
     path = Path(given)
-    return path if path.is_dir() else next(p for p in path.parents if "*" not in str(p))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return path if os.path.isdir(path) else next(p for p in path.parents if "*" not in str(p))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
-from geoseg.datasets.file_keys import is_vector
+from geoseg.datasets.file_keys import is_vector, unseen
 from geoseg.datasets.pairing import Pair, Pairing, describe_unpaired, pair_files
 from geoseg.errors import ConfigError
 from geoseg.report import shorten
@@ -214,7 +214,7 @@ def find_labelled_images(
             )
         found[name] = replace(pair, tile=name)
     unpaired = [] if layout.splits else describe_unpaired(pairing, image_files, label_files)
-    return found, pairing.ambiguous + unpaired
+    return found, unseen(image_files, label_files) + pairing.ambiguous + unpaired
 
 
 def folders_below(root: Path, path: Path) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ that leaves none over. A data set of a known layout goes by tile at once.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,8 +33,10 @@ from geoseg.datasets.file_keys import (
     root_of,
     tile_key,
     tile_of_name,
+    unseen,
 )
 from geoseg.errors import ConfigError
+from geoseg.listing import list_folder
 from geoseg.report import shorten
 from geoseg.vector.read import refuse_other_vectors
 
@@ -91,12 +94,12 @@ def pair_files(
         VectorError: nothing but vector files of a format that is not read.
     """
     if polygons and is_vector(Path(labels)) and not count_stars(labels):
-        if not Path(labels).is_file():
+        if not os.path.isfile(labels):
             raise ConfigError(f"{labels}: no such file; give polygons, or label rasters")
         found, _ = _group_files(rasters, rasters, first, polygons=False)
         _refuse_empty(rasters, found, "rasters")
         return _match(found, {tile: [Path(labels)] for tile in found}, skip)
-    if Path(rasters).is_file() and Path(labels).is_file():
+    if os.path.isfile(rasters) and os.path.isfile(labels):
         return Pairing([Pair(tile_key(Path(labels)), Path(rasters), Path(labels))])
     found, others = _group_files(rasters, labels, first, polygons)
     _refuse_empty(rasters, found, "rasters")
@@ -111,7 +114,9 @@ def pair_all(images: str, labels: str) -> list[Pair]:
         ConfigError: nothing is found on one side, or a file has no partner or several.
     """
     pairing = pair_files(images, labels, first="names")
-    problems = pairing.ambiguous + describe_unpaired(pairing, images, labels)
+    problems = (
+        unseen(images, labels) + pairing.ambiguous + describe_unpaired(pairing, images, labels)
+    )
     if problems:
         raise ConfigError(problems[0])
     return sorted(pairing.pairs, key=lambda pair: (pair.raster, pair.labels))
@@ -162,7 +167,7 @@ def _refuse_empty(given: str, found: Files, what: str) -> None:
     if not found:
         for path in (Path(given), *list_files(given)):
             refuse_other_vectors(path)
-        exists = count_stars(given) or Path(given).exists()
+        exists = count_stars(given) or os.path.exists(given)
         missing = f"no {what} there" if exists else "no such file or folder"
         raise ConfigError(
             f"{given}: {missing}; give a file, a folder, or a pattern such as 'DIR/*_label.tif'"
@@ -208,9 +213,7 @@ def _by_name(given: str) -> Files:
     if count_stars(given) == 1:
         return _by_stars(given)
     folder = Path(given)
-    found = (
-        [path for path in sorted(folder.iterdir()) if is_raster(path)] if folder.is_dir() else []
-    )
+    found = [path for path in list_folder(folder, lambda _: False).files if is_raster(path)]
     stems = {path.stem: [path] for path in found}
     return stems if len(stems) == len(found) else {}
 

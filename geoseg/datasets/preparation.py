@@ -19,7 +19,8 @@ from geoseg.datasets.raster_labels import RasterLabels
 from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
-from geoseg.errors import ConfigError, GeosegError, SourceError
+from geoseg.errors import ConfigError, SourceError
+from geoseg.failures import LOG, failure_line
 from geoseg.raster import open_raster, source_fingerprint
 
 _VERSION = 2
@@ -97,8 +98,9 @@ def plan_tiles(
                     plan = replace(plan, drawn=labels.drawn)
         except ConfigError:
             raise  # of options, alike for all images
-        except GeosegError as error:
-            failures.append(str(error))
+        except Exception as error:
+            failures.append(failure_line(pairs[tile].raster, error))
+            LOG.debug("%s", tile, exc_info=True)
         else:
             plans.append(plan)
     _refuse_misplaced(plans)

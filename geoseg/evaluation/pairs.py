@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.datasets.file_keys import Files, is_vector, tile_key
 from geoseg.datasets.pairing import Pair
-from geoseg.errors import GeosegError, SourceError
+from geoseg.errors import SourceError
+from geoseg.failures import per_input
 from geoseg.raster import (
     Reader,
     Source,
@@ -69,15 +70,14 @@ def open_pairs(
         instances: files of objects by tile; None where objects are not scored.
         options: what the pairs must fit.
     """
-    usable, failures = [], []
+    usable: list[RasterPair] = []
+    failures: list[str] = []
     for pair in pairs:
-        try:
+        with per_input(pair.raster, failures.append):
             own = None
             if instances is not None:
                 own = _find_instances(pair, instances, only_pair=len(pairs) == 1)
             usable.append(open_pair(pair, own, options))
-        except GeosegError as error:
-            failures.append(" ".join(str(error).split()))
     return usable, failures
 
 

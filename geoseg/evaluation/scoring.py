@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA
 from geoseg.datasets.tiles import open_labels, strips
-from geoseg.errors import GeosegError
 from geoseg.evaluation.instances import open_instances
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions, already_eroded
+from geoseg.failures import per_input
 from geoseg.metrics import BoundaryF1, ConfusionMatrix, InstanceIoU, ScaleIoU, erode
 from geoseg.progress import Progress
 from geoseg.tiling import Window
@@ -54,13 +54,12 @@ def score_pairs(
     pairs: Sequence[RasterPair], options: ScoringOptions, progress: Progress
 ) -> tuple[list[PairScore], list[str]]:
     """The scores of the pairs that can be read, and a line about each of the others."""
-    scores, failures = [], []
+    scores: list[PairScore] = []
+    failures: list[str] = []
     progress.begin("evaluate", len(pairs))
     for pair in pairs:
-        try:
+        with per_input(pair.predicted.path, failures.append):
             scores.append(score_pair(pair, options))
-        except GeosegError as error:
-            failures.append(" ".join(str(error).split()))
         progress.advance(1)
     progress.end()
     return scores, failures

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.datasets.tiles import Tile
-from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
+from geoseg.failures import LOG, failure_line
 from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
@@ -26,6 +27,10 @@ from geoseg.training.summary import metric_value, summarize
 from geoseg.training.trainer import Trainer
 from geoseg.training.validation import validate
 from geoseg.training.validation_images import Panel, draw_page
+
+
+class UnreadableBatchError(SourceError):
+    """A batch cannot be made from the files; the network is as it was after the step before."""
 
 
 def fit(
@@ -84,6 +89,11 @@ def fit(
             # Last: a resumed run makes all files of later steps again.
             if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
                 trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
+    except UnreadableBatchError as error:
+        if trainer.processes > 1:  # the others would wait for one another
+            raise
+        trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
+        raise SourceError(f"{error}; the state is saved, --resume continues") from error
     except GeosegError:
         raise
     except OSError as error:
@@ -148,7 +158,7 @@ def _steps(
     intervals = (recipe.log_every, recipe.validate_every, recipe.save_every)
     made = batches(patches, recipe, outcome.step, rank=trainer.rank, processes=trainer.processes)
     waiting_since = time.perf_counter()
-    for batch in made:
+    for batch in _readable(made):
         if _out_of_patience(outcome, recipe):
             progress.note(
                 f"no better {recipe.best_by} in {recipe.patience} validations; stopped early"
@@ -167,6 +177,19 @@ def _steps(
             yield rate, sum(losses) / len(losses)
             losses.clear()
         waiting_since = time.perf_counter()
+
+
+def _readable(made: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches; whatever reading one of them raises is an error of the data.
+
+    Raises:
+        UnreadableBatchError: a batch cannot be made; the network has not seen anything of it.
+    """
+    try:
+        yield from made
+    except Exception as error:
+        LOG.debug("training data", exc_info=True)
+        raise UnreadableBatchError(failure_line("the training data", error)) from error
 
 
 def _is_due(step: int, every: int | None, steps: int) -> bool:

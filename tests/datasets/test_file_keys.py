@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from geoseg.datasets.file_keys import (
     list_files,
     root_of,
     tile_key,
+    unseen,
 )
 
 
@@ -113,3 +115,40 @@ def test_hidden_files_of_a_folder_are_not_listed(tmp_path: Path) -> None:
     assert list_files(str(tmp_path)) == [tmp_path / "a/c.tif"]
     assert list_files(str(tmp_path / "a/c.tif")) == [tmp_path / "a/c.tif"]
     assert list_files(str(tmp_path / "none")) == []
+
+
+def test_what_cannot_be_looked_into_is_named_where_it_may_hold_what_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/images/1.tif", "b/images/2.tif", "b/other/3.tif", "c/images/4.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a/images/gone.tif").symlink_to("nowhere")
+    (tmp_path / "a/images/gone.txt").symlink_to("nowhere")
+    scan = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path) in (tmp_path / "c/images", tmp_path / "b/other"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    pattern = f"{tmp_path}/*/images/*.tif"
+    assert list(files_by_stars(pattern)) == [("a", "1"), ("b", "2")]
+    assert {line.split(":")[0] for line in unseen(pattern, pattern)} == {
+        f"{tmp_path}/a/images/gone.tif",
+        f"{tmp_path}/c/images",
+    }
+    assert len(unseen(str(tmp_path))) == 4
+    assert unseen(f"{tmp_path}/b/images", f"{tmp_path}/a/images/1.tif") == []
+
+
+def test_linked_folders_are_searched_by_folders_and_patterns(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far/1.tif").touch()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/linked").symlink_to("../far")
+    linked = tmp_path / "in/linked/1.tif"
+    assert list_files(str(tmp_path / "in")) == [linked]
+    for pattern in ("*/*.tif", "**/*.tif", "linked/*"):
+        assert list(files_by_stars(f"{tmp_path}/in/{pattern}").values()) == [linked]

@@ -1,0 +1,160 @@
+"""Faults of one file in evaluate, prepare, vectorize and train: who fails, who goes on."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import geoseg
+from geoseg.errors import DiskError, SourceError
+from geoseg.failures import exit_code_of
+from geoseg.training.patches import Patches
+
+CLASSES = [{"id": 0, "name": "dark"}, {"id": 1, "name": "bright"}]
+NAMES = ("a", "spoilt", "z")
+ERRORS = [TypeError("not\nunderstood"), OSError(errno.EMFILE, "files"), MemoryError()]
+
+
+def break_where(monkeypatch: pytest.MonkeyPatch, place: tuple[str, str], error: Exception) -> None:
+    """Let a function raise where its arguments speak of the spoilt file."""
+    module = importlib.import_module(place[0])
+    healthy = getattr(module, place[1])
+
+    def broken(*arguments: Any, **options: Any) -> Any:
+        if "/spoilt" in repr((arguments, options)):
+            raise error
+        return healthy(*arguments, **options)
+
+    monkeypatch.setattr(module, place[1], broken)
+
+
+@pytest.fixture
+def folder(make_raster: Callable[..., Path], tmp_path: Path) -> Path:
+    for seed, name in enumerate(NAMES):
+        labels = np.random.default_rng(seed).integers(0, 2, (1, 64, 80)).astype(np.uint8)
+        make_raster(f"in/images/{name}.tif", seed=seed)
+        make_raster(f"in/labels/{name}.tif", data=labels)
+        make_raster(f"in/predicted/{name}.tif", data=labels)
+    return tmp_path / "in"
+
+
+def the_line_about(report: Any) -> str:
+    assert report.exit_code == 1
+    (line,) = report.data["failures"]
+    assert "spoilt" in line
+    assert "\n" not in line
+    return str(line)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(
+    "place", [("geoseg.evaluation.pairs", "open_pair"), ("geoseg.evaluation.scoring", "score_pair")]
+)
+def test_evaluate_scores_the_other_pairs(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[str, str],
+    error: Exception,
+) -> None:
+    break_where(monkeypatch, place, error)
+    report = geoseg.evaluate(folder / "predicted", folder / "labels", CLASSES, tmp_path / "out")
+    the_line_about(report)
+    assert np.sum(report.data["confusion_matrix"]) == 2 * 64 * 80
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(
+    "place",
+    [("geoseg.datasets.preparation", "open_raster"), ("geoseg.commands.prepare", "prepare_tile")],
+)
+def test_prepare_prepares_the_other_images(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[str, str],
+    error: Exception,
+) -> None:
+    options: dict[str, Any] = {"classes": CLASSES, "split": "all"}
+    with monkeypatch.context() as patch:
+        break_where(patch, place, error)
+        the_line_about(geoseg.prepare("folder", folder, tmp_path / "out", **options))
+    made = sorted(path.stem for path in (tmp_path / "out").rglob("images/*.tif"))
+    assert made == ["a", "z"]
+    again = geoseg.prepare("folder", folder, tmp_path / "out", **options)
+    assert (again.exit_code, again.data["made"], again.data["kept"]) == (0, 1, 2)
+
+
+def test_a_full_disk_stops_prepare_after_it_has_begun(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_where(monkeypatch, ("geoseg.commands.prepare", "prepare_tile"), DiskError("is full"))
+    with pytest.raises(DiskError) as caught:
+        geoseg.prepare("folder", folder, tmp_path / "out", classes=CLASSES, split="all")
+    assert exit_code_of(caught.value) == 1
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_vectorize_vectorizes_the_other_rasters(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    break_where(monkeypatch, ("geoseg.commands.vectorize", "open_raster"), error)
+    rasters = sorted((folder / "labels").glob("*.tif"))
+    report = geoseg.vectorize(rasters, tmp_path / "out.gpkg")
+    the_line_about(report)
+    assert [layer["layer"] for layer in report.data["layers"]] == ["a", "z"]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "prepare", "train"])
+def test_a_folder_that_cannot_be_searched_is_never_passed_over(
+    folder: Path, tmp_path: Path, config: dict[str, Any], command: str
+) -> None:
+    labels = tmp_path / "labels" if command == "train" else folder / "labels"
+    (labels / "more").symlink_to("/nowhere/at/all")
+    if command == "train":
+        config["data"]["train"] = {"images": f"{tmp_path}/images", "labels": f"{labels}"}
+        with pytest.raises(geoseg.GeosegError, match="labels/more: this link cannot be followed"):
+            geoseg.train(config, out=tmp_path / "out")
+        return
+    if command == "evaluate":
+        report = geoseg.evaluate(folder / "predicted", labels, CLASSES, tmp_path / "out")
+    else:
+        report = geoseg.prepare("folder", folder, tmp_path / "out", classes=CLASSES, split="all")
+    assert report.exit_code == 1
+    assert "labels/more: this link cannot be followed" in report.data["failures"][0]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_train_ends_where_data_cannot_be_read_and_continues_from_there(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    read = Patches.__getitem__
+
+    def broken(self: Patches, index: int) -> Any:
+        if index >= 8:  # the fifth step of batches of two
+            raise error
+        return read(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Patches, "__getitem__", broken)
+        with pytest.raises(SourceError, match="the state is saved, --resume continues") as caught:
+            geoseg.train(config, out=tmp_path / "out")
+    assert type(error).__name__ in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert exit_code_of(caught.value) == 1
+    geoseg.train(config, out=tmp_path / "out", resume=True)
+    geoseg.train(config, out=tmp_path / "whole")
+    rows = [
+        [line.split(",")[0] for line in (tmp_path / out / "metrics.csv").read_text().splitlines()]
+        for out in ("out", "whole")
+    ]
+    assert rows[0] == rows[1]
+    nets = [geoseg.load_model(tmp_path / out / "model.safetensors").net for out in ("out", "whole")]
+    for ours, theirs in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert np.array_equal(ours.detach().numpy(), theirs.detach().numpy())
