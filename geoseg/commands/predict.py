@@ -174,10 +174,10 @@ def _announce_plan(
     if not left:
         progress.note("plan: no window is left to run")
         return
-    first = left[0].job
+    first, threads = left[0].job, run.threads * max(1, run.options.workers)
     probe = probe_forward(run.predictor, first.source, first.grid.window)
-    total = RasterPlan.total([survey.plan() for survey in left])
-    report.plan = total.to_json(probe, run.options.workers)
+    total = RasterPlan.total([survey.plan(threads) for survey in left])
+    report.plan = total.to_json(probe, run.options.workers, len(left))
     for line in total.lines(len(left), probe, run.options.workers):
         progress.note(line)
     existing = next(path for path in (run.out, *run.out.absolute().parents) if path.is_dir())

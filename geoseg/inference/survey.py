@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import OutputError
 from geoseg.inference.keys import output_key, part_key, raster_facts
-from geoseg.inference.outputs import Output, output_path
+from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
 from geoseg.raster import Source, source_fingerprint
@@ -63,14 +63,17 @@ class Survey:
         """Windows that are left to run, those without a valid pixel among them."""
         return sum(map(count_forwards, self.blocks, self.missing_rows))
 
-    def plan(self) -> RasterPlan:
-        """What the rest of this raster will take."""
+    def plan(self, threads: int = 1) -> RasterPlan:
+        """What the rest of this raster will take; `threads` find polygons."""
+        kinds = {output.kind for output in self.missing}
         return RasterPlan.from_blocks(
             self.blocks,
             self.job.source,
             self.folder.classes,
             self.folder.probabilities,
             forwards=self.forwards,
+            confidence="confidence" in kinds,
+            polygon_threads=threads if kinds - {*RASTERS, "preview"} else 0,
         )
 
 

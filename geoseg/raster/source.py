@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.enums import Interleaving
 from rasterio.errors import CRSError
 
 from geoseg import geodesy
@@ -45,6 +46,8 @@ class Source:
     """Whether the caller chose the bands, by number or by name."""
     warnings: tuple[str, ...] = ()
     """What a user should know about the file, one line each."""
+    block_bytes: int = 0
+    """Of the file's strips or tiles: GDAL decodes a whole one, however little of it is read."""
 
     @property
     def band_names(self) -> tuple[str, ...]:
@@ -166,6 +169,7 @@ def open_raster(
             transform=file.transform,
             crs=given_crs if placed else file.crs or None,
             validity=find_validity(file, used, alphas, nodata),
+            block_bytes=_block_bytes(file),
             file_bands=file_bands,
             bands_chosen=bands is not None,
             warnings=tuple(f"{path}: {line}" for line in lines if line),
@@ -185,6 +189,16 @@ def parse_crs(text: str | CRS) -> CRS:
         raise ConfigError(
             f"--crs {text}: not a coordinate system that PROJ knows; give one like EPSG:25832"
         ) from error
+
+
+def _block_bytes(file: Any) -> int:
+    """Bytes of a dataset's largest strip or tile: of all bands, where it mixes them."""
+    sizes: list[int] = [
+        rows * cols * np.dtype(dtype).itemsize
+        for (rows, cols), dtype in zip(file.block_shapes, file.dtypes, strict=True)
+    ]
+    together: int = file.count if file.interleaving is Interleaving.pixel else 1
+    return max(sizes) * together
 
 
 def _imagery_bands(file_bands: Sequence[FileBand]) -> tuple[int, ...]:

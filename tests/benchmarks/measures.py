@@ -20,6 +20,8 @@ from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
+from tests.benchmarks.planning import plan
+from tests.benchmarks.startup import startup
 
 
 def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, object]:
@@ -136,6 +138,8 @@ ALL: dict[str, Callable[[Path], None]] = {
         overhead,
         precision_resnet50,
         memory,
+        plan,
+        startup,
         heads,
         dilated,
     )

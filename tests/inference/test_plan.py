@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -107,50 +108,112 @@ def test_counts_and_sizes_are_those_of_the_lattice(source: Source) -> None:
 
 def plans() -> list[RasterPlan]:
     return [
-        RasterPlan(1000, 10, 12, 400, 2, memory=700, output=150),
-        RasterPlan(3000, 30, 30, 400, 1, memory=500, output=450),
+        RasterPlan(1000, 10, 12, 400, 2, 700, 150, drawing=30, polygonized=20, planes=1, decoded=2),
+        RasterPlan(3000, 30, 30, 400, 1, 500, 450, drawing=90, polygonized=10, planes=3, decoded=5),
     ]
 
 
 def test_rasters_add_up_but_for_memory_which_the_largest_decides() -> None:
-    assert RasterPlan.total(plans()) == RasterPlan(4000, 40, 42, 400, 3, memory=700, output=600)
-    assert RasterPlan.total(plans()[::-1]).memory == 700
+    total = RasterPlan(
+        4000, 40, 42, 400, 3, 700, 600, drawing=90, polygonized=20, planes=3, decoded=5
+    )
+    assert RasterPlan.total(plans()) == RasterPlan.total(plans()[::-1]) == total
     assert RasterPlan.total(plans()[:1]) == plans()[0]
 
 
-def test_every_worker_holds_the_model_and_a_block_and_this_process_the_model() -> None:
-    plan, probe = plans()[0], Probe(0.5, 10_000)
-    assert plan.peak(probe, 0) == 10_000 + 700
-    assert plan.peak(probe, 1) == 10_000 + 10_700
-    assert plan.peak(probe, 3) == 10_000 + 3 * 10_700
+HEAP, LIBRARIES = 32 * 2**20, 96 * 2**20
+"""What running blocks and writing files takes besides arrays."""
 
 
-def test_workers_share_the_time() -> None:
-    plan, probe = plans()[0], Probe(0.5, 10_000)
-    assert plan.seconds(probe, 0) == plan.seconds(probe, 1) == 6.0
-    assert plan.seconds(probe, 3) == 2.0
+def plan(**changes: Any) -> RasterPlan:
+    given = {"pixels": 10**6, "windows": 9, "forwards": 12, "window_pixels": 400, "blocks": 1}
+    return RasterPlan(**{**given, "memory": 0, "output": 0, **changes})
+
+
+def test_a_peak_is_that_of_the_blocks_or_of_the_files_whichever_is_larger() -> None:
+    probe = Probe(0.5, 10_000, regions_per_pixel=0.25)
+    here = 10_000 + GDAL + LIBRARIES
+    assert plan(memory=2**30).peak(probe, 0) == 10_000 + 2**30 + HEAP
+    assert plan(memory=2**30, drawing=2**20).peak(probe, 0) == 10_000 + 2**30 + HEAP
+    assert plan(memory=7, drawing=2**30).peak(probe, 0) == here + 2**30
+    # Each pixel of a part takes 24 bytes, each polygon 1,100.
+    polygons = 2**20 * (24 + 275)
+    assert plan(memory=7, polygonized=2**20).peak(probe, 0) == here + polygons
+    assert plan(polygonized=2**20).peak(Probe(0.5, 10_000), 0) == here + 2**20 * 24
+
+
+def test_a_block_leaves_some_of_its_arrays_and_a_strip_is_decoded_whole() -> None:
+    probe = Probe(0.5, 10_000)
+    files = 10_000 + GDAL + LIBRARIES + 2**30
+    assert plan(drawing=2**30, memory=GDAL + 1000).peak(probe, 0) == files + 400
+    assert plan(drawing=2**30, decoded=77).peak(probe, 0) == files + 77
+    assert plan(memory=2**30, decoded=77).peak(probe, 0) == 10_000 + 2**30 + HEAP + 77
+    assert plan(decoded=77, memory=5).peak(probe, 1) == (
+        10_000 + GDAL + LIBRARIES + 10_000 + 5 + HEAP + 77
+    )
+
+
+def test_writing_probabilities_takes_more_than_classes_and_confidence() -> None:
+    probe, files = Probe(0.5, 10_000), 10_000 + GDAL + LIBRARIES
+    assert plan(planes=2).peak(probe, 0) == files
+    assert plan(planes=3).peak(probe, 0) == files + 96 * 2**20
+
+
+def test_every_worker_holds_the_model_and_a_block_and_this_process_the_files() -> None:
+    probe, files = Probe(0.5, 10_000), GDAL + LIBRARIES + 2**30
+    given = plan(memory=2**29, drawing=2**30)
+    assert given.peak(probe, 1) == 10_000 + files + 10_000 + 2**29 + HEAP
+    assert given.peak(probe, 3) == 10_000 + files + 3 * (10_000 + 2**29 + HEAP)
+
+
+def test_workers_share_the_forwards_and_not_the_files() -> None:
+    probe, files = Probe(0.5, 10_000), 0.045 + 1.5  # one plane of a million pixels, one preview
+    assert plan().seconds(probe, 0) == plan().seconds(probe, 1) == pytest.approx(6.0 + files)
+    assert plan().seconds(probe, 3) == pytest.approx(2.0 + files)
+
+
+def test_the_time_counts_planes_previews_and_polygons() -> None:
+    probe = Probe(0.0, 10_000, regions_per_pixel=0.5)
+    assert plan(planes=8).seconds(probe, 0) == pytest.approx(8 * 0.045 + 1.5)
+    assert plan().seconds(probe, 0, rasters=3) == pytest.approx(0.045 + 4.5)
+    polygons = 0.05 + 500_000 * 3.5e-5
+    assert plan(polygonized=1).seconds(probe, 0) == pytest.approx(0.045 + 1.5 + polygons)
+
+
+def test_what_is_written_and_how_decides_planes_and_what_is_held(source: Source) -> None:
+    blocks = TileGrid(60, 80, 20, 8).blocks()
+    few = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1)
+    assert (few.planes, few.polygonized, few.drawing) == (1, 0, 60 * 80 * 7)
+    many = RasterPlan.from_blocks(
+        blocks, source, 5, True, forwards=1, confidence=True, polygon_threads=2
+    )
+    assert (many.planes, many.polygonized) == (7, 2 * 20 * 80)
+    all_at_once = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1, polygon_threads=50)
+    assert all_at_once.polygonized == 60 * 80, "no more than the raster has"
 
 
 def test_the_report_holds_the_plan() -> None:
-    assert plans()[0].to_json(Probe(0.04, 10_000), 0) == {
+    given = plan(pixels=1000, windows=10, blocks=2, memory=2**30, output=150)
+    assert given.to_json(Probe(0.04, 10_000), 0) == {
         "pixels": 1000,
         "windows": 10,
         "forwards": 12,
         "forwards_per_window": 1.2,
         "blocks": 2,
-        "peak_memory_bytes": 10_700,
-        "seconds": 0.5,
+        "peak_memory_bytes": 10_000 + 2**30 + HEAP,
+        "seconds": 2.0,
         "output_bytes": 150,
     }
+    assert given.to_json(Probe(0.04, 10_000), 0, rasters=2)["seconds"] == 3.5
     third = RasterPlan(1000, 3, 4, 400, 1, 1, 1).to_json(Probe(1 / 3, 1), 0)
-    assert (third["forwards_per_window"], third["seconds"]) == (1.3333, 1.3)
+    assert (third["forwards_per_window"], third["seconds"]) == (1.3333, 2.8)
 
 
 def test_the_printed_plan_has_two_lines() -> None:
     plan = RasterPlan(20_000_000, 100, 104, 250_000, 2, memory=2**29, output=3_000_000)
     assert plan.lines(1, Probe(0.5, 2**30), 0) == [
         "plan: 1 raster, 20.0 Mpx, 100 windows in 2 blocks, 104 forwards at most (1.30 per pixel)",
-        "      about 52 s, 1.5 GiB of memory, 3.0 MB of class rasters",
+        "      about 54 s, 1.5 GiB of memory, 3.0 MB of class rasters",
     ]
     assert plan.lines(3, Probe(0.5, 2**30), 2)[0].startswith("plan: 3 rasters, ")
 
@@ -159,8 +222,8 @@ def test_the_printed_plan_has_two_lines() -> None:
     ("seconds", "text"),
     [
         (89.4, "89 s"),
-        (90, "2 min"),
-        (150, "2 min"),
+        (90.1, "2 min"),
+        (149.9, "2 min"),
         (5399, "90 min"),
         (5400, "1.5 h"),
         (3_600_000, "1000.0 h"),
@@ -168,7 +231,7 @@ def test_the_printed_plan_has_two_lines() -> None:
 )
 def test_times_have_the_unit_that_suits_them(seconds: float, text: str) -> None:
     plan = RasterPlan(1, 1, 1, 1, 1, 1, 1)
-    assert f"about {text}, " in plan.lines(1, Probe(seconds, 1), 0)[1]
+    assert f"about {text}, " in plan.lines(1, Probe(seconds - 1.5, 1), 0)[1]  # 1.5 s of preview
 
 
 class SlowAtFirst(nn.Module):
@@ -192,9 +255,42 @@ def test_the_time_is_a_windows_share_of_a_warm_forward(
     net = SlowAtFirst()
     predictor = Predictor(make_model(net=net), ForwardOptions(), batch=4)
     probe = probe_forward(predictor, open_raster(make_raster()), 16)
-    assert net.shapes == [(4, 3, 16, 16)] * 2
+    assert net.shapes == [(4, 3, 16, 16)] * len(net.shapes)
+    assert len(net.shapes) >= 3
     assert 0.02 < probe.seconds < 0.2, "0.1 s for 4 windows, and some for a busy machine"
     assert probe.peak_bytes > 2**20
+
+
+class Stripes(nn.Module):
+    """A network that sees a class in each row of bright pixels, and another one elsewhere."""
+
+    stride = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:, :1], -x[:, :1], x[:, :1] - 99, x[:, :1] - 99], 1)
+
+
+def test_the_probe_counts_the_regions_of_the_window_in_the_middle(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    data = np.full((3, 48, 48), 10, np.uint8)
+    data[:, 16:32:2, 16:32] = 250
+    predictor = Predictor(make_model(net=Stripes()), ForwardOptions(), batch=2)
+    probe = probe_forward(predictor, open_raster(make_raster(data=data)), 16)
+    assert probe.regions_per_pixel == 16 / 256
+    small = probe_forward(predictor, open_raster(make_raster(data=data[:, 16:24, 16:20])), 16)
+    assert small.regions_per_pixel == 8 / 32
+    invalid = open_raster(make_raster(data=data, nodata=250), nodata=250)
+    assert probe_forward(predictor, invalid, 16).regions_per_pixel == 8 / 256
+
+
+def test_a_raster_that_cannot_be_read_in_its_middle_has_a_plan(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    source = open_raster(make_raster())
+    source.path.unlink()
+    predictor = Predictor(make_model(net=Stripes()), ForwardOptions())
+    assert probe_forward(predictor, source, 16).regions_per_pixel == 0
 
 
 def test_the_peak_is_what_the_process_has_held_at_most() -> None:

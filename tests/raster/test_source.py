@@ -388,3 +388,18 @@ def test_a_name_that_is_not_text_is_refused(make_raster):
     path.rename(odd)
     with pytest.raises(SourceError, match="this name is not UTF-8, which GDAL needs; rename it"):
         open_raster(odd)
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ({"blockysize": 64, "interleave": "pixel"}, 64 * 80 * 2 * 3),
+        ({"blockysize": 64, "interleave": "band"}, 64 * 80 * 2),
+        ({"tiled": True, "blockxsize": 16, "blockysize": 32, "interleave": "pixel"}, 16 * 32 * 6),
+    ],
+)
+def test_the_bytes_of_a_strip_or_tile_are_those_that_gdal_decodes_at_once(
+    make_raster, profile, expected
+):
+    source = open_raster(make_raster(bands=3, height=64, width=80, dtype="uint16", **profile))
+    assert source.block_bytes == expected

@@ -1,0 +1,104 @@
+"""The plan of `predict` against what runs take: peak memory on many shapes, and time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+import geoseg
+
+_TILED = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+SHAPES: dict[str, dict[str, Any]] = {
+    "square": {"size": (5000, 5000)},
+    "two classes": {"size": (5000, 5000), "classes": 2},
+    "wide": {"size": (600, 60_000)},
+    "tall": {"size": (60_000, 600)},
+    "small": {"size": (300, 200)},
+    "60 classes": {"size": (2000, 3000), "classes": 60},
+    "150 classes": {"size": (1000, 3000), "classes": 150},
+    "probabilities": {"size": (3000, 3000), "options": ["--probabilities", "--confidence"]},
+    "no polygons": {"size": (600, 60_000), "options": ["--vectors", "none"]},
+    "noise": {"size": (1000, 1000), "cell": 1},
+    "one strip": {"size": (12_000, 3000), "profile": {"blockysize": 12_000}},
+    "uint16, 8 bands": {
+        "size": (2000, 9000),
+        "bands": 8,
+        "dtype": "uint16",
+        "options": ["--value-range", "0,255"],
+    },
+    "two workers": {"size": (3000, 9000), "options": ["--workers", "2"]},
+}
+
+
+def _image(path: Path, shape: dict[str, Any]) -> Path:
+    """Squares of even colour, or noise where they are a pixel large."""
+    (height, width), bands = shape["size"], shape.get("bands", 3)
+    cell, dtype = shape.get("cell", 64), shape.get("dtype", "uint8")
+    profile = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": bands,
+        "dtype": dtype,
+        "crs": "EPSG:32632",
+        "transform": from_origin(500_000, 5_400_000, 0.2, 0.2),
+        "compress": "deflate",
+        "zlevel": 1,
+        **shape.get("profile", _TILED),
+    }
+    rng = np.random.default_rng(0)
+    rows = profile["blockysize"] if profile["blockysize"] > 512 else 2048
+    with rasterio.open(path, "w", **profile) as file:
+        for top in range(0, height, rows):
+            high = min(rows, height - top)
+            cells = rng.integers(0, 256, (bands, -(-high // cell), -(-width // cell)))
+            strip = cells.astype(dtype).repeat(cell, 1).repeat(cell, 2)[:, :high, :width]
+            file.write(strip, window=Window(0, top, width, high))
+    return path
+
+
+def _model(path: Path, classes: int, bands: int, dtype: str) -> Path:
+    torch.manual_seed(0)
+    return geoseg.save_model(
+        geoseg.create_model("pixel", classes=classes, in_channels=bands),
+        path,
+        classes=[f"class {number}" for number in range(classes)],
+        bands=[f"band {number}" for number in range(bands)],
+        value_range=(0, 255),
+        mean=[120.0] * bands,
+        std=[60.0] * bands,
+    )
+
+
+def plan(folder: Path) -> None:
+    """Peak and time of `pixel` on many shapes against the plan, each in a process of its own."""
+    for name, shape in SHAPES.items():
+        work = folder / name.replace(" ", "-")
+        work.mkdir(parents=True)
+        bands = shape.get("bands", 3)
+        image = _image(work / "image.tif", shape)
+        model = _model(work / "model.safetensors", shape.get("classes", 6), bands, "uint8")
+        command = [sys.executable, "-m", "geoseg.cli", "predict", str(image)]
+        command += ["--model", str(model), "--out", str(work / "out"), "--quiet"]
+        numbers = ",".join(map(str, range(1, bands + 1)))
+        command += ["--bands", numbers, *shape.get("options", [])]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        report = json.loads((work / "out/report.json").read_text())
+        planned = report["plan"]
+        peak, total = report["peak_memory_bytes"], report["seconds"]["total"]
+        print(
+            f"{name:<16} plan {planned['peak_memory_bytes'] / 2**20:6.0f} MiB, peak "
+            f"{peak / 2**20:6.0f} MiB, ratio {peak / planned['peak_memory_bytes']:.2f}; "
+            f"plan {planned['seconds']:6.1f} s, took {total:6.1f} s, "
+            f"ratio {total / max(planned['seconds'], 0.1):.2f}",
+            flush=True,
+        )
