@@ -393,8 +393,8 @@ def test_a_name_that_is_not_text_is_refused(make_raster):
 @pytest.mark.parametrize(
     ("profile", "expected"),
     [
-        ({"blockysize": 64, "interleave": "pixel"}, 64 * 80 * 2 * 3),
-        ({"blockysize": 64, "interleave": "band"}, 64 * 80 * 2),
+        ({"blockysize": 64, "compress": "deflate", "interleave": "pixel"}, 64 * 80 * 2 * 3),
+        ({"blockysize": 64, "compress": "deflate", "interleave": "band"}, 64 * 80 * 2),
         ({"tiled": True, "blockxsize": 16, "blockysize": 32, "interleave": "pixel"}, 16 * 32 * 6),
     ],
 )
