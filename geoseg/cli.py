@@ -34,6 +34,9 @@ _DEBUG = click.Option(
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON.")
 _option_with_default = functools.partial(option, show_default=True)
 _quiet_option = option("--quiet", is_flag=True, help="Print errors only.")
+_remote_option = option(
+    "--allow-remote", is_flag=True, help="Follow references inside files to servers and archives."
+)
 _set_option = option(
     "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
 )
@@ -99,6 +102,7 @@ def _command(function: Callable[..., None]) -> click.Command:
 @_option_with_default("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats.")
 @option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in one]")
 @option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
+@_remote_option
 @_quiet_option
 def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.
@@ -113,6 +117,7 @@ def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -
 @option("--out", required=True, type=PATH, help="Polygon file (.gpkg or .shp).")
 @option("--confidence", type=PATH, help="Confidence raster of the same grid.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
+@_remote_option
 def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
     """Turn class rasters into polygons without seams, gaps or overlaps."""
     _call(
@@ -128,6 +133,7 @@ def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
 @_set_option
 @option("--out", type=PATH, help="Run folder.  [default: runs/<config>]")
 @option("--resume", is_flag=True, help="Continue the run in the run folder.")
+@_remote_option
 @_quiet_option
 def train(config: Path, quiet: bool, **options: Any) -> None:
     """Train a model as CONFIG (YAML) says."""
@@ -157,6 +163,7 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
 @option("--instances", metavar="FILE", help="Objects for S-IoU: raster, polygons, or a folder.")
 @_option_with_default("--tolerance", default=3, metavar="PX", help="Of boundary F1.")
 @option("--resample", is_flag=True, help="Bring predictions on another grid to the reference's.")
+@_remote_option
 @_quiet_option
 def evaluate(predicted: str, reference: str, **options: Any) -> None:
     """Score class rasters against labels.
@@ -176,6 +183,7 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
 @argument("config", type=PATH)
 @_set_option
 @option("--out", required=True, type=PATH, help="Folder of the runs and the comparison.")
+@_remote_option
 @_quiet_option
 def compare(config: Path, **options: Any) -> None:
     """Train several systems or options on the same seeds and compare them side by side."""
@@ -203,6 +211,7 @@ def compare(config: Path, **options: Any) -> None:
 @option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
 @option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")
 @option("--overwrite", is_flag=True, help="Remove another preparation from DST.")
+@_remote_option
 @_quiet_option
 def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
     """Convert a data set into rasters that are ready for training.
@@ -215,9 +224,10 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
 
 @_command
 @argument("file", type=PATH)
-def info(file: Path, as_json: bool) -> None:
+@_remote_option
+def info(file: Path, **options: Any) -> None:
     """Describe a raster or a model file as geoseg reads it."""
-    _call("info", file, as_json=as_json)
+    _call("info", file, **options)
 
 
 @_command

@@ -286,6 +286,7 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "vectors": "gpkg",
         "workers": 0,
         "overwrite": False,
+        "allow_remote": False,
         "progress": None,
     }
     recorder = record(monkeypatch, "train", Report("done"))
@@ -304,6 +305,7 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "instances": None,
         "tolerance": 3,
         "resample": False,
+        "allow_remote": False,
         "progress": None,
     }
 

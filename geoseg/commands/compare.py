@@ -29,6 +29,7 @@ from geoseg.evaluation.comparison import (
 )
 from geoseg.failures import LOG, begun, failure_line
 from geoseg.files import write_text
+from geoseg.foreign import with_allow_remote
 from geoseg.inference.keys import key_of
 from geoseg.locks import lock_folder
 from geoseg.models.spec import make_spec
@@ -53,6 +54,7 @@ class Run:
         return key_of({"config": dump_config(self.config)})
 
 
+@with_allow_remote
 def run(
     config: str | os.PathLike[str] | Mapping[str, Any],
     *,

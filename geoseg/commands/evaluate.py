@@ -25,6 +25,7 @@ from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
 from geoseg.evaluation.scoring import score_pairs
 from geoseg.failures import begun
+from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
@@ -35,6 +36,7 @@ from geoseg.yaml_files import read_classes
 PathLike = str | os.PathLike[str]
 
 
+@with_allow_remote
 def run(
     predicted: PathLike,
     reference: PathLike,

@@ -9,11 +9,14 @@ from typing import Any
 import pyogrio
 import rasterio
 
+from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import crs_name
 from geoseg.raster import Source, open_raster
+from geoseg.raster.references import follow_references
 from geoseg.report import Report
 
 
+@with_allow_remote
 def run(file: str | os.PathLike[str]) -> Report:
     """Describe a model file or a raster.
 
@@ -72,6 +75,7 @@ def _raster_facts(source: Source) -> dict[str, Any]:
         "crs": None if source.crs is None else crs_name(source.crs),
         "transform": list(source.transform)[:6],
         "ground_sampling": source.ground_sampling,
+        "refers_to": follow_references(source.path),
         "warnings": list(source.warnings),
         "gdal": (
             f"{rasterio.__gdal_version__} (rasters), {pyogrio.__gdal_version_string__} (polygons)"

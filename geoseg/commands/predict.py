@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from geoseg.errors import OutputError, RunError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
+from geoseg.foreign import with_allow_remote
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
 from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_report
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
+@with_allow_remote
 def run(
     sources: Paths,
     model: str | os.PathLike[str] | Model,

@@ -33,6 +33,7 @@ from geoseg.datasets.summary import Summary, classes_text, summary_text
 from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import begun, per_input
 from geoseg.files import temporary_folder
+from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, parse_crs
@@ -42,6 +43,7 @@ from geoseg.yaml_files import read_classes
 PathLike = str | os.PathLike[str]
 
 
+@with_allow_remote
 def run(
     dataset: str,
     src: PathLike,

@@ -41,6 +41,7 @@ from geoseg.datasets.training_tiles import (
 from geoseg.errors import OutputError
 from geoseg.failures import begun
 from geoseg.files import write_text
+from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import Source, open_raster
@@ -64,6 +65,7 @@ _MARK = "# The config of this run, as geoseg train resolved it."
 """First line of the config: the other files of the folder are this run's."""
 
 
+@with_allow_remote
 def run(
     config: str | os.PathLike[str] | Mapping[str, Any] | TrainConfig,
     *,

@@ -23,6 +23,7 @@ from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import begun, per_input
 from geoseg.files import existing_files
+from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
 from geoseg.locks import lock_file
 from geoseg.raster import Source, describe_grid, name_every_class, open_raster, source_fingerprint
@@ -46,6 +47,7 @@ _CACHE = 128 * 2**20
 """Of decoded blocks; GDAL would take 5 % of the machine's memory."""
 
 
+@with_allow_remote
 def run(
     rasters: PathLike | Sequence[PathLike],
     out: PathLike,

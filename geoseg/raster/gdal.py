@@ -18,6 +18,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
 from geoseg.files import replace_file
+from geoseg.raster.content import raster_driver
+from geoseg.raster.references import follow_references
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
 """All that reading or writing with rasterio may raise."""
@@ -40,25 +42,22 @@ def open_dataset(path: Path, **open_options: Any) -> Any:
     """The rasterio dataset of `path`, open for reading; a context manager that closes it.
 
     Raises:
-        SourceError: the file is missing, a folder, empty, or nothing that GDAL can read.
+        SourceError: the file is missing, a folder, empty, or nothing that GDAL can read; or it
+            leads to a file that `follow_references` refuses.
     """
     _refuse_unopenable(path)
+    driver = _driver_of(path)
+    follow_references(path)
     try:
         with _warnings_lock, warnings.catch_warnings(), rasterio.Env(**CAREFUL):
             # A plain PNG without georeferencing is a supported case, not an accident.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             # A separate handle, for GDAL's datasets belong to one thread at a time.
-            file = rasterio.open(path, **open_options)
+            file = rasterio.open(path, driver=driver, **open_options)
     except RasterioError as error:
         raise SourceError(
             f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}"
         ) from error
-    if file.count == 0:
-        file.close()
-        raise SourceError(
-            f"{path}: a container without its own bands; "
-            "convert the layer you want to a GeoTIFF first"
-        )
     return file
 
 
@@ -104,6 +103,20 @@ def _is_text(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _driver_of(path: Path) -> str:
+    """The one driver that may open a file: others would go online, or run what a file says."""
+    try:
+        driver = raster_driver(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check it") from error
+    if driver is None:
+        raise SourceError(
+            f"{path}: not an image that can be read "
+            f"(not recognized as being in a supported file format); give {FORMATS}"
+        )
+    return driver
 
 
 def replace_raster(path: Path) -> AbstractContextManager[Path]:

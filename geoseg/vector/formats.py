@@ -11,10 +11,12 @@ from typing import ClassVar
 
 import pyogrio
 import pyogrio.raw
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from geoseg.errors import ConfigError, OutputError, VectorError
 from geoseg.vector.features import FIELDS, FeatureTable, Layer
 from geoseg.vector.paths import path_to_read
+from geoseg.vector_content import vector_name
 
 _TAG = "GEOSEG_FINGERPRINT"
 
@@ -88,9 +90,10 @@ class GeoPackage(VectorFile):
         """The entry in the metadata of the first layer."""
         try:
             with path_to_read(path) as plain:
-                first_layer = pyogrio.list_layers(plain)[0][0]
-                metadata = pyogrio.read_info(plain, layer=first_layer)["layer_metadata"]
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError):
+                name = vector_name(path, plain)
+                first_layer = pyogrio.list_layers(name)[0][0]
+                metadata = pyogrio.read_info(name, layer=first_layer)["layer_metadata"]
+        except (VectorError, DataSourceError, DataLayerError, IndexError):
             return None
         return (metadata or {}).get(_TAG)
 

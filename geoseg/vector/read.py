@@ -19,6 +19,7 @@ from pyproj.exceptions import CRSError
 from geoseg.errors import VectorError
 from geoseg.report import shorten
 from geoseg.vector.paths import path_to_read
+from geoseg.vector_content import vector_name
 
 SUFFIXES = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb"})
 """What is taken for polygons where a raster or polygons may be named."""
@@ -94,11 +95,12 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
     try:
         with path_to_read(path) as plain, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            chosen = _choose_layer(path, plain, layer)
+            name = vector_name(path, plain)
+            chosen = _choose_layer(path, name, layer)
             facts, _, encoded, fields = pyogrio.raw.read(
-                plain, layer=chosen, columns=columns, force_2d=True
+                name, layer=chosen, columns=columns, force_2d=True
             )
-            known = pyogrio.read_info(plain, layer=chosen)["fields"].tolist() if columns else []
+            known = pyogrio.read_info(name, layer=chosen)["fields"].tolist() if columns else []
     except (DataSourceError, DataLayerError, OSError, ValueError) as error:
         if isinstance(error, VectorError):
             raise
@@ -129,12 +131,12 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
     )
 
 
-def _choose_layer(path: Path, plain: Path, layer: str | None) -> str:
+def _choose_layer(path: Path, name: str, layer: str | None) -> str:
     """The name of the layer to read.
 
     A table without geometries is none, such as the styles that QGIS saves into a GeoPackage.
     """
-    names = [str(name) for name, kind in pyogrio.list_layers(plain) if kind is not None]
+    names = [str(name) for name, kind in pyogrio.list_layers(name) if kind is not None]
     if layer is None and len(names) == 1:
         return names[0]
     if layer is not None and layer in names:

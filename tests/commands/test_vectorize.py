@@ -294,8 +294,8 @@ def test_unreadable_names_are_reported(make_classes: Make, tmp_path: Path) -> No
     raster = make_classes()
     raster.with_name("town.tif.aux.xml").write_text("<PAMDataset")
     with pytest.raises(
-        SourceError,
-        match=r"town.tif.aux.xml: is not readable XML .* remove it to continue without names",
+        ConfigError,
+        match=r"town.tif.aux.xml: is not readable XML .* remove it to continue without",
     ):
         run(raster, tmp_path / "town.gpkg")
 

@@ -51,23 +51,6 @@ def test_a_picture_without_georeferencing_gives_no_warning(make_raster):
         assert len(caught) == 1
 
 
-def test_a_container_without_bands_of_its_own_is_refused_and_closed(
-    make_raster, tmp_path, monkeypatch
-):
-    path = tmp_path / "two.gpkg"
-    for name, more in (("a", {}), ("b", {"APPEND_SUBDATASET": "YES"})):
-        source = str(make_raster(f"{name}.tif"))
-        rasterio.shutil.copy(source, str(path), driver="GPKG", RASTER_TABLE=name, **more)
-    opened = []
-    rasterio_open = rasterio.open
-    monkeypatch.setattr(
-        rasterio, "open", lambda *a, **k: opened.append(rasterio_open(*a, **k)) or opened[-1]
-    )
-    with pytest.raises(SourceError, match=r"two\.gpkg: a container without its own bands; conv"):
-        open_dataset(path)
-    assert [file.closed for file in opened] == [True]
-
-
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -1,0 +1,146 @@
+"""Files of unknown makers: XML read within limits, and leave to let them lead to a server.
+
+Nothing that a file says may reach the network, unless the user gives leave (``--allow-remote``).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from xml.parsers import expat
+
+from geoseg.errors import GeosegError
+
+Result = TypeVar("Result")
+
+MOST_XML = 64 * 2**20
+"""Bytes of an XML file; a VRT of 100,000 files has some 40 MB."""
+DEEPEST_XML = 64
+"""Elements within elements; a VRT has some ten."""
+
+_LEAVE = "GEOSEG_ALLOW_REMOTE"
+"""In the environment, so that worker processes have the leave too."""
+_ELSEWHERE = re.compile(r"/vsi\w|^\s*[A-Za-z][\w+.-]+:", re.IGNORECASE)
+"""A virtual file system of GDAL's, a URL, or a name that chooses a driver; C: is a drive."""
+
+
+class UnsafeXMLError(GeosegError, ValueError):
+    """XML that is malformed, too large or too deep, or declares entities."""
+
+
+class XMLValue(NamedTuple):
+    """An attribute, or a run of text in an element."""
+
+    name: str
+    """In lower case, as GDAL compares names. An element's is followed by a colon and its ``key`` or
+    ``name`` where it has one (``mdi:overview_file``); an attribute's follows an @."""
+    text: str
+
+
+def remote_allowed() -> bool:
+    """Whether files may lead to a server now."""
+    return os.environ.get(_LEAVE) == "1"
+
+
+@contextmanager
+def allow_remote(allowed: bool = True) -> Iterator[None]:
+    """Give the whole process, and worker processes started in it, leave; or take it away."""
+    before = os.environ.get(_LEAVE)
+    os.environ[_LEAVE] = "1" if allowed else "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_LEAVE]
+        else:
+            os.environ[_LEAVE] = before
+
+
+def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Give a command the option ``allow_remote``, by default False."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Result:
+        with allow_remote(bool(options.pop("allow_remote", remote_allowed()))):
+            return command(*arguments, **options)
+
+    return run
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether GDAL would look for a name elsewhere than among the files of this machine."""
+    return _ELSEWHERE.search(name) is not None
+
+
+def read_head(path: Path, size: int = 4096) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return stream.read(size)
+
+
+def xml_values(data: bytes) -> list[XMLValue]:
+    """All attributes and texts of an XML document, in order.
+
+    UTF-8 is taken for granted, as GDAL does, whatever the document declares. Texts that a comment
+    interrupts are several values.
+
+    Raises:
+        UnsafeXMLError: it is malformed, too large or too deep, or has a document type, which may
+            declare entities.
+    """
+    if len(data) > MOST_XML:
+        raise UnsafeXMLError(f"has more than {MOST_XML >> 20} MB of XML")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # expat would believe these
+        raise UnsafeXMLError("is not XML in UTF-8 but in UTF-16")
+    document = _Document()
+    try:
+        document.parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise UnsafeXMLError(f"is not readable XML in UTF-8 ({error})") from error
+    return document.values
+
+
+class _Document:
+    """The values of a document while it is parsed."""
+
+    def __init__(self) -> None:
+        self.values: list[XMLValue] = []
+        self._names: list[list[str]] = []
+        """Of the open elements: the element's name, or one with each key."""
+        self.parser = parser = expat.ParserCreate("utf-8")
+        parser.buffer_text = True
+        parser.buffer_size = 2**20
+        parser.ordered_attributes = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = lambda _: self._names.pop()
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
+        # With a handler for each, they end a run of text.
+        parser.CommentHandler = lambda _: None
+        parser.StartCdataSectionHandler = lambda: None
+        parser.EndCdataSectionHandler = lambda: None
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        if len(self._names) == DEEPEST_XML:
+            raise UnsafeXMLError(f"has more than {DEEPEST_XML} XML elements within one another")
+        pairs = list(zip(attributes[::2], attributes[1::2], strict=True))
+        keys = [value for key, value in pairs if key.lower() in ("key", "name")]
+        self._names.append([f"{name}:{key}".lower() for key in keys] or [name.lower()])
+        self.values += [XMLValue(f"@{key.lower()}", value) for key, value in pairs]
+
+    def _text(self, text: str) -> None:
+        if text.strip():
+            self.values += [XMLValue(name, text) for name in self._names[-1]]
+
+    @staticmethod
+    def _refuse_doctype(*_: object) -> None:
+        raise UnsafeXMLError("declares an XML document type, which no raster needs")

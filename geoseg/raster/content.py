@@ -1,0 +1,86 @@
+"""What a file is by its first bytes, whatever its name: which of GDAL's drivers reads it."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+from geoseg.foreign import MOST_XML, read_head, remote_allowed
+
+_TIFF = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
+"""Its first bytes, with the order of bytes that they mean; + is BigTIFF."""
+_IMAGES = (
+    *((start, "GTiff") for start in _TIFF),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
+    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
+    (b"EHFA_HEADER_TAG", "HFA"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+)
+_TILE_INDEX = re.compile(r"\.gti\.(gpkg|fgb|parquet)$", re.IGNORECASE)
+_METADATA_TAG = 42112
+"""GDAL_METADATA: XML in a TIFF."""
+
+
+def raster_driver(path: Path, head: bytes | None = None) -> str | None:
+    """The GDAL driver that reads a raster; None for what geoseg does not open.
+
+    Args:
+        path: the file.
+        head: its first bytes, where they are already known.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    head = read_head(path) if head is None else head
+    # GDAL looks for these wherever a text begins, also after the first bytes of a picture.
+    text = head.split(b"\0", 1)[0]
+    if b"<VRTDataset" in text:
+        return "VRT"
+    if b"<GDALTileIndexDataset" in text or _TILE_INDEX.search(path.name):
+        return "GTI"
+    if text.lstrip().startswith(b"<GDAL_WMS") and remote_allowed():
+        return "WMS"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    driver = next((driver for start, driver in _IMAGES if head.startswith(start)), None)
+    return driver or ("ENVI" if _has_envi_header(path, text) else None)
+
+
+def _has_envi_header(path: Path, text: bytes) -> bool:
+    """Whether raw pixels have ENVI's header beside them; nothing that may be a description."""
+    if text.lstrip().startswith((b"<", b"{", b"[")):
+        return False
+    headers = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"))
+    return any(header.is_file() and read_head(header, 4) == b"ENVI" for header in headers)
+
+
+def tiff_metadata(path: Path) -> bytes:
+    """The XML that GDAL keeps in a TIFF's first directory; empty where there is none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(16)
+        order, big = _TIFF[start[:4]], start[2:3] in (b"+", b"\0") and b"+" in start[2:4]
+        count_format, entry_format = ("Q", "HHQQ") if big else ("H", "HHII")
+        at = struct.unpack_from(
+            order + ("Q" if big else "I"), start.ljust(16, b"\0"), 8 if big else 4
+        )
+        stream.seek(at[0])
+        counted = stream.read(struct.calcsize(order + count_format))
+        if len(counted) < struct.calcsize(order + count_format):
+            return b""  # no directory: GDAL says so
+        entries = min(struct.unpack(order + count_format, counted)[0], 65_535)
+        size = struct.calcsize(order + entry_format)
+        table = stream.read(entries * size)
+        table = table[: len(table) // size * size]
+        for tag, _, length, offset in struct.iter_unpack(order + entry_format, table):
+            if tag == _METADATA_TAG:
+                stream.seek(offset)
+                return stream.read(min(length, MOST_XML + 1)).split(b"\0", 1)[0]
+    return b""

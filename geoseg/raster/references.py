@@ -1,0 +1,227 @@
+"""What a raster leads to: the files that GDAL would open with it, found before GDAL opens any.
+
+A VRT names sources, overviews and masks; a tile index (GTI) names tiles; ``.ovr``, ``.msk`` and
+``.aux.xml`` beside any image, and metadata inside a TIFF, name more; and so on from each of these.
+Local images of the formats in `IMAGES` are followed anywhere. What lies elsewhere needs leave.
+Bands of raw bytes and code never run: they read any file, and do anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from geoseg.errors import SourceError
+from geoseg.foreign import (
+    MOST_XML,
+    UnsafeXMLError,
+    XMLValue,
+    is_elsewhere,
+    read_head,
+    remote_allowed,
+    xml_values,
+)
+from geoseg.raster.content import raster_driver, tiff_metadata
+from geoseg.raster.tile_index import tile_index_locations
+
+_KEYS = frozenset({"overview_file", "x_dataset", "y_dataset"})
+"""The metadata items that name files to open."""
+_FILES = frozenset({"sourcefilename", "sourcedataset", "dempath", "indexdataset", "dataset"})
+"""The elements and attributes that name files to open."""
+_TEXTS = re.compile(r"(mdi|item):|@?(srs|geogcs|coordinateoperation|description|category)$")
+"""The values that may hold anything: metadata, and the text of coordinate systems."""
+_SUBCLASSES = frozenset(
+    {"vrtsourcedrasterband", "vrtderivedrasterband", "vrtwarpedrasterband", "vrtwarpeddataset"}
+    | {"vrtpansharpenedrasterband", "vrtpansharpeneddataset"}
+)
+_OPEN_OPTIONS = frozenset({"ooi:overview_level", "ooi:num_threads", "ooi:georef_sources"})
+_OVERVIEW_BESIDE = ":::BASE:::"
+_LISTED = 1000
+"""Files of a folder up to which GDAL, too, finds sidecars whatever the case of their names."""
+
+
+def follow_references(path: Path) -> list[str]:
+    """All that GDAL may open with a raster, the raster itself left out; each once.
+
+    Raises:
+        SourceError: one of them is missing, of a format that is not followed, on a server without
+            leave, or not to be trusted.
+    """
+    root = Path(os.path.abspath(path))
+    found: dict[str, None] = {}
+    pending, folders = [root], _Folders()
+    while pending:
+        file = pending.pop()
+        try:
+            names = [*_references_in(file), *folders.sidecars(file)]
+            targets = [target for name in names for target in _targets(file, name)]
+        except (_UnsafeFileError, UnsafeXMLError, OSError) as error:
+            raise SourceError(_refusal(path, file, file == root, error)) from error
+        for target in targets:
+            if target not in found and target != str(root):
+                found[target] = None
+                if not is_elsewhere(target):
+                    pending.append(Path(target))
+    return list(found)
+
+
+class _UnsafeFileError(Exception):
+    """What is wrong with a file, and what to do."""
+
+
+def _refusal(path: Path, file: Path, is_root: bool, error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) else error
+    advice = ""
+    if not isinstance(error, _UnsafeFileError):
+        is_extra = _is_aux_xml(file.name)
+        advice = "; remove it to continue without" if is_extra else "; export it again"
+    return f"{path}: {words}{advice}" if is_root else f"{path}: {file}: {words}{advice}"
+
+
+def _references_in(file: Path) -> Iterator[str]:
+    """The names of files in a file that GDAL opens as a raster, or as a raster's ``.aux.xml``."""
+    head = read_head(file)
+    driver = raster_driver(file, head)
+    if driver == "GTiff":
+        metadata = tiff_metadata(file)
+        # Most TIFFs have no such names; whatever they hold besides need not be good XML.
+        if re.search(rb"(?i)overview_file|_dataset|&#", metadata):
+            yield from _names(xml_values(metadata))
+    elif driver in ("VRT", "GTI") or _is_aux_xml(file.name):
+        is_xml = driver != "GTI" or b"<" in head[:16]
+        values = xml_values(read_head(file, MOST_XML + 1)) if is_xml else []
+        yield from _names(values)
+        if driver == "GTI":
+            yield from tile_index_locations(file, values)
+
+
+def _names(values: Iterable[XMLValue]) -> Iterator[str]:
+    for name, text in values:
+        _refuse_code(name, text.strip())
+        if name.lstrip("@") in _FILES or name.partition(":")[2] in _KEYS:
+            if "<VRTDataset" in text:  # a VRT within a VRT, as text
+                yield from _names(xml_values(text.strip().encode()))
+            else:
+                yield text
+        elif "/vsi" in text.lower() and not _TEXTS.match(name):
+            yield text  # whatever GDAL may make of it
+
+
+def _refuse_code(name: str, text: str) -> None:
+    """Refuse what reads raw bytes of any file, runs code, or changes how a file is opened."""
+    what, spelled = "", name
+    name = name.lstrip("@")
+    if name == "subclass" and text.lower() not in _SUBCLASSES:
+        what = f"bands of the kind {text}"
+    elif name == "pixelfunctioncode" or (name == "pixelfunctionlanguage" and text.lower() != "c"):
+        what = "code to run"
+    elif name == "sql":
+        what = "SQL to run"
+    elif name.startswith("ooi:") and name not in _OPEN_OPTIONS:
+        what = f"the open option {name.removeprefix('ooi:').upper()}"
+    elif spelled in ("name", "key") and text.lower() in _KEYS:
+        what = f"a hidden {text}"
+    if what:
+        raise _UnsafeFileError(
+            f"holds {what}, which geoseg never follows, as it could read any file or do anything; "
+            "if you trust it, convert it to a GeoTIFF with gdal_translate"
+        )
+
+
+def _targets(file: Path, reference: str) -> list[str]:
+    """The files that a reference means, checked.
+
+    GDAL takes relative names from the file's folder or from the current one; both are looked at.
+    """
+    name = reference.removeprefix(_OVERVIEW_BESIDE)
+    if is_elsewhere(name):
+        if not remote_allowed():
+            raise _UnsafeFileError(
+                f"refers to {name}, which is not a file on this machine; download or unpack it, "
+                "or let files be read from servers with --allow-remote"
+            )
+        if _remote_driver(name) is None:
+            raise _UnsafeFileError(
+                f"refers to {name}, which is no image that can be read there; check it"
+            )
+        return [name]
+    places = dict.fromkeys(
+        os.path.abspath(os.path.join(base, text))
+        for base in (file.parent, Path())
+        for text in (name, name.strip())
+    )
+    there = [place for place in places if os.path.lexists(place)]
+    if not there:
+        raise _UnsafeFileError(
+            f"refers to {name}, which does not exist; put it there, or export it again"
+        )
+    for place in there:
+        _refuse_no_image(name, Path(place))
+    return there
+
+
+def _refuse_no_image(name: str, place: Path) -> None:
+    if not place.is_file():
+        raise _UnsafeFileError(f"refers to {name}, which is not a file; name an image")
+    if not _is_aux_xml(name) and raster_driver(place) is None:
+        raise _UnsafeFileError(
+            f"refers to {name}, which is no image that geoseg reads; convert it to a GeoTIFF"
+        )
+
+
+def _is_aux_xml(name: str) -> bool:
+    return name.lower().endswith(".aux.xml")
+
+
+@lru_cache
+def _remote_driver(name: str) -> str | None:
+    """The format of an image elsewhere; None where it is none, or one that leads to others."""
+    for driver in ("GTiff", "JP2OpenJPEG", "PNG", "JPEG"):
+        try:
+            with rasterio.open(name, driver=driver):
+                return driver
+        except RasterioError:
+            continue
+    return None
+
+
+class _Folders:
+    """The sidecars of files; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, list[str]]] = {}
+
+    def sidecars(self, file: Path) -> list[str]:
+        """The files beside one that GDAL opens with it."""
+        if _is_aux_xml(file.name):
+            return []
+        names = [f"{file.name}{suffix}" for suffix in (".aux.xml", ".ovr", ".msk", ".aux")]
+        names.append(f"{file.stem}.aux")
+        listed = self._list(file.parent)
+        found = {here for name in names for here in listed.get(name.lower(), [])}
+        found |= {name for name in names if (file.parent / name).exists()}
+        # Of files called .aux only those of ERDAS are opened; LaTeX, too, writes such.
+        return [
+            os.path.abspath(file.parent / name)
+            for name in sorted(found)
+            if not name.lower().endswith(".aux") or raster_driver(file.parent / name) == "HFA"
+        ]
+
+    def _list(self, folder: Path) -> dict[str, list[str]]:
+        """The names in a folder by their lower case; none where there are very many."""
+        if folder not in self._names:
+            names: dict[str, list[str]] = {}
+            with os.scandir(folder) as entries:
+                for count, entry in enumerate(entries):
+                    if count == _LISTED:
+                        names = {}
+                        break
+                    names.setdefault(entry.name.lower(), []).append(entry.name)
+            self._names[folder] = names
+        return self._names[folder]
