@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, shown
 from geoseg.models.spec import check_system
 from geoseg.training.recipe import Recipe
 from geoseg.training.summary import metric_names
@@ -184,7 +184,7 @@ class Comparison(_Section):
         for name in names:
             if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|'):
                 raise ValueError(
-                    f'variant {name!r} cannot name a folder; leave out / \\ : * ? " < > |'
+                    f'variant {shown(name)} cannot name a folder; leave out / \\ : * ? " < > |'
                 )
         if self.baseline is not None and self.baseline not in names:
             raise ValueError(f"baseline {self.baseline!r} is not one of {', '.join(names)}")

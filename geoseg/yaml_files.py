@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError, shown
+from geoseg.yaml_text import parse_yaml
 
 _WRONG_TYPE = {
     "int": "is not a whole number",
@@ -29,6 +29,8 @@ _WRONG_TYPE = {
     "finite": "is not a finite number",
 }
 """What is wrong with a value, by the first word of pydantic's error type."""
+_LARGEST = 4_000_000
+"""Bytes of a YAML file."""
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING_KEY = ("missing", "missing_argument")
 """Pydantic's error types, of models and of dataclasses."""
@@ -37,21 +39,30 @@ _MISSING_KEY = ("missing", "missing_argument")
 def read_yaml(path: Path) -> Any:
     """The mapping (dict) or the list that a YAML file holds.
 
+    No message shows what stands in the file: it may be another one than was meant, and private.
+
     Raises:
-        ConfigError: the file is missing, is not YAML, or holds a single value.
+        ConfigError: the file is missing, is not YAML, is very large, or holds a single value.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1).decode()
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; give a YAML file") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text; give a YAML file") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: no YAML ({_one_line(error)})") from error
+    except ValueError as error:
+        raise ConfigError(f"{shown(str(path))}: names no file; give a YAML file") from error
+    if len(text) > _LARGEST:
+        raise ConfigError(f"{path}: is larger than {_LARGEST:,} bytes; give a YAML file")
+    try:
+        document = parse_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}; give a YAML file") from error
     if not isinstance(document, dict | list):
-        raise ConfigError(f"{path}: holds {document!r}; keys and values are needed")
+        raise ConfigError(f"{path}: holds no keys and values; give a YAML file that does")
     return document
 
 
@@ -74,16 +85,24 @@ def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
             return scheme
         values = ignore if isinstance(ignore, list | tuple) else (ignore,)
         return dataclasses.replace(scheme, ignore=tuple(values))
-    if not Path(given).is_file():
+    if not _is_file(given):
         known = ", ".join(SCHEMES)
         raise ConfigError(
-            f"{given}: no such classes file, and no scheme; known schemes are {known}"
+            f"{shown(given)[1:-1]}: no such classes file, and no scheme; known schemes are {known}"
         )
     document = read_yaml(Path(given))
     try:
         return read_classes(document, ignore)
     except ConfigError as error:
         raise ConfigError(f"{given}: {error}") from error
+
+
+def _is_file(path: str) -> bool:
+    """Whether there is such a file; a text that no file can be named is none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long, or with surrogates
+        return False
 
 
 def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
@@ -102,10 +121,10 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
     if not equals or not path.strip():
         raise ConfigError(f"--set {assignment!r}: give key.path=value, such as train.steps=500")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except ConfigError as error:
         raise ConfigError(
-            f"--set {assignment!r}: the value is not valid YAML ({_one_line(error)})"
+            f"--set {shown(assignment)}: the value is not valid YAML: {error}"
         ) from error
     changed: dict[str, Any] = _with_value(document, path.strip().split("."), value, assignment)
     return changed
@@ -227,7 +246,3 @@ def _section_class(annotation: Any) -> Any:
         is_section = issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
         return annotation if is_section else None
     return next(filter(None, map(_section_class, get_args(annotation))), None)
-
-
-def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())

@@ -233,7 +233,7 @@ def test_classes_come_by_scheme_file_or_list(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (b"- 1\n", "holds a list"),
-        (b"3\n", "holds 3"),
+        (b"3\n", "holds no keys and values"),
         (b"a: [", "no YAML"),
         (b"\xff\xfe", r"run\.yaml: is not UTF-8 text; give a YAML file$"),
         (None, r"run\.yaml: no such file; give a YAML file$"),

@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "classes", "failures", "files", "locks", "geodesy", "listing"}
     | {"lazy", "report", "progress", "prefetch", "foreign", "vector_content"},
     {"tiling", "metrics"},
-    {"raster", "vector", "models", "yaml_files"},
+    {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},
     {"inference", "training", "evaluation", "scenes"},
     {"config"},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
@@ -28,10 +28,20 @@ def test_a_mapping_or_a_list_is_read(document: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a: [1,", "no YAML (while parsing a flow node"),
+        (b"a: [1,", "no YAML (while parsing a flow node in line 1, column 7); give a YAML file"),
         (b"\xff\xfe\x00", "is not UTF-8 text; give a YAML file"),
-        (b"5", "holds 5; keys and values are needed"),
-        (b"", "holds None; keys and values are needed"),
+        (b"5", "holds no keys and values; give a YAML file that does"),
+        (b"", "holds no keys and values; give a YAML file that does"),
+        (b"\x01", "no YAML (it has characters that YAML lacks); give a YAML file"),
+        (b"a: 2024-13-45", "no YAML (a value cannot be read: ValueError)"),
+        (b"a: !!int x", "no YAML (a value cannot be read: ValueError)"),
+        (b"a: !!timestamp x", "no YAML (a value cannot be read: AttributeError)"),
+        (b"a: " + b"9" * 5000, "no YAML (a value cannot be read: ValueError)"),
+        (b"[" * 10_000, "nested more than 50 deep; give a YAML file"),
+        (b"a: " * 10_000, "no YAML ("),
+        (b"a: &a [*a]", "an alias leads nowhere, or to what it lies in; give a YAML file"),
+        (b"a: [*a]", "an alias leads nowhere, or to what it lies in; give a YAML file"),
+        (b"a" * 4_000_001, "is larger than 4,000,000 bytes; give a YAML file"),
         (None, "no such file; give a YAML file"),
     ],
 )
@@ -44,6 +54,56 @@ def test_a_file_that_is_not_yaml_is_refused_with_its_name(
     with pytest.raises(ConfigError, match=re.escape(f"{path}: {message}")) as caught:
         read_yaml(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["[{0}, {0}]", "{{a: {0}, b: {0}}}", "{{<<: [{0}, {0}]}}"])
+def test_aliases_that_grow_without_bound_are_refused_at_once(form: str, tmp_path: Path) -> None:
+    lines = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} " + form.format(f"*a{n - 1}") for n in range(1, 40))]
+    path = tmp_path / "a.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="more than 100,000 values, its aliases filled in"):
+        read_yaml(path)
+
+
+def test_aliases_within_bounds_are_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("base: &base {a: 1}\nmore: {<<: *base, b: [*base, *base]}")
+    assert read_yaml(path)["more"] == {"a": 1, "b": [{"a": 1}, {"a": 1}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "root:x:0:0:root:/root:/bin/sh\nsecret:x:1:1::/:/bin/sh\n",
+        "secret: [secret",
+        "secret: secret: secret",
+        "secret",
+        "- secret\nsecret",
+        "'secret",
+        "secret: *secret",
+        "secret: !!int secret",
+        "secret: 0x\tsecret: @secret",
+    ],
+)
+def test_no_message_shows_what_stands_in_a_file_that_is_no_config(
+    content: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "passwd"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        read_classes(str(path))
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"\n 0.,#?%@\\<\t~"), max_size=60))
+def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
+    for source in (lambda: override({}, f"a={text}"), lambda: read_classes({"classes": text})):
+        try:
+            source()
+        except ConfigError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - most texts are refused
 
 
 def test_a_folder_is_not_a_yaml_file(tmp_path: Path) -> None:
@@ -73,6 +133,14 @@ def test_classes_that_are_neither_a_scheme_nor_a_file_are_refused() -> None:
         read_classes("isprz")
 
 
+@pytest.mark.parametrize("text", ["a" * 5000, "../" * 2000, "\ud800", "a\x00b", "a\nb"])
+def test_a_text_that_names_no_file_is_refused_in_one_short_line(text: str) -> None:
+    with pytest.raises(ConfigError, match="no such classes file, and no scheme") as caught:
+        read_classes(text)
+    assert "\n" not in str(caught.value).encode().decode()
+    assert len(str(caught.value)) < 300
+
+
 DOCUMENT: dict[str, Any] = {"a": {"b": 1, "c": [1, {"d": 2}]}, "e": None}
 
 
@@ -99,7 +167,7 @@ def test_one_value_is_set_in_a_copy(assignment: str, expected: dict[str, Any]) -
     [
         ("a.b", "--set 'a.b': give key.path=value, such as train.steps=500"),
         ("=3", "--set '=3': give key.path=value"),
-        ("a.b=[", "--set 'a.b=[': the value is not valid YAML ("),
+        ("a.b=[", "--set 'a.b=[': the value is not valid YAML: no YAML ("),
         ("a.b.c=3", "--set 'a.b.c=3': 'c' lies inside 1, which holds no keys"),
         ("a.c.2=3", "'2' lies inside [1, {'d': 2}], which holds no keys"),
         ("a.c.x=3", "'x' lies inside [1, {'d': 2}], which holds no keys"),

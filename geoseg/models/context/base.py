@@ -13,7 +13,7 @@ from geoseg.errors import ModelError, shown
 
 MAX_SIZE = 65_536
 """The largest width. Without a bound, a typing error would ask for terabytes."""
-Size = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+Size = Annotated[int, Field(gt=0, le=MAX_SIZE)]
 """A width or a number of things."""
 DropoutShare = Annotated[float, Field(ge=0, lt=1)]
 """Share of the features that is dropped in training."""
