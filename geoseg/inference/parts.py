@@ -96,7 +96,7 @@ class PartFolder:
         if not any(self.path.glob("*-classes.tif")):
             return None
         try:
-            document = json.loads(self._plan_path.read_text())
+            document = json.loads(self._plan_path.read_text(encoding="utf-8"))
             checksum = document.pop("checksum")
             verified = (document["key"], checksum) == (self.key, _checksum(document))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

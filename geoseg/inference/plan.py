@@ -63,8 +63,8 @@ class Probe:
 def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
     """Time and memory of a forward of the window in the raster's middle, and its regions.
 
-    The first time also chooses kernels and allocates; of the others, two or as many as half a
-    second has room for, the fastest counts.
+    The first times also choose kernels and allocate; of two or more, as many as 1.5 seconds have
+    room for, the fastest counts.
     """
     height, width = min(window, source.height), min(window, source.width)
     pixels = np.zeros((predictor.batch, len(source.bands), window, window), source.dtype)
@@ -74,7 +74,7 @@ def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
         place = ((source.height - height) // 2, (source.width - width) // 2, height, width)
         pixels[:, :, :height, :width], valid[:, :height, :width] = reader.read(*place)
     seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds[1:]) < 0.5 and len(seconds) < 12):
+    while len(seconds) < 3 or (sum(seconds[1:]) < 1.5 and len(seconds) < 20):
         started = time.perf_counter()
         probabilities = predictor.probabilities(pixels, valid)
         seconds.append(time.perf_counter() - started)
@@ -91,7 +91,9 @@ def peak_memory() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         # On Linux ru_maxrss survives exec, so it may be the parent's; VmHWM is the process's own.
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        fields = dict(
+            line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines()
+        )
         return int(fields["VmHWM"].split()[0]) * 1024
     import resource
 

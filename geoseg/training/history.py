@@ -50,7 +50,10 @@ class History:
         self._classes = list(classes)
         self._columns = ["step", "seconds", "learning_rate", "loss", *metric_names(classes)]
         kept = [row for row in read_rows(self._table) if int(row["step"]) <= first_step]
-        with replace_file(self._table) as made, made.open("w", newline="") as file:
+        with (
+            replace_file(self._table) as made,
+            made.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
@@ -81,7 +84,7 @@ class History:
         }
         values = {} if confusion is None else metric_values(confusion, self._classes)
         row |= {name: f"{value:.5f}" for name, value in values.items()}
-        with self._table.open("a", newline="") as file:
+        with self._table.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)
         if self._events is None:
             return
@@ -110,7 +113,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The complete rows of a ``metrics.csv``; none where there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if None not in row.values()]
 
 
