@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import rasterio
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
-from geoseg.failures import begun, per_input
+from geoseg.failures import LOG, begun, failure_line, per_input
 from geoseg.files import existing_files
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
@@ -70,7 +70,7 @@ def run(
 
     Raises:
         ConfigError: an option is wrong, or no raster can be used; nothing was started.
-        SourceError: a raster turns out to be damaged; nothing was written.
+        SourceError: the only raster turns out to be damaged; nothing was written.
         OutputError: `out` cannot be written, or another file exists there.
     """
     started = time.perf_counter()
@@ -82,13 +82,12 @@ def run(
     key = _fingerprint(jobs)
     warnings = [line for job in jobs for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
-    exit_code = int(bool(failures))
     with lock_file(target):
         if not overwrite and _is_made(target, key):
             kept = f"{target} exists already, made from the same"
-            return Report(kept, {**facts, "kept": True}, exit_code)
+            return Report(kept, {**facts, "kept": True}, int(bool(failures)))
         with begun():
-            made = _write(jobs, target, key)
+            made = _write_readable(jobs, target, failures)
     warnings += [line for job in jobs for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
@@ -96,7 +95,8 @@ def run(
         f"{polygons:,} polygons of {len(jobs)} raster{'s' * (len(jobs) > 1)} in {target} "
         f"({seconds:.1f} s)"
     )
-    return Report(text, {**facts, "kept": False, "layers": made, "seconds": seconds}, exit_code)
+    data = {**facts, "kept": False, "layers": made, "seconds": seconds}
+    return Report(text, data, int(bool(failures)))
 
 
 def _is_made(target: Path, key: str) -> bool:
@@ -114,15 +114,42 @@ def _is_made(target: Path, key: str) -> bool:
     return bool(found)
 
 
-def _write(jobs: Sequence[_Job], target: Path, key: str) -> list[dict[str, Any]]:
-    """Write all layers; what each of them is."""
-    names = [target.stem] if len(jobs) == 1 else [job.labels.path.stem for job in jobs]
-    layers = [job.layer(name) for job, name in zip(jobs, names, strict=True)]
+def _write_readable(jobs: list[_Job], target: Path, failures: list[str]) -> list[dict[str, Any]]:
+    """Write a layer of each raster that can be read to its end; what each layer is.
+
+    Where a raster turns out to be damaged, it is noted and the file is begun again without it:
+    half a layer cannot be taken out of a file.
+    """
+    names = [job.labels.path.stem for job in jobs] if len(jobs) > 1 else [target.stem]
+    named = dict(zip(names, jobs, strict=True))
+    while True:
+        begun_layers: list[str] = []
+        try:
+            return _write(named, target, begun_layers)
+        except OutputError:
+            raise  # of the file that all layers go to
+        except Exception as error:
+            if len(named) == 1 or not begun_layers:
+                raise
+            job = named.pop(begun_layers[-1])
+            jobs.remove(job)
+            LOG.debug("%s", job.labels.path, exc_info=True)
+            failures.append(failure_line(job.labels.path, error))
+
+
+def _write(jobs: Mapping[str, _Job], target: Path, begun_layers: list[str]) -> list[dict[str, Any]]:
+    """Write a layer of each raster, by its name; `begun_layers` gets the names as they come."""
+
+    def layer(name: str, job: _Job) -> Layer:
+        begun_layers.append(name)
+        return job.layer(name)
+
+    layers = (layer(name, job) for name, job in jobs.items())
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
-        counts = write_layers(layers, {target: key})
+        counts = write_layers(layers, {target: _fingerprint(jobs.values())})
     return [
         {"raster": str(job.labels.path), "layer": name, "polygons": count}
-        for job, name, count in zip(jobs, names, counts, strict=True)
+        for (name, job), count in zip(jobs.items(), counts, strict=True)
     ]
 
 

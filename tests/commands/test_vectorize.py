@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pyogrio
 import pytest
@@ -312,3 +314,25 @@ def test_a_raster_damaged_inside_is_named_and_nothing_is_written(
     with pytest.raises(SourceError, match=r"town.tif: rows .* cannot be read"):
         run(raster, tmp_path / "town.gpkg")
     assert not (tmp_path / "town.gpkg").exists()
+
+
+def test_of_several_rasters_one_damaged_inside_is_left_out_and_named(
+    make_classes: Make, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 4, (1, 256, 256)).astype(np.uint8)
+    profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+    rasters = [make_classes(f"{name}.tif", data=noise, **profile) for name in ("a", "b", "c")]
+    content = bytearray(rasters[1].read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = b"\0" * 2000
+    rasters[1].write_bytes(content)
+    report = run(rasters, tmp_path / "all.gpkg")
+    assert report.exit_code == 1
+    (line,) = report.data["failures"]
+    assert re.search(r"b\.tif: rows .* cannot be read", line)
+    assert [layer["layer"] for layer in report.data["layers"]] == ["a", "c"]
+    assert sorted(name for name, _ in pyogrio.list_layers(tmp_path / "all.gpkg")) == ["a", "c"]
+    for name in ("a", "c"):
+        run(tmp_path / f"{name}.tif", tmp_path / "one.gpkg", overwrite=True)
+        alone = geopandas.read_file(tmp_path / "one.gpkg")
+        assert alone.equals(geopandas.read_file(tmp_path / "all.gpkg", layer=name))
