@@ -160,6 +160,8 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
 @option("--out", required=True, type=PATH, help="Folder for metrics, plot, table, report.")
 @_option_with_default("--protocol", default="plain", metavar="NAME", help="Which pixels count.")
 @option("--erode", type=int, metavar="R", help="Erosion radius.  [default: the protocol's]")
+@option("--attribute", metavar="NAME", help="Of polygons as reference, that holds the class.")
+@option("--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]")
 @option("--instances", metavar="FILE", help="Objects for S-IoU: raster, polygons, or a folder.")
 @_option_with_default("--tolerance", default=3, metavar="PX", help="Of boundary F1.")
 @option("--resample", is_flag=True, help="Bring predictions on another grid to the reference's.")

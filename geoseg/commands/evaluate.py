@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import rasterio
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.file_keys import unseen
-from geoseg.datasets.pairing import describe_unpaired, objects_by_tile, pair_files
+from geoseg.datasets.drawn_features import feature_counts, feature_warnings
+from geoseg.datasets.file_keys import Files, is_vector, unseen
+from geoseg.datasets.pairing import Pair, describe_unpaired, objects_by_tile, pair_files
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.errors import ConfigError
 from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
@@ -29,7 +31,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
-from geoseg.raster import GDAL_CACHE_BYTES
+from geoseg.raster import GDAL_CACHE_BYTES, Source
 from geoseg.report import Report, nothing_usable
 from geoseg.yaml_files import read_classes
 
@@ -45,6 +47,8 @@ def run(
     *,
     protocol: str = "plain",
     erode: int | None = None,
+    attribute: str | None = None,
+    layer: str | None = None,
     instances: PathLike | None = None,
     tolerance: int = 3,
     resample: bool = False,
@@ -55,13 +59,17 @@ def run(
     Args:
         predicted: class rasters as ``predict`` writes them: a file, a folder, or a pattern; see
             `pair_files`.
-        reference: label rasters, of values or colours of the classes; likewise.
+        reference: label rasters, of values or colours of the classes; likewise. Or polygons, one
+            file for all predictions or one each.
         classes: a classes file, ``isprs``, ``cityscapes``, the content of a classes file, or a
             scheme.
         out: folder for ``metrics.json``, ``classes.csv``, ``confusion.png``, ``report.html``; older
             ones are replaced.
         protocol: one of `geoseg.metrics.PROTOCOLS`.
         erode: radius in pixels by which the reference is eroded; the protocol's by default.
+        attribute: of references that are polygons, that holds the name or value of a class; else
+            all are of the one class besides ``background``.
+        layer: of polygons, where a file has several.
         instances: objects for the scale-sensitive IoU: a raster of numbers, Cityscapes'
             ``instanceIds``, polygons, or a folder or pattern of such, by tile.
         tolerance: of boundary F1, in pixels.
@@ -77,7 +85,11 @@ def run(
     """
     started = time.perf_counter()
     rules = find_protocol(protocol)
-    options = _check_options(classes, rules.erode, erode, tolerance, resample)
+    options = replace(
+        _check_options(classes, rules.erode, erode, tolerance, resample),
+        attribute=attribute,
+        layer=layer,
+    )
     names = options.scheme.names
     rules.check(names)
     pairs, failures = _open_all(predicted, reference, instances, options)
@@ -88,9 +100,17 @@ def run(
         if not scores:
             raise nothing_usable(failures)
         data = summarize_scores(scores, options, rules)
+        references = [score.drawn for score in scores if score.drawn is not None]
+        objects = [score.objects for score in scores if score.objects is not None]
+        data["label_files"] = feature_counts([*references, *objects])
         data["warnings"] = [
             *(warning for score in scores for warning in score.pair.warnings),
-            *nodata_warnings((score.pair.reference for score in scores), options.scheme),
+            *nodata_warnings(
+                (score.pair.labels for score in scores if isinstance(score.pair.labels, Source)),
+                options.scheme,
+            ),
+            *feature_warnings(references),
+            *dict.fromkeys(line for one in objects for line in one.warnings),
             *warn_of_empty_results(scores, rules, names),
         ]
         data["failures"] = failures
@@ -123,15 +143,32 @@ def _open_all(
 ) -> tuple[list[RasterPair], list[str]]:
     """The pairs that can be scored, and why other files cannot."""
     sides = os.fspath(predicted), os.fspath(reference)
-    pairing = pair_files(*sides, polygons=False)
+    pairing = pair_files(*sides)
     unpaired = describe_unpaired(pairing, *sides, names=("prediction", "reference"))
     objects = None if instances is None else objects_by_tile(os.fspath(instances))
     if objects == {}:
         raise ConfigError(
             f"--instances {instances}: no such files; give a raster, polygons, or a folder of them"
         )
+    _refuse_idle_options(pairing.pairs, objects, options)
     pairs, refused = open_pairs(pairing.pairs, objects, options)
     failures = [*unseen(*sides), *pairing.ambiguous, *unpaired, *refused]
     if not pairs:
         raise nothing_usable(failures)
     return pairs, failures
+
+
+def _refuse_idle_options(
+    pairs: Sequence[Pair], objects: Files | None, options: ScoringOptions
+) -> None:
+    """Refuse options of polygons where all files are rasters."""
+    references = any(is_vector(pair.labels) for pair in pairs)
+    instances = any(is_vector(path) for files in (objects or {}).values() for path in files)
+    for option, given, used in (
+        ("--attribute", options.attribute, references),
+        ("--layer", options.layer, references or instances),
+    ):
+        if given is not None and not used:
+            raise ConfigError(
+                f"{option} {given}: goes with polygons, and the labels are rasters; leave it out"
+            )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from geoseg.classes import NODATA, ClassScheme
+from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, per_input
 from geoseg.files import existing_files
@@ -161,6 +161,8 @@ class _Job:
     confidence: Source | None
     undeclared: int = 0
     """Valid pixels of 255 in a raster that does not declare 255 as nodata."""
+    masked: int = 0
+    """Pixels of a nodata value that could be a class's."""
 
     def layer(self, name: str) -> Layer:
         """The raster's polygons, which are made while they are consumed."""
@@ -177,12 +179,19 @@ class _Job:
 
     def warnings(self) -> list[str]:
         """What reading the pixels has shown."""
-        if not self.undeclared:
-            return []
-        return [
-            f"{self.labels.path}: {self.undeclared:,} pixels of 255, which is not declared as "
-            "nodata, make no polygon; use class ids below 254"
-        ]
+        path, lines = self.labels.path, []
+        if self.undeclared:
+            lines.append(
+                f"{path}: {self.undeclared:,} pixels of 255, which is not declared as nodata, make "
+                "no polygon; use class ids below 254"
+            )
+        if self.masked:
+            lines.append(
+                f"{path}: {self.masked:,} pixels of {self.labels.nodata:g}, which is declared as "
+                "nodata, make no polygon; where they are of a class, unset the nodata value "
+                "(gdal_edit.py -unsetnodata FILE)"
+            )
+        return lines
 
     def _parts(self) -> Iterator[PartRegions]:
         height, width = self.labels.height, self.labels.width
@@ -192,6 +201,8 @@ class _Job:
                 size = min(_PART_ROWS, height - row), min(_PART_COLS, width - col)
                 (labels,), valid = reader.read(row, col, *size)
                 self.undeclared += int(np.count_nonzero((labels == NODATA) & valid))
+                if self.labels.nodata is not None and self.labels.nodata < UNCERTAIN:
+                    self.masked += int(np.count_nonzero((labels == self.labels.nodata) & ~valid))
                 labels[~valid] = NODATA
                 confidence = None
                 if self.confidence is not None:

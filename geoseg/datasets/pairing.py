@@ -75,7 +75,6 @@ def pair_files(
     labels: str,
     *,
     first: Rule = "stars",
-    polygons: bool = True,
     skip: Callable[[Path], bool] = lambda _: False,
 ) -> Pairing:
     """Rasters with their labels, by the rules of this module.
@@ -86,14 +85,13 @@ def pair_files(
         labels: likewise; of labels with full and with eroded borders, those with full ones.
         first: ``names`` pairs files directly inside two folders by name, where that leaves none
             over; ``tiles`` pairs by tile, whatever the stars match.
-        polygons: whether labels may be polygons.
         skip: tiles with such a raster are left out.
 
     Raises:
         ConfigError: nothing is found on one side.
         VectorError: nothing but vector files of a format that is not read.
     """
-    if polygons and is_vector(Path(labels)) and not count_stars(labels):
+    if is_vector(Path(labels)) and not count_stars(labels):
         if not os.path.isfile(labels):
             raise ConfigError(f"{labels}: no such file; give polygons, or label rasters")
         found, _ = _group_files(rasters, rasters, first, polygons=False)
@@ -101,9 +99,9 @@ def pair_files(
         return _match(found, {tile: [Path(labels)] for tile in found}, skip)
     if os.path.isfile(rasters) and os.path.isfile(labels):
         return Pairing([Pair(tile_key(Path(labels)), Path(rasters), Path(labels))])
-    found, others = _group_files(rasters, labels, first, polygons)
+    found, others = _group_files(rasters, labels, first, polygons=True)
     _refuse_empty(rasters, found, "rasters")
-    _refuse_empty(labels, others, "rasters or polygons" if polygons else "rasters")
+    _refuse_empty(labels, others, "rasters or polygons")
     return _match(found, others, skip)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import CITYSCAPES, ClassScheme
+from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.polygon_labels import PixelPolygons
 from geoseg.errors import SourceError
@@ -35,10 +36,14 @@ class Instances:
     """``(height, width)`` int64 of a window: an object's number, 0 where there is none."""
     class_of: ClassOf | None = None
     """The class of each object; None: the one that most of its pixels have in the reference."""
+    drawn: DrawnFeatures | None = None
+    """What becomes of the features of polygons."""
 
 
 @contextmanager
-def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> Iterator[Instances]:
+def open_instances(
+    path: Path, reference: Source, scheme: ClassScheme, layer: str | None = None
+) -> Iterator[Instances]:
     """The objects of a file on the reference's grid, open to be read; a context manager.
 
     Polygons (GeoPackage, Shapefile, GeoJSON, FlatGeobuf, in any CRS) are numbered by their order;
@@ -51,7 +56,7 @@ def open_instances(path: Path, reference: Source, scheme: ClassScheme) -> Iterat
         VectorError: the polygons cannot be read.
     """
     if is_vector(path):
-        yield _polygon_instances(path, reference)
+        yield _polygon_instances(path, reference, layer)
         return
     refuse_other_vectors(path)
     source = open_raster(path)
@@ -92,13 +97,13 @@ def _cityscapes_instances(reader: Reader, scheme: ClassScheme) -> Instances:
     return Instances(read, class_of)
 
 
-def _polygon_instances(path: Path, reference: Source) -> Instances:
+def _polygon_instances(path: Path, reference: Source, layer: str | None) -> Instances:
     if not reference.georeferenced or reference.crs is None:
         raise SourceError(
             f"{reference.path}: {describe_grid(reference)} has no place for the polygons of "
             f"{path}; give a raster of object numbers"
         )
-    features = read_features(path)
+    features = read_features(path, layer)
     polygons, numbers = PixelPolygons(features, reference), np.arange(features.count) + 1
 
     def read(window: Window) -> Ints:
@@ -106,4 +111,4 @@ def _polygon_instances(path: Path, reference: Source) -> Instances:
         polygons.draw(window, numbers, found)
         return found.astype(np.int64)
 
-    return Instances(read)
+    return Instances(read, drawn=polygons.drawn)

@@ -65,7 +65,7 @@ def _draw(pair: RasterPair, options: ScoringOptions, row: int, col: int, wrong: 
     bottom, right = min(grid.height, cell.row_end + halo), min(grid.width, cell.col_end + halo)
     around = Window(top, left, bottom - top, right - left)
     with (
-        open_labels(grid, grid, scheme) as labels,
+        open_labels(pair.labels, grid, scheme) as labels,
         PredictionReader(pair, scheme) as prediction,
     ):
         reference = labels.read(around)
@@ -78,7 +78,7 @@ def _draw(pair: RasterPair, options: ScoringOptions, row: int, col: int, wrong: 
     difference[eroded == NODATA] = _UNLABELLED
     place = f"rows {row} to {cell.row_end - 1}, columns {col} to {cell.col_end - 1}"
     return ErrorCell(
-        title=f"{grid.path.name}, {place}",
+        title=f"{pair.labels.path.name}, {place}",
         wrong=wrong,
         reference=_png(_colorize(reference[core], scheme)),
         predicted=_png(_colorize(predicted, scheme)),

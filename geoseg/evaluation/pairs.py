@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.datasets.file_keys import Files, is_vector, tile_key
 from geoseg.datasets.pairing import Pair
+from geoseg.datasets.polygon_labels import Polygons
+from geoseg.datasets.tiles import LabelSource, check_labels, find_labels
 from geoseg.errors import SourceError
 from geoseg.failures import per_input
 from geoseg.raster import (
@@ -44,6 +46,10 @@ class ScoringOptions:
     """Of boundary F1, in pixels."""
     resample: bool
     """Whether a prediction on another grid is resampled to the reference's."""
+    attribute: str | None = None
+    """Of references that are polygons, that holds the class."""
+    layer: str | None = None
+    """Of references and objects that are polygons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,10 @@ class RasterPair:
     tile: str
     predicted: Source
     reference: Source
+    """The grid on which both are compared: that of the labels, or of the prediction where they are
+    polygons."""
+    labels: LabelSource
+    """What the prediction is compared with."""
     instances: Path | None
     """The file of the tile's objects."""
     resampled: bool
@@ -85,19 +95,25 @@ def open_pair(pair: Pair, instances: Path | None, options: ScoringOptions) -> Ra
     """Open the files of a pair; no pixel is read yet.
 
     Raises:
-        SourceError: a file cannot be used, the prediction was made with other classes or does not
-            lie on the reference's grid, or the reference's name says that it is eroded.
+        SourceError: a file cannot be used; the prediction was made with other classes, declares
+            one of them as nodata, or does not lie on the reference's grid; or the reference's name
+            says that it is eroded.
     """
     eroded = _ERODED_NAME.search(f"{pair.labels.parent.name}/{pair.labels.name}")
     if options.refuse_eroded and eroded:
         raise already_eroded(pair.labels, f"its name says {eroded[0]!r}", options.erode)
-    predicted, reference = open_raster(pair.raster), open_raster(pair.labels)
+    predicted = open_raster(pair.raster)
+    of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
+    labels = find_labels(pair.labels, *of_polygons)
+    reference = predicted if isinstance(labels, Polygons) else labels
+    check_labels(labels, reference)
     if len(predicted.bands) != 1 or predicted.dtype != "uint8":
         raise SourceError(
             f"{pair.raster}: {len(predicted.bands)} band(s) of {predicted.dtype} are not a class "
             "raster; give one band of uint8 that holds class ids from 0, as geoseg predict writes "
             "it"
         )
+    _refuse_class_as_nodata(predicted, options.scheme)
     warnings = _check_class_names(pair.raster, options.scheme)
     resampled = not same_grid(predicted, reference)
     if resampled and not options.resample:
@@ -106,7 +122,9 @@ def open_pair(pair: Pair, instances: Path | None, options: ScoringOptions) -> Ra
             f"{pair.labels} ({describe_grid(reference)}); predict on the reference's grid, or "
             "give --resample"
         )
-    return RasterPair(pair.tile, predicted, reference, instances, resampled, tuple(warnings))
+    return RasterPair(
+        pair.tile, predicted, reference, labels, instances, resampled, tuple(warnings)
+    )
 
 
 def already_eroded(path: Path, why: str, radius: int) -> SourceError:
@@ -159,7 +177,7 @@ def _find_instances(pair: Pair, instances: Files, *, only_pair: bool) -> Path:
     every_file = {path for files in instances.values() for path in files}
     if len(every_file) == 1 and (only_pair or any(map(is_vector, every_file))):
         return every_file.pop()
-    tile = tile_key(pair.labels)
+    tile = tile_key(pair.raster if is_vector(pair.labels) else pair.labels)
     found = instances.get(tile, [])
     if len(found) > 1:  # Cityscapes has several files per tile
         found = [path for path in found if path.stem.endswith("_instanceIds")] or found
@@ -169,6 +187,17 @@ def _find_instances(pair: Pair, instances: Files, *, only_pair: bool) -> Path:
             "give one per tile with --instances, as a pattern where there are more"
         )
     return found[0]
+
+
+def _refuse_class_as_nodata(predicted: Source, scheme: ClassScheme) -> None:
+    """Refuse a prediction that calls a class "no data": its pixels would all count as wrong."""
+    nodata = predicted.nodata
+    if nodata is not None and nodata in range(len(scheme)):
+        raise SourceError(
+            f"{predicted.path}: declares {nodata:g} as nodata, which is class "
+            f"{scheme.names[int(nodata)]!r}; unset the nodata value (gdal_edit.py -unsetnodata "
+            f"FILE), or give a raster whose nodata is {NODATA}"
+        )
 
 
 def _check_class_names(predicted: Path, scheme: ClassScheme) -> list[str]:

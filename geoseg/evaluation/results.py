@@ -56,7 +56,7 @@ def warn_of_empty_results(
     """A line about each pair without a pixel that could be right, and file without an object."""
     warnings = []
     for score in scores:
-        predicted, reference = score.pair.predicted.path, score.pair.reference.path
+        predicted, reference = score.pair.predicted.path, score.pair.labels.path
         if score.confusion.matrix.any():
             continue
         if score.confusion.missed.any():
@@ -108,7 +108,7 @@ def _summarize_pair(score: PairScore, protocol: Protocol, names: Sequence[str]) 
     return {
         "tile": score.pair.tile,
         "predicted": str(score.pair.predicted.path),
-        "reference": str(score.pair.reference.path),
+        "reference": str(score.pair.labels.path),
         "resampled": score.pair.resampled,
         **{key: metrics[key] for key in _FILE_METRICS},
     }
@@ -123,7 +123,7 @@ def _warn_of_no_object(path: Path, scores: Sequence[PairScore], in_mean: Any) ->
             f"{path}: none of its objects has a class that enters the mean, so there is no "
             "mS-IoU of it"
         ]
-    place = scores[0].pair.reference.path.name
+    place = scores[0].pair.labels.path.name
     if len(scores) > 1:
         place += f" or of {len(scores) - 1} more"
     remedy = "check both coordinate systems" if is_vector(path) else "check the numbers it holds"

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA
+from geoseg.datasets.drawn_features import DrawnFeatures
+from geoseg.datasets.polygon_labels import PolygonLabels
 from geoseg.datasets.tiles import open_labels, strips
 from geoseg.evaluation.instances import open_instances
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions, already_eroded
@@ -48,6 +50,10 @@ class PairScore:
     """Likewise; None where there are no objects."""
     errors: NDArray[np.int64]
     """Wrong or missed pixels of each `CELL`, ``(rows, columns)``."""
+    drawn: DrawnFeatures | None = None
+    """What became of the features of a reference of polygons."""
+    objects: DrawnFeatures | None = None
+    """Likewise of objects that are polygons."""
 
 
 def score_pairs(
@@ -86,11 +92,13 @@ def score_pair(
     errors = np.zeros((-(-height // CELL), -(-width // CELL)), np.int64)
     present = np.zeros(256, np.bool_)
     with ExitStack() as files:
-        labels = files.enter_context(open_labels(pair.reference, pair.reference, scheme))
+        labels = files.enter_context(open_labels(pair.labels, pair.reference, scheme))
         prediction = files.enter_context(PredictionReader(pair, scheme))
         instances, scale = None, ScaleIoU()
         if pair.instances is not None:
-            instances = files.enter_context(open_instances(pair.instances, pair.reference, scheme))
+            instances = files.enter_context(
+                open_instances(pair.instances, pair.reference, scheme, options.layer)
+            )
             scale = ScaleIoU(instances.class_of)
         for strip in strips(height, width, strip_pixels):
             top, end = max(0, strip.row - halo), min(height, strip.row_end + halo)
@@ -106,9 +114,11 @@ def score_pair(
                 scale.update(reference, predicted, instances.read(strip))
     if options.refuse_eroded and present[:NODATA].sum() > 1 and not boundary.reference_pixels.any():
         why = "no two of its classes touch"
-        raise already_eroded(pair.reference.path, why, options.erode)
+        raise already_eroded(pair.labels.path, why, options.erode)
     scores = None if instances is None else scale.compute()
-    return PairScore(pair, confusion, boundary, scores, errors)
+    drawn = labels.drawn if isinstance(labels, PolygonLabels) else None
+    objects = None if instances is None else instances.drawn
+    return PairScore(pair, confusion, boundary, scores, errors, drawn, objects)
 
 
 def _count_errors(errors: NDArray[np.int64], row: int, wrong: NDArray[np.bool_]) -> None:

@@ -8,17 +8,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from click.testing import CliRunner
+from rasterio.features import shapes
+from rasterio.transform import from_origin
 from sklearn import metrics as oracle
 
 import geoseg
 from geoseg.classes import ISPRS
 from geoseg.cli import cli
 from geoseg.commands.evaluate import run
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.metrics import erode
 
 Make = Callable[..., Path]
@@ -290,9 +294,10 @@ def test_the_command_line_scores_and_its_options_are_documented(
     assert bad.exit_code == 2
     assert len(bad.stderr.strip().splitlines()) == 1
     page = (Path(__file__).parents[2] / "docs/evaluate.md").read_text()
+    common = ("--json", "--quiet", "--debug", "--allow-remote")
     for parameter in cli.commands["evaluate"].params:
         for option in parameter.opts:
-            if option.startswith("--") and option not in ("--json", "--quiet", "--debug"):
+            if option.startswith("--") and option not in common:
                 assert option in page, option
     assert geoseg.evaluate is run
 
@@ -333,3 +338,93 @@ def test_a_pair_of_20000_pixels_a_side_takes_less_than_a_gibibyte(tmp_path: Path
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert int(result.stdout) * 1024 < 2**30
+
+
+def outlines(path: Path, ids: np.ndarray, crs: str = "EPSG:4326", **options: object) -> Path:
+    """The regions of class ids as polygons with the class's name, in another CRS."""
+    image = from_origin(500_000, 5_400_000, 0.5, 0.5)
+    found = [
+        (shapely.geometry.shape(outline), NAMES[int(value)])
+        for outline, value in shapes(ids, ids != 255, transform=image)
+    ]
+    frame = geopandas.GeoDataFrame(
+        {"kind": [name for _, name in found]},
+        geometry=[outline for outline, _ in found],
+        crs="EPSG:32632",
+    )
+    frame.to_crs(crs).to_file(path, **options)
+    return path
+
+
+def test_polygons_are_a_reference_like_the_raster_that_they_outline(
+    pair: tuple[Path, Path], reference: np.ndarray, tmp_path: Path
+) -> None:
+    drawn = outlines(tmp_path / "drawn.gpkg", reference)
+    expected = run(*pair, "isprs", tmp_path / "raster")
+    found = run(pair[0], drawn, "isprs", tmp_path / "polygons", attribute="kind")
+    assert found.data["confusion_matrix"] == expected.data["confusion_matrix"]
+    assert found.data["boundary_f1"] == expected.data["boundary_f1"]
+    assert found.data["files"][0]["reference"] == str(drawn)
+    (row,) = found.data["label_files"]
+    assert row["burnt"] == row["features"] > 5
+    assert (row["outside"], row["dropped"]) == (0, {})
+    assert expected.data["label_files"] == []
+    assert "drawn.gpkg" in (tmp_path / "polygons/report.html").read_text()
+
+
+def test_a_layer_of_references_and_objects_is_chosen_by_name(
+    pair: tuple[Path, Path], reference: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "drawn.gpkg"
+    outlines(path, np.zeros(SHAPE, np.uint8), layer="plain")
+    outlines(path, reference, layer="all")
+    expected = run(*pair, "isprs", tmp_path / "raster").data
+    options = {"attribute": "kind", "layer": "all"}
+    found = run(pair[0], path, "isprs", tmp_path / "a", instances=path, **options).data
+    assert found["confusion_matrix"] == expected["confusion_matrix"]
+    assert found["scale_iou"]["objects"] == found["label_files"][0]["burnt"]
+    assert run(*pair, "isprs", tmp_path / "b", instances=path, layer="plain").exit_code == 0
+    for given in ((pair[0], path), pair):
+        with pytest.raises(ConfigError, match=r"holds 2 layers \(plain, all\); name one \(--layer"):
+            run(*given, "isprs", tmp_path / "c", instances=path)
+    for option in ("attribute", "layer"):
+        with pytest.raises(ConfigError, match=f"--{option} x: goes with polygons, and the labels"):
+            run(*pair, "isprs", tmp_path / "d", **{option: "x"})
+
+
+def test_geometries_without_an_area_are_named_once(
+    pair: tuple[Path, Path], reference: np.ndarray, tmp_path: Path
+) -> None:
+    drawn = outlines(tmp_path / "drawn.gpkg", reference, "EPSG:32632")
+    frame = geopandas.read_file(drawn)
+    frame.loc[len(frame)] = {"kind": "car", "geometry": shapely.Point(500_001, 5_399_999)}
+    frame.set_crs(32632).to_file(drawn)
+    report = run(pair[0], drawn, "isprs", tmp_path / "out", attribute="kind", instances=drawn)
+    lines = [line for line in report.data["warnings"] if "1 Point hold no area" in line]
+    assert len(set(lines)) == 1
+    assert report.data["label_files"][0]["dropped"] == {"Point": 1}
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.kml", "a.parquet"])
+def test_references_and_objects_in_other_formats_say_what_to_do(
+    pair: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("anything")
+    for reference, instances in ((tmp_path / name, None), (pair[1], tmp_path / name)):
+        with pytest.raises(GeosegError, match=f"{name}: .* is not read; .*(unpack|-f GPKG labels)"):
+            run(pair[0], reference, "isprs", tmp_path / "out", instances=instances)
+
+
+def test_a_prediction_whose_nodata_is_a_class_is_refused(
+    make: Make, pair: tuple[Path, Path], predicted: np.ndarray, tmp_path: Path
+) -> None:
+    guess = make("b_classes.tif", predicted, nodata=0)
+    with pytest.raises(
+        ConfigError,
+        match=r"classes.tif: declares 0 as nodata, which is class 'impervious surfaces'; unset the "
+        r"nodata value \(gdal_edit.py -unsetnodata FILE\), or give a raster whose nodata is 255",
+    ):
+        run(guess, pair[1], "isprs", tmp_path / "out")
+    for value in (6, 200, 254, 255):
+        other = make("c_classes.tif", predicted, nodata=value)
+        assert run(other, pair[1], "isprs", tmp_path / "out").exit_code == 0

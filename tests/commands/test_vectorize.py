@@ -128,8 +128,22 @@ def test_confidence_is_the_mean_over_each_polygon(
 
 
 def test_declared_nodata_makes_no_polygon(make_raster: Make, tmp_path: Path) -> None:
-    run(make_raster(data=np.array([[[0, 1, 1]]], np.uint8), nodata=0), tmp_path / "town.gpkg")
+    raster = make_raster(data=np.array([[[0, 1, 1]]], np.uint8), nodata=0)
+    report = run(raster, tmp_path / "town.gpkg")
     assert pyogrio.read_dataframe(tmp_path / "town.gpkg")["class_id"].tolist() == [1]
+    message = "1 pixels of 0, which is declared as nodata, make no polygon; where they are of a cl"
+    assert any(message in line for line in report.data["warnings"])
+
+
+@pytest.mark.parametrize("nodata", [7, 254, 255])
+def test_nodata_that_hides_no_class_is_not_warned_of(
+    make_raster: Make, tmp_path: Path, nodata: int
+) -> None:
+    raster = make_raster(data=np.array([[[0, 1, 254, 255]]], np.uint8), nodata=nodata)
+    report = run(raster, tmp_path / "town.gpkg")
+    assert not any(
+        "declared as nodata, make" in x for x in report.data["warnings"] if "not" not in x
+    )
 
 
 def test_a_class_of_255_is_warned_about(make_raster: Make, tmp_path: Path) -> None:

@@ -172,14 +172,15 @@ def test_predictions_are_read_in_windows_with_255_where_nothing_is_predicted(
 ) -> None:
     array = np.arange(64 * 80, dtype=np.uint8).reshape(SHAPE) % 6
     array[3, 4], array[3, 5] = 254, 255
-    predicted = make("b_classes.tif", array, nodata=2)
+    array[5, 6:9] = 9
+    predicted = make("b_classes.tif", array, nodata=9)
     opened = open_pair(Pair("a", predicted, pair[1]), None, options())
     with PredictionReader(opened, ISPRS) as reader:
         found = reader.read(Window(2, 3, 10, 20))
     with pytest.raises((SourceError, RasterioError)):  # it is closed
         reader.read(Window(2, 3, 10, 20))
     expected = array[2:12, 3:23]
-    np.testing.assert_array_equal(found, np.where(expected == 2, 255, expected))
+    np.testing.assert_array_equal(found, np.where(expected == 9, 255, expected))
 
 
 def test_resampled_predictions_are_255_where_they_do_not_reach(make: Make) -> None:
