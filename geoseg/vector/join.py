@@ -7,7 +7,8 @@
 
 Each pixel along a seam waits for the pixel across it. A region is closed when none of its pixels
 waits; only then is it outlined, from the sum of the corners of its pieces. So memory holds the open
-regions and the pixels along the front of what has been seen, whatever the raster's size is.
+regions, those that wait for their turn (see `order`), and the pixels along the front of what has
+been seen, whatever the raster's size is.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import VectorError
+from geoseg.vector.order import OrderedRegions
 from geoseg.vector.outlines import add_corners, outline
 from geoseg.vector.part_regions import PartRegions, Side
 from geoseg.vector.polygonize import Regions
 
 
 def join_parts(parts: Iterable[PartRegions], height: int, width: int) -> Iterator[Regions]:
-    """The regions of a raster, each as soon as it is known to be complete.
+    """The regions of a raster, in the row-major order of their last pixels.
 
     They equal the regions of the whole raster polygonized at once, attributes included, whatever
-    the parts were; only their order depends on the parts.
+    the parts were.
 
     Args:
         parts: parts that cover the raster once, in any order (row-major order needs the least
@@ -41,12 +43,10 @@ def join_parts(parts: Iterable[PartRegions], height: int, width: int) -> Iterato
         VectorError: the parts leave a gap, overlap or reach beyond the raster.
     """
     joining = _Joining(height, width)
+    ordered = OrderedRegions(height, width)
     for part in parts:
-        if len(part.whole):
-            yield part.whole
         closed = joining.add(part)
-        if closed:
-            yield _regions(closed)
+        yield from ordered.add(part, [part.whole, *([_regions(closed)] if closed else [])])
     joining.check_closed()
 
 
