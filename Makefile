@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-oldest mutants lint bench clean
+.PHONY: demo test test-all test-oldest mutants kills lint bench clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -41,6 +41,11 @@ test-oldest: $(OLDEST)/.dev
 # Small faults put into copies of the code, to see whether the tests notice them.
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutation
+
+# Commands killed at each of their steps on files, then a hundred times at random moments.
+kills: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills --random 100
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

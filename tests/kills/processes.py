@@ -70,7 +70,7 @@ def kill_at(call: Callable[[], Any], root: Path, step: int, *, torn: bool) -> in
             if torn:
                 path, _, flags = arguments
                 file = os.open(path, flags & ~os.O_EXCL, 0o644)
-                os.write(file, b"torn")
+                os.write(file, b"torn")  # as `jobs.snapshot` expects it
             os._exit(KILLED)
         left -= 1
 
