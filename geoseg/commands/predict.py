@@ -19,6 +19,7 @@ from geoseg.errors import OutputError, RunError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_allow_remote
+from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
 from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_report
@@ -84,6 +85,8 @@ def run(
     with lock_folder(predict_run.out):
         for folder in {job.target.parent for job in jobs}:
             sweep(folder)
+        for line in remove_leftovers(predict_run.out, predict_run.work):
+            progress.note(line)
         surveys = _survey_all(jobs, predict_run, report)
         _announce_plan(surveys, predict_run, report, progress)
         try:

@@ -40,7 +40,7 @@ from geoseg.datasets.training_tiles import (
 )
 from geoseg.errors import OutputError
 from geoseg.failures import begun
-from geoseg.files import write_text
+from geoseg.files import sweep, write_text
 from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
@@ -101,6 +101,7 @@ def run(
 
 def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) -> Report:
     resume = _resumes(folder, config, resume)
+    sweep(folder / PICTURES)
     if not resume:
         _refuse_foreign_files(folder)
     if config.train.tensorboard:

@@ -24,6 +24,8 @@ from geoseg.locks import WORK_FOLDER
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.tiling import Block, TileGrid, Window
 
+PLAN = "plan.json"
+
 
 @dataclass(frozen=True, slots=True)
 class PartFolder:
@@ -116,12 +118,18 @@ class PartFolder:
             [block.area.row, block.area.col, block.area.height, block.area.width]
             for block in blocks
         ]
-        document = {"key": self.key, "precision": precision, "batch": batch, "blocks": areas}
+        document = {
+            "key": self.key,
+            "source": str(self.source.path.absolute()),
+            "precision": precision,
+            "batch": batch,
+            "blocks": areas,
+        }
         write_text(self._plan_path, json.dumps({**document, "checksum": _checksum(document)}))
 
     @property
     def _plan_path(self) -> Path:
-        return self.path / "plan.json"
+        return self.path / PLAN
 
     def remove(self) -> None:
         """Remove the folder and what is in it, and the folders above it that are left empty."""
