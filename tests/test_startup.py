@@ -153,3 +153,11 @@ def test_lazy_names_are_listed_and_others_are_attribute_errors() -> None:
         assert getattr(models, name) is getattr(models, name)
     with pytest.raises(AttributeError, match=r"module 'geoseg\.models' has no attribute 'nothing'"):
         models.nothing  # noqa: B018 - the access is the test
+
+
+def test_what_checks_and_plans_comes_without_scipy_and_matplotlib() -> None:
+    modules = "geoseg.commands.predict, geoseg.commands.train, geoseg.commands.info"
+    code = f"import sys, {modules}; print(sys.modules.keys() & {{'scipy', 'matplotlib', 'torch'}})"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def connect(
@@ -21,6 +19,10 @@ def connect(
         one: numbers that belong together with those in `other`, pair by pair.
         other: of the same size.
     """
+    # They take a while to import, and only polygons need them.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = coo_array((np.ones(one.size, np.bool_), (one, other)), shape=(count, count))
     sets, set_of_number = connected_components(pairs)
     return int(sets), set_of_number
