@@ -121,7 +121,7 @@ class Network(_Section):
     encoder: str | None = None
     """smp's name, or timm's after ``tu-``; left out, resnet50 (none where none is needed)."""
     encoder_weights: str | None = None
-    """``imagenet``, a file, or ``package:NAME``."""
+    """``imagenet``, a file, ``positions:FILE`` or ``package:NAME``."""
     start_from: str | None = None
     """A geoseg model file of the same architecture to start from; classes and bands may differ."""
     output_stride: int | None = None

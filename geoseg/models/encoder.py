@@ -85,7 +85,8 @@ def build_encoder(
             branches.
         in_channels: bands of the image.
         output_stride: 8, 16 or 32; None is 8 where the encoder can be dilated, else its own.
-        weights: None (random), ``imagenet`` (downloaded), a file, or ``package:NAME``.
+        weights: None (random), ``imagenet`` (downloaded), a file, ``positions:FILE`` or
+            ``package:NAME``.
         stages: how many of the deepest maps to give.
 
     Raises:

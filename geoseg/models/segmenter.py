@@ -105,7 +105,7 @@ def create_model(
         output_stride: 8, 16 or 32. Left out, 8 where the encoder can be dilated, else its own; for
             ``smp.*`` smp's.
         encoder_weights: None (random), ``imagenet`` (downloaded), a safetensors or torch file, or
-            ``package:NAME``.
+            ``package:NAME``; ``positions:FILE`` for a torch file of other names in the same order.
         preset: a reading of the paper: ``geoseg``, and ``paper`` or ``released`` where the system
             has them.
         system_options: the system's own options.

@@ -11,7 +11,6 @@ import huggingface_hub
 import segmentation_models_pytorch as smp
 import timm
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from geoseg.errors import ModelError, one_line_reason
 IMAGENET = "imagenet"
 """Weights that smp or timm fetch themselves when they make the encoder."""
 _PACKAGE_PREFIX = "package:"
+_POSITIONS_PREFIX = "positions:"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _WRAPPERS = frozenset({"module", "model", "encoder", "backbone"})
 """Leading parts of a tensor's name that name what its network was wrapped in."""
@@ -33,10 +33,11 @@ def load_weights(encoder: nn.Module, source: str | None) -> None:
     """Fill `encoder` with the weights of a file, or of an installed package (``package:NAME``).
 
     None and ``imagenet`` leave it as it was made. Tensors are matched by name, without prefixes
-    such as ``module.`` or ``encoder.``; where the names differ, a torch file is matched by position
-    and shape. Tensors that the encoder lacks (a classifier's) are left out. A first convolution of
-    3 bands is fitted to other numbers of bands by smp's rule: summed for one band, else repeated in
-    turn and scaled by 3 / bands.
+    such as ``module.`` or ``encoder.``. A torch file with other names is matched by position and
+    shape where that is asked for (``positions:FILE``), and in a package: nothing could tell two
+    layers of one shape apart, if their order were another. Tensors that the encoder lacks (a
+    classifier's) are left out. A first convolution of 3 bands is fitted to other numbers of bands
+    by smp's rule: summed for one band, else repeated in turn and scaled by 3 / bands.
 
     Raises:
         ModelError: the source cannot be read, or a tensor does not fit; the message names the
@@ -44,15 +45,16 @@ def load_weights(encoder: nn.Module, source: str | None) -> None:
     """
     if source is None or source == IMAGENET:
         return
+    by_position = source.startswith((_PACKAGE_PREFIX, _POSITIONS_PREFIX))
     if source.startswith(_PACKAGE_PREFIX):
         path = _package_file(source.removeprefix(_PACKAGE_PREFIX))
     else:
-        path = Path(source)
+        path = Path(source.removeprefix(_POSITIONS_PREFIX))
     found = _parameters(_read(path))
     wanted = _parameters(encoder.state_dict())
     first_convolution = next((name for name, tensor in wanted.items() if tensor.ndim == 4), None)
     with torch.no_grad():
-        for name, found_name in _match_names(wanted, found, path):
+        for name, found_name in _match_names(wanted, found, path, by_position):
             target, tensor = wanted[name], found[found_name]
             fitted = _fit_bands(tensor, target) if name == first_convolution else tensor
             if fitted.shape != target.shape:
@@ -90,20 +92,20 @@ def _read(path: Path) -> Mapping[str, object]:
     if not path.is_file():
         raise ModelError(
             f"encoder weights {str(path)!r}: no such file; "
-            "give null, imagenet, a file or package:NAME"
+            "give null, imagenet, a file, positions:FILE or package:NAME"
         )
     try:
         if path.suffix == ".safetensors":
             return dict(sorted(load_file(path).items()))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise ModelError(
-            f"{path}: not a readable weights file ({one_line_reason(error)}); download it again"
-        ) from error
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: holds more than tensors, and geoseg runs no code from weights files; "
             "convert it to safetensors"
+        ) from error
+    except Exception as error:  # what torch makes of damaged pickles has no end
+        raise ModelError(
+            f"{path}: not a readable weights file ({one_line_reason(error)}); download it again"
         ) from error
     while isinstance(content, Mapping):  # a checkpoint may hold the tensors one level down
         keys = [key for key in ("state_dict", "model_state_dict", "model") if key in content]
@@ -123,7 +125,7 @@ def _parameters(tensors: Mapping[str, object]) -> dict[str, Tensor]:
 
 
 def _match_names(
-    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path
+    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, by_position: bool
 ) -> Iterable[tuple[str, str]]:
     """Names in the encoder and in the file of tensors that belong together."""
     by_name = {_without_wrappers(name): name for name in found}
@@ -138,6 +140,11 @@ def _match_names(
         raise ModelError(
             f"{path}: has no tensor {missing[0]!r}, and {len(found)} tensors where the encoder "
             f"has {len(wanted)}; give weights of the same architecture"
+        )
+    if not by_position:
+        raise ModelError(
+            f"{path}: has no tensor {missing[0]!r}, but others such as {next(iter(found))!r}; give "
+            f"weights with the encoder's names, or {_POSITIONS_PREFIX}{path} if their order is its"
         )
     return zip(wanted, found, strict=False)  # the file may end with a classifier
 

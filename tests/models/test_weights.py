@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def test_tensors_are_matched_by_name_whatever_they_were_wrapped_in(
     assert_holds(encoder, tensors)
 
 
-def test_tensors_of_other_names_are_matched_by_position_and_shape(tmp_path: Path) -> None:
+def test_tensors_of_other_names_are_matched_by_position_where_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
     encoder = build_encoder(NAME)
     tensors = filled(encoder)
     kept = {
@@ -61,8 +64,26 @@ def test_tensors_of_other_names_are_matched_by_position_and_shape(tmp_path: Path
     }
     renamed = {f"layer{index}": tensor for index, tensor in enumerate(kept.values())}
     torch.save({**renamed, "classifier": torch.zeros(5)}, tmp_path / "weights.pth")
-    load_weights(encoder, str(tmp_path / "weights.pth"))
+    before = [tensor.clone() for tensor in encoder.state_dict().values()]
+    with pytest.raises(ModelError) as caught:
+        load_weights(encoder, str(tmp_path / "weights.pth"))
+    assert all(map(torch.equal, encoder.state_dict().values(), before))
+    advice = re.search(r"but others such as 'layer0'; give .*, or (\S+) if", str(caught.value))
+    assert advice is not None
+    load_weights(encoder, advice[1])
     assert_holds(encoder, tensors)
+
+
+def test_layers_of_one_shape_that_are_swapped_do_not_load_in_silence(tmp_path: Path) -> None:
+    encoder = build_encoder(NAME)
+    tensors = list(filled(encoder).values())
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    one = next(i for i, shape in enumerate(shapes) if shape and shapes.count(shape) > 1)
+    two = shapes.index(shapes[one], one + 1)
+    tensors[one], tensors[two] = tensors[two], tensors[one]
+    torch.save({f"a{i}": tensor for i, tensor in enumerate(tensors)}, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=r"has no tensor .*, but others such as 'a0'"):
+        load_weights(encoder, str(tmp_path / "a.pth"))
 
 
 @pytest.mark.parametrize("bands", [1, 2, 4, 7])
@@ -136,8 +157,9 @@ class OtherObject:
         (
             "a.pth",
             {f"x{index}": torch.zeros(3) for index in range(300)},
-            r"tensor 'x0' is \(3,\), the encoder's 'model.model.conv_stem.weight' is \(32, 3, 3,",
+            r"has no tensor 'conv_stem.weight', but others such as 'x0'; give .* or positions:",
         ),
+        ("a.pth", pickle.dumps({"x": 1}, 2)[:-3], "a.pth: "),
         ("a.pth", [1, 2], "holds no tensors by name; save a state_dict"),
         ("a.pth", b"nonsense", "a.pth: "),
         ("a.safetensors", b"nonsense", r"not a readable weights file \(.*\); download it again"),
@@ -162,7 +184,8 @@ def test_weights_that_do_not_fit_are_refused(
 
 def test_missing_weights_are_refused_with_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(
-        ModelError, match="no such file; give null, imagenet, a file or package:NAME"
+        ModelError,
+        match="no such file; give null, imagenet, a file, positions:FILE or package:NAME",
     ):
         load_weights(nn.Linear(1, 1), str(tmp_path / "none.pth"))
     with pytest.raises(
