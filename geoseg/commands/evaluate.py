@@ -31,7 +31,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
-from geoseg.raster import GDAL_CACHE_BYTES, Source
+from geoseg.raster import GDAL_CACHE_BYTES, Source, shared_notes
 from geoseg.report import Report, nothing_usable
 from geoseg.yaml_files import read_classes
 
@@ -105,6 +105,10 @@ def run(
         data["label_files"] = feature_counts([*references, *objects])
         data["warnings"] = [
             *(warning for score in scores for warning in score.pair.warnings),
+            *shared_notes(score.pair.predicted for score in scores),
+            *shared_notes(
+                score.pair.labels for score in scores if isinstance(score.pair.labels, Source)
+            ),
             *nodata_warnings(
                 (score.pair.labels for score in scores if isinstance(score.pair.labels, Source)),
                 options.scheme,

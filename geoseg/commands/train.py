@@ -27,7 +27,7 @@ from geoseg.datasets.statistics import (
     check_references,
     collect_statistics,
 )
-from geoseg.datasets.tiles import Tile
+from geoseg.datasets.tiles import Tile, rasters_of
 from geoseg.datasets.training_tiles import (
     Bands,
     choose_bands,
@@ -44,7 +44,7 @@ from geoseg.files import sweep, write_text
 from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
-from geoseg.raster import Source, open_raster
+from geoseg.raster import Source, open_raster, shared_notes
 from geoseg.report import Report
 from geoseg.training.outcome import (
     CURVES,
@@ -146,7 +146,7 @@ def _learn(
     warnings = polygon_warnings(train + val) + ground_sampling_warnings(train)
     warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))
-    warnings += nodata_warnings(rasters, scheme)
+    warnings += nodata_warnings(rasters, scheme) + shared_notes(rasters_of(train + val))
     return training_report(folder, outcome, net, scheme.names, warnings)
 
 

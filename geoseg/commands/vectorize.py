@@ -254,7 +254,7 @@ def _usable(paths: Iterable[Path], confidence: Path | None) -> tuple[list[_Job],
 
 
 def _open_bytes(path: Path, content: str) -> Source:
-    source = open_raster(path)
+    source = open_raster(path, as_stored=True)
     if len(source.bands) != 1 or source.dtype != "uint8":
         raise SourceError(
             f"{path}: has {len(source.bands)} band(s) of {source.dtype}; "

@@ -21,7 +21,7 @@ from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
 from geoseg.failures import LOG, failure_line
-from geoseg.raster import open_raster, source_fingerprint
+from geoseg.raster import open_raster, refuse_palette, source_fingerprint
 
 _VERSION = 2
 """Version of what is written; a change of it makes everything again."""
@@ -173,6 +173,7 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
     bands = None if names is None else range(1, len(names) + 1)
     crs = options.crs if image.crs is None else None
     image = open_raster(pair.raster, bands=bands, crs=crs)
+    refuse_palette(image, "images need values of bands")
     crops = [whole_raster(part, image.height, image.width)]
     if part == "blocks":
         crops = options.spatial_split.divide(image.height, image.width)

@@ -233,7 +233,7 @@ def write_label_values(raster: str | Path, out: str | Path, scheme: ClassScheme)
             f"label value {beyond[0]} does not fit into a byte; give classes with values of 0 to "
             "255"
         )
-    source = open_raster(raster)
+    source = open_raster(raster, as_stored=True)
     with source.open() as reader:
         pixels, valid = reader.read(0, 0, source.height, source.width)
     ids = pixels[0].copy()

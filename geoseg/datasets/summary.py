@@ -25,6 +25,7 @@ from geoseg.datasets.preparation import TilePlan, count_files
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.datasets.splits import Division
 from geoseg.datasets.statistics import Statistics
+from geoseg.raster import shared_notes
 from geoseg.report import counted
 
 
@@ -93,7 +94,9 @@ class Summary:
             )
         labels = (plan.labels for plan in self.plans)
         rasters = [source for source in labels if not isinstance(source, Polygons)]
-        return lines + nodata_warnings(rasters, self.scheme) + self._without_crs()
+        images = [plan.profile.image for plan in self.plans]
+        lines += nodata_warnings(rasters, self.scheme) + self._without_crs()
+        return lines + shared_notes(images + rasters)
 
     def label_files(self) -> list[dict[str, Any]]:
         """A row for each file of polygons: how many features were burnt, clipped and dropped."""

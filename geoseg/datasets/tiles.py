@@ -6,7 +6,7 @@ polygons in any coordinate system, all as class ids on the grid of an image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
 from geoseg.datasets.raster_labels import Policy, RasterLabels
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import Source, describe_grid, open_raster, same_grid
+from geoseg.raster import Source, describe_grid, open_raster, refuse_palette, same_grid
 from geoseg.tiling import Window
 from geoseg.vector.read import refuse_other_vectors
 
@@ -51,7 +51,7 @@ def find_labels(path: Path, attribute: str | None = None, layer: str | None = No
             raise ConfigError(
                 f"{option} {given}: goes with polygons, and {path} is a raster; leave it out"
             )
-    return open_raster(path)
+    return open_raster(path, as_stored=True)
 
 
 def check_labels(labels: LabelSource, image: Source) -> None:
@@ -180,7 +180,15 @@ def open_tile(
         SourceError: a file cannot be read, or the two do not fit together.
         VectorError: the labels are a vector file of a format that is not read.
     """
-    return Tile(open_raster(image, bands=bands), find_labels(labels, attribute, layer))
+    source = open_raster(image, bands=bands)
+    refuse_palette(source, "images need values of bands")
+    return Tile(source, find_labels(labels, attribute, layer))
+
+
+def rasters_of(tiles: Iterable[Tile]) -> list[Source]:
+    """The images, and the labels that are rasters, of some tiles."""
+    files = [source for tile in tiles for source in (tile.image, tile.labels)]
+    return [source for source in files if isinstance(source, Source)]
 
 
 class TileReader(ExitStack):

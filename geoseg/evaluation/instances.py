@@ -59,7 +59,7 @@ def open_instances(
         yield _polygon_instances(path, reference, layer)
         return
     refuse_other_vectors(path)
-    source = open_raster(path)
+    source = open_raster(path, as_stored=True)
     if len(source.bands) != 1 or np.dtype(source.dtype).kind not in "iu":
         raise SourceError(
             f"{path}: {len(source.bands)} band(s) of {source.dtype} are not objects; give one band "

@@ -102,7 +102,7 @@ def open_pair(pair: Pair, instances: Path | None, options: ScoringOptions) -> Ra
     eroded = _ERODED_NAME.search(f"{pair.labels.parent.name}/{pair.labels.name}")
     if options.refuse_eroded and eroded:
         raise already_eroded(pair.labels, f"its name says {eroded[0]!r}", options.erode)
-    predicted = open_raster(pair.raster)
+    predicted = open_raster(pair.raster, as_stored=True)
     of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
     labels = find_labels(pair.labels, *of_polygons)
     reference = predicted if isinstance(labels, Polygons) else labels

@@ -3,7 +3,7 @@
 from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
 from geoseg.raster.class_names import name_every_class, read_class_names
 from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog
-from geoseg.raster.compatibility import check_source
+from geoseg.raster.compatibility import check_source, refuse_palette, shared_notes
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, raster_companions
@@ -35,7 +35,9 @@ __all__ = [
     "read_class_names",
     "read_fingerprint",
     "read_part",
+    "refuse_palette",
     "same_grid",
+    "shared_notes",
     "source_fingerprint",
     "write_part",
     "write_preview",

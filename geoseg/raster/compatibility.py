@@ -5,7 +5,8 @@ Nothing is guessed: what does not fit is refused with the option that helps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,13 +75,38 @@ def check_source(
     return warnings
 
 
-def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
-    """Refuse another number of bands, and other descriptions; warn of other colours."""
+def refuse_palette(source: Source, needs: str) -> None:
+    """Refuse an image whose values are indices into a table of colours.
+
+    Args:
+        source: the image.
+        needs: what is needed instead, for the message.
+
+    Raises:
+        SourceError: a band that is read has a palette.
+    """
     if any(source.file_bands[band - 1].color == "palette" for band in source.bands):
         raise SourceError(
-            f"{source.path}: its values are palette indices, not colours; "
-            f"the model takes {', '.join(wanted)}: expand it first (gdal_translate -expand rgb)"
+            f"{source.path}: its values are palette indices, not colours; {needs}: "
+            "expand it first (gdal_translate -expand rgb FILE EXPANDED.tif)"
         )
+
+
+def shared_notes(sources: Iterable[Source]) -> list[str]:
+    """The notes on some files, those that several share said once."""
+    paths: dict[str, list[Path]] = {}
+    for source in sources:
+        for note in source.notes:
+            paths.setdefault(note, []).append(source.path)
+    return [
+        f"{found[0]}: {note}" + (f" (and so {len(found) - 1} more)" if len(found) > 1 else "")
+        for note, found in paths.items()
+    ]
+
+
+def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
+    """Refuse another number of bands, and other descriptions; warn of other colours."""
+    refuse_palette(source, f"the model takes {', '.join(wanted)}")
     needs = f"the model takes {len(wanted)} ({', '.join(wanted)})"
     if len(source.bands) != len(wanted):
         have = f"{len(source.bands)} chosen" if source.bands_chosen else str(len(source.file_bands))

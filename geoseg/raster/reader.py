@@ -78,6 +78,7 @@ class Reader:
         bands: the 1-based file bands to read, in this order.
         dtype: numpy's name of the pixels' type.
         validity: what makes a pixel invalid.
+        white: the stored value of black, where values are a negative and are turned round.
         overview: read the file's overview of this number (0: the first), not full resolution.
 
     Raises:
@@ -91,12 +92,14 @@ class Reader:
         bands: Sequence[int],
         dtype: str,
         validity: Validity,
+        white: int | None = None,
         overview: int | None = None,
     ) -> None:
         self.path = path
         self._bands = list(bands)
         self._dtype = dtype
         self._validity = validity
+        self._white = white
         self._file = open_dataset(
             path, **({} if overview is None else {"OVERVIEW_LEVEL": overview})
         )
@@ -185,6 +188,8 @@ class Reader:
             valid &= _differs(pixels, validity.nodata_values)
         if np.issubdtype(pixels.dtype, np.floating):
             valid &= np.isfinite(pixels).all(axis=0)
+        if self._white is not None:
+            np.subtract(self._white, pixels, out=pixels)
         return pixels, valid
 
     def _careful(self) -> AbstractContextManager[Any]:

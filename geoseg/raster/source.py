@@ -20,6 +20,13 @@ from geoseg.errors import ConfigError, SourceError
 from geoseg.raster.bands import FileBand, bands_option, names_of, order_by_name
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.integrity import refuse_cut_short
+from geoseg.raster.metadata import (
+    highest_value,
+    place_note,
+    refuse_broken_metadata,
+    value_notes,
+    white_is_zero,
+)
 from geoseg.raster.reader import Reader, Validity, find_validity
 
 
@@ -39,13 +46,18 @@ class Source:
     transform: Affine
     """Pixel corner to CRS; the identity where the file has no georeferencing."""
     crs: CRS | None
+    """None where the file has none, or no transform that it could go with."""
     validity: Validity
     file_bands: tuple[FileBand, ...]
     """All bands of the file, in file order."""
     bands_chosen: bool
     """Whether the caller chose the bands, by number or by name."""
+    white: int | None = None
+    """Where values are stored as a negative: the one that is stored for black."""
+    notes: tuple[str, ...] = ()
+    """What its metadata says about values and pages, one line each, without the path."""
     warnings: tuple[str, ...] = ()
-    """What a user should know about the file, one line each."""
+    """What a user should know about the file, the notes too, one line each."""
     block_bytes: int = 0
     """Of the file's strips or tiles: GDAL decodes a whole one, however little of it is read."""
 
@@ -56,10 +68,11 @@ class Source:
 
     @property
     def nodata(self) -> float | None:
-        """The nodata value of the bands that are read; None where there is none or several."""
+        """The nodata value among those that are read; None where there is none or several."""
         # By their names, for NaN does not equal itself.
         values = {str(value): value for value in self.validity.nodata}
-        return next(iter(values.values())) if len(values) == 1 else None
+        value = next(iter(values.values())) if len(values) == 1 else None
+        return value if value is None or self.white is None else self.white - value
 
     @property
     def georeferenced(self) -> bool:
@@ -88,6 +101,7 @@ class Source:
             bands=self.bands,
             dtype=self.dtype,
             validity=self.validity,
+            white=self.white,
             overview=overview,
         )
         size = (reader.height, reader.width)
@@ -108,6 +122,7 @@ def open_raster(
     wanted: Sequence[str] = (),
     nodata: float | None = None,
     crs: str | CRS | None = None,
+    as_stored: bool = False,
 ) -> Source:
     """The facts about an input raster; nothing is decoded.
 
@@ -118,6 +133,7 @@ def open_raster(
             Else, and without both, all but alpha are read.
         nodata: a value that means "no data", in place of the one that the file declares.
         crs: the coordinate system, in place of the file's: ``"EPSG:25832"``, WKT or a rasterio CRS.
+        as_stored: leave the values of a MinIsWhite file as they are: labels, not brightness.
 
     Raises:
         SourceError: the file cannot be read as an image, or has no such bands.
@@ -142,7 +158,9 @@ def open_raster(
             )
         dtype = np.result_type(*dtypes)
         refuse_cut_short(path, file)
-        _refuse_broken_place(path, file)
+        refuse_broken_metadata(path, file, used)
+        negative = not as_stored and white_is_zero(file)
+        notes = value_notes(file, used, negative=negative)
         lines = [
             f"band {band} is marked as alpha; it is read as imagery, as given, and masks nothing"
             for band in used
@@ -158,8 +176,7 @@ def open_raster(
             lines.append(
                 f"--nodata {nodata:g} cannot occur in {dtype.name} pixels; it has no effect"
             )
-        lines.append(_georeferencing_warning(file, given_crs))
-        placed = given_crs is not None and not file.transform.is_identity
+        lines += [*notes, place_note(file, given_crs)]
         return Source(
             path=path,
             height=file.height,
@@ -167,11 +184,14 @@ def open_raster(
             bands=used,
             dtype=dtype.name,
             transform=file.transform,
-            crs=given_crs if placed else file.crs or None,
+            # A coordinate system without a place for the pixels says nothing about them.
+            crs=None if file.transform.is_identity else given_crs or file.crs or None,
             validity=find_validity(file, used, alphas, nodata),
             block_bytes=_block_bytes(file),
+            white=highest_value(file, used[0]) if negative else None,
             file_bands=file_bands,
             bands_chosen=bands is not None,
+            notes=tuple(notes),
             warnings=tuple(f"{path}: {line}" for line in lines if line),
         )
 
@@ -241,41 +261,6 @@ def _chosen_bands(
                 f"({names_of(file_bands)}); choose among 1..{count}"
             )
     return used
-
-
-def _refuse_broken_place(path: Path, file: Any) -> None:
-    """Refuse a transform that places no pixel."""
-    numbers = tuple(file.transform)[:6]
-    if not all(map(math.isfinite, numbers)) or file.transform.is_degenerate:
-        raise SourceError(
-            f"{path}: its transform {numbers} places no pixel; set the right one, as by "
-            "rio edit-info --transform"
-        )
-
-
-def _georeferencing_warning(file: Any, given: CRS | None) -> str:
-    """What the user should know about the place of the pixels; empty where all is well."""
-    found = file.crs
-    if not file.transform.is_identity:
-        if given is None and not found:
-            return (
-                "has no coordinate system: ground sampling is not checked, and areas stay empty; "
-                "give one with --crs"
-            )
-        if given is not None and found and not geodesy.same_crs(found, given):
-            return (
-                f"its coordinate system {geodesy.crs_name(found)} is replaced "
-                f"by --crs {geodesy.crs_name(given)}"
-            )
-        return ""
-    if file.gcps[0]:
-        return (
-            "is placed by ground control points only, which are not used; "
-            "warp it first to keep its place"
-        )
-    if given is not None:
-        return "has no transform and no world file; --crs cannot place it"
-    return "has no georeferencing: outputs carry none either, and areas stay empty"
 
 
 def _can_hold(dtype: np.dtype[Any], value: float) -> bool:

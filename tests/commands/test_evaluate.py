@@ -24,6 +24,7 @@ from geoseg.cli import cli
 from geoseg.commands.evaluate import run
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.metrics import erode
+from tests.odd_rasters import add_page
 
 Make = Callable[..., Path]
 
@@ -428,3 +429,12 @@ def test_a_prediction_whose_nodata_is_a_class_is_refused(
     for value in (6, 200, 254, 255):
         other = make("c_classes.tif", predicted, nodata=value)
         assert run(other, pair[1], "isprs", tmp_path / "out").exit_code == 0
+
+
+def test_what_metadata_says_about_either_side_is_named(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for path in pair:
+        add_page(path)
+    lines = run(*pair, "isprs", tmp_path / "out").data["warnings"]
+    assert [line.split(":")[0] for line in lines if "holds 2 pages" in line] == [*map(str, pair)]

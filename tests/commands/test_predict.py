@@ -11,6 +11,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import psutil
+import pyogrio
 import pytest
 import rasterio
 import torch
@@ -19,6 +20,7 @@ from rasterio.features import rasterize
 import geoseg
 from geoseg.errors import ConfigError, ModelError, OutputError, SourceError
 from geoseg.progress import Progress
+from tests.odd_rasters import only_a_coordinate_system
 
 
 class Notes(Progress):
@@ -672,3 +674,16 @@ def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tm
     again = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert "scene.tif: resuming, " in again.stderr
     assert (out / "scene_classes.tif").exists()
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_outputs_of_a_raster_without_a_place_carry_none_and_no_areas(
+    make_raster, model_file, tmp_path, virtual
+):
+    source = only_a_coordinate_system(make_raster, virtual=virtual)
+    report = geoseg.predict(source, model_file, out=tmp_path / "out")
+    assert any("would give it a place" in line for line in report.data["warnings"])
+    with rasterio.open(tmp_path / "out" / "unplaced_classes.tif") as file:
+        assert (file.crs, file.transform.is_identity) == (None, True)
+    polygons = pyogrio.read_dataframe(tmp_path / "out" / "unplaced_polygons.gpkg")
+    assert polygons["area_m2"].isna().all()

@@ -28,6 +28,7 @@ from geoseg.datasets.training_tiles import choose_bands
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.progress import Progress
 from tests import sample_datasets
+from tests.odd_rasters import add_page, declare_scale
 
 Tree = Callable[[Path], dict[str, bytes]]
 
@@ -825,3 +826,23 @@ def test_statistics_that_a_viewer_has_added_change_nothing(folder: Path) -> None
     image.unlink()
     assert prepare(folder).data["made"] == 1
     assert not beside.exists(), "it described the older file"
+
+
+def test_what_metadata_says_about_images_is_named(folder: Path) -> None:
+    add_page(declare_scale(folder / "t0_image.tif", 0.5, 1.0))
+    lines = prepare(folder).data["warnings"]
+    assert any("t0_image.tif: declares scale 0.5, offset 1.0" in line for line in lines)
+    assert any("t0_image.tif: holds 2 pages" in line for line in lines)
+
+
+def test_an_image_of_palette_indices_is_refused_and_the_others_continue(folder: Path) -> None:
+    with rasterio.open(folder / "t0_image.tif") as file:
+        profile, pixels = file.profile, file.read(1)
+    profile |= {"count": 1, "photometric": "PALETTE"}
+    with rasterio.open(folder / "t0_image.tif", "w", **profile) as file:
+        file.write(pixels, 1)
+        file.write_colormap(1, {1: (255, 0, 0, 255)})
+    report = prepare(folder)
+    assert report.exit_code == 1
+    assert any("palette indices" in line for line in report.data["failures"])
+    assert report.data["made"] == 5

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import rasterio
 import yaml
 
 import geoseg
@@ -20,6 +21,7 @@ from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
 from geoseg.models import load_model
 from geoseg.progress import Progress
 from geoseg.training import history
+from tests.odd_rasters import declare_scale
 
 
 class Notes(Progress):
@@ -369,3 +371,22 @@ def test_a_killed_training_with_workers_leaves_none_and_is_resumed(
     shorter = ["--resume", "--set", "train.workers=0"]
     again = subprocess.run([*command, *shorter], capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
+
+
+def test_what_metadata_says_about_images_is_named(config: dict[str, Any], tmp_path: Path) -> None:
+    for path in tmp_path.glob("images/*.tif"):
+        declare_scale(path, 0.5, 1.0)
+    lines = run(config, out=tmp_path / "run").data["warnings"]
+    assert [line for line in lines if "declares scale" in line and "(and so 2 more)" in line]
+
+
+def test_images_of_palette_indices_are_refused(
+    config: dict[str, Any], make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    del config["data"]["bands"]
+    for path in tmp_path.glob("images/*.tif"):
+        make_raster(f"images/{path.name}", bands=1, photometric="PALETTE")
+        with rasterio.open(path, "r+") as file:
+            file.write_colormap(1, {1: (255, 0, 0, 255)})
+    with pytest.raises(SourceError, match="palette indices"):
+        run(config, out=tmp_path / "run")

@@ -19,6 +19,7 @@ from geoseg.commands.vectorize import run
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.locks import lock_file
 from geoseg.vector import FIELDS, polygonize
+from tests.odd_rasters import add_page, only_a_coordinate_system
 
 Make = Callable[..., Path]
 
@@ -350,3 +351,26 @@ def test_of_several_rasters_one_damaged_inside_is_left_out_and_named(
         run(tmp_path / f"{name}.tif", tmp_path / "one.gpkg", overwrite=True)
         alone = geopandas.read_file(tmp_path / "one.gpkg")
         assert alone.equals(geopandas.read_file(tmp_path / "all.gpkg", layer=name))
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+def test_polygons_of_a_raster_without_a_place_have_no_areas(
+    make_raster: Make, labels: np.ndarray, tmp_path: Path, virtual: bool
+) -> None:
+    raster = only_a_coordinate_system(make_raster, virtual=virtual, data=labels[None])
+    report = run(raster, tmp_path / "town.gpkg")
+    assert any("would give it a place" in line for line in report.data["warnings"])
+    frame = pyogrio.read_dataframe(tmp_path / "town.gpkg")
+    assert frame.crs is None
+    assert frame["area_m2"].isna().all()
+
+
+def test_class_ids_that_are_stored_as_a_negative_stay_ids_and_pages_are_named(
+    make_raster: Make, labels: np.ndarray, tmp_path: Path
+) -> None:
+    path = add_page(make_raster("a.tif", data=labels[None], photometric="MINISWHITE"))
+    report = run(path, tmp_path / "a.gpkg")
+    assert any("MinIsWhite" in line for line in report.data["warnings"])
+    assert any("holds 2 pages" in line for line in report.data["warnings"])
+    ids = set(pyogrio.read_dataframe(tmp_path / "a.gpkg")["class_id"])
+    assert ids == set(np.unique(labels[labels < 254]).tolist())
