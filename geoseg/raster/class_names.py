@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from geoseg.classes import MAX_CLASSES
+from geoseg.errors import SourceError
 from geoseg.raster.gdal import open_dataset
 
 CLASSES_TAG = "GEOSEG_CLASSES"
@@ -17,11 +18,22 @@ def read_class_names(path: Path) -> tuple[str, ...] | None:
     """The class names in a class raster that geoseg has written; None in any other raster.
 
     Raises:
-        SourceError: not a raster that can be read.
+        SourceError: not a raster that can be read, or its class names are damaged.
     """
     with open_dataset(path) as file:
         names = file.tags().get(CLASSES_TAG)
-    return None if names is None else tuple(json.loads(names))
+    if names is None:
+        return None
+    try:
+        listed = json.loads(names)
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise SourceError(
+            f"{path}: its class names are damaged ({CLASSES_TAG} is no JSON list of texts); "
+            "copy or make it again"
+        )
+    return tuple(listed)
 
 
 def name_every_class(path: Path) -> list[str]:

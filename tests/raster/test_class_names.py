@@ -50,3 +50,11 @@ def test_xml_that_cannot_be_read_is_named(raster):
     said = r"scene.tif.aux.xml: is not readable XML .* remove it to continue without"
     with pytest.raises(SourceError, match=said):
         name_every_class(raster)
+
+
+@pytest.mark.parametrize("names", ["[", "{}", "3", "[1]", "null"])
+def test_damaged_class_names_are_refused(raster, names):
+    with rasterio.open(raster, "r+") as file:
+        file.update_tags(GEOSEG_CLASSES=names)
+    with pytest.raises(SourceError, match=r"scene\.tif: its class names are damaged"):
+        name_every_class(raster)
