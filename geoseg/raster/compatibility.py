@@ -29,6 +29,11 @@ _OUTLIERS = 0.01
 _LEAST_SHARE = 1 / 64
 """Values below this share of the range are taken for another scale: 0..1 in 0..255 is 1/255."""
 _USUAL_LIMITS = (1, 255, 1023, 2047, 4095, 10_000, 16_383, 65_535)
+_LEAST_DISTINCT = 4
+"""Distinct values. Among fewer, none can be told to lie apart."""
+_LEAST_REPEATED = 4
+"""Sampled values. A fill value is repeated; a dead pixel is not."""
+_WHOLE = 2**53
 _SAMPLES_A_SIDE = 4
 _SAMPLE_SIDE = 256
 
@@ -151,6 +156,7 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
         return
     low, high = value_range
     values = _sample(source)
+    _refuse_fill(source, values, value_range)
     found = f"{values.min():g} to {values.max():g}" if values.size else "no valid pixel"
     advice = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
     integer = np.issubdtype(np.dtype(source.dtype), np.integer)
@@ -167,6 +173,26 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
             f"{source.path}: {source.dtype} values on another scale ({found} in a sample), "
             f"{needs}; {advice}"
         )
+
+
+def _refuse_fill(source: Source, values: NDArray[Any], value_range: tuple[float, float]) -> None:
+    """Refuse a repeated value far from all others and outside the range: an undeclared nodata."""
+    low, high = value_range
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) < _LEAST_DISTINCT:
+        return
+    for end, inner, last in ((0, 1, -1), (-1, -2, 0)):
+        value, rest = float(distinct[end]), float(distinct[inner])
+        least_gap = max(abs(float(distinct[last]) - rest), high - low) / 2
+        outside = not low <= value <= high
+        if outside and counts[end] >= _LEAST_REPEATED and abs(value - rest) > least_gap:
+            text = f"{value:.0f}" if abs(value) < _WHOLE else repr(value)
+            text = text if float(text) == value else repr(value)
+            raise SourceError(
+                f"{source.path}: {counts[end]:,} sampled values are {text}, far from all others; "
+                f"if they mean no data in all bands, give --nodata {text}; "
+                f"if they are measured, --value-range {_range(value_range)} clips them"
+            )
 
 
 def _sample(source: Source) -> NDArray[Any]:

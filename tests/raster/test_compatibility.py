@@ -336,3 +336,29 @@ def test_world_mercator_pixels_are_measured_on_the_ground(make_raster):
     assert (
         check(open_raster(path), ground_sampling=0.1317) == []
     )  # 27.6 degrees north: 0.149 m are 0.132 m
+
+
+@pytest.mark.parametrize(
+    ("dtype", "high", "fill", "option"),
+    [
+        ("float32", 1, -3.4028234663852886e38, "--nodata -3.4028234663852886e+38"),
+        ("float32", 1, -9999, "--nodata -9999"),
+        ("int16", 10_000, -9999, "--nodata -9999"),
+        ("uint16", 10_000, 65_535, "--nodata 65535"),
+    ],
+)
+@pytest.mark.parametrize("side", [18, 150])
+def test_an_undeclared_fill_value_of_any_size_is_refused_and_the_option_helps(
+    make_raster, dtype, high, fill, option, side
+):
+    data = np.random.default_rng(0).uniform(0, high, (3, 256, 256)).astype(dtype)
+    data[:, :side, :side] = fill
+    path = make_raster(data=data)
+    with pytest.raises(SourceError, match=r"scene\.tif: .* sampled values are") as caught:
+        check(open_raster(path), value_range=(0, high))
+    assert f"give {option};" in str(caught.value)
+    source = open_raster(path, nodata=float(option.split()[1]))
+    assert check(source, value_range=(0, high)) == []
+    with source.open() as reader:
+        _, valid = reader.read(0, 0, 256, 256)
+    assert (~valid).sum() == side**2
