@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from geoseg.commands.train import run
@@ -33,7 +34,6 @@ from geoseg.training.trainer import (
     Trainer,
     choose_aux_weights,
     choose_training_device,
-    convert_sync_batchnorm,
     make_ema,
     update_ema,
 )
