@@ -268,7 +268,7 @@ def test_heights_and_the_order_of_axes_make_no_other_crs(
         assert horizontal_crs(shifted).is_bound
 
 
-@pytest.mark.parametrize("text", [*{one for one, _, _ in ALIKE}, "+proj=robin +type=crs"])
+@pytest.mark.parametrize("text", [*sorted({one for one, _, _ in ALIKE}), "+proj=robin +type=crs"])
 def test_a_crs_has_a_short_name(text: str) -> None:
     for crs in (CRS.from_user_input(text), pyproj.CRS.from_user_input(text)):
         assert len(crs_name(crs)) < 60

@@ -6,6 +6,7 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,10 @@ from geoseg.models.segmenter import Segmenter, build_segmenter
 from geoseg.models.spec import ModelSpec
 
 _CHECKSUM_KEY = "checksum"
-"""The key of the checksum of card and tensors in the file's metadata."""
+"""The key of the checksum of card and tensors, beside those of the card.
+
+Not in the file's metadata, which safetensors writes in no fixed order: the same network under the
+same card is the same file."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,8 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
         for name, tensor in net.state_dict().items()
     }
     text = card.to_json()
-    metadata = {CARD_KEY: text, _CHECKSUM_KEY: checksum(tensors, text)}
-    write_bytes(path, save(tensors, metadata=metadata))
+    document = {**json.loads(text), _CHECKSUM_KEY: checksum(tensors, text)}
+    write_bytes(path, save(tensors, metadata={CARD_KEY: json.dumps(document)}))
     return path
 
 
@@ -144,7 +148,9 @@ def load_model(path: str | Path) -> Model:
         _check_shapes(path, _wanted_shapes(path, card.spec), shapes)
         tensors = {name: file.get_tensor(name) for name in names}
     # Files of other programs and of older versions have no checksum.
-    if metadata.get(_CHECKSUM_KEY) not in (None, checksum(tensors, metadata[CARD_KEY])):
+    document = json.loads(metadata[CARD_KEY])
+    stated = document.pop(_CHECKSUM_KEY, None)
+    if stated not in (None, checksum(tensors, json.dumps(document))):
         raise damaged_error(path, "its checksum does not fit")
     net = build_segmenter(card.spec)
     net.load_state_dict(tensors)

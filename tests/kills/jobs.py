@@ -176,7 +176,7 @@ def _timeless(path: Path) -> bytes:
     if path.name == "metrics.csv":
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         return json.dumps([row | {"seconds": ""} for row in rows]).encode()
-    if path.suffix == ".safetensors":  # the order of the header's entries is not fixed
+    if path.name == "last.safetensors":  # the order of the header's entries is not fixed
         tensors = safetensors.numpy.load(content)
         return b"".join(name.encode() + tensors[name].tobytes() for name in sorted(tensors))
     return content
