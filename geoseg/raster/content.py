@@ -64,6 +64,7 @@ def tiff_metadata(path: Path) -> bytes:
     Raises:
         OSError: the file cannot be read.
     """
+    size_of_file = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(16)
         order, big = _TIFF[start[:4]], start[2:3] in (b"+", b"\0") and b"+" in start[2:4]
@@ -71,7 +72,7 @@ def tiff_metadata(path: Path) -> bytes:
         at = struct.unpack_from(
             order + ("Q" if big else "I"), start.ljust(16, b"\0"), 8 if big else 4
         )
-        stream.seek(at[0])
+        stream.seek(min(at[0], size_of_file))
         counted = stream.read(struct.calcsize(order + count_format))
         if len(counted) < struct.calcsize(order + count_format):
             return b""  # no directory: GDAL says so
@@ -81,6 +82,6 @@ def tiff_metadata(path: Path) -> bytes:
         table = table[: len(table) // size * size]
         for tag, _, length, offset in struct.iter_unpack(order + entry_format, table):
             if tag == _METADATA_TAG:
-                stream.seek(offset)
+                stream.seek(min(offset, size_of_file))
                 return stream.read(min(length, MOST_XML + 1)).split(b"\0", 1)[0]
     return b""
