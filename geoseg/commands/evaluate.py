@@ -104,15 +104,7 @@ def run(
         objects = [score.objects for score in scores if score.objects is not None]
         data["label_files"] = feature_counts([*references, *objects])
         data["warnings"] = [
-            *(warning for score in scores for warning in score.pair.warnings),
-            *shared_notes(score.pair.predicted for score in scores),
-            *shared_notes(
-                score.pair.labels for score in scores if isinstance(score.pair.labels, Source)
-            ),
-            *nodata_warnings(
-                (score.pair.labels for score in scores if isinstance(score.pair.labels, Source)),
-                options.scheme,
-            ),
+            *_input_warnings([score.pair for score in scores], options.scheme),
             *feature_warnings(references),
             *dict.fromkeys(line for one in objects for line in one.warnings),
             *warn_of_empty_results(scores, rules, names),
@@ -122,6 +114,16 @@ def run(
         with begun():
             write_outputs(Path(out), data, scores, options)
     return Report(describe(data, Path(out)), data, int(bool(failures)))
+
+
+def _input_warnings(pairs: Sequence[RasterPair], scheme: ClassScheme) -> list[str]:
+    labels = [pair.labels for pair in pairs if isinstance(pair.labels, Source)]
+    return [
+        *(warning for pair in pairs for warning in pair.warnings),
+        *shared_notes(pair.predicted for pair in pairs),
+        *shared_notes(labels),
+        *nodata_warnings(labels, scheme),
+    ]
 
 
 def _check_options(

@@ -99,7 +99,6 @@ def run(
         OutputError: `dst` holds something else, cannot be written, or another run writes into it.
     """
     started = time.perf_counter()
-    listener = progress or Progress()
     layout = find_layout(dataset)
     scheme, patches = _scheme(layout, classes), _patches(patch, stride, edge)
     if crs is not None:
@@ -124,15 +123,29 @@ def run(
         if not overwrite:
             folder.refuse_other_classes(classes_text(scheme))
         kept = _keep_tiles(folder, plans, overwrite=overwrite)
+        listener = progress or Progress()
         listener.note(_plan_text(plans, division, kept))
         with begun():
             failures += _prepare_tiles(plans, kept, folder, listener)
-            if not folder.tiles:
-                raise nothing_usable(failures)
-            tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
-            summary = Summary(layout.name, division, plans, tiles)
-            folder.finish(summary.facts(), classes_text(scheme))
+            summary = _finish(folder, layout.name, division, plans, scheme, failures)
     return _report(folder, summary, kept, failures, time.perf_counter() - started)
+
+
+def _finish(
+    folder: PreparedFolder,
+    name: str,
+    division: Division,
+    plans: list[TilePlan],
+    scheme: ClassScheme,
+    failures: list[str],
+) -> Summary:
+    """Write the manifest of what was made or kept."""
+    if not folder.tiles:
+        raise nothing_usable(failures)
+    tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
+    summary = Summary(name, division, plans, tiles)
+    folder.finish(summary.facts(), classes_text(scheme))
+    return summary
 
 
 def _report(

@@ -12,7 +12,6 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Interleaving
 from rasterio.errors import CRSError
 
 from geoseg import geodesy
@@ -151,27 +150,12 @@ def open_raster(
             used = _bands_by_default(path, file_bands, wanted)
         else:
             used = _chosen_bands(path, file_bands, bands)
-        dtypes = [file.dtypes[band - 1] for band in used]
-        if any(name.startswith("complex") for name in dtypes):  # numpy has no complex integers
-            raise SourceError(
-                f"{path}: holds complex numbers; geoseg reads real ones: convert to magnitude first"
-            )
-        dtype = np.result_type(*dtypes)
+        dtype = _common_dtype(path, [file.dtypes[band - 1] for band in used])
         refuse_cut_short(path, file)
         refuse_broken_metadata(path, file, used)
         negative = not as_stored and white_is_zero(file)
         notes = value_notes(file, used, negative=negative)
-        lines = [
-            f"band {band} is marked as alpha; it is read as imagery, as given, and masks nothing"
-            for band in used
-            if band in alphas
-        ]
-        if bands is None and used != _imagery_bands(file_bands):
-            lines.append(
-                f"bands {','.join(map(str, used))} "
-                f"({names_of([file_bands[band - 1] for band in used])}) are chosen by name; "
-                "--bands chooses others"
-            )
+        lines = _band_notes(file_bands, used, chosen=bands is not None)
         if nodata is not None and not _can_hold(dtype, nodata):
             lines.append(
                 f"--nodata {nodata:g} cannot occur in {dtype.name} pixels; it has no effect"
@@ -211,14 +195,39 @@ def parse_crs(text: str | CRS) -> CRS:
         ) from error
 
 
+def _common_dtype(path: Path, names: Sequence[str]) -> np.dtype[Any]:
+    """A dtype that holds the values of all bands."""
+    if any(name.startswith("complex") for name in names):  # numpy has no complex integers
+        raise SourceError(
+            f"{path}: holds complex numbers; geoseg reads real ones: convert to magnitude first"
+        )
+    return np.result_type(*names)
+
+
+def _band_notes(file_bands: Sequence[FileBand], used: Sequence[int], *, chosen: bool) -> list[str]:
+    """What is worth knowing about the bands that are read."""
+    lines = [
+        f"band {band} is marked as alpha; it is read as imagery, as given, and masks nothing"
+        for band in used
+        if file_bands[band - 1].color == "alpha"
+    ]
+    if not chosen and used != _imagery_bands(file_bands):
+        lines.append(
+            f"bands {','.join(map(str, used))} "
+            f"({names_of([file_bands[band - 1] for band in used])}) are chosen by name; "
+            "--bands chooses others"
+        )
+    return lines
+
+
 def _block_bytes(file: Any) -> int:
     """Bytes of a dataset's largest strip or tile: of all bands, where it mixes them."""
     sizes: list[int] = [
         rows * cols * np.dtype(dtype).itemsize
         for (rows, cols), dtype in zip(file.block_shapes, file.dtypes, strict=True)
     ]
-    together: int = file.count if file.interleaving is Interleaving.pixel else 1
-    return max(sizes) * together
+    mixed = file.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "BAND").upper() == "PIXEL"
+    return max(sizes) * (file.count if mixed else 1)
 
 
 def _imagery_bands(file_bands: Sequence[FileBand]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.classes import ClassScheme
 from geoseg.datasets.tiles import Tile
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
 from geoseg.failures import LOG, failure_line
@@ -83,16 +84,14 @@ def fit(
             if due:
                 progress.note(_progress_line(outcome, recipe, loss, confusion))
             if due and history:
-                history.plot()
-                page = f"step_{outcome.step:06}.png"
-                draw_page(panels, card.classes, folder / PICTURES / page)
+                _draw(history, panels, card.classes, folder, outcome.step)
             # Last: a resumed run makes all files of later steps again.
             if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
-                trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
+                _save_state(trainer, folder, outcome, data_facts)
     except UnreadableBatchError as error:
         if trainer.processes > 1:  # the others would wait for one another
             raise
-        trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
+        _save_state(trainer, folder, outcome, data_facts)
         raise SourceError(f"{error}; the state is saved, --resume continues") from error
     except GeosegError:
         raise
@@ -106,6 +105,19 @@ def fit(
         outcome.best_step = outcome.step
         _save_model(trainer, card, outcome, folder)
     return outcome
+
+
+def _draw(
+    history: History, panels: list[Panel], classes: ClassScheme, folder: Path, step: int
+) -> None:
+    history.plot()
+    draw_page(panels, classes, folder / PICTURES / f"step_{step:06}.png")
+
+
+def _save_state(
+    trainer: Trainer, folder: Path, outcome: Outcome, data_facts: dict[str, Any]
+) -> None:
+    trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
 
 
 def _make_history(trainer: Trainer, card: Card, folder: Path, outcome: Outcome) -> History:

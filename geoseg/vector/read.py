@@ -110,7 +110,7 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
         ) from error
     encoded = np.zeros(0, object) if encoded is None else encoded
     if columns and len(encoded) and attribute not in known:
-        names = ", ".join(known) or "none: it has no attributes"
+        names = " ".join(", ".join(known).split()) or "none: it has no attributes"
         raise VectorError(f"{path}: has no attribute {attribute!r}; choose one of {names}")
     polygons, feature, dropped = _polygons(path, encoded)
     lines = list(dict.fromkeys(f"{path}: {' '.join(str(item.message).split())}" for item in caught))

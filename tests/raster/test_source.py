@@ -403,3 +403,11 @@ def test_the_bytes_of_a_strip_or_tile_are_those_that_gdal_decodes_at_once(
 ):
     source = open_raster(make_raster(bands=3, height=64, width=80, dtype="uint16", **profile))
     assert source.block_bytes == expected
+
+
+def test_a_vrt_may_say_any_interleaving(make_raster, tmp_path):
+    vrt = converted(make_raster(bands=1), ".vrt", "VRT")
+    text = vrt.read_text()
+    metadata = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="INTERLEAVE">ODD</MDI></Metadata>'
+    vrt.write_text(text.replace("<VRTRasterBand", f"{metadata}<VRTRasterBand", 1))
+    assert open_raster(vrt).block_bytes > 0

@@ -141,6 +141,9 @@ def test_values_of_an_attribute_are_of_all_features(tmp_path: Path) -> None:
     assert read_features(path, None, "n").values == [1, 2]
     with pytest.raises(VectorError, match=r"has no attribute 'type'; choose one of kind, n$"):
         read_features(path, None, "type")
+    path = save(tmp_path / "b.geojson", BOXES, **{"a\nb": [1, 2]})
+    with pytest.raises(VectorError, match=r"has no attribute 'type'; choose one of a b$"):
+        read_features(path, None, "type")
     with pytest.raises(VectorError, match=r"choose one of none: it has no attributes"):
         read_features(save(tmp_path / "b.gpkg", BOXES), None, "kind")
 
