@@ -298,6 +298,8 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
     call("evaluate", "p", "r", "--classes", "isprs", "--out", "o")
     assert recorder.arguments == ("p", "r")
     assert {**recorder.options, "progress": None} == {
+        "attribute": None,
+        "layer": None,
         "classes": "isprs",
         "out": Path("o"),
         "protocol": "plain",

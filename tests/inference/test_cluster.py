@@ -17,7 +17,14 @@ from geoseg.inference.cluster import local_cluster
 def workers() -> list[psutil.Process]:
     """The worker processes of this one, those that are still starting among them."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if _is_worker(child)]
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return False
 
 
 def kill_first(seconds: float) -> None:

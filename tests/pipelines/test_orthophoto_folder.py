@@ -85,7 +85,9 @@ def test_an_error_is_one_line_and_exit_code_2(
 ) -> None:
     script = load("orthophoto_folder")
     assert script.main([*arguments, "--system", "nothing"]) == 2
-    assert capsys.readouterr().err.startswith("orthophoto_folder: there is no system 'nothing'")
+    assert capsys.readouterr().err.startswith(
+        "orthophoto_folder: model.system: there is no system 'nothing'"
+    )
     with pytest.raises(SystemExit):
         script.main(arguments[:4] + arguments[6:])
     assert "go together" in capsys.readouterr().err
