@@ -105,7 +105,6 @@ def run(
         parse_crs(crs)  # also where no image needs it
     spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
     options = PrepareOptions(layout, scheme, attribute, layer, crs, patches, spatial)
-
     root, image_files = _root_of(Path(src), images)
     label_files = None if labels is None else os.fspath(labels)
     pairs, failures = find_labelled_images(layout, root, image_files, label_files)

@@ -66,8 +66,7 @@ def fit(
             written.
     """
     trainer = Trainer(net, recipe, Normalization.from_card(card), class_weights)
-    data_facts = _data_facts(card)
-    outcome = _resume(trainer, folder, data_facts) if resume else Outcome()
+    outcome = _resume(trainer, folder, _data_facts(card)) if resume else Outcome()
     history = _make_history(trainer, card, folder, outcome) if trainer.is_main else None
     progress = progress if trainer.is_main else Progress()
     progress.begin("training", recipe.steps)
@@ -85,13 +84,12 @@ def fit(
                 progress.note(_progress_line(outcome, recipe, loss, confusion))
             if due and history:
                 _draw(history, panels, card.classes, folder, outcome.step)
-            # Last: a resumed run makes all files of later steps again.
             if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
-                _save_state(trainer, folder, outcome, data_facts)
+                _save_state(trainer, folder, outcome, card)
     except UnreadableBatchError as error:
         if trainer.processes > 1:  # the others would wait for one another
             raise
-        _save_state(trainer, folder, outcome, data_facts)
+        _save_state(trainer, folder, outcome, card)
         raise SourceError(f"{error}; the state is saved, --resume continues") from error
     except GeosegError:
         raise
@@ -114,10 +112,9 @@ def _draw(
     draw_page(panels, classes, folder / PICTURES / f"step_{step:06}.png")
 
 
-def _save_state(
-    trainer: Trainer, folder: Path, outcome: Outcome, data_facts: dict[str, Any]
-) -> None:
-    trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": data_facts})
+def _save_state(trainer: Trainer, folder: Path, outcome: Outcome, card: Card) -> None:
+    """After a step's other files: a resumed run makes all files of later steps again."""
+    trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": _data_facts(card)})
 
 
 def _make_history(trainer: Trainer, card: Card, folder: Path, outcome: Outcome) -> History:
