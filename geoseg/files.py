@@ -73,8 +73,35 @@ def existing_files(
     return [found for found in (path, *companions(path)) if os.path.lexists(found)]
 
 
-def has_json_keys(path: Path, *keys: str) -> bool:
-    """Whether a file is a JSON object with these keys, as geoseg's own reports are."""
+def refuse_foreign_report(
+    path: Path,
+    keys: Sequence[str],
+    command: str,
+    *,
+    companions: Callable[[Path], Sequence[Path]] = lambda _: (),
+    way_out: str = "move it away",
+) -> None:
+    """Refuse to replace a JSON report, or its companions, that a command did not write.
+
+    Args:
+        path: the report.
+        keys: what the command's own reports have at their top.
+        command: its name, for the message.
+        companions: files written with the report.
+        way_out: what the message advises besides another ``--out``.
+
+    Raises:
+        OutputError: with the first of the files.
+    """
+    found = existing_files(path, companions)
+    if found and not _has_json_keys(path, keys):
+        raise OutputError(
+            f"{found[0]} exists and was not written by geoseg {command}; "
+            f"{way_out}, or choose another --out"
+        )
+
+
+def _has_json_keys(path: Path, keys: Sequence[str]) -> bool:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

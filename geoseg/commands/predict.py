@@ -22,7 +22,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
-from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_report
+from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
@@ -72,7 +72,7 @@ def run(
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
     card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
-    refuse_foreign_report(Path(out) / REPORT, overwrite=chosen.overwrite)
+    refuse_foreign_file(Path(out) / REPORT, overwrite=chosen.overwrite)
     report = RunReport(chosen, started)
     jobs = _usable_jobs(sources, card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.

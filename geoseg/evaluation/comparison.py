@@ -11,8 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from geoseg.errors import OutputError
-from geoseg.files import existing_files, has_json_keys, replace_file
+from geoseg.files import refuse_foreign_report, replace_file
 from geoseg.metrics.paired import paired_difference
 from geoseg.report import finite
 
@@ -81,12 +80,8 @@ def refuse_foreign_files(folder: Path) -> None:
     Raises:
         OutputError: with the first of them.
     """
-    found = existing_files(folder / COMPARISON, _companions)
-    if found and not has_json_keys(folder / COMPARISON, "baseline", "variants"):
-        raise OutputError(
-            f"{found[0]} exists and was not written by geoseg compare; move it away, "
-            "or choose another --out"
-        )
+    keys = ("baseline", "variants")
+    refuse_foreign_report(folder / COMPARISON, keys, "compare", companions=_companions)
 
 
 def _companions(comparison: Path) -> list[Path]:

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from geoseg.errors import OutputError
 from geoseg.evaluation.html_report import html_report
 from geoseg.evaluation.largest_errors import draw_largest_errors
 from geoseg.evaluation.pairs import ScoringOptions
 from geoseg.evaluation.scoring import PairScore
-from geoseg.files import existing_files, has_json_keys, replace_file
+from geoseg.files import refuse_foreign_report, replace_file
 
 COLUMNS = ("iou", "f1", "precision", "recall", "boundary_f1")
 """Metrics that every class has."""
@@ -51,12 +50,8 @@ def refuse_foreign_files(folder: Path) -> None:
     Raises:
         OutputError: with the first of them.
     """
-    found = existing_files(folder / METRICS, _companions)
-    if found and not has_json_keys(folder / METRICS, "geoseg", "confusion_matrix"):
-        raise OutputError(
-            f"{found[0]} exists and was not written by geoseg evaluate; move it away, "
-            "or choose another --out"
-        )
+    keys = ("geoseg", "confusion_matrix")
+    refuse_foreign_report(folder / METRICS, keys, "evaluate", companions=_companions)
 
 
 def _companions(metrics: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import OutputError
-from geoseg.files import existing_files, has_json_keys, write_text
+from geoseg.files import refuse_foreign_report, write_text
 from geoseg.inference.keys import key_of
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import peak_memory
@@ -30,18 +30,15 @@ _STAGES = ("forward", "predict", "files", "polygons")
 REPORT = "report.json"
 
 
-def refuse_foreign_report(path: Path, *, overwrite: bool) -> None:
+def refuse_foreign_file(path: Path, *, overwrite: bool) -> None:
     """Refuse to replace another file of this name, unless that is wanted.
 
     Raises:
         OutputError: there is one.
     """
-    own = not existing_files(path) or has_json_keys(path, "geoseg", "inputs")
-    if not own and not overwrite:
-        raise OutputError(
-            f"{path} exists and was not written by geoseg predict; "
-            "use --overwrite to replace it, or another --out"
-        )
+    if not overwrite:
+        advice = "use --overwrite to replace it"
+        refuse_foreign_report(path, ("geoseg", "inputs"), "predict", way_out=advice)
 
 
 class RunReport:

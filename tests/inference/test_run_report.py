@@ -16,7 +16,7 @@ from geoseg.inference import run_report
 from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
 from geoseg.inference.run import PredictRun
-from geoseg.inference.run_report import RunReport, refuse_foreign_report
+from geoseg.inference.run_report import RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, survey_raster
 
 MakeRun = Callable[..., PredictRun]
@@ -211,10 +211,10 @@ def test_another_report_of_this_name_is_replaced_only_if_that_is_wanted(
     make_run: MakeRun, tmp_path: Path, content: str
 ) -> None:
     path = tmp_path / "report.json"
-    refuse_foreign_report(path, overwrite=False)
+    refuse_foreign_file(path, overwrite=False)
     path.write_text(content)
     with pytest.raises(OutputError, match=r"report\.json exists and was not written by geoseg pre"):
-        refuse_foreign_report(path, overwrite=False)
-    refuse_foreign_report(path, overwrite=True)
+        refuse_foreign_file(path, overwrite=False)
+    refuse_foreign_file(path, overwrite=True)
     report_of(make_run(), 0.0).write(path)
-    refuse_foreign_report(path, overwrite=False)
+    refuse_foreign_file(path, overwrite=False)
