@@ -59,6 +59,8 @@ class Stopping:
     def _interrupt(self, number: int, _: FrameType | None) -> None:
         if not self.exit_code:
             self.exit_code = EXIT_CODES[number]
+            # Threads of libraries would report what they miss of workers that end now.
+            sys.excepthook = threading.excepthook = _report_nothing
             raise KeyboardInterrupt
 
     def _watch(self, read: socket.socket) -> None:
@@ -72,6 +74,10 @@ class Stopping:
                 for child in multiprocessing.active_children():
                     child.kill()
                 os._exit(code)
+
+
+def _report_nothing(*_: object) -> None:
+    """In place of a traceback: the command's own line says that it was interrupted."""
 
 
 def _leave_to_the_parent() -> None:

@@ -19,6 +19,12 @@ ORDERLY = "time.sleep(60)"
 DEAF = "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"
 """One call of a library that lasts for minutes and that no signal ends."""
 SLOW_TO_END = "\n    try: time.sleep(60)\n    finally: time.sleep(60)"
+THREADS = (
+    "\n    try: time.sleep(60)\n    finally:"
+    "\n        thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()"
+    "\n        sys.excepthook(OSError, OSError('a worker has gone'), None)"
+)
+"""What threads of a library say of workers that end."""
 BROKEN = "\n    try: time.sleep(60)\n    finally: raise RuntimeError('a worker was killed')"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
@@ -27,7 +33,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX sig
 def start(body: str, **options: Any) -> subprocess.Popen[str]:
     """The program, in the midst of a command that does this."""
     code = (
-        "import sys, time, hashlib, geoseg.cli, geoseg.commands.evaluate as command\n"
+        "import sys, time, hashlib, threading, geoseg.cli, geoseg.commands.evaluate as command\n"
         f"def run(*_, **__):\n    print('begun', flush=True)\n    {body}\n"
         "command.run = run\n"
         "sys.argv = ['geoseg', 'evaluate', 'a', 'b', '--classes', 'isprs', '--out', 'c']\n"
@@ -49,7 +55,7 @@ def allow_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("body", [ORDERLY, BROKEN])
+@pytest.mark.parametrize("body", [ORDERLY, BROKEN, THREADS])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_a_command_in_one_line(
     body: str, number: signal.Signals, code: int
