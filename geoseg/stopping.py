@@ -60,7 +60,7 @@ class Stopping:
         if not self.exit_code:
             self.exit_code = EXIT_CODES[number]
             # Threads of libraries would report what they miss of workers that end now.
-            sys.excepthook = threading.excepthook = _report_nothing
+            sys.excepthook = threading.excepthook = report_nothing
             raise KeyboardInterrupt
 
     def _watch(self, read: socket.socket) -> None:
@@ -76,7 +76,7 @@ class Stopping:
                 os._exit(code)
 
 
-def _report_nothing(*_: object) -> None:
+def report_nothing(*_: object) -> None:
     """In place of a traceback: the command's own line says that it was interrupted."""
 
 

@@ -12,14 +12,14 @@ import geoseg
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
     {"errors", "classes", "failures", "files", "locks", "geodesy", "listing"}
-    | {"lazy", "report", "progress", "prefetch", "foreign", "vector_content"},
+    | {"lazy", "report", "progress", "prefetch", "stopping", "foreign", "vector_content"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},
     {"inference", "training", "evaluation", "scenes"},
     {"config"},
     {"commands"},
-    {"cli", "program", "stopping", "terminal"},
+    {"cli", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]

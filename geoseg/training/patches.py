@@ -8,6 +8,7 @@ continues at the number where it stopped.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.tiles import Patch, Tile, TileReader
 from geoseg.errors import GeosegError
 from geoseg.prefetch import prefetch
+from geoseg.stopping import report_nothing
 from geoseg.tiling import Window
 from geoseg.training.augment import Sample, augment_sample, resize, zoom_factor
 from geoseg.training.recipe import Recipe
@@ -156,11 +158,20 @@ def batches(
         # A separate generator: drawing from the global one would shift a resumed run's dropout.
         generator=torch.Generator(),
         pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
+        worker_init_fn=_leave_reports_to_the_parent,
     )
     made = (Batch(*tensors) for tensors in loader)
     if recipe.workers:
         return _plain_errors(made)
     return prefetch(made, _BATCHES_AHEAD, "geoseg-patches")
+
+
+def _leave_reports_to_the_parent(_: int) -> None:
+    """In a worker, whose errors reach the parent in place of a batch.
+
+    The thread that hands batches over would report only that a parent which was stopped has gone.
+    """
+    sys.excepthook = report_nothing
 
 
 def _plain_errors(made: Iterator[Batch]) -> Iterator[Batch]:
