@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import geoseg
 
@@ -69,6 +72,20 @@ def test_text_files_name_their_encoding() -> None:
         and all(keyword.arg != "encoding" for keyword in node.keywords)
     ]
     assert wrong == []
+
+
+def test_every_file_of_the_project_has_a_name_that_windows_takes() -> None:
+    """A name that it does not take, there or by its letters' case, ends every checkout."""
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT.parent, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a clone: git lists no files")
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    wrong = re.compile(
+        r'[<>:"|?*\\\x00-\x1f]|[. ](/|$)|(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)', re.IGNORECASE
+    )
+    assert [name for name in names if wrong.search(name)] == []
+    assert len({name.casefold() for name in names}) == len(names)
 
 
 def test_the_demo_runs_where_os_and_signal_lack_what_windows_lacks(tmp_path: Path) -> None:
