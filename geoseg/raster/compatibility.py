@@ -21,6 +21,7 @@ from geoseg.raster.bands import (
     names_of,
     order_by_name,
 )
+from geoseg.raster.sampling import sample_windows
 from geoseg.raster.source import Source
 
 _SAMPLING_RATIOS = (0.8, 1.25)
@@ -34,8 +35,6 @@ _LEAST_DISTINCT = 4
 _LEAST_REPEATED = 4
 """Sampled values. A fill value is repeated; a dead pixel is not."""
 _WHOLE = 2**53
-_SAMPLES_A_SIDE = 4
-_SAMPLE_SIDE = 256
 
 
 def check_source(
@@ -155,7 +154,7 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
             )
         return
     low, high = value_range
-    values = _sample(source)
+    values = sample_windows(source).values
     _refuse_fill(source, values, value_range)
     found = f"{values.min():g} to {values.max():g}" if values.size else "no valid pixel"
     advice = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
@@ -193,26 +192,6 @@ def _refuse_fill(source: Source, values: NDArray[Any], value_range: tuple[float,
                 f"if they mean no data in all bands, give --nodata {text}; "
                 f"if they are measured, --value-range {_range(value_range)} clips them"
             )
-
-
-def _sample(source: Source) -> NDArray[Any]:
-    """Valid values of up to 16 windows spread over the raster, one flat array."""
-    height, width = min(_SAMPLE_SIDE, source.height), min(_SAMPLE_SIDE, source.width)
-    rows = sorted(
-        {
-            round(step * (source.height - height) / (_SAMPLES_A_SIDE - 1))
-            for step in range(_SAMPLES_A_SIDE)
-        }
-    )
-    cols = sorted(
-        {
-            round(step * (source.width - width) / (_SAMPLES_A_SIDE - 1))
-            for step in range(_SAMPLES_A_SIDE)
-        }
-    )
-    with source.open() as reader:
-        windows = [reader.read(row, col, height, width) for row in rows for col in cols]
-    return np.concatenate([pixels[:, valid].ravel() for pixels, valid in windows])
 
 
 def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
