@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from geoseg.foreign import MOST_XML, read_head, remote_allowed
 
@@ -23,6 +27,7 @@ _IMAGES = (
 _TILE_INDEX = re.compile(r"\.gti\.(gpkg|fgb|parquet)$", re.IGNORECASE)
 _METADATA_TAG = 42112
 """GDAL_METADATA: XML in a TIFF."""
+_PHOTOMETRIC_TAG, _MIN_IS_WHITE = 262, 0
 
 
 def raster_driver(path: Path, head: bytes | None = None) -> str | None:
@@ -64,24 +69,53 @@ def tiff_metadata(path: Path) -> bytes:
     Raises:
         OSError: the file cannot be read.
     """
-    size_of_file = path.stat().st_size
     with path.open("rb") as stream:
-        start = stream.read(16)
-        order, big = _TIFF[start[:4]], start[2:3] in (b"+", b"\0") and b"+" in start[2:4]
-        count_format, entry_format = ("Q", "HHQQ") if big else ("H", "HHII")
-        at = struct.unpack_from(
-            order + ("Q" if big else "I"), start.ljust(16, b"\0"), 8 if big else 4
-        )
-        stream.seek(min(at[0], size_of_file))
-        counted = stream.read(struct.calcsize(order + count_format))
-        if len(counted) < struct.calcsize(order + count_format):
-            return b""  # no directory: GDAL says so
-        entries = min(struct.unpack(order + count_format, counted)[0], 65_535)
-        size = struct.calcsize(order + entry_format)
-        table = stream.read(entries * size)
-        table = table[: len(table) // size * size]
-        for tag, _, length, offset in struct.iter_unpack(order + entry_format, table):
-            if tag == _METADATA_TAG:
-                stream.seek(min(offset, size_of_file))
-                return stream.read(min(length, MOST_XML + 1)).split(b"\0", 1)[0]
+        for entry in _first_directory(stream):
+            if entry.tag == _METADATA_TAG:
+                stream.seek(min(entry.offset, path.stat().st_size))
+                return stream.read(min(entry.length, MOST_XML + 1)).split(b"\0", 1)[0]
     return b""
+
+
+def tiff_is_negative(path: Path) -> bool:
+    """Whether a TIFF says that 0 is white (photometric MinIsWhite).
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return any(
+            entry.tag == _PHOTOMETRIC_TAG and entry.short == _MIN_IS_WHITE
+            for entry in _first_directory(stream)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    tag: int
+    length: int
+    offset: int
+    """Of the values in the file, where they do not fit here."""
+    short: int
+    """The value, where it is a single number of 16 bits."""
+
+
+def _first_directory(stream: BinaryIO) -> Iterator[_Entry]:
+    """The entries of a TIFF's first directory; none where the file ends before."""
+    start = stream.read(16)
+    order, big = _TIFF[start[:4]], start[2:3] in (b"+", b"\0") and b"+" in start[2:4]
+    count_format, entry_format = ("Q", "HHQ8s") if big else ("H", "HHI4s")
+    offset_format = "Q" if big else "I"
+    at = struct.unpack_from(order + offset_format, start.ljust(16, b"\0"), 8 if big else 4)
+    stream.seek(min(at[0], os.fstat(stream.fileno()).st_size))
+    counted = stream.read(struct.calcsize(order + count_format))
+    if len(counted) < struct.calcsize(order + count_format):
+        return  # no directory: GDAL says so
+    entries = min(struct.unpack(order + count_format, counted)[0], 65_535)
+    size = struct.calcsize(order + entry_format)
+    table = stream.read(entries * size)
+    table = table[: len(table) // size * size]
+    for tag, _, length, value in struct.iter_unpack(order + entry_format, table):
+        (offset,) = struct.unpack(order + offset_format, value)
+        (short,) = struct.unpack_from(order + "H", value)
+        yield _Entry(tag, length, offset, short)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rasterio.crs import CRS
 
 from geoseg import geodesy
@@ -15,18 +14,6 @@ from geoseg.errors import SourceError
 
 _STRUCTURE = "IMAGE_STRUCTURE"
 """The domain in which GDAL says how values are stored."""
-
-
-def white_is_zero(file: Any) -> bool:
-    """Whether 0 is the brightest value of a rasterio dataset: a TIFF of photometric MinIsWhite."""
-    return bool(file.tags(ns=_STRUCTURE).get("MINISWHITE") == "YES")
-
-
-def highest_value(file: Any, band: int) -> int | None:
-    """The largest value that an unsigned band can store in its bits; None of another type."""
-    dtype = np.dtype(file.dtypes[band - 1])
-    bits = int(file.tags(band, ns=_STRUCTURE).get("NBITS", 8 * dtype.itemsize))
-    return 2**bits - 1 if dtype.kind == "u" else None
 
 
 def refuse_broken_metadata(path: Path, file: Any, used: Sequence[int]) -> None:
@@ -52,18 +39,14 @@ def refuse_broken_metadata(path: Path, file: Any, used: Sequence[int]) -> None:
         )
 
 
-def value_notes(file: Any, used: Sequence[int], *, negative: bool) -> list[str]:
+def value_notes(file: Any, used: Sequence[int]) -> list[str]:
     """What a user should know about values and place that the file describes beyond its pixels.
 
     Args:
         file: the open rasterio dataset.
         used: the 1-based bands that are read.
-        negative: whether values of a MinIsWhite file are turned round when they are read.
     """
     lines = []
-    if white_is_zero(file):
-        how = "are turned round, so that bright is high" if negative else "are taken as stored"
-        lines.append(f"is stored as a negative (MinIsWhite, 0 is white); its values {how}")
     scales = {(file.scales[band - 1], file.offsets[band - 1]) for band in used} - {(1.0, 0.0)}
     if scales:
         declared = " or ".join(f"scale {scale!r}, offset {shift!r}" for scale, shift in scales)

@@ -19,13 +19,8 @@ from geoseg.errors import ConfigError, SourceError
 from geoseg.raster.bands import FileBand, bands_option, names_of, order_by_name
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.integrity import refuse_cut_short
-from geoseg.raster.metadata import (
-    highest_value,
-    place_note,
-    refuse_broken_metadata,
-    value_notes,
-    white_is_zero,
-)
+from geoseg.raster.metadata import place_note, refuse_broken_metadata, value_notes
+from geoseg.raster.negative import find_negative
 from geoseg.raster.reader import Reader, Validity, find_validity
 
 
@@ -153,8 +148,8 @@ def open_raster(
         dtype = _common_dtype(path, [file.dtypes[band - 1] for band in used])
         refuse_cut_short(path, file)
         refuse_broken_metadata(path, file, used)
-        negative = not as_stored and white_is_zero(file)
-        notes = value_notes(file, used, negative=negative)
+        white, negative_note = find_negative(path, file, used, as_stored=as_stored)
+        notes = [*filter(None, [negative_note]), *value_notes(file, used)]
         lines = _band_notes(file_bands, used, chosen=bands is not None)
         if nodata is not None and not _can_hold(dtype, nodata):
             lines.append(
@@ -172,7 +167,7 @@ def open_raster(
             crs=None if file.transform.is_identity else given_crs or file.crs or None,
             validity=find_validity(file, used, alphas, nodata),
             block_bytes=_block_bytes(file),
-            white=highest_value(file, used[0]) if negative else None,
+            white=white,
             file_bands=file_bands,
             bands_chosen=bands is not None,
             notes=tuple(notes),

@@ -23,48 +23,6 @@ from tests.odd_rasters import (
 Make = Callable[..., Path]
 
 
-def negative(make: Make, dtype: str = "uint8", **profile: object) -> Path:
-    return make("negative.tif", dtype=dtype, photometric="MINISWHITE", bands=1, **profile)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "profile", "white"),
-    [("uint8", {}, 255), ("uint16", {}, 65_535), ("uint16", {"nbits": 12}, 4095)],
-)
-def test_a_negative_is_turned_round_and_says_so(
-    make_raster: Make, dtype: str, profile: dict[str, int], white: int
-) -> None:
-    path = negative(make_raster, dtype=dtype, **profile)
-    source = open_raster(path)
-    assert "negative (MinIsWhite, 0 is white); its values are turned round" in source.warnings[0]
-    with rasterio.open(path) as file, source.open() as reader:
-        pixels, _ = reader.read(3, 5, 20, 30)
-        np.testing.assert_array_equal(pixels, white - file.read()[:, 3:23, 5:35])
-
-
-def test_labels_that_are_stored_as_a_negative_stay_as_they_are_and_say_so(
-    make_raster: Make,
-) -> None:
-    path = negative(make_raster)
-    source = open_raster(path, as_stored=True)
-    assert "its values are taken as stored" in source.warnings[0]
-    with rasterio.open(path) as file, source.open() as reader:
-        np.testing.assert_array_equal(reader.read(0, 0, 64, 80)[0], file.read())
-
-
-def test_the_nodata_value_of_a_negative_is_the_files_and_is_turned_round_too(
-    make_raster: Make,
-) -> None:
-    data = np.full((1, 64, 80), 7, np.uint8)
-    data[0, 0] = 200
-    source = open_raster(negative(make_raster, data=data, nodata=200))
-    with source.open() as reader:
-        pixels, valid = reader.read(0, 0, 2, 80)
-    assert not valid[0].any()
-    assert valid[1].all()
-    assert source.nodata == pixels[0, 0, 0] == 55
-
-
 def test_scale_and_offset_are_named_and_values_taken_as_stored(make_raster: Make) -> None:
     source = open_raster(declare_scale(make_raster(), 0.0001, -0.1))
     (line,) = source.warnings
