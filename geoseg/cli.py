@@ -154,7 +154,7 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
 @option(
     "--classes",
     required=True,
-    metavar="FILE|isprs|cityscapes",
+    metavar="FILE|MODEL|isprs|cityscapes",
     help="Names, values and colours of classes.",
 )
 @option("--out", required=True, type=PATH, help="Folder for metrics, plot, table, report.")
@@ -206,7 +206,9 @@ def compare(config: Path, **options: Any) -> None:
     metavar="GLOB|VECTOR",
     help="Labels, or polygons, below SRC.  [default: the data set's]",
 )
-@option("--classes", metavar="FILE|isprs|cityscapes", help="Names, values and colours of classes.")
+@option(
+    "--classes", metavar="FILE|MODEL|isprs|cityscapes", help="Names, values and colours of classes."
+)
 @option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
 @option("--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]")
 @option("--crs", metavar="EPSG:N", help="CRS of images that have none.")

@@ -22,11 +22,12 @@ from pydantic import (
 )
 
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.class_files import read_classes
 from geoseg.errors import ConfigError, shown
 from geoseg.models.spec import check_system
 from geoseg.training.recipe import Recipe
 from geoseg.training.summary import metric_names
-from geoseg.yaml_files import expand, first_error, override, read_classes, read_yaml
+from geoseg.yaml_files import expand, first_error, override, read_yaml
 
 _FREE_IN_RESUME: Any = {
     "compare": True,
@@ -255,7 +256,7 @@ def load_config(
         ConfigError: the file is missing or no YAML, a variable is unset, or a key or value is
             wrong.
     """
-    document = source if isinstance(source, Mapping) else read_yaml(Path(source))
+    document = source if isinstance(source, Mapping) else read_yaml(source)
     if not isinstance(document, Mapping):
         raise ConfigError(f"{source}: holds a list; give the keys data, model, train and predict")
     for assignment in overrides:

@@ -13,7 +13,6 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError, shown
 from geoseg.yaml_text import parse_yaml
 
@@ -36,7 +35,7 @@ _MISSING_KEY = ("missing", "missing_argument")
 """Pydantic's error types, of models and of dataclasses."""
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: str | os.PathLike[str]) -> Any:
     """The mapping (dict) or the list that a YAML file holds.
 
     No message shows what stands in the file: it may be another one than was meant, and private.
@@ -45,7 +44,7 @@ def read_yaml(path: Path) -> Any:
         ConfigError: the file is missing, is not YAML, is very large, or holds a single value.
     """
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             text = file.read(_LARGEST + 1).decode()
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; give a YAML file") from error
@@ -53,8 +52,8 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a YAML file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text; give a YAML file") from error
-    except ValueError as error:
-        raise ConfigError(f"{shown(str(path))}: names no file; give a YAML file") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{shown(path)}: names no file; give a YAML file") from error
     if len(text) > _LARGEST:
         raise ConfigError(f"{path}: is larger than {_LARGEST:,} bytes; give a YAML file")
     try:
@@ -64,45 +63,6 @@ def read_yaml(path: Path) -> Any:
     if not isinstance(document, dict | list):
         raise ConfigError(f"{path}: holds no keys and values; give a YAML file that does")
     return document
-
-
-def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
-    """The class scheme behind a name (isprs, cityscapes), a classes file, or its content.
-
-    Args:
-        given: the name of a scheme, the path of a classes file, or what such a file holds.
-        ignore: label values to ignore instead of those of the scheme.
-
-    Raises:
-        ConfigError: there is no such scheme or file, or it does not describe classes.
-    """
-    if not isinstance(given, str):
-        document = dict(given) if isinstance(given, Mapping) else {"classes": given}
-        return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
-    if given in SCHEMES:
-        scheme = SCHEMES[given]
-        if ignore is None:
-            return scheme
-        values = ignore if isinstance(ignore, list | tuple) else (ignore,)
-        return dataclasses.replace(scheme, ignore=tuple(values))
-    if not _is_file(given):
-        known = ", ".join(SCHEMES)
-        raise ConfigError(
-            f"{shown(given)[1:-1]}: no such classes file, and no scheme; known schemes are {known}"
-        )
-    document = read_yaml(Path(given))
-    try:
-        return read_classes(document, ignore)
-    except ConfigError as error:
-        raise ConfigError(f"{given}: {error}") from error
-
-
-def _is_file(path: str) -> bool:
-    """Whether there is such a file; a text that no file can be named is none."""
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # too long, or with surrogates
-        return False
 
 
 def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from geoseg.classes import CITYSCAPES, ISPRS, SCHEMES, ClassScheme, default_colors
+from geoseg.datasets.class_files import read_classes
 from geoseg.errors import ConfigError
-from geoseg.yaml_files import read_classes
 
 
 def test_colours_may_come_as_an_array() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+import geoseg
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError
@@ -324,3 +325,11 @@ def test_every_key_of_a_recipe_is_documented() -> None:
     }
     keys |= {"model.start_from"}
     assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize("given", [5, 2.5, None, b"a.yaml", ["data"], object, True])
+def test_what_names_no_file_is_no_config(given: Any) -> None:
+    for read in (load_config, geoseg.train, lambda value: geoseg.compare(value, out="out")):
+        with pytest.raises(ConfigError, match=r": names no file; give a YAML file$") as caught:
+            read(given)
+        assert "\n" not in str(caught.value)

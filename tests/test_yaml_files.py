@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 
-from geoseg.classes import CITYSCAPES, ISPRS
+from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError
-from geoseg.yaml_files import expand, first_error, override, read_classes, read_yaml
+from geoseg.yaml_files import expand, first_error, override, read_yaml
 
 
 @pytest.mark.parametrize("document", [{"a": [1, {"b": None}]}, ["a", "b"]])
@@ -91,7 +91,7 @@ def test_no_message_shows_what_stands_in_a_file_that_is_no_config(
     path = tmp_path / "passwd"
     path.write_text(content)
     with pytest.raises(ConfigError) as caught:
-        read_classes(str(path))
+        read_yaml(path)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -99,7 +99,10 @@ def test_no_message_shows_what_stands_in_a_file_that_is_no_config(
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"\n 0.,#?%@\\<\t~"), max_size=60))
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
-    for source in (lambda: override({}, f"a={text}"), lambda: read_classes({"classes": text})):
+    for source in (
+        lambda: override({}, f"a={text}"),
+        lambda: ClassScheme.parse({"classes": [text]}),
+    ):
         try:
             source()
         except ConfigError as error:
@@ -109,36 +112,6 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
 def test_a_folder_is_not_a_yaml_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\); give a YAML file"):
         read_yaml(tmp_path)
-
-
-def test_classes_come_by_name_from_a_file_or_as_its_content(tmp_path: Path) -> None:
-    assert read_classes("isprs") is ISPRS
-    assert read_classes("cityscapes") is CITYSCAPES
-    assert read_classes("isprs", 7).ignore == (7,)
-    assert read_classes("isprs", [7, 8]).ignore == (7, 8)
-    assert read_classes("isprs", []).ignore == ()
-    assert read_classes("isprs", 7).names == ISPRS.names
-    path = tmp_path / "classes.yaml"
-    path.write_text("classes: [road, roof]\nignore: 9")
-    for given_classes in (str(path), {"classes": ["road", "roof"], "ignore": 9}):
-        scheme = read_classes(given_classes)
-        assert (scheme.names, scheme.ignore) == (("road", "roof"), (9,))
-        assert read_classes(given_classes, 5).ignore == (5,)
-    assert read_classes(["road", "roof"]).names == ("road", "roof")
-
-
-def test_classes_that_are_neither_a_scheme_nor_a_file_are_refused() -> None:
-    message = "isprz: no such classes file, and no scheme; known schemes are isprs, cityscapes"
-    with pytest.raises(ConfigError, match=message):
-        read_classes("isprz")
-
-
-@pytest.mark.parametrize("text", ["a" * 5000, "../" * 2000, "\ud800", "a\x00b", "a\nb"])
-def test_a_text_that_names_no_file_is_refused_in_one_short_line(text: str) -> None:
-    with pytest.raises(ConfigError, match="no such classes file, and no scheme") as caught:
-        read_classes(text)
-    assert "\n" not in str(caught.value).encode().decode()
-    assert len(str(caught.value)) < 300
 
 
 DOCUMENT: dict[str, Any] = {"a": {"b": 1, "c": [1, {"d": 2}]}, "e": None}

@@ -17,6 +17,7 @@ from typing import Any
 import rasterio
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.class_files import read_classes
 from geoseg.datasets.drawn_features import feature_counts, feature_warnings
 from geoseg.datasets.file_keys import Files, is_vector, unseen
 from geoseg.datasets.pairing import Pair, describe_unpaired, objects_by_tile, pair_files
@@ -33,7 +34,6 @@ from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, Source, shared_notes
 from geoseg.report import Report, nothing_usable
-from geoseg.yaml_files import read_classes
 
 PathLike = str | os.PathLike[str]
 

@@ -16,6 +16,7 @@ from typing import Any
 import rasterio
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.class_files import read_classes
 from geoseg.datasets.crops import Edge, PatchOptions, SpatialSplit
 from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.layouts import PARTS, Layout, find_labelled_images, find_layout
@@ -38,7 +39,6 @@ from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, parse_crs
 from geoseg.report import Report, counted, nothing_usable
-from geoseg.yaml_files import read_classes
 
 PathLike = str | os.PathLike[str]
 

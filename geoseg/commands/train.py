@@ -38,7 +38,7 @@ from geoseg.datasets.training_tiles import (
     open_tiles,
     polygon_warnings,
 )
-from geoseg.errors import OutputError
+from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import begun
 from geoseg.files import sweep, write_text
 from geoseg.foreign import with_allow_remote
@@ -47,6 +47,7 @@ from geoseg.progress import Progress
 from geoseg.raster import Source, open_raster, shared_notes
 from geoseg.report import Report
 from geoseg.training.outcome import (
+    CONFIG,
     CURVES,
     MODEL,
     PICTURES,
@@ -55,12 +56,11 @@ from geoseg.training.outcome import (
     make_card,
     training_report,
 )
+from geoseg.training.statefile import read_facts
 
 if TYPE_CHECKING:
     from geoseg.models import Card, Segmenter
 
-CONFIG = "config.yaml"
-"""The resolved config in the run folder, as the run began: its first file."""
 _MARK = "# The config of this run, as geoseg train resolved it."
 """First line of the config: the other files of the folder are this run's."""
 
@@ -133,11 +133,12 @@ def _learn(
     sample = PixelSample(len(scheme), seed=recipe.seed)
     statistics = _statistics(train, val, config, sample, progress)
     progress.note(_summary(scheme.names, statistics, len(train), len(val)))
-    card = _card(config, net, tiles, statistics)
+    began = _began(folder) if resume else f"{_MARK}\n{dump_config(config)}"
+    card = _card(config, _digest(began), net, tiles, statistics)
     class_weights = choose_class_weights(recipe, np.array(statistics.class_pixels))
     sampler = choose_sampler(recipe, train, sample.places)
     if _is_main() and not resume:
-        write_text(folder / CONFIG, f"{_MARK}\n{dump_config(config)}")
+        write_text(folder / CONFIG, began)
     patches = Patches(train, scheme, recipe, tiles.value_range, sampler)
     with begun():
         outcome = fit(
@@ -164,7 +165,21 @@ def _resumes(folder: Path, config: TrainConfig, resume: bool) -> bool:
         )
     if resume and has_state:
         require_same_config(load_config(folder / CONFIG), config, folder)
+        if read_facts(folder / STATE).get("config") != _digest(_began(folder)):
+            raise ConfigError(
+                f"{folder / CONFIG}: was changed after the run began; restore it from a copy, or "
+                "start a new run in another --out"
+            )
     return resume and has_state
+
+
+def _began(folder: Path) -> str:
+    """The text of the config that a run began with."""
+    return (folder / CONFIG).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_foreign_files(folder: Path) -> None:
@@ -256,7 +271,9 @@ def _summary(classes: tuple[str, ...], statistics: Statistics, train: int, val: 
     )
 
 
-def _card(config: TrainConfig, net: Segmenter, tiles: _Tiles, statistics: Statistics) -> Card:
+def _card(
+    config: TrainConfig, digest: str, net: Segmenter, tiles: _Tiles, statistics: Statistics
+) -> Card:
     data, start = config.data, config.model.start_from
     return make_card(
         net.spec,
@@ -269,7 +286,7 @@ def _card(config: TrainConfig, net: Segmenter, tiles: _Tiles, statistics: Statis
         training={
             "geoseg": geoseg.__version__,
             "start_from": None if start is None else Path(start).name,
-            "config_sha256": hashlib.sha256(dump_config(config).encode()).hexdigest(),
+            "config_sha256": digest,
             "steps": config.train.steps,
             "tiles": len(tiles.train),
         },

@@ -66,7 +66,7 @@ def fit(
             written.
     """
     trainer = Trainer(net, recipe, Normalization.from_card(card), class_weights)
-    outcome = _resume(trainer, folder, _data_facts(card)) if resume else Outcome()
+    outcome = _resume(trainer, folder, card) if resume else Outcome()
     history = _make_history(trainer, card, folder, outcome) if trainer.is_main else None
     progress = progress if trainer.is_main else Progress()
     progress.begin("training", recipe.steps)
@@ -114,7 +114,8 @@ def _draw(
 
 def _save_state(trainer: Trainer, folder: Path, outcome: Outcome, card: Card) -> None:
     """After a step's other files: a resumed run makes all files of later steps again."""
-    trainer.save(folder / STATE, dataclasses.asdict(outcome) | {"data": _data_facts(card)})
+    began = {"config": card.training.get("config_sha256"), "data": _data_facts(card)}
+    trainer.save(folder / STATE, dataclasses.asdict(outcome) | began)
 
 
 def _make_history(trainer: Trainer, card: Card, folder: Path, outcome: Outcome) -> History:
@@ -138,14 +139,15 @@ def _data_facts(card: Card) -> dict[str, Any]:
     }
 
 
-def _resume(trainer: Trainer, folder: Path, data_facts: Mapping[str, Any]) -> Outcome:
+def _resume(trainer: Trainer, folder: Path, card: Card) -> Outcome:
     """Back to where the state was saved, on the same data.
 
     Raises:
         ConfigError: the training rasters are not those that the run began with.
         OutputError: the file is not a state of this training.
     """
-    facts = trainer.load(folder / STATE)
+    facts, data_facts = trainer.load(folder / STATE), _data_facts(card)
+    facts.pop("config")  # compared before anything was read
     for name, then in facts.pop("data").items():
         now = data_facts[name]
         # Means of one data set may differ in the last digit from machine to machine.

@@ -16,6 +16,8 @@ from geoseg.report import Report
 if TYPE_CHECKING:
     from geoseg.models import Segmenter
 
+CONFIG = "config.yaml"
+"""The resolved config in the run folder, as the run began: its first file."""
 MODEL = "model.safetensors"
 STATE = "last.safetensors"
 """The state that ``--resume`` continues from, in the run folder."""

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from geoseg.errors import OutputError, one_line_reason
+from geoseg.errors import OutputError
 from geoseg.files import replace_file
 from geoseg.models.checksum import checksum
-
-_FORMAT = "geoseg-training-4"
+from geoseg.training.statefile import FORMAT, facts_text, open_state
 
 
 def random_state() -> dict[str, Tensor]:
@@ -69,7 +68,7 @@ def save_state(
         for name, tensor in tensors.items()
     }
     text = json.dumps(facts)
-    metadata = {"format": _FORMAT, "facts": text, "checksum": checksum(plain, text)}
+    metadata = {"format": FORMAT, "facts": text, "checksum": checksum(plain, text)}
     try:
         with replace_file(path, errors=(OSError, SafetensorError)) as built:
             built.touch()
@@ -132,21 +131,10 @@ def _under_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tenso
 
 def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of a file, as they were written."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    except Exception as error:  # what safetensors and torch make of damaged bytes has no end
-        raise OutputError(
-            f"{path}: not a readable training state ({one_line_reason(error)}); "
-            "restore it from a copy, or start a new run in another --out"
-        ) from error
-    if metadata.get("format") != _FORMAT:
-        raise OutputError(
-            f"{path}: not the state of a training by this version of geoseg; "
-            "start a new run in another --out"
-        )
-    text = metadata.get("facts", "")
+    with open_state(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+    text = facts_text(path, metadata)
     if metadata.get("checksum") != checksum(tensors, text):
         raise OutputError(
             f"{path}: damaged or changed since it was written (its checksum does not fit); "

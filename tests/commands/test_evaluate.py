@@ -438,3 +438,17 @@ def test_what_metadata_says_about_either_side_is_named(
         add_page(path)
     lines = run(*pair, "isprs", tmp_path / "out").data["warnings"]
     assert [line.split(":")[0] for line in lines if "holds 2 pages" in line] == [*map(str, pair)]
+
+
+@pytest.mark.parametrize("form", [Path, str])
+def test_a_model_says_what_classes_its_predictions_are_scored_by(
+    make: Make, model_file: Path, tmp_path: Path, form: type
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = [rng.integers(0, 4, (1, *SHAPE)).astype(np.uint8) for _ in range(2)]
+    pair = [make(f"{name}.tif", labels[number]) for number, name in enumerate(("a", "b"))]
+    names = ["road", "roof", "grass", "tree"]
+    expected = geoseg.evaluate(*pair, names, tmp_path / "by_names").data
+    found = geoseg.evaluate(*pair, form(model_file), tmp_path / "by_model").data
+    assert found["confusion_matrix"] == expected["confusion_matrix"]
+    assert len(found["confusion_matrix"]) == len(names)

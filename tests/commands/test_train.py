@@ -16,7 +16,7 @@ import yaml
 
 import geoseg
 from geoseg.commands.train import run
-from geoseg.config import load_config
+from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
 from geoseg.models import load_model
 from geoseg.progress import Progress
@@ -173,6 +173,27 @@ def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_
         ConfigError, match=r"data\.value_range: \[0\.0, 300\.0\], but the run in .* began with None"
     ):
         run(config, out=tmp_path / "run", resume=True, overrides=["data.value_range=[0, 300]"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "train.optimizer=adamw",
+        "train.learning_rate=0.25",
+        "train.seed=3",
+        "data.value_range=[0,255]",
+    ],
+)
+def test_a_config_that_was_edited_in_the_run_folder_too_is_noticed(
+    config: dict[str, Any], tmp_path: Path, change: str
+) -> None:
+    run(config, out=tmp_path / "run")
+    path = tmp_path / "run/config.yaml"
+    edited = load_config(path, [change])
+    path.write_text(path.read_text().splitlines()[0] + "\n" + dump_config(edited))
+    message = f"{path}: was changed after the run began; restore it from a copy, or start a new run"
+    with pytest.raises(ConfigError, match=message):
+        run(path, out=tmp_path / "run", resume=True)
 
 
 def test_data_of_a_resumed_run_may_have_moved_but_not_changed(

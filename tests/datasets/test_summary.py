@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.class_files import read_classes
 from geoseg.datasets.crops import whole_raster
 from geoseg.datasets.manifest import PreparedPair, PreparedTile
 from geoseg.datasets.polygon_labels import Polygons
@@ -17,7 +18,6 @@ from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.summary import Summary, classes_text, summary_text
 from geoseg.datasets.writer import OutputProfile
 from geoseg.raster import open_raster
-from geoseg.yaml_files import read_classes
 
 SCHEME = ClassScheme(("a", "b"), ((1, 2, 3), (4, 5, 6)), ((10,), (20,)), (0,))
 

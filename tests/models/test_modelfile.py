@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import geoseg
 from geoseg.classes import ClassScheme
 from geoseg.errors import ModelError, OutputError
 from geoseg.models import (
@@ -250,6 +251,16 @@ def test_no_flipped_bit_gives_another_model(tmp_path: Path) -> None:
         found, expected = (each.net.state_dict().values() for each in (model, before))
         assert all(map(torch.equal, found, expected))
     assert refused > 280
+
+
+def test_the_model_that_ships_has_a_checksum_too(tmp_path: Path) -> None:
+    shipped = Path(geoseg.__file__).parent / "data/demo.safetensors"
+    damaged = bytearray(shipped.read_bytes())
+    damaged[-1000] ^= 1
+    (tmp_path / "a.safetensors").write_bytes(damaged)
+    with pytest.raises(ModelError, match=r"damaged or cut short \(its checksum does not fit\)"):
+        load_model(tmp_path / "a.safetensors")
+    assert load_model(shipped).card.classes.names[0]
 
 
 def test_a_file_of_another_program_needs_no_checksum(saved: Path) -> None:
