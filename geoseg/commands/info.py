@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pyogrio
 import rasterio
 
 from geoseg.foreign import with_allow_remote
@@ -77,9 +76,7 @@ def _raster_facts(source: Source) -> dict[str, Any]:
         "ground_sampling": source.ground_sampling,
         "refers_to": follow_references(source.path),
         "warnings": list(source.warnings),
-        "gdal": (
-            f"{rasterio.__gdal_version__} (rasters), {pyogrio.__gdal_version_string__} (polygons)"
-        ),
+        "gdal": rasterio.__gdal_version__,
     }
 
 

@@ -80,8 +80,6 @@ def run(
     if chosen.dry_run:
         _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         return report.to_report()
-    from geoseg.inference.execute import Executor
-
     with lock_folder(predict_run.out):
         for folder in {job.target.parent for job in jobs}:
             sweep(folder)
@@ -89,6 +87,8 @@ def run(
             progress.note(line)
         surveys = _survey_all(jobs, predict_run, report)
         _announce_plan(surveys, predict_run, report, progress)
+        from geoseg.inference.execute import Executor  # and Dask, which no refusal waits for
+
         try:
             with begun(), Executor(predict_run, progress) as executor:
                 for survey in surveys:

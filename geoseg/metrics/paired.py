@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -38,8 +37,11 @@ def paired_difference(scores: Sequence[float], baseline: Sequence[float]) -> Dif
     mean, pairs = float(differences.mean()), len(differences)
     if pairs == 1:
         return Difference(mean, -np.inf, np.inf)
-    # mean +- t(n - 1, 97.5 %) s / sqrt(n), s the sample's standard deviation. stdtrit is Student's
-    # quantile; scipy.stats, which wraps it, takes most of a second to import.
+    # Student's quantile, loaded where it is needed; scipy.stats, which wraps it, takes most of a
+    # second to import.
+    from scipy.special import stdtrit
+
+    # mean +- t(n - 1, 97.5 %) s / sqrt(n), s the sample's standard deviation.
     quantile = stdtrit(pairs - 1, (1 + CONFIDENCE) / 2)
     margin = float(quantile * differences.std(ddof=1) / pairs**0.5)
     return Difference(mean, mean - margin, mean + margin)

@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
-
+from geoseg import ogr
 from geoseg.errors import SourceError, VectorError
 from geoseg.foreign import XMLValue
 from geoseg.vector_content import vector_name
@@ -35,11 +33,11 @@ def tile_index_locations(path: Path, values: Sequence[XMLValue]) -> Iterator[str
     try:
         name = vector_name(index)
         layer = settings.get("indexlayer") or _only_layer(name)
-        facts = pyogrio.read_info(name, layer=layer)
+        facts = ogr.read_info(name, layer=layer)
         own = {key.lower(): text for key, text in (facts["layer_metadata"] or {}).items()}
         column = settings.get("locationfield") or own.get("location_field") or _LOCATION
-        table = pyogrio.raw.read(name, layer=layer, columns=[column], read_geometry=False)
-    except (VectorError, DataSourceError, DataLayerError, OSError, ValueError) as error:
+        table = ogr.raw.read(name, layer=layer, columns=[column], read_geometry=False)
+    except (VectorError, ogr.DataSourceError, ogr.DataLayerError, OSError, ValueError) as error:
         words = " ".join(str(error).split())
         raise SourceError(f"{path}: its tile index cannot be read ({words}); export it") from error
     if "sql" in own:
@@ -50,7 +48,7 @@ def tile_index_locations(path: Path, values: Sequence[XMLValue]) -> Iterator[str
 
 
 def _only_layer(name: str) -> str:
-    layers = [str(layer) for layer, _ in pyogrio.list_layers(name)]
+    layers = [str(layer) for layer, _ in ogr.list_layers(name)]
     if len(layers) != 1:
         raise ValueError(f"{len(layers)} layers, and IndexLayer names none")
     return layers[0]

@@ -9,10 +9,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-import pyogrio
-import pyogrio.raw
-from pyogrio.errors import DataLayerError, DataSourceError
-
+from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
 from geoseg.vector.features import FIELDS, FeatureTable, Layer
 from geoseg.vector.paths import path_to_read
@@ -47,7 +44,7 @@ class VectorFile(ABC):
         with warnings.catch_warnings():
             # A missing CRS is allowed, and opening the raster has reported it.
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-            pyogrio.raw.write(
+            ogr.raw.write(
                 self.path,
                 table.geometry,
                 table.columns,
@@ -91,9 +88,9 @@ class GeoPackage(VectorFile):
         try:
             with path_to_read(path) as plain:
                 name = vector_name(path, plain)
-                first_layer = pyogrio.list_layers(name)[0][0]
-                metadata = pyogrio.read_info(name, layer=first_layer)["layer_metadata"]
-        except (VectorError, DataSourceError, DataLayerError, IndexError):
+                first_layer = ogr.list_layers(name)[0][0]
+                metadata = ogr.read_info(name, layer=first_layer)["layer_metadata"]
+        except (VectorError, ogr.DataSourceError, ogr.DataLayerError, IndexError):
             return None
         return (metadata or {}).get(_TAG)
 

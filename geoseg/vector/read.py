@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from geoseg import ogr
 from geoseg.errors import VectorError
 from geoseg.report import shorten
 from geoseg.vector.paths import path_to_read
@@ -97,11 +96,11 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
             warnings.simplefilter("always")
             name = vector_name(path, plain)
             chosen = _choose_layer(path, name, layer)
-            facts, _, encoded, fields = pyogrio.raw.read(
+            facts, _, encoded, fields = ogr.raw.read(
                 name, layer=chosen, columns=columns, force_2d=True
             )
-            known = pyogrio.read_info(name, layer=chosen)["fields"].tolist() if columns else []
-    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
+            known = ogr.read_info(name, layer=chosen)["fields"].tolist() if columns else []
+    except (ogr.DataSourceError, ogr.DataLayerError, OSError, ValueError) as error:
         if isinstance(error, VectorError):
             raise
         words = " ".join(str(error).split())
@@ -136,7 +135,7 @@ def _choose_layer(path: Path, name: str, layer: str | None) -> str:
 
     A table without geometries is none, such as the styles that QGIS saves into a GeoPackage.
     """
-    names = [str(name) for name, kind in pyogrio.list_layers(name) if kind is not None]
+    names = [str(name) for name, kind in ogr.list_layers(name) if kind is not None]
     if layer is None and len(names) == 1:
         return names[0]
     if layer is not None and layer in names:

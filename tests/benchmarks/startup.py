@@ -6,6 +6,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.benchmarks.imagery import write_imagery
@@ -15,27 +16,28 @@ REPEATS = 5
 _FIRST_FORWARD = """
 import os, sys
 from geoseg import cli
-from geoseg.inference import plan
-def first(*_):
+from geoseg.inference.predictor import Predictor
+forward = Predictor.probabilities
+def first(*arguments):
+    forward(*arguments)
     os._exit(0)
-plan.Probe = first
-import geoseg.commands.predict
+Predictor.probabilities = first
 sys.argv = ["geoseg", "predict", *sys.argv[1:]]
 cli.main()
 """
-"""The program until the window that the plan is measured on has been run."""
+"""The program until it has run its first window, the one that the plan is measured on."""
 
 
-def _cpu_seconds(command: list[str]) -> float:
-    """CPU seconds of a process and its threads: other load counts little."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def _seconds(command: list[str]) -> tuple[float, float]:
+    """CPU seconds of a process and its threads, on which other load counts little; and wall."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
 def startup(folder: Path) -> None:
-    """CPU seconds to refuse, to describe, and to the first forward; medians, interleaved."""
+    """Seconds to refuse, to describe, to the first forward: interleaved, of this environment."""
     image = write_imagery(folder / "2048.tif", 2048)
     model = write_model(folder / "pixel.safetensors", "pixel", None)
     out = ["--model", str(model), "--out", str(folder / "startup"), "--bands", "1,2,3"]
@@ -43,14 +45,21 @@ def startup(folder: Path) -> None:
     program = [sys.executable, "-m", "geoseg.cli"]
     commands = {
         "import torch": [sys.executable, "-c", "import torch"],
+        "import torch, no exit": [sys.executable, "-c", "import os, torch; os._exit(0)"],
         "predict, a missing file": [*program, "predict", "missing.tif", *out],
         "info RASTER": [*program, "info", str(image)],
         "train, a typo": [*program, "train", str(folder / "typo.yaml")],
         "first forward of pixel": [sys.executable, "-c", _FIRST_FORWARD, str(image), *out],
     }
-    found: dict[str, list[float]] = {name: [] for name in commands}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(REPEATS):
         for name, command in commands.items():
-            found[name].append(_cpu_seconds(command))
+            found[name].append(_seconds(command))
+    torch = statistics.median(cpu for cpu, _ in found["import torch"])
     for name, seconds in found.items():
-        print(f"{name:<26} {statistics.median(seconds):.2f} s of CPU", flush=True)
+        cpu, walls = statistics.median(each for each, _ in seconds), [wall for _, wall in seconds]
+        print(
+            f"{name:<26} CPU {cpu:.2f} s ({cpu / torch:.2f} of torch); "
+            f"wall {statistics.median(walls):.2f} s, at best {min(walls):.2f} s",
+            flush=True,
+        )
