@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
     from geoseg.raster import open_raster
-    from geoseg.vector import polygonize
+    from geoseg.vector.polygonize import polygonize
 
 __version__ = "0.1.0"
 
