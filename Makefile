@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-oldest mutants kills fuzz lint bench clean
+.PHONY: demo test test-all test-gis test-oldest mutants kills fuzz lint bench clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -33,6 +33,12 @@ test: $(VENV)/.dev lint
 
 test-all: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=explore
+
+# Real QGIS opens inputs and outputs (Debian: apt-get install qgis python3-qgis).
+QGIS_PYTHON ?= /usr/bin/python3
+test-gis: $(VENV)/.dev
+	$(QGIS_PYTHON) -c 'import qgis.core' || { echo 'no QGIS there; name its Python: make test-gis QGIS_PYTHON=...'; exit 1; }
+	QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest tests/gis
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from geoseg.datasets.file_keys import is_raster, is_vector
 from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import OutputError
@@ -130,17 +131,16 @@ class PreparedFolder:
         return reasons
 
     def refuse_foreign_files(self) -> None:
-        """Refuse to add to files that geoseg did not write.
+        """Refuse to add to files that geoseg did not write; styles and statistics do no harm.
 
         Raises:
-            OutputError: some lie where prepared ones belong.
+            OutputError: images or labels lie where prepared ones belong, or masks of these.
         """
         known = {self.path / name for tile in self.tiles.values() for name, _ in tile.files()}
         for part in PARTS:
             for kind in KINDS:
                 found = sorted((self.path / part / kind).glob("*"))
-                foreign = [path for path in found if path.is_file() and path not in known]
-                foreign = [path for path in foreign if not _describes(path, known)]
+                foreign = [path for path in found if _is_used(path) and path not in known]
                 if foreign:
                     raise OutputError(
                         f"{foreign[0]}: was not written by geoseg and would be trained on; move it "
@@ -210,12 +210,9 @@ class PreparedFolder:
         return (self.path / name).is_file()
 
 
-def _describes(path: Path, known: Collection[Path]) -> bool:
-    """Whether a file is what a viewer writes beside one of geoseg's: statistics or overviews."""
-    return any(
-        path.name.endswith(ending) and path.with_name(path.name.removesuffix(ending)) in known
-        for ending in (".aux.xml", ".ovr")
-    )
+def _is_used(path: Path) -> bool:
+    """Whether training would read a file, or GDAL read it with one."""
+    return path.is_file() and (is_raster(path) or is_vector(path) or path.suffix.lower() == ".msk")
 
 
 def sha256_of(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,8 @@ from geoseg.vector.paths import files_of
 BACKGROUND = "background"
 """The class of pixels outside all polygons, where the scheme has one of that name."""
 _SHOWN = 3
+_HASHED = 10_000
+"""Polygons hashed at once."""
 _FileState = tuple[tuple[str, int, int], ...]
 
 
@@ -167,6 +170,30 @@ def _read_classed(
         )
     ids[drawn] = np.array([classes[value] for value in values], np.uint8)
     return features, ids
+
+
+def polygons_fingerprint(polygons: Polygons, scheme: ClassScheme) -> str:
+    """A hash that changes with the areas, classes and coordinate system of polygons.
+
+    Not with the bytes of their file: a GeoPackage changes when it is only opened, and holds edits
+    in a second file for as long as it is open elsewhere.
+
+    Raises:
+        VectorError: polygons cannot be read, or have an unknown class.
+    """
+    features, ids = _read_classed(polygons, _file_state(polygons.path), scheme)
+    return _content(features, ids.tobytes())
+
+
+@lru_cache(maxsize=1)
+def _content(features: Features, ids: bytes) -> str:
+    crs = None if features.crs is None else features.crs.to_wkt()
+    digest = hashlib.sha256(repr((features.count, crs)).encode())
+    digest.update(ids)
+    digest.update(features.feature.tobytes())
+    for first in range(0, len(features.polygons), _HASHED):
+        digest.update(b"".join(shapely.to_wkb(features.polygons[first : first + _HASHED])))
+    return digest.hexdigest()
 
 
 def _class_of(value: Any, scheme: ClassScheme) -> int | None:

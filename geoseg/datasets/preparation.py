@@ -14,7 +14,7 @@ from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.layouts import Layout
 from geoseg.datasets.manifest import KINDS, PreparedPair, PreparedTile, sha256_of
 from geoseg.datasets.pairing import Pair
-from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, polygons_fingerprint
 from geoseg.datasets.raster_labels import RasterLabels
 from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
@@ -25,7 +25,6 @@ from geoseg.raster import open_raster, refuse_palette, source_fingerprint
 
 _VERSION = 2
 """Version of what is written; a change of it makes everything again."""
-_SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +58,20 @@ class TilePlan:
     def key(self) -> str:
         """A hash that changes with everything that the files of this tile depend on."""
         image = self.profile.image
+        if isinstance(self.labels, Polygons):
+            labels = polygons_fingerprint(self.labels, self.profile.scheme)
+        else:
+            labels = source_fingerprint(self.labels.path)
         facts = (
             _VERSION,
             image.crs and image.crs.to_wkt(),
             self.profile.band_names,
             astuple(self.profile.scheme),
-            (self.labels.attribute, self.labels.layer)
-            if isinstance(self.labels, Polygons)
-            else None,
             [astuple(crop) for crop in self.crops],
         )
         digest = hashlib.sha256(repr(facts).encode())
         digest.update(source_fingerprint(image.path).encode())
-        digest.update(_labels_fingerprint(self.labels.path).encode())
+        digest.update(labels.encode())
         return digest.hexdigest()
 
 
@@ -202,14 +202,3 @@ def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePla
                 f"has {len(first.bands)} of {first.dtype}; prepare them separately"
             )
     return alike
-
-
-def _labels_fingerprint(path: Path) -> str:
-    if not is_vector(path):
-        return source_fingerprint(path)
-    suffixes = _SHAPEFILE if path.suffix.lower() == ".shp" else (path.suffix,)
-    parts = [path.with_suffix(suffix) for suffix in suffixes]
-    try:
-        return " ".join(sha256_of(part) for part in parts if part.is_file())
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from error

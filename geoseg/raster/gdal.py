@@ -130,7 +130,10 @@ def replace_raster(path: Path) -> AbstractContextManager[Path]:
 
 def raster_companions(path: Path) -> list[Path]:
     """The files that GDAL takes as part of the raster at `path`."""
-    return [path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")]
+    plain = [path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")]
+    # Of files called .aux only those of ERDAS are a raster's; LaTeX, too, writes such.
+    erdas = (path.with_suffix(".aux"), path.with_name(f"{path.name}.aux"))
+    return plain + [file for file in erdas if file.is_file() and raster_driver(file) == "HFA"]
 
 
 def reason(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from geoseg.foreign import (
     xml_values,
 )
 from geoseg.raster.content import raster_driver, tiff_metadata
-from geoseg.raster.tile_index import tile_index_locations
+from geoseg.raster.tile_index import is_xml, read_tile_index
 
 _KEYS = frozenset({"overview_file", "x_dataset", "y_dataset"})
 """The metadata items that name files to open."""
@@ -94,11 +94,10 @@ def _references_in(file: Path) -> Iterator[str]:
         if re.search(rb"(?i)overview_file|_dataset|&#", metadata):
             yield from _names(xml_values(metadata))
     elif driver in ("VRT", "GTI") or _is_aux_xml(file.name):
-        is_xml = driver != "GTI" or b"<" in head[:16]
-        values = xml_values(read_head(file, MOST_XML + 1)) if is_xml else []
-        yield from _names(values)
+        if driver != "GTI" or is_xml(file):
+            yield from _names(xml_values(read_head(file, MOST_XML + 1)))
         if driver == "GTI":
-            yield from tile_index_locations(file, values)
+            yield from read_tile_index(file).locations
 
 
 def _names(values: Iterable[XMLValue]) -> Iterator[str]:

@@ -135,7 +135,11 @@ def test_only_the_files_of_a_tile_are_removed(folder: PreparedFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["train/images/mine.tif", "val/labels/.hidden", "test/images/a.tif"]
+    "name",
+    [
+        *("train/images/mine.tif", "val/labels/.hidden.tif", "test/images/a.tif"),
+        *("train/labels/b.GPKG", "train/images/a.tif.msk"),
+    ],
 )
 def test_foreign_files_where_prepared_ones_belong_are_refused(
     folder: PreparedFolder, name: str
@@ -150,6 +154,23 @@ def test_foreign_files_where_prepared_ones_belong_are_refused(
         match=f"{name}: was not written by geoseg and would be trained on; move it away",
     ):
         folder.refuse_foreign_files()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a.tif.aux.xml", "a.tif.ovr", "a.aux", "a.qml", "a.sld", "a.qmd", "project.qgz"),
+        *("Thumbs.db", ".DS_Store"),
+    ],
+)
+def test_what_viewers_put_beside_prepared_files_is_left_alone(
+    folder: PreparedFolder, name: str
+) -> None:
+    beside = folder.path / "train/images" / name
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.write_text("a viewer's")
+    folder.refuse_foreign_files()
+    assert beside.read_text() == "a viewer's"
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"tiles": [{"tile": "a"}]}'])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import shapely
 from rasterio.features import rasterize
 
 from geoseg.classes import ClassScheme
-from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, polygons_fingerprint
 from geoseg.errors import ConfigError, VectorError
 from geoseg.raster import open_raster
 from geoseg.tiling import Window
@@ -67,6 +69,34 @@ def test_polygons_that_were_edited_are_read_anew(
     image = open_raster(make_raster())
     assert len(PolygonLabels(Polygons(save(tmp_path / name, boxes())), image, BUILDINGS)) == 3
     assert len(PolygonLabels(Polygons(save(tmp_path / name, boxes()[:1])), image, BUILDINGS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "is_another"),
+    [
+        ("PRAGMA journal_mode = WAL", False),
+        ("PRAGMA user_version = 10201; PRAGMA application_id = 1196444487", False),
+        ("CREATE TABLE layer_styles (styleQML TEXT); PRAGMA user_version = 10301", False),
+        ("DELETE FROM layer WHERE fid = 1", True),
+        ("UPDATE layer SET kind = 'grass' WHERE fid = 1", True),
+        ("PRAGMA journal_mode = WAL; BEGIN; UPDATE layer SET kind = 'grass'; COMMIT", True),
+    ],
+)
+def test_the_fingerprint_follows_areas_and_classes_and_not_the_bytes_of_the_file(
+    tmp_path: Path, change: str, is_another: bool
+) -> None:
+    """As programs leave a GeoPackage that they have open, or had."""
+    path = tmp_path / "layer.gpkg"
+    drawn = Polygons(save(path, boxes(), "EPSG:32632", kind=["road"] * 3), "kind")
+    before, content = polygons_fingerprint(drawn, LAND), path.read_bytes()
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for trigger in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            database.execute(f'DROP TRIGGER "{trigger[0]}"')  # they need functions of GDAL's
+        database.executescript(change)
+        # While it is open: what is in a -wal file is not in the other.
+        assert (polygons_fingerprint(drawn, LAND) != before) == is_another
+    assert path.read_bytes() != content
+    assert (polygons_fingerprint(drawn, LAND) != before) == is_another
 
 
 def test_windows_give_what_the_whole_gives(

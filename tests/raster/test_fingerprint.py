@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 
 import pytest
@@ -103,6 +104,46 @@ def test_overviews_beside_the_file_change_nothing_and_a_mask_beside_it_does(rast
     mask = raster.with_name("scene.tif.msk")
     change(mask, -1)
     assert source_fingerprint(raster) != masked
+
+
+def test_overviews_of_erdas_beside_the_file_change_nothing(raster):
+    before = source_fingerprint(raster)
+    times = raster.stat()
+    with rasterio.Env(USE_RRD=True), rasterio.open(raster, "r+") as file:
+        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    os.utime(raster, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert raster.with_suffix(".aux").exists()
+    assert source_fingerprint(raster) == before
+
+
+def test_names_that_only_count_the_bands_change_nothing(raster):
+    """ERDAS's overviews bring some."""
+    before = source_fingerprint(raster)
+    describe(raster, "<Description>Layer_1</Description>")
+    with rasterio.open(raster) as file:
+        assert file.descriptions[0] == "Layer_1", "GDAL reads it"
+    assert source_fingerprint(raster) == before
+
+
+@pytest.mark.parametrize("tags", [{}, {"A": "1"}, {"Z": "1"}, {"A": "1", "Z": "1"}])
+def test_statistics_between_other_metadata_of_a_vrt_change_nothing(raster, tags):
+    with rasterio.open(raster, "r+") as file:
+        file.update_tags(1, **tags)
+    vrt = raster.with_name("above.vrt")
+    rasterio.shutil.copy(str(raster), str(vrt), driver="VRT")
+    before = source_fingerprint(vrt)
+    with rasterio.open(vrt) as file:
+        file.stats(approx=False)
+    assert "STATISTICS" in vrt.read_text()
+    assert source_fingerprint(vrt) == before
+
+
+def test_sizes_of_blocks_that_other_versions_of_gdal_leave_out_of_a_vrt_change_nothing(raster):
+    vrt = raster.with_name("above.vrt")
+    rasterio.shutil.copy(str(raster), str(vrt), driver="VRT")
+    before, text = source_fingerprint(vrt), vrt.read_text()
+    vrt.write_text(re.sub(' block[XY]Size="[0-9]+"', "", text))
+    assert source_fingerprint(vrt) == before
 
 
 def test_statistics_of_a_vrt_and_of_the_file_below_it_change_nothing(raster):

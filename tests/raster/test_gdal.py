@@ -9,7 +9,13 @@ from rasterio.errors import RasterioIOError
 from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import OutputError, SourceError
-from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason, replace_raster
+from geoseg.raster.gdal import (
+    GDAL_ERRORS,
+    open_dataset,
+    raster_companions,
+    reason,
+    replace_raster,
+)
 
 
 def test_a_file_is_open_inside_the_block_and_closed_after_it(make_raster):
@@ -148,3 +154,18 @@ def test_a_file_where_the_folder_should_be_is_reported(tmp_path):
     said = r"cannot be written \(.*\); free the disk or choose another --out"
     with pytest.raises(OutputError, match=said), replace_raster(tmp_path / "out" / "a.tif"):
         pass
+
+
+def test_overviews_of_erdas_go_with_a_raster_and_other_files_of_that_name_stay(make_raster):
+    path = make_raster("a.tif", height=128, width=96)
+    with rasterio.Env(USE_RRD=True), rasterio.open(path, "r+") as file:
+        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    latex = make_raster("thesis.tif").with_suffix(".aux")
+    latex.write_text("\\relax")
+    assert path.with_suffix(".aux") in raster_companions(path)
+    assert latex not in raster_companions(latex.with_suffix(".tif"))
+    for raster in (path, latex.with_suffix(".tif")):
+        with replace_raster(raster) as built:
+            built.write_bytes(b"new")
+    assert not path.with_suffix(".aux").exists()
+    assert latex.exists()
