@@ -94,7 +94,7 @@ def _command(function: Callable[..., None]) -> click.Command:
     help="The file's bands in the model's order: 4,1,2 or nir,red,green.  [default: by name]",
 )
 @option("--value-range", metavar="LO,HI", help="Source values that mean the model's value range.")
-@option("--nodata", type=float, metavar="V", help="Source value that means no data.")
+@option("--nodata", metavar="V,...", help="Source values that mean no data in all bands.")
 @option("--crs", metavar="EPSG:N", help="CRS of sources that have none.")
 @option("--confidence", is_flag=True, help="Also write the confidence raster.")
 @option("--probabilities", is_flag=True, help="Also write the probabilities of all classes.")

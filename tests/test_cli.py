@@ -278,7 +278,7 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "flip": False,
         "bands": None,
         "value_range": None,
-        "nodata": 3.0,
+        "nodata": "3",
         "crs": None,
         "confidence": False,
         "probabilities": False,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geoseg.raster import Source
@@ -43,7 +43,9 @@ def weights_digest(model: Model) -> str:
     return digest.hexdigest()
 
 
-def pixel_settings(model: Model, forward: ForwardOptions, nodata: float | None) -> dict[str, Any]:
+def pixel_settings(
+    model: Model, forward: ForwardOptions, nodata: Sequence[float] | None
+) -> dict[str, Any]:
     """What decides the pixels of all rasters of a run, torch's threads aside."""
     return {
         "version": PIXELS_VERSION,

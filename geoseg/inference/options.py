@@ -39,7 +39,8 @@ class PredictOptions:
     """The file's bands in the model's order, numbers from 1 or names; None: see `open_raster`."""
     value_range: tuple[float, float] | None = None
     """The source's values that mean the card's value range; None: they are the same."""
-    nodata: float | None = None
+    nodata: tuple[float, ...] | None = None
+    """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
     confidence: bool = False
     probabilities: bool = False
@@ -162,6 +163,7 @@ class PredictOptions:
 _LISTS: dict[str, type[int] | type[float]] = {
     "scales": float,
     "value_range": float,
+    "nodata": float,
 }
 """Options of several numbers."""
 _NUMBERS: dict[str, type[int] | type[float]] = {
@@ -170,7 +172,6 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     "block": int,
     "batch": int,
     "workers": int,
-    "nodata": float,
     "min_confidence": float,
 }
 """Options of one number."""

@@ -21,6 +21,7 @@ from geoseg.raster.bands import (
     names_of,
     order_by_name,
 )
+from geoseg.raster.nodata import number_text
 from geoseg.raster.sampling import sample_windows
 from geoseg.raster.source import Source
 
@@ -34,7 +35,6 @@ _LEAST_DISTINCT = 4
 """Distinct values. Among fewer, none can be told to lie apart."""
 _LEAST_REPEATED = 4
 """Sampled values. A fill value is repeated; a dead pixel is not."""
-_WHOLE = 2**53
 
 
 def check_source(
@@ -185,8 +185,7 @@ def _refuse_fill(source: Source, values: NDArray[Any], value_range: tuple[float,
         least_gap = max(abs(float(distinct[last]) - rest), high - low) / 2
         outside = not low <= value <= high
         if outside and counts[end] >= _LEAST_REPEATED and abs(value - rest) > least_gap:
-            text = f"{value:.0f}" if abs(value) < _WHOLE else repr(value)
-            text = text if float(text) == value else repr(value)
+            text = number_text(value)
             raise SourceError(
                 f"{source.path}: {counts[end]:,} sampled values are {text}, far from all others; "
                 f"if they mean no data in all bands, give --nodata {text}; "

@@ -20,6 +20,7 @@ from rasterio.windows import Window
 
 from geoseg.errors import SourceError, TilingError
 from geoseg.raster.gdal import CAREFUL, open_dataset, reason
+from geoseg.raster.nodata import as_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,14 @@ class Validity:
     """What makes a pixel invalid, apart from values that are not finite."""
 
     nodata: tuple[float | None, ...]
-    """One value a used band. A pixel is nodata where all used bands have theirs."""
+    """One value a used band, in its type. A pixel is nodata where all used bands have theirs."""
     alpha: int | None = None
     """The file band that is 0 where pixels are invalid."""
     mask_bands: tuple[int, ...] = ()
     """The file bands whose GDAL masks (internal, ``.msk``, of a VRT) are read: one where all bands
     share a mask. A pixel is valid where any of them says so."""
+    more_nodata: tuple[float, ...] = ()
+    """Further values: a pixel is nodata, too, where all used bands have the same one of them."""
 
     @property
     def nodata_values(self) -> tuple[float, ...] | None:
@@ -42,7 +45,7 @@ class Validity:
 
 
 def find_validity(
-    file: Any, used: Sequence[int], alphas: Sequence[int], nodata: float | None
+    file: Any, used: Sequence[int], alphas: Sequence[int], nodata: Sequence[float] = ()
 ) -> Validity:
     """What makes a pixel of a rasterio dataset invalid, by GDAL's order of precedence.
 
@@ -52,7 +55,7 @@ def find_validity(
         file: the open dataset.
         used: the 1-based bands that are read.
         alphas: the 1-based bands that are marked as alpha.
-        nodata: a value in place of the declared ones, or None; it counts in addition to any mask.
+        nodata: values in place of the declared ones, if any; they count in addition to any mask.
     """
     flags = [file.mask_flag_enums[band - 1] for band in used]
     masks: tuple[int, ...] = ()
@@ -64,10 +67,13 @@ def find_validity(
     for band, flag in zip(used, flags, strict=True):
         declared = MaskFlags.nodata in flag and MaskFlags.per_dataset not in flag
         values.append(file.nodatavals[band - 1] if declared else None)
-    if nodata is not None:
-        values = [float(nodata)] * len(used)
+    if nodata:
+        values = [float(nodata[0])] * len(used)
+    dtypes = [file.dtypes[band - 1] for band in used]
+    stored = tuple(as_stored(value, dtype) for value, dtype in zip(values, dtypes, strict=True))
     unread = [band for band in alphas if band not in used]
-    return Validity(tuple(values), unread[0] if unread else None, masks)
+    more = tuple(float(as_stored(value, dtypes[0])) for value in nodata[1:])
+    return Validity(stored, unread[0] if unread else None, masks, more)
 
 
 class Reader:
@@ -186,6 +192,8 @@ class Reader:
             valid &= masks.any(axis=0)
         if validity.nodata_values is not None:
             valid &= _differs(pixels, validity.nodata_values)
+        for value in validity.more_nodata:
+            valid &= _differs(pixels, [value] * len(pixels))
         if np.issubdtype(pixels.dtype, np.floating):
             valid &= np.isfinite(pixels).all(axis=0)
         if self._white is not None:
@@ -213,7 +221,7 @@ class Reader:
         return self._alpha_buffer[:needed].reshape(shape)
 
 
-def _differs(pixels: NDArray[Any], nodata: tuple[float, ...]) -> NDArray[np.bool_]:
+def _differs(pixels: NDArray[Any], nodata: Sequence[float]) -> NDArray[np.bool_]:
     """``(height, width)`` bool: any band differs from its nodata value (NaN never equals)."""
     differs = np.zeros(pixels.shape[1:], np.bool_)
     for band, value in zip(pixels, nodata, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.integrity import refuse_cut_short
 from geoseg.raster.metadata import place_note, refuse_broken_metadata, value_notes
 from geoseg.raster.negative import find_negative
+from geoseg.raster.nodata import given_values, refuse_impossible
 from geoseg.raster.reader import Reader, Validity, find_validity
 
 
@@ -64,7 +64,7 @@ class Source:
     def nodata(self) -> float | None:
         """The nodata value among those that are read; None where there is none or several."""
         # By their names, for NaN does not equal itself.
-        values = {str(value): value for value in self.validity.nodata}
+        values = {str(value): value for value in self.validity.nodata + self.validity.more_nodata}
         value = next(iter(values.values())) if len(values) == 1 else None
         return value if value is None or self.white is None else self.white - value
 
@@ -114,7 +114,7 @@ def open_raster(
     *,
     bands: Sequence[int | str] | None = None,
     wanted: Sequence[str] = (),
-    nodata: float | None = None,
+    nodata: float | Sequence[float] | None = None,
     crs: str | CRS | None = None,
     as_stored: bool = False,
 ) -> Source:
@@ -125,16 +125,18 @@ def open_raster(
         bands: 1-based file bands to read, or their names, in this order.
         wanted: without `bands`, the names of those to read where the file has each of them once.
             Else, and without both, all but alpha are read.
-        nodata: a value that means "no data", in place of the one that the file declares.
+        nodata: the values that mean "no data", in place of the one that the file declares.
         crs: the coordinate system, in place of the file's: ``"EPSG:25832"``, WKT or a rasterio CRS.
         as_stored: leave the values of a MinIsWhite file as they are: labels, not brightness.
 
     Raises:
-        SourceError: the file cannot be read as an image, or has no such bands.
+        SourceError: the file cannot be read as an image, has no such bands, or cannot hold a value
+            that is given as nodata.
         ConfigError: `crs` is unknown, or `bands` is empty.
     """
     path = Path(path)
     given_crs = None if crs is None else parse_crs(crs)
+    given_nodata = given_values(nodata)
     with open_dataset(path) as file, reading_metadata(path):
         file_bands = tuple(
             FileBand(text or "", color.name)
@@ -151,10 +153,7 @@ def open_raster(
         white, negative_note = find_negative(path, file, used, as_stored=as_stored)
         notes = [*filter(None, [negative_note]), *value_notes(file, used)]
         lines = _band_notes(file_bands, used, chosen=bands is not None)
-        if nodata is not None and not _can_hold(dtype, nodata):
-            lines.append(
-                f"--nodata {nodata:g} cannot occur in {dtype.name} pixels; it has no effect"
-            )
+        refuse_impossible(path, [file.dtypes[band - 1] for band in used], given_nodata)
         lines += [*notes, place_note(file, given_crs)]
         return Source(
             path=path,
@@ -165,7 +164,7 @@ def open_raster(
             transform=file.transform,
             # A coordinate system without a place for the pixels says nothing about them.
             crs=None if file.transform.is_identity else given_crs or file.crs or None,
-            validity=find_validity(file, used, alphas, nodata),
+            validity=find_validity(file, used, alphas, given_nodata),
             block_bytes=_block_bytes(file),
             white=white,
             file_bands=file_bands,
@@ -265,11 +264,3 @@ def _chosen_bands(
                 f"({names_of(file_bands)}); choose among 1..{count}"
             )
     return used
-
-
-def _can_hold(dtype: np.dtype[Any], value: float) -> bool:
-    """Whether a pixel of this type can have the value."""
-    if np.issubdtype(dtype, np.floating):
-        return True
-    limits = np.iinfo(dtype)
-    return math.isfinite(value) and value == int(value) and bool(limits.min <= value <= limits.max)

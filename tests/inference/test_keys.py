@@ -67,10 +67,10 @@ def test_the_digest_counts_names_and_not_their_order(make_model: Callable[..., M
 def test_the_settings_are_those_that_decide_pixels(make_model: Callable[..., Model]) -> None:
     model = make_model()
     forward = ForwardOptions("cuda:1", "bf16", (0.5, 1.0), True, (0.0, 9.0))
-    assert pixel_settings(model, forward, 7.0) == {
+    assert pixel_settings(model, forward, (7.0, 8.0)) == {
         "version": 3,
         "model": weights_digest(model),
-        "nodata": 7.0,
+        "nodata": (7.0, 8.0),
         "scales": (0.5, 1.0),
         "flip": True,
         "value_range": (0.0, 9.0),

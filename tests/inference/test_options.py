@@ -51,7 +51,9 @@ def test_the_defaults_are_the_documented_ones() -> None:
         ({"batch": "3"}, 3),
         ({"workers": "2"}, 2),
         ({"workers": 0}, 0),
-        ({"nodata": "-9999.5"}, -9999.5),
+        ({"nodata": "-9999.5"}, (-9999.5,)),
+        ({"nodata": 0}, (0.0,)),
+        ({"nodata": "-9999,-32768"}, (-9999.0, -32768.0)),
         ({"nodata": None}, None),
         ({"min_confidence": "1"}, 1.0),
         ({"min_confidence": 0}, 0.0),
@@ -81,8 +83,7 @@ def test_each_form_of_an_option_is_taken(given: dict[str, Any], expected: Any) -
 
 
 def test_nan_is_a_nodata_value() -> None:
-    found = PredictOptions.from_keywords(nodata=float("nan")).nodata
-    assert found is not None
+    (found,) = PredictOptions.from_keywords(nodata=float("nan")).nodata or ()
     assert found != found
 
 
@@ -100,7 +101,7 @@ def test_the_batch_size_is_none_where_geoseg_chooses(batch: Any, size: int | Non
         ({"batch": "x"}, "batch 'x': give one whole number, or auto"),
         ({"window": 2.5}, "window 2.5: give one whole number$"),
         ({"window": float("inf")}, "window inf: give one whole number$"),
-        ({"nodata": "x"}, "nodata 'x': give one number$"),
+        ({"nodata": "x"}, "nodata 'x': give numbers separated by commas$"),
         ({"min_confidence": 1.1}, "min_confidence 1.1: give a probability between 0 and 1"),
         ({"min_confidence": -0.1}, "min_confidence -0.1: give a probability between 0 and 1"),
         ({"workers": -1}, "workers -1: give the number of worker processes, or 0 for none"),

@@ -39,7 +39,7 @@ def test_options_become_forward_options_and_settings(
     model = make_model()
     run = make_run(model, scales="0.5,1", flip=True, value_range="1,9", nodata=7, batch=3)
     assert run.predictor.options == ForwardOptions("cpu", "fp32", (0.5, 1.0), True, (1.0, 9.0))
-    assert run.settings == pixel_settings(model, run.predictor.options, 7.0)
+    assert run.settings == pixel_settings(model, run.predictor.options, (7.0,))
     assert run.predictor.batch == 3
     assert run.work == tmp_path / "out" / ".geoseg"
 

@@ -49,7 +49,7 @@ def test_a_new_report_knows_model_options_and_settings(make_run: MakeRun) -> Non
         "encoder": None,
     }
     options = data["options"]
-    assert (options["flip"], options["nodata"], options["vectors"]) == (True, 3.0, ("gpkg",))
+    assert (options["flip"], options["nodata"], options["vectors"]) == (True, (3.0,), ("gpkg",))
     assert (options["device"], options["precision"]) == ("cpu", "fp32")
     assert data["fingerprint"] == key_of(run.settings)
     assert data["threads"] == run.threads
@@ -187,12 +187,12 @@ def test_the_file_holds_the_data_as_strict_json(make_run: MakeRun, tmp_path: Pat
     report.write(path)
     text = path.read_text()
     written = json.loads(text, parse_constant=lambda name: pytest.fail(name))
-    assert written["options"]["nodata"] == "nan"
+    assert written["options"]["nodata"] == ["nan"]
     assert list(written) == list(report.data())
     assert text.endswith("}\n")
     assert '\n  "geoseg"' in text, "indented by two spaces"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
-    assert report.to_report().data["options"]["nodata"] == "nan"
+    assert report.to_report().data["options"]["nodata"] == ["nan"]
 
 
 def test_a_report_that_cannot_be_written_is_one_failure_more(

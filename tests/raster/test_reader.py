@@ -322,7 +322,7 @@ def test_every_real_geotiff_opens_and_reads_as_rasterio_does():
             assert (valid == (oracle.dataset_mask(window=window) > 0)).all(), path
 
 
-def validity(path, used=(1, 2, 3), alphas=(), nodata=None):
+def validity(path, used=(1, 2, 3), alphas=(), nodata=()):
     with rasterio.open(path) as file:
         return find_validity(file, used, alphas, nodata)
 
@@ -336,8 +336,8 @@ def test_declared_nodata_counts_a_band(make_raster):
 
 
 def test_a_given_value_replaces_the_declared_one_in_every_band(make_raster):
-    assert validity(make_raster(nodata=7), nodata=9) == Validity((9.0, 9.0, 9.0))
-    assert validity(make_raster(), nodata=0) == Validity((0.0, 0.0, 0.0))
+    assert validity(make_raster(nodata=7), nodata=[9]) == Validity((9.0, 9.0, 9.0))
+    assert validity(make_raster(), nodata=[0]) == Validity((0.0, 0.0, 0.0))
 
 
 def test_alpha_counts_where_it_is_not_read(make_raster):
@@ -355,7 +355,7 @@ def test_a_mask_of_the_dataset_is_read_once_and_comes_before_declared_nodata(mak
     found = validity(path, used=(2, 3))
     assert found.mask_bands == (2,)
     assert found.nodata_values is None
-    assert validity(path, used=(2, 3), nodata=5) == Validity((5.0, 5.0), mask_bands=(2,))
+    assert validity(path, used=(2, 3), nodata=[5]) == Validity((5.0, 5.0), mask_bands=(2,))
 
 
 def test_masks_of_single_bands_are_all_read(make_raster, tmp_path):
@@ -384,3 +384,50 @@ def test_alpha_beside_the_bands_is_not_a_mask_of_the_dataset(make_raster):
 def test_one_band_without_nodata_keeps_every_pixel_valid():
     assert Validity((0.0, None)).nodata_values is None
     assert Validity((0.0, 5.0)).nodata_values == (0.0, 5.0)
+
+
+def test_several_values_are_nodata_where_all_bands_have_the_same_one(make_raster):
+    data = np.full((3, 8, 8), 5, np.int16)
+    data[:, 0] = -9999
+    data[:, 1] = -32768
+    data[:, 2] = np.array([-9999, -32768, -9999])[:, None]
+    data[:, 3] = 7
+    source = open_raster(make_raster(data=data, nodata=7), nodata=(-9999, -32768))
+    with source.open() as reader:
+        _, valid = reader.read(0, 0, 8, 8)
+    np.testing.assert_array_equal(valid.all(axis=1), [False] * 2 + [True] * 6)
+    np.testing.assert_array_equal(valid.any(axis=1), [False] * 2 + [True] * 6)
+    assert source.nodata is None
+
+
+@pytest.mark.parametrize(
+    ("value", "declared"),
+    [
+        (-3.4028234663852886e38, True),
+        (-3.4028234663852886e38, False),
+        (-3.4028235e38, False),  # declared it counts for nothing, which GDAL decides
+        (-3.4e38, True),
+        (-3.4e38, False),
+        (0.1, True),
+        (0.1, False),
+    ],
+)
+@pytest.mark.parametrize("other_band", ["float32", "float64"])
+def test_nodata_is_compared_as_the_bands_type_holds_it(
+    make_raster, tmp_path, value, declared, other_band
+):
+    data = np.ones((1, 8, 8), np.float32)
+    data[:, :3] = value
+    make_raster("a.tif", data=data)
+    make_raster("b.tif", data=np.where(data == 1, 1.0, value).astype(other_band))
+    nodata = f"<NoDataValue>{value!r}</NoDataValue>" if declared else ""
+    bands = "".join(
+        f'<VRTRasterBand dataType="{dtype.capitalize()}" band="{number}">{nodata}<SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{name}</SourceFilename></SimpleSource></VRTRasterBand>'
+        for number, (name, dtype) in enumerate([("a.tif", "float32"), ("b.tif", other_band)], 1)
+    )
+    vrt = tmp_path / "a.vrt"
+    vrt.write_text(f'<VRTDataset rasterXSize="8" rasterYSize="8">{bands}</VRTDataset>')
+    with open_raster(vrt, nodata=None if declared else value).open() as reader:
+        _, valid = reader.read(0, 0, 8, 8)
+    np.testing.assert_array_equal(valid, (data == 1)[0])

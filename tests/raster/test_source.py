@@ -1,6 +1,7 @@
 import math
 import os
 import pickle
+import re
 import shutil
 import warnings
 
@@ -158,10 +159,15 @@ def test_nodata_is_the_declared_or_the_given_value(make_raster):
         ("float32", -9999.5, True),
     ],
 )
-def test_nodata_that_cannot_occur_in_the_type_is_reported(make_raster, dtype, nodata, possible):
-    warnings = open_raster(make_raster(dtype=dtype), nodata=nodata).warnings
-    said = f"--nodata {nodata:g} cannot occur in {dtype} pixels; it has no effect"
-    assert [said in line for line in warnings] == ([] if possible else [True])
+def test_nodata_that_cannot_occur_in_the_type_is_refused(make_raster, dtype, nodata, possible):
+    path = make_raster(dtype=dtype)
+    for given in (nodata, (0, nodata)):
+        if possible:
+            assert open_raster(path, nodata=given).warnings == ()
+        else:
+            said = f"scene.tif: --nodata {nodata} cannot occur in {dtype} pixels"
+            with pytest.raises(SourceError, match=re.escape(said)):
+                open_raster(path, nodata=given)
 
 
 def test_given_crs_replaces_another_and_says_so(make_raster):
