@@ -19,6 +19,7 @@ import pyproj
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
 _TRUE_TO_SCALE = 0.005
 """Share by which an area of the plane may differ from that on the ground and still be used."""
@@ -34,12 +35,49 @@ def ground_sampling(transform: Affine, crs: Any | None, height: int, width: int)
         width: likewise.
 
     Returns:
-        Metres; None without a CRS, or with one that does not lie on the ground (local, geocentric).
+        Metres; None without a CRS, with one that does not lie on the ground (local, geocentric), or
+        where the raster lies beyond the ground (a latitude of 100 degrees).
     """
     if crs is None or not (crs.is_geographic or crs.is_projected):
         return None
     centre = _boxes(transform, np.array([width / 2 - 0.5]), np.array([height / 2 - 0.5]))
-    return math.sqrt(_measured(transform, crs, centre).areas(centre, np.ones(1, np.int64))[0])
+    area = _measured(transform, crs, centre).areas(centre, np.ones(1, np.int64))[0]
+    return math.sqrt(area) if area > 0 else None
+
+
+def places_pixels(transform: Affine, height: int, width: int) -> bool:
+    """Whether a transform gives the pixels of a raster places of their own.
+
+    It does not where numbers are not finite, where pixels have no area, or where they are so small
+    beside their coordinates, or reach so far, that neighbours cannot be told apart.
+
+    Args:
+        transform: pixel corner to CRS.
+        height: of the raster, in pixels.
+        width: likewise.
+    """
+    if not all(map(math.isfinite, transform)):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        area = abs(transform.determinant)
+        cols, rows = np.meshgrid([0.0, width - 1.0], [0.0, height - 1.0])
+        corners = _boxes(transform, cols.ravel(), rows.ravel())
+        return all(area / 2 < found < 2 * area for found in shapely.area(corners))
+
+
+def crs_fault(crs: Any) -> str:
+    """Why PROJ cannot compute with a CRS, in a few words; empty where it can.
+
+    Args:
+        crs: as `horizontal_crs` takes it.
+    """
+    try:
+        horizontal, _ = _on_ground(_wkt(crs))
+    except ProjError as error:
+        return " ".join(str(error).split()).rstrip(".: ")
+    parts = [part for part in (horizontal, horizontal.geodetic_crs) if part is not None]
+    units = [axis.unit_conversion_factor for part in parts for axis in part.axis_info]
+    return "" if all(0 < unit < math.inf for unit in units) else "one of its units has no size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +124,9 @@ def _measured(transform: Affine, crs: Any, samples: NDArray[np.object_]) -> Area
         return AreaRule(np.nan, ellipsoid)
     pixel = abs(transform.determinant) * horizontal.axis_info[0].unit_conversion_factor ** 2
     if ellipsoid is not None and horizontal.is_projected:
-        # NaN where the projection cannot be inverted: then the plane is all there is.
-        with np.errstate(invalid="ignore"):
-            error = np.abs(pixel / ellipsoid.areas(samples) - 1)
+        areas = ellipsoid.areas(samples)
+        # NaN or 0 where the projection cannot be inverted: then the plane is all there is.
+        error = np.abs(pixel / areas[areas > 0] - 1)
         if (error > _TRUE_TO_SCALE).any():
             return AreaRule(pixel, ellipsoid)
     return AreaRule(pixel)
@@ -119,7 +157,8 @@ class Ellipsoid:
             plane = self.equal_area(longitude * self.degrees, latitude * self.degrees)
             return np.column_stack(plane)
 
-        areas: NDArray[np.float64] = shapely.area(shapely.transform(polygons, project))
+        with np.errstate(invalid="ignore"):  # NaN beyond the poles
+            areas: NDArray[np.float64] = shapely.area(shapely.transform(polygons, project))
         return areas
 
 
@@ -192,6 +231,6 @@ def _boxes(
     """The outlines in CRS coordinates of pixels whose upper left corners these are."""
     boxes: NDArray[np.object_] = shapely.transform(
         shapely.box(cols, rows, cols + 1, rows + 1),
-        lambda points: np.column_stack(transform * points.T),
+        lambda points: np.column_stack(transform @ points.T),
     )
     return boxes

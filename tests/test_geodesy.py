@@ -13,7 +13,15 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
-from geoseg.geodesy import area_rule, crs_name, ground_sampling, horizontal_crs, same_crs
+from geoseg.geodesy import (
+    area_rule,
+    crs_fault,
+    crs_name,
+    ground_sampling,
+    horizontal_crs,
+    places_pixels,
+    same_crs,
+)
 from geoseg.vector.polygonize import to_crs
 
 PIXELS = np.array(
@@ -190,6 +198,78 @@ def test_where_a_projection_has_no_ground_the_plane_is_measured() -> None:
     nowhere = from_origin(9e9, 9e9, 1.0, 1.0)
     assert areas("EPSG:32632", nowhere).tolist() == COUNTS.tolist()
     assert ground_sampling(nowhere, CRS.from_epsg(32632), 10, 10) == 1.0
+
+
+def test_where_all_places_are_one_the_plane_is_measured() -> None:
+    shifted = CRS.from_epsg(32632).to_wkt().replace('"False northing",0', '"False northing",1e20')
+    shifted = shifted.replace('"false_northing",0', '"false_northing",1e20')
+    crs, grid = CRS.from_wkt(shifted), from_origin(5e5, 54e5, 0.5, 0.5)
+    assert "1e" in crs.to_wkt().lower()
+    assert ground_sampling(grid, crs, 10, 10) == 0.5
+    assert areas(crs, grid).tolist() == (COUNTS / 4).tolist()
+
+
+@pytest.mark.parametrize("latitude", [100.0, 5e6, -1e300])
+def test_beyond_the_poles_nothing_is_known_of_the_ground(latitude: float) -> None:
+    beyond = from_origin(9.0, latitude, 1e-4, 1e-4)
+    assert ground_sampling(beyond, CRS.from_epsg(4326), 10, 10) is None
+
+
+PLACING = {
+    "UTM": from_origin(5e5, 54e5, 0.5, 0.5),
+    "0.1 mm in UTM": from_origin(5e5, 54e5, 1e-4, 1e-4),
+    "1 mm in degrees": from_origin(180.0, 89.0, 1e-8, 1e-8),
+    "south up": Affine(1, 0, 5e5, 0, 1, 54e5),
+    "rotated": Affine.translation(5e5, 54e5) * Affine.rotation(30),
+    "none": Affine.identity(),
+}
+PLACING_NOTHING = {
+    "NaN": Affine(math.nan, 0, 5e5, 0, -0.5, 54e5),
+    "infinite": Affine(0.5, 0, math.inf, 0, -0.5, 54e5),
+    "no width": Affine(0, 0, 5e5, 0, -0.5, 54e5),
+    "columns on top of one another": Affine(3.7e-155, 0, 5e5, 0, -0.5, 54e5),
+    "rows on top of one another": from_origin(5e5, 54e5, 0.5, 1e-10),
+    "sheared without end": Affine(0.5, 0, 5e5, 1e20, -0.5, 54e5),
+    "too far to count": from_origin(5e5, 1e300, 1e10, 0.5),
+    "too large to count": from_origin(0, 0, 1e200, 1e200),
+}
+
+
+@pytest.mark.parametrize("transform", PLACING.values(), ids=PLACING)
+def test_pixels_that_can_be_told_apart_are_placed(transform: Affine) -> None:
+    assert places_pixels(transform, 20_000, 30_000)
+
+
+@pytest.mark.parametrize("transform", PLACING_NOTHING.values(), ids=PLACING_NOTHING)
+def test_pixels_that_cannot_be_told_apart_are_not_placed(transform: Affine) -> None:
+    assert not places_pixels(transform, 48, 64)
+
+
+UTM_TEXT = CRS.from_epsg(32632).to_wkt()
+FAULTY = {
+    "a scale of 0": UTM_TEXT.replace('"scale_factor",0.9996', '"scale_factor",0'),
+    "an unknown projection": UTM_TEXT.replace("Transverse_Mercator", "Transverse_Mer#ator"),
+    "a unit without size": UTM_TEXT.replace('UNIT["metre",1', 'UNIT["metre",0'),
+    "degrees without size": 'GEOGCS["x",DATUM["x",SPHEROID["x",6378137,298]],'
+    'PRIMEM["Greenwich",0],UNIT["Degree",0]]',
+}
+
+
+@pytest.mark.parametrize("text", FAULTY.values(), ids=FAULTY)
+def test_what_proj_cannot_compute_with_has_a_fault_in_one_line(text: str) -> None:
+    fault = crs_fault(CRS.from_wkt(text))
+    assert fault
+    assert "\n" not in fault
+
+
+@pytest.mark.parametrize("crs", [*(crs for crs, *_ in TRUE_TO_SCALE.values()), "EPSG:4978"])
+def test_coordinate_systems_of_the_earth_have_no_fault(crs: str) -> None:
+    assert crs_fault(CRS.from_string(crs)) == ""
+    assert crs_fault(pyproj.CRS(crs)) == ""
+
+
+def test_a_site_grid_has_no_fault() -> None:
+    assert crs_fault(SITE) == ""
 
 
 def test_without_crs_there_is_no_area() -> None:

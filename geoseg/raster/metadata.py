@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,31 @@ _STRUCTURE = "IMAGE_STRUCTURE"
 """The domain in which GDAL says how values are stored."""
 
 
-def refuse_broken_metadata(path: Path, file: Any, used: Sequence[int]) -> None:
-    """Refuse a transform that places no pixel, and bytes with a sign that GDAL no longer reads.
+def refuse_broken_metadata(
+    path: Path, file: Any, used: Sequence[int], given_crs: CRS | None = None
+) -> None:
+    """Refuse a place that is none, and bytes with a sign that GDAL no longer reads.
+
+    Args:
+        path: of the file.
+        file: the open rasterio dataset.
+        used: the 1-based bands that are read.
+        given_crs: what replaces the file's coordinate system, where its pixels have a place.
 
     Raises:
-        SourceError: the file has one of them.
+        SourceError: its transform places no pixel, PROJ cannot compute with its coordinate system,
+            or its bytes are marked as signed.
     """
-    numbers = tuple(file.transform)[:6]
-    if not all(map(math.isfinite, numbers)) or file.transform.is_degenerate:
+    if not geodesy.places_pixels(file.transform, file.height, file.width):
         raise SourceError(
-            f"{path}: its transform {numbers} places no pixel; set the right one, as by "
-            "rio edit-info --transform"
+            f"{path}: its transform {tuple(file.transform)[:6]} places no pixel; set the right "
+            "one, as by rio edit-info --transform"
+        )
+    is_used = file.crs and (given_crs is None or file.transform.is_identity)
+    if is_used and (fault := geodesy.crs_fault(file.crs)):
+        raise SourceError(
+            f"{path}: its coordinate system cannot be used ({fault}); set the right one, as by "
+            "rio edit-info --crs EPSG:32632, or give it with --crs"
         )
     if any(
         file.dtypes[band - 1] == "uint8"
@@ -98,9 +111,10 @@ def place_note(file: Any, given: CRS | None) -> str:
             "has no coordinate system: ground sampling is not checked, and areas stay empty; "
             "give one with --crs"
         )
-    if given is not None and found and not geodesy.same_crs(found, given):
-        return (
-            f"its coordinate system {geodesy.crs_name(found)} is replaced "
-            f"by --crs {geodesy.crs_name(given)}"
-        )
-    return ""
+    if given is None or not found:
+        return ""
+    replaced = f"is replaced by --crs {geodesy.crs_name(given)}"
+    if fault := geodesy.crs_fault(found):
+        return f"its coordinate system, which cannot be used ({fault}), {replaced}"
+    same = geodesy.same_crs(found, given)
+    return "" if same else f"its coordinate system {geodesy.crs_name(found)} {replaced}"

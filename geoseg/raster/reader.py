@@ -188,7 +188,8 @@ class Reader:
                 np.copyto(out, pixels)
                 pixels = out
         if validity.mask_bands:
-            masks = self._file.read_masks(list(validity.mask_bands), window=window)
+            masks = np.zeros((len(validity.mask_bands), *size), np.uint8)
+            self._file.read_masks(list(validity.mask_bands), window=window, out=masks)
             valid &= masks.any(axis=0)
         if validity.nodata_values is not None:
             valid &= _differs(pixels, validity.nodata_values)
@@ -204,6 +205,7 @@ class Reader:
         return rasterio.Env(**CAREFUL) if self._file.driver == "PNG" else nullcontext()
 
     def _fill(self, bands: list[int], window: Window, out: NDArray[Any]) -> None:
+        out.fill(0)  # GDAL leaves as it is what a VRT takes from an empty part of its source
         if len({self._file.dtypes[band - 1] for band in bands}) == 1:
             self._file.read(bands, window=window, out=out)
             return

@@ -149,7 +149,7 @@ def open_raster(
             used = _chosen_bands(path, file_bands, bands)
         dtype = _common_dtype(path, [file.dtypes[band - 1] for band in used])
         refuse_cut_short(path, file)
-        refuse_broken_metadata(path, file, used)
+        refuse_broken_metadata(path, file, used, given_crs)
         white, negative_note = find_negative(path, file, used, as_stored=as_stored)
         notes = [*filter(None, [negative_note]), *value_notes(file, used)]
         lines = _band_notes(file_bands, used, chosen=bands is not None)
@@ -182,11 +182,16 @@ def parse_crs(text: str | CRS) -> CRS:
     """
     try:
         with rasterio.Env():  # else PROJ prints its own line too
-            return CRS.from_user_input(text)
+            known = CRS.from_user_input(text)
     except CRSError as error:
         raise ConfigError(
             f"--crs {text}: not a coordinate system that PROJ knows; give one like EPSG:25832"
         ) from error
+    if fault := geodesy.crs_fault(known):
+        raise ConfigError(
+            f"--crs {text}: PROJ cannot compute with it ({fault}); give one like EPSG:25832"
+        )
+    return known
 
 
 def _common_dtype(path: Path, names: Sequence[str]) -> np.dtype[Any]:

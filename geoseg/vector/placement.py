@@ -16,6 +16,7 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
 from geoseg.errors import VectorError
 from geoseg.geodesy import crs_name, horizontal_crs, same_crs
@@ -74,13 +75,12 @@ def place(features: Features, grid: Grid) -> Placed:
         )
     if same_crs(features.crs, grid.crs):
         return _shifted(features, grid)
-    for crs in (features.crs, grid.crs):
-        if not (crs.is_geographic or crs.is_projected):
-            raise VectorError(
-                f"{features.path}: polygons in {crs_name(features.crs)} cannot be brought to "
-                f"{crs_name(grid.crs)}; save them in the coordinate system of the images"
-            )
-    chart = choose_chart(horizontal_crs(features.crs), grid)
+    if not all(crs.is_geographic or crs.is_projected for crs in (features.crs, grid.crs)):
+        raise _apart(features, grid)
+    try:
+        chart = choose_chart(horizontal_crs(features.crs), grid)
+    except ProjError as error:  # of another planet
+        raise _apart(features, grid) from error
     if chart.is_geographic and not features.crs.is_geographic:
         features = _geographic(features)
     pieces, owner = _cut(features, chart)
@@ -94,6 +94,13 @@ def place(features: Features, grid: Grid) -> Placed:
             "coordinate system, can show there; give an image that lies inside it"
         )
     return _on_grid(moved, features.feature[owner], grid)
+
+
+def _apart(features: Features, grid: Grid) -> VectorError:
+    return VectorError(
+        f"{features.path}: polygons in {crs_name(features.crs)} cannot be brought to "
+        f"{crs_name(grid.crs)}; save them in the coordinate system of the images"
+    )
 
 
 def _shifted(features: Features, grid: Grid) -> Placed:

@@ -16,8 +16,10 @@ from pyproj.exceptions import CRSError
 
 from geoseg import ogr
 from geoseg.errors import VectorError
+from geoseg.geodesy import crs_fault
 from geoseg.report import shorten
 from geoseg.vector.paths import path_to_read
+from geoseg.vector.shapefile_index import refuse_other_index
 from geoseg.vector_content import vector_name
 
 SUFFIXES = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb"})
@@ -95,11 +97,16 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
         with path_to_read(path) as plain, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             name = vector_name(path, plain)
+            refuse_other_index(path)
             chosen = _choose_layer(path, name, layer)
             facts, _, encoded, fields = ogr.raw.read(
                 name, layer=chosen, columns=columns, force_2d=True
             )
             known = ogr.read_info(name, layer=chosen)["fields"].tolist() if columns else []
+    except UnboundLocalError as error:  # pyogrio's, of a CRS that GDAL cannot write down
+        raise VectorError(
+            f"{path}: its coordinate system is damaged; give one with an EPSG code"
+        ) from error
     except (ogr.DataSourceError, ogr.DataLayerError, OSError, ValueError) as error:
         if isinstance(error, VectorError):
             raise
@@ -188,9 +195,16 @@ def _listed(dropped: dict[str, int]) -> str:
 
 
 def _crs_of(path: Path, named: str | None) -> CRS | None:
+    if named is None:
+        return None
     try:
-        return None if named is None else CRS.from_user_input(named)
+        known = CRS.from_user_input(named)
     except CRSError as error:
         raise VectorError(
             f"{path}: its coordinate system is unknown; give one with an EPSG code"
         ) from error
+    if fault := crs_fault(known):
+        raise VectorError(
+            f"{path}: its coordinate system cannot be used ({fault}); give one with an EPSG code"
+        )
+    return known

@@ -2,7 +2,8 @@
 
     python -m tests.fuzz [--count 2000] [--only tiff]
 
-Input n of a kind is the same in each run. Exit 1 where one was not read or refused in one line.
+Input n of a kind is the same in each run. Exit 1 where one was neither read rightly nor refused in
+one line.
 """
 
 import argparse

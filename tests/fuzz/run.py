@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from geoseg.errors import GeosegError
-from tests.fuzz.kinds import KINDS
+from tests.fuzz.kinds import KINDS, Kind
 from tests.fuzz.mutations import mutated
 
 LONGEST = 20.0
@@ -22,14 +22,16 @@ def try_inputs(kind: str, start: int, stop: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = KINDS[kind].make(Path(folder))
         data = path.read_bytes()
+        before = KINDS[kind].use(path)
         for seed in range(start, stop):
             path.write_bytes(mutated(data, seed))
-            print(seed, _outcome(kind, path), flush=True)
+            print(seed, outcome(KINDS[kind], path, before), flush=True)
 
 
-def _outcome(kind: str, path: Path) -> str:
+def outcome(kind: Kind, path: Path, before: object) -> str:
+    """What became of a changed file; `before` is what was read of it before the change."""
     try:
-        KINDS[kind].use(path)
+        found = kind.use(path)
     except GeosegError as error:
         return "refused" if len(str(error).splitlines()) == 1 else f"many lines: {error!r}"
     except Exception as error:
@@ -40,7 +42,7 @@ def _outcome(kind: str, path: Path) -> str:
             if "geoseg/" in Path(line.filename).as_posix()
         ]
         return f"raw {type(error).__name__} {own[-1:]} {str(error)[:80]!r}".replace("\n", " ")
-    return "read"
+    return "wrong: other than before the change" if kind.protected and found != before else "read"
 
 
 def run_kind(kind: str, count: int) -> tuple[Counter[str], list[str]]:

@@ -374,6 +374,26 @@ def test_masks_of_single_bands_are_all_read(make_raster, tmp_path):
     assert validity(vrt, used=(2, 1)) == Validity((None, None), mask_bands=(2, 1))
 
 
+@pytest.mark.parametrize("rectangle", ['ySize="64"', 'xSize="80"'])
+def test_what_a_vrt_takes_from_nowhere_is_0_and_not_what_was_in_memory(
+    make_raster, tmp_path, rectangle
+):
+    make_raster("a.tif", bands=1)
+    source = (
+        '<SimpleSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+        f'<SourceBand>1</SourceBand><SrcRect xOff="0" yOff="0" {rectangle}/>'
+        '<DstRect xOff="0" yOff="0" xSize="80" ySize="64"/></SimpleSource>'
+    )
+    mask = f'<MaskBand><VRTRasterBand dataType="Byte">{source}</VRTRasterBand></MaskBand>'
+    band = f'<VRTRasterBand dataType="Byte" band="1">{source}{mask}</VRTRasterBand>'
+    vrt = tmp_path / "a.vrt"
+    vrt.write_text(f'<VRTDataset rasterXSize="80" rasterYSize="64">{band}</VRTDataset>')
+    with open_raster(vrt).open() as reader:
+        pixels, valid = reader.read(0, 0, 64, 80, out=np.full((1, 64, 80), 7, np.uint8))
+    assert not pixels.any()
+    assert not valid.any()
+
+
 def test_alpha_beside_the_bands_is_not_a_mask_of_the_dataset(make_raster):
     path = make_raster(bands=2, photometric="MINISBLACK")
     with rasterio.open(path, "r+") as file:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from click.testing import CliRunner
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
+from rasterio.rio.main import main_group
 from rasterio.transform import Affine, from_origin
 
 from geoseg import geodesy
@@ -359,6 +361,50 @@ def test_a_transform_that_is_not_finite_is_refused(make_raster, place, number):
     path = make_raster("scene.tif", transform=Affine(*numbers))
     with pytest.raises(SourceError, match=r"scene\.tif: its transform .* places no pixel; set the"):
         open_raster(path)
+
+
+@pytest.mark.parametrize("pixel", [3.7e-155, 1e-10])
+def test_a_transform_that_puts_pixels_on_top_of_one_another_is_refused(make_raster, pixel):
+    path = make_raster(transform=Affine(0.5, 0.0, 5e5, 0.0, -pixel, 54e5))
+    with pytest.raises(SourceError, match=r"scene\.tif: its transform .* places no pixel; set the"):
+        open_raster(path)
+
+
+def unusable(path, transform=True):
+    """A VRT of a raster, in a coordinate system that PROJ cannot compute with."""
+    vrt = path.with_suffix(".vrt")
+    rasterio.shutil.copy(path, vrt, driver="VRT")
+    text = re.sub("Transverse_Mercator", "Transverse_Mer#ator", vrt.read_text())
+    vrt.write_text(text if transform else re.sub("<GeoTransform>.*</GeoTransform>", "", text))
+    return vrt
+
+
+@pytest.mark.parametrize("transform", [True, False])
+def test_a_coordinate_system_that_proj_cannot_use_is_refused(make_raster, transform):
+    path = unusable(make_raster(), transform)
+    said = r"scene\.vrt: its coordinate system cannot be used \(.*\); set the right one"
+    with pytest.raises(SourceError, match=said):
+        open_raster(path)
+
+
+@pytest.mark.parametrize("way", ["--crs", "rio edit-info"])
+def test_each_way_out_of_an_unusable_coordinate_system_helps(make_raster, way):
+    path = unusable(make_raster())
+    if way == "--crs":
+        source = open_raster(path, crs="EPSG:32632")
+        assert "coordinate system, which cannot be used" in source.warnings[0]
+        assert "is replaced by --crs EPSG:32632" in source.warnings[0]
+    else:
+        command = ["edit-info", "--crs", "EPSG:32632", str(path)]
+        CliRunner().invoke(main_group, command, catch_exceptions=False)
+        source = open_raster(path)
+    assert (source.crs, source.ground_sampling) == (CRS.from_epsg(32632), 0.5)
+
+
+def test_a_given_coordinate_system_that_proj_cannot_use_is_refused(make_raster):
+    text = CRS.from_epsg(32632).to_wkt().replace("Transverse_Mercator", "Transverse_Mer#ator")
+    with pytest.raises(ConfigError, match=r"PROJ cannot compute with it .*; give one like EPSG:2"):
+        open_raster(make_raster(), crs=text)
 
 
 def test_complex_integers_are_refused_as_complex_numbers_are(tmp_path, make_raster):

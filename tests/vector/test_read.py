@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from pyproj import CRS
+from rasterio.transform import from_origin
 
 from geoseg.errors import VectorError
+from geoseg.vector import Grid, place
 from geoseg.vector import read as read_module
 from geoseg.vector.read import SUFFIXES, read_features, refuse_other_vectors
 
@@ -213,3 +217,28 @@ def test_files_with_signs_in_their_names_are_read(tmp_path: Path, name: str, suf
         for part in list(tmp_path.glob("plain.*")):
             (folder / f"{name}{part.suffix}").write_bytes(part.read_bytes())
         assert read_features(folder / f"{name}{suffix}").count == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("6378137.0", "99999999999999999999"),
+        ("6378137.0", "6278137.0"),
+        ("0.0174532925199433", "0"),
+        ("SPHEROID", "SPHEROI\x00D"),
+        ('UNIT["Degree",0.0174532925199433]', ""),
+        ("298.257223563", "nan"),
+    ],
+)
+def test_a_damaged_coordinate_system_is_refused_in_one_line_or_used(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    path = save(tmp_path / "a.shp", BOXES, "EPSG:4326")
+    text = path.with_suffix(".prj")
+    text.write_text(text.read_text().replace(old, new))
+    for crs in ("EPSG:4326", "EPSG:32631"):
+        try:
+            place(read_features(path), Grid.of(from_origin(0, 9, 1, 1), CRS(crs), 9, 9))
+        except VectorError as error:
+            said = str(error)
+            assert re.match(r"[^\n]*a\.shp: [^\n]*; (save|give|check|correct)[^\n]*$", said), said
