@@ -228,6 +228,7 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
 
 @_command
 @argument("file", type=PATH)
+@option("--model", type=PATH, help="Also say which options the raster needs for this model.")
 @_remote_option
 def info(file: Path, **options: Any) -> None:
     """Describe a raster or a model file as geoseg reads it."""

@@ -4,6 +4,7 @@ GeosegError
 ├── ConfigError   an option, a config or a classes file is wrong (exit 2)
 ├── ModelError    a system, an encoder or a model file is wrong (exit 2)
 ├── SourceError   one input raster is refused or unreadable (that input fails, the others continue)
+│   └── MisfitError  it does not fit a model; often an option makes it fit
 ├── OutputError   an output cannot be written, or another file is in its way
 │   └── FolderInUseError  another run writes into the output folder
 ├── TilingError   a window, an overlap or a block is impossible
@@ -37,6 +38,20 @@ class ModelError(GeosegError, ValueError):
 
 class SourceError(GeosegError, OSError):
     """An input raster is refused or cannot be read."""
+
+
+class MisfitError(SourceError):
+    """An input raster does not fit a model.
+
+    Args:
+        message: as of all errors.
+        options: those of ``geoseg predict`` that the message advises, by name with underscores, as
+            one types their values; none where none helps.
+    """
+
+    def __init__(self, message: str, **options: str) -> None:
+        super().__init__(message)
+        self.options = options
 
 
 class OutputError(GeosegError, OSError):

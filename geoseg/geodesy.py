@@ -24,6 +24,9 @@ from pyproj.exceptions import ProjError
 _TRUE_TO_SCALE = 0.005
 """Share by which an area of the plane may differ from that on the ground and still be used."""
 
+_STEPS = 33
+"""Points along a line that is measured on the ellipsoid."""
+
 
 def ground_sampling(transform: Affine, crs: Any | None, height: int, width: int) -> float | None:
     """Metres on the ground per pixel at the raster's centre: the side of a square of its area.
@@ -78,6 +81,64 @@ def crs_fault(crs: Any) -> str:
     parts = [part for part in (horizontal, horizontal.geodetic_crs) if part is not None]
     units = [axis.unit_conversion_factor for part in parts for axis in part.axis_info]
     return "" if all(0 < unit < math.inf for unit in units) else "one of its units has no size"
+
+
+def extent(
+    transform: Affine, crs: Any | None, height: int, width: int
+) -> tuple[float, float] | None:
+    """Metres on the ground along a raster's middle row and its middle column.
+
+    Args:
+        transform: pixel corner to CRS.
+        crs: a rasterio CRS, or None.
+        height: of the raster, in pixels.
+        width: likewise.
+
+    Returns:
+        Width and height in metres; None where `ground_sampling` has none, or for a place where the
+        projection cannot be inverted.
+    """
+    if crs is None or not (crs.is_geographic or crs.is_projected):
+        return None
+    steps = np.linspace(0.0, 1.0, _STEPS)
+    lines = [
+        np.column_stack(transform * (steps * width, np.full(_STEPS, height / 2))),
+        np.column_stack(transform * (np.full(_STEPS, width / 2), steps * height)),
+    ]
+    horizontal, _ = _on_ground(_wkt(crs))
+    centre_pixel = _boxes(transform, np.array([width / 2 - 0.5]), np.array([height / 2 - 0.5]))
+    ellipsoid = _measured(transform, crs, centre_pixel).ellipsoid
+    geod = horizontal.get_geod()
+    if ellipsoid is None or geod is None:
+        unit = horizontal.axis_info[0].unit_conversion_factor
+        lengths = [math.dist(line[0], line[-1]) * unit for line in lines]
+    else:
+        lengths = [geod.line_length(*ellipsoid.degrees_of(line)) for line in lines]
+    return (lengths[0], lengths[1]) if all(map(math.isfinite, lengths)) else None
+
+
+def centre(
+    transform: Affine, crs: Any | None, height: int, width: int
+) -> tuple[float, float] | None:
+    """Longitude and latitude in degrees of a raster's middle, in its CRS's own datum.
+
+    Args:
+        transform: pixel corner to CRS.
+        crs: a rasterio CRS, or None.
+        height: of the raster, in pixels.
+        width: likewise.
+
+    Returns:
+        None without a CRS, or with one that does not lie on the ground there.
+    """
+    if crs is None or not (crs.is_geographic or crs.is_projected):
+        return None
+    _, ellipsoid = _on_ground(_wkt(crs))
+    if ellipsoid is None:
+        return None
+    middle = np.array([transform * (width / 2, height / 2)])
+    longitude, latitude = (float(values[0]) for values in ellipsoid.degrees_of(middle))
+    return (longitude, latitude) if math.isfinite(longitude + latitude) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +204,13 @@ class Ellipsoid:
     equal_area: pyproj.Proj
     """Longitude and latitude in degrees to a plane in which areas are those on the ellipsoid."""
 
+    def degrees_of(
+        self, points: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Longitudes and latitudes in degrees of ``(points, 2)`` coordinates in the CRS."""
+        longitude, latitude = self.to_geographic.transform(*points.T)
+        return longitude * self.degrees, latitude * self.degrees
+
     def areas(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
         """Square metres of polygons in CRS coordinates.
 
@@ -153,9 +221,7 @@ class Ellipsoid:
         """
 
         def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-            longitude, latitude = self.to_geographic.transform(*points.T)
-            plane = self.equal_area(longitude * self.degrees, latitude * self.degrees)
-            return np.column_stack(plane)
+            return np.column_stack(self.equal_area(*self.degrees_of(points)))
 
         with np.errstate(invalid="ignore"):  # NaN beyond the poles
             areas: NDArray[np.float64] = shapely.area(shapely.transform(polygons, project))

@@ -15,8 +15,10 @@ from rasterio.transform import from_origin
 
 from geoseg.geodesy import (
     area_rule,
+    centre,
     crs_fault,
     crs_name,
+    extent,
     ground_sampling,
     horizontal_crs,
     places_pixels,
@@ -358,3 +360,38 @@ def test_a_crs_has_a_short_name(text: str) -> None:
     assert crs_name(CRS.from_user_input("EPSG:25832+7837")) == (
         "ETRS89 / UTM zone 32N + DHHN2016 height"
     )
+
+
+@pytest.mark.parametrize("name", OFF_SCALE)
+def test_the_extent_is_what_a_geodesic_measures(name: str) -> None:
+    crs, x, y = OFF_SCALE[name]
+    known = pyproj.CRS(crs)
+    to_plane = pyproj.Transformer.from_crs(known.geodetic_crs, known, always_xy=True)
+    left, top = to_plane.transform(x, y)
+    transform = from_origin(left, top, 0.5, 0.5)
+    rows, cols = 600, 800
+    corners = [transform * place for place in ((0, 300), (800, 300), (400, 0), (400, 600))]
+    degrees = [to_plane.transform(*corner, direction="INVERSE") for corner in corners]
+    geod = known.get_geod()
+    lengths = [geod.inv(*degrees[at], *degrees[at + 1])[2] for at in (0, 2)]
+    assert extent(transform, CRS.from_user_input(crs), rows, cols) == pytest.approx(lengths)
+
+
+def test_the_extent_of_a_true_plane_is_the_planes_in_metres() -> None:
+    feet = CRS.from_epsg(2263)
+    assert extent(from_origin(1e6, 2e5, 1, 2), feet, 30, 40) == pytest.approx(
+        (40 * US_FOOT, 60 * US_FOOT)
+    )
+    turned = from_origin(5e5, 5.4e6, 0.5, 0.5) * Affine.rotation(30)
+    assert extent(turned, CRS.from_epsg(32632), 30, 40) == pytest.approx((20, 15))
+
+
+def test_extent_and_centre_need_a_place_on_the_ground() -> None:
+    grid = from_origin(0, 0, 1, 1)
+    assert extent(grid, None, 3, 4) is extent(grid, SITE, 3, 4) is None
+    assert centre(grid, None, 3, 4) is centre(grid, SITE, 3, 4) is None
+
+
+def test_the_centre_is_in_degrees() -> None:
+    grid = from_origin(8.0, 48.0, 0.001, 0.001)
+    assert centre(grid, CRS.from_epsg(4326), 200, 400) == pytest.approx((8.2, 47.9))

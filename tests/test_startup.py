@@ -133,6 +133,13 @@ def test_commands_without_a_network_never_import_torch(
         assert imported_by(*arguments)[1] & {*NETWORKS, "distributed"} == set(), arguments[0]
 
 
+def test_options_for_a_model_are_found_without_torch(
+    make_raster: Callable[..., Path], model_file: Path
+) -> None:
+    arguments = ["info", make_raster(dtype="uint16"), "--model", model_file]
+    assert imported_by(*arguments)[1] & {*NETWORKS, "distributed"} == set()
+
+
 def test_a_raster_is_described_and_missing_files_are_refused_without_what_comes_later(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:

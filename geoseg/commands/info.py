@@ -1,36 +1,95 @@
-"""How geoseg reads a file: a model's card, or a raster's grid, bands and validity."""
+"""How geoseg reads a file: a model's card, or a raster and what it needs for a model."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import rasterio
 
+from geoseg.errors import ConfigError
 from geoseg.foreign import with_allow_remote
-from geoseg.geodesy import crs_name
-from geoseg.raster import Source, open_raster
-from geoseg.raster.references import follow_references
+from geoseg.raster import open_raster
+from geoseg.raster.description import describe_raster, description_lines
 from geoseg.report import Report
+
+_MODEL = ".safetensors"
 
 
 @with_allow_remote
-def run(file: str | os.PathLike[str]) -> Report:
+def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = None) -> Report:
     """Describe a model file or a raster.
 
+    Args:
+        file: the model file or the raster.
+        model: a model file; then also the options that the raster needs for it.
+
     Raises:
-        ModelError: a ``.safetensors`` file that is not a geoseg model.
+        ModelError: a model file that is not a geoseg model.
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
+        ConfigError: `file` is a model, and `model` is given.
     """
     path = Path(file)
-    is_model = path.suffix == ".safetensors"
-    facts = _model_facts(path) if is_model else _raster_facts(open_raster(path))
-    width = max(len(name) for name in facts)
-    lines = [
-        f"{name.replace('_', ' '):<{width}}  {_formatted(value)}" for name, value in facts.items()
-    ]
-    return Report("\n".join([str(path), *lines]), {"path": str(path), **facts})
+    if path.suffix == _MODEL:
+        if model is not None:
+            raise ConfigError(f"{path} is a model itself; --model goes with a raster")
+        facts = _model_facts(path)
+        lines = [(name.replace("_", " "), _formatted(value)) for name, value in facts.items()]
+        return _report(path, facts, lines)
+    fit = None if model is None else _fit(path, Path(model))
+    source = open_raster(path)
+    facts = describe_raster(source)
+    lines = [*description_lines(facts), ("gdal", rasterio.__gdal_version__)]
+    facts["gdal"] = rasterio.__gdal_version__
+    facts["warnings"] = list(source.warnings)
+    if fit is not None:
+        facts["fit"] = fit
+        facts["warnings"] = fit["warnings"] or facts["warnings"]
+        lines += _fit_lines(path, fit)
+    return _report(path, facts, lines)
+
+
+def _report(path: Path, facts: dict[str, Any], lines: list[tuple[str, str]]) -> Report:
+    width = max(len(name) for name, _ in lines)
+    text = [f"{name:<{width}}  {value}" for name, value in lines]
+    return Report("\n".join([str(path), *text]), {"path": str(path), **facts})
+
+
+def _fit(path: Path, model: Path) -> dict[str, Any]:
+    """The options that a raster needs for a model, as JSON holds them."""
+    # A raster alone needs neither.
+    from geoseg.inference.fitting import find_fit
+    from geoseg.models import load_card
+
+    card = load_card(model)
+    fit = find_fit(path, card)
+    command = f"geoseg predict {shlex.quote(str(path))} --model {shlex.quote(str(model))} --out OUT"
+    return {
+        "model": str(model),
+        "bands": list(card.bands),
+        "value_range": list(card.value_range),
+        "ground_sampling": card.ground_sampling,
+        "fits": not fit.refusal,
+        "options": fit.options,
+        "command": None if fit.refusal else f"{command} {fit.arguments}".rstrip(),
+        "reasons": list(fit.reasons),
+        "refusal": fit.refusal or None,
+        "warnings": list(fit.warnings),
+    }
+
+
+def _fit_lines(path: Path, fit: dict[str, Any]) -> list[tuple[str, str]]:
+    low, high = fit["value_range"]
+    takes = f"{', '.join(fit['bands'])}; values {_formatted(low)} to {_formatted(high)}"
+    sampling = fit["ground_sampling"]
+    takes += "" if sampling is None else f"; {_formatted(sampling)} m"
+    lines = [("model", fit["model"]), ("model takes", takes)]
+    lines += [("because", reason.removeprefix(f"{path}: ")) for reason in fit["reasons"]]
+    if fit["refusal"]:
+        return [*lines, ("refused", fit["refusal"].removeprefix(f"{path}: "))]
+    return [*lines, ("command", fit["command"])]
 
 
 def _model_facts(path: Path) -> dict[str, Any]:
@@ -58,34 +117,6 @@ def _model_facts(path: Path) -> dict[str, Any]:
         "license": card.license,
         "sha256": model.digest,
     }
-
-
-def _raster_facts(source: Source) -> dict[str, Any]:
-    return {
-        "kind": "raster",
-        "height": source.height,
-        "width": source.width,
-        "bands": list(source.bands),
-        "band_names": list(source.band_names),
-        "band_colors": [source.file_bands[band - 1].color for band in source.bands],
-        "dtype": source.dtype,
-        "nodata": source.nodata,
-        "masked_by": _masks(source),
-        "crs": None if source.crs is None else crs_name(source.crs),
-        "transform": list(source.transform)[:6],
-        "ground_sampling": source.ground_sampling,
-        "refers_to": follow_references(source.path),
-        "warnings": list(source.warnings),
-        "gdal": rasterio.__gdal_version__,
-    }
-
-
-def _masks(source: Source) -> list[str]:
-    """What makes pixels invalid, besides values that are not finite."""
-    validity = source.validity
-    names = [] if validity.nodata_values is None else ["nodata"]
-    names += [] if validity.alpha is None else [f"alpha (band {validity.alpha})"]
-    return names + (["mask"] if validity.mask_bands else [])
 
 
 def _formatted(value: Any) -> str:

@@ -19,6 +19,7 @@ from geoseg.errors import OutputError, RunError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_allow_remote
+from geoseg.inference.fitting import open_fitting
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan, probe_forward
@@ -27,7 +28,7 @@ from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
 from geoseg.progress import Progress
-from geoseg.raster import FoundSource, check_source, find_sources, open_raster
+from geoseg.raster import FoundSource, find_sources
 from geoseg.report import Report, nothing_usable
 
 if TYPE_CHECKING:
@@ -141,21 +142,8 @@ def _check(
     found: FoundSource, card: Card, options: PredictOptions, out: Path
 ) -> tuple[RasterJob, list[str]]:
     """A raster opened and checked against the model's card, with its warnings."""
-    source = open_raster(
-        found.path,
-        bands=options.bands,
-        wanted=card.bands,
-        nodata=options.nodata,
-        crs=options.crs,
-    )
-    warnings = check_source(
-        source,
-        bands=card.bands,
-        value_range=card.value_range,
-        ground_sampling=card.ground_sampling,
-        source_range=options.value_range,
-    )
-    return RasterJob(source, out / found.relative, options.grid(card, source)), warnings
+    source, grid, warnings = open_fitting(found.path, card, options)
+    return RasterJob(source, out / found.relative, grid), warnings
 
 
 def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:

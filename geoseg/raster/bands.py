@@ -34,6 +34,8 @@ _NO_COLOR = ("undefined", "gray", "palette", "alpha")
 _COUNTED = re.compile(r"(band|layer|channel)?\d*")
 """Descriptions that only count the bands: "Band 1"."""
 _USUAL_ORDER = ("red", "green", "blue", "nir")
+_TYPED = re.compile(r"[A-Za-z_][\w-]*")
+"""Names that ``--bands`` takes as they are, without quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +112,37 @@ def _contradict(wanted: Sequence[str], names: Sequence[str]) -> bool:
     )
 
 
-def example_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...]:
-    """A ``--bands`` for a message: by the file's names if they decide, else as RGB, NIR."""
-    by_name = order_by_name(wanted, bands)
-    if by_name is not None:
-        return by_name
-    names = [same_name(name) for name in wanted]
-    if set(names) <= set(_USUAL_ORDER):
-        usual = tuple(_USUAL_ORDER.index(name) + 1 for name in names)
-        if max(usual) <= len(bands):
-            return usual
-    return tuple(min(index, len(bands)) for index in range(1, len(wanted) + 1))
+def bands_advice(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[str, str]:
+    """How to choose the wanted bands among a file's, when their number does not fit.
+
+    Returns:
+        What to give to ``--bands``, empty where that cannot be known; and words for a message.
+    """
+    if len(bands) < len(wanted):
+        return "", "it lacks bands: add them, or take a model for those that it has"
+    if order_by_name(wanted, bands) is not None:
+        names = named_bands(wanted, bands)
+        return names, f"choose them by name: --bands {names}"
+    needed = [same_name(name) for name in wanted]
+    if set(needed) <= set(_USUAL_ORDER):
+        numbers = [_USUAL_ORDER.index(name) + 1 for name in needed]
+        usual = _USUAL_ORDER[: max(numbers)]
+        if len(usual) <= len(bands) and not names_contradict(usual, bands[: len(usual)]):
+            text = ",".join(map(str, numbers))
+            return text, f"if its first bands are {', '.join(usual)}, choose --bands {text}"
+    return "", (
+        f"choose {', '.join(wanted)} among 1..{len(bands)} by number, in this order, with --bands"
+    )
+
+
+def named_bands(wanted: Sequence[str], bands: Sequence[FileBand]) -> str:
+    """What to give to ``--bands`` for bands that the file has by name: the names if they can be.
+
+    A name with a comma, or one that is a number, cannot be typed there; then it is the numbers.
+    """
+    numbers = order_by_name(wanted, bands) or ()
+    plain = all(_TYPED.fullmatch(name) for name in wanted)
+    return ",".join(wanted if plain else map(str, numbers))
 
 
 def bands_option(bands: Sequence[int | str]) -> str:

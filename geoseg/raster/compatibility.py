@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError, SourceError
+from geoseg.errors import ConfigError, MisfitError, SourceError
 from geoseg.raster.bands import (
+    bands_advice,
     bands_option,
     descriptions_contradict,
-    example_bands,
+    named_bands,
     names_contradict,
     names_of,
     order_by_name,
@@ -115,10 +116,11 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     if len(source.bands) != len(wanted):
         have = f"{len(source.bands)} chosen" if source.bands_chosen else str(len(source.file_bands))
         plural = "" if have == "1" else "s"
-        example = bands_option(example_bands(wanted, source.file_bands))
-        raise SourceError(
+        option, advice = bands_advice(wanted, source.file_bands)
+        raise MisfitError(
             f"{source.path}: {have} band{plural} ({names_of(source.file_bands)}), {needs}; "
-            f"choose them in the model's order, like {example}"
+            f"{advice}",
+            **({"bands": option} if option else {}),
         )
     if source.bands_chosen:
         return []
@@ -128,9 +130,10 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     used = [source.file_bands[band - 1] for band in source.bands]
     if descriptions_contradict(wanted, used):
         remedy = f"use {bands_option(by_name)}" if by_name else "choose them with --bands"
-        raise SourceError(
+        raise MisfitError(
             f"{source.path}: its bands are named {names_of(used)}, {needs} in this order; "
-            f"{remedy}, or {bands_option(source.bands)} if the names are wrong"
+            f"{remedy}, or {bands_option(source.bands)} if the names are wrong",
+            **({"bands": named_bands(wanted, source.file_bands)} if by_name else {}),
         )
     if names_contradict(wanted, used):
         # No more than a warning: false-colour imagery is marked as red, green, blue as well.
@@ -148,29 +151,33 @@ def _check_values(source: Source, value_range: tuple[float, float]) -> None:
     needs = f"the model takes {_range(value_range, ' to ')}"
     if source.dtype == "uint8":
         if tuple(value_range) != (0, 255):
-            raise SourceError(
+            raise MisfitError(
                 f"{source.path}: uint8 values (0 to 255), {needs}; "
-                "say that its full range differs: --value-range 0,255"
+                "say that its full range differs: --value-range 0,255",
+                value_range="0,255",
             )
         return
     low, high = value_range
     values = sample_windows(source).values
     _refuse_fill(source, values, value_range)
     found = f"{values.min():g} to {values.max():g}" if values.size else "no valid pixel"
-    advice = f"give the file's full range, like --value-range {_range(_likely_range(values))}"
+    likely = _range(_likely_range(values))
+    advice = f"give the file's full range, like --value-range {likely}"
     integer = np.issubdtype(np.dtype(source.dtype), np.integer)
     if integer and (low, high) == (0, 255):
-        raise SourceError(
-            f"{source.path}: {source.dtype} values ({found} in a sample), {needs}; {advice}"
+        raise MisfitError(
+            f"{source.path}: {source.dtype} values ({found} in a sample), {needs}; {advice}",
+            value_range=likely,
         )
     if values.size == 0:
         return
     beyond = np.mean((values < low) | (values > high))
     largest = np.abs(values).max()
     if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(-low, high):
-        raise SourceError(
+        raise MisfitError(
             f"{source.path}: {source.dtype} values on another scale ({found} in a sample), "
-            f"{needs}; {advice}"
+            f"{needs}; {advice}",
+            value_range=likely,
         )
 
 
@@ -186,10 +193,11 @@ def _refuse_fill(source: Source, values: NDArray[Any], value_range: tuple[float,
         outside = not low <= value <= high
         if outside and counts[end] >= _LEAST_REPEATED and abs(value - rest) > least_gap:
             text = number_text(value)
-            raise SourceError(
+            raise MisfitError(
                 f"{source.path}: {counts[end]:,} sampled values are {text}, far from all others; "
                 f"if they mean no data in all bands, give --nodata {text}; "
-                f"if they are measured, --value-range {_range(value_range)} clips them"
+                f"if they are measured, --value-range {_range(value_range)} clips them",
+                nodata=text,
             )
 
 
@@ -204,4 +212,4 @@ def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def _range(values: tuple[float, float], between: str = ",") -> str:
-    return f"{values[0]:g}{between}{values[1]:g}"
+    return f"{number_text(values[0])}{between}{number_text(values[1])}"

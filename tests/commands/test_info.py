@@ -1,13 +1,17 @@
 """What geoseg makes of a file."""
 
+import shlex
+
 import numpy as np
 import pytest
 import rasterio
+from click.testing import CliRunner
 from rasterio.transform import from_origin
 
 import geoseg
+from geoseg.cli import cli
 from geoseg.commands.info import run
-from geoseg.errors import SourceError
+from geoseg.errors import ConfigError, SourceError
 
 
 def line_of(report, name):
@@ -77,3 +81,39 @@ def test_a_raster_shows_descriptions_and_colours_of_its_bands(make_raster):
         file.descriptions = ("nir", "red", "green")
     assert line_of(run(path), "band names") == "nir, red, green"
     assert line_of(run(path), "band colors") == "red, green, blue"
+
+
+@pytest.mark.parametrize("name", ["scene.tif", "a b;$(c).tif", "-9.tif"])
+def test_the_command_for_a_model_runs_as_it_is_printed(
+    make_raster, model_file, tmp_path, monkeypatch, name
+):
+    data = np.random.default_rng(0).integers(1, 3000, (4, 64, 80)).astype(np.int16)
+    data[:, :20, :20] = -9999
+    path = make_raster(name, data=data, photometric="MINISBLACK")
+    monkeypatch.chdir(tmp_path)
+    report = run(path, model_file)
+    assert report.data["fit"]["fits"]
+    assert line_of(report, "command") == report.data["fit"]["command"]
+    words = shlex.split(report.data["fit"]["command"])
+    words[words.index("OUT")] = str(tmp_path / "out")
+    result = CliRunner().invoke(cli, [*words[1:], "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert "nodata" in report.data["fit"]["options"]
+
+
+def test_a_raster_that_no_option_helps_says_why(make_raster, model_file):
+    report = run(make_raster(bands=1), model_file)
+    assert not report.data["fit"]["fits"]
+    assert report.data["fit"]["command"] is None
+    assert "it lacks bands" in line_of(report, "refused")
+
+
+def test_what_predict_will_warn_of_is_among_the_warnings(make_raster, model_file):
+    report = run(make_raster(transform=from_origin(5e5, 5.4e6, 5, 5)), model_file)
+    (warning,) = report.data["warnings"]
+    assert "ground sampling is 5 m, the model's 0.5 m" in warning
+
+
+def test_a_model_takes_no_model(model_file):
+    with pytest.raises(ConfigError, match="is a model itself; --model goes with a raster"):
+        run(model_file, model_file)

@@ -2,9 +2,10 @@ import pytest
 
 from geoseg.raster.bands import (
     FileBand,
+    bands_advice,
     bands_option,
     descriptions_contradict,
-    example_bands,
+    named_bands,
     names_contradict,
     names_of,
     order_by_name,
@@ -113,23 +114,44 @@ def test_missing_or_doubled_names_order_nothing(bands):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "bands", "expected"),
+    ("wanted", "bands", "option", "words"),
     [
-        (("nir", "red", "green"), NAMED, (1, 2, 3)),
-        (("nir", "red", "green"), NAMELESS, (4, 1, 2)),
-        (("nir", "red", "green"), NAMELESS[:3], (1, 2, 3)),
-        (("red", "green", "blue"), [FileBand("", "gray")], (1, 1, 1)),
-        (("b2", "b8"), NAMELESS, (1, 2)),
-        (("blue", "green", "red"), NAMELESS, (3, 2, 1)),
-        (("nir", "red", "green", "blue"), NAMELESS, (4, 1, 2, 3)),
-        (("nir", "red", "x"), NAMELESS, (1, 2, 3)),
-        (("a", "b", "c"), NAMELESS[:2], (1, 2, 2)),
+        (("nir", "red", "green"), NAMED, "nir,red,green", "by name"),
+        (
+            ("nir", "red", "green"),
+            NAMELESS,
+            "4,1,2",
+            "if its first bands are red, green, blue, nir",
+        ),
+        (("blue", "green", "red"), NAMELESS, "3,2,1", "if its first bands are red, green, blue"),
+        (("nir", "red"), NAMELESS[:3], "", "choose nir, red among 1..3 by number, in this order"),
+        (("red", "green", "blue"), [FileBand("", "gray")], "", "it lacks bands"),
+        (("a", "b", "c"), NAMELESS[:2], "", "it lacks bands"),
+        (("b2", "b8"), NAMELESS, "", "choose b2, b8 among 1..4 by number, in this order"),
+        (
+            ("red", "green"),
+            [FileBand(n, "undefined") for n in ("coastal", "blue", "green")],
+            "",
+            "choose red, green among 1..3 by number",
+        ),
     ],
 )
-def test_an_example_goes_by_names_then_by_the_usual_order_and_never_beyond_the_file(
-    wanted, bands, expected
+def test_advice_goes_by_names_then_by_the_usual_order_and_is_no_placeholder(
+    wanted, bands, option, words
 ):
-    assert example_bands(wanted, bands) == expected
+    given, advice = bands_advice(wanted, bands)
+    assert given == option
+    assert words in advice
+    assert f"--bands {option}".strip() in advice or "lacks" in advice
+
+
+@pytest.mark.parametrize(
+    ("wanted", "typed"),
+    [(("nir", "red"), "nir,red"), (("nir, far", "red"), "2,1"), (("4", "red"), "2,1")],
+)
+def test_bands_are_named_where_the_name_can_be_typed(wanted, typed):
+    bands = [FileBand("red", "undefined"), FileBand(wanted[0], "undefined")]
+    assert named_bands(wanted, bands) == typed
 
 
 def test_option_reads_as_one_types_it():

@@ -47,8 +47,8 @@ def test_warnings_of_the_source_come_along(make_raster):
 @pytest.mark.parametrize(
     ("bands", "needs"),
     [
-        (4, r"4 bands .*the model takes 3 \(nir, red, green\); .*like --bands 4,1,2"),
-        (1, "1 band .*like --bands 1,1,1"),
+        (4, r"4 bands .*the model takes 3 \(nir, red, green\); .*if .*--bands 4,1,2"),
+        (1, "1 band .*it lacks bands"),
     ],
 )
 def test_other_number_of_bands_is_refused_with_bands_to_choose(make_raster, bands, needs):

@@ -1,0 +1,103 @@
+"""Whether a raster fits a model, and the options with which it does: one check for all commands."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from geoseg.errors import GeosegError, MisfitError
+from geoseg.inference.options import PredictOptions
+from geoseg.models import Card
+from geoseg.raster import Source, check_source, open_raster
+from geoseg.raster.bands import named_bands, order_by_name
+from geoseg.tiling import TileGrid
+
+_MOST_REFUSALS = 8
+"""Followed one after the other: of bands, values, range, and what comes to light after these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a raster is given to a model."""
+
+    options: dict[str, str] = field(default_factory=dict)
+    """Of ``geoseg predict``, by name with underscores, as one types their values; empty where none
+    is needed, and where none helps."""
+    reasons: tuple[str, ...] = ()
+    """The refusals that led to them: what an option rests on may be for the user to know."""
+    warnings: tuple[str, ...] = ()
+    """What ``predict`` warns of with these options."""
+    refusal: str = ""
+    """Why no options help; empty where the raster fits."""
+
+    @property
+    def arguments(self) -> str:
+        """The options as part of a command line, quoted where needed."""
+        given: list[str] = []
+        for name, text in self.options.items():
+            option = f"--{name.replace('_', '-')}"
+            # A value that begins with a minus would be taken for an option.
+            given += [f"{option}={text}"] if text.startswith("-") else [option, text]
+        return shlex.join(given)
+
+
+def open_fitting(
+    path: Path, card: Card, options: PredictOptions
+) -> tuple[Source, TileGrid, list[str]]:
+    """A raster opened as the options say and checked against a model's card.
+
+    Returns:
+        The source, its lattice of windows, and what the user should know, one line each.
+
+    Raises:
+        SourceError: it cannot be read, or does not fit.
+        ConfigError: an option has no sense for it.
+        TilingError: window and overlap do not fit each other.
+    """
+    source = open_raster(
+        path,
+        bands=options.bands,
+        wanted=card.bands,
+        nodata=options.nodata,
+        crs=options.crs,
+    )
+    warnings = check_source(
+        source,
+        bands=card.bands,
+        value_range=card.value_range,
+        ground_sampling=card.ground_sampling,
+        source_range=options.value_range,
+    )
+    return source, options.grid(card, source), warnings
+
+
+def find_fit(path: Path, card: Card) -> Fit:
+    """The options that a raster needs for a model: the advice of each refusal, followed.
+
+    Bands that are chosen by name are named, so that the choice is seen.
+    """
+    options: dict[str, str] = {}
+    reasons: list[str] = []
+    refusal = ""
+    for _ in range(_MOST_REFUSALS):
+        try:
+            given = PredictOptions.from_keywords(**options)
+            source, _, warnings = open_fitting(path, card, given)
+        except MisfitError as misfit:
+            refusal = str(misfit)
+            if misfit.options.items() <= options.items():
+                break
+            options |= misfit.options
+            reasons.append(refusal)
+            continue
+        except GeosegError as error:
+            refusal = str(error)
+            break
+        in_order = source.bands == tuple(range(1, len(card.bands) + 1))
+        by_name = order_by_name(card.bands, source.file_bands) == source.bands
+        if "bands" in options or in_order or not by_name:
+            return Fit(options, tuple(reasons), tuple(warnings))
+        options["bands"] = named_bands(card.bands, source.file_bands)
+        reasons.append(f"{path}: its bands are chosen by their names")
+    return Fit(refusal=refusal)
