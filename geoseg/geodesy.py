@@ -88,11 +88,7 @@ def extent(
 ) -> tuple[float, float] | None:
     """Metres on the ground along a raster's middle row and its middle column.
 
-    Args:
-        transform: pixel corner to CRS.
-        crs: a rasterio CRS, or None.
-        height: of the raster, in pixels.
-        width: likewise.
+    Takes what `ground_sampling` takes.
 
     Returns:
         Width and height in metres; None where `ground_sampling` has none, or for a place where the
@@ -122,11 +118,7 @@ def centre(
 ) -> tuple[float, float] | None:
     """Longitude and latitude in degrees of a raster's middle, in its CRS's own datum.
 
-    Args:
-        transform: pixel corner to CRS.
-        crs: a rasterio CRS, or None.
-        height: of the raster, in pixels.
-        width: likewise.
+    Takes what `ground_sampling` takes.
 
     Returns:
         None without a CRS, or with one that does not lie on the ground there.
