@@ -8,11 +8,12 @@ whatever one input raises fails that input, in one line that names it, and the o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from geoseg.errors import ConfigError, GeosegError, RunError
+from geoseg.report import shorten
 
 LOG = logging.getLogger("geoseg")
 """Gets the tracebacks of failed inputs, as debugging messages."""
@@ -40,6 +41,29 @@ def per_input(subject: str | Path, note: Callable[[str], None]) -> Iterator[None
     except Exception as error:
         LOG.debug("%s", subject, exc_info=True)
         note(failure_line(subject, error))
+
+
+@contextmanager
+def naming_the_rest(waiting: Sequence[str], failures: Sequence[str] = ()) -> Iterator[None]:
+    """Let a fault of the run itself say what it leaves undone, in lines of their own.
+
+    Args:
+        waiting: what is not begun; looked at when the fault comes.
+        failures: lines about what has failed before, which would be lost.
+    """
+    try:
+        yield
+    except RunError as error:
+        lines = [*failures, str(error), *not_begun(waiting)]
+        raise type(error)("\n".join(lines)) from error
+
+
+def not_begun(waiting: Sequence[str]) -> list[str]:
+    """A line about what a stopped run has not begun; none where that is nothing."""
+    if not waiting:
+        return []
+    names = shorten(waiting)
+    return [f"the run was stopped there; not begun: {names}; the same command continues"]
 
 
 def failure_line(subject: str | Path, error: Exception) -> str:

@@ -13,7 +13,7 @@ from geoseg.errors import (
     OutputError,
     SourceError,
 )
-from geoseg.failures import begun, exit_code_of, failure_line, per_input
+from geoseg.failures import begun, exit_code_of, failure_line, naming_the_rest, per_input
 
 
 class UnknownError(Exception):
@@ -61,6 +61,18 @@ def test_a_fault_of_the_run_and_an_interrupt_pass(error):
 def test_faults_of_the_run_are_errors_of_outputs_and_models_too():
     assert issubclass(DiskError, OutputError)
     assert issubclass(DeviceError, ModelError)
+
+
+def test_a_fault_of_the_run_names_what_failed_before_and_what_is_not_begun():
+    with pytest.raises(DiskError) as caught, naming_the_rest(["c"], ["a: is damaged"]):
+        raise DiskError("out: the disk is full")
+    assert str(caught.value).splitlines() == [
+        "a: is damaged",
+        "out: the disk is full",
+        "the run was stopped there; not begun: c; the same command continues",
+    ]
+    with pytest.raises(SourceError, match=r"^other$"), naming_the_rest(["d"]):
+        raise SourceError("other")
 
 
 def test_the_traceback_is_logged(caplog):

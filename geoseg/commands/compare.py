@@ -27,7 +27,7 @@ from geoseg.evaluation.comparison import (
     refuse_foreign_files,
     write_comparison,
 )
-from geoseg.failures import LOG, begun, failure_line
+from geoseg.failures import LOG, begun, failure_line, naming_the_rest
 from geoseg.files import write_text
 from geoseg.foreign import with_allow_remote
 from geoseg.inference.keys import key_of
@@ -47,6 +47,11 @@ class Run:
     seed: int
     config: TrainConfig
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.variant}, seed {self.seed}"
 
     @property
     def key(self) -> str:
@@ -91,11 +96,13 @@ def run(
     refuse_foreign_files(folder)
     for one in runs:
         _result(one)  # refuses a run of another config before any work
-    failures = []
+    failures: list[str] = []
+    waiting = [one.name for one in runs if _result(one) is None]
     for number, one in enumerate(runs, 1):
         if _result(one) is None:
-            listener.note(f"run {number} of {len(runs)}: {one.variant}, seed {one.seed}")
-            with begun():
+            listener.note(f"run {number} of {len(runs)}: {one.name}")
+            waiting.remove(one.name)
+            with begun(), naming_the_rest(waiting, failures):
                 failure = _train(one, listener)
             failures += [failure] if failure else []
     with lock_folder(folder, timeout=-1):  # of several processes the last one sees all results
@@ -219,7 +226,7 @@ def _train(one: Run, progress: Progress) -> str | None:
         raise  # every further run would meet it
     except Exception as error:
         LOG.debug("%s", one.folder, exc_info=True)
-        return f"{one.variant}, seed {one.seed}: {failure_line(one.folder, error)}"
+        return f"{one.name}: {failure_line(one.folder, error)}"
     return None
 
 
@@ -234,6 +241,7 @@ def _report(comparison: Comparison, runs: list[Run], folder: Path, failures: lis
     baseline = comparison.baseline or runs[0].variant
     variants = compare_results(results, baseline)
     data: dict[str, Any] = {"baseline": baseline, "variants": variants, "failures": failures}
-    files = write_comparison(folder, data)
+    with begun(), naming_the_rest((), failures):
+        files = write_comparison(folder, data)
     data["files"] = {kind: str(path) for kind, path in files.items()}
     return Report(comparison_text(variants, baseline), data, 1 if failures else 0)

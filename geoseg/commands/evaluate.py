@@ -27,7 +27,7 @@ from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
 from geoseg.evaluation.scoring import score_pairs
-from geoseg.failures import begun
+from geoseg.failures import begun, naming_the_rest
 from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
@@ -111,7 +111,7 @@ def run(
         ]
         data["failures"] = failures
         data["seconds"] = round(time.perf_counter() - started, 3)
-        with begun():
+        with begun(), naming_the_rest((), failures):
             write_outputs(Path(out), data, scores, options)
     return Report(describe(data, Path(out)), data, int(bool(failures)))
 

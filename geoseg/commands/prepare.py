@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ from geoseg.datasets.preparation import (
     PrepareOptions,
     TilePlan,
     count_files,
+    keys_of,
     plan_tiles,
     prepare_tile,
 )
 from geoseg.datasets.splits import Division, divide
 from geoseg.datasets.summary import Summary, classes_text, summary_text
 from geoseg.errors import ConfigError, OutputError
-from geoseg.failures import begun, per_input
+from geoseg.failures import begun, naming_the_rest, per_input
 from geoseg.files import temporary_folder
 from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
@@ -113,7 +114,9 @@ def run(
     of_polygons = {"--attribute": attribute, "--layer": layer}
     _refuse_idle_options(pairs, division, of_polygons, {"--block": block, "--gap": gap})
     plans, refused = plan_tiles(pairs, division.parts, options)
-    failures += division.failures + refused
+    keys, unreadable = keys_of(plans)
+    plans = [plan for plan in plans if plan.tile in keys]
+    failures += division.failures + refused + unreadable
     if not plans:
         raise nothing_usable(failures)
 
@@ -121,11 +124,12 @@ def run(
         folder = PreparedFolder(Path(dst))
         if not overwrite:
             folder.refuse_other_classes(classes_text(scheme))
-        kept = _keep_tiles(folder, plans, overwrite=overwrite)
+        unusable = division.parts.keys() - keys
+        kept = _keep_tiles(folder, keys, unusable, overwrite=overwrite)
         listener = progress or Progress()
         listener.note(_plan_text(plans, division, kept))
         with begun():
-            failures += _prepare_tiles(plans, kept, folder, listener)
+            failures = _prepare_tiles(plans, keys, kept, folder, failures, listener)
             summary = _finish(folder, layout.name, division, plans, scheme, failures)
     return _report(folder, summary, kept, failures, time.perf_counter() - started)
 
@@ -143,7 +147,8 @@ def _finish(
         raise nothing_usable(failures)
     tiles = [folder.tiles[plan.tile] for plan in plans if plan.tile in folder.tiles]
     summary = Summary(name, division, plans, tiles)
-    folder.finish(summary.facts(), classes_text(scheme))
+    with naming_the_rest((), failures):
+        folder.finish(summary.facts(), classes_text(scheme))
     return summary
 
 
@@ -225,16 +230,21 @@ def _refuse_idle_options(
             )
 
 
-def _keep_tiles(folder: PreparedFolder, plans: Sequence[TilePlan], *, overwrite: bool) -> set[str]:
-    """The tiles that exist already; refuses, or removes, what was made from something else."""
-    changed = folder.changed_tiles({plan.tile: plan.key() for plan in plans})
+def _keep_tiles(
+    folder: PreparedFolder, keys: Mapping[str, str], unusable: Collection[str], *, overwrite: bool
+) -> set[str]:
+    """The tiles that exist already; refuses, or removes, what was made from something else.
+
+    The files of tiles whose image or labels are unusable today stay as they are.
+    """
+    changed = folder.changed_tiles(keys, () if overwrite else unusable)
     if changed and not overwrite:
         reason = next(iter(changed.values()))
         raise OutputError(f"{reason}; --overwrite removes it, another folder keeps it")
     folder.refuse_foreign_files()
     for tile in changed:
         folder.remove(tile)
-    return {plan.tile for plan in plans if folder.is_complete(plan.tile)}
+    return {tile for tile in keys if folder.is_complete(tile)}
 
 
 def _plan_text(plans: Sequence[TilePlan], division: Division, kept: set[str]) -> str:
@@ -246,20 +256,29 @@ def _plan_text(plans: Sequence[TilePlan], division: Division, kept: set[str]) ->
 
 
 def _prepare_tiles(
-    plans: Sequence[TilePlan], kept: set[str], folder: PreparedFolder, listener: Progress
+    plans: Sequence[TilePlan],
+    keys: Mapping[str, str],
+    kept: set[str],
+    folder: PreparedFolder,
+    failures: Sequence[str],
+    listener: Progress,
 ) -> list[str]:
-    failures: list[str] = []
-    folder.begin()
+    """Write the tiles that are not kept; returns the failures so far with those of tiles."""
+    failures = list(failures)
+    waiting = [str(plan.profile.image.path) for plan in plans if plan.tile not in kept]
     listener.begin("preparing images", len(plans))
     try:
         with (
+            naming_the_rest(waiting, failures),
             rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES),
             temporary_folder(folder.path / "staging") as staging,
         ):
+            folder.begin()
             for plan in plans:
                 if plan.tile not in kept:
-                    with per_input(plan.profile.image.path, failures.append):
-                        folder.add(prepare_tile(plan, staging), staging)
+                    path = waiting.pop(0)
+                    with per_input(path, failures.append):
+                        folder.add(prepare_tile(plan, keys[plan.tile], staging), staging)
                 listener.advance(1)
     finally:
         listener.end()

@@ -1,7 +1,6 @@
 """Polygons of class rasters on disk.
 
-The story: check every raster; read each part by part; polygonize, join across parts, stream to one
-file.
+The story: check every raster; read each part by part; polygonize, join parts, stream to one file.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import rasterio
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
-from geoseg.failures import LOG, begun, failure_line, per_input
+from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
 from geoseg.files import existing_files
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
@@ -43,6 +42,9 @@ PathLike = str | os.PathLike[str]
 _PART_ROWS, _PART_COLS = 1024, 8192
 """Rows and columns polygonized at a time: whole tiles of a COG, about 200 MB in use."""
 
+_WITHOUT = " without "
+"""In the fingerprint of a file, before the layers that could not be made."""
+
 _CACHE = 128 * 2**20
 """Of decoded blocks; GDAL would take 5 % of the machine's memory."""
 
@@ -59,8 +61,7 @@ def run(
 
     Args:
         rasters: uint8 rasters of one band, class ids 0..253; nodata, 254 and 255 make no polygon.
-            Class names come from the raster's category names (``.aux.xml``). Several rasters become
-            layers, named by their stems.
+            Class names are the raster's category names. Several become layers, named by stems.
         out: ``.gpkg`` or ``.shp``.
         confidence: uint8 raster of the same grid, 255 times the probability of the label.
         overwrite: replace a file that was made from something else.
@@ -75,78 +76,88 @@ def run(
     """
     started = time.perf_counter()
     given = [rasters] if isinstance(rasters, str | os.PathLike) else rasters
-    paths = [Path(path) for path in given]
-    target = Path(out)
+    paths, target = [Path(path) for path in given], Path(out)
     _check_options(paths, target, confidence)
-    jobs, failures = _usable(paths, None if confidence is None else Path(confidence))
-    key = _fingerprint(jobs)
-    warnings = [line for job in jobs for line in job.labels.warnings]
+    layers = [path.stem for path in paths] if len(paths) > 1 else [target.stem]
+    usable, failures = _usable(paths, None if confidence is None else Path(confidence))
+    jobs = {name: usable[path] for name, path in zip(layers, paths, strict=True) if path in usable}
+    warnings = [line for job in jobs.values() for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
     with lock_file(target):
-        if not overwrite and _is_made(target, key):
+        if not overwrite and _is_made(target, jobs, layers):
             kept = f"{target} exists already, made from the same"
             return Report(kept, {**facts, "kept": True}, int(bool(failures)))
         with begun():
-            made = _write_readable(jobs, target, failures)
-    warnings += [line for job in jobs for line in job.warnings()]
+            made = _write_readable(jobs, layers, target, failures)
+    warnings += [line for job in jobs.values() for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
     text = (
         f"{polygons:,} polygons of {len(jobs)} raster{'s' * (len(jobs) > 1)} in {target} "
         f"({seconds:.1f} s)"
     )
-    data = {**facts, "kept": False, "layers": made, "seconds": seconds}
-    return Report(text, data, int(bool(failures)))
+    facts |= {"kept": False, "layers": made, "seconds": seconds}
+    return Report(text, facts, int(bool(failures)))
 
 
-def _is_made(target: Path, key: str) -> bool:
-    """Whether the file exists as it would be made.
+def _is_made(target: Path, jobs: Mapping[str, _Job], layers: Sequence[str]) -> bool:
+    """Whether the file exists as it would be made of the jobs.
 
     Raises:
-        OutputError: something else is in its place.
+        OutputError: something else is in its place, not even the same without some of the layers.
     """
     found = existing_files(target, format_of(target).companions)
-    if found and (found[0] != target or read_vector_fingerprint(target) != key):
-        raise OutputError(
-            f"{found[0]} exists and was made from something else (or not by geoseg); "
-            "use --overwrite or another --out"
-        )
-    return bool(found)
+    if not found:
+        return False
+    stated = read_vector_fingerprint(target) if found[0] == target else None
+    if stated == _fingerprint(jobs, layers):
+        return True
+    _, _, left_out = (stated or "").partition(_WITHOUT)
+    readable = {name: job for name, job in jobs.items() if json.dumps(name) not in left_out}
+    if left_out and stated == _fingerprint(readable, layers):
+        return False  # what was damaged may be repaired now
+    raise OutputError(
+        f"{found[0]} exists and was made from something else (or not by geoseg); "
+        "use --overwrite or another --out"
+    )
 
 
-def _write_readable(jobs: list[_Job], target: Path, failures: list[str]) -> list[dict[str, Any]]:
+def _write_readable(
+    jobs: dict[str, _Job], layers: Sequence[str], target: Path, failures: list[str]
+) -> list[dict[str, Any]]:
     """Write a layer of each raster that can be read to its end; what each layer is.
 
     Where a raster turns out to be damaged, it is noted and the file is begun again without it:
     half a layer cannot be taken out of a file.
     """
-    names = [job.labels.path.stem for job in jobs] if len(jobs) > 1 else [target.stem]
-    named = dict(zip(names, jobs, strict=True))
     while True:
         begun_layers: list[str] = []
         try:
-            return _write(named, target, begun_layers)
-        except OutputError:
-            raise  # of the file that all layers go to
-        except Exception as error:
-            if len(named) == 1 or not begun_layers:
+            return _write(jobs, layers, target, begun_layers)
+        except OutputError:  # of the file that all layers go to
+            waiting = [str(jobs[name].labels.path) for name in jobs if name not in begun_layers]
+            with naming_the_rest(waiting, failures):
                 raise
-            job = named.pop(begun_layers[-1])
-            jobs.remove(job)
+        except Exception as error:
+            if len(jobs) == 1 or not begun_layers:
+                raise
+            job = jobs.pop(begun_layers[-1])
             LOG.debug("%s", job.labels.path, exc_info=True)
             failures.append(failure_line(job.labels.path, error))
 
 
-def _write(jobs: Mapping[str, _Job], target: Path, begun_layers: list[str]) -> list[dict[str, Any]]:
+def _write(
+    jobs: Mapping[str, _Job], layers: Sequence[str], target: Path, begun_layers: list[str]
+) -> list[dict[str, Any]]:
     """Write a layer of each raster, by its name; `begun_layers` gets the names as they come."""
 
-    def layer(name: str, job: _Job) -> Layer:
-        begun_layers.append(name)
-        return job.layer(name)
+    def made() -> Iterator[Layer]:
+        for name, job in jobs.items():
+            begun_layers.append(name)
+            yield job.layer(name)
 
-    layers = (layer(name, job) for name, job in jobs.items())
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
-        counts = write_layers(layers, {target: _fingerprint(jobs.values())})
+        counts = write_layers(made(), {target: _fingerprint(jobs, layers)})
     return [
         {"raster": str(job.labels.path), "layer": name, "polygons": count}
         for (name, job), count in zip(jobs.items(), counts, strict=True)
@@ -235,19 +246,19 @@ def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | N
             )
 
 
-def _usable(paths: Iterable[Path], confidence: Path | None) -> tuple[list[_Job], list[str]]:
+def _usable(paths: Iterable[Path], confidence: Path | None) -> tuple[dict[Path, _Job], list[str]]:
     """The rasters that can be used, and why the others cannot.
 
     Raises:
         ConfigError: none can be used.
     """
-    jobs: list[_Job] = []
+    jobs: dict[Path, _Job] = {}
     failures: list[str] = []
     for path in paths:
         with per_input(path, failures.append):
             labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
             beside = None if confidence is None else _open_confidence(confidence, labels)
-            jobs.append(_Job(labels, beside))
+            jobs[path] = _Job(labels, beside)
     if not jobs:
         raise ConfigError("\n".join(failures))
     return jobs, failures
@@ -278,11 +289,12 @@ def _open_confidence(path: Path, labels: Source) -> Source:
     return source
 
 
-def _fingerprint(jobs: Iterable[_Job]) -> str:
-    """What the output is made from."""
+def _fingerprint(jobs: Mapping[str, _Job], layers: Sequence[str]) -> str:
+    """What the output is made from, and which of the layers it lacks."""
     digest = hashlib.sha256(b"vectorize 2")
-    for job in jobs:
+    for job in jobs.values():
         digest.update(json.dumps(name_every_class(job.labels.path)).encode())
         for source in (job.labels, job.confidence):
             digest.update((source_fingerprint(source.path) if source else "-").encode())
-    return digest.hexdigest()
+    left_out = [name for name in layers if name not in jobs]
+    return digest.hexdigest() + (_WITHOUT + json.dumps(left_out) if left_out else "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geoseg.classes import CITYSCAPES, ISPRS, ClassScheme
-from geoseg.datasets.file_keys import is_vector, unseen
+from geoseg.datasets.file_keys import is_vector, list_files, unseen
 from geoseg.datasets.pairing import Pair, Pairing, describe_unpaired, pair_files
 from geoseg.errors import ConfigError
 from geoseg.report import shorten
@@ -186,8 +187,8 @@ def find_labelled_images(
     Raises:
         ConfigError: there are none on one side, or no image has labels.
     """
-    image_files = _choose_pattern(layout.images, root, "images", images)
-    label_files = _choose_pattern(layout.labels, root, "labels", labels)
+    image_files, tried = _choose_pattern(layout.images, root, "images", images)
+    label_files, tried_for_labels = _choose_pattern(layout.labels, root, "labels", labels)
     pairing = pair_files(
         image_files,
         label_files,
@@ -214,7 +215,7 @@ def find_labelled_images(
             )
         found[name] = replace(pair, tile=name)
     unpaired = [] if layout.splits else describe_unpaired(pairing, image_files, label_files)
-    return found, unseen(image_files, label_files) + pairing.ambiguous + unpaired
+    return found, unseen(*tried, *tried_for_labels) + pairing.ambiguous + unpaired
 
 
 def folders_below(root: Path, path: Path) -> tuple[str, ...]:
@@ -222,21 +223,26 @@ def folders_below(root: Path, path: Path) -> tuple[str, ...]:
     return path.parent.relative_to(root).parts if path.is_relative_to(root) else path.parent.parts
 
 
-def _choose_pattern(patterns: Sequence[str], root: Path, what: str, given: str | None) -> str:
+def _choose_pattern(
+    patterns: Sequence[str], root: Path, what: str, given: str | None
+) -> tuple[str, list[str]]:
     """What is given, or the first of the layout's patterns that matches anything, below the root.
+
+    Returns:
+        The pattern, and all that were tried: files of those before may lie where nobody can look.
 
     Raises:
         ConfigError: none does.
     """
-    if given is not None:
-        return str(root / given)
-    for pattern in patterns:
-        found = root / pattern
-        if found.is_dir() or any(path.is_file() for path in root.glob(pattern)):
-            return str(found)
+    tried: list[str] = []
+    for pattern in patterns if given is None else (given,):
+        tried.append(str(root / pattern))
+        if given is not None or os.path.isdir(tried[-1]) or list_files(tried[-1]):
+            return tried[-1], tried
+    not_seen = "".join(f"; {line}" for line in unseen(*tried)[:1])
     raise ConfigError(
         f"{root}: no {what} there (looked for {', '.join(patterns)}); say where they are by "
-        f"--{what} PATTERN"
+        f"--{what} PATTERN{not_seen}"
     )
 
 

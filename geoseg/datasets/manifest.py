@@ -20,6 +20,7 @@ from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import OutputError
 from geoseg.files import existing_files, naming_file, write_text
+from geoseg.listing import list_folder
 from geoseg.raster import raster_companions
 
 MANIFEST = "manifest.json"
@@ -109,16 +110,19 @@ class PreparedFolder:
         found = self.tiles.get(tile)
         return found is not None and all(self._exists(name) for name, _ in found.files())
 
-    def changed_tiles(self, keys: Mapping[str, str]) -> dict[str, str]:
+    def changed_tiles(
+        self, keys: Mapping[str, str], unknown: Collection[str] = ()
+    ) -> dict[str, str]:
         """Tiles with files that are not what is wanted, each with the reason.
 
         Args:
             keys: of the tiles that are wanted.
+            unknown: tiles that are wanted too, though their keys cannot be known.
         """
         reasons = {}
         for name, tile in self.tiles.items():
             existing = [file for file in tile.files() if self._exists(file[0])]
-            if existing and keys.get(name) != tile.key:
+            if existing and name not in unknown and keys.get(name) != tile.key:
                 why = "was made from other files or with other options"
                 if name not in keys:
                     why = "is not wanted now"
@@ -139,8 +143,14 @@ class PreparedFolder:
         known = {self.path / name for tile in self.tiles.values() for name, _ in tile.files()}
         for part in PARTS:
             for kind in KINDS:
-                found = sorted((self.path / part / kind).glob("*"))
-                foreign = [path for path in found if _is_used(path) and path not in known]
+                folder = self.path / part / kind
+                if not folder.is_dir():
+                    continue
+                listing = list_folder(folder, lambda _: False, hidden=True)
+                for line in listing.failures.values():
+                    raise OutputError(line)
+                used = filter(_is_used, listing.files)
+                foreign = [path for path in used if path not in known]
                 if foreign:
                     raise OutputError(
                         f"{foreign[0]}: was not written by geoseg and would be trained on; move it "

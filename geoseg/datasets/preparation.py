@@ -20,7 +20,7 @@ from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
-from geoseg.failures import LOG, failure_line
+from geoseg.failures import LOG, failure_line, per_input
 from geoseg.raster import open_raster, refuse_palette, source_fingerprint
 
 _VERSION = 2
@@ -107,12 +107,27 @@ def plan_tiles(
     return _with_same_bands(plans, failures), failures
 
 
-def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
+def keys_of(plans: Iterable[TilePlan]) -> tuple[dict[str, str], list[str]]:
+    """The key of each plan whose files can be read, by tile, and why others have none."""
+    keys: dict[str, str] = {}
+    failures: list[str] = []
+    for plan in plans:
+        with per_input(plan.profile.image.path, failures.append):
+            keys[plan.tile] = plan.key()
+    return keys, failures
+
+
+def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
     """Write all crops into a staging folder; those without a labelled pixel are left out.
 
+    Args:
+        plan: of the tile.
+        key: of the plan, as it was when the run began.
+        staging: the folder.
+
     Raises:
-        SourceError: image or labels are damaged, or the labels hold too much that no class has, or
-            nothing at all.
+        SourceError: image or labels are damaged, or have changed meanwhile, or the labels hold too
+            much that no class has, or nothing at all.
         VectorError: the polygons cannot be used.
         OutputError: a file cannot be written.
     """
@@ -146,7 +161,12 @@ def prepare_tile(plan: TilePlan, staging: Path) -> PreparedTile:
             "leave it out"
         )
     paths = (str(image.path), str(plan.labels.path))
-    return PreparedTile(plan.tile, *paths, plan.key(), tuple(pairs), statistics, warning)
+    if plan.key() != key:
+        raise SourceError(
+            f"{image.path}: it or its labels changed while they were prepared; leave them alone "
+            "and run the command again"
+        )
+    return PreparedTile(plan.tile, *paths, key, tuple(pairs), statistics, warning)
 
 
 def count_files(plans: Iterable[TilePlan], part: str) -> int:

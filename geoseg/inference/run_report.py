@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import OutputError
+from geoseg.failures import not_begun
 from geoseg.files import refuse_foreign_report, write_text
 from geoseg.inference.keys import key_of
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.raster import FoundSources
-from geoseg.report import Report, finite, shorten
+from geoseg.report import Report, finite
 
 if TYPE_CHECKING:
     from geoseg.inference.execute import RasterResult
@@ -125,11 +126,7 @@ class RunReport:
         waiting = [
             entry["path"] for entry in self._inputs.values() if entry["status"] == "not begun"
         ]
-        if waiting:
-            self._of_the_run.append(
-                f"the run was stopped there; not begun: {shorten(waiting)}; "
-                "the same command continues"
-            )
+        self._of_the_run += not_begun(waiting)
 
     def interrupt(self, job: RasterJob) -> None:
         """Note the input in whose run the user stopped."""

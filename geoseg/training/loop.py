@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.tiles import Tile
-from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
-from geoseg.failures import LOG, failure_line
+from geoseg.errors import ConfigError, GeosegError, RunError, SourceError
+from geoseg.failures import per_input
+from geoseg.files import naming_file
 from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
@@ -72,37 +74,40 @@ def fit(
     progress.begin("training", recipe.steps)
     progress.advance(outcome.step)
     try:
-        for rate, loss in _steps(trainer, patches, outcome, progress):
-            due = _is_due(outcome.step, recipe.validate_every, recipe.steps)
-            panels = _panels(tiles[:: trainer.processes], recipe) if due and history else []
-            confusion = None
-            if due and tiles:
-                confusion = _validate(trainer, card, tiles, outcome, folder, panels)
-            if history:
-                history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
-            if due:
-                progress.note(_progress_line(outcome, recipe, loss, confusion))
-            if due and history:
-                _draw(history, panels, card.classes, folder, outcome.step)
-            if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
-                _save_state(trainer, folder, outcome, card)
+        with _saying_the_step(outcome, recipe), naming_file(folder):
+            for rate, loss in _steps(trainer, patches, outcome, progress):
+                due = _is_due(outcome.step, recipe.validate_every, recipe.steps)
+                panels = _panels(tiles[:: trainer.processes], recipe) if due and history else []
+                confusion = None
+                if due and tiles:
+                    confusion = _validate(trainer, card, tiles, outcome, folder, panels)
+                if history:
+                    history.add(outcome.step, outcome.compute + outcome.wait, rate, loss, confusion)
+                if due:
+                    progress.note(_progress_line(outcome, recipe, loss, confusion))
+                if due and history:
+                    _draw(history, panels, card.classes, folder, outcome.step)
+                if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
+                    _save_state(trainer, folder, outcome, card)
     except UnreadableBatchError as error:
-        if trainer.processes > 1:  # the others would wait for one another
-            raise
         _save_state(trainer, folder, outcome, card)
         raise SourceError(f"{error}; the state is saved, --resume continues") from error
-    except GeosegError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error}); --resume continues once there is room"
-        ) from error
     finally:
         progress.end()
     if not tiles:
         outcome.best_step = outcome.step
         _save_model(trainer, card, outcome, folder)
     return outcome
+
+
+@contextmanager
+def _saying_the_step(outcome: Outcome, recipe: Recipe) -> Iterator[None]:
+    """Let a fault of the run itself say how far it has come."""
+    try:
+        yield
+    except RunError as error:
+        stopped = f"the run was stopped there, after step {outcome.step} of {recipe.steps}"
+        raise type(error)(f"{error}\n{stopped}; --resume continues") from error
 
 
 def _draw(
@@ -169,7 +174,7 @@ def _steps(
     intervals = (recipe.log_every, recipe.validate_every, recipe.save_every)
     made = batches(patches, recipe, outcome.step, rank=trainer.rank, processes=trainer.processes)
     waiting_since = time.perf_counter()
-    for batch in _readable(made):
+    for batch in _readable(made, trainer):
         if _out_of_patience(outcome, recipe):
             progress.note(
                 f"no better {recipe.best_by} in {recipe.patience} validations; stopped early"
@@ -190,17 +195,21 @@ def _steps(
         waiting_since = time.perf_counter()
 
 
-def _readable(made: Iterator[Batch]) -> Iterator[Batch]:
-    """The batches; whatever reading one of them raises is an error of the data.
+def _readable(made: Iterator[Batch], trainer: Trainer) -> Iterator[Batch]:
+    """The batches; whatever reading one of them raises in any process is an error of the data.
 
     Raises:
-        UnreadableBatchError: a batch cannot be made; the network has not seen anything of it.
+        UnreadableBatchError: in all processes; no network has seen anything of this step.
     """
-    try:
-        yield from made
-    except Exception as error:
-        LOG.debug("training data", exc_info=True)
-        raise UnreadableBatchError(failure_line("the training data", error)) from error
+    while True:
+        batch, problems = None, list[str]()
+        with per_input("the training data", problems.append):
+            batch = next(made, None)
+        if problem := trainer.first_problem(problems):
+            raise UnreadableBatchError(problem)
+        if batch is None:
+            return
+        yield batch
 
 
 def _is_due(step: int, every: int | None, steps: int) -> bool:
@@ -227,15 +236,23 @@ def _validate(
     folder: Path,
     panels: Sequence[Panel],
 ) -> ConfusionMatrix:
-    """Validate, each process its share of the tiles; save the model if it is the best so far."""
+    """Validate, each process its share of the tiles; save the model if it is the best so far.
+
+    Raises:
+        SourceError: in all processes; one of them cannot validate a tile.
+    """
     started = time.perf_counter()
-    own = validate(
-        Model(trainer.evaluated_net, card, digest="", path=None),
-        tiles[trainer.rank :: trainer.processes],
-        device=str(trainer.device),
-        precision=trainer.precision,
-        panels=panels,
-    )
+    problems: list[str] = []
+    with per_input("the validation data", problems.append):
+        own = validate(
+            Model(trainer.evaluated_net, card, digest="", path=None),
+            tiles[trainer.rank :: trainer.processes],
+            device=str(trainer.device),
+            precision=trainer.precision,
+            panels=panels,
+        )
+    if problem := trainer.first_problem(problems):
+        raise SourceError(f"{problem}; --resume continues from the last saved state")
     confusion = trainer.sum_over_processes(own)
     outcome.validation += time.perf_counter() - started
     metrics = summarize(confusion, card.classes.names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
 from pathlib import Path
@@ -131,6 +131,17 @@ class Trainer:
         """The counts of all processes."""
         counts: list[ConfusionMatrix] = gather_object([confusion])
         return reduce(operator.add, counts)
+
+    def first_problem(self, own: Sequence[str]) -> str:
+        """The first of the problems that any process has; empty where none has one.
+
+        Every process must call it, so that all end where one must.
+        """
+        has_some = torch.tensor(float(bool(own)), device=self.device)
+        if not float(self._accelerator.reduce(has_some, "sum")):
+            return ""
+        problems: list[str] = gather_object(list(own))
+        return problems[0]
 
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:
         """Write all that a stopped run needs to continue exactly; `facts` must be ready for JSON.

@@ -1,6 +1,8 @@
 """Comparisons of tiny models: what is paired, what is kept, and what is refused."""
 
 import csv
+import errno
+import importlib
 import json
 
 import numpy as np
@@ -12,7 +14,8 @@ import geoseg
 from geoseg.cli import cli
 from geoseg.commands import compare
 from geoseg.config import load_config
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError, DeviceError, DiskError, OutputError
+from geoseg.failures import exit_code_of
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 
@@ -131,6 +134,69 @@ def test_a_failed_run_is_named_and_the_others_continue(variants, tmp_path):
     assert report.exit_code == 1
     assert report.data["failures"][0].startswith("broken, seed 3: ")
     assert report.data["variants"].keys() == {"fast", "slow"}
+
+
+STAGES = {
+    "opening": ("geoseg.commands.train", "_open"),
+    "building": ("geoseg.commands.train", "_network"),
+    "reading": ("geoseg.commands.train", "_statistics"),
+    "training": ("geoseg.training.loop", "fit"),
+    "noting the result": ("geoseg.commands.compare", "write_text"),
+}
+
+
+def break_run(monkeypatch, stage, error, number):
+    """Let the n-th run that passes a stage raise there."""
+    module = importlib.import_module(STAGES[stage][0])
+    healthy, passed = getattr(module, STAGES[stage][1]), []
+
+    def broken(*arguments, **options):
+        passed.append(stage)
+        if len(passed) == number:
+            raise error
+        return healthy(*arguments, **options)
+
+    monkeypatch.setattr(module, STAGES[stage][1], broken)
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("not\nunderstood"), OSError(errno.EMFILE, "files"), MemoryError()]
+)
+@pytest.mark.parametrize("stage", STAGES)
+def test_whatever_one_run_raises_at_any_stage_the_others_are_trained(
+    variants, tmp_path, monkeypatch, stage, error
+):
+    with monkeypatch.context() as patch:
+        break_run(patch, stage, error, number=2)
+        report = geoseg.compare(variants, out=tmp_path / "out")
+    assert report.exit_code == 1
+    (line,) = report.data["failures"]
+    assert line.startswith("slow, seed 3: ")
+    assert type(error).__name__ in line
+    assert "\n" not in line
+    assert report.data["variants"]["slow"]["seeds"] == [5]
+    assert report.data["variants"]["fast"]["seeds"] == [3, 5]
+    again = geoseg.compare(variants, out=tmp_path / "out")
+    assert again.exit_code == 0
+    assert again.data["variants"]["slow"]["seeds"] == [3, 5]
+
+
+@pytest.mark.parametrize("stage", ["training", "noting the result"])
+@pytest.mark.parametrize("error", [DiskError("out: the disk is full"), DeviceError("cuda: lost")])
+def test_a_fault_of_the_comparison_stops_it_once_and_lists_the_runs_that_are_left(
+    variants, tmp_path, monkeypatch, stage, error
+):
+    with monkeypatch.context() as patch:
+        break_run(patch, stage, error, number=2)
+        with pytest.raises(type(error)) as caught:
+            geoseg.compare(variants, out=tmp_path / "out")
+    assert exit_code_of(caught.value) == 1
+    assert str(caught.value).splitlines() == [
+        str(error),
+        "the run was stopped there; not begun: fast, seed 5, slow, seed 5; "
+        "the same command continues",
+    ]
+    assert geoseg.compare(variants, out=tmp_path / "out").exit_code == 0
 
 
 def test_runs_whose_rasters_or_folders_cannot_be_used_are_named_too(

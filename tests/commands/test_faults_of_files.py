@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
 
 import geoseg
@@ -72,7 +73,11 @@ def test_evaluate_scores_the_other_pairs(
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize(
     "place",
-    [("geoseg.datasets.preparation", "open_raster"), ("geoseg.commands.prepare", "prepare_tile")],
+    [
+        ("geoseg.datasets.preparation", "open_raster"),
+        ("geoseg.datasets.preparation", "source_fingerprint"),
+        ("geoseg.commands.prepare", "prepare_tile"),
+    ],
 )
 def test_prepare_prepares_the_other_images(
     folder: Path,
@@ -91,13 +96,74 @@ def test_prepare_prepares_the_other_images(
     assert (again.exit_code, again.data["made"], again.data["kept"]) == (0, 1, 2)
 
 
-def test_a_full_disk_stops_prepare_after_it_has_begun(
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("name", ["open_raster", "source_fingerprint"])
+def test_what_was_prepared_stays_while_its_image_cannot_be_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+) -> None:
+    options: dict[str, Any] = {"classes": CLASSES, "split": "all"}
+    geoseg.prepare("folder", folder, tmp_path / "out", **options)
+    with monkeypatch.context() as patch:
+        break_where(patch, ("geoseg.datasets.preparation", name), error)
+        report = geoseg.prepare("folder", folder, tmp_path / "out", **options)
+    the_line_about(report)
+    assert report.data["kept"] == 2
+    again = geoseg.prepare("folder", folder, tmp_path / "out", **options)
+    assert (again.exit_code, again.data["made"], again.data["kept"]) == (0, 0, 3)
+
+
+def test_a_full_disk_stops_prepare_once_and_names_what_is_left(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    break_where(monkeypatch, ("geoseg.commands.prepare", "prepare_tile"), DiskError("is full"))
-    with pytest.raises(DiskError) as caught:
-        geoseg.prepare("folder", folder, tmp_path / "out", classes=CLASSES, split="all")
+    options: dict[str, Any] = {"classes": CLASSES, "split": "all"}
+    with monkeypatch.context() as patch:
+        break_where(patch, ("geoseg.commands.prepare", "prepare_tile"), DiskError("is full"))
+        (folder / "labels/a.tif").write_bytes(b"II*\0")
+        with pytest.raises(DiskError) as caught:
+            geoseg.prepare("folder", folder, tmp_path / "out", **options)
     assert exit_code_of(caught.value) == 1
+    first, second, third = str(caught.value).splitlines()
+    assert first.startswith(f"{folder}/labels/a.tif: ")
+    assert second == "is full"
+    assert third == (
+        f"the run was stopped there; not begun: {folder}/images/z.tif; the same command continues"
+    )
+    again = geoseg.prepare("folder", folder, tmp_path / "out", **options)
+    assert again.data["made"] == 2
+
+
+def test_a_full_disk_stops_vectorize_once_and_names_what_is_left(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rasters = sorted((folder / "labels").glob("*.tif"))
+    with monkeypatch.context() as patch:
+        break_where(patch, ("geoseg.commands.vectorize", "name_every_class"), DiskError("is full"))
+        patch.setattr("geoseg.commands.vectorize._fingerprint", lambda *_: "0")
+        with pytest.raises(DiskError) as caught:
+            geoseg.vectorize(rasters, tmp_path / "out.gpkg")
+    assert exit_code_of(caught.value) == 1
+    assert str(caught.value).splitlines() == [
+        "is full",
+        f"the run was stopped there; not begun: {rasters[2]}; the same command continues",
+    ]
+    assert geoseg.vectorize(rasters, tmp_path / "out.gpkg").exit_code == 0
+
+
+def test_a_full_disk_at_the_end_of_evaluate_names_what_had_failed_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "labels/a.tif").write_bytes(b"II*\0")
+
+    def full(*_: Any) -> None:
+        raise DiskError("is full")
+
+    monkeypatch.setattr("geoseg.commands.evaluate.write_outputs", full)
+    with pytest.raises(DiskError) as caught:
+        geoseg.evaluate(folder / "predicted", folder / "labels", CLASSES, tmp_path / "out")
+    assert exit_code_of(caught.value) == 1
+    first, second = str(caught.value).splitlines()
+    assert "labels/a.tif" in first
+    assert second == "is full"
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -109,6 +175,29 @@ def test_vectorize_vectorizes_the_other_rasters(
     report = geoseg.vectorize(rasters, tmp_path / "out.gpkg")
     the_line_about(report)
     assert [layer["layer"] for layer in report.data["layers"]] == ["a", "z"]
+
+
+def test_a_layer_that_was_left_out_is_made_when_its_raster_is_whole_again(
+    folder: Path, tmp_path: Path, make_raster: Callable[..., Path]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 4, (1, 64, 80)).astype(np.uint8)
+    make_raster("in/labels/spoilt.tif", data=noise, compress="deflate")
+    out, rasters = tmp_path / "out.gpkg", sorted((folder / "labels").glob("*.tif"))
+    whole = rasters[1].read_bytes()
+    for damaged in (b"", b"II*\0", whole[:600] + b"\xff" * 400 + whole[1000:]):
+        rasters[1].write_bytes(damaged)
+        for _ in range(2):  # the same again needs no --overwrite
+            assert the_line_about(geoseg.vectorize(rasters, out))
+            assert [name for name, _ in pyogrio.list_layers(out)] == ["a", "z"]
+        rasters[1].write_bytes(whole)
+        report = geoseg.vectorize(rasters, out)
+        assert (report.exit_code, report.data["kept"]) == (0, False)
+        assert sorted(name for name, _ in pyogrio.list_layers(out)) == ["a", "spoilt", "z"]
+        assert geoseg.vectorize(rasters, out).data["kept"]
+        out.unlink()
+    geoseg.vectorize(rasters[::2], out)
+    with pytest.raises(geoseg.GeosegError, match="was made from something else"):
+        geoseg.vectorize(rasters, out)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "prepare", "train"])

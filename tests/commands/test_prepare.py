@@ -477,11 +477,11 @@ def test_a_stopped_run_continues_and_gives_the_same(
 
     made, prepare_tile = [], module.prepare_tile
 
-    def stop_at_the_third(plan: Any, staging: Path) -> Any:
+    def stop_at_the_third(plan: Any, key: str, staging: Path) -> Any:
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(plan.tile)
-        return prepare_tile(plan, staging)
+        return prepare_tile(plan, key, staging)
 
     monkeypatch.setattr(module, "prepare_tile", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):

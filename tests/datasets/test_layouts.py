@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,19 @@ def test_rgb_is_taken_before_other_bands(tmp_path: Path) -> None:
         touch(tmp_path, f"{folder}/{tile}_{bands}.tif", f"{folder}/{tile}_{bands}.tfw")
         expected = {tile: (f"{folder}/{tile}_{bands}.tif", labels)}
         assert found("potsdam", tmp_path) == (expected, [])
+
+
+def test_a_folder_of_a_better_pattern_that_cannot_be_searched_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "3_Ortho_IRRG/top_potsdam_2_10_IRRG.tif")
+    touch(tmp_path, "5_Labels_all/top_potsdam_2_10_label.tif")
+    (tmp_path / "2_Ortho_RGB").symlink_to("/nowhere/at/all")
+    pairs, lines = found("potsdam", tmp_path)
+    assert list(pairs) == ["top_potsdam_2_10"]
+    message = "2_Ortho_RGB: this link cannot be followed"
+    assert [line[: len(message)] for line in lines] == [message]
+    shutil.rmtree(tmp_path / "3_Ortho_IRRG")
+    with pytest.raises(ConfigError, match=f"no images there .*{message}"):
+        found("potsdam", tmp_path)
 
 
 def test_cityscapes_test_images_have_no_labels_and_are_not_missed(tmp_path: Path) -> None:

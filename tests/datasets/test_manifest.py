@@ -114,6 +114,7 @@ def test_a_tile_is_complete_with_all_its_files(folder: PreparedFolder) -> None:
 def test_what_is_not_as_wanted_is_reported_with_the_reason(folder: PreparedFolder) -> None:
     assert folder.changed_tiles({"a": "k", "b": "k", "c": "k"}) == {}
     out = folder.path
+    assert folder.changed_tiles({"b": "k"}, {"a", "c"}) == {}
     assert folder.changed_tiles({"a": "other"}) == {
         "a": f"{out}: tile a exists there and was made from other files or with other options",
         "b": f"{out}: tile b exists there and is not wanted now",

@@ -15,6 +15,7 @@ import shapely
 from geoseg.classes import ClassScheme
 from geoseg.datasets.crops import PatchOptions, SpatialSplit
 from geoseg.datasets.layouts import find_layout
+from geoseg.datasets.manifest import PreparedTile
 from geoseg.datasets.pairing import Pair
 from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.preparation import (
@@ -66,9 +67,14 @@ def test_training_images_alone_are_cut_into_patches(pair: Pair) -> None:
     assert counts["test"] == 0
 
 
+def prepare(pair: Pair, staging: Path, **options: Any) -> PreparedTile:
+    planned = plan(pair, **options)
+    return prepare_tile(planned, planned.key(), staging)
+
+
 def test_crops_with_a_label_are_written_and_counted(pair: Pair, tmp_path: Path) -> None:
     planned = plan(pair, patches=PatchOptions(32, 32))
-    made = prepare_tile(planned, tmp_path / "staging")
+    made = prepare_tile(planned, planned.key(), tmp_path / "staging")
     names = [entry.images for entry in made.pairs]
     assert "train/images/t_00000_00000.tif" not in names  # no pixel of it is labelled
     assert len(names) == 5
@@ -94,7 +100,7 @@ def test_a_few_unknown_values_are_a_warning_and_many_a_failure(
     values = np.zeros((1, 64, 80), np.uint8)
     values[0, 0, :3] = 99
     few = replace(pair, labels=make_raster("few.tif", data=values))
-    warning = prepare_tile(plan(few), tmp_path / "a").warning
+    warning = prepare(few, tmp_path / "a").warning
     assert str(warning).endswith(
         "value 99 (3 pixels) belongs to no class; these pixels are left unlabelled"
     )
@@ -102,15 +108,21 @@ def test_a_few_unknown_values_are_a_warning_and_many_a_failure(
     with pytest.raises(
         SourceError, match=r"many.tif: value 99 \(5,117 pixels\), .* which no class has"
     ):
-        prepare_tile(plan(many), tmp_path / "b")
+        prepare(many, tmp_path / "b")
 
 
 def test_nothing_to_write_is_refused(pair: Pair, make_raster: Make, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"scene.tif: 64 x 80 pixels hold no whole patch; give a"):
-        prepare_tile(plan(pair, patches=PatchOptions(100, 100, "drop")), tmp_path / "a")
+        prepare(pair, tmp_path / "a", patches=PatchOptions(100, 100, "drop"))
     blank = replace(pair, labels=make_raster("b.tif", data=np.full((1, 64, 80), 255, np.uint8)))
     with pytest.raises(SourceError, match=r"b.tif: no pixel of scene.tif is labelled; give other"):
-        prepare_tile(plan(blank), tmp_path / "b")
+        prepare(blank, tmp_path / "b")
+
+
+def test_a_source_that_changes_meanwhile_is_refused(pair: Pair, tmp_path: Path) -> None:
+    planned = plan(pair)
+    with pytest.raises(SourceError, match=r"scene.tif: it or its labels changed while they were"):
+        prepare_tile(planned, "the key of other files", tmp_path / "a")
 
 
 def test_the_key_changes_with_whatever_the_files_depend_on(

@@ -14,7 +14,7 @@ import torch
 from geoseg.classes import ClassScheme
 from geoseg.datasets.statistics import PixelSample, collect_statistics
 from geoseg.datasets.tiles import Tile
-from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.errors import ConfigError, DiskError, GeosegError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, create_model, load_model
 from geoseg.progress import Progress
@@ -348,7 +348,7 @@ def test_a_full_disk_is_reported_in_one_line(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(history, "plot_curves", full)
-    with pytest.raises(
-        OutputError, match=r"cannot be written \(.*No space left on device.*\); --resume continues"
-    ):
+    with pytest.raises(DiskError, match=r"cannot be written \(.*No space left") as caught:
         train(tmp_path)
+    _, second = str(caught.value).splitlines()
+    assert second == "the run was stopped there, after step 4 of 8; --resume continues"

@@ -272,6 +272,46 @@ except Stopped:
 """
 
 
+SPOILT = """
+import os, sys, torch
+from geoseg.commands.train import run
+from geoseg.errors import SourceError
+from geoseg.training import loop
+from geoseg.training.patches import Patches
+
+torch.set_num_threads(1)
+config, folder = sys.argv[1:]
+read, validate = Patches.__getitem__, loop.validate
+
+def spoilt(self, number):
+    if os.environ["RANK"] == "1" and number >= 16:  # the fifth step of batches of four
+        raise TypeError("spoilt")
+    return read(self, number)
+
+def spoilt_validation(*arguments, **options):
+    if os.environ["RANK"] == "1":
+        raise TypeError("spoilt")
+    return validate(*arguments, **options)
+
+def expect(words, **options):
+    try:
+        run(config, out=f"{folder}/out", **options)
+    except SourceError as error:
+        assert words in str(error) and "TypeError: spoilt" in str(error), error
+    else:
+        raise AssertionError("nothing was raised")
+
+Patches.__getitem__ = spoilt
+expect("the training data: an error that geoseg does not know")
+Patches.__getitem__ = read
+loop.validate = spoilt_validation
+expect("the validation data: an error that geoseg does not know", resume=True)
+loop.validate = validate
+run(config, out=f"{folder}/out", resume=True)
+run(config, out=f"{folder}/whole")
+"""
+
+
 @pytest.fixture
 def config_file(make_tile: Callable[..., Tile], tmp_path: Path) -> Path:
     """Six steps of a network that has neither statistics nor random numbers of its own."""
@@ -291,7 +331,7 @@ def config_file(make_tile: Callable[..., Tile], tmp_path: Path) -> Path:
     return path
 
 
-def launch_two(config: Path, folder: Path) -> None:
+def launch_two(config: Path, folder: Path, code: str = WORKER) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -303,7 +343,7 @@ def launch_two(config: Path, folder: Path) -> None:
     }
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(config), str(folder)],
+            [sys.executable, "-c", code, str(config), str(folder)],
             env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank},
             stderr=subprocess.PIPE,
             text=True,
@@ -317,6 +357,13 @@ def launch_two(config: Path, folder: Path) -> None:
 
 def losses_and_ious(folder: Path) -> list[tuple[str, str]]:
     return [(row["loss"], row["mean_iou"]) for row in read_rows(folder / "metrics.csv")]
+
+
+def test_data_that_one_of_two_processes_cannot_read_ends_both_and_both_continue(
+    config_file: Path, tmp_path: Path
+) -> None:
+    launch_two(config_file, tmp_path, SPOILT)
+    assert losses_and_ious(tmp_path / "out") == losses_and_ious(tmp_path / "whole")
 
 
 @pytest.mark.slow
