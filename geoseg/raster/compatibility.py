@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,10 @@ from geoseg.raster.bands import (
     names_of,
     order_by_name,
 )
+from geoseg.raster.fills import find_fills, without
 from geoseg.raster.nodata import number_text
-from geoseg.raster.sampling import sample_windows
 from geoseg.raster.source import Source
+from geoseg.raster.undeclared import CLIPPED, PREDICT, Look, refuse_impossible
 
 _SAMPLING_RATIOS = (0.8, 1.25)
 _OUTLIERS = 0.01
@@ -32,10 +33,8 @@ _OUTLIERS = 0.01
 _LEAST_SHARE = 1 / 64
 """Values below this share of the range are taken for another scale: 0..1 in 0..255 is 1/255."""
 _USUAL_LIMITS = (1, 255, 1023, 2047, 4095, 10_000, 16_383, 65_535)
-_LEAST_DISTINCT = 4
-"""Distinct values. Among fewer, none can be told to lie apart."""
-_LEAST_REPEATED = 4
-"""Sampled values. A fill value is repeated; a dead pixel is not."""
+_CLIPPED = 0.05
+"""Share of sampled values that a given range may clip unsaid: percentiles are given as well."""
 
 
 def check_source(
@@ -53,8 +52,8 @@ def check_source(
         bands: the model's band names, in its order.
         value_range: the values that the model was trained on, lowest and highest possible.
         ground_sampling: the model's, in metres; not checked without it.
-        source_range: the source's own lowest and highest possible value; then values are rescaled,
-            and not checked.
+        source_range: the source's own lowest and highest possible value; then values are rescaled
+            and clipped, and what does not fit is a warning.
 
     Raises:
         SourceError: bands or values do not fit; the message names the option that helps.
@@ -62,13 +61,14 @@ def check_source(
     """
     warnings = list(source.warnings)
     warnings += _check_bands(source, bands)
-    if source_range is None:
-        _check_values(source, value_range)
-    elif not (np.isfinite(source_range).all() and source_range[0] < source_range[1]):
+    if source_range is not None and not (
+        np.isfinite(source_range).all() and source_range[0] < source_range[1]
+    ):
         raise ConfigError(
             f"--value-range {_range(source_range)}: "
             "give the lowest and the highest value, lowest first"
         )
+    warnings += _check_values(source, value_range, source_range)
     sampling = source.ground_sampling
     if ground_sampling and sampling:
         ratio = sampling / ground_sampling
@@ -146,59 +146,91 @@ def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     return []
 
 
-def _check_values(source: Source, value_range: tuple[float, float]) -> None:
-    """Refuse values on another scale than the model's: by type if it decides, else by a sample."""
+def _check_values(
+    source: Source, value_range: tuple[float, float], source_range: tuple[float, float] | None
+) -> list[str]:
+    """Refuse values on another scale, and undeclared nodata; warn of what a given range clips."""
     needs = f"the model takes {_range(value_range, ' to ')}"
-    if source.dtype == "uint8":
-        if tuple(value_range) != (0, 255):
-            raise MisfitError(
-                f"{source.path}: uint8 values (0 to 255), {needs}; "
-                "say that its full range differs: --value-range 0,255",
-                value_range="0,255",
-            )
-        return
-    low, high = value_range
-    values = sample_windows(source).values
-    _refuse_fill(source, values, value_range)
-    found = f"{values.min():g} to {values.max():g}" if values.size else "no valid pixel"
-    likely = _range(_likely_range(values))
-    advice = f"give the file's full range, like --value-range {likely}"
-    integer = np.issubdtype(np.dtype(source.dtype), np.integer)
-    if integer and (low, high) == (0, 255):
+    if source.dtype == "uint8" and source_range is None and tuple(value_range) != (0, 255):
         raise MisfitError(
-            f"{source.path}: {source.dtype} values ({found} in a sample), {needs}; {advice}",
-            value_range=likely,
+            f"{source.path}: uint8 values (0 to 255), {needs}; "
+            "say that its full range differs: --value-range 0,255",
+            value_range="0,255",
         )
+    look = Look.at(source)
+    limits = value_range if source_range is None else source_range
+    warnings = look.border_warning(limits, PREDICT)
+    if source.dtype == "uint8" and source_range is None:
+        return warnings
+    fills = find_fills(look.values, limits)
+    values = without(look.values, fills)
+    if source_range is not None:
+        lines = [look.fills_line(fills, _range(limits), CLIPPED)] if fills else []
+        return warnings + lines + _range_warnings(source, values, limits)
+    whole_numbers = np.dtype(source.dtype).kind in "iu" and tuple(value_range) == (0, 255)
+    if whole_numbers or _on_another_scale(values, value_range):
+        _refuse_scale(look, needs, whole_numbers=whole_numbers)
+    if fills:
+        masked = {} if any(fill.partly for fill in fills) else {"nodata": look.nodata(fills)}
+        raise MisfitError(look.fills_line(fills, _range(value_range), PREDICT), **masked)
+    every = np.ones(look.values.shape[1], np.bool_)
+    refuse_impossible(source, look.values, every, value_range, PREDICT)
+    return warnings
+
+
+def _on_another_scale(values: NDArray[Any], limits: tuple[float, float]) -> bool:
     if values.size == 0:
-        return
-    beyond = np.mean((values < low) | (values > high))
-    largest = np.abs(values).max()
-    if beyond > _OUTLIERS or 0 < largest < _LEAST_SHARE * max(-low, high):
-        raise MisfitError(
-            f"{source.path}: {source.dtype} values on another scale ({found} in a sample), "
-            f"{needs}; {advice}",
-            value_range=likely,
-        )
+        return False
+    return _beyond(values, limits) > _OUTLIERS or _too_small(values, limits)
 
 
-def _refuse_fill(source: Source, values: NDArray[Any], value_range: tuple[float, float]) -> None:
-    """Refuse a repeated value far from all others and outside the range: an undeclared nodata."""
-    low, high = value_range
-    distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) < _LEAST_DISTINCT:
-        return
-    for end, inner, last in ((0, 1, -1), (-1, -2, 0)):
-        value, rest = float(distinct[end]), float(distinct[inner])
-        least_gap = max(abs(float(distinct[last]) - rest), high - low) / 2
-        outside = not low <= value <= high
-        if outside and counts[end] >= _LEAST_REPEATED and abs(value - rest) > least_gap:
-            text = number_text(value)
-            raise MisfitError(
-                f"{source.path}: {counts[end]:,} sampled values are {text}, far from all others; "
-                f"if they mean no data in all bands, give --nodata {text}; "
-                f"if they are measured, --value-range {_range(value_range)} clips them",
-                nodata=text,
-            )
+def _beyond(values: NDArray[Any], limits: tuple[float, float]) -> float:
+    return float(np.mean((values < limits[0]) | (values > limits[1])))
+
+
+def _too_small(values: NDArray[Any], limits: tuple[float, float]) -> bool:
+    largest = max(-float(values.min()), float(values.max()))
+    return bool(0 < largest < _LEAST_SHARE * max(-limits[0], limits[1]))
+
+
+def _refuse_scale(look: Look, needs: str, *, whole_numbers: bool) -> NoReturn:
+    """Refuse values on another scale; nodata values stand out from the others alone."""
+    fills = [fill for fill in find_fills(look.values) if not fill.partly]
+    values = without(look.values, fills)
+    options = {"nodata": look.nodata(fills)} if fills else {}
+    options["value_range"] = _range(_likely_range(values))
+    advice = f"give the file's full range, like --value-range {options['value_range']}"
+    if fills:
+        advice += f", and if {look.counts(fills)} because they mean no data, "
+        advice += PREDICT.nodata.format(options["nodata"])
+    how = "values" if whole_numbers else "values on another scale"
+    raise MisfitError(
+        f"{look.source.path}: {look.source.dtype} {how} ({_found(values)}), {needs}; {advice}",
+        **options,
+    )
+
+
+def _range_warnings(source: Source, values: NDArray[Any], limits: tuple[float, float]) -> list[str]:
+    """A warning where a range that is given for the source does not seem to be its own."""
+    if values.size == 0:
+        return []
+    beyond = _beyond(values, limits)
+    if beyond > _CLIPPED:
+        what = f"{beyond:.0%} of its sampled values lie outside and are clipped"
+    elif _too_small(values, limits):
+        what = "its values fill next to nothing of it"
+    else:
+        return []
+    return [
+        f"{source.path}: --value-range {_range(limits)}: {what} ({_found(values)}); if this is not "
+        f"meant, give the file's full range, like --value-range {_range(_likely_range(values))}"
+    ]
+
+
+def _found(values: NDArray[Any]) -> str:
+    if values.size == 0:
+        return "no valid pixel in a sample"
+    return f"{values.min():g} to {values.max():g} in a sample"
 
 
 def _likely_range(values: NDArray[Any]) -> tuple[float, float]:

@@ -71,14 +71,14 @@ def test_what_no_option_helps_is_refused_with_the_reason(make_raster: Make) -> N
         assert fit.options == {}
 
 
-def test_nodata_and_range_are_found_one_after_the_other(make_raster: Make) -> None:
+def test_nodata_and_range_are_found_together(make_raster: Make) -> None:
     data = np.random.default_rng(0).random((4, 64, 80)).astype(np.float32)
     data[:, :18, :18] = np.finfo(np.float32).min
     fit = find_fit(make_raster(data=data), card())
     assert fit.options["bands"] == "4,1,2"
     assert float(fit.options["nodata"]) == np.finfo(np.float32).min
     assert fit.options["value_range"] == "0,1"
-    assert len(fit.reasons) == 3
+    assert len(fit.reasons) == 2
     assert fit.arguments == "--bands 4,1,2 --nodata=-3.4028234663852886e+38 --value-range 0,1"
 
 

@@ -208,7 +208,8 @@ def test_one_percent_of_the_values_may_be_beyond_the_range(make_raster, beyond, 
 def test_values_below_a_64th_of_the_range_are_another_scale(make_raster, largest, fits):
     source = open_raster(make_raster(data=np.full((3, 8, 8), largest, np.uint16)))
     if fits:
-        assert check(source, value_range=(0, 6400)) == []
+        # All black: silence on the scale, and a word on the border.
+        assert all("of its border is 0" in line for line in check(source, value_range=(0, 6400)))
     else:
         with pytest.raises(SourceError, match="values on another scale"):
             check(source, value_range=(0, 6400))
@@ -326,9 +327,12 @@ def test_a_large_raster_is_sampled_not_read(make_raster, monkeypatch):
         ),
     )
     check(source, value_range=(0, 10_000))
-    # Four rows of four windows, from corner to corner.
-    rows, cols = (0, 915, 1829, 2744), (0, 581, 1163, 1744)
-    assert read == [(row, col, 256, 256) for row in rows for col in cols]
+    # Rows of windows from corner to corner, inside the tiles of the file.
+    assert len(read) in (4 * 4, 8 * 8, 16 * 16)
+    assert read[0][:2] == (0, 0)
+    row, col, height, width = read[-1]
+    assert (row + height, col + width) == (3000, 2000)
+    assert sum(height * width for _, _, height, width in read) == 1024 * 1024
 
 
 def test_world_mercator_pixels_are_measured_on_the_ground(make_raster):
@@ -354,8 +358,9 @@ def test_an_undeclared_fill_value_of_any_size_is_refused_and_the_option_helps(
     data = np.random.default_rng(0).uniform(0, high, (3, 256, 256)).astype(dtype)
     data[:, :side, :side] = fill
     path = make_raster(data=data)
-    with pytest.raises(SourceError, match=r"scene\.tif: .* sampled values are") as caught:
+    with pytest.raises(SourceError, match=r"scene\.tif: of 65,536 sampled pixels") as caught:
         check(open_raster(path), value_range=(0, high))
+    assert f"{side**2:,} are {option.split()[1]}, far from" in str(caught.value)
     assert f"give {option};" in str(caught.value)
     source = open_raster(path, nodata=float(option.split()[1]))
     assert check(source, value_range=(0, high)) == []

@@ -1,0 +1,166 @@
+"""Values in a file that are no measurements and that it does not declare: found, named, refused.
+
+One look for all commands; they differ in the options that help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import MisfitError
+from geoseg.raster.fills import (
+    Fill,
+    border_fill,
+    impossible,
+    may_be_impossible,
+)
+from geoseg.raster.nodata import number_text
+from geoseg.raster.sampling import Sample, sample_extremes, sample_windows
+from geoseg.raster.source import Source
+
+_CALC = 'gdal_calc.py -A FILE --allBands=A --type=Float32 --calc="{}" --outfile=COPY.tif'
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What a user of a command can do about such values."""
+
+    nodata: str
+    """The option that declares values; ``{}`` stands for them."""
+    measured: str
+    """What lets values pass that are measured; ``{}`` stands for the range."""
+
+
+PREDICT = Remedy("give --nodata {}", "--value-range {} clips them")
+CLIPPED = Remedy("give --nodata {}", "leave them: --value-range {} clips them")
+PREPARE = Remedy("give --nodata {}", "leave them")
+TRAIN = Remedy("set data.nodata: [{}]", f"clip them in a copy ({_CALC.format('clip(A,{})')})")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A sample of a file, and what in it seems to be no measurement."""
+
+    source: Source
+    sample: Sample
+    values: NDArray[Any]
+    """``(bands, pixels)`` valid ones, those around the extremes of overviews too."""
+
+    @classmethod
+    def at(cls, source: Source) -> Look:
+        """A look at a file.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        sample = sample_windows(source)
+        values = sample.values
+        if sample.share < 1:
+            values = np.concatenate([values, sample_extremes(source)], axis=1)
+        return cls(source, sample, values)
+
+    def counts(self, fills: Sequence[Fill]) -> str:
+        """How many pixels have which value, and in which bands where not in all."""
+        names = [self.source.file_bands[band - 1].name for band in self.source.bands]
+        texts = []
+        for fill in fills:
+            where = f" (in {', '.join(names[b] for b in fill.bands)})" if fill.partly else ""
+            texts.append(f"{fill.pixels:,} are {self._text(fill.value)}{where}")
+        return f"of {self.values.shape[1]:,} sampled pixels {' and '.join(texts)}"
+
+    def nodata(self, fills: Sequence[Fill]) -> str:
+        """The values as an option takes them, beside the declared one that they replace."""
+        values = [self._text(fill.value) for fill in fills]
+        if self.source.nodata is not None:
+            values = [number_text(stored(self.source, self.source.nodata)), *values]
+        return ",".join(values)
+
+    def fills_line(self, fills: Sequence[Fill], value_range: str, remedy: Remedy) -> str:
+        """What was found, and what to do about it."""
+        if any(fill.partly for fill in fills):
+            where = "|".join(f"(A=={self._text(fill.value)})" for fill in fills)
+            do = f"make them NaN in a copy ({_CALC.format(f'where({where},nan,A)')})"
+        else:
+            do = remedy.nodata.format(self.nodata(fills))
+        return (
+            f"{self.source.path}: {self.counts(fills)}, far from all others; if they mean no data, "
+            f"{do}; if they are measured, {remedy.measured.format(value_range)}"
+        )
+
+    def _text(self, value: float) -> str:
+        return number_text(stored(self.source, value))
+
+    def border_warning(self, ends: tuple[float, float], remedy: Remedy) -> list[str]:
+        """A warning where much of the border is filled with what may mean no data.
+
+        Args:
+            ends: the lowest and the highest value that can be measured.
+            remedy: of the command.
+        """
+        dtype = np.dtype(self.source.dtype)
+        top = [np.iinfo(dtype).max] if dtype.kind in "iu" else []
+        suspects = dict.fromkeys([0, *ends, *top])
+        found = border_fill(self.sample.border, self.sample.border_valid, suspects)
+        if found is None:
+            return []
+        option = remedy.nodata.format(self.nodata([Fill(found[0], 0, 0, ())]))
+        return [
+            f"{self.source.path}: {found[1]:.0%} of its border is {self._text(found[0])} in all "
+            f"bands; if this means no data, {option}, which also masks such "
+            "pixels elsewhere"
+        ]
+
+
+def stored(source: Source, value: float) -> float:
+    """A value as the file stores it: of a negative, values are turned round when they are read."""
+    return value if source.white is None else source.white - value
+
+
+def refuse_impossible(
+    source: Source,
+    pixels: NDArray[Any],
+    valid: NDArray[np.bool_],
+    value_range: tuple[float, float],
+    remedy: Remedy,
+    place: tuple[int, int] | None = None,
+) -> None:
+    """Refuse pixels that hold values which nobody can have measured.
+
+    Args:
+        source: the file.
+        pixels: ``(bands, ...)`` in the source's dtype.
+        valid: one less axis.
+        value_range: the lowest and the highest value that can be measured.
+        remedy: of the command.
+        place: row and column of the first pixel, where they have two axes.
+
+    Raises:
+        MisfitError: there are some; it names value, count and place.
+    """
+    if not may_be_impossible(pixels, value_range):
+        return
+    where = impossible(pixels, value_range) & valid
+    if not where.any():
+        return
+    distinct, counts = np.unique(pixels[where], return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_MOST_NAMED]
+    values = [number_text(stored(source, float(distinct[i]))) for i in order]
+    more = f" and {len(distinct) - len(order):,} others" if len(distinct) > len(order) else ""
+    at = ""
+    if place is not None:
+        _, row, col = (int(index[0]) for index in np.nonzero(where))
+        at = f", the first at row {place[0] + row}, column {place[1] + col}"
+    span = ",".join(map(number_text, value_range))
+    low, high = map(number_text, value_range)
+    raise MisfitError(
+        f"{source.path}: {int(counts.sum()):,} of its values lie far beyond {low} to {high} "
+        f"({', '.join(values)}{more}){at}; if they mean no data in all bands, "
+        f"{remedy.nodata.format(','.join(values))}; else {remedy.measured.format(span)}",
+        value_range=span,
+    )
