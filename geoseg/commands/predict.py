@@ -22,7 +22,8 @@ from geoseg.foreign import with_allow_remote
 from geoseg.inference.fitting import open_fitting
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.plan import RasterPlan, probe_forward
+from geoseg.inference.plan import RasterPlan
+from geoseg.inference.probe import probe_forward
 from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder

@@ -25,8 +25,8 @@ import torch
 
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.parts import PartFolder
-from geoseg.inference.plan import peak_memory
 from geoseg.inference.predictor import Predictor
+from geoseg.inference.probe import peak_memory
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
 from geoseg.models import load_model

@@ -2,103 +2,54 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 
-from geoseg.classes import NODATA
-from geoseg.errors import SourceError
+from geoseg.inference.probe import Probe
 from geoseg.raster import GDAL_CACHE_BYTES, Source
 from geoseg.report import counted
 from geoseg.tiling import Block
-from geoseg.vector.components import find_components
 
-if TYPE_CHECKING:
-    from geoseg.inference.predictor import Predictor
-
+# Bytes as `python -m tests.benchmarks plan` measures them.
 CLASS_BYTES_PER_PIXEL = 0.15
 """Bytes a pixel of a compressed class raster with overviews usually takes; noise takes more."""
 HEAP_BYTES = 32 * 2**20
-"""What running blocks takes besides arrays (measured by ``python -m tests.benchmarks plan``)."""
-LIBRARIES_BYTES = 96 * 2**20
+"""What running blocks takes besides arrays."""
+LIBRARIES_BYTES = 128 * 2**20
 """Likewise of writing files: the libraries that draw and write polygons are loaded then."""
 KEPT_SHARE = 0.4
 """Of a block's arrays: what the heap keeps of them while files are written."""
-PROBABILITIES_BYTES = 96 * 2**20
-"""What writing the probabilities takes more."""
+SPREAD_BYTES = 96 * 2**20
+"""What writing confidence and probabilities takes more."""
 PART_BYTES_PER_PIXEL = 24
 """Of a part that is polygonized."""
-REGION_BYTES = 1100
-"""Of a polygon on its way into a file."""
+REGION_BYTES = 190
+"""Of a polygon of such a part, and of each of its corners."""
+CORNER_BYTES = 60
+WRITTEN_CORNER_BYTES = 33
+"""What the heap keeps of each corner of all polygons that were written."""
 PREVIEW_ROWS = 512
 """Rows that are read at once for the preview."""
-PLANE_SECONDS_PER_PIXEL = 4.5e-8
-"""For one plane of a raster: its overviews, its COG."""
-PART_SECONDS_PER_PIXEL = 5e-8
-"""For finding polygons, of which each takes `REGION_SECONDS` more."""
-REGION_SECONDS = 3.5e-5
-PREVIEW_SECONDS = 1.5
+
+# CPU times, which the probe's `slowness` brings to this machine and its load.
+START_SECONDS = 0.5
+"""For the libraries that are loaded later."""
+RASTER_SECONDS = 0.3
+"""For a raster of any size: its files and its preview."""
+WORKER_SECONDS = 3.0
+"""For a worker process: it loads torch."""
+PLANE_SECONDS_PER_PIXEL = 1.6e-8
+"""For one plane of a raster: its overviews, its COG, its counts."""
+DEFLATE_SHARE = 0.65
+"""GDAL deflates faster than zlib, which the probe measures, but the overviews too."""
+PART_SECONDS_PER_PIXEL = 1e-8
+"""For finding polygons, and for each of them and each of their corners."""
+REGION_SECONDS = 5e-6
+CORNER_SECONDS = 1.6e-6
 LEAST_BYTES_PER_PIXEL = 0.01
 """What it takes at least, if it shows anything: a disk without this much room is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What one window takes on this machine."""
-
-    seconds: float
-    peak_bytes: int
-    """The process's peak so far, one forward included."""
-    regions_per_pixel: float = 0.0
-    """How finely its classes are mixed, which decides how many polygons there will be."""
-
-
-def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
-    """Time and memory of a forward of the window in the raster's middle, and its regions.
-
-    The first times also choose kernels and allocate; of two or more, as many as 1.5 seconds have
-    room for, the fastest counts.
-    """
-    height, width = min(window, source.height), min(window, source.width)
-    pixels = np.zeros((predictor.batch, len(source.bands), window, window), source.dtype)
-    valid = np.zeros((predictor.batch, window, window), np.bool_)
-    # Damaged pixels fail the raster in its own run; here zeros do for them.
-    with suppress(SourceError), source.open() as reader:
-        place = ((source.height - height) // 2, (source.width - width) // 2, height, width)
-        pixels[:, :, :height, :width], valid[:, :height, :width] = reader.read(*place)
-    seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds[1:]) < 1.5 and len(seconds) < 20):
-        started = time.perf_counter()
-        probabilities = predictor.probabilities(pixels, valid)
-        seconds.append(time.perf_counter() - started)
-    labels = probabilities[0, :, :height, :width].argmax(0).astype(np.uint8)
-    labels[~valid[0, :height, :width]] = NODATA
-    regions = find_components(labels, None).class_id.size
-    return Probe(min(seconds[1:]) / predictor.batch, peak_memory(), regions / labels.size)
-
-
-def peak_memory() -> int:
-    """Peak memory of this process, bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    status = Path("/proc/self/status")
-    if status.exists():
-        # On Linux ru_maxrss survives exec, so it may be the parent's; VmHWM is the process's own.
-        fields = dict(
-            line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines()
-        )
-        return int(fields["VmHWM"].split()[0]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +71,7 @@ class RasterPlan:
     drawing: int = 0
     """Bytes that the preview holds while it is read."""
     polygonized: int = 0
-    """Pixels of the parts that are polygonized at once; 0 without polygons."""
+    """Pixels of the parts whose polygons are held at once; 0 without polygons."""
     planes: int = 1
     """Planes of all rasters that are written."""
     decoded: int = 0
@@ -151,6 +102,9 @@ class RasterPlan:
         """
         grid = blocks[0].grid
         pixels = grid.height * grid.width
+        largest_part = max(block.tallest_band * block.area.width for block in blocks)
+        # Those that are made meanwhile, and one that is joined.
+        held_parts = polygon_threads + 1 if polygon_threads else 0
         pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         return cls(
             pixels=pixels,
@@ -164,10 +118,7 @@ class RasterPlan:
             ),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
             drawing=min(PREVIEW_ROWS, grid.height) * grid.width * (pixel_bytes + 1),
-            polygonized=min(
-                pixels,
-                polygon_threads * max(block.tallest_band * block.area.width for block in blocks),
-            ),
+            polygonized=min(pixels, held_parts * largest_part),
             planes=1 + confidence + probabilities * classes,
             decoded=source.block_bytes,
         )
@@ -194,26 +145,31 @@ class RasterPlan:
             decoded=max(plan.decoded for plan in plans),
         )
 
-    def peak(self, probe: Probe, workers: int) -> int:
+    def peak(self, probe: Probe, workers: int, rasters: int = 1) -> int:
         """Bytes that all processes will hold; each worker loads torch and the model too."""
-        regions = probe.regions_per_pixel * REGION_BYTES
-        polygons = int(self.polygonized * (PART_BYTES_PER_PIXEL + regions))
+        polygons = int(self.polygonized * _polygon_cost(probe, REGION_BYTES, CORNER_BYTES))
+        polygons += self.polygonized * PART_BYTES_PER_PIXEL
+        if self.polygonized:
+            polygons += int(self.pixels * probe.corners_per_pixel * WRITTEN_CORNER_BYTES)
         files = GDAL_CACHE_BYTES + LIBRARIES_BYTES + max(polygons, self.drawing)
-        if self.planes > 2:  # classes, confidence and more
-            files += PROBABILITIES_BYTES
+        files += SPREAD_BYTES * (self.planes > 1)
         blocks = self.memory + self.decoded + HEAP_BYTES
         if not workers:  # one after the other, in one process
+            blocks += LIBRARIES_BYTES * (rasters > 1)
             kept = self.decoded + int(KEPT_SHARE * max(0, self.memory - GDAL_CACHE_BYTES))
             return probe.peak_bytes + max(blocks, files + kept)
         return probe.peak_bytes + files + workers * (probe.peak_bytes + blocks)
 
     def seconds(self, probe: Probe, workers: int, rasters: int = 1) -> float:
         """Seconds that forwards, rasters, polygons and previews will take."""
-        files = self.pixels * self.planes * PLANE_SECONDS_PER_PIXEL + rasters * PREVIEW_SECONDS
+        plane = PLANE_SECONDS_PER_PIXEL + DEFLATE_SHARE * probe.deflate_seconds
+        files = START_SECONDS + WORKER_SECONDS * workers
+        files += RASTER_SECONDS * rasters + self.pixels * self.planes * plane
         if self.polygonized:
-            regions = probe.regions_per_pixel * REGION_SECONDS
-            files += self.pixels * (PART_SECONDS_PER_PIXEL + regions)
-        return self.forwards * probe.seconds / max(1, workers) + files
+            polygons = _polygon_cost(probe, REGION_SECONDS, CORNER_SECONDS)
+            files += self.pixels * (PART_SECONDS_PER_PIXEL + polygons)
+        windows = self.forwards * probe.seconds / max(1, min(workers, probe.at_once))
+        return windows + files * probe.slowness
 
     def to_json(self, probe: Probe, workers: int, rasters: int = 1) -> dict[str, float]:
         """The plan for the report."""
@@ -223,7 +179,7 @@ class RasterPlan:
             "forwards": self.forwards,
             "forwards_per_window": round(self.forwards / self.windows, 4),
             "blocks": self.blocks,
-            "peak_memory_bytes": self.peak(probe, workers),
+            "peak_memory_bytes": self.peak(probe, workers, rasters),
             "seconds": round(self.seconds(probe, workers, rasters), 1),
             "output_bytes": self.output,
         }
@@ -236,9 +192,14 @@ class RasterPlan:
             f"{self.windows} windows in {counted(self.blocks, 'block')}, "
             f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)",
             f"      about {_duration(self.seconds(probe, workers, rasters))}, "
-            f"{self.peak(probe, workers) / 2**30:.1f} GiB of memory, "
+            f"{self.peak(probe, workers, rasters) / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters",
         ]
+
+
+def _polygon_cost(probe: Probe, region: float, corner: float) -> float:
+    """What polygons cost per pixel, given the cost of each and of each of their corners."""
+    return probe.regions_per_pixel * region + probe.corners_per_pixel * corner
 
 
 def _block_bytes(block: Block, classes: int, pixel_bytes: int, probabilities: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from typing import Any
 
@@ -85,6 +86,13 @@ class Predictor:
         self._stride = model.net.stride
         self._net = model.net.to(self._device).to(memory_format=torch.channels_last).eval()
         self._model = model
+
+    @property
+    def at_once(self) -> int:
+        """Processes like this one that the machine runs at once without slowing any down."""
+        if self._device.type != "cpu":
+            return 1
+        return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
     def with_batch(self, batch: int | None) -> Predictor:
         """This predictor where the batch is the same (one that was halved stays so), or another."""

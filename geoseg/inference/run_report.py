@@ -16,7 +16,7 @@ from geoseg.failures import not_begun
 from geoseg.files import refuse_foreign_report, write_text
 from geoseg.inference.keys import key_of
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.plan import peak_memory
+from geoseg.inference.probe import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.raster import FoundSources
 from geoseg.report import Report, finite

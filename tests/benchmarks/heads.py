@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geoseg.inference.plan import peak_memory
+from geoseg.inference.probe import peak_memory
 from geoseg.models import HEADS
 
 SYSTEMS = ("self_attention", "danet", "hcnet", "ocrnet", "apcnet", "isnet", "ranet")

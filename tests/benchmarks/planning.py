@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,51 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "two workers": {"size": (3000, 9000), "options": ["--workers", "2"]},
 }
+"""Shapes that the plan's constants were chosen on."""
+OTHERS: dict[str, dict[str, Any]] = {
+    "flat, 9 classes": {"size": (700, 23_000), "classes": 9, "cell": 40},
+    "high, 3 classes": {"size": (31_000, 900), "classes": 3, "cell": 150},
+    "40 classes": {"size": (1500, 2500), "classes": 40, "cell": 24},
+    "100 classes, all": {
+        "size": (700, 4100),
+        "classes": 100,
+        "options": ["--probabilities", "--confidence"],
+    },
+    "noise, 2 classes": {"size": (1500, 1500), "classes": 2, "cell": 1},
+    "noise of 3 px": {"size": (2600, 2200), "cell": 3, "options": ["--vectors", "gpkg,shp"]},
+    "shapefile": {"size": (4100, 3300), "cell": 9, "options": ["--vectors", "shp"]},
+    "float32, 4 bands": {
+        "size": (2300, 5100),
+        "bands": 4,
+        "dtype": "float32",
+        "options": ["--value-range", "0,255"],
+    },
+    "strip of uint16": {
+        "size": (6000, 5000),
+        "dtype": "uint16",
+        "profile": {"blockysize": 6000},
+        "options": ["--value-range", "0,255", "--vectors", "none"],
+    },
+    "fcn on ResNet-18": {"size": (1200, 1700), "system": "fcn", "encoder": "resnet18"},
+    "hcnet, 20 classes": {
+        "size": (900, 1100),
+        "system": "hcnet",
+        "encoder": "resnet18",
+        "classes": 20,
+        "options": ["--probabilities"],
+    },
+    "crop, confidence": {
+        "size": (4000, 7000),
+        "options": ["--stitch", "crop", "--window", "256", "--overlap", "32", "--confidence"],
+    },
+    "three workers": {
+        "size": (2500, 6000),
+        "classes": 25,
+        "options": ["--workers", "3", "--block", "1100"],
+    },
+    "three rasters": {"size": (1800, 3000), "images": 3},
+}
+"""Shapes on which they were not: other sizes, classes, textures, types, networks and options."""
 
 
 def _image(path: Path, shape: dict[str, Any]) -> Path:
@@ -66,10 +113,16 @@ def _image(path: Path, shape: dict[str, Any]) -> Path:
     return path
 
 
-def _model(path: Path, classes: int, bands: int, dtype: str) -> Path:
+def _model(path: Path, shape: dict[str, Any]) -> Path:
+    classes, bands = shape.get("classes", 6), shape.get("bands", 3)
     torch.manual_seed(0)
     return geoseg.save_model(
-        geoseg.create_model("pixel", classes=classes, in_channels=bands),
+        geoseg.create_model(
+            shape.get("system", "pixel"),
+            encoder=shape.get("encoder"),
+            classes=classes,
+            in_channels=bands,
+        ),
         path,
         classes=[f"class {number}" for number in range(classes)],
         bands=[f"band {number}" for number in range(bands)],
@@ -80,25 +133,30 @@ def _model(path: Path, classes: int, bands: int, dtype: str) -> Path:
 
 
 def plan(folder: Path) -> None:
-    """Peak and time of `pixel` on many shapes against the plan, each in a process of its own."""
-    for name, shape in SHAPES.items():
-        work = folder / name.replace(" ", "-")
-        work.mkdir(parents=True)
-        bands = shape.get("bands", 3)
-        image = _image(work / "image.tif", shape)
-        model = _model(work / "model.safetensors", shape.get("classes", 6), bands, "uint8")
-        command = [sys.executable, "-m", "geoseg.cli", "predict", str(image)]
-        command += ["--model", str(model), "--out", str(work / "out"), "--quiet"]
-        numbers = ",".join(map(str, range(1, bands + 1)))
-        command += ["--bands", numbers, *shape.get("options", [])]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        report = json.loads((work / "out/report.json").read_text())
-        planned = report["plan"]
-        peak, total = report["peak_memory_bytes"], report["seconds"]["total"]
-        print(
-            f"{name:<16} plan {planned['peak_memory_bytes'] / 2**20:6.0f} MiB, peak "
-            f"{peak / 2**20:6.0f} MiB, ratio {peak / planned['peak_memory_bytes']:.2f}; "
-            f"plan {planned['seconds']:6.1f} s, took {total:6.1f} s, "
-            f"ratio {total / max(planned['seconds'], 0.1):.2f}",
-            flush=True,
-        )
+    """Peak and time on many shapes against the plan, each in a process of its own."""
+    for name, shape in {**SHAPES, **OTHERS}.items():
+        _against_plan(folder / re.sub(r"\W+", "-", name), name, shape)
+
+
+def _against_plan(work: Path, name: str, shape: dict[str, Any]) -> None:
+    images = work / "images"
+    images.mkdir(parents=True)
+    for number in range(shape.get("images", 1)):
+        _image(images / f"{number}.tif", shape)
+    model = _model(work / "model.safetensors", shape)
+    command = [sys.executable, "-m", "geoseg.cli", "predict", str(images)]
+    command += ["--model", str(model), "--out", str(work / "out"), "--quiet"]
+    numbers = ",".join(map(str, range(1, shape.get("bands", 3) + 1)))
+    command += ["--bands", numbers, *shape.get("options", [])]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    report = json.loads((work / "out/report.json").read_text())
+    planned, seconds = report["plan"], report["seconds"]
+    peak, total = report["peak_memory_bytes"], seconds["total"]
+    print(
+        f"{name:<17} plan {planned['peak_memory_bytes'] / 2**20:6.0f} MiB, peak "
+        f"{peak / 2**20:6.0f} MiB, ratio {peak / planned['peak_memory_bytes']:.2f}; "
+        f"plan {planned['seconds']:6.1f} s, took {total:6.1f} s, "
+        f"ratio {total / max(planned['seconds'], 0.1):.2f}; {seconds}",
+        flush=True,
+    )
+    shutil.rmtree(work)
