@@ -10,7 +10,7 @@ from typing import Any
 import rasterio
 
 from geoseg.errors import ConfigError
-from geoseg.foreign import with_allow_remote
+from geoseg.foreign import remote_allowed, with_allow_remote
 from geoseg.raster import open_raster
 from geoseg.raster.description import describe_raster, description_lines
 from geoseg.report import Report
@@ -29,9 +29,11 @@ def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = Non
     Raises:
         ModelError: a model file that is not a geoseg model.
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
-        ConfigError: `file` is a model, and `model` is given.
+        ConfigError: `file` is a folder, or it is a model and `model` is given.
     """
     path = Path(file)
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name one of the rasters in it, or a model file")
     if path.suffix == _MODEL:
         if model is not None:
             raise ConfigError(f"{path} is a model itself; --model goes with a raster")
@@ -65,7 +67,9 @@ def _fit(path: Path, model: Path) -> dict[str, Any]:
 
     card = load_card(model)
     fit = find_fit(path, card)
-    command = f"geoseg predict {shlex.quote(str(path))} --model {shlex.quote(str(model))} --out OUT"
+    command = f"geoseg predict {_typed(path)} --model {_typed(model)} --out OUT {fit.arguments}"
+    if remote_allowed():
+        command += " --allow-remote"
     return {
         "model": str(model),
         "bands": list(card.bands),
@@ -73,11 +77,16 @@ def _fit(path: Path, model: Path) -> dict[str, Any]:
         "ground_sampling": card.ground_sampling,
         "fits": not fit.refusal,
         "options": fit.options,
-        "command": None if fit.refusal else f"{command} {fit.arguments}".rstrip(),
+        "command": None if fit.refusal else command.rstrip(),
         "reasons": list(fit.reasons),
         "refusal": fit.refusal or None,
         "warnings": list(fit.warnings),
     }
+
+
+def _typed(path: Path) -> str:
+    """A path as one types it: quoted where needed, and never taken for an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def _fit_lines(path: Path, fit: dict[str, Any]) -> list[tuple[str, str]]:

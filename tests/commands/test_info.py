@@ -84,14 +84,15 @@ def test_a_raster_shows_descriptions_and_colours_of_its_bands(make_raster):
 
 
 @pytest.mark.parametrize("name", ["scene.tif", "a b;$(c).tif", "-9.tif"])
+@pytest.mark.parametrize("relative", [True, False])
 def test_the_command_for_a_model_runs_as_it_is_printed(
-    make_raster, model_file, tmp_path, monkeypatch, name
+    make_raster, model_file, tmp_path, monkeypatch, name, relative
 ):
     data = np.random.default_rng(0).integers(1, 3000, (4, 64, 80)).astype(np.int16)
     data[:, :20, :20] = -9999
     path = make_raster(name, data=data, photometric="MINISBLACK")
     monkeypatch.chdir(tmp_path)
-    report = run(path, model_file)
+    report = run(path.name if relative else path, model_file)
     assert report.data["fit"]["fits"]
     assert line_of(report, "command") == report.data["fit"]["command"]
     words = shlex.split(report.data["fit"]["command"])
@@ -117,3 +118,13 @@ def test_what_predict_will_warn_of_is_among_the_warnings(make_raster, model_file
 def test_a_model_takes_no_model(model_file):
     with pytest.raises(ConfigError, match="is a model itself; --model goes with a raster"):
         run(model_file, model_file)
+
+
+def test_leave_to_go_online_is_part_of_the_command(make_raster, model_file):
+    command = run(make_raster(), model_file, allow_remote=True).data["fit"]["command"]
+    assert command.endswith(" --allow-remote")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder; name one of the rasters in it"):
+        run(tmp_path)
