@@ -45,7 +45,6 @@ def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = Non
     facts = describe_raster(source)
     lines = [*description_lines(facts), ("gdal", rasterio.__gdal_version__)]
     facts["gdal"] = rasterio.__gdal_version__
-    facts["warnings"] = list(source.warnings)
     if fit is not None:
         facts["fit"] = fit
         facts["warnings"] = fit["warnings"] or facts["warnings"]

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg import geodesy
+from geoseg.raster.fills import find_fills
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.nodata import number_text
 from geoseg.raster.references import follow_references
-from geoseg.raster.sampling import sample_windows
 from geoseg.raster.source import Source
+from geoseg.raster.undeclared import PREDICT, Look
 
 _PERCENTILES = (2, 50, 98)
 _RPC = tuple(
@@ -33,9 +34,11 @@ def describe_raster(source: Source) -> dict[str, Any]:
     with open_dataset(source.path) as file, reading_metadata(source.path):
         layout, place = _layout(file), _place(file, source)
         bands = [_declared(file, band) for band in range(1, file.count + 1)]
-    sample = sample_windows(source)
-    for band, values in zip(source.bands, sample.values, strict=True):
-        bands[band - 1] |= _statistics(values)
+    look = Look.at(source)
+    sample = look.sample
+    for band, values, extremes in zip(source.bands, sample.values, look.values, strict=True):
+        bands[band - 1] |= _statistics(values, extremes)
+    fills = find_fills(look.values)
     return {
         "kind": "raster",
         "height": source.height,
@@ -50,8 +53,10 @@ def describe_raster(source: Source) -> dict[str, Any]:
         "masked_by": _masks(source),
         "invalid_share": float(1 - sample.valid.mean()),
         "sampled_pixels": sample.valid.size,
+        "undeclared": look.counts(fills) if fills else None,
         "band_facts": bands,
         "refers_to": follow_references(source.path),
+        "warnings": [*source.warnings, *look.border_warning((0, 0), PREDICT)],
     }
 
 
@@ -74,6 +79,8 @@ def description_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     share = f"{facts['sampled_pixels'] / total:.2g} of all"
     yield "sample", "all pixels" if all_pixels else f"{facts['sampled_pixels']:,} pixels, {share}"
     yield "invalid", f"{100 * facts['invalid_share']:.3g} % of the sample"
+    if facts["undeclared"]:
+        yield "undeclared", f"{facts['undeclared']}, far from all others"
     yield "band names", ", ".join(facts["band_names"])
     yield "band colors", ", ".join(facts["band_colors"])
     for band in facts["band_facts"]:
@@ -170,17 +177,17 @@ def _declared(file: Any, band: int) -> dict[str, Any]:
     }
 
 
-def _statistics(values: NDArray[Any]) -> dict[str, float]:
-    """Of the valid values of a band; none where there is no valid one."""
+def _statistics(values: NDArray[Any], extremes: NDArray[Any]) -> dict[str, float]:
+    """Of a band's valid values, and of those around its extremes too; none where there is none."""
     if not values.size:
         return {}
     low, middle, high = np.percentile(values, _PERCENTILES)
     return {
-        "minimum": values.min().item(),
+        "minimum": extremes.min().item(),
         "percentile_2": float(low),
         "median": float(middle),
         "percentile_98": float(high),
-        "maximum": values.max().item(),
+        "maximum": extremes.max().item(),
     }
 
 

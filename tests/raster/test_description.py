@@ -125,3 +125,29 @@ def test_rpcs_and_control_points_are_facts(make_raster: Make) -> None:
 def test_a_sample_says_how_much_of_the_raster_it_is(make_raster: Make) -> None:
     path = make_raster(height=2000, width=2000, bands=1)
     assert lines_of(path)["sample"] == "1,048,576 pixels, 0.26 of all"
+
+
+def test_the_lowest_value_is_found_between_windows_where_overviews_show_it(
+    make_raster: Make,
+) -> None:
+    data = np.full((1, 3000, 3000), 100, np.int16)
+    data[:, 190:194, 190:194] = -500
+    path = make_raster(data=data, tiled=True, blockxsize=256, blockysize=256)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4, 8], Resampling.average)
+    assert facts_of(path)["band_facts"][0]["minimum"] == -500
+
+
+def test_values_that_may_mean_no_data_are_named_without_a_model(make_raster: Make) -> None:
+    data = np.random.default_rng(0).integers(1, 900, (2, 64, 80)).astype(np.int16)
+    data[:, :9, :9] = -9999
+    lines = lines_of(make_raster(data=data))
+    assert lines["undeclared"] == "of 5,120 sampled pixels 81 are -9999, far from all others"
+    assert "undeclared" not in lines_of(make_raster("scene.tif", data=data, nodata=-9999))
+
+
+def test_a_border_that_may_mean_no_data_is_warned_of(make_raster: Make) -> None:
+    data = np.random.default_rng(0).integers(1, 255, (3, 64, 80)).astype(np.uint8)
+    data[:, :20] = 0
+    (warning,) = facts_of(make_raster(data=data))["warnings"]
+    assert "of its border is 0 in all bands; if this means no data" in warning
