@@ -16,6 +16,7 @@ from geoseg.raster.references import follow_references
 from geoseg.raster.source import Source
 from geoseg.raster.undeclared import PREDICT, Look
 
+_LEAST_DISTINCT = 64
 _PERCENTILES = (2, 50, 98)
 _RPC = tuple(
     f"{axis}_{kind}"
@@ -38,7 +39,7 @@ def describe_raster(source: Source) -> dict[str, Any]:
     sample = look.sample
     for band, values, extremes in zip(source.bands, sample.values, look.values, strict=True):
         bands[band - 1] |= _statistics(values, extremes)
-    fills = find_fills(look.values)
+    fills = find_fills(look.values) if _is_measured(look.values) else []
     return {
         "kind": "raster",
         "height": source.height,
@@ -175,6 +176,11 @@ def _declared(file: Any, band: int) -> dict[str, Any]:
         "offset": file.offsets[band - 1],
         "unit": file.units[band - 1],
     }
+
+
+def _is_measured(values: NDArray[Any]) -> bool:
+    """Whether values can have others far from them: no bytes, and no few ids of classes."""
+    return values.dtype != np.uint8 and len(np.unique(values)) >= _LEAST_DISTINCT
 
 
 def _statistics(values: NDArray[Any], extremes: NDArray[Any]) -> dict[str, float]:

@@ -146,6 +146,14 @@ def test_values_that_may_mean_no_data_are_named_without_a_model(make_raster: Mak
     assert "undeclared" not in lines_of(make_raster("scene.tif", data=data, nodata=-9999))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_rare_classes_of_labels_are_no_such_values(make_raster: Make, dtype: str) -> None:
+    data = np.zeros((1, 64, 80), dtype)
+    data[:, :9, :9] = 200
+    data[:, :2, :2] = 5
+    assert facts_of(make_raster(data=data))["undeclared"] is None
+
+
 def test_a_border_that_may_mean_no_data_is_warned_of(make_raster: Make) -> None:
     data = np.random.default_rng(0).integers(1, 255, (3, 64, 80)).astype(np.uint8)
     data[:, :20] = 0
