@@ -22,6 +22,7 @@ from geoseg.raster.bands import (
     names_of,
     order_by_name,
 )
+from geoseg.raster.below import shows_palettes
 from geoseg.raster.fills import find_fills, without
 from geoseg.raster.nodata import number_text
 from geoseg.raster.source import Source
@@ -88,9 +89,10 @@ def refuse_palette(source: Source, needs: str) -> None:
         needs: what is needed instead, for the message.
 
     Raises:
-        SourceError: a band that is read has a palette.
+        SourceError: a band that is read has a palette, or the images below a VRT have.
     """
-    if any(source.file_bands[band - 1].color == "palette" for band in source.bands):
+    colors = [source.file_bands[band - 1].color for band in source.bands]
+    if "palette" in colors or shows_palettes(source.path):
         raise SourceError(
             f"{source.path}: its values are palette indices, not colours; {needs}: "
             "expand it first (gdal_translate -expand rgb FILE EXPANDED.tif)"

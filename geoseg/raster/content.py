@@ -27,7 +27,9 @@ _IMAGES = (
 _TILE_INDEX = re.compile(r"\.gti\.(gpkg|fgb|parquet)$", re.IGNORECASE)
 _METADATA_TAG = 42112
 """GDAL_METADATA: XML in a TIFF."""
-_PHOTOMETRIC_TAG, _MIN_IS_WHITE = 262, 0
+_PHOTOMETRIC_TAG = 262
+MIN_IS_WHITE, PALETTE = 0, 3
+"""TIFF 6.0, PhotometricInterpretation."""
 
 
 def raster_driver(path: Path, head: bytes | None = None) -> str | None:
@@ -77,17 +79,15 @@ def tiff_metadata(path: Path) -> bytes:
     return b""
 
 
-def tiff_is_negative(path: Path) -> bool:
-    """Whether a TIFF says that 0 is white (photometric MinIsWhite).
+def tiff_photometric(path: Path) -> int | None:
+    """What the values of a TIFF's first image are, in TIFF's own count: `MIN_IS_WHITE`, ...
 
     Raises:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        return any(
-            entry.tag == _PHOTOMETRIC_TAG and entry.short == _MIN_IS_WHITE
-            for entry in _first_directory(stream)
-        )
+        entries = _first_directory(stream)
+        return next((entry.short for entry in entries if entry.tag == _PHOTOMETRIC_TAG), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from geoseg.errors import SourceError
-from geoseg.foreign import MOST_XML, is_elsewhere, read_head
-from geoseg.raster.content import raster_driver, tiff_is_negative
+from geoseg.raster.below import look_below
+from geoseg.raster.content import MIN_IS_WHITE
 from geoseg.raster.gdal import open_dataset
-from geoseg.raster.references import follow_references
 from geoseg.report import shorten
 
 _STRUCTURE = "IMAGE_STRUCTURE"
 """The domain in which GDAL says how values are stored."""
-_NO_IMAGES = (".aux.xml", ".aux", ".ovr", ".msk")
-_COMPUTED = re.compile(
-    rb"(?i)(<|&lt;)(ScaleRatio|ScaleOffset|SrcMin|DstMin|LUT|Exponent|ColorTableComponent"
-    rb"|PixelFunctionType|SpectralBand|PanchroBand)"
-)
-"""What makes other values of those in the files below a VRT."""
 
 
 def find_negative(
@@ -50,19 +41,20 @@ def find_negative(
     if _is_negative(file):
         what, black = "is stored as a negative (MinIsWhite, 0 is white)", _highest(file, used[0])
     elif file.driver in ("VRT", "GTI"):
-        below = _look_below(path)
-        if not below.negatives:
+        below = look_below(path)
+        negatives, others = below.having(MIN_IS_WHITE), below.lacking(MIN_IS_WHITE)
+        if not negatives:
             return None, ""
-        if below.others and not as_stored:
+        if others and not as_stored:
             raise SourceError(
-                f"{path}: mixes negatives (MinIsWhite: {_names(below.negatives)}) with others "
-                f"({_names(below.others)}); turn the negatives round first "
+                f"{path}: mixes negatives (MinIsWhite: {_names(negatives)}) with others "
+                f"({_names(others)}); turn the negatives round first "
                 "(gdal_translate -scale 0 255 255 0 FILE POSITIVE.tif)"
             )
-        what = f"is made of negatives (MinIsWhite, 0 is white: {_names(below.negatives)})"
+        what = f"is made of negatives (MinIsWhite, 0 is white: {_names(negatives)})"
         if below.computed:
             return None, f"{what}; it computes others from their values, taken as they are"
-        black = below.blacks.pop() if len(below.blacks) == 1 else None
+        black = _common_black(negatives)
     else:
         return None, ""
     if as_stored:
@@ -86,39 +78,12 @@ def _highest(file: Any, band: int) -> int | None:
     return 2**bits - 1 if dtype.kind == "u" else None
 
 
-@dataclass(slots=True)
-class _Below:
-    """The images that a VRT or a tile index is made of."""
-
-    negatives: list[Path] = field(default_factory=list)
-    others: list[Path] = field(default_factory=list)
-    blacks: set[int | None] = field(default_factory=set)
-    """Of the negatives."""
-    computed: bool = False
-    """Whether values are changed on the way."""
-
-
-def _look_below(path: Path) -> _Below:
-    """What lies below a VRT. Files on servers count as positive: asking each takes too long."""
-    below = _Below(computed=_computes(path))
-    for name in follow_references(path):
-        file = Path(name)
-        if name.lower().endswith(_NO_IMAGES):
-            continue
-        driver = "" if is_elsewhere(name) else raster_driver(file)
-        if driver in ("VRT", "GTI"):
-            below.computed |= _computes(file)
-        elif driver == "GTiff" and tiff_is_negative(file):
-            below.negatives.append(file)
-            with open_dataset(file) as negative:
-                below.blacks.add(_highest(negative, 1))
-        elif driver is not None:
-            below.others.append(file)
-    return below
-
-
-def _computes(path: Path) -> bool:
-    return _COMPUTED.search(read_head(path, MOST_XML)) is not None
+def _common_black(negatives: Sequence[Path]) -> int | None:
+    blacks = set()
+    for path in negatives:
+        with open_dataset(path) as file:
+            blacks.add(_highest(file, 1))
+    return blacks.pop() if len(blacks) == 1 else None
 
 
 def _names(files: Sequence[Path]) -> str:

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from geoseg.raster.content import raster_driver, tiff_metadata
+from geoseg.raster.content import (
+    MIN_IS_WHITE,
+    PALETTE,
+    raster_driver,
+    tiff_metadata,
+    tiff_photometric,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +63,13 @@ def test_offsets_beyond_the_file_lead_nowhere(tmp_path: Path, offset: int) -> No
     entry = struct.pack("<HHQQ", 42112, 2, 2**40, offset)
     path.write_bytes(struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, 1) + entry)
     assert tiff_metadata(path) == b""
+
+
+@pytest.mark.parametrize("photometric", [MIN_IS_WHITE, PALETTE])
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_what_the_values_of_a_tiff_are_is_what_gdal_has_written(
+    make_raster: Callable[..., Path], photometric: int, order: str
+) -> None:
+    name = {0: "MINISWHITE", 3: "PALETTE"}[photometric]
+    assert tiff_photometric(make_raster(bands=1, photometric=name, endianness=order)) == photometric
+    assert tiff_photometric(make_raster("rgb.tif", endianness=order)) == 2
