@@ -85,7 +85,8 @@ def use_raster(path: Path) -> None:
     with source.open() as reader:
         pixels, valid = reader.read(0, 0, height, width)
         assert reader.overviews >= 0
-    with rasterio.open(path) as file:
+    # Else GDAL gives noise for a PNG that is cut short.
+    with rasterio.Env(GDAL_PNG_WHOLE_IMAGE_OPTIM=False), rasterio.open(path) as file:
         stored = np.zeros_like(pixels)  # GDAL leaves parts of it out
         file.read(list(source.bands), window=Window(0, 0, width, height), out=stored)
         mask = file.dataset_mask(window=Window(0, 0, width, height)) > 0

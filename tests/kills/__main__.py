@@ -15,7 +15,7 @@ from tests.kills.randomly import kill_randomly
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.kills")
     parser.add_argument("--points", type=int, help="points of each job; all by default")
-    parser.add_argument("--jobs", default="", help="what their names contain; all by default")
+    parser.add_argument("--jobs", default="", help="a pattern of their names; all by default")
     parser.add_argument("--random", type=int, metavar="N", help="kills at random times instead")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()

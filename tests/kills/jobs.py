@@ -95,11 +95,11 @@ def all_jobs(inputs: Path) -> list[Job]:
     images, labels, predicted = (inputs / name for name in ("images", "labels", "predicted"))
     classes = ["road", "roof", "grass"]
 
-    def vectorize(suffix: str, index: int) -> Callable[[Path], Any]:
+    def vectorize(suffix: str, index: int, *, overwrite: bool) -> Callable[[Path], Any]:
         raster = predicted / f"tile{index}.tif"
-        return lambda out: geoseg.vectorize(raster, out / f"town.{suffix}", overwrite=True)
+        return lambda out: geoseg.vectorize(raster, out / f"town.{suffix}", overwrite=overwrite)
 
-    def prepare(patch: int) -> Callable[[Path], Any]:
+    def prepare(patch: int, *, overwrite: bool) -> Callable[[Path], Any]:
         return lambda out: geoseg.prepare(
             "folder",
             inputs,
@@ -109,7 +109,7 @@ def all_jobs(inputs: Path) -> list[Job]:
             classes=classes,
             patch=patch,
             split="tiles",
-            overwrite=True,
+            overwrite=overwrite,
         )
 
     def train(out: Path) -> Any:
@@ -132,16 +132,20 @@ def all_jobs(inputs: Path) -> list[Job]:
         job
         for suffix in FORMATS
         for job in (
-            Job(f"vectorize {suffix}", vectorize(suffix, 0)),
-            Job(f"vectorize {suffix} over another", vectorize(suffix, 0), vectorize(suffix, 1)),
+            Job(f"vectorize {suffix}", vectorize(suffix, 0, overwrite=False)),
+            Job(
+                f"vectorize {suffix} over another",
+                vectorize(suffix, 0, overwrite=True),
+                vectorize(suffix, 1, overwrite=False),
+            ),
         )
     ]
     return [
         Job("predict", predict(inputs)),
         Job("predict over another", predict(inputs, overwrite=True), predict(inputs, model=1)),
         *formats,
-        Job("prepare", prepare(48)),
-        Job("prepare over another", prepare(48), prepare(64)),
+        Job("prepare", prepare(48, overwrite=False)),
+        Job("prepare over another", prepare(48, overwrite=True), prepare(64, overwrite=False)),
         Job("evaluate", evaluate(labels)),
         Job("evaluate over another", evaluate(labels), evaluate(predicted)),
         Job("train", train, steady=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -14,6 +15,17 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _STEPS = frozenset(
     ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink")
 )
+
+_LATE = (
+    *("geoseg.commands.train", "geoseg.training.loop", "geoseg.inference.execute"),
+    *("matplotlib.pyplot", "pyogrio.raw", "scipy.ndimage", "rasterio.features"),
+)
+
+
+def preload() -> None:
+    """Import here what commands load late: each copy of this process would take seconds for it."""
+    for module in _LATE:
+        importlib.import_module(module)
 
 
 def start(call: Callable[[], Any]) -> int:

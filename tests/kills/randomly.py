@@ -15,7 +15,7 @@ import psutil
 
 from tests.kills.jobs import Job, Snapshot, all_jobs, predict, snapshot, write_inputs
 from tests.kills.points import Verdict
-from tests.kills.processes import start, wait
+from tests.kills.processes import preload, start, wait
 
 _END = 20
 """Seconds that orphaned workers have to notice that they are."""
@@ -24,6 +24,7 @@ _END = 20
 def kill_randomly(folder: Path, kills: int, seed: int) -> Iterator[Verdict]:
     """Kill jobs at random moments, continue them, and compare with undisturbed runs."""
     os.environ["OGR_CURRENT_DATE"] = "2020-01-01T00:00:00Z"
+    preload()
     write_inputs(folder / "inputs", 200)
     with_workers = predict(folder / "inputs", workers=2, block=64, vectors="gpkg")
     jobs = [*all_jobs(folder / "inputs"), *[Job("predict with workers", with_workers)] * 3]

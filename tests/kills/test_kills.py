@@ -3,8 +3,9 @@ import sys
 
 
 def test_killed_commands_leave_nothing_torn_and_the_next_run_mends_everything() -> None:
-    """One point in the middle of each; `make kills` takes them all."""
-    program = [sys.executable, "-m", "tests.kills", "--points", "1"]
+    """One point in the middle of some; `make kills` takes all of each."""
+    chosen = ["--points", "1", "--jobs", "over another|train"]
+    program = [sys.executable, "-m", "tests.kills", *chosen]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " kills, 0 with faults" in done.stdout
