@@ -107,7 +107,8 @@ def _command(function: Callable[..., None]) -> click.Command:
 def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.
 
-    SOURCES are files or folders (searched recursively): GeoTIFF, COG, VRT, JPEG 2000, PNG, JPEG.
+    SOURCES are files, folders (searched recursively) or text files with one path a line: GeoTIFF,
+    COG, VRT, JPEG 2000, PNG, JPEG.
     """
     _call("predict", list(sources), model, out, **options)
 

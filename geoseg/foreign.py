@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from xml.parsers import expat
 
-from geoseg.errors import GeosegError
+from geoseg.errors import ConfigError, GeosegError
 
 Result = TypeVar("Result")
 
@@ -27,6 +27,10 @@ _LEAVE = "GEOSEG_ALLOW_REMOTE"
 """In the environment, so that worker processes have the leave too."""
 _ELSEWHERE = re.compile(r"/vsi\w|^\s*[A-Za-z][\w+.-]+:", re.IGNORECASE)
 """A virtual file system of GDAL's, a URL, or a name that chooses a driver; C: is a drive."""
+
+
+_NAMED = re.compile(r"/vsi\w+/|[A-Za-z][\w+.-]+:/", re.IGNORECASE)
+"""How names of servers and archives begin, also where `Path` has taken a slash out of them."""
 
 
 class UnsafeXMLError(GeosegError, ValueError):
@@ -62,10 +66,16 @@ def allow_remote(allowed: bool = True) -> Iterator[None]:
 
 
 def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Give a command the option ``allow_remote``, by default False."""
+    """Give a command the option ``allow_remote``, by default False.
+
+    The command refuses arguments that name a server or an archive: as paths they would be others.
+    """
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Result:
+        for value in (*arguments, *(value for key, value in options.items() if key != "crs")):
+            if isinstance(value, str | os.PathLike) and (line := named_elsewhere(value)):
+                raise ConfigError(line)
         with allow_remote(bool(options.pop("allow_remote", remote_allowed()))):
             return command(*arguments, **options)
 
@@ -75,6 +85,29 @@ def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
 def is_elsewhere(name: str) -> bool:
     """Whether GDAL would look for a name elsewhere than among the files of this machine."""
     return _ELSEWHERE.search(name) is not None
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """A path as the user gave it: `Path` takes slashes out of URLs."""
+    name = os.fspath(path)
+    return re.sub(r"(?<=\w):/+", "://", name) if names_elsewhere(name) else name
+
+
+def names_elsewhere(path: str | os.PathLike[str]) -> bool:
+    """Whether a path, also one that `Path` has changed, names a server or an archive."""
+    return _NAMED.match(os.fspath(path)) is not None and not os.path.lexists(path)
+
+
+def named_elsewhere(path: str | os.PathLike[str]) -> str | None:
+    """A line about a path that the user gave and that is none of this machine; else None."""
+    if not names_elsewhere(path):
+        return None
+    name = name_of(path)
+    return (
+        f"{name}: is on a server or in an archive, and geoseg opens files of this machine; fetch "
+        "or unpack it, or give a VRT of an image with --allow-remote: python -c "
+        f"\"from rasterio import open, shutil; shutil.copy(open('{name}'), 'a.vrt', driver='VRT')\""
+    )
 
 
 def read_head(path: Path, size: int = 4096) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any
 import rasterio
 
 from geoseg.commands import predict
-from geoseg.errors import GeosegError, ModelError
+from geoseg.errors import ConfigError, GeosegError, ModelError
+from geoseg.foreign import named_elsewhere
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
@@ -49,6 +50,8 @@ def run(
             the scenes.
         GeosegError: as from ``geoseg predict``.
     """
+    if line := named_elsewhere(out):
+        raise ConfigError(line)
     listener = progress or Progress()
     loaded = _model(model)
     folder = Path(out)

@@ -26,7 +26,8 @@ from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
 from geoseg.locks import lock_file
 from geoseg.raster import Source, describe_grid, name_every_class, open_raster, source_fingerprint
-from geoseg.report import Report
+from geoseg.raster.path_list import expand_lists
+from geoseg.report import Report, counted
 from geoseg.vector import (
     Layer,
     PartRegions,
@@ -60,8 +61,8 @@ def run(
     """Polygonize class rasters of any size into one file.
 
     Args:
-        rasters: uint8 rasters of one band, class ids 0..253; nodata, 254 and 255 make no polygon.
-            Class names are the raster's category names. Several become layers, named by stems.
+        rasters: uint8 rasters of one band, or lists of them: class ids 0..253; nodata, 254 and 255
+            make no polygon. Class names are category names. Several become layers, named by stems.
         out: ``.gpkg`` or ``.shp``.
         confidence: uint8 raster of the same grid, 255 times the probability of the label.
         overwrite: replace a file that was made from something else.
@@ -76,7 +77,7 @@ def run(
     """
     started = time.perf_counter()
     given = [rasters] if isinstance(rasters, str | os.PathLike) else rasters
-    paths, target = [Path(path) for path in given], Path(out)
+    paths, target = expand_lists(map(Path, given)), Path(out)
     _check_options(paths, target, confidence)
     layers = [path.stem for path in paths] if len(paths) > 1 else [target.stem]
     usable, failures = _usable(paths, None if confidence is None else Path(confidence))
@@ -92,10 +93,8 @@ def run(
     warnings += [line for job in jobs.values() for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
-    text = (
-        f"{polygons:,} polygons of {len(jobs)} raster{'s' * (len(jobs) > 1)} in {target} "
-        f"({seconds:.1f} s)"
-    )
+    of = counted(len(jobs), "raster")
+    text = f"{polygons:,} polygons of {of} in {target} ({seconds:.1f} s)"
     facts |= {"kept": False, "layers": made, "seconds": seconds}
     return Report(text, facts, int(bool(failures)))
 

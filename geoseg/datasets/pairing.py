@@ -36,6 +36,7 @@ from geoseg.datasets.file_keys import (
     unseen,
 )
 from geoseg.errors import ConfigError
+from geoseg.foreign import named_elsewhere
 from geoseg.listing import list_folder
 from geoseg.report import shorten
 from geoseg.vector.read import refuse_other_vectors
@@ -163,6 +164,8 @@ def describe_unpaired(
 
 def _refuse_empty(given: str, found: Files, what: str) -> None:
     if not found:
+        if line := named_elsewhere(given):
+            raise ConfigError(line)
         for path in (Path(given), *list_files(given)):
             refuse_other_vectors(path)
         exists = count_stars(given) or os.path.exists(given)

@@ -14,6 +14,7 @@ from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import OutputError
 from geoseg.failures import not_begun
 from geoseg.files import refuse_foreign_report, write_text
+from geoseg.foreign import name_of
 from geoseg.inference.keys import key_of
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.probe import peak_memory
@@ -106,7 +107,7 @@ class RunReport:
     def refuse(self, path: Path, line: str) -> None:
         """Note why an input cannot be used."""
         self._inputs[path] = {
-            "path": str(path),
+            "path": name_of(path),
             "status": "refused",
             "warnings": [],
             "error": line,

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import safe_open
 
 from geoseg.errors import GeosegError, ModelError, one_line_reason
+from geoseg.foreign import named_elsewhere
 from geoseg.models.card import Card
 
 CARD_KEY = "geoseg"
@@ -42,6 +43,8 @@ def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
         with path.open("rb") as file:
             start = file.read(9)  # the length of the header in 8 bytes, then its first: a brace
     except OSError as error:
+        if line := named_elsewhere(path):
+            raise ModelError(line) from error
         raise ModelError(
             f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
         ) from error

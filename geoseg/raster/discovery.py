@@ -10,8 +10,10 @@ from pathlib import Path
 
 from geoseg.errors import ConfigError
 from geoseg.failures import per_input
+from geoseg.foreign import named_elsewhere
 from geoseg.listing import list_folder
 from geoseg.raster.fingerprint import read_fingerprint
+from geoseg.raster.path_list import is_path_list, read_path_list
 
 SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
 """Of rasters inside folders, in lower or upper case; a file that is named itself may have any."""
@@ -57,7 +59,7 @@ def find_sources(paths: Iterable[str | Path]) -> FoundSources:
     found = FoundSources()
     by_place: dict[str, FoundSource] = {}
     for path in map(Path, paths):
-        for source in _candidates(path, found):
+        for source in _listed(path, found):
             with per_input(source.path, partial(found.failures.__setitem__, source.path)):
                 if read_fingerprint(source.path):
                     found.own.append(f"{source.path}: was made by geoseg itself")
@@ -71,8 +73,27 @@ def find_sources(paths: Iterable[str | Path]) -> FoundSources:
     return found
 
 
+def _listed(path: Path, found: FoundSources) -> list[FoundSource]:
+    """What a list names, or a single path."""
+    sources: list[FoundSource] = []
+    with per_input(path, partial(found.failures.__setitem__, path)):
+        if not is_path_list(path):
+            return _candidates(path, found)
+        for each in read_path_list(path):
+            below = each.is_relative_to(path.parent) and ".." not in each.parts
+            folder = each.relative_to(path.parent).parent if below else Path()
+            is_folder = os.path.isdir(each)
+            for source in _candidates(each, found):
+                place = folder / each.name if is_folder else folder
+                sources.append(FoundSource(source.path, place / source.relative))
+    return sources
+
+
 def _candidates(path: Path, found: FoundSources) -> list[FoundSource]:
     """The file, or the rasters below the folder; what is not looked at there is noted."""
+    if line := named_elsewhere(path):
+        found.failures[path] = line
+        return []
     if not os.path.isdir(path):
         return [FoundSource(path, Path(path.stem))]
     listing = list_folder(path)

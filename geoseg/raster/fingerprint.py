@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SourceError
+from geoseg.foreign import names_elsewhere
 from geoseg.raster.bands import FileBand
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.references import follow_references
@@ -110,7 +111,7 @@ def _facts(file: Any) -> str:
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
-    if str(path).startswith("/vsi"):
+    if names_elsewhere(path):
         # In an archive or on a server: a file system of GDAL's, which Python cannot read.
         digest.update(str(path).encode())
         return

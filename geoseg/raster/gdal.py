@@ -18,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
 from geoseg.files import replace_file
+from geoseg.foreign import named_elsewhere
 from geoseg.raster.content import raster_driver
 from geoseg.raster.references import follow_references
 
@@ -87,6 +88,8 @@ def _refuse_unopenable(path: Path) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
+        if line := named_elsewhere(path):
+            raise SourceError(line) from error
         what = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
         raise SourceError(f"{path}: {what}; check the path") from error
     if path.is_dir():

@@ -147,7 +147,8 @@ def _targets(file: Path, reference: str) -> list[str]:
             )
         if _remote_driver(name) is None:
             raise _UnsafeFileError(
-                f"refers to {name}, which is no image that can be read there; check it"
+                f"refers to {name}, which is no image that can be read there, or has files beside "
+                "it that are none; download and check it"
             )
         return [name]
     places = dict.fromkeys(
@@ -183,11 +184,23 @@ def _remote_driver(name: str) -> str | None:
     """The format of an image elsewhere; None where it is none, or one that leads to others."""
     for driver in ("GTiff", "JP2OpenJPEG", "PNG", "JPEG"):
         try:
-            with rasterio.open(name, driver=driver):
-                return driver
+            with rasterio.open(name, driver=driver) as file:
+                spaces = file.tag_namespaces()
+                keys = {key.lower() for space in spaces for key in file.tags(ns=space)}
         except RasterioError:
             continue
+        beside = (name + suffix for suffix in (".ovr", ".msk", ".ovr.msk", ".msk.ovr"))
+        return None if keys & _KEYS or any(map(_leads_on, beside)) else driver
     return None
+
+
+def _leads_on(name: str) -> bool:
+    """Whether a file beside an image elsewhere is there and is no TIFF: GDAL would follow it."""
+    try:
+        with rasterio.open(name, driver="GTiff") as file:
+            return bool({key.lower() for key in file.tags(ns="OVERVIEWS")} & _KEYS)
+    except RasterioError as error:
+        return "not recognized as being in a supported" in str(error)
 
 
 class _Folders:

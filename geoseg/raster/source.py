@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from geoseg.raster.metadata import place_note, refuse_broken_metadata, value_not
 from geoseg.raster.negative import find_negative
 from geoseg.raster.nodata import given_values, refuse_impossible
 from geoseg.raster.reader import Reader, Validity, find_validity
+
+_FETCHED = re.compile(r"\s*(/vsi|\w[\w+.-]+:/)", re.IGNORECASE)
+"""How a coordinate system begins that GDAL would fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +182,12 @@ def parse_crs(text: str | CRS) -> CRS:
     """The coordinate system that `text` names.
 
     Raises:
-        ConfigError: PROJ does not know it.
+        ConfigError: PROJ does not know it, or would have to fetch it.
     """
+    if isinstance(text, str) and _FETCHED.match(text):
+        raise ConfigError(
+            f"--crs {text}: is not looked up on servers or in archives; give one like EPSG:25832"
+        )
     try:
         with rasterio.Env():  # else PROJ prints its own line too
             known = CRS.from_user_input(text)

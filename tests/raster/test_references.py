@@ -8,6 +8,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import rasterio.shutil
 import shapely
 from rasterio.errors import RasterioError
 
@@ -201,6 +202,58 @@ def test_a_vrt_on_a_server_is_not_read_even_with_leave(server: Server, tmp_path:
     vrt(server.folder / "x.tif", RAW, attributes='subClass="VRTRawRasterBand"')
     path = vrt(tmp_path / "a.vrt", SOURCE.format(f"/vsicurl/{server.url}/x.tif"))
     with allow_remote(), pytest.raises(SourceError, match="no image that can be read there"):
+        open_raster(path)
+
+
+def test_what_lies_beside_a_servers_image_is_used_where_it_is_an_image(
+    make_raster: Make, server: Server, tmp_path: Path
+) -> None:
+    os.link(make_raster("image.tif", bands=1, crs=None, transform=None), server.folder / "x.tif")
+    os.link(make_raster("smaller.tif", bands=1, height=32, width=40), server.folder / "x.tif.ovr")
+    (server.folder / "x.tfw").write_text("0.5\n0\n0\n-0.5\n500000.25\n5399999.75\n")
+    (server.folder / "x.tif.aux.xml").write_text(
+        "<PAMDataset><SRS>EPSG:32632</SRS>"
+        '<PAMRasterBand band="1"><NoDataValue>7</NoDataValue></PAMRasterBand></PAMDataset>'
+    )
+    path = tmp_path / "a.vrt"
+    with rasterio.open(f"{server.url}/x.tif") as file:
+        rasterio.shutil.copy(file, path, driver="VRT")
+    with allow_remote():
+        source = open_raster(path)
+        use(path)
+    assert (source.nodata, source.crs, source.transform.c) == (7.0, "EPSG:32632", 500_000.0)
+
+
+@pytest.mark.parametrize("suffix", [".ovr", ".msk", ".ovr.msk"])
+@pytest.mark.parametrize("inside", ["raw", "server"])
+def test_what_lies_beside_a_servers_image_leads_nowhere(
+    make_raster: Make, server: Server, tmp_path: Path, suffix: str, inside: str
+) -> None:
+    os.link(make_raster("image.tif", bands=1), server.folder / "x.tif")
+    if suffix == ".ovr.msk":
+        os.link(make_raster("o.tif", bands=1, height=32, width=40), server.folder / "x.tif.ovr")
+    beside = server.folder / f"x.tif{suffix}"
+    if inside == "raw":
+        vrt(beside, RAW, attributes='subClass="VRTRawRasterBand"')
+    else:
+        beside.write_text(WMS.format(server.url))
+    path = vrt(tmp_path / "a.vrt", SOURCE.format(f"/vsicurl/{server.url}/x.tif"))
+    with allow_remote(), pytest.raises(SourceError, match="has files beside it that are none"):
+        open_raster(path)
+
+
+@pytest.mark.parametrize("key", ["OVERVIEW_FILE", "X_DATASET"])
+def test_metadata_beside_a_servers_image_leads_nowhere(
+    make_raster: Make, server: Server, tmp_path: Path, key: str
+) -> None:
+    os.link(make_raster("image.tif", bands=1), server.folder / "x.tif")
+    domain = "OVERVIEWS" if key == "OVERVIEW_FILE" else "GEOLOCATION"
+    (server.folder / "x.tif.aux.xml").write_text(
+        f'<PAMDataset><Metadata domain="{domain}"><MDI key="{key}">/etc/passwd</MDI></Metadata>'
+        "</PAMDataset>"
+    )
+    path = vrt(tmp_path / "a.vrt", SOURCE.format(f"/vsicurl/{server.url}/x.tif"))
+    with allow_remote(), pytest.raises(SourceError, match="has files beside it that are none"):
         open_raster(path)
 
 
