@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from geoseg.errors import SourceError
-from geoseg.raster.below import look_below
+from geoseg.raster.below import look_below, open_below
 from geoseg.raster.content import MIN_IS_WHITE
-from geoseg.raster.gdal import open_dataset
 from geoseg.report import shorten
 
 _STRUCTURE = "IMAGE_STRUCTURE"
@@ -78,13 +77,13 @@ def _highest(file: Any, band: int) -> int | None:
     return 2**bits - 1 if dtype.kind == "u" else None
 
 
-def _common_black(negatives: Sequence[Path]) -> int | None:
+def _common_black(negatives: Sequence[str]) -> int | None:
     blacks = set()
-    for path in negatives:
-        with open_dataset(path) as file:
+    for name in negatives:
+        with open_below(name) as file:
             blacks.add(_highest(file, 1))
     return blacks.pop() if len(blacks) == 1 else None
 
 
-def _names(files: Sequence[Path]) -> str:
-    return shorten((file.name for file in files), 3)
+def _names(names: Sequence[str]) -> str:
+    return shorten((Path(name).name for name in names), 3)

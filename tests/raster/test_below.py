@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import rasterio
 
 from geoseg.errors import SourceError
+from geoseg.foreign import allow_remote
 from geoseg.raster import open_raster, refuse_palette
 from geoseg.raster.below import look_below, shows_palettes
+from tests.fixtures.server import Server
 
 Make = Callable[..., Path]
 
@@ -54,3 +57,22 @@ def test_nothing_lies_below_a_raster_that_holds_its_pixels(make_raster: Make) ->
     path = make_raster()
     assert look_below(path).photometrics == {}
     assert not shows_palettes(path)
+
+
+@pytest.mark.parametrize("photometric", ["MINISWHITE", "PALETTE"])
+def test_images_on_a_server_are_asked_too(
+    make_raster: Make, server: Server, tmp_path: Path, photometric: str
+) -> None:
+    image = make_raster("image.tif", bands=1, photometric=photometric)
+    os.link(image, server.folder / "x.tif")
+    path = vrt(tmp_path / "a.vrt", "x.tif")
+    path.write_text(
+        path.read_text()
+        .replace("x.tif", f"/vsicurl/{server.url}/x.tif")
+        .replace('relativeToVRT="1"', "")
+    )
+    with allow_remote():
+        if photometric == "PALETTE":
+            assert shows_palettes(path)
+        else:
+            assert open_raster(path).white == 255
