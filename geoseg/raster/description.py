@@ -15,6 +15,7 @@ from geoseg.raster.nodata import number_text
 from geoseg.raster.references import follow_references
 from geoseg.raster.source import Source
 from geoseg.raster.undeclared import PREDICT, Look
+from geoseg.report import shorten
 
 _LEAST_DISTINCT = 64
 _PERCENTILES = (2, 50, 98)
@@ -71,8 +72,8 @@ def description_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     stored = [f"{shape} of {rows} x {cols}", facts["compression"], facts["interleave"]]
     yield "blocks", ", ".join(text for text in stored if text)
     yield "overviews", ", ".join(f"1/{factor}" for factor in facts["overviews"]) or "none"
-    names = "".join(f", {name}" for name in facts["subdatasets"])
-    yield "pages", f"{facts['pages']}{names}"
+    names = shorten(facts["subdatasets"])
+    yield "pages", f"{facts['pages']} ({names})" if names else "1"
     yield "nodata", "none" if facts["nodata"] is None else number_text(facts["nodata"])
     yield "masked by", ", ".join(facts["masked_by"]) or "none"
     total = facts["height"] * facts["width"]
@@ -86,7 +87,7 @@ def description_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "band colors", ", ".join(facts["band_colors"])
     for band in facts["band_facts"]:
         yield f"band {band['band']}", _band_line(band, read=band["band"] in facts["bands"])
-    yield "refers to", ", ".join(facts["refers_to"]) or "none"
+    yield "refers to", shorten(facts["refers_to"]) or "none"
 
 
 def _place_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

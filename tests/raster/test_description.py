@@ -107,8 +107,8 @@ def test_scale_offset_and_unit_are_told_for_each_band(make_raster: Make) -> None
 def test_pages_are_listed(make_raster: Make) -> None:
     path = add_page(add_page(make_raster()))
     assert facts_of(path)["pages"] == 3
-    assert lines_of(path)["pages"].startswith(f"3, GTIFF_DIR:1:{path}, GTIFF_DIR:2:{path}")
-    assert facts_of(make_raster("one.tif"))["pages"] == 1
+    assert lines_of(path)["pages"].startswith(f"3 (GTIFF_DIR:1:{path}, GTIFF_DIR:2:{path}")
+    assert lines_of(make_raster("one.tif"))["pages"] == "1"
 
 
 def test_rpcs_and_control_points_are_facts(make_raster: Make) -> None:
@@ -159,3 +159,20 @@ def test_a_border_that_may_mean_no_data_is_warned_of(make_raster: Make) -> None:
     data[:, :20] = 0
     (warning,) = facts_of(make_raster(data=data))["warnings"]
     assert "of its border is 0 in all bands; if this means no data" in warning
+
+
+def test_of_many_files_that_it_refers_to_the_first_are_shown(
+    make_raster: Make, tmp_path: Path
+) -> None:
+    sources = "".join(
+        f"<SimpleSource><SourceFilename>{make_raster(f'{at}.tif', bands=1)}</SourceFilename>"
+        "</SimpleSource>"
+        for at in range(9)
+    )
+    path = tmp_path / "a.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="80" rasterYSize="64"><VRTRasterBand dataType="Byte" band="1">'
+        f"{sources}</VRTRasterBand></VRTDataset>"
+    )
+    assert lines_of(path)["refers to"].endswith("and 3 more")
+    assert len(facts_of(path)["refers_to"]) == 9
