@@ -48,22 +48,22 @@ def naming_the_rest(waiting: Sequence[str], failures: Sequence[str] = ()) -> Ite
     """Let a fault of the run itself say what it leaves undone, in lines of their own.
 
     Args:
-        waiting: what is not begun; looked at when the fault comes.
+        waiting: what is not done; looked at when the fault comes.
         failures: lines about what has failed before, which would be lost.
     """
     try:
         yield
     except RunError as error:
-        lines = [*failures, str(error), *not_begun(waiting)]
+        lines = [*failures, str(error), *not_done(waiting)]
         raise type(error)("\n".join(lines)) from error
 
 
-def not_begun(waiting: Sequence[str]) -> list[str]:
-    """A line about what a stopped run has not begun; none where that is nothing."""
+def not_done(waiting: Sequence[str]) -> list[str]:
+    """A line about what a stopped run has not done; none where that is nothing."""
     if not waiting:
         return []
     names = shorten(waiting)
-    return [f"the run was stopped there; not begun: {names}; the same command continues"]
+    return [f"the run was stopped there; not done: {names}; the same command continues"]
 
 
 def failure_line(subject: str | Path, error: Exception) -> str:

@@ -63,13 +63,13 @@ def test_faults_of_the_run_are_errors_of_outputs_and_models_too():
     assert issubclass(DeviceError, ModelError)
 
 
-def test_a_fault_of_the_run_names_what_failed_before_and_what_is_not_begun():
+def test_a_fault_of_the_run_names_what_failed_before_and_what_is_not_done():
     with pytest.raises(DiskError) as caught, naming_the_rest(["c"], ["a: is damaged"]):
         raise DiskError("out: the disk is full")
     assert str(caught.value).splitlines() == [
         "a: is damaged",
         "out: the disk is full",
-        "the run was stopped there; not begun: c; the same command continues",
+        "the run was stopped there; not done: c; the same command continues",
     ]
     with pytest.raises(SourceError, match=r"^other$"), naming_the_rest(["d"]):
         raise SourceError("other")

@@ -91,7 +91,7 @@ def test_every_file_of_the_project_has_a_name_that_windows_takes() -> None:
 def test_the_demo_runs_where_os_and_signal_lack_what_windows_lacks(tmp_path: Path) -> None:
     code = f"""
 import functools, os, signal, sys
-import geoseg.cli, geoseg.commands.demo as demo, geoseg.inference.execute, geoseg.stopping
+import geoseg.cli, geoseg.commands.demo as demo, geoseg.inference.sheet, geoseg.stopping
 for module in (os, signal):
     for name in {sorted(POSIX_NAMES - {"statvfs"})!r}:  # shutil has its own on Windows
         if hasattr(module, name):

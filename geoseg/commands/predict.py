@@ -30,11 +30,11 @@ from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
 from geoseg.progress import Progress
 from geoseg.raster import FoundSource, find_sources
-from geoseg.report import Report, nothing_usable
+from geoseg.report import Report, counted, nothing_usable
 
 if TYPE_CHECKING:
-    from geoseg.inference.execute import Executor
     from geoseg.inference.run import PredictRun
+    from geoseg.inference.stories import Story
     from geoseg.models import Model
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -68,7 +68,7 @@ def run(
         ModelError: the model file is wrong.
         OutputError: the output folder cannot be written, another run writes into it, or the disk
             has no room; nothing was started. A disk that fills up later, or a lost device, ends the
-            run with a report of what was not begun.
+            run with a report of what was not done.
     """
     started = time.perf_counter()
     progress = progress or Progress()
@@ -89,12 +89,9 @@ def run(
             progress.note(line)
         surveys = _survey_all(jobs, predict_run, report)
         _announce_plan(surveys, predict_run, report, progress)
-        from geoseg.inference.execute import Executor  # and Dask, which no refusal waits for
-
         try:
-            with begun(), Executor(predict_run, progress) as executor:
-                for survey in surveys:
-                    _execute(survey, executor, report)
+            with begun():
+                _make(surveys, predict_run, report, progress)
         except RunError:  # the report has it already, beside the input that met it
             report.stop()
         finally:
@@ -168,9 +165,9 @@ def _announce_plan(
     if not left:
         progress.note("plan: no window is left to run")
         return
-    first, threads = left[0].job, run.threads * max(1, run.options.workers)
+    first = left[0].job
     probe = probe_forward(run.predictor, first.source, first.grid.window)
-    total = RasterPlan.total([survey.plan(threads) for survey in left])
+    total = RasterPlan.total([survey.plan(run.threads) for survey in left])
     report.plan = total.to_json(probe, run.options.workers, len(left))
     for line in total.lines(len(left), probe, run.options.workers):
         progress.note(line)
@@ -183,19 +180,43 @@ def _announce_plan(
         )
 
 
-def _execute(survey: Survey, executor: Executor, report: RunReport) -> None:
-    """Run a raster; errors are noted and do not stop the others.
+def _make(
+    surveys: Sequence[Survey], run: PredictRun, report: RunReport, progress: Progress
+) -> None:
+    """Make what is missing of all rasters.
+
+    Raises:
+        RunError: the fault would meet every raster.
+    """
+    from geoseg.inference.stories import tell_stories
+
+    left = sum(survey.forwards for survey in surveys)
+    if left:
+        progress.begin(counted(len(surveys), "raster"), left)
+    try:
+        with run.open_slots(progress.advance, workers=left > 0) as slots:
+            tell_stories((_story(survey, run, report, progress) for survey in surveys), slots)
+    finally:
+        if left:
+            progress.end()
+
+
+def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progress) -> Story:
+    """One raster; errors are noted and do not stop the others.
 
     Raises:
         RunError: the fault would meet every other raster too; noted as well.
     """
-    job = survey.job
+    from geoseg.inference.sheet import RasterResult, tell_raster
+
+    job, result = survey.job, RasterResult()
     try:
         with per_input(job.source.path, partial(report.fail, job)):
-            report.finish(survey, executor.execute(survey))
+            yield from tell_raster(run, survey, progress, result)
+            report.finish(survey, result)
     except RunError as error:
         report.fail(job, failure_line(job.source.path, error))
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):
         report.interrupt(job)
         raise

@@ -1,57 +1,85 @@
-"""Blocks as tasks: run the windows that touch missing rows, write their bands as parts.
+"""The tasks of a raster, for any process that sees the sources and the output folder.
 
-    reader thread -> forward, stitch (the calling thread) -> writer thread -> parts
+    predict_block   windows that touch missing rows -> parts
+        reader thread -> forward, stitch (the calling thread) -> writer thread
+    make_raster     parts -> one Cloud-Optimized GeoTIFF
+    make_polygons   parts -> the polygon files
+    make_preview    class raster, imagery -> picture
 
-A task is idempotent: it can be run again, elsewhere, or twice at once; what it leaves is the same.
-Dask runs them, here or on worker processes; only this file and `cluster` know Dask.
+Each is idempotent: it can be run again, elsewhere, or twice at once; what it leaves is the same.
+Parts on disk are the only state, so a task is small: it names what it needs.
 """
 
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import dask
-import dask.threaded  # given by name, its scheduler makes dask import distributed
+import numpy as np
 import rasterio
-import torch
+from numpy.typing import NDArray
 
-from geoseg.inference.forward_options import ForwardOptions
+from geoseg.classes import ClassScheme
+from geoseg.errors import SourceError
+from geoseg.inference.outputs import Output, count_classes, write_raster, write_vectors
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
-from geoseg.models import load_model
-from geoseg.raster import GDAL_CACHE_BYTES, read_part
-from geoseg.tiling import Block
+from geoseg.raster import GDAL_CACHE_BYTES, read_part, write_preview
+from geoseg.tiling import Block, TileGrid, Window
 from geoseg.vector import PartRegions, polygonize_part
 
-_TOPIC = "geoseg-windows"
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a process holds for all tasks that run in it."""
+
+    predictor: Predictor
+    classes: ClassScheme
+    threads: int
+    """That a task may use besides its own."""
+    on_window: Callable[[int], None]
+    """Called with the number of windows that were run or found empty."""
+    stopped: Callable[[], bool] = lambda: False
+    """Asked now and then; True ends a task with KeyboardInterrupt."""
+    forward: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a block runs: one at a time, whatever threads there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class BlockTask:
-    """All that a process needs to predict the rest of one block; it can be pickled."""
+class Sheet:
+    """What the tasks of one raster share."""
 
-    number: int
-    """Of the block among those of its raster."""
-    block: Block
-    missing_rows: tuple[int, ...]
-    """Lattice rows whose bands are to be written."""
     folder: PartFolder
+    grid: TileGrid
     min_confidence: float
+    batch: int | None
+    """Windows per forward; None where geoseg chooses."""
+
+    def blocks(self) -> list[Block]:
+        """As the plan of the raster's run has them.
+
+        Raises:
+            SourceError: the plan is gone or damaged.
+        """
+        known = self.folder.read_plan(self.grid)
+        if known is None:
+            raise SourceError(
+                f"{self.folder.path}: the plan of this raster is missing or damaged; "
+                "run the command again, which makes a new one"
+            )
+        return known[0]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockResult:
+class BlockResult(NamedTuple):
     """What a block took."""
 
     forwards: int
@@ -62,48 +90,63 @@ class BlockResult:
     """Peak memory of the process so far, bytes."""
 
 
-def run_block(
-    task: BlockTask,
-    predictor: Predictor,
-    *,
-    stopped: Callable[[], bool],
-    on_window: Callable[[int], None],
+def predict_block(
+    process: Process, sheet: Sheet, number: int, area: Window, missing: bytes
 ) -> BlockResult:
     """Write the missing parts of one block.
 
     Args:
-        task: the block.
-        predictor: the model, ready to run.
-        stopped: asked before each forward; True ends the block with KeyboardInterrupt.
-        on_window: called with the number of windows that were run or found empty.
+        process: where it runs.
+        sheet: the raster.
+        number: of the block among those of its raster.
+        area: what it covers.
+        missing: lattice rows whose bands are to be written, from `pack_rows`.
 
     Raises:
         SourceError: the raster cannot be read.
         OutputError: a part cannot be written.
         ModelError: the network does not fit into memory or gives NaN.
     """
-    forwards, seconds = predictor.forwards, predictor.seconds
-    bands = stream_block(
-        task.block,
-        task.folder.source,
-        predictor,
-        min_confidence=task.min_confidence,
-        probabilities=task.folder.probabilities,
-        wanted=frozenset(task.missing_rows),
-        stopped=stopped,
-        on_window=on_window,
-    )
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(bands):
-        _write_bands(task, bands)
-    return BlockResult(predictor.forwards - forwards, predictor.seconds - seconds, peak_memory())
+    block = Block(sheet.grid, area)
+    with process.forward:
+        predictor = process.predictor.with_batch(sheet.batch)
+        forwards, seconds = predictor.forwards, predictor.seconds
+        bands = stream_block(
+            block,
+            sheet.folder.source,
+            predictor,
+            min_confidence=sheet.min_confidence,
+            probabilities=sheet.folder.probabilities,
+            wanted=frozenset(unpack_rows(missing, block)),
+            stopped=process.stopped,
+            on_window=process.on_window,
+        )
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(bands):
+            _write_bands(sheet.folder, number, bands)
+        return BlockResult(
+            predictor.forwards - forwards, predictor.seconds - seconds, peak_memory()
+        )
 
 
-def _write_bands(task: BlockTask, bands: Iterator[tuple[int, Band]]) -> None:
+def pack_rows(rows: Iterable[int], block: Block) -> bytes:
+    """Some of a block's `band_rows`, a bit each: a resumed block may lack any of thousands."""
+    wanted = np.zeros(len(block.band_rows), np.bool_)
+    wanted[[row - block.band_rows.start for row in rows]] = True
+    return np.packbits(wanted).tobytes()
+
+
+def unpack_rows(packed: bytes, block: Block) -> list[int]:
+    """The rows that `pack_rows` was given, in order."""
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(block.band_rows))
+    return (np.flatnonzero(bits) + block.band_rows.start).tolist()
+
+
+def _write_bands(folder: PartFolder, number: int, bands: Iterator[tuple[int, Band]]) -> None:
     """Write each band in a thread while the next one is predicted."""
 
     def write(lattice_row: int, band: Band) -> None:
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-            task.folder.write(task.number, lattice_row, band)
+            folder.write(number, lattice_row, band)
 
     before: Future[None] | None = None
     with ThreadPoolExecutor(1, "geoseg-writer") as writer:
@@ -115,117 +158,81 @@ def _write_bands(task: BlockTask, bands: Iterator[tuple[int, Band]]) -> None:
             before.result()
 
 
-def run_here(
-    tasks: Sequence[BlockTask], predictor: Predictor, on_window: Callable[[int], None]
-) -> list[BlockResult]:
-    """Run blocks in this process, one at a time, on Dask's threaded scheduler."""
-    stop = threading.Event()
+def make_raster(process: Process, sheet: Sheet, output: Output) -> NDArray[np.int64] | None:
+    """Turn the parts into one output raster.
 
-    def run(index: int) -> BlockResult:
-        return run_block(tasks[index], predictor, stopped=stop.is_set, on_window=on_window)
+    Returns:
+        Of the class raster, the pixels of each code 0..255.
 
-    delayed = [dask.delayed(run)(index) for index in range(len(tasks))]
-    try:
-        return list(dask.compute(*delayed, scheduler=dask.threaded.get, num_workers=1))
-    finally:
-        # An interrupt reaches the main thread; the block in flight ends at its next forward.
-        stop.set()
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+        SourceError: the file of a part is missing, or is another part.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        write_raster(output, sheet.folder, sheet.blocks(), process.classes)
+        return count_classes(output.path) if output.kind == "classes" else None
 
 
-def polygonize_parts(folder: PartFolder, blocks: Sequence[Block]) -> Iterator[PartRegions]:
-    """The polygons of each part, top to bottom, made a few parts at a time on Dask's threads."""
+def count_raster(process: Process, classes: Path) -> NDArray[np.int64]:  # noqa: ARG001
+    """Pixels of each code 0..255 of a class raster that exists already.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    return count_classes(classes)
+
+
+def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> float:
+    """Turn the parts into the polygon files.
+
+    Returns:
+        The seconds that it took.
+
+    Raises:
+        OutputError: a file cannot be written, or passes its format's limits.
+        SourceError: a part is missing or damaged.
+    """
+    started = time.perf_counter()
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        pieces = polygonize_parts(sheet.folder, sheet.blocks(), process.threads, process.stopped)
+        with closing(pieces):
+            write_vectors(outputs, pieces, sheet.folder.source, process.classes)
+    return time.perf_counter() - started
+
+
+def make_preview(process: Process, sheet: Sheet, output: Output, classes: Path) -> None:
+    """Draw the class raster and the imagery.
+
+    Raises:
+        OutputError: the picture cannot be written.
+        SourceError: one of the two cannot be read.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        write_preview(
+            classes,
+            output.path,
+            classes=process.classes,
+            fingerprint=output.key,
+            source=sheet.folder.source,
+        )
+
+
+def polygonize_parts(
+    folder: PartFolder,
+    blocks: Sequence[Block],
+    threads: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[PartRegions, None, None]:
+    """The polygons of each part, top to bottom, made a few parts at a time."""
     labels, confidences = folder.parts(blocks, "classes"), folder.parts(blocks, "confidence")
     order = sorted(range(len(labels)), key=lambda index: (labels[index].row, labels[index].col))
 
     def polygonize(index: int) -> PartRegions:
+        if stopped():
+            raise KeyboardInterrupt
         part, confidence = labels[index], read_part(confidences[index])[0]
         return polygonize_part(read_part(part)[0], confidence, part.row, part.col)
 
-    threads = torch.get_num_threads()
-    for first in range(0, len(order), threads):
-        delayed = [dask.delayed(polygonize)(index) for index in order[first : first + threads]]
-        yield from dask.compute(*delayed, scheduler=dask.threaded.get, num_workers=threads)
-
-
-def run_on_workers(
-    tasks: Sequence[BlockTask],
-    client: Any,
-    model: Path,
-    forward: ForwardOptions,
-    *,
-    batch: int | None,
-    threads: int,
-    on_window: Callable[[int], None],
-) -> list[BlockResult]:
-    """Run blocks on worker processes; each of them loads the model once.
-
-    Args:
-        tasks: the blocks.
-        client: a `distributed.Client`.
-        model: model file that every worker can read.
-        forward: how windows are run.
-        batch: windows per forward.
-        threads: torch threads of each worker; Dask's nanny leaves it one, whatever the machine has.
-        on_window: called in this process with the number of windows done.
-    """
-    from distributed import as_completed
-
-    run = uuid.uuid4().hex
-    client.subscribe_topic(_TOPIC, lambda event: on_window(event[1]))
-    futures = client.map(
-        _run_remote,
-        list(tasks),
-        run=run,
-        model=model,
-        forward=forward,
-        batch=batch,
-        threads=threads,
-        pure=False,
-    )
-    try:
-        return [result for _, result in as_completed(futures, loop=client.loop, with_results=True)]
-    except BaseException:
-        # An interrupt, or a block that failed: the others end at their next forward.
-        client.cancel(futures)
-        client.run(_stop, run, on_error="ignore")  # one of them may be dead
-        raise
-    finally:
-        client.unsubscribe_topic(_TOPIC)
-
-
-_stopped_runs: set[str] = set()
-"""In a worker process: the runs whose blocks must stop."""
-
-
-def _stop(run: str) -> None:
-    _stopped_runs.add(run)
-
-
-def _run_remote(
-    task: BlockTask,
-    *,
-    run: str,
-    model: Path,
-    forward: ForwardOptions,
-    batch: int | None,
-    threads: int,
-) -> BlockResult | None:
-    from distributed import get_worker
-
-    worker = get_worker()
-    torch.set_num_threads(threads)
-    try:
-        return run_block(
-            task,
-            _load_predictor(model, forward, batch),
-            stopped=lambda: run in _stopped_runs,
-            on_window=lambda count: worker.log_event(_TOPIC, count),
-        )
-    except KeyboardInterrupt:
-        # From `stopped`: nobody waits for the result, and Dask would end the worker with noise.
-        return None
-
-
-@lru_cache(maxsize=1)
-def _load_predictor(model: Path, forward: ForwardOptions, batch: int | None) -> Predictor:
-    return Predictor(load_model(model), forward, batch)
+    with ThreadPoolExecutor(threads, "geoseg-polygons") as pool:
+        for first in range(0, len(order), threads):
+            yield from pool.map(polygonize, order[first : first + threads])

@@ -76,6 +76,8 @@ class RasterPlan:
     """Planes of all rasters that are written."""
     decoded: int = 0
     """Bytes that GDAL decodes at once of the source: a whole strip or tile."""
+    threads: int = 1
+    """Files that one process makes at once."""
 
     @classmethod
     def from_blocks(
@@ -121,6 +123,7 @@ class RasterPlan:
             polygonized=min(pixels, held_parts * largest_part),
             planes=1 + confidence + probabilities * classes,
             decoded=source.block_bytes,
+            threads=max(1, polygon_threads),
         )
 
     @property
@@ -130,7 +133,7 @@ class RasterPlan:
 
     @classmethod
     def total(cls, plans: Sequence[RasterPlan]) -> RasterPlan:
-        """The plan of several rasters, one after the other."""
+        """The plan of several rasters: of one run."""
         return cls(
             pixels=sum(plan.pixels for plan in plans),
             windows=sum(plan.windows for plan in plans),
@@ -143,6 +146,7 @@ class RasterPlan:
             polygonized=max(plan.polygonized for plan in plans),
             planes=max(plan.planes for plan in plans),
             decoded=max(plan.decoded for plan in plans),
+            threads=plans[0].threads,
         )
 
     def peak(self, probe: Probe, workers: int, rasters: int = 1) -> int:
@@ -151,25 +155,31 @@ class RasterPlan:
         polygons += self.polygonized * PART_BYTES_PER_PIXEL
         if self.polygonized:
             polygons += int(self.pixels * probe.corners_per_pixel * WRITTEN_CORNER_BYTES)
-        files = GDAL_CACHE_BYTES + LIBRARIES_BYTES + max(polygons, self.drawing)
-        files += SPREAD_BYTES * (self.planes > 1)
         blocks = self.memory + self.decoded + HEAP_BYTES
-        if not workers:  # one after the other, in one process
-            blocks += LIBRARIES_BYTES * (rasters > 1)
-            kept = self.decoded + int(KEPT_SHARE * max(0, self.memory - GDAL_CACHE_BYTES))
-            return probe.peak_bytes + max(blocks, files + kept)
-        return probe.peak_bytes + files + workers * (probe.peak_bytes + blocks)
+        kept = self.decoded + int(KEPT_SHARE * max(0, self.memory - GDAL_CACHE_BYTES))
+        files = LIBRARIES_BYTES + SPREAD_BYTES * (self.planes > 1)
+        drawn = max(polygons, self.drawing)
+        one_by_one = max(blocks, GDAL_CACHE_BYTES + files + drawn + kept)
+        if workers:
+            return probe.peak_bytes + workers * (probe.peak_bytes + one_by_one)
+        if rasters == 1:
+            return probe.peak_bytes + one_by_one
+        # The files of some rasters are made while the network runs for the next.
+        return probe.peak_bytes + blocks + files + min(rasters, self.threads) * drawn
 
     def seconds(self, probe: Probe, workers: int, rasters: int = 1) -> float:
         """Seconds that forwards, rasters, polygons and previews will take."""
         plane = PLANE_SECONDS_PER_PIXEL + DEFLATE_SHARE * probe.deflate_seconds
-        files = START_SECONDS + WORKER_SECONDS * workers
-        files += RASTER_SECONDS * rasters + self.pixels * self.planes * plane
+        starts = (START_SECONDS + WORKER_SECONDS * workers) * probe.slowness
+        files = RASTER_SECONDS * rasters + self.pixels * self.planes * plane
         if self.polygonized:
             polygons = _polygon_cost(probe, REGION_SECONDS, CORNER_SECONDS)
             files += self.pixels * (PART_SECONDS_PER_PIXEL + polygons)
-        windows = self.forwards * probe.seconds / max(1, min(workers, probe.at_once))
-        return windows + files * probe.slowness
+        processes = max(1, min(workers, probe.at_once))
+        together = min(rasters, processes if workers else self.threads)
+        return (
+            self.forwards * probe.seconds / processes + starts + files * probe.slowness / together
+        )
 
     def to_json(self, probe: Probe, workers: int, rasters: int = 1) -> dict[str, float]:
         """The plan for the report."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
+from geoseg.inference.slots import ThreadSlots
+from geoseg.inference.stories import Slots
 from geoseg.locks import WORK_FOLDER
-from geoseg.models import Model
+from geoseg.models import Model, write_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,47 @@ class PredictRun:
             threads=max(1, torch.get_num_threads() // max(1, options.workers)),
             settings=pixel_settings(model, forward, options.nodata),
         )
+
+    @contextmanager
+    def open_slots(self, on_window: Callable[[int], None], *, workers: bool) -> Iterator[Slots]:
+        """The places where the tasks of this run are run.
+
+        Args:
+            on_window: called with the number of windows done.
+            workers: start those that the options ask for; else all is done in this process.
+        """
+        if not (workers and self.options.workers):
+            process = Process(
+                self.predictor, self.model.card.classes, torch.get_num_threads(), on_window
+            )
+            with ThreadSlots(process, torch.get_num_threads()) as slots:
+                yield slots
+            return
+        from geoseg.inference.cluster import ClusterSlots, RemoteRun, local_cluster
+
+        with self._model_for_workers() as model, local_cluster(self.options.workers) as client:
+            run = RemoteRun(
+                uuid.uuid4().hex,
+                model,
+                self.predictor.options,
+                self.options.batch_size,
+                self.threads,
+            )
+            with ClusterSlots(client, run, on_window) as slots:
+                yield slots
+
+    @contextmanager
+    def _model_for_workers(self) -> Iterator[Path]:
+        """The file from which workers load the model.
+
+        It holds the model as it is in memory, which may differ from the one it came from.
+        """
+        file = self.work / f"model-{self.settings['model'][:16]}.safetensors"
+        write_model(self.model.net, self.model.card, file)
+        try:
+            yield file.absolute()
+        finally:
+            file.unlink(missing_ok=True)
 
     @property
     def work(self) -> Path:

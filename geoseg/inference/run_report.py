@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import OutputError
-from geoseg.failures import not_begun
+from geoseg.failures import not_done
 from geoseg.files import refuse_foreign_report, write_text
 from geoseg.foreign import name_of
 from geoseg.inference.keys import key_of
@@ -23,8 +23,8 @@ from geoseg.raster import FoundSources
 from geoseg.report import Report, finite
 
 if TYPE_CHECKING:
-    from geoseg.inference.execute import RasterResult
     from geoseg.inference.run import PredictRun
+    from geoseg.inference.sheet import RasterResult
 
 _STAGES = ("forward", "predict", "files", "polygons")
 
@@ -123,14 +123,16 @@ class RunReport:
         self._inputs[job.source.path] |= {"status": "failed", "error": line}
 
     def stop(self) -> None:
-        """Note that a fault of the run itself has stopped it, and what it has not begun."""
+        """Note that a fault of the run itself has stopped it, and what it has not done."""
         waiting = [
-            entry["path"] for entry in self._inputs.values() if entry["status"] == "not begun"
+            entry["path"]
+            for entry in self._inputs.values()
+            if entry["status"] in ("interrupted", "not begun")
         ]
-        self._of_the_run += not_begun(waiting)
+        self._of_the_run += not_done(waiting)
 
     def interrupt(self, job: RasterJob) -> None:
-        """Note the input in whose run the user stopped."""
+        """Note an input that was begun when the run was stopped."""
         self._inputs[job.source.path] |= {"status": "interrupted"}
 
     def finish(self, survey: Survey, result: RasterResult) -> None:
@@ -149,7 +151,8 @@ class RunReport:
             "nodata_pixels": int(counts[NODATA]),
             "seconds": _rounded(result.seconds),
         }
-        self._worker_memory = max(self._worker_memory, result.worker_memory)
+        if self._options.workers:
+            self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
             entry["warnings"].append(f"{path}: no valid pixel; all of the output is nodata")
 
@@ -192,7 +195,7 @@ class RunReport:
         statuses = [entry["status"] for entry in data["inputs"]]
         counted = [
             f"{statuses.count(status)} {status}"
-            for status in ("done", "kept", "refused", "failed", "not begun")
+            for status in ("done", "kept", "refused", "failed", "interrupted", "not begun")
             if status in statuses
         ]
         seconds = data["seconds"]

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 from geoseg.errors import TilingError
 from geoseg.tiling.window import Window
@@ -67,6 +67,10 @@ class TileGrid:
             )
         if self.stitch not in ("blend", "crop"):
             raise TilingError(f"stitch={self.stitch!r} is unknown; use 'blend' or 'crop'")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is its fields: what is derived from them takes far more room."""
+        return TileGrid, (self.height, self.width, self.window, self.overlap, self.stitch)
 
     @property
     def stride(self) -> int:

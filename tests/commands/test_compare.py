@@ -193,7 +193,7 @@ def test_a_fault_of_the_comparison_stops_it_once_and_lists_the_runs_that_are_lef
     assert exit_code_of(caught.value) == 1
     assert str(caught.value).splitlines() == [
         str(error),
-        "the run was stopped there; not begun: fast, seed 5, slow, seed 5; "
+        "the run was stopped there; not done: fast, seed 5, slow, seed 5; "
         "the same command continues",
     ]
     assert geoseg.compare(variants, out=tmp_path / "out").exit_code == 0

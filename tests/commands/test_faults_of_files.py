@@ -126,7 +126,7 @@ def test_a_full_disk_stops_prepare_once_and_names_what_is_left(
     assert first.startswith(f"{folder}/labels/a.tif: ")
     assert second == "is full"
     assert third == (
-        f"the run was stopped there; not begun: {folder}/images/z.tif; the same command continues"
+        f"the run was stopped there; not done: {folder}/images/z.tif; the same command continues"
     )
     again = geoseg.prepare("folder", folder, tmp_path / "out", **options)
     assert again.data["made"] == 2
@@ -144,7 +144,7 @@ def test_a_full_disk_stops_vectorize_once_and_names_what_is_left(
     assert exit_code_of(caught.value) == 1
     assert str(caught.value).splitlines() == [
         "is full",
-        f"the run was stopped there; not begun: {rasters[2]}; the same command continues",
+        f"the run was stopped there; not done: {rasters[2]}; the same command continues",
     ]
     assert geoseg.vectorize(rasters, tmp_path / "out.gpkg").exit_code == 0
 

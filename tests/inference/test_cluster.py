@@ -1,4 +1,4 @@
-"""Worker processes: started again when they die, deaf to Ctrl-C, gone at the end."""
+"""Worker processes: started again when they die, deaf to Ctrl-C, gone at the end; their tasks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import torch
 
-from geoseg.inference.cluster import local_cluster
+from geoseg.errors import RunError, SourceError
+from geoseg.inference.cluster import ClusterSlots, RemoteRun, local_cluster
+from geoseg.inference.engine import Process
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.stories import Task
 
 
 def workers() -> list[psutil.Process]:
@@ -77,3 +84,98 @@ def test_ctrl_c_never_reaches_a_worker_while_it_starts_or_later() -> None:
         while [each.pid for each in workers()] in ([], [worker.pid]):
             time.sleep(0.1)
         assert client.submit(blocked).result(timeout=60)[0]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with local_cluster(2) as client:
+        yield client
+
+
+def facts() -> tuple[int, Any]:
+    return os.getpid(), signal.getsignal(signal.SIGINT)
+
+
+def test_workers_are_processes_of_one_task_each_that_leave_ctrl_c_to_this_one(client: Any) -> None:
+    found = client.run(facts)
+    assert len({process for process, _ in found.values()} | {os.getpid()}) == 3
+    assert all(handler == signal.SIG_IGN for _, handler in found.values())
+    assert set(client.nthreads().values()) == {1}
+    info = client.scheduler_info()["workers"].values()
+    assert [worker["memory_limit"] for worker in info] == [0, 0], "Dask is to kill none of them"
+
+
+def windows_told(process: Process, counts: list[int], seconds: float) -> tuple[int, int]:
+    """A task of the engine: tells of windows, and says where it ran with how many threads."""
+    for count in counts:
+        time.sleep(seconds)
+        process.on_window(count)
+    return os.getpid(), torch.get_num_threads()
+
+
+def identity_of_the_net(process: Process) -> tuple[int, int]:
+    return os.getpid(), id(process.predictor)
+
+
+def until_stopped(process: Process, started: Path) -> None:
+    started.touch()
+    while not process.stopped():
+        time.sleep(0.01)
+    started.unlink()
+    raise KeyboardInterrupt
+
+
+def fail(_: Process) -> None:
+    raise SourceError("scene.tif: no")
+
+
+@pytest.fixture
+def run(model_file: Path) -> RemoteRun:
+    return RemoteRun(model_file.stem, model_file, ForwardOptions(), 1, threads=3)
+
+
+def test_each_window_is_told_once_as_it_comes_or_at_the_end(client: Any, run: RemoteRun) -> None:
+    passed: list[int] = []
+    with ClusterSlots(client, run, passed.append) as slots:
+        tasks = [Task(windows_told, ([2, 3] * 4, 0.3)), Task(windows_told, ([7], 0.0))]
+        results = [slots.submit("forward", task) for task in tasks]
+        threads = {future.result()[1] for future in results}
+    assert sum(passed) == 4 * 5 + 7
+    assert 3 <= len(passed) <= 4, "about once a second, and at the end"
+    assert threads == {3}
+
+
+def test_each_worker_loads_the_model_once(client: Any, run: RemoteRun) -> None:
+    with ClusterSlots(client, run, lambda _: None) as slots:
+        futures = [slots.submit("forward", Task(identity_of_the_net, ())) for _ in range(20)]
+        loaded = {future.result() for future in futures}
+    assert len(loaded) == len({process for process, _ in loaded})
+
+
+def test_a_task_that_fails_raises_here_what_it_raised_there(client: Any, run: RemoteRun) -> None:
+    with (
+        ClusterSlots(client, run, lambda _: None) as slots,
+        pytest.raises(SourceError, match=r"scene\.tif: no"),
+    ):
+        slots.submit("files", Task(fail, ())).result()
+
+
+def test_leaving_stops_the_tasks_that_run(client: Any, run: RemoteRun, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    with ClusterSlots(client, run, lambda _: None) as slots:
+        for _ in range(6):
+            slots.submit("forward", Task(until_stopped, (started,)))
+        while not started.exists():
+            time.sleep(0.01)
+    deadline = time.monotonic() + 30
+    while started.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not started.exists()
+
+
+def test_a_scheduler_that_is_gone_is_said(run: RemoteRun) -> None:
+    with local_cluster(1) as client, ClusterSlots(client, run, lambda _: None) as slots:
+        slots.check()
+        client.close()
+        with pytest.raises(RunError, match="the scheduler is gone; run the command again"):
+            slots.check()

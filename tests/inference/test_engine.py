@@ -1,33 +1,41 @@
-"""Blocks as tasks: each writes the parts that are missing and nothing else, here or on workers."""
+"""The tasks of a raster: small when pickled; each makes what is missing and nothing else."""
 
 from __future__ import annotations
 
-import os
-import signal
+import dataclasses
+import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-import geoseg
-from geoseg.errors import OutputError, SourceError
-from geoseg.inference import engine
+from geoseg.classes import ClassScheme
+from geoseg.errors import OutputError
 from geoseg.inference import parts as parts_module
-from geoseg.inference.cluster import local_cluster
-from geoseg.inference.engine import BlockTask, run_block
+from geoseg.inference.engine import (
+    BlockResult,
+    Process,
+    Sheet,
+    pack_rows,
+    polygonize_parts,
+    predict_block,
+    unpack_rows,
+)
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.stitching import Band
+from geoseg.inference.stories import Task
 from geoseg.inference.stream import stream_block
 from geoseg.models import Model
 from geoseg.raster import open_raster, read_part
-from geoseg.tiling import Block, TileGrid
+from geoseg.tiling import TileGrid
 
 GRID = TileGrid(64, 80, 32, 8)
 BLOCKS = GRID.blocks(40)
@@ -45,25 +53,6 @@ def folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     )
 
 
-def tasks_of(folder: PartFolder) -> list[BlockTask]:
-    return [
-        BlockTask(number, block, tuple(row for row, _ in block.bands()), folder, 0.0)
-        for number, block in enumerate(BLOCKS)
-    ]
-
-
-def labels_in(folder: PartFolder) -> np.ndarray:
-    labels = np.full((64, 80), 99, np.uint8)
-    for part in folder.parts(BLOCKS, "classes"):
-        rows = slice(part.row, part.row + part.height)
-        labels[rows, part.col : part.col + part.width] = read_part(part)[0]
-    return labels
-
-
-def windows(block: Block) -> int:
-    return len(block.lattice_rows) * len(block.lattice_cols)
-
-
 @pytest.fixture
 def whole_folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     path = tmp_path / "parts"
@@ -78,9 +67,20 @@ def predictor(make_model: Callable[..., Model]) -> Predictor:
     return Predictor(make_model(), ForwardOptions())
 
 
-def run_quietly(task: BlockTask, predictor: Predictor, **options: Any) -> Any:
-    quiet: dict[str, Any] = {"stopped": lambda: False, "on_window": lambda count: None}
-    return run_block(task, predictor, **{**quiet, **options})
+def run_block(
+    folder: PartFolder,
+    predictor: Predictor,
+    rows: Sequence[int] = WHOLE_ROWS,
+    *,
+    number: int = 0,
+    min_confidence: float = 0.0,
+    **listening: Any,
+) -> BlockResult:
+    classes = ClassScheme.from_names(list("abcd"))
+    process = Process(predictor, classes, 1, **{"on_window": lambda count: None, **listening})
+    sheet = Sheet(folder, SMALL_GRID, min_confidence, batch=1)
+    missing = pack_rows(rows, WHOLE_BLOCK)
+    return predict_block(process, sheet, number, WHOLE_BLOCK.area, missing)
 
 
 def test_the_missing_rows_are_written_as_the_whole_block_gives_them(
@@ -88,8 +88,9 @@ def test_the_missing_rows_are_written_as_the_whole_block_gives_them(
 ) -> None:
     passed: list[int] = []
     predictor.forwards, predictor.seconds = 1000, 1000.0
-    task = BlockTask(7, WHOLE_BLOCK, (1, 4), whole_folder, min_confidence=0.5)
-    result = run_quietly(task, predictor, on_window=passed.append)
+    result = run_block(
+        whole_folder, predictor, (1, 4), number=7, min_confidence=0.5, on_window=passed.append
+    )
     whole = dict(
         stream_block(
             WHOLE_BLOCK,
@@ -127,7 +128,7 @@ def test_a_part_that_cannot_be_written_ends_the_block_with_its_error(
 
     monkeypatch.setattr(parts_module, "write_part", full)
     with pytest.raises(OutputError, match="the disk is full"):
-        run_quietly(BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS, whole_folder, 0.0), predictor)
+        run_block(whole_folder, predictor)
     assert len(tried) == 1, "nothing more is written"
     assert predictor.forwards < len(SMALL_GRID), "nor run to the end"
     names = [thread.name for thread in threading.enumerate()]
@@ -146,142 +147,73 @@ def test_the_last_parts_error_is_not_lost(
 
     monkeypatch.setattr(parts_module, "write_part", full_at_last)
     with pytest.raises(OutputError, match="the disk is full"):
-        run_quietly(BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS, whole_folder, 0.0), predictor)
+        run_block(whole_folder, predictor)
 
 
 def test_a_block_that_is_stopped_leaves_whole_parts(
     whole_folder: PartFolder, predictor: Predictor
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_quietly(
-            BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS, whole_folder, 0.0),
+        run_block(
+            whole_folder,
             predictor,
             stopped=lambda: predictor.forwards >= 3 * len(SMALL_GRID.col_starts),
         )
     assert whole_folder.missing_rows(0, WHOLE_BLOCK) == WHOLE_ROWS[3:]
-    run_quietly(BlockTask(0, WHOLE_BLOCK, WHOLE_ROWS[3:], whole_folder, 0.0), predictor)
+    run_block(whole_folder, predictor, WHOLE_ROWS[3:])
     assert whole_folder.missing_rows(0, WHOLE_BLOCK) == ()
 
 
-def test_blocks_run_here_give_their_results_in_order(folder: PartFolder, model_file: Path) -> None:
-    passed: list[int] = []
-    predictor = Predictor(geoseg.load_model(model_file), ForwardOptions())
-    results = engine.run_here(tasks_of(folder), predictor, passed.append)
-    assert [result.forwards for result in results] == [windows(block) for block in BLOCKS]
-    assert sum(passed) == sum(map(windows, BLOCKS)) == predictor.forwards
-    assert engine.run_here([], predictor, passed.append) == []
-
-
-def test_blocks_run_here_one_at_a_time_and_are_stopped_when_the_run_ends(
-    folder: PartFolder, monkeypatch: pytest.MonkeyPatch
+def test_one_block_runs_at_a_time_whatever_threads_a_process_has(
+    whole_folder: PartFolder, predictor: Predictor
 ) -> None:
-    running, stops = [0], []
+    running, most = [0], [0]
+    one_lock = threading.Lock()
 
-    def run_block(task: BlockTask, predictor: Any, *, stopped: Any, on_window: Any) -> int:
+    def in_a_forward() -> bool:
         running[0] += 1
-        time.sleep(0.05)
-        stops.append(stopped)
-        assert running[0] == 1
-        assert not stopped()
+        most[0] = max(most[0], running[0])
+        time.sleep(0.001)
         running[0] -= 1
-        return task.number
+        return False
 
-    monkeypatch.setattr(engine, "run_block", run_block)
-    tasks = tasks_of(folder)
-    assert engine.run_here(tasks, Any, lambda count: None) == list(range(len(tasks)))
-    assert all(stopped() for stopped in stops)
-
-
-def test_a_block_that_fails_here_raises(folder: PartFolder, model_file: Path) -> None:
-    folder.source.path.unlink()
-    predictor = Predictor(geoseg.load_model(model_file), ForwardOptions())
-    with pytest.raises(SourceError, match=r"scene\.tif"):
-        engine.run_here(tasks_of(folder), predictor, lambda count: None)
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with local_cluster(2) as client:
-        yield client
-
-
-def facts() -> tuple[int, Any]:
-    return os.getpid(), signal.getsignal(signal.SIGINT)
-
-
-def test_workers_are_processes_of_one_task_each_that_leave_ctrl_c_to_this_one(client: Any) -> None:
-    found = client.run(facts)
-    assert len({process for process, _ in found.values()} | {os.getpid()}) == 3
-    assert all(handler == signal.SIG_IGN for _, handler in found.values())
-    assert set(client.nthreads().values()) == {1}
-    info = client.scheduler_info()["workers"].values()
-    assert [worker["memory_limit"] for worker in info] == [0, 0], "Dask is to kill none of them"
-
-
-def test_blocks_run_on_workers_give_the_same_labels(
-    folder: PartFolder, model_file: Path, client: Any, tmp_path: Path
-) -> None:
-    here = PartFolder(
-        tmp_path / "here", "0123", folder.source, 4, confidence=True, probabilities=False
-    )
-    here.path.mkdir()
-    predictor = Predictor(geoseg.load_model(model_file), ForwardOptions(flip=True), 2)
-    engine.run_here(tasks_of(here), predictor, lambda count: None)
-    passed: list[int] = []
-    results = engine.run_on_workers(
-        tasks_of(folder),
-        client,
-        model_file,
-        ForwardOptions(flip=True),
-        batch=2,
-        threads=3,
-        on_window=passed.append,
-    )
-    np.testing.assert_array_equal(labels_in(folder), labels_in(here))
-    assert sum(result.forwards for result in results) == sum(map(windows, BLOCKS))
-    assert set(client.run(torch.get_num_threads).values()) <= {1, 3}
-    assert 3 in client.run(torch.get_num_threads).values()
-    assert all(0 < count <= 2 for count in passed)
-
-
-def test_a_block_that_fails_on_a_worker_raises_and_stops_the_others(
-    folder: PartFolder, model_file: Path, client: Any
-) -> None:
-    folder.source.path.unlink()
-    with pytest.raises(SourceError, match=r"scene\.tif"):
-        engine.run_on_workers(
-            tasks_of(folder),
-            client,
-            model_file,
-            ForwardOptions(),
-            batch=1,
-            threads=1,
-            on_window=lambda count: None,
+    calls = [
+        threading.Thread(
+            target=run_block,
+            args=(whole_folder, predictor),
+            kwargs={"number": number, "stopped": in_a_forward, "forward": one_lock},
         )
-    stopped = client.run(lambda: len(engine._stopped_runs))
-    assert all(stopped.values())
+        for number in range(3)
+    ]
+    for call in calls:
+        call.start()
+    for call in calls:
+        call.join()
+    assert most == [1]
+    assert len(list(whole_folder.path.iterdir())) == 3 * len(whole_folder.kinds) * len(WHOLE_ROWS)
 
 
-def test_a_run_that_was_stopped_ends_at_its_next_forward_without_an_error(
-    folder: PartFolder, model_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Worker:
-        def log_event(self, topic: str, count: int) -> None:
-            raise AssertionError("a window was run")
-
-    monkeypatch.setattr("distributed.get_worker", Worker)
-    monkeypatch.setattr(engine, "_stopped_runs", set())
-    engine._stop("this run")
-    run = {"model": model_file, "forward": ForwardOptions(), "batch": 1, "threads": 1}
-    assert engine._run_remote(tasks_of(folder)[0], run="this run", **run) is None
-    with pytest.raises(AssertionError, match="a window was run"):
-        engine._run_remote(tasks_of(folder)[0], run="another", **run)
+@given(st.data())
+def test_any_rows_of_a_block_come_back(data: st.DataObject) -> None:
+    grid = TileGrid(data.draw(st.integers(1, 5000)), 40, 32, data.draw(st.integers(0, 31)))
+    block = data.draw(st.sampled_from(grid.blocks(data.draw(st.integers(200, 3000)))))
+    rows = sorted(data.draw(st.sets(st.sampled_from(block.band_rows))))
+    assert unpack_rows(pack_rows(rows, block), block) == rows
 
 
-def test_a_worker_loads_the_model_once(model_file: Path) -> None:
-    first = engine._load_predictor(model_file, ForwardOptions(), 1)
-    assert engine._load_predictor(model_file, ForwardOptions(), 1) is first
-    assert engine._load_predictor(model_file, ForwardOptions(), 2).batch == 2
+def test_a_task_of_a_huge_raster_is_small(tmp_path: Path, make_raster: Callable[..., Path]) -> None:
+    """2 kB at most, after all that is derived from the lattice is known too."""
+    source = dataclasses.replace(
+        open_raster(make_raster(crs="EPSG:25832")), height=10**6, width=10**6
+    )
+    grid = TileGrid(10**6, 10**6, 512, 128)
+    block = grid.blocks()[7]
+    rows = [row for row in block.band_rows if row % 2]
+    folder = PartFolder(
+        tmp_path / "a folder of sheets" / f"sheet 17-{'0' * 16}", "0" * 16, source, 6, True, True
+    )
+    arguments = (Sheet(folder, grid, 0.5, 4), 7, block.area, pack_rows(rows, block))
+    assert len(pickle.dumps(Task(predict_block, arguments))) <= 2048
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 50])
@@ -291,12 +223,7 @@ def test_polygons_come_part_by_part_from_top_to_bottom(folder: PartFolder, threa
             shape = (area.height, area.width)
             pixels = np.full(shape, number, np.uint8), np.full(shape, 51 * number, np.uint8)
             folder.write(number, lattice_row, Band(area, *pixels, None))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        pieces = list(engine.polygonize_parts(folder, BLOCKS))  # of one class each
-    finally:
-        torch.set_num_threads(before)
+    pieces = list(polygonize_parts(folder, BLOCKS, threads))  # of one class each
     places = [(piece.row, piece.col) for piece in pieces]
     assert places == sorted((part.row, part.col) for part in folder.parts(BLOCKS, "classes"))
     for piece in pieces:

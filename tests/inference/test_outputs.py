@@ -114,7 +114,7 @@ def test_polygons_are_the_regions_of_the_parts(
     folder: PartFolder, tmp_path: Path, expected: dict[str, np.ndarray]
 ) -> None:
     outputs = [Output(kind, tmp_path / f"p.{kind}", f"key of {kind}") for kind in ("gpkg", "shp")]
-    write_vectors(outputs, polygonize_parts(folder, BLOCKS), folder.source, CLASSES)
+    write_vectors(outputs, polygonize_parts(folder, BLOCKS, 2), folder.source, CLASSES)
     assert all(output.is_current() for output in outputs)
     assert not Output("gpkg", outputs[0].path, "key of shp").is_current()
     table = geopandas.read_file(outputs[0].path)

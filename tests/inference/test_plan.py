@@ -135,10 +135,12 @@ def test_a_peak_is_that_of_the_blocks_or_of_the_files_whichever_is_larger() -> N
     assert plan(polygonized=2**20).peak(Probe(0.5, 10_000), 0) == here + 2**20 * 24
 
 
-def test_blocks_run_beside_what_writing_another_raster_has_loaded() -> None:
-    probe = Probe(0.5, 10_000)
-    assert plan(memory=2**30).peak(probe, 0, rasters=1) == 10_000 + 2**30 + HEAP
-    assert plan(memory=2**30).peak(probe, 0, rasters=2) == 10_000 + 2**30 + HEAP + LIBRARIES
+def test_blocks_run_beside_the_files_of_other_rasters() -> None:
+    probe, given = Probe(0.5, 10_000), {"memory": 2**30, "drawing": 2**20, "threads": 2}
+    blocks = 10_000 + 2**30 + HEAP
+    assert plan(**given).peak(probe, 0, rasters=1) == blocks
+    assert plan(**given).peak(probe, 0, rasters=2) == blocks + LIBRARIES + 2 * 2**20
+    assert plan(**given).peak(probe, 0, rasters=9) == blocks + LIBRARIES + 2 * 2**20
 
 
 def test_a_block_leaves_some_of_its_arrays_and_a_strip_is_decoded_whole() -> None:
@@ -147,9 +149,7 @@ def test_a_block_leaves_some_of_its_arrays_and_a_strip_is_decoded_whole() -> Non
     assert plan(drawing=2**30, memory=GDAL + 1000).peak(probe, 0) == files + 400
     assert plan(drawing=2**30, decoded=77).peak(probe, 0) == files + 77
     assert plan(memory=2**30, decoded=77).peak(probe, 0) == 10_000 + 2**30 + HEAP + 77
-    assert plan(decoded=77, memory=5).peak(probe, 1) == (
-        10_000 + GDAL + LIBRARIES + 10_000 + 5 + HEAP + 77
-    )
+    assert plan(decoded=77, memory=5).peak(probe, 1) == 2 * 10_000 + GDAL + LIBRARIES + 77
 
 
 def test_writing_confidence_or_probabilities_takes_more_than_classes_alone() -> None:
@@ -158,18 +158,18 @@ def test_writing_confidence_or_probabilities_takes_more_than_classes_alone() -> 
     assert plan(planes=2).peak(probe, 0) == files + 96 * 2**20
 
 
-def test_every_worker_holds_the_model_and_a_block_and_this_process_the_files() -> None:
+def test_every_worker_holds_the_model_and_a_block_or_what_files_take() -> None:
     probe, files = Probe(0.5, 10_000), GDAL + LIBRARIES + 2**30
-    given = plan(memory=2**29, drawing=2**30)
-    assert given.peak(probe, 1) == 10_000 + files + 10_000 + 2**29 + HEAP
-    assert given.peak(probe, 3) == 10_000 + files + 3 * (10_000 + 2**29 + HEAP)
+    assert plan(memory=7, drawing=2**30).peak(probe, 1) == 10_000 + 10_000 + files
+    assert plan(memory=2**30).peak(probe, 1) == 10_000 + 10_000 + 2**30 + HEAP
+    assert plan(memory=2**30).peak(probe, 3, rasters=2) == 10_000 + 3 * (10_000 + 2**30 + HEAP)
 
 
 FILES = 0.5 + 0.3 + 0.016
 """Seconds for libraries, for one raster, and for one plane of a million pixels."""
 
 
-def test_workers_share_the_forwards_as_far_as_the_machine_has_room_and_not_the_files() -> None:
+def test_workers_share_the_forwards_as_far_as_the_machine_has_room() -> None:
     probe = Probe(0.5, 10_000, at_once=2)
     assert plan().seconds(probe, 0) == pytest.approx(6.0 + FILES)
     assert plan().seconds(probe, 1) == pytest.approx(6.0 + FILES + 3)  # it has to start
@@ -181,6 +181,7 @@ def test_the_time_counts_planes_previews_and_polygons() -> None:
     probe = Probe(0.0, 10_000, regions_per_pixel=0.5, corners_per_pixel=2.0)
     assert plan(planes=8).seconds(probe, 0) == pytest.approx(FILES + 7 * 0.016)
     assert plan().seconds(probe, 0, rasters=3) == pytest.approx(FILES + 2 * 0.3)
+    assert plan(threads=2).seconds(probe, 0, rasters=3) == pytest.approx(0.5 + (0.9 + 0.016) / 2)
     polygons = 0.01 + 500_000 * 5e-6 + 2_000_000 * 1.6e-6
     assert plan(polygonized=1).seconds(probe, 0) == pytest.approx(FILES + polygons)
     deflated = Probe(0.0, 10_000, deflate_seconds=1e-6)

@@ -13,10 +13,10 @@ import pytest
 import geoseg
 from geoseg.errors import OutputError
 from geoseg.inference import run_report
-from geoseg.inference.execute import RasterResult
 from geoseg.inference.keys import key_of
 from geoseg.inference.run import PredictRun
 from geoseg.inference.run_report import RunReport, refuse_foreign_file
+from geoseg.inference.sheet import RasterResult
 from geoseg.inference.survey import RasterJob, survey_raster
 
 MakeRun = Callable[..., PredictRun]
@@ -34,7 +34,7 @@ def result(**changes: Any) -> RasterResult:
     counts[:4] = [10, 0, 30, 40]
     counts[254], counts[255] = 5, 6
     seconds = {"forward": 1.23456, "predict": 2.0, "files": 0.5, "polygons": 0.25, "total": 3.0}
-    given = {"forwards": 12, "counts": counts, "seconds": seconds, "worker_memory": 0}
+    given = {"forwards": 12, "counts": counts, "seconds": seconds, "process_memory": 0}
     return RasterResult(**{**given, **changes})
 
 
@@ -143,7 +143,7 @@ def test_every_status_is_counted_and_failures_are_one_line_each(
     assert (data["windows"], data["forwards"]) == (35, 12)
     assert report.failures == data["failures"] == ["failed.tif: gone", "refused.tif: no image"]
     summary = report.to_report()
-    assert summary.text.startswith("1 done, 1 refused, 1 failed, 1 not begun in 0.")
+    assert summary.text.startswith("1 done, 1 refused, 1 failed, 1 interrupted, 1 not begun in 0.")
     assert summary.text.endswith(" s (1.2 s of it in the network)")
     assert summary.exit_code == 1
 
@@ -176,8 +176,8 @@ def test_memory_is_this_processs_and_each_workers_at_its_largest(
     report = report_of(run, 0.0)
     report.accept(job, [])
     assert report.data()["peak_memory_bytes"] == 1000
-    for worker_memory in (10, 20, 5):
-        report.finish(survey_raster(run, job), result(worker_memory=worker_memory))
+    for process_memory in (10, 20, 5):
+        report.finish(survey_raster(run, job), result(process_memory=process_memory))
     assert report.data()["peak_memory_bytes"] == 1000 + 3 * 20
 
 

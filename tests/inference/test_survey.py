@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from geoseg.errors import OutputError, SourceError
 from geoseg.inference import parts as parts_module
-from geoseg.inference.execute import Executor
 from geoseg.inference.run import PredictRun
+from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stitching import Band
+from geoseg.inference.stories import tell_stories
 from geoseg.inference.survey import RasterJob, Survey, count_forwards, survey_raster
 from geoseg.progress import Progress
 from geoseg.raster import open_raster
@@ -27,8 +28,8 @@ MakeJob = Callable[..., RasterJob]
 
 
 def finish(run: PredictRun, survey: Survey) -> None:
-    with Executor(run, Progress()) as executor:
-        executor.execute(survey)
+    with run.open_slots(lambda _: None, workers=False) as slots:
+        tell_stories([tell_raster(run, survey, Progress(), RasterResult())], slots)
 
 
 def write_parts(survey: Survey, left_out: Callable[[int, int], bool]) -> None:

@@ -64,12 +64,14 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "_pieces: int = 0": "from where pieces are numbered; the numbers are used as names alone",
         "if len(kept.pieces) < len(gone.pieces):": "which of two regions takes in the other",
     },
-    "geoseg/inference/engine.py": {
-        "pure=False": "the run's own number tells its tasks from those of others already",
-        "client.cancel(futures)": "blocks that wait end before their first forward all the same",
+    "geoseg/inference/cluster.py": {
+        "client.cancel(left)": "tasks that wait end before their first forward all the same",
     },
-    "geoseg/inference/execute.py": {
-        "model-{run.settings": "how many digits name a temporary file",
+    "geoseg/inference/run.py": {
+        "model-{self.settings": "how many digits name a temporary file",
+    },
+    "geoseg/inference/slots.py": {
+        "return self._threads[lane] + 1": "how many tasks wait for a thread: none of them is lost",
     },
     "geoseg/inference/options.py": {
         "get_close_matches": "how many names are looked for; the nearest is used",

@@ -14,11 +14,12 @@ import torch
 
 import geoseg
 from geoseg.errors import SourceError
-from geoseg.inference import engine, execute
+from geoseg.inference import engine, sheet
 from geoseg.inference import parts as parts_module
 from geoseg.inference import survey as survey_module
-from geoseg.inference.execute import Executor, RasterResult
 from geoseg.inference.run import PredictRun
+from geoseg.inference.sheet import RasterResult, tell_raster
+from geoseg.inference.stories import tell_stories
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.progress import Progress
 
@@ -44,24 +45,26 @@ class Listener(Progress):
     def note(self, line: str) -> None:
         self.heard.append(line)
 
-    def begin(self, name: str, total: int) -> None:
-        self.heard.append((name, total))
-
     def advance(self, count: int) -> None:
         self._left -= count
         if self._left == 0:
             self._do()
 
-    def end(self) -> None:
-        self.heard.append("end")
+
+def make(
+    run: PredictRun, survey: Survey, listener: Progress | None = None, workers: bool = True
+) -> RasterResult:
+    listener, result = listener or Progress(), RasterResult()
+    with run.open_slots(listener.advance, workers=workers) as slots:
+        tell_stories([tell_raster(run, survey, listener, result)], slots)
+    return result
 
 
 def run_job(
     run: PredictRun, job: RasterJob, listener: Progress | None = None
 ) -> tuple[Survey, RasterResult]:
     survey = survey_raster(run, job)
-    with Executor(run, listener or Progress()) as executor:
-        return survey, executor.execute(survey)
+    return survey, make(run, survey, listener)
 
 
 def interrupt() -> None:
@@ -79,20 +82,26 @@ def labels_of(run: PredictRun, stem: str = "scene") -> np.ndarray:
         return file.read(1)
 
 
-def test_what_a_raster_took(make_run: MakeRun, make_job: MakeJob) -> None:
+def test_what_a_raster_took(
+    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = make_run(confidence=True)
+    passed: list[int] = []
     listener = Listener()
+    monkeypatch.setattr(listener, "advance", passed.append)
     survey, result = run_job(run, make_job(run), listener)
-    assert listener.heard == [("scene.tif", 35), "end"]
+    assert listener.heard == []
+    assert sum(passed) == 35
     assert result.forwards == survey.forwards == 35
     counts = np.bincount(labels_of(run).ravel(), minlength=256)
     np.testing.assert_array_equal(result.counts, counts)
-    assert result.worker_memory == 0
+    assert result.process_memory > 2**20
     seconds = result.seconds
     assert set(seconds) == {"forward", "predict", "files", "polygons", "total"}
     assert 0.0 < seconds["forward"] <= seconds["predict"]
-    stages = seconds["predict"] + seconds["files"] + seconds["polygons"]
+    stages = seconds["predict"] + seconds["files"]
     assert 0.0 < stages <= seconds["total"] < stages + 5.0
+    assert 0.0 < seconds["polygons"] <= seconds["files"]
     assert all(output.is_current() for output in survey.outputs)
     assert not survey.folder.path.exists()
 
@@ -159,7 +168,7 @@ def test_a_resumed_run_looks_once(
 
     monkeypatch.setattr(parts_module, "part_is_whole", counting)
     monkeypatch.setattr(engine, "read_part", lambda part: decoded.append(part.path.name))
-    for module in (survey_module, execute):
+    for module in (survey_module, sheet):
         monkeypatch.setattr(module, "source_fingerprint", taking)
     listener = Listener()
     survey, result = run_job(run, job, listener)
@@ -170,7 +179,6 @@ def test_a_resumed_run_looks_once(
         f"scene.tif: resuming, {len(existing)} of {bands} bands exist; "
         "blocks and batch stay as that run chose them"
     )
-    assert listener.heard[1] == ("scene.tif", result.forwards)
     assert 0 < result.forwards < 35
 
 
@@ -231,8 +239,8 @@ def test_a_source_that_is_replaced_meanwhile_fails(
     listener = Listener(windows=20, do=lambda: os.replace(other, job.source.path))
     survey = survey_raster(run, job)
     message = r"scene\.tif: changed while it was predicted; .* run the command again"
-    with pytest.raises(SourceError, match=message), Executor(run, listener) as executor:
-        executor.execute(survey)
+    with pytest.raises(SourceError, match=message):
+        make(run, survey, listener)
     assert not list(run.out.glob("scene*")), "nothing is assembled of two sources"
     assert not survey.folder.path.exists(), "nor are their parts kept"
     _, result = run_job(run, job)
@@ -253,12 +261,10 @@ def test_workers_run_what_is_missing_with_the_model_in_memory(
         path.unlink()
     there = make_run(model, vectors="none", window=16, overlap=4, workers=1, block=40)
     survey = survey_raster(there, job)
-    with Executor(there, Progress()) as executor:
-        result = executor.execute(survey)
+    with there.open_slots(lambda _: None, workers=True):
         assert len(list(there.work.glob("model-*.safetensors"))) == 1
-        again = executor.execute(survey_raster(there, job))
-    assert result.worker_memory > 2**20
-    assert again.worker_memory == 0
+    result = make(there, survey)
+    assert result.process_memory > 2**20
     assert not list(there.work.glob("model-*"))
     np.testing.assert_array_equal(labels_of(there), expected)
 
@@ -270,13 +276,14 @@ def test_no_worker_is_started_where_all_parts_exist(
     job = make_job(run)
     here = make_run(vectors="none", workers=0)
     survey = survey_raster(here, job)
-    monkeypatch.setattr(execute, "write_raster", lambda *_: interrupt())
+    monkeypatch.setattr(engine, "write_raster", lambda *_: interrupt())
     begin(here, job, windows=-1)
     assert survey_raster(here, job).forwards == 0
     monkeypatch.undo()
     monkeypatch.setattr("geoseg.inference.cluster.local_cluster", lambda workers: interrupt())
     torch.set_num_threads(1)
-    survey, result = run_job(run, job)
+    survey = survey_raster(run, job)
+    result = make(run, survey, workers=False)
     assert survey.resumed
     assert result.forwards == 0
 

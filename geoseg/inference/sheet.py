@@ -1,0 +1,163 @@
+"""One raster as a story of tasks: what its survey found missing is made, nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import SourceError
+from geoseg.inference import engine
+from geoseg.inference.engine import BlockResult, Sheet
+from geoseg.inference.outputs import RASTERS, Output
+from geoseg.inference.run import PredictRun
+from geoseg.inference.stories import Stage, Story, Task
+from geoseg.inference.survey import Survey
+from geoseg.progress import Progress
+from geoseg.raster import source_fingerprint
+
+
+@dataclass(slots=True)
+class RasterResult:
+    """What a raster took; filled in as its story is told."""
+
+    forwards: int = 0
+    """Windows run this time."""
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    """Pixels of each code 0..255 of the class raster."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall clock from the first to the last task of each stage, of which other rasters' tasks may
+    take a part; ``forward`` is the time inside the network, of all processes."""
+    process_memory: int = 0
+    """Peak memory of the processes that ran its blocks, bytes: of the largest."""
+
+
+def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: RasterResult) -> Story:
+    """Make the missing outputs of one raster.
+
+    Args:
+        run: of the raster.
+        survey: what is missing.
+        progress: is told what is resumed.
+        result: gets what it took.
+
+    Raises:
+        SourceError: the raster cannot be read to its end, or has changed since it was surveyed.
+        OutputError: an output cannot be written.
+        ModelError: the network does not fit into memory or gives NaN.
+    """
+    clock = _Clock(result.seconds)
+    sheet = Sheet(survey.folder, survey.job.grid, run.options.min_confidence, survey.batch)
+    if survey.needs_parts:
+        _clear_stale(run, survey, progress)
+        _begin_parts(run, survey, progress)
+        blocks: list[BlockResult] = yield Stage("forward", _block_tasks(survey, sheet))
+        clock.end("predict")
+        result.forwards = sum(block.forwards for block in blocks)
+        result.seconds["forward"] = sum(block.forward_seconds for block in blocks)
+        result.process_memory = max((block.peak_memory for block in blocks), default=0)
+    if survey.missing:
+        _refuse_changed_source(survey)
+    classes = next(output for output in survey.outputs if output.kind == "classes")
+    tasks = _file_tasks(survey, sheet, run.options.vectors, classes)
+    results = yield Stage("files", tasks)
+    result.counts = results[0]
+    if any(output.kind in run.options.vectors for output in survey.missing):
+        result.seconds["polygons"] = results[-1]
+    preview = [output for output in survey.missing if output.kind == "preview"]
+    yield Stage(
+        "files",
+        [Task(engine.make_preview, (sheet, output, classes.path)) for output in preview],
+    )
+    # Also where nothing was missing: a run that was killed at its end leaves its parts.
+    survey.folder.remove()
+    clock.end("files")
+    clock.end_all()
+
+
+class _Clock:
+    """Wall clock of stages, one after the other."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._started = self._before = time.perf_counter()
+
+    def end(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._seconds[stage] = now - self._before
+        self._before = now
+
+    def end_all(self) -> None:
+        self._seconds["total"] = time.perf_counter() - self._started
+
+
+def _block_tasks(survey: Survey, sheet: Sheet) -> Iterator[Task]:
+    for number, (block, rows) in enumerate(zip(survey.blocks, survey.missing_rows, strict=True)):
+        if rows:
+            missing = engine.pack_rows(rows, block)
+            yield Task(engine.predict_block, (sheet, number, block.area, missing))
+
+
+def _file_tasks(
+    survey: Survey, sheet: Sheet, formats: Sequence[str], classes: Output
+) -> Iterator[Task]:
+    """The class raster comes first, or the count of one that is there."""
+    if classes not in survey.missing:
+        yield Task(engine.count_raster, (classes.path,))
+    for output in survey.missing:
+        if output.kind in RASTERS:
+            yield Task(engine.make_raster, (sheet, output))
+    vectors = tuple(output for output in survey.missing if output.kind in formats)
+    if vectors:
+        yield Task(engine.make_polygons, (sheet, vectors))
+
+
+def _begin_parts(run: PredictRun, survey: Survey, progress: Progress) -> None:
+    if survey.resumed:
+        progress.note(_resuming(survey))
+    else:
+        survey.folder.write_plan(survey.blocks, survey.batch, run.predictor.options.precision)
+
+
+def _clear_stale(run: PredictRun, survey: Survey, progress: Progress) -> None:
+    """Name the parts of runs with other options; ``--overwrite`` removes them."""
+    own = survey.folder.path
+    stale = re.compile(rf"{re.escape(survey.job.target.name)}-[0-9a-f]{{16}}")
+    for other in sorted(own.parent.iterdir()) if own.parent.is_dir() else ():
+        if other == own or not stale.fullmatch(other.name):
+            continue
+        if run.options.overwrite:
+            shutil.rmtree(other)
+        else:
+            progress.note(
+                f"{other} holds parts of a run with other options; "
+                "--overwrite removes them, or finish that run"
+            )
+
+
+def _refuse_changed_source(survey: Survey) -> None:
+    """Refuse to make files of a source that was replaced while its blocks ran.
+
+    Some parts may show the old pixels and some the new ones, all under the old source's key. So
+    they are removed: if the old file came back, they would be taken for valid.
+    """
+    path = survey.job.source.path
+    if source_fingerprint(path) != survey.fingerprint:
+        survey.folder.remove()
+        raise SourceError(
+            f"{path}: changed while it was predicted; leave it alone and run the command again"
+        )
+
+
+def _resuming(survey: Survey) -> str:
+    bands = sum(1 for block in survey.blocks for _ in block.bands())
+    left = sum(len(rows) for rows in survey.missing_rows)
+    return (
+        f"{survey.job.source.path.name}: resuming, {bands - left} of {bands} bands exist; "
+        "blocks and batch stay as that run chose them"
+    )
