@@ -83,6 +83,8 @@ class Predictor:
         """Time spent in them."""
         self._device = torch.device(options.device)
         self._normalize = Normalization.from_card(model.card, options.source_range)
+        self.value_range = model.card.value_range if options.source_range is None else None
+        """What pixels may hold; None where they are clipped to a range of their own."""
         self._stride = model.net.stride
         self._net = model.net.to(self._device).to(memory_format=torch.channels_last).eval()
         self._model = model

@@ -16,12 +16,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.errors import DeviceError, ModelError
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.stitching import Band, classify, make_stitcher
 from geoseg.models import Model
 from geoseg.prefetch import prefetch
 from geoseg.raster import Source
+from geoseg.raster.undeclared import PREDICT, refuse_impossible
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.tiling.grid import Stitch
 
@@ -107,18 +109,19 @@ def stream_block(
         on_window: called with the number of windows that were run or found empty.
 
     Raises:
-        SourceError: the raster cannot be read.
+        SourceError: the raster cannot be read, or holds values that nobody can have measured.
         ModelError: the network does not fit into memory or gives NaN.
     """
     bands = {row: band for row, band in block.bands() if wanted is None or row in wanted}
     rows = sorted({row for band in bands.values() for row in block.rows_for(band)})
     stitcher = make_stitcher(block, predictor.classes)
-    for strip in prefetch(_strips(block, source, rows), 1, "geoseg-reader"):
+    strips = _strips(block, source, rows, predictor.value_range)
+    for strip in prefetch(strips, 1, "geoseg-reader"):
         for passed, columns in _batches(block, strip, predictor.batch):
             if stopped():
                 raise KeyboardInterrupt
             if columns:
-                windows = predictor.probabilities(*_windows_of(block, strip, columns))
+                windows = _probabilities(block, source, strip, columns, predictor)
                 for column, window in zip(columns, windows, strict=True):
                     stitcher.add(strip.lattice_row, column, window)
             on_window(passed)
@@ -134,6 +137,24 @@ def stream_block(
                 probabilities=probabilities,
             )
             yield strip.lattice_row, finished
+
+
+def _probabilities(
+    block: Block, source: Source, strip: _Strip, columns: list[int], predictor: Predictor
+) -> NDArray[np.float32]:
+    """The probabilities of some windows, with the place of those that fail."""
+    pixels, valid = _windows_of(block, strip, columns)
+    try:
+        return predictor.probabilities(pixels, valid)
+    except DeviceError:
+        raise
+    except ModelError as error:
+        left = block.grid.window_at(strip.lattice_row, columns[0]).col
+        values = np.moveaxis(pixels, 1, 0)[:, valid]
+        raise ModelError(
+            f"{source.path}: window at row {strip.area.row}, column {left}, "
+            f"values {values.min():g} to {values.max():g}: {error}"
+        ) from error
 
 
 def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list[int]]]:
@@ -178,10 +199,13 @@ def _windows_of(
     return np.stack(pixels), np.stack(valid)
 
 
-def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
+def _strips(
+    block: Block, source: Source, rows: list[int], value_range: tuple[float, float] | None
+) -> Iterator[_Strip]:
     """The strips of these lattice rows, in two buffers that go round.
 
-    While the caller holds one strip, the next is read into the other buffer: see `prefetch`.
+    While the caller holds one strip, the next is read into the other buffer: see `prefetch`. Values
+    that cannot lie in the range are refused, for they would spoil all windows that they touch.
     """
     first = block.grid.window_at(0, block.lattice_cols[0])
     last = block.grid.window_at(0, block.lattice_cols[-1])
@@ -201,7 +225,10 @@ def _strips(block: Block, source: Source, rows: list[int]) -> Iterator[_Strip]:
             )
             known = _keep_overlap(before, strip)
             if known < height:
-                fresh = reader.read(strip.area.row + known, left, height - known, width)
+                place = (strip.area.row + known, left)
+                fresh = reader.read(*place, height - known, width)
+                if value_range is not None:
+                    refuse_impossible(source, *fresh, value_range, PREDICT, place)
                 pixels[:, known:], valid[known:] = fresh
             yield strip
             before = strip

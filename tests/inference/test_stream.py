@@ -286,3 +286,36 @@ def test_each_pixel_of_a_block_is_read_once(make_raster, make_model, monkeypatch
     monkeypatch.setattr(Reader, "read", noting)
     list(predict_bands(make_model(), open_raster(make_raster(height=100))))
     assert rows == list(range(100))
+
+
+def test_a_network_that_gives_nan_is_named_with_the_place_and_the_values(make_raster, make_model):
+    model = make_model(window=16, overlap=0)
+    with torch.no_grad():
+        model.net.own.fill_(float("nan"))
+    data = np.zeros((3, 40, 30), np.uint8)
+    data[:, 16:, 16:] = 200
+    data[:, 20, 20] = 9
+    source = open_raster(make_raster(data=data, nodata=0))
+    said = r"scene\.tif: window at row 16, column 14, values 9 to 200: the network gives NaN"
+    with pytest.raises(ModelError, match=said):
+        list(predict_bands(model, source))
+
+
+@pytest.mark.parametrize("value", [-9999, 1e30, float(np.finfo(np.float32).min)])
+def test_values_that_nobody_can_have_measured_end_the_stream_with_what_helps(
+    make_raster, make_model, value
+):
+    model = make_model(window=16, overlap=4)
+    data = np.random.default_rng(0).uniform(0, 255, (3, 90, 40)).astype(np.float32)
+    data[:, 70:72, 33] = value
+    path = make_raster(data=data)
+    said = r"scene\.tif: 6 of its values lie far beyond 0 to 255 .* at row 70, column 33; .*"
+    with pytest.raises(
+        SourceError, match=f"{said} --nodata (\\S+); else --value-range 0,255 "
+    ) as e:
+        list(predict_bands(model, open_raster(path)))
+    nodata = float(str(e.value).split("--nodata ")[1].split(";")[0])
+    bands = predict_bands(model, open_raster(path, nodata=nodata))
+    labels = np.concatenate([band.labels for band in bands])
+    assert np.argwhere(labels == 255).tolist() == [[70, 33], [71, 33]]
+    list(predict_bands(model, open_raster(path), source_range=(0, 255)))
