@@ -65,6 +65,16 @@ def cli() -> None:
     """Orthophotos of any size to georeferenced class rasters and clean polygons."""
 
 
+def _numbers(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
+    """Numbers separated by commas."""
+    try:
+        return None if text is None else tuple(map(float, text.split(",")))
+    except ValueError:
+        raise click.BadParameter(f"{text!r}: give numbers separated by commas") from None
+
+
 def _command(function: Callable[..., None]) -> click.Command:
     """A command with the options that all have."""
     command = cli.command()(function)
@@ -213,6 +223,12 @@ def compare(config: Path, **options: Any) -> None:
 @option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
 @option("--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]")
 @option("--crs", metavar="EPSG:N", help="CRS of images that have none.")
+@option(
+    "--nodata",
+    metavar="V,...",
+    callback=_numbers,
+    help="Values of images that mean no data in all bands.",
+)
 @option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
 @option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")
 @option("--overwrite", is_flag=True, help="Remove another preparation from DST.")

@@ -76,10 +76,11 @@ class Data(_Section):
     train: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list), Field(min_length=1)]
     val: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list)] = ()
     bands: tuple[int | str, ...] | dict[str, int] | None = None
-    """Names of the file's bands in their order; or name: number of the bands to take; or numbers.
-    None: all."""
+    """The file's bands: names in their order, or name: number, or numbers. None: all."""
     value_range: tuple[float, float] | None = None
     """Of the files' values; left out, 0 to 255 for uint8; must be given for other types."""
+    nodata: Annotated[tuple[float, ...], BeforeValidator(_as_list)] = ()
+    """Values that mean no data in all bands; left out, what a file declares."""
     mean: tuple[float, ...] | None = None
     """Of each band, in the files' units; left out, it is measured on the training rasters."""
     std: tuple[float, ...] | None = None
@@ -295,6 +296,5 @@ def _flat(node: Any, path: str = "") -> dict[str, Any]:
 
 def dump_config(config: TrainConfig) -> str:
     """The YAML of a config with everything resolved; `load_config` reads it back."""
-    return yaml.safe_dump(
-        config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=110
-    )
+    document = config.model_dump(mode="json")
+    return yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110)

@@ -39,6 +39,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, parse_crs
+from geoseg.raster.nodata import given_values
 from geoseg.report import Report, counted, nothing_usable
 
 PathLike = str | os.PathLike[str]
@@ -60,6 +61,7 @@ def run(
     attribute: str | None = None,
     layer: str | None = None,
     crs: str | None = None,
+    nodata: float | Sequence[float] | None = None,
     block: int | None = None,
     gap: int | None = None,
     overwrite: bool = False,
@@ -86,6 +88,7 @@ def run(
             class besides ``background``.
         layer: of the polygons, where a file has several.
         crs: the coordinate system of images that have none.
+        nodata: values of images that mean no data, in place of the one that they declare.
         block: approximate side of the areas of split ``blocks``.
         gap: pixels between areas of ``train`` and ``val``; 64 by default.
         overwrite: remove what exists in `dst` from another preparation.
@@ -105,7 +108,9 @@ def run(
     if crs is not None:
         parse_crs(crs)  # also where no image needs it
     spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
-    options = PrepareOptions(layout, scheme, attribute, layer, crs, patches, spatial)
+    options = PrepareOptions(
+        layout, scheme, attribute, layer, crs, given_values(nodata), patches, spatial
+    )
     root, image_files = _root_of(Path(src), images)
     label_files = None if labels is None else os.fspath(labels)
     pairs, failures = find_labelled_images(layout, root, image_files, label_files)

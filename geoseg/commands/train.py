@@ -30,6 +30,7 @@ from geoseg.datasets.statistics import (
 from geoseg.datasets.tiles import Tile, rasters_of
 from geoseg.datasets.training_tiles import (
     Bands,
+    check_values,
     choose_bands,
     choose_value_range,
     find_pairs,
@@ -116,12 +117,7 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
 
 
 def _learn(
-    net: Segmenter,
-    tiles: _Tiles,
-    config: TrainConfig,
-    folder: Path,
-    resume: bool,
-    progress: Progress,
+    net: Segmenter, tiles: _Tiles, config: TrainConfig, out: Path, resume: bool, progress: Progress
 ) -> Report:
     from geoseg.training.loop import fit
     from geoseg.training.losses import choose_class_weights
@@ -131,24 +127,24 @@ def _learn(
     train, val = tiles.train, tiles.val
     recipe, scheme = config.train, config.data.scheme
     sample = PixelSample(len(scheme), seed=recipe.seed)
-    statistics = _statistics(train, val, config, sample, progress)
+    statistics = _statistics(tiles, config, sample, progress)
     progress.note(_summary(scheme.names, statistics, len(train), len(val)))
-    began = _began(folder) if resume else f"{_MARK}\n{dump_config(config)}"
+    began = _began(out) if resume else f"{_MARK}\n{dump_config(config)}"
     card = _card(config, _digest(began), net, tiles, statistics)
     class_weights = choose_class_weights(recipe, np.array(statistics.class_pixels))
     sampler = choose_sampler(recipe, train, sample.places)
     if _is_main() and not resume:
-        write_text(folder / CONFIG, began)
+        write_text(out / CONFIG, began)
     patches = Patches(train, scheme, recipe, tiles.value_range, sampler)
     with begun():
         outcome = fit(
-            net, card, patches, val, recipe, class_weights, folder, resume=resume, progress=progress
+            net, card, patches, val, recipe, class_weights, out, resume=resume, progress=progress
         )
-    warnings = polygon_warnings(train + val) + ground_sampling_warnings(train)
+    warnings = tiles.warnings + polygon_warnings(train + val) + ground_sampling_warnings(train)
     warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))
     warnings += nodata_warnings(rasters, scheme) + shared_notes(rasters_of(train + val))
-    return training_report(folder, outcome, net, scheme.names, warnings)
+    return training_report(out, outcome, net, scheme.names, warnings)
 
 
 def _is_main() -> bool:
@@ -203,6 +199,7 @@ class _Tiles:
     value_range: tuple[float, float]
     train: list[Tile]
     val: list[Tile]
+    warnings: list[str]
 
 
 def _open(data: Data) -> _Tiles:
@@ -210,10 +207,11 @@ def _open(data: Data) -> _Tiles:
         find_pairs((entry.images, entry.labels, entry.attribute, entry.layer) for entry in entries)
         for entries in (data.train, data.val)
     )
-    first, *_ = train[0]
-    bands = choose_bands(data.bands, open_raster(first.raster))
-    tiles = open_tiles(train, bands)
-    return _Tiles(bands, choose_value_range(data.value_range, tiles), tiles, open_tiles(val, bands))
+    bands = choose_bands(data.bands, open_raster(train[0][0].raster))
+    tiles, val_tiles = (open_tiles(pairs, bands, data.nodata) for pairs in (train, val))
+    value_range = choose_value_range(data.value_range, tiles)
+    warnings = check_values(tiles + val_tiles, value_range)
+    return _Tiles(bands, value_range, tiles, val_tiles, warnings)
 
 
 def _network(config: TrainConfig, bands: Bands, progress: Progress, *, fresh: bool) -> Segmenter:
@@ -248,14 +246,15 @@ def _network(config: TrainConfig, bands: Bands, progress: Progress, *, fresh: bo
 
 
 def _statistics(
-    train: list[Tile], val: list[Tile], config: TrainConfig, sample: PixelSample, progress: Progress
+    tiles: _Tiles, config: TrainConfig, sample: PixelSample, progress: Progress
 ) -> Statistics:
     """Statistics of all training pixels; validation labels are checked as well."""
+    scheme, value_range = config.data.scheme, tiles.value_range
     wanted = sample if config.train.sampling == "balanced" else None
-    progress.begin("reading the tiles", len(train) + len(val))
+    progress.begin("reading the tiles", len(tiles.train) + len(tiles.val))
     try:
-        check_references(val, config.data.scheme, progress)
-        return collect_statistics(train, config.data.scheme, progress, wanted)
+        check_references(tiles.val, scheme, progress, value_range)
+        return collect_statistics(tiles.train, scheme, progress, wanted, value_range)
     finally:
         progress.end()
 

@@ -21,7 +21,7 @@ from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
 from geoseg.failures import LOG, failure_line, per_input
-from geoseg.raster import open_raster, refuse_palette, source_fingerprint
+from geoseg.raster import PREPARE, check_image, open_raster, refuse_palette, source_fingerprint
 
 _VERSION = 2
 """Version of what is written; a change of it makes everything again."""
@@ -39,6 +39,8 @@ class PrepareOptions:
     """Of polygons; None: the only one."""
     crs: str | None
     """Of images that have none."""
+    nodata: tuple[float, ...]
+    """Values of images that mean no data, in place of the declared one."""
     patches: PatchOptions | None
     spatial_split: SpatialSplit
 
@@ -52,6 +54,8 @@ class TilePlan:
     profile: OutputProfile
     labels: LabelSource
     crops: tuple[Crop, ...]
+    nodata: tuple[float, ...] = ()
+    """What is given in place of the declared value."""
     drawn: DrawnFeatures | None = None
     """What becomes of the features of polygons."""
 
@@ -69,7 +73,7 @@ class TilePlan:
             astuple(self.profile.scheme),
             [astuple(crop) for crop in self.crops],
         )
-        digest = hashlib.sha256(repr(facts).encode())
+        digest = hashlib.sha256(repr(facts + self.nodata).encode())
         digest.update(source_fingerprint(image.path).encode())
         digest.update(labels.encode())
         return digest.hexdigest()
@@ -137,6 +141,7 @@ def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
             f"{image.path}: {image.height} x {image.width} pixels hold no whole patch; "
             "give a smaller --patch, or --edge pad"
         )
+    warnings = check_image(image, None, PREPARE)
     pairs, nothing = [], Statistics((0,) * len(scheme))
     statistics: dict[str, Statistics] = {}
     with open_labels(plan.labels, image, scheme, "count") as labels, image.open() as reader:
@@ -154,7 +159,8 @@ def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
             row, col = crop.window.row, crop.window.col
             pairs.append(PreparedPair(crop.part, names[0], names[1], sums[0], sums[1], row, col))
             statistics[crop.part] = statistics.get(crop.part, nothing) + found
-        warning = labels.unknown.warning() if isinstance(labels, RasterLabels) else None
+        unknown = labels.unknown.warning() if isinstance(labels, RasterLabels) else None
+    warnings += [unknown] if unknown else []
     if not pairs:
         raise SourceError(
             f"{plan.labels.path}: no pixel of {image.path.name} is labelled; give other labels, or "
@@ -166,7 +172,8 @@ def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
             f"{image.path}: it or its labels changed while they were prepared; leave them alone "
             "and run the command again"
         )
-    return PreparedTile(plan.tile, *paths, key, tuple(pairs), statistics, warning)
+    found = "\n".join(warnings) or None
+    return PreparedTile(plan.tile, *paths, key, tuple(pairs), statistics, found)
 
 
 def count_files(plans: Iterable[TilePlan], part: str) -> int:
@@ -192,7 +199,7 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
     # A data set that is known to have a fourth band has it as imagery, whatever the file says.
     bands = None if names is None else range(1, len(names) + 1)
     crs = options.crs if image.crs is None else None
-    image = open_raster(pair.raster, bands=bands, crs=crs)
+    image = open_raster(pair.raster, bands=bands, crs=crs, nodata=options.nodata)
     refuse_palette(image, "images need values of bands")
     crops = [whole_raster(part, image.height, image.width)]
     if part == "blocks":
@@ -206,7 +213,8 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
         ]
     profile = OutputProfile(image, names or image.band_names, options.scheme)
     of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
-    return TilePlan(pair.tile, profile, find_labels(pair.labels, *of_polygons), tuple(crops))
+    labels = find_labels(pair.labels, *of_polygons)
+    return TilePlan(pair.tile, profile, labels, tuple(crops), options.nodata)
 
 
 def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePlan]:

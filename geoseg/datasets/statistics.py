@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
-from geoseg.datasets.tiles import Tile, TileReader
+from geoseg.datasets.tiles import Patch, Tile, TileReader
 from geoseg.errors import SourceError
 from geoseg.progress import Progress
+from geoseg.raster import TRAIN, refuse_impossible
 from geoseg.tiling import Window
 
 Floats = NDArray[np.float64]
@@ -138,6 +139,7 @@ def collect_statistics(
     scheme: ClassScheme,
     progress: Progress | None = None,
     sample: PixelSample | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> Statistics:
     """Those of all training tiles, each read once.
 
@@ -146,14 +148,17 @@ def collect_statistics(
         scheme: its classes.
         progress: advanced by each tile.
         sample: gets the labels of each window.
+        value_range: of the images; values that cannot lie in it are refused.
 
     Raises:
         SourceError: a tile cannot be read, its labels hold a value that is neither a class nor
-            ignored, or no pixel at all is labelled.
+            ignored, its image one that nobody can have measured, or no pixel at all is labelled.
     """
     total = Statistics((0,) * len(scheme))
     for position, reader, window in _windows(tiles, scheme, progress):
         patch = reader.read(window)
+        if value_range is not None:
+            _refuse_impossible(reader, window, patch, value_range)
         if sample is not None:
             sample.add(position, window, patch.labels)
         total += Statistics.from_window(*patch, len(scheme))
@@ -166,23 +171,41 @@ def collect_statistics(
 
 
 def check_references(
-    tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress | None = None
+    tiles: Sequence[Tile],
+    scheme: ClassScheme,
+    progress: Progress | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> None:
-    """Read all validation labels once.
+    """Read all validation labels once, and images whose type can hold impossible values.
 
     A value that no class has would otherwise pass for "no label", and the scores would be too good.
 
+    Args:
+        tiles: what a network is validated on.
+        scheme: its classes.
+        progress: advanced by each tile.
+        value_range: of the images; values that cannot lie in it are refused.
+
     Raises:
         SourceError: a tile cannot be read, its labels hold a value that is neither a class nor
-            ignored, or no pixel at all is labelled.
+            ignored, its image one that nobody can have measured, or no pixel at all is labelled.
     """
     labelled = False
     for _, reader, window in _windows(tiles, scheme, progress):
         labelled |= bool((reader.reference(window) != NODATA).any())
+        if value_range is not None and reader.tile.image.dtype != "uint8":
+            _refuse_impossible(reader, window, reader.read(window), value_range)
     if tiles and not labelled:
         raise SourceError(
             f"{tiles[0].labels.path}: no pixel of the validation labels is labelled; check data.val"
         )
+
+
+def _refuse_impossible(
+    reader: TileReader, window: Window, patch: Patch, value_range: tuple[float, float]
+) -> None:
+    image, place = reader.tile.image, (window.row, window.col)
+    refuse_impossible(image, patch.pixels, patch.valid, value_range, TRAIN, place)
 
 
 def absent_class_warnings(statistics: Statistics, names: Sequence[str]) -> list[str]:

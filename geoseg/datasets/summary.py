@@ -76,7 +76,7 @@ class Summary:
 
     def warnings(self) -> list[str]:
         """Lines about what the user may want to change."""
-        lines = [tile.warning for tile in self.tiles if tile.warning]
+        lines = [line for tile in self.tiles for line in (tile.warning or "").splitlines()]
         lines += feature_warnings(self._drawn())
         for part, facts in self._parts():
             absent = [repr(name) for name, pixels in facts["class_pixels"].items() if not pixels]

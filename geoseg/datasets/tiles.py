@@ -165,6 +165,8 @@ def open_tile(
     bands: Sequence[int] | None = None,
     attribute: str | None = None,
     layer: str | None = None,
+    *,
+    nodata: Sequence[float] = (),
 ) -> Tile:
     """An image with its labels, the files checked.
 
@@ -174,13 +176,14 @@ def open_tile(
         bands: 1-based bands of `image`, all where None.
         attribute: of polygons, that holds the class's name or value.
         layer: of polygons; may be left out where there is one alone.
+        nodata: values of `image` that mean no data, in place of the one that it declares.
 
     Raises:
         ConfigError: an attribute or a layer is given for a label raster.
         SourceError: a file cannot be read, or the two do not fit together.
         VectorError: the labels are a vector file of a format that is not read.
     """
-    source = open_raster(image, bands=bands)
+    source = open_raster(image, bands=bands, nodata=nodata)
     refuse_palette(source, "images need values of bands")
     return Tile(source, find_labels(labels, attribute, layer))
 

@@ -10,7 +10,7 @@ from geoseg.datasets.pairing import Pair, pair_all
 from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.tiles import Tile, open_tile
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import Source, open_raster
+from geoseg.raster import TRAIN, Source, check_image, open_raster
 from geoseg.raster.bands import descriptions_contradict, order_by_name
 from geoseg.vector import read_features
 
@@ -123,6 +123,8 @@ def _checked(numbers: tuple[int, ...], names: tuple[str, ...], source: Source) -
 LabelledImage = tuple[Pair, str | None, str | None]
 """A pair with the attribute and the layer of its polygons."""
 
+_LOOKED_AT = 64
+"""Images whose values are looked at before all of them are read."""
 _ALIKE = 1.25
 """Ratio of ground samplings. `predict` warns where an image differs more from the model's."""
 
@@ -146,8 +148,15 @@ def find_pairs(
     return list(found.values())
 
 
-def open_tiles(pairs: Iterable[LabelledImage], bands: Bands) -> list[Tile]:
+def open_tiles(
+    pairs: Iterable[LabelledImage], bands: Bands, nodata: Sequence[float] = ()
+) -> list[Tile]:
     """Every pair as a tile, its files checked.
+
+    Args:
+        pairs: images with their labels.
+        bands: those of the images that are read.
+        nodata: values of the images that mean no data, in place of what they declare.
 
     Raises:
         ConfigError: an image lacks one of the bands, or an attribute or a layer is given for a
@@ -158,7 +167,9 @@ def open_tiles(pairs: Iterable[LabelledImage], bands: Bands) -> list[Tile]:
     tiles: list[Tile] = []
     for pair, *polygons in pairs:
         try:
-            tiles.append(open_tile(pair.raster, pair.labels, bands.numbers, *polygons))
+            tiles.append(
+                open_tile(pair.raster, pair.labels, bands.numbers, *polygons, nodata=nodata)
+            )
         except SourceError:
             bands.refuse_missing(open_raster(pair.raster))  # which names the key of the config
             raise
@@ -188,6 +199,19 @@ def choose_value_range(
                 "the range of its values, such as [0, 10000]"
             )
     return 0.0, 255.0
+
+
+def check_values(tiles: Sequence[Tile], value_range: tuple[float, float]) -> list[str]:
+    """Warnings on the values of images, at most so many of them, spread over all.
+
+    Raises:
+        SourceError: an image holds values that are no measurements and that it does not declare.
+    """
+    step = -(-len(tiles) // _LOOKED_AT) or 1
+    looks = (check_image(tile.image, value_range, TRAIN) for tile in tiles[::step])
+    lines = [line for warnings in looks for line in warnings]
+    more = [f"{len(lines) - 1} more images are like this one: {lines[0]}"] if lines[1:] else []
+    return more or lines
 
 
 def median_ground_sampling(tiles: Iterable[Tile]) -> float | None:

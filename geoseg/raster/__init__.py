@@ -11,15 +11,19 @@ from geoseg.raster.part import Part, check_part, part_is_whole, read_part, write
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source, open_raster, parse_crs
+from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossible
 
 __all__ = [
     "GDAL_CACHE_BYTES",
+    "PREPARE",
+    "TRAIN",
     "FoundSource",
     "FoundSources",
     "Part",
     "Reader",
     "Source",
     "WarpedReader",
+    "check_image",
     "check_part",
     "check_source",
     "class_cog",
@@ -35,6 +39,7 @@ __all__ = [
     "read_class_names",
     "read_fingerprint",
     "read_part",
+    "refuse_impossible",
     "refuse_palette",
     "same_grid",
     "shared_notes",

@@ -46,7 +46,7 @@ def refuse_impossible(path: Path, dtypes: Sequence[str], values: Sequence[float]
             low, high = _limits(dtype)
             if not _can_hold(dtype, value):
                 raise SourceError(
-                    f"{path}: --nodata {number_text(value)} cannot occur in {dtype} pixels "
+                    f"{path}: nodata {number_text(value)} cannot occur in {dtype} pixels "
                     f"({number_text(low)} to {number_text(high)}); "
                     "give the value that the file holds, or leave it out"
                 )

@@ -16,6 +16,7 @@ from geoseg.errors import MisfitError
 from geoseg.raster.fills import (
     Fill,
     border_fill,
+    find_fills,
     impossible,
     may_be_impossible,
 )
@@ -115,6 +116,35 @@ class Look:
             f"bands; if this means no data, {option}, which also masks such "
             "pixels elsewhere"
         ]
+
+
+def check_image(
+    source: Source, value_range: tuple[float, float] | None, remedy: Remedy
+) -> list[str]:
+    """What a user should know about the values of an image with labels, one line each.
+
+    Args:
+        source: the image.
+        value_range: the lowest and the highest value that can be measured; None where that is not
+            known, and what is found is a warning.
+        remedy: of the command.
+
+    Raises:
+        MisfitError: it holds values outside the range that seem to be no measurements.
+    """
+    look = Look.at(source)
+    warnings = look.border_warning(value_range or (0, 0), remedy)
+    if source.dtype == "uint8":
+        return warnings
+    fills = find_fills(look.values, value_range)
+    span = "" if value_range is None else ",".join(map(number_text, value_range))
+    if value_range is None:
+        return warnings + ([look.fills_line(fills, span, remedy)] if fills else [])
+    if fills:
+        raise MisfitError(look.fills_line(fills, span, remedy))
+    every = np.ones(look.values.shape[1], np.bool_)
+    refuse_impossible(source, look.values, every, value_range, remedy)
+    return warnings
 
 
 def stored(source: Source, value: float) -> float:

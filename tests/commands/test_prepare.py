@@ -846,3 +846,40 @@ def test_an_image_of_palette_indices_is_refused_and_the_others_continue(folder: 
     assert report.exit_code == 1
     assert any("palette indices" in line for line in report.data["failures"])
     assert report.data["made"] == 5
+
+
+def test_undeclared_nodata_of_an_image_is_warned_of_and_the_option_declares_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    for path in folder.glob("*_image.tif"):
+        with rasterio.open(path) as file:
+            profile, pixels = file.profile, file.read().astype(np.float32) / 255
+        pixels[:, 10:14], pixels[:, 30:40, 3:9] = -9999, -32768
+        profile.update(dtype="float32", nodata=None)
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(pixels)
+    options = {"split": "all", "classes": tmp_path / "classes.yaml"}
+    images = {"images": "*_image.tif", "labels": "*_label.tif"}
+    report = run("folder", folder, tmp_path / "plain", **options, **images)
+    lines = [line for line in report.data["warnings"] if "far from all others" in line]
+    assert len(lines) == 6
+    found = re.search(
+        r"if they mean no data, give --nodata (\S+); if they are measured, leave", lines[0]
+    )
+    assert found is not None
+    command = ["prepare", "folder", str(folder), str(tmp_path / "out"), "--split", "all"]
+    command += ["--classes", str(options["classes"]), "--images", "*_image.tif"]
+    command += ["--labels", "*_label.tif", "--nodata", found[1]]
+    result = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "far from all others" not in result.output
+    for image, _ in pairs(tmp_path / "out", "train"):
+        with rasterio.open(image) as file:
+            np.testing.assert_array_equal(file.dataset_mask() > 0, file.read(1) >= 0)
+
+
+def test_a_nodata_value_that_is_no_number_is_refused(folder: Path, tmp_path: Path) -> None:
+    command = ["prepare", "folder", str(folder), str(tmp_path / "out"), "--nodata", "x"]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 2
+    assert "'x': give numbers separated by commas" in result.output

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,3 +227,17 @@ def test_every_pixel_has_the_same_chance_in_whatever_window_it_comes() -> None:
         drawn[sample.places[0][:, 1], sample.places[0][:, 2]] += 1
     assert drawn.sum() == 3600
     assert np.abs(drawn - 150).max() < 50  # 4.5 standard deviations
+
+
+@pytest.mark.parametrize("check", [collect_statistics, check_references])
+def test_a_value_that_nobody_can_have_measured_is_refused_with_its_place(
+    make_tile: MakeTile, check: Any
+) -> None:
+    image = np.random.default_rng(0).uniform(0, 1, (3, 64, 80)).astype(np.float32)
+    image[1, 30, 70] = 1e30
+    tile = make_tile(image=image)
+    check([tile], SCHEME)
+    said = r"a\.tif: 1 of its values lie far beyond 0 to 1 .* row 30, column 70; .*data\.nodata: "
+    with pytest.raises(SourceError, match=said):
+        check([tile], SCHEME, value_range=(0, 1))
+    check([make_tile("b", image=image.clip(0, 1))], SCHEME, value_range=(0, 1))

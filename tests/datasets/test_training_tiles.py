@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.tiles import Tile
 from geoseg.datasets.training_tiles import (
     band_names,
+    check_values,
     choose_bands,
     choose_value_range,
     find_pairs,
@@ -271,3 +273,36 @@ def test_training_gets_the_same_batches_from_values_colours_and_polygons(
             for one, other in zip(expected, found, strict=True):
                 np.testing.assert_array_equal(one, other)
     assert len(np.unique(np.concatenate([patch[2] for patch in batches[0]]))) == 2
+
+
+def test_undeclared_nodata_of_an_image_is_refused_and_the_key_of_the_config_helps(
+    make_raster: Callable[..., Path],
+) -> None:
+    data = np.random.default_rng(0).uniform(0, 1, (3, 64, 80)).astype(np.float32)
+    good = make_raster("good.tif", data=data)
+    data[:, :9], data[:, 20:30] = -9999, -32768
+    bad = make_raster("bad.tif", data=data)
+    labels = make_raster("labels.tif", bands=1)
+    bands = choose_bands(None, open_raster(good))
+    pairs = [entry(image, labels) for image in (good, bad)]
+    tiles = open_tiles(pairs, bands)
+    with pytest.raises(SourceError, match=r"bad\.tif: .* far from all") as caught:
+        check_values(tiles, (0, 1))
+    assert "set data.nodata: [-32768,-9999];" in str(caught.value)
+    tiles = open_tiles(pairs, bands, nodata=[-32768, -9999])
+    assert check_values(tiles, (0, 1)) == []
+    with tiles[1].image.open() as reader:
+        _, valid = reader.read(0, 0, 64, 80)
+    np.testing.assert_array_equal(valid, data[0] >= 0)
+
+
+def test_a_collar_that_many_images_have_is_warned_of_once(make_tile: MakeTile) -> None:
+    image = np.random.default_rng(0).integers(1, 255, (3, 64, 80)).astype(np.uint8)
+    image[:, :40] = 0
+    tiles = [make_tile(name, image=image) for name in "abc"]
+    (line,) = check_values(tiles, (0, 255))
+    assert re.match(r"2 more images are like this one: .*a\.tif: \d+% of its border is 0", line)
+    assert "set data.nodata: [0], which" in line
+    (line,) = check_values(tiles[:1], (0, 255))
+    assert "a.tif: " in line
+    assert check_values([], (0, 255)) == []

@@ -167,7 +167,7 @@ def test_nodata_that_cannot_occur_in_the_type_is_refused(make_raster, dtype, nod
         if possible:
             assert open_raster(path, nodata=given).warnings == ()
         else:
-            said = f"scene.tif: --nodata {nodata} cannot occur in {dtype} pixels"
+            said = f"scene.tif: nodata {nodata} cannot occur in {dtype} pixels"
             with pytest.raises(SourceError, match=re.escape(said)):
                 open_raster(path, nodata=given)
 
