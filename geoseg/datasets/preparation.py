@@ -39,10 +39,10 @@ class PrepareOptions:
     """Of polygons; None: the only one."""
     crs: str | None
     """Of images that have none."""
-    nodata: tuple[float, ...]
-    """Values of images that mean no data, in place of the declared one."""
     patches: PatchOptions | None
     spatial_split: SpatialSplit
+    nodata: tuple[float, ...] = ()
+    """Values of images that mean no data, in place of the declared one."""
 
 
 @dataclass(frozen=True, slots=True)
