@@ -109,7 +109,7 @@ def run(
         parse_crs(crs)  # also where no image needs it
     spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
     options = PrepareOptions(
-        layout, scheme, attribute, layer, crs, given_values(nodata), patches, spatial
+        layout, scheme, attribute, layer, crs, patches, spatial, given_values(nodata)
     )
     root, image_files = _root_of(Path(src), images)
     label_files = None if labels is None else os.fspath(labels)
