@@ -19,8 +19,9 @@ from geoseg.raster.source import Source
 _SAMPLE_SIDE = 1024
 """Pixels along each axis: 4 x 4 windows of 256 pixels, 8 x 8 of 128, or 16 x 16 of 64."""
 _MOST_BYTES = 64 * 2**20
-"""Of a sample, where windows of many bands are smaller; and about what is decoded for it, where
-large blocks make few windows."""
+"""Of a sample; windows of many bands are smaller."""
+_MOST_DECODED = 128 * 2**20
+"""Bytes for a sample, about: large blocks make few windows."""
 _MOST_BLOCKS = 1024
 """Decoded for a sample, where small blocks of few bands make many windows."""
 _OVERVIEW_BYTES = 8 * 2**20
@@ -96,7 +97,7 @@ def sample_extremes(source: Source) -> NDArray[Any]:
 def _is_quick(source: Source, windows: int) -> bool:
     """Whether so many windows, each in one block a band, are within bounds."""
     few = windows * len(source.bands) <= _MOST_BLOCKS
-    return few and windows * source.block_bytes <= _MOST_BYTES
+    return few and windows * source.block_bytes <= _MOST_DECODED
 
 
 def _spread(length: int, side: int, count: int) -> list[tuple[int, int]]:

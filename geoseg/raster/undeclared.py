@@ -68,10 +68,10 @@ class Look:
 
     def counts(self, fills: Sequence[Fill]) -> str:
         """How many pixels have which value, and in which bands where not in all."""
-        names = [self.source.file_bands[band - 1].name for band in self.source.bands]
         texts = []
         for fill in fills:
-            where = f" (in {', '.join(names[b] for b in fill.bands)})" if fill.partly else ""
+            bands = ", ".join(str(self.source.bands[position]) for position in fill.bands)
+            where = f" (not everywhere in all bands, but in {bands})" if fill.partly else ""
             texts.append(f"{fill.pixels:,} are {self._text(fill.value)}{where}")
         return f"of {self.values.shape[1]:,} sampled pixels {' and '.join(texts)}"
 
