@@ -17,7 +17,7 @@ from geoseg.datasets.pairing import Pair
 from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, polygons_fingerprint
 from geoseg.datasets.raster_labels import RasterLabels
 from geoseg.datasets.statistics import Statistics
-from geoseg.datasets.tiles import LabelSource, find_labels, open_labels
+from geoseg.datasets.tiles import Labels, LabelSource, find_labels, open_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
 from geoseg.failures import LOG, failure_line, per_input
@@ -141,7 +141,7 @@ def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
             f"{image.path}: {image.height} x {image.width} pixels hold no whole patch; "
             "give a smaller --patch, or --edge pad"
         )
-    warnings = check_image(image, None, PREPARE)
+    lines = check_image(image, None, PREPARE)
     pairs, nothing = [], Statistics((0,) * len(scheme))
     statistics: dict[str, Statistics] = {}
     with open_labels(plan.labels, image, scheme, "count") as labels, image.open() as reader:
@@ -159,21 +159,23 @@ def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
             row, col = crop.window.row, crop.window.col
             pairs.append(PreparedPair(crop.part, names[0], names[1], sums[0], sums[1], row, col))
             statistics[crop.part] = statistics.get(crop.part, nothing) + found
-        unknown = labels.unknown.warning() if isinstance(labels, RasterLabels) else None
-    warnings += [unknown] if unknown else []
+        lines += filter(None, [_warning(labels)])
     if not pairs:
         raise SourceError(
             f"{plan.labels.path}: no pixel of {image.path.name} is labelled; give other labels, or "
             "leave it out"
         )
-    paths = (str(image.path), str(plan.labels.path))
     if plan.key() != key:
         raise SourceError(
             f"{image.path}: it or its labels changed while they were prepared; leave them alone "
             "and run the command again"
         )
-    found = "\n".join(warnings) or None
-    return PreparedTile(plan.tile, *paths, key, tuple(pairs), statistics, found)
+    paths, text = (str(image.path), str(plan.labels.path)), "\n".join(lines) or None
+    return PreparedTile(plan.tile, *paths, key, tuple(pairs), statistics, text)
+
+
+def _warning(labels: Labels) -> str | None:
+    return labels.unknown.warning() if isinstance(labels, RasterLabels) else None
 
 
 def count_files(plans: Iterable[TilePlan], part: str) -> int:
