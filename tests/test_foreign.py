@@ -1,5 +1,6 @@
 import os
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,8 @@ from geoseg.foreign import (
     XMLValue,
     allow_remote,
     is_elsewhere,
+    name_of,
+    named_elsewhere,
     remote_allowed,
     with_allow_remote,
     xml_values,
@@ -101,3 +104,40 @@ def test_a_command_takes_the_option_and_keeps_what_was_allowed() -> None:
     with allow_remote():
         assert run(1, more=2) == (1, 2, True)
         assert run(1, more=2, allow_remote=False) == (1, 2, False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://example.org/a.tif",
+        "s3://bucket/a b.tif",
+        "/vsicurl/https://example.org/a.tif?x=1",
+        "/vsizip/a.zip/a.tif",
+        "HTTP://example.org/a.tif",
+    ],
+)
+def test_a_name_of_a_server_is_shown_as_it_was_given_also_after_it_was_a_path(name: str) -> None:
+    for form in (name, Path(name)):
+        assert name_of(form) == name
+        line = named_elsewhere(form)
+        assert line is not None
+        assert line.startswith(f"{name}: is on a server or in an archive")
+
+
+def test_files_of_this_machine_are_files_whatever_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "http:").mkdir()
+    (tmp_path / "http:/a.tif").touch()
+    for name in (
+        "http:/a.tif",
+        "a.tif",
+        "http:a.tif",
+        "C:/a.tif",
+        "GPKG:a",
+        "x/http://a",
+        "missing",
+    ):
+        assert named_elsewhere(name) is None
+        assert name_of(Path(name)) == str(Path(name))

@@ -118,13 +118,7 @@ def run(
     division = divide(layout, pairs, split, root)
     of_polygons = {"--attribute": attribute, "--layer": layer}
     _refuse_idle_options(pairs, division, of_polygons, {"--block": block, "--gap": gap})
-    plans, refused = plan_tiles(pairs, division.parts, options)
-    keys, unreadable = keys_of(plans)
-    plans = [plan for plan in plans if plan.tile in keys]
-    failures += division.failures + refused + unreadable
-    if not plans:
-        raise nothing_usable(failures)
-
+    plans, keys, failures = _plans(pairs, division, options, failures)
     with lock_folder(Path(dst), "DST"):
         folder = PreparedFolder(Path(dst))
         if not overwrite:
@@ -137,6 +131,22 @@ def run(
             failures = _prepare_tiles(plans, keys, kept, folder, failures, listener)
             summary = _finish(folder, layout.name, division, plans, scheme, failures)
     return _report(folder, summary, kept, failures, time.perf_counter() - started)
+
+
+def _plans(
+    pairs: Mapping[str, Pair], division: Division, options: PrepareOptions, failures: list[str]
+) -> tuple[list[TilePlan], dict[str, str], list[str]]:
+    """Plans of the images that can be used, their keys by tile, and why others cannot.
+
+    Raises:
+        ConfigError: none can be used.
+    """
+    plans, refused = plan_tiles(pairs, division.parts, options)
+    keys, unreadable = keys_of(plans)
+    failures = [*failures, *division.failures, *refused, *unreadable]
+    if not keys:
+        raise nothing_usable(failures)
+    return [plan for plan in plans if plan.tile in keys], keys, failures
 
 
 def _finish(
