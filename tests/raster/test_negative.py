@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
+import shapely
 
 from geoseg.errors import SourceError
 from geoseg.raster import open_raster
@@ -133,3 +135,24 @@ def test_a_vrt_of_other_images_says_nothing(make_raster: Make, tmp_path: Path) -
     make_raster("positive.tif", bands=1, crs="EPSG:32632")
     notes = open_raster(vrt(tmp_path / "a.vrt", "positive.tif")).notes
     assert not notes
+
+
+def test_a_tile_index_of_negatives_gives_the_values_of_the_negatives(
+    make_raster: Make, tmp_path: Path
+) -> None:
+    tile = negative(make_raster)
+    with rasterio.open(tile) as file:
+        box, expected = shapely.box(*file.bounds), 255 - file.read()
+    pyogrio.raw.write(
+        str(tmp_path / "tiles.gti.gpkg"),
+        np.array([shapely.to_wkb(box)], object),
+        [np.array([str(tile)], object)],
+        ["location"],
+        geometry_type="Polygon",
+        crs="EPSG:32632",
+        driver="GPKG",
+    )
+    source = open_raster(tmp_path / "tiles.gti.gpkg")
+    assert "is made of negatives (MinIsWhite, 0 is white: negative.tif)" in source.warnings[0]
+    with source.open() as reader:
+        np.testing.assert_array_equal(reader.read(0, 0, 64, 80)[0], expected)
