@@ -27,7 +27,7 @@ PART_BYTES_PER_PIXEL = 24
 """Of a part that is polygonized."""
 REGION_BYTES = 190
 """Of a polygon of such a part, and of each of its corners."""
-CORNER_BYTES = 60
+CORNER_BYTES = 75
 WRITTEN_CORNER_BYTES = 33
 """What the heap keeps of each corner of all polygons that were written."""
 PREVIEW_ROWS = 512

@@ -128,9 +128,9 @@ def test_a_peak_is_that_of_the_blocks_or_of_the_files_whichever_is_larger() -> N
     assert plan(memory=2**30).peak(probe, 0) == 10_000 + 2**30 + HEAP
     assert plan(memory=2**30, drawing=2**20).peak(probe, 0) == 10_000 + 2**30 + HEAP
     assert plan(memory=7, drawing=2**30).peak(probe, 0) == here + 2**30
-    # Each pixel of a part takes 24 bytes, each polygon 190, and each of its corners 60; of all
+    # Each pixel of a part takes 24 bytes, each polygon 190, and each of its corners 75; of all
     # corners that were written, 33 are kept.
-    polygons = int(2**20 * (24 + 190 / 4 + 2 * 60)) + 10**6 * 2 * 33
+    polygons = int(2**20 * (24 + 190 / 4 + 2 * 75)) + 10**6 * 2 * 33
     assert plan(memory=7, polygonized=2**20).peak(probe, 0) == here + polygons
     assert plan(polygonized=2**20).peak(Probe(0.5, 10_000), 0) == here + 2**20 * 24
 

@@ -87,11 +87,11 @@ def test_noise_has_more_regions_and_corners_and_deflates_worse_than_one_class(
 
 
 def test_slowness_is_how_much_longer_known_work_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(100))
-    monkeypatch.setattr(probing.time, "perf_counter", lambda: 0.045 * next(clock))
+    clock = iter(np.cumsum([0.0, 0.2, 0.0, 0.02, 0.0, 0.04, 0.0, 9.0]))
+    monkeypatch.setattr(probing.time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(probing, "polygonize_part", lambda *_: None)
-    # The work was done five times when the clock shows more than a quarter of a second.
-    assert probing._slowness() == pytest.approx(6 * 0.045 / (5 * 0.0225))
+    # A quarter of a second is over after three rounds; the first one does not count.
+    assert probing._slowness() == pytest.approx(0.03 / 0.0065)
 
 
 def test_processes_fit_as_often_as_their_threads_into_the_processors(
