@@ -287,4 +287,5 @@ def _reason(error: Exception, path: Path) -> str:
     words = str(error.__cause__ or error)  # rasterio has GDAL's words in the cause
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror
-    return " ".join(words.split())
+    # SQLite, which rolls back and so leaves room, has its own words.
+    return _IS_FULL if "database or disk is full" in words else " ".join(words.split())

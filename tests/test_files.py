@@ -146,6 +146,15 @@ def test_a_fault_of_the_disk_is_told_from_one_of_a_file(tmp_path, fault):
         raise RuntimeError(f"write failed: {os.strerror(fault)}")
 
 
+def test_a_full_disk_is_known_by_the_words_of_sqlite_too(tmp_path):
+    words = "Could not add feature (failed to execute insert : database or disk is full)"
+    with (
+        pytest.raises(DiskError, match=r"cannot be written \(the disk is full\); free the disk"),
+        naming_file(tmp_path / "a.gpkg", (RuntimeError,)),
+    ):
+        raise RuntimeError(words)
+
+
 @pytest.mark.parametrize("fault", [errno.ENAMETOOLONG, errno.EISDIR, errno.EACCES, errno.EMFILE])
 def test_a_file_that_cannot_be_written_alone_is_no_fault_of_the_disk(tmp_path, fault):
     with pytest.raises(OutputError) as caught, naming_file(tmp_path / "a.tif"):
