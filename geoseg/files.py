@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -28,7 +29,8 @@ _in_use: set[str] = set()
 _CLOCKS = 60.0
 """Seconds by which a file system's clock may differ from this machine's."""
 _MOVES = ".moves.json"
-"""In a temporary folder whose files are complete: what is to be removed and moved, in order."""
+"""In a temporary folder whose files are complete: a checksum, and what is to be removed and moved,
+in order."""
 _IS_FULL = "the disk is full"
 _FAULTS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV)
 _FULL_DISK = 1_000_000
@@ -149,15 +151,19 @@ def _put_in_place(built: Path, path: Path, companions: Callable[[Path], Sequence
         os.replace(built, path)
         return
     stale = [name for name in old if name not in made]
-    moves = {"remove": [path.name, *stale], "move": [*made, path.name]}
-    write_text(built.with_name(_MOVES), json.dumps(moves))
+    moves = json.dumps({"remove": [path.name, *stale], "move": [*made, path.name]})
+    write_text(built.with_name(_MOVES), f"{zlib.crc32(moves.encode()):08x} {moves}")
     _finish_moves(built.parent)
 
 
 def _finish_moves(folder: Path) -> None:
-    """Do what is left of the moves out of a temporary folder; each step may have been done."""
-    moves = json.loads((folder / _MOVES).read_text(encoding="utf-8"))
-    if (folder / moves["move"][-1]).exists():
+    """Do what is left of the moves out of a temporary folder; each step may have been done.
+
+    A list that is damaged counts as none: it could name any file.
+    """
+    checksum, _, listed = (folder / _MOVES).read_bytes().partition(b" ")
+    moves = json.loads(listed) if checksum == b"%08x" % zlib.crc32(listed) else None
+    if moves and (folder / moves["move"][-1]).exists():
         for name in moves["remove"]:
             (folder.parent / name).unlink(missing_ok=True)
         for name in moves["move"]:

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from geoseg import files
 from geoseg.errors import DiskError, OutputError
 from geoseg.files import naming_file, replace_file, sweep, write_bytes, write_text
 
@@ -166,3 +168,31 @@ def test_a_folder_that_cannot_be_written_is_one(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with pytest.raises(DiskError), naming_file(tmp_path / "a.tif"):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_no_changed_byte_of_a_list_of_moves_touches_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it lies there after a kill, and a disk has damaged it."""
+    names = ["a.shp", "a.shx", "b.shp", "b.shx", "c.shp"]
+    for name in names:
+        (tmp_path / name).write_text("old")
+    with monkeypatch.context() as killed:
+        killed.setattr(files, "_finish_moves", lambda _: None)
+        with replace_file(tmp_path / "a.shp", companions=lambda p: [p.with_suffix(".shx")]) as new:
+            new.write_text("new")
+            new.with_suffix(".shx").write_text("new")
+    (left,) = tmp_path.glob(".*")
+    moves = left / ".moves.json"
+    whole = moves.read_bytes()
+    kept = shutil.copytree(tmp_path, tmp_path.with_name("kept"))
+    for place, old in enumerate(whole):
+        shutil.rmtree(tmp_path)
+        shutil.copytree(kept, tmp_path)
+        moves.write_bytes(whole[:place] + bytes([old ^ 1 << place % 8]) + whole[place + 1 :])
+        sweep(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+        assert {(tmp_path / name).read_text() for name in names} == {"old"}
+    shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    sweep(tmp_path)
+    assert [(tmp_path / name).read_text() for name in names] == ["new", "new", "old", "old", "old"]
