@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import geoseg
 
 KILLED = 137
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -16,16 +19,14 @@ _STEPS = frozenset(
     ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink")
 )
 
-_LATE = (
-    *("geoseg.commands.train", "geoseg.training.loop", "geoseg.inference.execute"),
-    *("matplotlib.pyplot", "pyogrio.raw", "scipy.ndimage", "rasterio.features"),
-)
+_LATE = ("matplotlib.pyplot", "pyogrio.raw")
 
 
 def preload() -> None:
     """Import here what commands load late: each copy of this process would take seconds for it."""
-    for module in _LATE:
-        importlib.import_module(module)
+    own = (module.name for module in pkgutil.walk_packages(geoseg.__path__, "geoseg."))
+    for name in (*own, *_LATE):
+        importlib.import_module(name)
 
 
 def start(call: Callable[[], Any]) -> int:
