@@ -23,6 +23,7 @@ from geoseg.raster.fills import (
 from geoseg.raster.nodata import number_text
 from geoseg.raster.sampling import Sample, sample_extremes, sample_windows
 from geoseg.raster.source import Source
+from geoseg.report import counted
 
 _CALC = 'gdal_calc.py -A FILE --allBands=A --type=Float32 --calc="{}" --outfile=COPY.tif'
 _MOST_NAMED = 5
@@ -72,7 +73,8 @@ class Look:
         for fill in fills:
             bands = ", ".join(str(self.source.bands[position]) for position in fill.bands)
             where = f" (not everywhere in all bands, but in {bands})" if fill.partly else ""
-            texts.append(f"{fill.pixels:,} are {self._text(fill.value)}{where}")
+            verb = "is" if fill.pixels == 1 else "are"
+            texts.append(f"{fill.pixels:,} {verb} {self._text(fill.value)}{where}")
         return f"of {self.values.shape[1]:,} sampled pixels {' and '.join(texts)}"
 
     def nodata(self, fills: Sequence[Fill]) -> str:
@@ -175,22 +177,25 @@ def refuse_impossible(
     """
     if not may_be_impossible(pixels, value_range):
         return
-    where = impossible(pixels, value_range) & valid
-    if not where.any():
-        return
-    distinct, counts = np.unique(pixels[where], return_counts=True)
+    for band, values in zip(source.bands, pixels, strict=True):  # a mask of all would be large
+        where = impossible(values, value_range) & valid
+        if where.any():
+            at = ""
+            if place is not None:
+                row, col = np.unravel_index(where.argmax(), where.shape)
+                at = f", the first at row {place[0] + row}, column {place[1] + col}"
+            found = _impossible_values(source, values[where])
+            low, high = map(number_text, value_range)
+            raise MisfitError(
+                f"{source.path}: holds {counted(np.count_nonzero(where), 'value')} far beyond "
+                f"{low} to {high} in band {band} ({found}){at}; if they mean no data in all bands, "
+                f"{remedy.nodata.format(found)}; else {remedy.measured.format(f'{low},{high}')}",
+                value_range=f"{low},{high}",
+            )
+
+
+def _impossible_values(source: Source, values: NDArray[Any]) -> str:
+    """The most frequent values, as an option takes them."""
+    distinct, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_MOST_NAMED]
-    values = [number_text(stored(source, float(distinct[i]))) for i in order]
-    more = f" and {len(distinct) - len(order):,} others" if len(distinct) > len(order) else ""
-    at = ""
-    if place is not None:
-        _, row, col = (int(index[0]) for index in np.nonzero(where))
-        at = f", the first at row {place[0] + row}, column {place[1] + col}"
-    span = ",".join(map(number_text, value_range))
-    low, high = map(number_text, value_range)
-    raise MisfitError(
-        f"{source.path}: {int(counts.sum()):,} of its values lie far beyond {low} to {high} "
-        f"({', '.join(values)}{more}){at}; if they mean no data in all bands, "
-        f"{remedy.nodata.format(','.join(values))}; else {remedy.measured.format(span)}",
-        value_range=span,
-    )
+    return ",".join(number_text(stored(source, float(distinct[index]))) for index in order)

@@ -237,7 +237,9 @@ def test_a_value_that_nobody_can_have_measured_is_refused_with_its_place(
     image[1, 30, 70] = 1e30
     tile = make_tile(image=image)
     check([tile], SCHEME)
-    said = r"a\.tif: 1 of its values lie far beyond 0 to 1 .* row 30, column 70; .*data\.nodata: "
+    said = (
+        r"a\.tif: holds 1 value far beyond 0 to 1 in band 2 .* row 30, column 70; .*data\.nodata: "
+    )
     with pytest.raises(SourceError, match=said):
         check([tile], SCHEME, value_range=(0, 1))
     check([make_tile("b", image=image.clip(0, 1))], SCHEME, value_range=(0, 1))

@@ -309,7 +309,7 @@ def test_values_that_nobody_can_have_measured_end_the_stream_with_what_helps(
     data = np.random.default_rng(0).uniform(0, 255, (3, 90, 40)).astype(np.float32)
     data[:, 70:72, 33] = value
     path = make_raster(data=data)
-    said = r"scene\.tif: 6 of its values lie far beyond 0 to 255 .* at row 70, column 33; .*"
+    said = r"scene\.tif: holds 2 values far beyond 0 to 255 in band 1 .* at row 70, column 33; .*"
     with pytest.raises(
         SourceError, match=f"{said} --nodata (\\S+); else --value-range 0,255 "
     ) as e:
