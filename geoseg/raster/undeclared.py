@@ -187,7 +187,7 @@ def refuse_impossible(
             found = _impossible_values(source, values[where])
             low, high = map(number_text, value_range)
             raise MisfitError(
-                f"{source.path}: holds {counted(np.count_nonzero(where), 'value')} far beyond "
+                f"{source.path}: holds {counted(int(where.sum()), 'value')} far beyond "
                 f"{low} to {high} in band {band} ({found}){at}; if they mean no data in all bands, "
                 f"{remedy.nodata.format(found)}; else {remedy.measured.format(f'{low},{high}')}",
                 value_range=f"{low},{high}",
