@@ -183,9 +183,7 @@ def test_the_place_and_the_stored_value_of_what_cannot_be_measured_are_named(mak
     source = open_raster(make_raster(dtype="float32"))
     pixels, valid = np.zeros((3, 4, 5), np.float32), np.ones((4, 5), np.bool_)
     pixels[1, 2, 3] = -9999
-    said = (
-        r"scene.tif: holds 1 value far .* in band 2 .* \(-9999\), the first at row 12, column 103; "
-    )
+    said = r"scene.tif: holds 1 value far .* in band 2 \(-9999\), the first at row 12, column 103; "
     with pytest.raises(SourceError, match=f"{said}.*give --nodata -9999; else --value"):
         refuse_impossible(source, pixels, valid, (0, 1), PREDICT, (10, 100))
     with pytest.raises(SourceError, match=r"set data.nodata: \[-9999\]; else clip them in a copy"):
