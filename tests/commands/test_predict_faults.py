@@ -14,8 +14,8 @@ from geoseg.raster import find_sources
 
 STAGES = {
     "finding": ("geoseg.raster.discovery", "read_fingerprint"),
-    "opening": ("geoseg.commands.predict", "open_raster"),
-    "checking": ("geoseg.commands.predict", "check_source"),
+    "opening": ("geoseg.inference.fitting", "open_raster"),
+    "checking": ("geoseg.inference.fitting", "check_source"),
     "surveying": ("geoseg.commands.predict", "survey_raster"),
     "running": ("geoseg.inference.engine", "stream_block"),
     "writing parts": ("geoseg.inference.parts", "write_part"),
