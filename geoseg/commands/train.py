@@ -19,6 +19,7 @@ import numpy as np
 
 import geoseg
 from geoseg.config import Data, TrainConfig, dump_config, load_config, require_same_config
+from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.datasets.statistics import (
     PixelSample,
@@ -37,7 +38,6 @@ from geoseg.datasets.training_tiles import (
     ground_sampling_warnings,
     median_ground_sampling,
     open_tiles,
-    polygon_warnings,
 )
 from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import begun
@@ -127,7 +127,7 @@ def _learn(
     train, val = tiles.train, tiles.val
     recipe, scheme = config.train, config.data.scheme
     sample = PixelSample(len(scheme), seed=recipe.seed)
-    statistics = _statistics(tiles, config, sample, progress)
+    statistics, drawn = _statistics(tiles, config, sample, progress)
     progress.note(_summary(scheme.names, statistics, len(train), len(val)))
     began = _began(out) if resume else f"{_MARK}\n{dump_config(config)}"
     card = _card(config, _digest(began), net, tiles, statistics)
@@ -140,11 +140,11 @@ def _learn(
         outcome = fit(
             net, card, patches, val, recipe, class_weights, out, resume=resume, progress=progress
         )
-    warnings = tiles.warnings + polygon_warnings(train + val) + ground_sampling_warnings(train)
+    warnings = tiles.warnings + ground_sampling_warnings(train)
     warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))
     warnings += nodata_warnings(rasters, scheme) + shared_notes(rasters_of(train + val))
-    return training_report(out, outcome, net, scheme.names, warnings)
+    return training_report(out, outcome, net, scheme.names, warnings, drawn)
 
 
 def _is_main() -> bool:
@@ -247,13 +247,14 @@ def _network(config: TrainConfig, bands: Bands, progress: Progress, *, fresh: bo
 
 def _statistics(
     tiles: _Tiles, config: TrainConfig, sample: PixelSample, progress: Progress
-) -> Statistics:
-    """Statistics of all training pixels; validation labels are checked as well."""
+) -> tuple[Statistics, list[DrawnFeatures]]:
+    """Statistics of all training pixels, and the features of all polygons, which are checked."""
+    drawn: list[DrawnFeatures] = []
     scheme, value_range = config.data.scheme, tiles.value_range
     wanted = sample if config.train.sampling == "balanced" else None
     progress.begin("reading the tiles", len(tiles.train) + len(tiles.val))
     try:
-        check_references(tiles.val, scheme, progress, value_range)
+        check_references(tiles.val, scheme, progress, value_range, drawn)
         return collect_statistics(tiles.train, scheme, progress, wanted, value_range)
     finally:
         progress.end()

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geoseg.report import counted
 from geoseg.vector import Features, Placed
 
@@ -42,7 +40,7 @@ class DrawnFeatures:
             features.path,
             raster,
             features.count,
-            len(np.unique(features.feature)),
+            features.with_polygons,
             frozenset(placed.feature.tolist()),
             frozenset(placed.feature[placed.beyond].tolist()),
             tuple(sorted(features.dropped.items())),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.tiles import Patch, Tile, TileReader
 from geoseg.errors import SourceError
 from geoseg.progress import Progress
@@ -140,6 +141,7 @@ def collect_statistics(
     progress: Progress | None = None,
     sample: PixelSample | None = None,
     value_range: tuple[float, float] | None = None,
+    drawn: list[DrawnFeatures] | None = None,
 ) -> Statistics:
     """Those of all training tiles, each read once.
 
@@ -149,13 +151,14 @@ def collect_statistics(
         progress: advanced by each tile.
         sample: gets the labels of each window.
         value_range: of the images; values that cannot lie in it are refused.
+        drawn: gets what becomes of the features of each tile's polygons.
 
     Raises:
         SourceError: a tile cannot be read, its labels hold a value that is neither a class nor
             ignored, its image one that nobody can have measured, or no pixel at all is labelled.
     """
     total = Statistics((0,) * len(scheme))
-    for position, reader, window in _windows(tiles, scheme, progress):
+    for position, reader, window in _windows(tiles, scheme, progress, drawn):
         patch = reader.read(window)
         if value_range is not None:
             _refuse_impossible(reader, window, patch, value_range)
@@ -175,6 +178,7 @@ def check_references(
     scheme: ClassScheme,
     progress: Progress | None = None,
     value_range: tuple[float, float] | None = None,
+    drawn: list[DrawnFeatures] | None = None,
 ) -> None:
     """Read all validation labels once, and images whose type can hold impossible values.
 
@@ -185,13 +189,14 @@ def check_references(
         scheme: its classes.
         progress: advanced by each tile.
         value_range: of the images; values that cannot lie in it are refused.
+        drawn: gets what becomes of the features of each tile's polygons.
 
     Raises:
         SourceError: a tile cannot be read, its labels hold a value that is neither a class nor
             ignored, its image one that nobody can have measured, or no pixel at all is labelled.
     """
     labelled = False
-    for _, reader, window in _windows(tiles, scheme, progress):
+    for _, reader, window in _windows(tiles, scheme, progress, drawn):
         labelled |= bool((reader.reference(window) != NODATA).any())
         if value_range is not None and reader.tile.image.dtype != "uint8":
             _refuse_impossible(reader, window, reader.read(window), value_range)
@@ -221,11 +226,16 @@ def absent_class_warnings(statistics: Statistics, names: Sequence[str]) -> list[
 
 
 def _windows(
-    tiles: Sequence[Tile], scheme: ClassScheme, progress: Progress | None
+    tiles: Sequence[Tile],
+    scheme: ClassScheme,
+    progress: Progress | None,
+    drawn: list[DrawnFeatures] | None,
 ) -> Iterator[tuple[int, TileReader, Window]]:
     """Every window of every tile, with the tile's position and its open reader."""
     for position, tile in enumerate(tiles):
         with TileReader(tile, scheme) as reader:
+            if drawn is not None and reader.drawn is not None:
+                drawn.append(reader.drawn)
             for window in tile.strips():
                 yield position, reader, window
         if progress is not None:

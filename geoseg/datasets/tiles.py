@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, ClassScheme
+from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
 from geoseg.datasets.raster_labels import Policy, RasterLabels
@@ -205,6 +206,11 @@ class TileReader(ExitStack):
         self.tile = tile
         self._image = self.enter_context(tile.image.open())
         self._labels = self.enter_context(open_labels(tile.labels, tile.image, scheme))
+
+    @property
+    def drawn(self) -> DrawnFeatures | None:
+        """What becomes of the features of polygons; None of raster labels."""
+        return self._labels.drawn if isinstance(self._labels, PolygonLabels) else None
 
     def read(self, window: Window) -> Patch:
         """Pixels, mask and class ids of a window inside the raster; invalid pixels have no label.

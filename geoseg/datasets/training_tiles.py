@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from geoseg.datasets.pairing import Pair, pair_all
-from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.tiles import Tile, open_tile
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import TRAIN, Source, check_image, open_raster
 from geoseg.raster.bands import descriptions_contradict, order_by_name
-from geoseg.vector import read_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +232,3 @@ def ground_sampling_warnings(tiles: Iterable[Tile]) -> list[str]:
 def _ground_samplings(tiles: Iterable[Tile]) -> list[float]:
     found = (tile.image.ground_sampling for tile in tiles)
     return [sampling for sampling in found if sampling is not None]
-
-
-def polygon_warnings(tiles: Iterable[Tile]) -> list[str]:
-    """Lines about what is left out of the label files of polygons."""
-    files = dict.fromkeys(tile.labels for tile in tiles if isinstance(tile.labels, Polygons))
-    return [line for labels in files for line in read_features(labels.path, labels.layer).warnings]

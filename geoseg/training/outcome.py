@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.drawn_features import DrawnFeatures, feature_counts, feature_warnings
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import ConfigError
 from geoseg.models import Card, ModelSpec
@@ -104,9 +105,17 @@ class Outcome:
 
 
 def training_report(
-    folder: Path, outcome: Outcome, net: Segmenter, classes: Sequence[str], warnings: list[str]
+    folder: Path,
+    outcome: Outcome,
+    net: Segmenter,
+    classes: Sequence[str],
+    warnings: list[str],
+    drawn: Sequence[DrawnFeatures] = (),
 ) -> Report:
-    """What ``geoseg train`` reports: the model file, its metrics, and the time it took."""
+    """What ``geoseg train`` reports: the model file, its metrics, and the time it took.
+
+    `drawn` says what became of the features of label polygons, tile by tile.
+    """
     seconds = {
         "compute": outcome.compute,
         "wait": outcome.wait,
@@ -133,7 +142,8 @@ def training_report(
         "parameters": parameters,
         "seconds": seconds,
         "compute_share": outcome.compute_share,
-        "warnings": warnings,
+        "warnings": feature_warnings(drawn) + warnings,
+        "label_files": feature_counts(drawn),
     }
     return Report("\n".join(lines), data)
 

@@ -55,6 +55,8 @@ class Features:
     path: Path
     count: int
     """Features in the layer, with polygons or without."""
+    with_polygons: int
+    """Those of them that hold polygons."""
     polygons: NDArray[np.object_]
     """Single polygons, in file order; those of multipolygons and collections one by one."""
     feature: NDArray[np.int64]
@@ -128,6 +130,7 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
     return Features(
         path,
         len(encoded),
+        len(np.unique(feature)),
         polygons,
         feature,
         [value for field in fields for value in field.tolist()] if columns else None,

@@ -18,6 +18,7 @@ from geoseg.inference.predictor import Predictor, choose_device, choose_precisio
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
+from tests.benchmarks.labels import labels
 from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
 from tests.benchmarks.planning import plan
@@ -142,5 +143,6 @@ ALL: dict[str, Callable[[Path], None]] = {
         startup,
         heads,
         dilated,
+        labels,
     )
 }

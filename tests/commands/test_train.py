@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -8,16 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import psutil
 import pytest
 import rasterio
+import shapely
 import yaml
 
 import geoseg
 from geoseg.commands.train import run
 from geoseg.config import dump_config, load_config
-from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError
+from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError, VectorError
 from geoseg.models import load_model
 from geoseg.progress import Progress
 from geoseg.training import history
@@ -399,6 +402,58 @@ def test_what_metadata_says_about_images_is_named(config: dict[str, Any], tmp_pa
         declare_scale(path, 0.5, 1.0)
     lines = run(config, out=tmp_path / "run").data["warnings"]
     assert [line for line in lines if "declares scale" in line and "(and so 2 more)" in line]
+
+
+def draw(path: Path, layer: str, shapes: list[Any], **columns: Any) -> None:
+    frame = geopandas.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32632")
+    frame.to_file(path, layer=layer)
+
+
+def test_a_layer_of_several_is_named_and_what_it_leaves_out_is_told(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    """The labels are those of the layer: the left half is bright in one, the right in the other."""
+    west, east = (shapely.box(x, 5_399_968, x + 20, 5_400_000) for x in (500_000, 500_020))
+    line = shapely.LineString([(500_000, 5_399_990), (500_030, 5_399_990)])
+    draw(tmp_path / "drawn.gpkg", "west", [west, line], kind=["bright", "bright"])
+    draw(tmp_path / "drawn.gpkg", "east", [east], kind=["bright"])
+    entry = {"labels": str(tmp_path / "drawn.gpkg"), "attribute": "kind"}
+    for part in ("train", "val"):
+        config["data"][part] |= entry
+    config["data"]["classes"] = ["background", "bright"]
+    with pytest.raises(
+        VectorError, match=r"holds 2 layers \(west, east\); name one \(.* layer: NA"
+    ):
+        run(config, out=tmp_path / "run")
+    config["data"]["train"]["layer"] = config["data"]["val"]["layer"] = "north"
+    with pytest.raises(VectorError, match="has no layer 'north'; choose one of west, east"):
+        run(config, out=tmp_path / "run")
+    config["data"]["train"]["layer"] = config["data"]["val"]["layer"] = "west"
+    report = run(config, out=tmp_path / "run")
+    (told,) = (text for text in report.data["warnings"] if "drawn.gpkg" in text)
+    assert told.endswith("or leave them out of the file")
+    assert "drawn.gpkg: 1 LineString hold no area and are left out; draw their areas" in told
+    (row,) = report.data["label_files"]
+    assert (row["features"], row["burnt"], row["dropped"]) == (2, 1, {"LineString": 1})
+    card = load_model(tmp_path / "run" / "model.safetensors").card
+    assert card.training["class_pixels"] == {"background": 2 * 64 * 40, "bright": 2 * 64 * 40}
+
+
+def test_polygons_that_miss_their_only_image_are_told(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "drawn").mkdir()
+    for name, west in (("train_1", 500_000), ("train_2", 600_000), ("val_1", 500_000)):
+        box = shapely.box(west, 5_399_968, west + 20, 5_400_000)
+        draw(tmp_path / f"drawn/{name}.gpkg", name, [box], kind=["bright"])
+        for part in ("train", "val"):
+            labels = str(tmp_path / f"drawn/{part}_*.gpkg")
+            config["data"][part] |= {"labels": labels, "attribute": "kind"}
+    config["data"]["classes"] = ["background", "bright"]
+    report = run(config, out=tmp_path / "run")
+    (told,) = (text for text in report.data["warnings"] if "none of its" in text)
+    assert re.search(r"train_2\.gpkg: none of its 1 polygon lies on .*train_2_ortho\.tif", told)
+    assert [row["burnt"] for row in report.data["label_files"]] == [1, 1, 0]
 
 
 def test_images_of_palette_indices_are_refused(

@@ -9,7 +9,10 @@ from typing import Any
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 from geoseg.classes import ClassScheme
@@ -274,3 +277,24 @@ def test_polygons_inside_collections_are_drawn_also_where_they_overlap(
     )
     np.testing.assert_array_equal(labels.read(Window(0, 0, 64, 80)), expected)
     assert labels.drawn.dropped == (("LineString", 1),)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_polygons_with_holes_and_islands_are_drawn_as_rasterio_draws_them(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("drawn")
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": 64, "width": 64}
+    place = rasterio.transform.from_origin(500_000, 5_400_000, 0.5, 0.5)
+    with rasterio.open(folder / "a.tif", "w", crs="EPSG:32632", transform=place, **profile) as file:
+        file.write(np.ones((1, 64, 64), np.uint8))
+    discs = [
+        shapely.Point(500_000 + 32 * x, 5_400_000 - 32 * y).buffer(12 * r, 4)
+        for x, y, r in rng.random((9, 3))
+    ]
+    shapes = [one.difference(two.union(three)) for one, two, three in np.reshape(discs, (3, 3))]
+    shapes = [shape for shape in shapes if not shape.is_empty]
+    drawn = Polygons(save(folder / "a.gpkg", shapes, "EPSG:32632"))
+    labels = PolygonLabels(drawn, open_raster(folder / "a.tif"), BUILDINGS)
+    expected = rasterize([(shape, 1) for shape in shapes], (64, 64), transform=place)
+    np.testing.assert_array_equal(labels.read(Window(0, 0, 64, 64)), expected)

@@ -24,9 +24,8 @@ SIDE = 48
 
 def features(polygons: list[Any], crs: str = "EPSG:4326") -> Features:
     parts, owner = shapely.get_parts(np.array(polygons, object), return_index=True)
-    return Features(
-        Path("a.gpkg"), len(polygons), parts, owner, None, pyproj.CRS.from_user_input(crs), {}
-    )
+    count, known = len(polygons), pyproj.CRS.from_user_input(crs)
+    return Features(Path("a.gpkg"), count, count, parts, owner, None, known, {})
 
 
 def grid_at(crs: str, lon: float, lat: float, pixel: float, height: int = SIDE) -> Grid:
