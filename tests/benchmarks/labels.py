@@ -31,6 +31,7 @@ def labels(folder: Path) -> None:
         started = time.process_time()
         geoseg.prepare(
             *("folder", source, folder / f"out_{count}_{images}"),
+            images="*.tif",
             labels=drawn,
             classes=["background", "building"],
             split="all",
