@@ -255,7 +255,8 @@ def _statistics(
     progress.begin("reading the tiles", len(tiles.train) + len(tiles.val))
     try:
         check_references(tiles.val, scheme, progress, value_range, drawn)
-        return collect_statistics(tiles.train, scheme, progress, wanted, value_range)
+        found = collect_statistics(tiles.train, scheme, progress, wanted, value_range, drawn)
+        return found, drawn
     finally:
         progress.end()
 
