@@ -91,6 +91,7 @@ def test_the_report_names_the_model_its_metrics_and_the_time() -> None:
         "seconds": {"compute": 3000.0, "wait": 1000.0, "validation": 500.0, "total": 4500.0},
         "compute_share": 0.75,
         "warnings": ["a warning"],
+        "label_files": [],
     }
     assert report.exit_code == 0
 
