@@ -110,6 +110,9 @@ def _command(function: Callable[..., None]) -> click.Command:
 @option("--probabilities", is_flag=True, help="Also write the probabilities of all classes.")
 @option("--min-confidence", default=0.0, metavar="P", help="Pixels below it become 'uncertain'.")
 @_option_with_default("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats.")
+@option(
+    "--preview/--no-preview", default=None, help="Draw previews.  [default: of up to 200 inputs]"
+)
 @option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in one]")
 @option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
 @_remote_option

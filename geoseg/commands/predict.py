@@ -21,7 +21,7 @@ from geoseg.files import sweep
 from geoseg.foreign import with_allow_remote
 from geoseg.inference.fitting import open_fitting
 from geoseg.inference.leftovers import remove_leftovers
-from geoseg.inference.options import PredictOptions
+from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import probe_forward
 from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_file
@@ -78,7 +78,9 @@ def run(
     report = RunReport(chosen, started)
     jobs = _usable_jobs(sources, card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.
-    predict_run = _load(model, chosen, Path(out), report)
+    predict_run = _load(model, chosen.for_inputs(len(jobs)), Path(out), report)
+    if chosen.preview is None and not predict_run.options.preview:
+        progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
     if chosen.dry_run:
         _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         return report.to_report()
@@ -165,9 +167,14 @@ def _announce_plan(
     if not left:
         progress.note("plan: no window is left to run")
         return
-    first = left[0].job
-    probe = probe_forward(run.predictor, first.source, first.grid.window)
-    total = RasterPlan.total([survey.plan(run.threads) for survey in left])
+    plans = [survey.plan(run.threads) for survey in left]
+    total = RasterPlan.total(plans)
+    largest = next(
+        survey.job
+        for survey, plan in zip(left, plans, strict=True)
+        if plan.window_pixels == total.window_pixels
+    )
+    probe = probe_forward(run.predictor, largest.source, largest.grid.window)
     report.plan = total.to_json(probe, run.options.workers, len(left))
     for line in total.lines(len(left), probe, run.options.workers):
         progress.note(line)

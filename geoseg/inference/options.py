@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
@@ -14,6 +14,9 @@ from geoseg.raster import Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
 from geoseg.vector import FORMATS
+
+MOST_PREVIEWS = 200
+"""Inputs of which previews are drawn unasked: of more, nobody looks at each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class PredictOptions:
     probabilities: bool = False
     min_confidence: float = 0.0
     vectors: tuple[str, ...] = ("gpkg",)
+    preview: bool | None = None
+    """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
     """Worker processes; 0: threads in this process."""
     overwrite: bool = False
@@ -113,6 +118,10 @@ class PredictOptions:
             self.stitch,
         )
 
+    def for_inputs(self, count: int) -> PredictOptions:
+        """These options for so many inputs: previews are drawn unasked of up to 200."""
+        return replace(self, preview=count <= MOST_PREVIEWS) if self.preview is None else self
+
     @property
     def batch_size(self) -> int | None:
         """Windows per forward; None where geoseg chooses."""
@@ -154,8 +163,8 @@ class PredictOptions:
                 wanted = "one whole number" if number is int else "one number"
                 wanted += ", or auto" if name in ("block", "batch") else ""
                 (given[name],) = _numbers(name, given[name], [given[name]], number, wanted)
-        for name in ("flip", "confidence", "probabilities", "overwrite", "dry_run"):
-            if not isinstance(given.get(name, False), bool):
+        for name in ("flip", "confidence", "probabilities", "preview", "overwrite", "dry_run"):
+            if not isinstance(given.get(name, False), bool) and given[name] != defaults[name]:
                 raise ConfigError(f"{name} {given[name]!r}: give true or false")
         return cls(**given)
 

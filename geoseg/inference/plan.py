@@ -62,7 +62,7 @@ class RasterPlan:
     forwards: int
     """Windows that are left to run at most: blocks may share some, a resumed run has done some."""
     window_pixels: int
-    """Pixels of one window."""
+    """Pixels of one window; of several rasters, of the largest."""
     blocks: int
     memory: int
     """Bytes that the run adds to a process: accumulator, strips, bands, GDAL's cache."""
@@ -104,6 +104,7 @@ class RasterPlan:
         """
         grid = blocks[0].grid
         pixels = grid.height * grid.width
+        window_pixels = min(grid.window, grid.height) * min(grid.window, grid.width)
         largest_part = max(block.tallest_band * block.area.width for block in blocks)
         # Those that are made meanwhile, and one that is joined.
         held_parts = polygon_threads + 1 if polygon_threads else 0
@@ -112,7 +113,7 @@ class RasterPlan:
             pixels=pixels,
             windows=len(grid),
             forwards=forwards,
-            window_pixels=grid.window**2,
+            window_pixels=window_pixels,
             blocks=len(blocks),
             # Blocks run one after the other, so the largest decides.
             memory=max(
@@ -138,7 +139,7 @@ class RasterPlan:
             pixels=sum(plan.pixels for plan in plans),
             windows=sum(plan.windows for plan in plans),
             forwards=sum(plan.forwards for plan in plans),
-            window_pixels=plans[0].window_pixels,
+            window_pixels=max(plan.window_pixels for plan in plans),
             blocks=sum(plan.blocks for plan in plans),
             memory=max(plan.memory for plan in plans),
             output=sum(plan.output for plan in plans),

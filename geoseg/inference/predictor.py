@@ -105,11 +105,11 @@ class Predictor:
         """Probabilities of some windows.
 
         Args:
-            pixels: ``(n, bands, window, window)`` in the source's dtype and units.
-            valid: ``(n, window, window)`` bool.
+            pixels: ``(n, bands, height, width)`` in the source's dtype and units.
+            valid: ``(n, height, width)`` bool.
 
         Returns:
-            ``(n, classes, window, window)`` float32, summing to 1 over classes.
+            ``(n, classes, height, width)`` float32, summing to 1 over classes.
 
         Raises:
             ModelError: the network gives NaN, or does not fit into memory.

@@ -68,7 +68,7 @@ def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
             thread.submit(_predict, predictor, pixels, valid).result()
             seconds.append(time.perf_counter() - started)
     peak = peak_memory()
-    labels = band.labels[: source.height, : source.width]
+    labels = band.labels
     components = find_components(labels, None)
     started = time.thread_time()  # a thousandth of a second: too short to meet other load
     zlib.compress(labels.tobytes())
@@ -85,22 +85,23 @@ def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
 
 
 def _read_middle(source: Source, window: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Pixels and validity of the window in the raster's middle; what lies beyond is invalid."""
+    """Pixels and validity of the window in the raster's middle."""
     height, width = min(window, source.height), min(window, source.width)
-    pixels = np.zeros((len(source.bands), window, window), source.dtype)
-    valid = np.zeros((window, window), np.bool_)
+    pixels = np.zeros((len(source.bands), height, width), source.dtype)
+    valid = np.zeros((height, width), np.bool_)
     # Damaged pixels fail the raster in its own run; here zeros do for them.
     with suppress(SourceError), source.open() as reader:
         place = ((source.height - height) // 2, (source.width - width) // 2, height, width)
-        pixels[:, :height, :width], valid[:height, :width] = reader.read(*place)
+        pixels[:], valid[:] = reader.read(*place)
     return pixels, valid
 
 
 def _predict(predictor: Predictor, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> Band:
     """The classes of a batch of equal windows, made as a block makes them."""
-    side = len(valid)
-    area = Window(0, 0, side, side)
-    stitcher = make_stitcher(Block(TileGrid(side, side, side, 0), area), predictor.classes)
+    height, width = valid.shape
+    area = Window(0, 0, height, width)
+    grid = TileGrid(height, width, max(height, width), 0)
+    stitcher = make_stitcher(Block(grid, area), predictor.classes)
     batch = [np.stack([array] * predictor.batch) for array in (pixels, valid)]
     for probabilities in predictor.probabilities(*batch):
         stitcher.add(0, 0, probabilities)

@@ -65,7 +65,7 @@ class BlendStitcher:
         self._weights: dict[tuple[bool, bool, bool, bool], NDArray[np.float32]] = {}
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Add a window's ``(classes, window, window)`` probabilities, weighted; overwrites them."""
+        """Add a window's ``(classes, height, width)`` probabilities, weighted; overwrites them."""
         window = self._block.grid.window_at(lattice_row, lattice_col)
         # Only columns are cut: rows outside of the block are summed too, and never returned.
         columns = Window(window.row, self._block.area.col, window.height, self._block.area.width)
@@ -125,7 +125,7 @@ class CropStitcher:
         self._scores = np.zeros((classes, block.tallest_band, block.area.width), np.float32)
 
     def add(self, lattice_row: int, lattice_col: int, probabilities: NDArray[np.float32]) -> None:
-        """Copy what a window owns of its ``(classes, window, window)`` probabilities."""
+        """Copy what a window owns of its ``(classes, height, width)`` probabilities."""
         grid, area = self._block.grid, self._block.area
         window = grid.window_at(lattice_row, lattice_col)
         top, bottom = grid.row_edges[lattice_row], grid.row_edges[lattice_row + 1]

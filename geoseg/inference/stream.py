@@ -179,23 +179,17 @@ def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list
 def _windows_of(
     block: Block, strip: _Strip, columns: list[int]
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Windows cut from a strip, where the raster is smaller padded by reflection.
+    """Windows cut from a strip, smaller where the raster is: the network pads what it needs.
 
     Returns:
-        Pixels ``(n, bands, window, window)`` and validity ``(n, window, window)``.
+        Pixels ``(n, bands, height, width)`` and validity ``(n, height, width)``.
     """
-    side = block.grid.window
     pixels, valid = [], []
     for column in columns:
         window = block.grid.window_at(strip.lattice_row, column)
         rows, cols = window.slices(strip.area.row, strip.area.col)
-        missing = ((0, side - window.height), (0, side - window.width))
-        chunk, mask = strip.pixels[:, rows, cols], strip.valid[rows, cols]
-        if missing != ((0, 0), (0, 0)):
-            chunk = np.pad(chunk, ((0, 0), *missing), mode="reflect")
-            mask = np.pad(mask, missing, mode="reflect")
-        pixels.append(chunk)
-        valid.append(mask)
+        pixels.append(strip.pixels[:, rows, cols])
+        valid.append(strip.valid[rows, cols])
     return np.stack(pixels), np.stack(valid)
 
 

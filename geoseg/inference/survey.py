@@ -43,7 +43,7 @@ class Survey:
     fingerprint: str
     """The source's, when it was surveyed."""
     outputs: tuple[Output, ...]
-    """All that was asked for, and the preview."""
+    """All that was asked for."""
     missing: tuple[Output, ...]
     """Those of them that do not exist yet."""
     needs_parts: bool
@@ -140,7 +140,8 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
 
 def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple[Output, ...]:
     options = run.options
-    kinds = ["classes", "preview"]
+    kinds = ["classes"]
+    kinds += ["preview"] if options.preview else []
     kinds += ["confidence"] if options.confidence else []
     kinds += ["probabilities"] if options.probabilities else []
     kinds += options.vectors

@@ -45,7 +45,7 @@ class TileGrid:
     width: int
     """Raster columns."""
     window: int
-    """Side of the square windows, pixels. A raster smaller than that is padded up to it."""
+    """Side of the square windows, pixels; where the raster is smaller, so are they."""
     overlap: int
     """Pixels that neighbouring windows share, 0 to window - 1 (more at the raster's far edges)."""
     stitch: Stitch = "blend"

@@ -97,7 +97,8 @@ def make_run(make_model: Callable[..., Model], tmp_path: Path) -> Callable[..., 
     """A factory of runs into ``tmp_path/out``: ``make_run(model=..., block=20, ...)``."""
 
     def make(model: Model | None = None, **options: Any) -> PredictRun:
-        chosen = PredictOptions.from_keywords(**{"precision": "fp32", "device": "cpu", **options})
+        given = {"precision": "fp32", "device": "cpu", **options}
+        chosen = PredictOptions.from_keywords(**given).for_inputs(1)
         return PredictRun.from_options(model or make_model(), chosen, tmp_path / "out")
 
     return make

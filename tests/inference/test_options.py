@@ -35,6 +35,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "probabilities": False,
         "min_confidence": 0.0,
         "vectors": ("gpkg",),
+        "preview": None,
         "workers": 0,
         "overwrite": False,
         "dry_run": False,
@@ -80,6 +81,16 @@ def test_each_form_of_an_option_is_taken(given: dict[str, Any], expected: Any) -
     found = getattr(PredictOptions.from_keywords(**given), name)
     assert found == expected
     assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "inputs", "drawn"),
+    [(None, 200, True), (None, 201, False), (True, 201, True), (False, 1, False)],
+)
+def test_previews_of_more_than_200_inputs_must_be_asked_for(
+    given: bool | None, inputs: int, drawn: bool
+) -> None:
+    assert PredictOptions(preview=given).for_inputs(inputs).preview is drawn
 
 
 def test_nan_is_a_nodata_value() -> None:

@@ -170,14 +170,18 @@ def test_a_raster_without_a_valid_pixel_is_all_255(make_raster, make_model):
     assert forwards == 0
 
 
-def test_a_small_raster_is_padded_by_reflection(make_raster, make_model):
-    data = np.random.default_rng(1).integers(1, 255, (3, 1, 9)).astype(np.uint8)
+@pytest.mark.parametrize("stitch", ["blend", "crop"])
+@pytest.mark.parametrize("size", [(1, 9), (9, 1), (10, 12)])
+def test_a_raster_smaller_than_the_window_is_given_as_it_is(make_raster, make_model, size, stitch):
+    data = np.random.default_rng(1).integers(1, 255, (3, *size)).astype(np.uint8)
     model = make_model(window=16, overlap=4)
-    (band,) = predict_bands(model, open_raster(make_raster(data=data)))
-    padded = np.pad(data, ((0, 0), (0, 15), (0, 7)), mode="reflect").astype(np.float32)
+    seen = []
+    model.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+    (band,) = predict_bands(model, open_raster(make_raster(data=data)), stitch=stitch)
     with torch.inference_mode():
-        logits = model.net(torch.from_numpy((padded - 127.5) / 64.0)[None])
-    np.testing.assert_array_equal(band.labels, logits.argmax(1)[0, :1, :9].numpy())
+        logits = model.net(torch.from_numpy((data.astype(np.float32) - 127.5) / 64.0)[None])
+    assert seen[0] == (1, 3, *size)
+    np.testing.assert_array_equal(band.labels, logits.argmax(1)[0].numpy())
 
 
 def test_only_the_windows_that_touch_wanted_bands_run(make_raster, make_model):

@@ -65,6 +65,9 @@ def test_only_what_is_asked_for_is_an_output(make_run: MakeRun, make_job: MakeJo
     run = make_run(vectors="none")
     survey = survey_raster(run, make_job(run))
     assert [output.kind for output in survey.outputs] == ["classes", "preview"]
+    run = make_run(vectors="none", preview=False)
+    survey = survey_raster(run, make_job(run))
+    assert [output.kind for output in survey.outputs] == ["classes"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from geoseg.errors import ModelError
 from geoseg.models import Outputs, Segmenter, create_model
+from geoseg.models.context import HEADS
 
 from .conftest import make_net
 
@@ -35,6 +36,16 @@ def test_logits_are_float32_at_the_size_of_any_image(system: str, options: dict[
             logits = net(torch.randn(2, net.spec.in_channels, height, width))
         assert logits.shape == (2, 4, height, width)
         assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("system", sorted(HEADS))
+def test_every_head_takes_images_smaller_than_its_stride(system: str) -> None:
+    net = make_net(system)
+    for height, width in [(1, 1), (1, 40), (9, 3)]:
+        with torch.no_grad():
+            logits = net(torch.randn(1, net.spec.in_channels, height, width))
+        assert logits.shape == (1, 4, height, width)
+        assert logits.isfinite().all()
 
 
 @systems

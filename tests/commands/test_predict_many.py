@@ -1,0 +1,40 @@
+"""Folders of many small sheets: what a run does once, and what it does not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import geoseg
+from geoseg.inference import options
+from geoseg.progress import Progress
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def sheets(make_raster: Callable[..., Path], tmp_path: Path) -> Path:
+    """A folder of three sheets of 20 x 24 pixels."""
+    for index in range(3):
+        make_raster(f"sheets/{index}.tif", height=20, width=24, seed=index)
+    return tmp_path / "sheets"
+
+
+def test_previews_of_many_inputs_are_left_out_with_a_line_that_says_so(
+    sheets: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "MOST_PREVIEWS", 2)
+    notes, out = Notes(), tmp_path / "out"
+    geoseg.predict(sheets, model_file, out=out, vectors="none", progress=notes)
+    assert not list(out.glob("*_preview.png"))
+    assert [line for line in notes.lines if "--preview draws them" in line]
+    geoseg.predict(sheets, model_file, out=out, vectors="none", preview=True)
+    assert len(list(out.glob("*_preview.png"))) == 3
