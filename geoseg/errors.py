@@ -4,7 +4,8 @@ GeosegError
 ├── ConfigError   an option, a config or a classes file is wrong (exit 2)
 ├── ModelError    a system, an encoder or a model file is wrong (exit 2)
 ├── SourceError   one input raster is refused or unreadable (that input fails, the others continue)
-│   └── MisfitError  it does not fit a model; often an option makes it fit
+│   ├── MisfitError  it does not fit a model; often an option makes it fit
+│   └── PartError    a finished part of its output is missing or damaged
 ├── OutputError   an output cannot be written, or another file is in its way
 │   └── FolderInUseError  another run writes into the output folder
 ├── TilingError   a window, an overlap or a block is impossible
@@ -52,6 +53,21 @@ class MisfitError(SourceError):
     def __init__(self, message: str, **options: str) -> None:
         super().__init__(message)
         self.options = options
+
+
+class PartError(SourceError):
+    """A finished part of a raster's output is missing or damaged, or another one is in its place.
+
+    Its block, run again, makes it anew.
+
+    Args:
+        message: as of all errors.
+        path: of the part.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class OutputError(GeosegError, OSError):

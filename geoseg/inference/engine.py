@@ -158,19 +158,18 @@ def _write_bands(folder: PartFolder, number: int, bands: Iterator[tuple[int, Ban
             before.result()
 
 
-def make_raster(process: Process, sheet: Sheet, output: Output) -> NDArray[np.int64] | None:
+def make_raster(process: Process, sheet: Sheet, output: Output) -> NDArray[np.int64]:
     """Turn the parts into one output raster.
 
     Returns:
-        Of the class raster, the pixels of each code 0..255.
+        The pixels of each value 0..255 of its first band: of the class raster, of each code.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
-        SourceError: the file of a part is missing, or is another part.
+        PartError: a part is missing or damaged, or its file is another part.
     """
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        write_raster(output, sheet.folder, sheet.blocks(), process.classes)
-        return count_classes(output.path) if output.kind == "classes" else None
+        return write_raster(output, sheet.folder, sheet.blocks(), process.classes)
 
 
 def count_raster(process: Process, classes: Path) -> NDArray[np.int64]:  # noqa: ARG001

@@ -13,15 +13,15 @@ from geoseg.classes import ClassScheme
 from geoseg.files import existing_files
 from geoseg.inference.parts import PartFolder
 from geoseg.raster import (
-    Part,
+    Layer,
     Source,
-    check_part,
-    class_cog,
-    confidence_cog,
+    class_layer,
+    confidence_layer,
     open_raster,
-    probabilities_cog,
+    probability_layer,
     raster_companions,
     read_fingerprint,
+    write_cog,
 )
 from geoseg.tiling import Block
 from geoseg.vector import (
@@ -71,36 +71,36 @@ def output_path(target: Path, kind: str) -> Path:
 
 def write_raster(
     output: Output, folder: PartFolder, blocks: Sequence[Block], classes: ClassScheme
-) -> None:
+) -> NDArray[np.int64]:
     """Turn a raster's parts into one Cloud-Optimized GeoTIFF.
+
+    Returns:
+        The pixels of each value 0..255 of the first band: of a class raster, of each code.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
-        SourceError: the file of a part is missing, or is another part.
+        PartError: a part is missing or damaged, or its file is another part.
     """
     source = folder.source
-    parts = _checked_parts(folder, blocks, output.kind)
-    common = {
-        "fingerprint": output.key,
-        "height": source.height,
-        "width": source.width,
-        "transform": source.transform,
-        "crs": source.crs,
-    }
-    if output.kind == "classes":
-        class_cog(parts, output.path, classes=classes, **common)
-    elif output.kind == "confidence":
-        confidence_cog(parts, output.path, **common)
-    else:
-        labels = _checked_parts(folder, blocks, "classes")
-        probabilities_cog(parts, labels, output.path, classes=classes, **common)
+    masked = output.kind == "probabilities"
+    return write_cog(
+        layer_of(output.kind, classes),
+        folder.parts(blocks, output.kind),
+        output.path,
+        height=source.height,
+        width=source.width,
+        transform=source.transform,
+        crs=source.crs,
+        fingerprint=output.key,
+        valid=folder.parts(blocks, "classes") if masked else (),
+    )
 
 
-def _checked_parts(folder: PartFolder, blocks: Sequence[Block], kind: str) -> list[Part]:
-    parts = folder.parts(blocks, kind)
-    for part in parts:
-        check_part(part)  # GDAL would copy whatever pixels lie there
-    return parts
+def layer_of(kind: str, classes: ClassScheme) -> Layer:
+    """What the pixels of a kind of output raster mean."""
+    if kind == "classes":
+        return class_layer(classes)
+    return confidence_layer() if kind == "confidence" else probability_layer(classes)
 
 
 def write_vectors(

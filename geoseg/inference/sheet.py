@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import SourceError
+from geoseg.errors import PartError, SourceError
 from geoseg.inference import engine
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
@@ -20,6 +20,7 @@ from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
 from geoseg.progress import Progress
 from geoseg.raster import source_fingerprint
+from geoseg.tiling import Block
 
 
 @dataclass(slots=True)
@@ -56,16 +57,19 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
     if survey.needs_parts:
         _clear_stale(run, survey, progress)
         _begin_parts(run, survey, progress)
-        blocks: list[BlockResult] = yield Stage("forward", _block_tasks(survey, sheet))
+        yield from _run_blocks(survey, sheet, survey.missing_rows, result)
         clock.end("predict")
-        result.forwards = sum(block.forwards for block in blocks)
-        result.seconds["forward"] = sum(block.forward_seconds for block in blocks)
-        result.process_memory = max((block.peak_memory for block in blocks), default=0)
     if survey.missing:
         _refuse_changed_source(survey)
     classes = next(output for output in survey.outputs if output.kind == "classes")
-    tasks = _file_tasks(survey, sheet, run.options.vectors, classes)
-    results = yield Stage("files", tasks)
+    formats = run.options.vectors
+    try:
+        results = yield Stage("files", _file_tasks(survey, sheet, formats, classes))
+    except PartError as error:  # it was whole when it was looked at; what is not is made again
+        progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
+        missing = [survey.folder.missing_rows(*each) for each in enumerate(survey.blocks)]
+        yield from _run_blocks(survey, sheet, missing, result)
+        results = yield Stage("files", _file_tasks(survey, sheet, formats, classes))
     result.counts = results[0]
     if any(output.kind in run.options.vectors for output in survey.missing):
         result.seconds["polygons"] = results[-1]
@@ -96,8 +100,23 @@ class _Clock:
         self._seconds["total"] = time.perf_counter() - self._started
 
 
-def _block_tasks(survey: Survey, sheet: Sheet) -> Iterator[Task]:
-    for number, (block, rows) in enumerate(zip(survey.blocks, survey.missing_rows, strict=True)):
+def _run_blocks(
+    survey: Survey, sheet: Sheet, missing_rows: Sequence[Sequence[int]], result: RasterResult
+) -> Story:
+    """Write the missing parts; lattice rows of each block are given."""
+    tasks = _block_tasks(survey.blocks, missing_rows, sheet)
+    blocks: list[BlockResult] = yield Stage("forward", tasks)
+    result.forwards += sum(block.forwards for block in blocks)
+    seconds = sum(block.forward_seconds for block in blocks)
+    result.seconds["forward"] = result.seconds.get("forward", 0.0) + seconds
+    memory = max((block.peak_memory for block in blocks), default=0)
+    result.process_memory = max(result.process_memory, memory)
+
+
+def _block_tasks(
+    blocks: Sequence[Block], missing_rows: Sequence[Sequence[int]], sheet: Sheet
+) -> Iterator[Task]:
+    for number, (block, rows) in enumerate(zip(blocks, missing_rows, strict=True)):
         if rows:
             missing = engine.pack_rows(rows, block)
             yield Task(engine.predict_block, (sheet, number, block.area, missing))

@@ -2,12 +2,13 @@
 
 from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
 from geoseg.raster.class_names import name_every_class, read_class_names
-from geoseg.raster.cog import class_cog, confidence_cog, probabilities_cog
+from geoseg.raster.cog import write_cog
 from geoseg.raster.compatibility import check_source, refuse_palette, shared_notes
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
 from geoseg.raster.fingerprint import read_fingerprint, source_fingerprint
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, raster_companions
-from geoseg.raster.part import Part, check_part, part_is_whole, read_part, write_part
+from geoseg.raster.layers import Layer, class_layer, confidence_layer, probability_layer
+from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source, open_raster, parse_crs
@@ -19,22 +20,22 @@ __all__ = [
     "TRAIN",
     "FoundSource",
     "FoundSources",
+    "Layer",
     "Part",
     "Reader",
     "Source",
     "WarpedReader",
     "check_image",
-    "check_part",
     "check_source",
-    "class_cog",
-    "confidence_cog",
+    "class_layer",
+    "confidence_layer",
     "describe_grid",
     "find_sources",
     "name_every_class",
     "open_raster",
     "parse_crs",
     "part_is_whole",
-    "probabilities_cog",
+    "probability_layer",
     "raster_companions",
     "read_class_names",
     "read_fingerprint",
@@ -44,6 +45,7 @@ __all__ = [
     "same_grid",
     "shared_notes",
     "source_fingerprint",
+    "write_cog",
     "write_part",
     "write_preview",
 ]

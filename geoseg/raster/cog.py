@@ -1,26 +1,33 @@
-"""Parts to one Cloud-Optimized GeoTIFF each of classes, confidence and probabilities."""
+"""Parts to one Cloud-Optimized GeoTIFF.
+
+    parts -> one plain file (`assemble`) -> its overviews -> all of it copied into the COG
+
+Reading the parts in place would take time that grows with the square of their number.
+"""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from geoseg.classes import NODATA, ClassScheme
 from geoseg.errors import DiskError
-from geoseg.raster.class_names import CLASSES_TAG
+from geoseg.raster.assembly import assemble
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.integrity import is_whole_cog
-from geoseg.raster.overviews import Halve, halve_by_mean, halve_by_mode, write_overviews
+from geoseg.raster.layers import Layer
+from geoseg.raster.overviews import write_overviews
 from geoseg.raster.part import BLOCK, Part
-from geoseg.raster.part_vrt import PartVRT
+from geoseg.raster.raster_vrt import RasterVRT
+from geoseg.tiling import Window
 
 _OPTIONS: dict[str, str | int] = {
     "driver": "COG",
@@ -34,12 +41,12 @@ _OPTIONS: dict[str, str | int] = {
 _ENVIRONMENT: dict[str, str | bool] = {
     "GDAL_TIFF_INTERNAL_MASK": True,
     "GDAL_PAM_ENABLED": True,  # the .aux.xml
-    # Else GDAL looks through the names of all parts whenever it opens one.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
 }
 
 
-def class_cog(
+def write_cog(
+    layer: Layer,
     parts: Sequence[Part],
     out: Path,
     *,
@@ -47,97 +54,82 @@ def class_cog(
     width: int,
     transform: Affine,
     crs: CRS | None,
-    classes: ClassScheme,
     fingerprint: str,
-) -> None:
-    """Write a class raster: uint8 with palette and class names, 255 nodata, overviews by mode.
+    valid: Sequence[Part] = (),
+) -> NDArray[np.int64]:
+    """Write an output raster.
 
-    The names are also in ``<out>.aux.xml``, with an attribute table, for QGIS and ArcGIS.
+    The names of classes are also in ``<out>.aux.xml``, with an attribute table, for QGIS and
+    ArcGIS.
 
     Args:
-        parts: classes 0..n-1, 254 uncertain, 255 nodata; in any order. What no part covers is
-            nodata.
+        layer: what its pixels mean.
+        parts: in any order. What no part covers is nodata.
         out: the file; an older one is replaced.
         height: of the raster, in pixels.
         width: likewise.
         transform: pixel corner to CRS; the identity for none.
         crs: or None.
-        classes: names and colours.
         fingerprint: what the raster was made from, kept in the file.
+        valid: where the layer has no nodata, the class parts, whose 255 are the invalid pixels.
+
+    Returns:
+        The pixels of each value 0..255 of the first band.
 
     Raises:
+        PartError: a part is missing or damaged, or its file is another part.
         OutputError: the disk is full or the folder cannot be written.
     """
-    tags = {TAG: fingerprint, CLASSES_TAG: json.dumps(classes.names)}
-    vrt = PartVRT(
-        parts, height, width, transform, crs, ["class"], NODATA, classes=classes, tags=tags
-    )
-    _write(vrt, out, halve_by_mode, PREDICTOR="NO", OVERVIEW_RESAMPLING="MODE")
-
-
-def confidence_cog(
-    parts: Sequence[Part],
-    out: Path,
-    *,
-    height: int,
-    width: int,
-    transform: Affine,
-    crs: CRS | None,
-    fingerprint: str,
-) -> None:
-    """Write a confidence raster: uint8 round(255 p), scale 1/255, 0 nodata, overviews by mean.
-
-    Arguments and errors are those of `class_cog`.
-    """
-    tags = {TAG: fingerprint}
-    vrt = PartVRT(parts, height, width, transform, crs, ["confidence"], 0, scale=1 / 255, tags=tags)
-    _write(vrt, out, halve_by_mean, PREDICTOR="YES", OVERVIEW_RESAMPLING="AVERAGE")
-
-
-def probabilities_cog(
-    parts: Sequence[Part],
-    valid: Sequence[Part],
-    out: Path,
-    *,
-    height: int,
-    width: int,
-    transform: Affine,
-    crs: CRS | None,
-    classes: ClassScheme,
-    fingerprint: str,
-) -> None:
-    """Write probabilities: a uint8 band a class, round(255 p), scale 1/255, with an internal mask.
-
-    `valid` holds the class parts, whose 255 mark the invalid pixels. The other arguments and errors
-    are those of `class_cog`.
-    """
-    tags = {TAG: fingerprint, CLASSES_TAG: json.dumps(classes.names)}
-    vrt = PartVRT(
-        parts, height, width, transform, crs, classes.names, scale=1 / 255, tags=tags, valid=valid
-    )
-    _write(vrt, out, halve_by_mean, PREDICTOR="YES", OVERVIEW_RESAMPLING="AVERAGE")
-
-
-def _write(vrt: PartVRT, out: Path, halve: Halve, **options: str) -> None:
     with replace_raster(out) as made, rasterio.Env(**_ENVIRONMENT):
-        _refuse_full_disk(vrt, out)
-        vrt_file = made.with_name("parts.vrt")
-        vrt_file.write_text(vrt.to_xml(), encoding="utf-8")
-        overviews = write_overviews(vrt_file, made.parent, halve, nodata=vrt.nodata)
-        vrt_file.write_text(vrt.to_xml(overviews), encoding="utf-8")
-        rasterio.shutil.copy(str(vrt_file), str(made), **{**_OPTIONS, **options})
+        _refuse_full_disk([*parts, *valid], out)
+        base = made.with_name("base.tif")
+        counts = assemble(
+            parts,
+            base,
+            Window(0, 0, height, width),
+            bands=len(layer.bands),
+            fill=layer.nodata or 0,
+            valid=valid,
+        )
+        overviews = write_overviews(base, made.parent, layer.halve, nodata=layer.nodata)
+        vrt = RasterVRT(
+            layer,
+            [Part(Path(base.name), 0, 0, height, width)],
+            height,
+            width,
+            transform,
+            crs,
+            {TAG: fingerprint},
+        )
+        vrt_file = made.with_name("base.vrt")
+        names = [Path(overview.name) for overview in overviews]
+        vrt_file.write_text(vrt.to_xml(names), encoding="utf-8")
+        _copy(vrt_file, made, layer)
         if not is_whole_cog(made, BLOCK):
             raise DiskError(
                 f"{out}: could not be written whole; free the disk or choose another --out"
             )
+    return counts
 
 
-def _refuse_full_disk(vrt: PartVRT, out: Path) -> None:
+def _copy(source: Path, out: Path, layer: Layer) -> None:
+    is_of_classes = layer.classes is not None
+    rasterio.shutil.copy(
+        str(source),
+        str(out),
+        PREDICTOR="NO" if is_of_classes else "YES",
+        OVERVIEW_RESAMPLING="MODE" if is_of_classes else "AVERAGE",
+        **_OPTIONS,
+    )
+
+
+def _refuse_full_disk(parts: Sequence[Part], out: Path) -> None:
     """Refuse to start what cannot finish: on a full disk GDAL may say nothing, or crash.
 
-    While it is made, a COG with its overviews takes at least a quarter more than its parts.
+    While it is made, there are all pixels compressed as in the parts, their overviews, and the COG,
+    which is never less than half as large.
     """
-    needed = sum(part.path.stat().st_size for part in vrt.parts) * 5 // 4
+    needed = sum(part.path.stat().st_size for part in parts if part.path.exists()) * 7 // 4
     free = shutil.disk_usage(out.parent).free
     if free < needed:
         raise DiskError(

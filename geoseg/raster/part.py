@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from geoseg.errors import SourceError
+from geoseg.errors import PartError
 from geoseg.files import write_bytes
-from geoseg.raster.gdal import GDAL_ERRORS, open_dataset
+from geoseg.raster.gdal import GDAL_ERRORS
 
 BLOCK = 512
 """Side of the tiles of parts, overviews and COGs; a raster that fits into one has no overviews."""
@@ -42,7 +41,7 @@ PROFILE: dict[str, Any] = {
     "transform": Affine.translation(1, 1),
 }
 
-_UNREADABLE: tuple[type[Exception], ...] = (SourceError, *GDAL_ERRORS)
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, *GDAL_ERRORS)
 _IDENTITY = "GEOSEG_PART"
 """The tag that says which part the file is."""
 _CHECKSUM = "GEOSEG_CRC32"
@@ -103,7 +102,7 @@ def read_part(part: Part) -> NDArray[np.uint8]:
     """``(bands, height, width)`` uint8, as they were written.
 
     Raises:
-        SourceError: the part is missing or damaged, or the file is another part.
+        PartError: the part is missing or damaged, or the file is another part.
     """
     with _open_part(part) as file:
         data: NDArray[np.uint8] = file.read()
@@ -112,45 +111,36 @@ def read_part(part: Part) -> NDArray[np.uint8]:
     return data
 
 
-def check_part(part: Part) -> None:
-    """Look whether the file is this part, without decoding its pixels.
-
-    Raises:
-        SourceError: the part is missing or cannot be opened, or the file is another part.
-    """
-    with _open_part(part):
-        pass
-
-
 def part_is_whole(part: Part, bands: int) -> bool:
     """Whether the file is this part, of so many bands, with the pixels that were written."""
     try:
         return len(read_part(part)) == bands
-    except SourceError:
+    except PartError:
         return False
 
 
 @contextmanager
 def _open_part(part: Part) -> Iterator[Any]:
     """The dataset of a part's file, once it is known to be this part."""
-    # A part has no sidecars: GDAL need not look through the names of all other parts.
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
-        try:
-            with open_dataset(part.path) as file:
-                # Before any pixel is read: of a damaged size, GDAL would fill the memory.
-                same_shape = (file.height, file.width) == (part.height, part.width)
-                same_part = file.tags().get(_IDENTITY) == part.identity(file.count)
-                if not (same_shape and same_part and set(file.dtypes) == {"uint8"}):
-                    raise _not_this_part(part)
-                yield file
-        except _UNREADABLE as error:
-            raise _not_this_part(part) from error
+    try:
+        # From memory, as it was made: whatever lies beside the file says nothing about it.
+        content = part.path.read_bytes() or b"empty"  # of nothing, rasterio makes a new file
+        with MemoryFile(content) as memory, memory.open(driver="GTiff") as file:
+            # Before any pixel is read: of a damaged size, GDAL would fill the memory.
+            same_shape = (file.height, file.width) == (part.height, part.width)
+            same_part = file.tags().get(_IDENTITY) == part.identity(file.count)
+            if not (same_shape and same_part and set(file.dtypes) == {"uint8"}):
+                raise _not_this_part(part)
+            yield file
+    except _UNREADABLE as error:
+        raise _not_this_part(part) from error
 
 
-def _not_this_part(part: Part) -> SourceError:
-    return SourceError(
+def _not_this_part(part: Part) -> PartError:
+    return PartError(
         f"{part.path}: this part of a raster is missing, damaged or another run's; "
-        "run the command again, it makes the part anew"
+        "run the command again, it makes the part anew",
+        str(part.path),
     )
 
 

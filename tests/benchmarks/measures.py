@@ -15,6 +15,7 @@ import rasterio
 import geoseg
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
+from tests.benchmarks.assembly import assembly
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
@@ -144,5 +145,6 @@ ALL: dict[str, Callable[[Path], None]] = {
         heads,
         dilated,
         labels,
+        assembly,
     )
 }

@@ -22,9 +22,8 @@ STAGES = {
     "assembling": ("geoseg.inference.engine", "write_raster"),
     "polygons": ("geoseg.inference.engine", "write_vectors"),
     "preview": ("geoseg.inference.engine", "write_preview"),
-    "counting": ("geoseg.inference.engine", "count_classes"),
 }
-BEGUN = {"running", "writing parts", "assembling", "polygons", "preview", "counting"}
+BEGUN = {"running", "writing parts", "assembling", "polygons", "preview"}
 NAMES = ("a", "spoilt", "z")
 
 

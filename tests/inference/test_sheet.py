@@ -13,7 +13,7 @@ import rasterio
 import torch
 
 import geoseg
-from geoseg.errors import SourceError
+from geoseg.errors import PartError, SourceError
 from geoseg.inference import engine, sheet
 from geoseg.inference import parts as parts_module
 from geoseg.inference import survey as survey_module
@@ -311,6 +311,44 @@ def test_parts_of_other_options_are_named_and_go_with_overwrite(
     run_job(make_run(vectors="none", scales="2", overwrite=True), job)
     assert not stale.exists()
     assert all(folder.exists() for folder in foreign)
+
+
+def test_a_part_that_is_damaged_meanwhile_is_made_again(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(block=40)
+    job = make_job(run)
+    run_job(run, job)
+    whole = labels_of(run)
+    for path in run.out.glob("scene*"):
+        path.unlink()
+    damaged: list[Path] = []
+
+    def damage() -> None:
+        damaged.append(next((run.out / ".geoseg").rglob("0000-00000-classes.tif")))
+        damaged[0].write_bytes(damaged[0].read_bytes()[:-9])
+
+    listener = Listener(windows=30, do=damage)
+    _, result = run_job(run, job, listener)
+    assert listener.heard == [f"{damaged[0]}: is missing or damaged by now; its block runs again"]
+    assert result.forwards > 35
+    np.testing.assert_array_equal(labels_of(run), whole)
+
+
+def test_a_part_that_is_damaged_again_fails(
+    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(vectors="none")
+    tries: list[None] = []
+
+    def damaged(*_: object) -> None:
+        tries.append(None)
+        raise PartError("damaged", "a.tif")
+
+    monkeypatch.setattr(engine, "write_raster", damaged)
+    with pytest.raises(PartError):
+        run_job(run, make_job(run))
+    assert len(tries) == 2
 
 
 def test_own_parts_are_not_stale(make_run: MakeRun, make_job: MakeJob) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.errors import OutputError, SourceError
-from geoseg.raster import Part, check_part, part_is_whole, read_part, write_part
+from geoseg.errors import OutputError, PartError
+from geoseg.raster import Part, part_is_whole, read_part, write_part
 
 
 @pytest.fixture
@@ -127,31 +127,27 @@ def wanted(path):
 def test_a_part_of_another_place_or_run_is_never_taken_for_the_one_wanted(tmp_path, data, change):
     part = replace(wanted(tmp_path / "a.tif"), **change)
     write_part(part, data[:, : part.height, : part.width])
-    check_part(part)
     assert part_is_whole(part, 3)
     asked = wanted(part.path)
     assert not part_is_whole(asked, 3)
-    for use in (check_part, read_part):
-        with pytest.raises(
-            SourceError, match=r"a\.tif: this part .* another run's; run the command"
-        ):
-            use(asked)
+    with pytest.raises(PartError, match=r"a\.tif: this part .* another run's; run the command"):
+        read_part(asked)
 
 
 def test_a_part_under_another_ones_name_is_not_taken_for_it(tmp_path, data):
     part = wanted(tmp_path / "0000-00001-confidence.tif")
     write_part(part, data[0, :60, :70])
     other = part.path.rename(tmp_path / "0000-00001-classes.tif")
-    with pytest.raises(SourceError, match="another run's"):
-        check_part(wanted(other))
+    with pytest.raises(PartError, match="another run's"):
+        read_part(wanted(other))
 
 
 def test_a_missing_or_unreadable_part_is_named_with_what_to_do(tmp_path):
     for content in (None, b"", b"not a raster"):
         if content is not None:
             (tmp_path / "a.tif").write_bytes(content)
-        with pytest.raises(SourceError, match=r"a\.tif: this part .* missing, .* run the command"):
-            check_part(wanted(tmp_path / "a.tif"))
+        with pytest.raises(PartError, match=r"a\.tif: this part .* missing, .* run the command"):
+            read_part(wanted(tmp_path / "a.tif"))
 
 
 def test_pixels_that_do_not_have_their_checksum_are_not_read(tmp_path, data):
@@ -159,9 +155,8 @@ def test_pixels_that_do_not_have_their_checksum_are_not_read(tmp_path, data):
     write_part(part, data[0, :60, :70])
     with rasterio.open(part.path, "r+") as file:
         file.write(1 - np.minimum(data[:1, :60, :70], 1))
-    check_part(part)
     assert not part_is_whole(part, 1)
-    with pytest.raises(SourceError, match="damaged"):
+    with pytest.raises(PartError, match="damaged"):
         read_part(part)
 
 

@@ -1,8 +1,8 @@
-"""One GDAL virtual raster (VRT) over all parts of an output, from which the COG driver copies.
+"""A GDAL virtual raster (VRT) that says what an output's pixels mean.
 
-The VRT can say what rasterio cannot set: class names (``CategoryNames``) and the attribute table,
-which end up in the ``.aux.xml`` beside the COG for QGIS and ArcGIS. Palette, tags, scale and band
-names end up inside the COG.
+It can say what rasterio cannot set: class names (``CategoryNames``) and the attribute table. Where
+the COG driver copies from it, they end up in the ``.aux.xml`` beside the COG for QGIS and ArcGIS;
+palette, tags, scale and band names end up inside the COG.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme, Color
+from geoseg.raster.layers import Layer
 from geoseg.raster.part import BLOCK, Part
 
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
@@ -28,25 +29,21 @@ _CODES: dict[int, tuple[str, Color]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PartVRT:
-    """A uint8 raster made of parts, in any order and size; where no part lies, it holds nodata."""
+class RasterVRT:
+    """A uint8 raster made of files, in any order and size; where none lies, it holds nodata."""
 
-    parts: Sequence[Part]
+    layer: Layer
+    """What its pixels mean."""
+    files: Sequence[Part]
+    """With as many bands, and with masks where the layer has no nodata. Relative paths count from
+    the VRT's folder."""
     height: int
     width: int
     transform: Affine
     """The identity for a raster without georeferencing."""
     crs: CRS | None
-    bands: Sequence[str]
-    """Band names; the parts hold as many bands."""
-    nodata: int | None = None
-    classes: ClassScheme | None = None
-    """Palette and names of a class raster."""
-    scale: float | None = None
-    """What a stored value is multiplied by."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    valid: Sequence[Part] = ()
-    """Parts of the class raster, whose 255 become the file's mask."""
+    """Beside those of the layer."""
 
     def to_xml(self, overviews: Sequence[Path] = ()) -> str:
         """The VRT file's text.
@@ -57,6 +54,7 @@ class PartVRT:
         return "\n".join(self._lines(overviews))
 
     def _lines(self, overviews: Sequence[Path]) -> Iterator[str]:
+        layer = self.layer
         yield f'<VRTDataset rasterXSize="{self.width}" rasterYSize="{self.height}">'
         if self.crs is not None:
             yield f"<SRS>{escape(self.crs.to_wkt())}</SRS>"
@@ -64,31 +62,29 @@ class PartVRT:
             terms = ", ".join(repr(float(term)) for term in self.transform.to_gdal())
             yield f"<GeoTransform>{terms}</GeoTransform>"
         yield "<Metadata>"
-        for name, value in self.tags.items():
+        for name, value in {**self.tags, **self.layer.tags}.items():
             yield f"<MDI key={quoteattr(name)}>{escape(value)}</MDI>"
         yield "</Metadata>"
-        for number, name in enumerate(self.bands, start=1):
+        for number, name in enumerate(layer.bands, start=1):
             yield (
                 f'<VRTRasterBand dataType="Byte" band="{number}">'
                 f"<Description>{escape(name)}</Description>"
             )
-            if self.nodata is not None:
-                yield f"<NoDataValue>{self.nodata}</NoDataValue>"
-            if self.scale is not None:
-                yield f"<Offset>0</Offset><Scale>{self.scale!r}</Scale>"
-            if self.classes is not None:
-                yield from _palette(self.classes)
+            if layer.nodata is not None:
+                yield f"<NoDataValue>{layer.nodata}</NoDataValue>"
+            if layer.scale is not None:
+                yield f"<Offset>0</Offset><Scale>{layer.scale!r}</Scale>"
+            if layer.classes is not None:
+                yield from _palette(layer.classes)
             yield from _overviews(overviews, number)
-            for part in self.parts:
-                yield _source("SimpleSource", part, number)
+            for file in self.files:
+                yield _source(file, number)
             yield "</VRTRasterBand>"
-        if self.valid:
+        if layer.nodata is None:
             yield '<MaskBand><VRTRasterBand dataType="Byte">'
             yield from _overviews(overviews, "mask,1")
-            # A class makes a valid pixel (255 in the mask), no data an invalid one (0).
-            table = f"<LUT>0:255,{NODATA - 1}:255,{NODATA}:0</LUT>"
-            for part in self.valid:
-                yield _source("ComplexSource", part, 1, table)
+            for file in self.files:
+                yield _source(file, "mask,1")
             yield "</VRTRasterBand></MaskBand>"
         yield "</VRTDataset>"
 
@@ -121,19 +117,20 @@ def _palette(classes: ClassScheme) -> Iterator[str]:
     yield "</GDALRasterAttributeTable>"
 
 
-def _source(kind: str, part: Part, band: int, extra: str = "") -> str:
-    size = f'xSize="{part.width}" ySize="{part.height}"'
-    # With these properties given, GDAL opens a part only when it reads it: thousands cost nothing.
+def _source(file: Part, band: int | str) -> str:
+    size = f'xSize="{file.width}" ySize="{file.height}"'
+    # With these properties given, GDAL opens a file only when it reads it: thousands cost nothing.
     properties = (
-        f'RasterXSize="{part.width}" RasterYSize="{part.height}" DataType="Byte" '
+        f'RasterXSize="{file.width}" RasterYSize="{file.height}" DataType="Byte" '
         f'BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"'
     )
     return (
-        f"<{kind}>{_file(part.path)}<SourceBand>{band}</SourceBand>"
+        f"<SimpleSource>{_file(file.path)}<SourceBand>{band}</SourceBand>"
         f'<SourceProperties {properties}/><SrcRect xOff="0" yOff="0" {size}/>'
-        f'<DstRect xOff="{part.col}" yOff="{part.row}" {size}/>{extra}</{kind}>'
+        f'<DstRect xOff="{file.col}" yOff="{file.row}" {size}/></SimpleSource>'
     )
 
 
 def _file(path: Path) -> str:
-    return f'<SourceFilename relativeToVRT="0">{escape(str(path.absolute()))}</SourceFilename>'
+    relative = int(not path.is_absolute())
+    return f'<SourceFilename relativeToVRT="{relative}">{escape(path.as_posix())}</SourceFilename>'

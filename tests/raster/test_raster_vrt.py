@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,11 +8,14 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from geoseg.classes import ClassScheme
-from geoseg.raster import Part, write_part
-from geoseg.raster.part_vrt import PartVRT
+from geoseg.raster import Part, class_layer, write_part
+from geoseg.raster.layers import Layer
+from geoseg.raster.overviews import halve_by_mode
+from geoseg.raster.raster_vrt import RasterVRT
 
 GRID = Affine(0.5, 0.1, 500_000.0, 0.2, -0.5, 5_400_000.0)
 UTM = CRS.from_epsg(32632)
+TWO_BANDS = Layer(["a", "b"], halve_by_mode, 255)
 CLASSES = ClassScheme.from_names(["<road>", "roof"], [[1, 2, 3], [4, 5, 6]])
 
 
@@ -38,33 +42,34 @@ def opened(vrt, tmp_path, overviews=()):
 
 
 def test_it_reads_as_its_parts_with_nodata_where_there_is_none(parts, data, tmp_path):
-    vrt = PartVRT(parts, 30, 50, GRID, UTM, ["first", "<second>"], 255, tags={"a<": "&b"})
+    layer = Layer(["first", "<second>"], halve_by_mode, 255, tags={"c": "d"})
+    vrt = RasterVRT(layer, parts, 30, 50, GRID, UTM, {"a<": "&b"})
     with opened(vrt, tmp_path) as file:
         expected = data.copy()
         expected[:, 20:, :10] = 255
         assert (file.read() == expected).all()
         assert (file.shape, file.transform, file.crs, file.nodata) == ((30, 50), GRID, UTM, 255)
         assert file.descriptions == ("first", "<second>")
-        assert file.tags()["a<"] == "&b"
+        assert (file.tags()["a<"], file.tags()["c"]) == ("&b", "d")
         assert file.scales == (1.0, 1.0)
 
 
 def test_scale_is_what_values_are_multiplied_by(parts, tmp_path):
-    vrt = PartVRT(parts, 30, 50, GRID, UTM, ["a", "b"], scale=1 / 255)
+    layer = Layer(["a", "b"], halve_by_mode, 0, scale=1 / 255)
+    vrt = RasterVRT(layer, parts, 30, 50, GRID, UTM)
     with opened(vrt, tmp_path) as file:
         assert file.scales == pytest.approx((1 / 255, 1 / 255))
         assert file.offsets == (0.0, 0.0)
-        assert file.nodata is None
 
 
 def test_without_georeferencing_there_is_none(parts, tmp_path):
-    vrt = PartVRT(parts, 30, 50, Affine.identity(), None, ["a", "b"])
+    vrt = RasterVRT(TWO_BANDS, parts, 30, 50, Affine.identity(), None)
     assert "<SRS>" not in vrt.to_xml()
     assert "<GeoTransform>" not in vrt.to_xml()
 
 
 def test_all_256_values_have_a_name_and_a_colour(parts, tmp_path):
-    vrt = PartVRT(parts, 30, 50, GRID, UTM, ["class"], 255, classes=CLASSES)
+    vrt = RasterVRT(class_layer(CLASSES), parts, 30, 50, GRID, UTM)
     root = ET.fromstring(vrt.to_xml())
     names = [entry.text or "" for entry in root.iter("Category")]
     assert len(names) == 256
@@ -84,9 +89,7 @@ def test_all_256_values_have_a_name_and_a_colour(parts, tmp_path):
 
 
 def test_the_attribute_table_lists_the_values_that_mean_something(parts):
-    root = ET.fromstring(
-        PartVRT(parts, 30, 50, GRID, UTM, ["class"], 255, classes=CLASSES).to_xml()
-    )
+    root = ET.fromstring(RasterVRT(class_layer(CLASSES), parts, 30, 50, GRID, UTM).to_xml())
     fields = [[part.text for part in field] for field in root.iter("FieldDefn")]
     # GDAL's GDALRATFieldType and GDALRATFieldUsage.
     assert fields == [
@@ -105,41 +108,42 @@ def test_the_attribute_table_lists_the_values_that_mean_something(parts):
     assert [field.get("index") for field in root.iter("FieldDefn")] == list("01234")
 
 
-def test_the_mask_is_0_where_the_classes_are_255(parts, tmp_path):
-    labels = np.full((30, 50), 254, np.uint8)
-    labels[3:9, 5:40] = 255
-    labels[9:12] = 0
-    valid = Part(tmp_path / "valid.tif", 0, 0, 30, 50)
-    write_part(valid, labels)
-    vrt = PartVRT(parts, 30, 50, GRID, UTM, ["a", "b"], valid=[valid])
-    with opened(vrt, tmp_path) as file:
-        assert (file.read_masks(2) == np.where(labels == 255, 0, 255)).all()
+@pytest.fixture
+def masked(tmp_path):
+    """Make a file of two bands with a mask."""
+
+    def make(name, height, width, rows):
+        profile = {"driver": "GTiff", "dtype": "uint8", "count": 2, "transform": GRID}
+        values = np.random.default_rng(1).integers(0, 9, (2, height, width), dtype=np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        mask[rows:] = 255
+        path = tmp_path / name
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(path, "w", height=height, width=width, **profile) as file,
+        ):
+            file.write(values)
+            file.write_mask(mask)
+        return path, values, mask
+
+    return make
 
 
-def test_overviews_are_those_given_also_of_the_mask(parts, tmp_path):
-    labels = np.zeros((30, 50), np.uint8)
-    valid = Part(tmp_path / "valid.tif", 0, 0, 30, 50)
-    write_part(valid, labels)
-    half = tmp_path / "half.tif"
-    profile = {"driver": "GTiff", "dtype": "uint8", "count": 2, "height": 15, "width": 25}
-    values = np.random.default_rng(1).integers(0, 9, (2, 15, 25), dtype=np.uint8)
-    mask = np.zeros((15, 25), np.uint8)
-    mask[4:] = 255
-    with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(half, "w", transform=GRID, **profile) as file,
-    ):
-        file.write(values)
-        file.write_mask(mask)
-    vrt = PartVRT(parts, 30, 50, GRID, UTM, ["a", "b"], valid=[valid])
-    opened(vrt, tmp_path, [half]).close()
-    with rasterio.open(tmp_path / "all.vrt", OVERVIEW_LEVEL=0) as file:
+def test_masks_are_those_of_the_files_and_overviews_those_given(masked, tmp_path):
+    (base, values, mask), (half, small, small_mask) = masked("b", 30, 50, 3), masked("h", 15, 25, 4)
+    layer = Layer(["a", "b"], halve_by_mode)
+    vrt = RasterVRT(layer, [Part(Path(base.name), 0, 0, 30, 50)], 30, 50, GRID, UTM)
+    with opened(vrt, tmp_path, [Path(half.name)]) as file:
+        assert file.nodata is None
         assert (file.read() == values).all()
-        assert (file.read_masks(1) == mask).all()
+        assert (file.read_masks(2) == mask).all()
+    with rasterio.open(tmp_path / "all.vrt", OVERVIEW_LEVEL=0) as file:
+        assert (file.read() == small).all()
+        assert (file.read_masks(1) == small_mask).all()
 
 
 def test_parts_are_opened_only_when_they_are_read(parts, tmp_path):
-    vrt = PartVRT(parts, 30, 50, GRID, UTM, ["a", "b"], 255)
+    vrt = RasterVRT(TWO_BANDS, parts, 30, 50, GRID, UTM)
     parts[1].path.unlink()
     with opened(vrt, tmp_path) as file:
         file.read(window=rasterio.windows.Window(0, 0, 10, 20))

@@ -1,0 +1,111 @@
+"""Parts to one plain raster: each part is read and verified once, from top to bottom.
+
+What is held are the rows of tiles that the parts at hand reach into, so that each tile is written
+once, whole, and the time grows with the number of parts alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio import windows
+
+from geoseg.classes import NODATA
+from geoseg.raster.part import BLOCK, PROFILE, Part, read_part
+from geoseg.tiling import Window
+
+
+def assemble(
+    parts: Sequence[Part],
+    out: Path,
+    area: Window,
+    *,
+    bands: int,
+    fill: int,
+    valid: Sequence[Part] = (),
+) -> NDArray[np.int64]:
+    """Write what parts show of a rectangle as a tiled GeoTIFF without georeferencing.
+
+    Args:
+        parts: in any order and size; the last of those that overlap counts.
+        out: the file.
+        area: what of the parts' raster it shows.
+        bands: of each part.
+        fill: the value where no part lies.
+        valid: parts of the class raster, whose 255 become the file's mask.
+
+    Returns:
+        The pixels of each value 0..255 of the first band.
+
+    Raises:
+        PartError: a part is missing or damaged, or its file is another part.
+        rasterio.errors.RasterioError: the file cannot be written.
+    """
+    profile: dict[str, Any] = {**PROFILE, "count": bands, "bigtiff": "if_safer"}
+    counts = np.zeros(256, np.int64)
+    masks = _rows_of_tiles(valid, area, 1, NODATA) if valid else None
+    with rasterio.open(out, "w", height=area.height, width=area.width, **profile) as file:
+        row = 0
+        for pixels in _rows_of_tiles(parts, area, bands, fill):
+            place = windows.Window(0, row, area.width, pixels.shape[1])
+            for band, plane in enumerate(pixels, start=1):
+                file.write(plane, band, window=place)
+            if masks is not None:
+                file.write_mask(next(masks)[0] != NODATA, window=place)
+            for line in pixels[0]:  # all at once would take 8 bytes a pixel
+                counts += np.bincount(line, minlength=256)
+            row += pixels.shape[1]
+    return counts
+
+
+def _rows_of_tiles(
+    parts: Sequence[Part], area: Window, bands: int, fill: int
+) -> Iterator[NDArray[np.uint8]]:
+    """``(bands, height, width)`` uint8: the rectangle's rows of tiles; the last may be lower."""
+    held: deque[NDArray[np.uint8]] = deque()
+    top = area.row
+
+    def next_row() -> NDArray[np.uint8]:
+        pixels = held.popleft() if held else _empty_row(area, bands, fill)
+        return pixels[:, : area.row_end - top]
+
+    for part in sorted(parts, key=lambda part: part.row):
+        seen = Window(part.row, part.col, part.height, part.width).intersect(area)
+        if seen is None:
+            continue
+        while top + BLOCK <= seen.row:
+            yield next_row()
+            top += BLOCK
+        while top + BLOCK * len(held) < seen.row_end:
+            held.append(_empty_row(area, bands, fill))
+        _place(read_part(part), part, seen, held, top, area.col)
+    while top < area.row_end:
+        yield next_row()
+        top += BLOCK
+
+
+def _empty_row(area: Window, bands: int, fill: int) -> NDArray[np.uint8]:
+    return np.full((bands, BLOCK, area.width), fill, np.uint8)
+
+
+def _place(
+    pixels: NDArray[np.uint8],
+    part: Part,
+    seen: Window,
+    held: Sequence[NDArray[np.uint8]],
+    top: int,
+    left: int,
+) -> None:
+    """Copy what is seen of a part into the rows of tiles that begin at (`top`, `left`)."""
+    for index, tiles in enumerate(held):
+        first = top + BLOCK * index
+        common = Window(first, seen.col, BLOCK, seen.width).intersect(seen)
+        if common is not None:
+            source, target = common.slices(part.row, part.col), common.slices(first, left)
+            tiles[(slice(None), *target)] = pixels[(slice(None), *source)]
