@@ -2,6 +2,7 @@
 
     predict_block   windows that touch missing rows -> parts
         reader thread -> forward, stitch (the calling thread) -> writer thread
+    verify_block    parts -> those that are whole
     make_raster     parts -> one Cloud-Optimized GeoTIFF
     make_polygons   parts -> the polygon files
     make_preview    class raster, imagery -> picture
@@ -158,6 +159,21 @@ def _write_bands(folder: PartFolder, number: int, bands: Iterator[tuple[int, Ban
             before.result()
 
 
+def verify_block(
+    process: Process,  # noqa: ARG001
+    sheet: Sheet,
+    number: int,
+    area: Window,
+) -> None:
+    """Remove the parts of one block that are damaged.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        sheet.folder.remove_damaged(number, Block(sheet.grid, area))
+
+
 def make_raster(process: Process, sheet: Sheet, output: Output) -> NDArray[np.int64]:
     """Turn the parts into one output raster.
 
@@ -189,7 +205,7 @@ def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> 
 
     Raises:
         OutputError: a file cannot be written, or passes its format's limits.
-        SourceError: a part is missing or damaged.
+        PartError: a part is missing or damaged, or its file is another part.
     """
     started = time.perf_counter()
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):

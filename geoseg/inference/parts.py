@@ -3,23 +3,25 @@
     DIR/.geoseg/<folder of the source>/<stem>-<part key>/
         plan.json               blocks, batch, precision, key, checksum: a resumed run keeps them
         0000-00003-classes.tif  block 0, lattice row 3; written after confidence and probabilities
+        0000.json               the bands of block 0 that are finished: place, bytes of each file
 
-A part exists under its name only when it is whole. Parts that do not verify count as missing, and
-a plan that does not verify counts as none.
+A part exists under its name only when it is whole. A block's list is replaced after each band, so
+that a run is resumed without a look into its parts: one that is listed, and has as many bytes, is
+taken for finished. It has a checksum of its pixels too, which is compared whenever it is read;
+where that fails, it is made anew. A list or a plan that does not verify counts as none.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.files import write_text
+from geoseg.files import naming_file
 from geoseg.inference.stitching import Band
+from geoseg.inference.verified import read_verified, write_verified
 from geoseg.locks import WORK_FOLDER
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.tiling import Block, TileGrid, Window
@@ -60,53 +62,83 @@ class PartFolder:
             for lattice_row, band in block.bands()
         ]
 
-    def missing_rows(self, number: int, block: Block) -> tuple[int, ...]:
-        """Lattice rows of a block whose parts do not exist or are damaged; each part is decoded."""
-        if not self.path.is_dir():  # a large raster may have millions
-            return tuple(block.band_rows)
+    def missing_rows(self, number: int, block: Block) -> Sequence[int]:
+        """Lattice rows of a block whose parts are not listed, are gone, or have other sizes."""
+        listed = self._finished(number)
+        if not listed:  # a large raster may have millions
+            return block.band_rows
         return tuple(
             lattice_row
             for lattice_row, band in block.bands()
-            if not self._is_whole(number, lattice_row, band)
+            if not self._is_finished(number, lattice_row, band, listed.get(str(lattice_row), []))
         )
 
-    def _is_whole(self, number: int, lattice_row: int, band: Window) -> bool:
-        # Classes are written last: where they are missing, the others need no look.
-        return all(
-            part_is_whole(
-                self.part(number, lattice_row, band, kind),
-                self.classes if kind == "probabilities" else 1,
-            )
-            for kind in reversed(self.kinds)
+    def _is_finished(
+        self, number: int, lattice_row: int, band: Window, entry: Sequence[int]
+    ) -> bool:
+        place, sizes = entry[:4], entry[4:]
+        return place == _place(band) and all(
+            _size(self.part(number, lattice_row, band, kind).path) == size
+            for kind, size in zip(self.kinds, sizes, strict=True)
         )
 
     def write(self, number: int, lattice_row: int, band: Band) -> None:
-        """Write one band; its classes come last.
+        """Write one band; its classes come last, and then the list of its block.
+
+        Of two processes that write bands of one block at once, one may drop what the other has
+        listed; such a band counts as missing.
 
         Raises:
             OutputError: the disk is full or the folder cannot be written.
         """
-        for kind in self.kinds:
-            data = band.labels if kind == "classes" else getattr(band, kind)
-            write_part(self.part(number, lattice_row, band.area, kind), data)
+        parts = [self.part(number, lattice_row, band.area, kind) for kind in self.kinds]
+        sizes = [
+            write_part(part, band.labels if kind == "classes" else getattr(band, kind))
+            for kind, part in zip(self.kinds, parts, strict=True)
+        ]
+        finished = self._finished(number)
+        finished[str(lattice_row)] = [*_place(band.area), *sizes]
+        document = {"key": self.key, **self._held, "finished": finished}
+        write_verified(self._list_path(number), document, sync=False)
+
+    def remove_damaged(self, number: int, block: Block) -> None:
+        """Decode the parts of a block, and remove those that do not verify.
+
+        Raises:
+            OutputError: one cannot be removed.
+        """
+        for lattice_row, band in block.bands():
+            for kind in self.kinds:
+                part = self.part(number, lattice_row, band, kind)
+                if not part_is_whole(part, self.classes if kind == "probabilities" else 1):
+                    with naming_file(part.path):
+                        part.path.unlink(missing_ok=True)
+
+    def _finished(self, number: int) -> dict[str, list[int]]:
+        """By lattice row, place and sizes of a block's parts; empty where no list verifies."""
+        document = read_verified(self._list_path(number), self.key) or {}
+        held = {name: document.get(name) for name in self._held}
+        return document["finished"] if held == self._held else {}
+
+    @property
+    def _held(self) -> dict[str, Any]:
+        """What the entries of a list are about."""
+        return {"kinds": list(self.kinds), "classes": self.classes}
+
+    def _list_path(self, number: int) -> Path:
+        return self.path / f"{number:04d}.json"
 
     def read_plan(self, grid: TileGrid) -> tuple[list[Block], int | None] | None:
         """Blocks and batch of the run that began here.
 
         None where none did, or where the file is damaged or another run's: a new plan is made.
         """
-        if not any(self.path.glob("*-classes.tif")):
-            return None
-        try:
-            document = json.loads(self._plan_path.read_text(encoding="utf-8"))
-            checksum = document.pop("checksum")
-            verified = (document["key"], checksum) == (self.key, _checksum(document))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        if not verified:
+        document = read_verified(self._plan_path, self.key)
+        if document is None:
             return None
         blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
-        return blocks, document["batch"]
+        begun = any(self._list_path(number).exists() for number in range(len(blocks)))
+        return (blocks, document["batch"]) if begun else None
 
     def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
         """Start a run: record what a later one must keep (precision is only informative).
@@ -114,18 +146,14 @@ class PartFolder:
         Raises:
             OutputError: the folder cannot be written.
         """
-        areas = [
-            [block.area.row, block.area.col, block.area.height, block.area.width]
-            for block in blocks
-        ]
         document = {
             "key": self.key,
             "source": str(self.source.path.absolute()),
             "precision": precision,
             "batch": batch,
-            "blocks": areas,
+            "blocks": [_place(block.area) for block in blocks],
         }
-        write_text(self._plan_path, json.dumps({**document, "checksum": _checksum(document)}))
+        write_verified(self._plan_path, document, sync=True)
 
     @property
     def _plan_path(self) -> Path:
@@ -140,6 +168,13 @@ class PartFolder:
             folder.rmdir()
 
 
-def _checksum(document: Mapping[str, Any]) -> str:
-    """8 hexadecimal digits of a plan without its own checksum."""
-    return f"{zlib.crc32(json.dumps(document, sort_keys=True).encode()):08x}"
+def _place(area: Window) -> list[int]:
+    return [area.row, area.col, area.height, area.width]
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

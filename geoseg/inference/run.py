@@ -65,11 +65,14 @@ class PredictRun:
             workers: start those that the options ask for; else all is done in this process.
         """
         if not (workers and self.options.workers):
-            process = Process(
-                self.predictor, self.model.card.classes, torch.get_num_threads(), on_window
-            )
-            with ThreadSlots(process, torch.get_num_threads()) as slots:
-                yield slots
+            cores = torch.get_num_threads()
+            process = Process(self.predictor, self.model.card.classes, cores, on_window)
+            torch.set_num_threads(self.threads)  # also of parts of workers that are made anew here
+            try:
+                with ThreadSlots(process, cores) as slots:
+                    yield slots
+            finally:
+                torch.set_num_threads(cores)
             return
         from geoseg.inference.cluster import ClusterSlots, RemoteRun, local_cluster
 

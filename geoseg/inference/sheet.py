@@ -65,10 +65,9 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
     formats = run.options.vectors
     try:
         results = yield Stage("files", _file_tasks(survey, sheet, formats, classes))
-    except PartError as error:  # it was whole when it was looked at; what is not is made again
+    except PartError as error:  # lists of parts are believed; who reads a part verifies it
         progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
-        missing = [survey.folder.missing_rows(*each) for each in enumerate(survey.blocks)]
-        yield from _run_blocks(survey, sheet, missing, result)
+        yield from _mend_parts(survey, sheet, result)
         results = yield Stage("files", _file_tasks(survey, sheet, formats, classes))
     result.counts = results[0]
     if any(output.kind in run.options.vectors for output in survey.missing):
@@ -98,6 +97,18 @@ class _Clock:
 
     def end_all(self) -> None:
         self._seconds["total"] = time.perf_counter() - self._started
+
+
+def _mend_parts(survey: Survey, sheet: Sheet, result: RasterResult) -> Story:
+    """Make all parts of a raster anew that are damaged or gone."""
+    numbered = list(enumerate(survey.blocks))
+    yield Stage(
+        "files",
+        (Task(engine.verify_block, (sheet, number, block.area)) for number, block in numbered),
+    )
+    missing = [survey.folder.missing_rows(*each) for each in numbered]
+    yield from _run_blocks(survey, sheet, missing, result)
+    _refuse_changed_source(survey)
 
 
 def _run_blocks(

@@ -55,7 +55,7 @@ class Survey:
     """Windows per forward, likewise; None where geoseg chooses."""
     resumed: bool
     """Whether parts of an earlier run exist."""
-    missing_rows: tuple[tuple[int, ...], ...]
+    missing_rows: tuple[Sequence[int], ...]
     """Of each block, the lattice rows whose parts are missing; none where no output needs parts."""
 
     @property
@@ -100,7 +100,7 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
-    """Look at one raster's outputs and parts; each existing part is decoded once.
+    """Look at one raster's outputs and at the lists of its parts; no part is opened.
 
     Raises:
         SourceError: the raster cannot be read.

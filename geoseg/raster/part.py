@@ -69,12 +69,15 @@ class Part:
         )
 
 
-def write_part(part: Part, data: NDArray[np.uint8]) -> None:
+def write_part(part: Part, data: NDArray[np.uint8]) -> int:
     """Write a part in one step: its file is complete, or does not exist.
 
     Args:
         part: where it lies in the output, and its file.
         data: ``(height, width)`` or ``(bands, height, width)`` uint8.
+
+    Returns:
+        The bytes of its file.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
@@ -95,7 +98,9 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> None:
                 **{_IDENTITY: part.identity(len(planes)), _CHECKSUM: _checksum(planes)}
             )
         # Under a temporary name, for a cluster may run a task twice at once.
-        write_bytes(part.path, memory.getbuffer())
+        content = memory.getbuffer()
+        write_bytes(part.path, content)
+        return len(content)
 
 
 def read_part(part: Part) -> NDArray[np.uint8]:

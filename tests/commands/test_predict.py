@@ -206,15 +206,18 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(make_raster, hcnet_file,
     )
 
 
-def test_a_damaged_part_counts_as_missing(make_raster, model_file, tmp_path):
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-40], lambda content: content[:-40] + bytes(40)]
+)
+def test_a_damaged_part_is_made_anew(make_raster, model_file, tmp_path, damage):
     scene, out = smooth(make_raster), tmp_path / "out"
     run = {"vectors": "none", "precision": "fp32"}
     geoseg.predict(scene, model_file, out=tmp_path / "whole", **run)
     with pytest.raises(KeyboardInterrupt):
         geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), **run)
     parts = sorted((out / ".geoseg").rglob("*-classes.tif"))
-    parts[0].write_bytes(parts[0].read_bytes()[:-40])
-    geoseg.predict(scene, model_file, out=out, **run)
+    parts[0].write_bytes(damage(parts[0].read_bytes()))
+    assert geoseg.predict(scene, model_file, out=out, **run).exit_code == 0
     np.testing.assert_array_equal(
         read(out / "scene_classes.tif"), read(tmp_path / "whole/scene_classes.tif")
     )

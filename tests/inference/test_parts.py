@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import string
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from geoseg.errors import OutputError
 from geoseg.inference import parts as parts_module
@@ -22,6 +24,7 @@ from geoseg.tiling import Block, TileGrid, Window
 
 GRID = TileGrid(64, 80, 16, 4)
 BLOCKS = GRID.blocks(40)
+NUMBERED = list(enumerate(BLOCKS))
 KEY = "0123456789abcdef"
 Make = Callable[..., PartFolder]
 
@@ -92,10 +95,10 @@ def test_parts_tile_the_raster_in_the_order_of_blocks_and_bands(make_folder: Mak
     assert parts[0].path.name == "0000-00000-confidence.tif"
 
 
-def test_what_is_absent_or_damaged_is_missing(make_folder: Make) -> None:
+def test_what_is_absent_or_has_another_size_is_missing(make_folder: Make) -> None:
     folder = make_folder(confidence=True, probabilities=True)
     every = [tuple(row for row, _ in block.bands()) for block in BLOCKS]
-    assert [folder.missing_rows(*each) for each in enumerate(BLOCKS)] == every
+    assert [tuple(folder.missing_rows(*each)) for each in enumerate(BLOCKS)] == every
     folder.path.mkdir(parents=True)
     fill(folder)
     assert [folder.missing_rows(*each) for each in enumerate(BLOCKS)] == [()] * len(BLOCKS)
@@ -107,17 +110,68 @@ def test_what_is_absent_or_damaged_is_missing(make_folder: Make) -> None:
     assert folder.missing_rows(1, BLOCKS[1]) == (0,)
 
 
-def test_where_classes_are_missing_the_other_kinds_are_not_decoded(
+def test_no_part_is_opened_to_see_what_is_missing(
     make_folder: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at: list[str] = []
-    monkeypatch.setattr(
-        parts_module, "part_is_whole", lambda part, bands: looked_at.append(part.path.name)
-    )
     folder = make_folder(confidence=True, probabilities=True)
-    folder.path.mkdir(parents=True)
-    folder.missing_rows(0, BLOCKS[0])
-    assert looked_at == [f"0000-{row:05d}-classes.tif" for row, _ in BLOCKS[0].bands()]
+    fill(folder)
+    monkeypatch.setattr(rasterio, "open", lambda *_, **__: pytest.fail("a part was opened"))
+    assert [folder.missing_rows(*each) for each in enumerate(BLOCKS)] == [()] * len(BLOCKS)
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "confidence", "classes"])
+def test_damaged_parts_of_the_same_size_are_found_and_removed_on_demand(
+    make_folder: Make, kind: str
+) -> None:
+    folder = make_folder(confidence=True, probabilities=True)
+    fill(folder)
+    band = dict(BLOCKS[1].bands())[2]
+    damaged = folder.part(1, 2, band, kind).path
+    content = bytearray(damaged.read_bytes())
+    content[-20:] = bytes(20)
+    damaged.write_bytes(content)
+    assert folder.missing_rows(1, BLOCKS[1]) == (), "nobody has read it yet"
+    for number, block in enumerate(BLOCKS):
+        folder.remove_damaged(number, block)
+    missing = {number: tuple(folder.missing_rows(number, each)) for number, each in NUMBERED}
+    assert missing == {number: (2,) if number == 1 else () for number, _ in NUMBERED}
+    assert not damaged.exists()
+
+
+@pytest.mark.parametrize("removed", [0, 1])
+def test_of_a_list_with_any_byte_changed_no_band_is_taken_that_is_not_there(
+    make_folder: Make, removed: int
+) -> None:
+    folder = make_folder()
+    fill(folder)
+    (folder.path / "0000-00002-classes.tif").unlink()
+    file = folder.path / "0000.json"
+    text = file.read_bytes()
+    rows = tuple(BLOCKS[0].band_rows)
+    for place in range(len(text)):
+        file.write_bytes(text[:place] + b"7" + text[place + removed :])
+        assert folder.missing_rows(0, BLOCKS[0]) in ((2,), BLOCKS[0].band_rows), place
+    file.unlink()
+    assert tuple(folder.missing_rows(0, BLOCKS[0])) == rows
+
+
+def test_a_list_is_replaced_whole_after_each_band(
+    make_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is killed at any step leaves bands that are listed and there, or count as missing."""
+    folder = make_folder(confidence=True)
+    steps: list[str] = []
+    replace_file = os.replace
+
+    def replacing(built: Any, path: Any) -> None:
+        steps.append(Path(path).name)
+        replace_file(built, path)
+
+    monkeypatch.setattr(os, "replace", replacing)
+    for lattice_row, band in itertools.islice(BLOCKS[0].bands(), 2):
+        folder.write(0, lattice_row, band_at(band))
+    names = [[f"0000-{row:05d}-{kind}.tif" for kind in folder.kinds] for row in (0, 1)]
+    assert steps == [*names[0], "0000.json", *names[1], "0000.json"]
 
 
 def test_a_part_of_another_shape_is_missing(make_folder: Make) -> None:
@@ -125,7 +179,7 @@ def test_a_part_of_another_shape_is_missing(make_folder: Make) -> None:
     folder.path.mkdir(parents=True)
     fill(folder)
     other = PartFolder(folder.path, KEY, folder.source, 4, confidence=False, probabilities=True)
-    assert other.missing_rows(0, BLOCKS[0]) == tuple(row for row, _ in BLOCKS[0].bands())
+    assert list(other.missing_rows(0, BLOCKS[0])) == [row for row, _ in BLOCKS[0].bands()]
 
 
 @pytest.mark.parametrize("batch", [None, 3])
@@ -214,7 +268,7 @@ def test_parts_of_another_run_are_missing(make_folder: Make) -> None:
     folder = make_folder()
     fill(folder)
     other = replace(folder, key="fedcba9876543210")
-    assert other.missing_rows(0, BLOCKS[0]) == tuple(row for row, _ in BLOCKS[0].bands())
+    assert list(other.missing_rows(0, BLOCKS[0])) == [row for row, _ in BLOCKS[0].bands()]
 
 
 def test_a_plan_of_one_block_is_read(make_folder: Make) -> None:

@@ -12,6 +12,7 @@ from geoseg.errors import ConfigError
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.run import PredictRun
+from geoseg.inference.stories import Task
 from geoseg.models import Model
 
 MakeRun = Callable[..., PredictRun]
@@ -49,3 +50,13 @@ def test_what_this_machine_cannot_do_is_refused(make_run: MakeRun) -> None:
         make_run(precision="fp16")
     with pytest.raises(ConfigError, match="device 'tpu' is unknown"):
         make_run(device="tpu")
+
+
+@pytest.mark.usefixtures("five_threads")
+@pytest.mark.parametrize(("workers", "threads"), [(0, 5), (2, 2)])
+def test_a_block_that_runs_here_has_the_threads_that_a_workers_has(
+    make_run: MakeRun, workers: int, threads: int
+) -> None:
+    with make_run(workers=workers).open_slots(lambda _: None, workers=False) as slots:
+        seen = slots.submit("forward", Task(lambda _: torch.get_num_threads(), ())).result()
+    assert (seen, torch.get_num_threads()) == (threads, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,32 +148,30 @@ def test_a_missing_preview_is_drawn_without_a_window(make_run: MakeRun, make_job
 def test_a_resumed_run_looks_once(
     make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, block: Any
 ) -> None:
-    """Each existing part is verified once, and the source's fingerprint taken before and after."""
+    """The source's fingerprint is taken before and after; parts that exist are not made again."""
     run = make_run(block=block, vectors="none")
     job = make_job(run)
     begin(run, job, windows=30)
     existing = {path.name for path in (run.out / ".geoseg").rglob("*-classes.tif")}
     assert len(existing) >= 3
-    decoded: list[str] = []
     fingerprints: list[Path] = []
-    decode, fingerprint = parts_module.part_is_whole, survey_module.source_fingerprint
+    written: list[str] = []
+    fingerprint, write = survey_module.source_fingerprint, parts_module.write_part
 
-    def counting(part: Any, bands: int) -> bool:
-        if part.path.exists():
-            decoded.append(part.path.name)
-        return decode(part, bands)
+    def writing(part: Any, data: Any) -> int:
+        written.append(part.path.name)
+        return write(part, data)
 
     def taking(path: Path) -> str:
         fingerprints.append(path)
         return fingerprint(path)
 
-    monkeypatch.setattr(parts_module, "part_is_whole", counting)
-    monkeypatch.setattr(engine, "read_part", lambda part: decoded.append(part.path.name))
+    monkeypatch.setattr(parts_module, "write_part", writing)
     for module in (survey_module, sheet):
         monkeypatch.setattr(module, "source_fingerprint", taking)
     listener = Listener()
     survey, result = run_job(run, job, listener)
-    assert sorted(decoded) == sorted(existing)
+    assert existing.isdisjoint(written)
     assert fingerprints == [job.source.path] * 2
     bands = sum(1 for each in survey.blocks for _ in each.bands())
     assert listener.heard[0] == (
@@ -180,6 +179,60 @@ def test_a_resumed_run_looks_once(
         "blocks and batch stay as that run chose them"
     )
     assert 0 < result.forwards < 35
+
+
+def damage(part: Path) -> None:
+    """Other pixels in as many bytes."""
+    content = bytearray(part.read_bytes())
+    content[-30:] = bytes(30)
+    part.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("classes", {"vectors": "none"}),
+        ("classes", {"vectors": "gpkg"}),
+        ("confidence", {"vectors": "gpkg"}),
+        ("probabilities", {"vectors": "none", "probabilities": True}),
+    ],
+)
+def test_parts_that_were_damaged_unnoticed_are_made_anew_where_they_are_read(
+    make_run: MakeRun, make_job: MakeJob, kind: str, options: dict[str, Any]
+) -> None:
+    run = make_run(block=40, **options)
+    job = make_job(run)
+    run_job(run, job)
+    whole = labels_of(run)
+    for path in run.out.glob("scene*"):
+        path.unlink()
+    begin(run, job, windows=30)
+    damaged = sorted(run.out.rglob(f"*-{kind}.tif"))[:2]
+    for part in damaged:
+        damage(part)
+    listener = Listener()
+    survey, result = run_job(run, job, listener)
+    assert survey.resumed
+    assert re.search(rf"{kind}.tif: is missing or damaged by now; its block", listener.heard[-1])
+    assert result.forwards > survey.forwards
+    np.testing.assert_array_equal(labels_of(run), whole)
+    assert all(output.is_current() for output in survey.outputs)
+
+
+def test_a_source_that_is_replaced_while_parts_are_made_anew_fails(
+    make_run: MakeRun, make_raster: Callable[..., Path], make_job: MakeJob
+) -> None:
+    run = make_run(vectors="none", block=40)
+    job = make_job(run, seed=1)
+    other = make_raster("other.tif", seed=2)
+    begin(run, job, windows=30)
+    damage(min(run.out.rglob("*-classes.tif")))
+    survey = survey_raster(run, job)
+    replacing = Listener(survey.forwards + 1, do=lambda: os.replace(other, job.source.path))
+    with pytest.raises(SourceError, match=r"scene\.tif: changed while it was predicted"):
+        make(run, survey, replacing)
+    assert not list(run.out.glob("scene*"))
+    assert not survey.folder.path.exists()
 
 
 def test_a_resumed_run_gives_the_pixels_of_one_that_was_not(

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import OutputError, SourceError
-from geoseg.inference import parts as parts_module
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stitching import Band
@@ -180,26 +179,24 @@ def test_bands_that_share_windows_run_them_once(make_run: MakeRun, make_job: Mak
     assert survey.forwards == 3 * len(job.grid.col_starts)  # lattice rows 1, 2 and 3
 
 
-def test_each_existing_part_is_decoded_once(
+def test_a_survey_opens_no_part(
     make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(block=40)
     job = make_job(run)
     write_parts(survey_raster(run, job), left_out=lambda number, row: (number, row) == (3, 4))
-    decoded: list[str] = []
-    decode = parts_module.part_is_whole
+    opened: list[str] = []
+    really = rasterio.open
 
-    def counting(part: Any, bands: int) -> bool:
-        decoded.append(part.path.name)
-        return decode(part, bands)
+    def opening(path: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(Path(path).name)
+        return really(path, *arguments, **options)
 
-    monkeypatch.setattr(parts_module, "part_is_whole", counting)
+    monkeypatch.setattr(rasterio, "open", opening)
     survey = survey_raster(run, job)
-    assert survey.missing_rows[3] == (4,)
-    assert len(decoded) == len(set(decoded))
-    existing = {path.name for path in survey.folder.path.glob("*.tif")}
-    assert existing <= set(decoded)
-    assert len(existing) == 2 * (sum(1 for block in survey.blocks for _ in block.bands()) - 1)
+    assert survey.missing_rows == ((), (), (), (4,))
+    assert survey.resumed
+    assert opened == ["scene.tif"], "for its fingerprint"
 
 
 def test_the_fingerprint_is_the_sources(make_run: MakeRun, make_job: MakeJob) -> None:
