@@ -114,6 +114,8 @@ def _command(function: Callable[..., None]) -> click.Command:
     "--preview/--no-preview", default=None, help="Draw previews.  [default: of up to 200 inputs]"
 )
 @option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in one]")
+@option("--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already.")
+@option("--mixed", is_flag=True, help="Take workers of a cluster that are not alike.")
 @option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
 @_remote_option
 @_quiet_option

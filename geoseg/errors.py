@@ -12,7 +12,8 @@ GeosegError
 ├── VectorError   polygons cannot be made or written
 └── RunError      a fault of the run itself, which every further input would meet: it stops the run
     ├── DiskError    (also an OutputError) the disk is full, or cannot be written any more
-    └── DeviceError  (also a ModelError) the device of the network is lost
+    ├── DeviceError  (also a ModelError) the device of the network is lost
+    └── SchedulerLostError  the cluster is gone (exit 130, as the same command continues)
 
 Each message says what was given, what is needed and what to do, in one line.
 """
@@ -96,6 +97,14 @@ class DiskError(RunError, OutputError):
 
 class DeviceError(RunError, ModelError):
     """The device that the network runs on is lost."""
+
+
+class SchedulerLostError(RunError):
+    """The scheduler of a cluster, or the last of its workers, is gone: the run is interrupted."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 130
 
 
 def shown(value: object) -> str:

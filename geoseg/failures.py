@@ -86,7 +86,7 @@ def begun() -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:
-        vars(error)["exit_code"] = EXIT_FAILED
+        vars(error).setdefault("exit_code", EXIT_FAILED)
         raise
 
 

@@ -65,6 +65,10 @@ def allow_remote(allowed: bool = True) -> Iterator[None]:
             os.environ[_LEAVE] = before
 
 
+_NO_PATHS = ("crs", "scheduler")
+"""Options that may look like a server's address and are no file to read."""
+
+
 def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
     """Give a command the option ``allow_remote``, by default False.
 
@@ -73,7 +77,10 @@ def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Result:
-        for value in (*arguments, *(value for key, value in options.items() if key != "crs")):
+        for value in (
+            *arguments,
+            *(value for key, value in options.items() if key not in _NO_PATHS),
+        ):
             if isinstance(value, str | os.PathLike) and (line := named_elsewhere(value)):
                 raise ConfigError(line)
         with allow_remote(bool(options.pop("allow_remote", remote_allowed()))):

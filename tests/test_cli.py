@@ -285,6 +285,8 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "min_confidence": 0.0,
         "vectors": "gpkg",
         "workers": 0,
+        "scheduler": None,
+        "mixed": False,
         "overwrite": False,
         "allow_remote": False,
         "progress": None,

@@ -11,11 +11,12 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import OutputError, RunError
+from geoseg.errors import OutputError, RunError, SchedulerLostError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_allow_remote
@@ -23,7 +24,6 @@ from geoseg.inference.fitting import open_fitting
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.plan import RasterPlan
-from geoseg.inference.probe import probe_forward
 from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from geoseg.inference.stories import Story
     from geoseg.models import Model
 
+_ASKED_FOLDERS = 50
+"""Of the inputs, into which each worker of a cluster must see."""
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -69,21 +71,33 @@ def run(
         OutputError: the output folder cannot be written, another run writes into it, or the disk
             has no room; nothing was started. A disk that fills up later, or a lost device, ends the
             run with a report of what was not done.
+        SchedulerLostError: the cluster is gone; the same call continues.
     """
     started = time.perf_counter()
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
+    if chosen.scheduler is not None:  # workers may have been started in another folder
+        sources, out = _absolute(sources), Path(out).absolute()
     card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
     refuse_foreign_file(Path(out) / REPORT, overwrite=chosen.overwrite)
     report = RunReport(chosen, started)
     jobs = _usable_jobs(sources, card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.
-    predict_run = _load(model, chosen.for_inputs(len(jobs)), Path(out), report)
-    if chosen.preview is None and not predict_run.options.preview:
+    options = chosen.for_inputs(len(jobs))
+    if chosen.preview is None and not options.preview:
         progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
-    if chosen.dry_run:
-        _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
-        return report.to_report()
+    with ExitStack() as stack:
+        predict_run = _load(model, options, Path(out), jobs, report, stack)
+        if chosen.dry_run:
+            _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
+        else:
+            _run_all(jobs, predict_run, report, progress)
+    return report.to_report()
+
+
+def _run_all(
+    jobs: Sequence[RasterJob], predict_run: PredictRun, report: RunReport, progress: Progress
+) -> None:
     with lock_folder(predict_run.out):
         for folder in {job.target.parent for job in jobs}:
             sweep(folder)
@@ -94,24 +108,46 @@ def run(
         try:
             with begun():
                 _make(surveys, predict_run, report, progress)
+        except SchedulerLostError:  # an interrupted run, not a failed one
+            raise
         except RunError:  # the report has it already, beside the input that met it
             report.stop()
         finally:
             report.write(predict_run.out / REPORT)
-    return report.to_report()
+
+
+def _absolute(sources: Paths) -> list[Path]:
+    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    return [Path(path).absolute() for path in paths]
 
 
 def _load(
-    model: str | os.PathLike[str] | Model, options: PredictOptions, out: Path, report: RunReport
+    model: str | os.PathLike[str] | Model,
+    options: PredictOptions,
+    out: Path,
+    jobs: Sequence[RasterJob],
+    report: RunReport,
+    stack: ExitStack,
 ) -> PredictRun:
-    """The model on its device; importing torch counts nowhere."""
+    """The model on its device, or for a cluster that is left with `stack`.
+
+    Importing torch counts nowhere.
+    """
     before = time.perf_counter()
     from geoseg.inference.run import PredictRun
     from geoseg.models import load_model
 
     imports = time.perf_counter() - before
     loaded = load_model(Path(model)) if isinstance(model, str | os.PathLike) else model
-    run = PredictRun.from_options(loaded, options, out)
+    cluster = None
+    if options.scheduler is not None:
+        from geoseg.inference.cluster import join_cluster
+
+        # One of each folder: what a worker cannot see is mostly a whole disk.
+        folders = {job.source.path.parent: job.source.path for job in jobs}
+        few = list(folders.values())[:_ASKED_FOLDERS]
+        cluster = stack.enter_context(join_cluster(options, out, few))
+    run = PredictRun.from_options(loaded, options, out, cluster)
     report.begin(run, imports)
     return run
 
@@ -174,9 +210,9 @@ def _announce_plan(
         for survey, plan in zip(left, plans, strict=True)
         if plan.window_pixels == total.window_pixels
     )
-    probe = probe_forward(run.predictor, largest.source, largest.grid.window)
-    report.plan = total.to_json(probe, run.options.workers, len(left))
-    for line in total.lines(len(left), probe, run.options.workers):
+    probe = run.probe(largest.source, largest.grid.window)
+    report.plan = total.to_json(probe, run.processes, len(left))
+    for line in total.lines(len(left), probe, run.processes):
         progress.note(line)
     existing = next(path for path in (run.out, *run.out.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
@@ -201,7 +237,7 @@ def _make(
     if left:
         progress.begin(counted(len(surveys), "raster"), left)
     try:
-        with run.open_slots(progress.advance, workers=left > 0) as slots:
+        with run.open_slots(progress.advance, workers=left > 0, note=progress.note) as slots:
             tell_stories((_story(survey, run, report, progress) for survey in surveys), slots)
     finally:
         if left:
@@ -221,6 +257,9 @@ def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progres
         with per_input(job.source.path, partial(report.fail, job)):
             yield from tell_raster(run, survey, progress, result)
             report.finish(survey, result)
+    except SchedulerLostError:
+        report.interrupt(job)
+        raise
     except RunError as error:
         report.fail(job, failure_line(job.source.path, error))
         raise

@@ -1,40 +1,56 @@
-"""Places for tasks in worker processes: on this machine, or of any Dask cluster.
+"""Dask clusters: one of processes on this machine, or any that runs elsewhere.
 
-Only this file knows Dask. It is imported only where workers are asked for, as distributed takes a
-while. The workers import it too, for `dask_setup` and to run tasks.
+With `cluster_slots` and `worker`, it is all that knows Dask. These are imported only where workers
+are asked for, as distributed takes a while.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import signal
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dask
-import torch
-from distributed import Client, LocalCluster, Nanny, Status, get_worker
+from distributed import Client, LocalCluster, Nanny, Status
 
-from geoseg.errors import RunError
-from geoseg.inference.engine import Process
-from geoseg.inference.forward_options import ForwardOptions
-from geoseg.inference.predictor import Predictor
-from geoseg.inference.stories import Future, Lane, Task
-from geoseg.models import load_model
+import geoseg
+from geoseg.errors import ConfigError, OutputError, one_line_reason
+from geoseg.files import write_text
+from geoseg.inference.agreement import Cluster, WorkerFacts, agree
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.worker import facts_of_worker
+from geoseg.locks import WORK_FOLDER
+from geoseg.report import shorten
 
+CONNECT_SECONDS = 10.0
+"""To reach a scheduler, also one that was lost."""
+WORKERS_SECONDS = 30.0
+"""To wait for the first worker of a cluster."""
 _STARTS = 3
 """How often a worker that dies while it starts is started."""
 
 
 class _Nanny(Nanny):  # type: ignore[misc]  # distributed ships no types
-    """Starts its worker again also when that dies while it starts; Dask's own gives up."""
+    """Starts its worker again also when that dies while it starts; Dask's own gives up.
+
+    Args:
+        arguments: of Dask's own.
+        name: number of the worker.
+        gpus: of each worker the one GPU that it sees, as CUDA_VISIBLE_DEVICES names it; none: all.
+        options: of Dask's own.
+    """
+
+    def __init__(
+        self, *arguments: Any, name: int, gpus: Sequence[str] = (), **options: Any
+    ) -> None:
+        env = {"CUDA_VISIBLE_DEVICES": gpus[name]} if gpus else {}
+        super().__init__(*arguments, name=name, env=env, **options)
 
     async def instantiate(self) -> Status:
         for _ in range(_STARTS - 1):
@@ -45,13 +61,18 @@ class _Nanny(Nanny):  # type: ignore[misc]  # distributed ships no types
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[Any]:
+def local_cluster(workers: int, gpus: Sequence[str] = ()) -> Iterator[Any]:
     """A client of a cluster of worker processes on this machine.
 
     Ctrl-C reaches all processes of a terminal; only this one acts on it.
+
+    Args:
+        workers: number of processes.
+        gpus: the GPU of each, as CUDA_VISIBLE_DEVICES names it; none: each sees all.
     """
     settings = {
         "distributed.admin.log-format": "%(message)s",
+        "distributed.scheduler.allowed-failures": 2,  # the third death of a block is its last
         "distributed.worker.multiprocessing-method": "spawn",
     }
     with ExitStack() as stack:
@@ -63,10 +84,11 @@ def local_cluster(workers: int) -> Iterator[Any]:
                     threads_per_worker=1,
                     processes=True,
                     worker_class=_Nanny,
+                    gpus=gpus,
                     memory_limit=0,
                     dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
-                    preload=[__name__],
+                    preload=["geoseg.inference.worker"],
                 )
             )
         yield stack.enter_context(Client(cluster, set_as_default=False))
@@ -89,168 +111,148 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def dask_setup(_: Any) -> None:
-    """Dask calls it in each worker that starts: also where signals cannot be blocked (Windows)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteRun:
-    """From what a worker makes its `Process`; travels with each task."""
-
-    name: str
-    """Of this run and no other."""
-    model: Path
-    """Model file that every worker can read, named by its content."""
-    forward: ForwardOptions
-    batch: int | None
-    threads: int
-    """Torch threads of each worker; Dask's nanny leaves it one, whatever the machine has."""
-
-
-class ClusterSlots(ExitStack):
-    """The workers of a Dask cluster; on leaving, their blocks end at their next forward.
+@contextmanager
+def remote_cluster(scheduler: str) -> Iterator[Any]:
+    """A client of a cluster that runs already, and has a worker at least.
 
     Args:
-        client: a `distributed.Client`.
-        run: what the workers make of themselves.
-        on_window: called in this process with the number of windows done.
+        scheduler: address, or a file that a scheduler has written.
+
+    Raises:
+        ConfigError: it is not there, or has no worker.
     """
-
-    def __init__(self, client: Any, run: RemoteRun, on_window: Callable[[int], None]) -> None:
-        super().__init__()
-        self._client, self._run = client, run
-        self._topic = f"geoseg-{run.name}"
-        self.progress = _Progress(on_window)
-        self._futures: set[Any] = set()
-        client.subscribe_topic(self._topic, lambda event: self.progress.heard(*event[1]))
-        self.callback(self._end)
-
-    def capacity(self, lane: Lane) -> int:
-        """Of three tasks a worker process, two are for the network."""
-        processes = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
-        return 2 * processes if lane == "forward" else processes
-
-    def submit(self, lane: Lane, task: Task) -> Future:
-        """Send a task to the cluster; files come first there, as they end a raster."""
-        key = f"geoseg-{uuid.uuid4().hex}"
-        future = self._client.submit(
-            _run_task,
-            self._run,
-            task.function,
-            task.arguments,
-            key=key,
-            priority=0 if lane == "forward" else 1,
-        )
-        self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
-        return _RemoteFuture(future, self.progress)
-
-    def check(self) -> None:
-        """Raise RunError where the scheduler is gone."""
-        if not self._is_connected:
-            raise RunError("the scheduler is gone; run the command again, which continues")
-
-    @property
-    def _is_connected(self) -> bool:
-        return bool(self._client.status == "running")
-
-    def _end(self) -> None:
-        if not self._is_connected:
-            return
-        self._client.unsubscribe_topic(self._topic)
-        left = list(self._futures)
-        if left:
-            self._client.cancel(left)
-            self._client.run(_stop, self._run.name, on_error="ignore")  # one may be dead
+    address = _address(scheduler)
+    # Dask logs on its own what geoseg says in a line.
+    with dask.config.set({"distributed.admin.log-format": "%(message)s"}), ExitStack() as stack:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        try:
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TypeError, ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"scheduler {address} cannot be reached ({one_line_reason(error)}); start one with "
+                "`dask scheduler` (tls:// needs Dask's own TLS settings), or use --workers N"
+            ) from error
+        stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=WORKERS_SECONDS)
+        except TimeoutError:
+            raise ConfigError(
+                f"scheduler {address} has no worker; start some with `dask worker {address}` "
+                "where geoseg is installed, and run the command again"
+            ) from None
+        yield client
 
 
-class _Progress:
-    """Windows done, told as they come and corrected by the results."""
+@contextmanager
+def join_cluster(options: PredictOptions, out: Path, sources: Sequence[Path]) -> Iterator[Cluster]:
+    """The cluster behind ``--scheduler``, its workers asked and agreed.
 
-    def __init__(self, on_window: Callable[[int], None]) -> None:
-        self._on_window = on_window
-        self._heard: dict[str, int] = {}
+    Args:
+        options: of the run.
+        out: the output folder.
+        sources: inputs that each worker must be able to read.
 
-    def heard(self, key: str, passed: int) -> None:
-        """A task has passed so many windows up to now."""
-        more = passed - self._heard.get(key, 0)
-        if more > 0:
-            self._heard[key] = passed
-            self._on_window(more)
-
-    def done(self, key: str, passed: int) -> None:
-        """A task is done, and will not be heard of again."""
-        self.heard(key, passed)
-        self._heard[key] = passed
-
-
-@dataclass(frozen=True, slots=True)
-class _RemoteFuture:
-    future: Any
-    progress: _Progress
-
-    def result(self) -> Any:
-        result, passed = self.future.result()
-        self.progress.done(self.future.key, passed)
-        return result
-
-    def add_done_callback(self, call: Callable[[Any], Any]) -> None:
-        self.future.add_done_callback(lambda _: call(self))
+    Raises:
+        ConfigError: it is not there, or its workers cannot run this together.
+        OutputError: the output folder cannot be written here.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    threads = int(asked) if asked.isdigit() else None
+    with remote_cluster(str(options.scheduler)) as client:
+        workers = ask_workers(client, options, out, sources)
+        agreement = agree(workers, mixed=options.mixed, threads=threads)
+        yield Cluster(client, uuid.uuid4().hex, tuple(workers), agreement)
 
 
-_HEARTBEAT_SECONDS = 1.0
+def _address(scheduler: str) -> str:
+    """The address itself, or that in a scheduler file.
 
-
-class _Heartbeat:
-    """In a worker: tells the client how far a block is, at most once a second."""
-
-    def __init__(self, topic: str, key: str) -> None:
-        self.passed = 0
-        self._topic, self._key = topic, key
-        self._told = time.monotonic()
-
-    def __call__(self, count: int) -> None:
-        self.passed += count
-        now = time.monotonic()
-        if now - self._told >= _HEARTBEAT_SECONDS:
-            self._told = now
-            get_worker().log_event(self._topic, (self._key, self.passed))
-
-
-_stopped_runs: set[str] = set()
-"""In a worker: the runs whose tasks must stop."""
-
-
-def _stop(run: str) -> None:
-    _stopped_runs.add(run)
-
-
-_loading = threading.Lock()
-
-
-def _run_task(
-    run: RemoteRun, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[Any, int]:
-    """A task's result, and how many windows it has passed."""
-    torch.set_num_threads(run.threads)
-    with _loading:  # else two threads of a worker would both do it
-        process = _process(run)
-    heartbeat = _Heartbeat(f"geoseg-{run.name}", get_worker().get_current_task())
+    Raises:
+        ConfigError: it is neither.
+    """
+    if "://" in scheduler:
+        return scheduler
     try:
-        return function(replace(process, on_window=heartbeat), *arguments), heartbeat.passed
-    except KeyboardInterrupt:
-        # From `stopped`: nobody waits for the result, and Dask would end the worker with noise.
-        return None, heartbeat.passed
+        return str(json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"scheduler {scheduler!r} is no address such as tcp://HOST:8786 and no file that "
+            f"`dask scheduler --scheduler-file` has written ({one_line_reason(error)})"
+        ) from error
 
 
-@lru_cache(maxsize=1)
-def _process(run: RemoteRun) -> Process:
-    model = load_model(run.model)
-    return Process(
-        Predictor(model, run.forward, run.batch),
-        model.card.classes,
-        threads=run.threads,
-        on_window=lambda _: None,
-        stopped=lambda: run.name in _stopped_runs,
-    )
+def ask_workers(
+    client: Any, options: PredictOptions, out: Path, sources: Sequence[Path]
+) -> list[WorkerFacts]:
+    """The facts of all workers of a cluster.
+
+    Args:
+        client: of the cluster.
+        options: of the run; a dry run writes nothing.
+        out: the output folder, which each must see and write.
+        sources: inputs that each must be able to read.
+
+    Raises:
+        ConfigError: a worker cannot take part; it names the worker and what to do.
+        OutputError: the output folder cannot be written here.
+    """
+    found = client.get_versions(packages=["geoseg"])["workers"]
+    versions = {address: each["packages"].get("geoseg") for address, each in found.items()}
+    refuse_versions(versions)
+    with ExitStack() as stack:
+        token = None if options.dry_run else stack.enter_context(_token(out))
+        answers = client.run(
+            facts_of_worker, options.device, options.precision, token, sources,
+            workers=list(versions),
+        )  # fmt: skip
+    faulty = [f"worker {each.address} {each.fault}" for each in answers.values() if each.fault]
+    if faulty:
+        more = f" (and {len(faulty) - 1} more workers)" if len(faulty) > 1 else ""
+        raise ConfigError(faulty[0] + more)
+    return list(answers.values())
+
+
+def refuse_versions(versions: dict[str, str | None]) -> None:
+    """Refuse workers with another geoseg than this one's.
+
+    Args:
+        versions: of geoseg, by the worker's address; None where it is not installed.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    wrong = {
+        address: "no geoseg" if version is None else f"geoseg {version}"
+        for address, version in versions.items()
+        if version != geoseg.__version__
+    }
+    if wrong:
+        shown = shorten([f"{address} has {what}" for address, what in wrong.items()], 3)
+        raise ConfigError(
+            f"worker {shown}; install geoseg {geoseg.__version__}, which runs here, in the "
+            "environment that workers are started from"
+        )
+
+
+@contextmanager
+def _token(out: Path) -> Iterator[Path]:
+    """A file in the output folder by which workers show that they see it; gone at the end."""
+    work = out / WORK_FOLDER
+    made = [folder for folder in (work, out, *out.parents) if not folder.exists()]
+    token = work / f"token-{uuid.uuid4().hex}"
+    try:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            write_text(token, str(os.getpid()))
+        except OSError as error:
+            raise OutputError(
+                f"output folder {out} cannot be written ({one_line_reason(error)}); "
+                "choose another --out"
+            ) from error
+        yield token
+    finally:
+        with suppress(OSError):  # it could not be made
+            token.unlink()
+        for folder in made:
+            with suppress(OSError):  # another run uses it
+                folder.rmdir()

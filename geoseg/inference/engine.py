@@ -17,10 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
@@ -31,10 +31,10 @@ from geoseg.errors import SourceError
 from geoseg.inference.outputs import Output, count_classes, write_raster, write_vectors
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
-from geoseg.inference.probe import peak_memory
+from geoseg.inference.probe import Probe, peak_memory, probe_forward
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
-from geoseg.raster import GDAL_CACHE_BYTES, read_part, write_preview
+from geoseg.raster import GDAL_CACHE_BYTES, Source, read_part, write_preview
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.vector import PartRegions, polygonize_part
 
@@ -51,7 +51,7 @@ class Process:
     """Called with the number of windows that were run or found empty."""
     stopped: Callable[[], bool] = lambda: False
     """Asked now and then; True ends a task with KeyboardInterrupt."""
-    forward: threading.Lock = field(default_factory=threading.Lock)
+    forward: AbstractContextManager[Any] = field(default_factory=threading.Lock)
     """Held while a block runs: one at a time, whatever threads there are."""
 
 
@@ -127,6 +127,16 @@ def predict_block(
         return BlockResult(
             predictor.forwards - forwards, predictor.seconds - seconds, peak_memory()
         )
+
+
+def measure(process: Process, source: Source, window: int) -> Probe:
+    """What one window of a raster takes in this process.
+
+    Raises:
+        ModelError: the network does not fit into memory or gives NaN.
+    """
+    with process.forward:
+        return probe_forward(process.predictor, source, window)
 
 
 def pack_rows(rows: Iterable[int], block: Block) -> bytes:

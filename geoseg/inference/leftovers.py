@@ -13,15 +13,16 @@ from geoseg.inference.parts import PLAN
 def remove_leftovers(out: Path, work: Path) -> list[str]:
     """Remove, while the folder is locked, what belongs to no run any more; a line on each source.
 
-    That is: models for workers; unfinished files in all folders that have parts; parts of sources
-    that are gone. A source whose folder is missing too may be on a disk that is not mounted.
+    That is: models and tokens for workers; unfinished files in all folders that have parts; parts
+    of sources that are gone. A source whose folder is missing too may be on a disk that is not
+    mounted.
 
     Args:
         out: the output folder.
         work: the folder in it that holds the parts.
     """
-    for model in work.glob("model-*.safetensors"):
-        model.unlink()
+    for left in (*work.glob("model-*.safetensors"), *work.glob("token-*")):
+        left.unlink(missing_ok=True)
     lines = []
     for plan in sorted(work.rglob(PLAN)):
         sweep(out / plan.parent.parent.relative_to(work))

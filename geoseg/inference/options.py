@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -53,6 +54,10 @@ class PredictOptions:
     """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
     """Worker processes; 0: threads in this process."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers run all tasks, or a file that it has written."""
+    mixed: bool = False
+    """Take workers that are not alike."""
     overwrite: bool = False
     dry_run: bool = False
 
@@ -78,6 +83,14 @@ class PredictOptions:
             (
                 self.workers >= 0,
                 f"workers {self.workers}: give the number of worker processes, or 0 for none",
+            ),
+            (
+                not (self.workers and self.scheduler),
+                f"workers {self.workers} and scheduler {self.scheduler}: give one of them",
+            ),
+            (
+                self.scheduler is not None or not self.mixed,
+                "mixed is about the workers of a cluster; give scheduler too",
             ),
             (
                 bands_from_1,
@@ -154,6 +167,8 @@ class PredictOptions:
             raise ConfigError(
                 f"value_range {options['value_range']!r}: give two numbers, such as 0,65535"
             )
+        if given.get("scheduler") is not None:
+            given["scheduler"] = os.fspath(given["scheduler"])
         if "vectors" in given:
             given["vectors"] = _formats(given["vectors"])
         for name, number in _NUMBERS.items():
@@ -163,7 +178,8 @@ class PredictOptions:
                 wanted = "one whole number" if number is int else "one number"
                 wanted += ", or auto" if name in ("block", "batch") else ""
                 (given[name],) = _numbers(name, given[name], [given[name]], number, wanted)
-        for name in ("flip", "confidence", "probabilities", "preview", "overwrite", "dry_run"):
+        flags = ("flip", "confidence", "probabilities", "preview", "mixed", "overwrite", "dry_run")
+        for name in flags:
             if not isinstance(given.get(name, False), bool) and given[name] != defaults[name]:
                 raise ConfigError(f"{name} {given[name]!r}: give true or false")
         return cls(**given)

@@ -4,67 +4,118 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from geoseg.foreign import remote_allowed
+from geoseg.inference import engine
+from geoseg.inference.agreement import Cluster
 from geoseg.inference.engine import Process
-from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.forward_options import ForwardOptions, Precision
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
+from geoseg.inference.probe import Probe, probe_forward
 from geoseg.inference.slots import ThreadSlots
-from geoseg.inference.stories import Slots
+from geoseg.inference.stories import Slots, Task
 from geoseg.locks import WORK_FOLDER
 from geoseg.models import Model, write_model
+from geoseg.raster import Source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PredictRun:
     """One model, one set of options, one output folder."""
 
     model: Model
     options: PredictOptions
-    predictor: Predictor
+    forward: ForwardOptions
     out: Path
     threads: int
     """Torch threads of each process that runs windows."""
     settings: dict[str, Any]
     """What decides the pixels of all rasters."""
+    cluster: Cluster | None = None
+    """Workers that run already."""
 
     @classmethod
-    def from_options(cls, model: Model, options: PredictOptions, out: Path) -> PredictRun:
-        """The run of a model on this machine.
+    def from_options(
+        cls, model: Model, options: PredictOptions, out: Path, cluster: Cluster | None = None
+    ) -> PredictRun:
+        """The run of a model on this machine, or on the workers of a cluster.
 
         Raises:
             ConfigError: this machine does not have the device or the precision.
         """
-        device = choose_device(options.device)
-        precision = choose_precision(options.precision, device)
+        threads = max(1, torch.get_num_threads() // max(1, options.workers))
+        if cluster is None:
+            device = str(choose_device(options.device))
+            precision = str(choose_precision(options.precision, torch.device(device)))
+        else:
+            agreed = cluster.agreement
+            device, precision, threads = agreed.device, agreed.precision, agreed.threads
         forward = ForwardOptions(
-            str(device), precision, options.scales, options.flip, options.value_range
+            device,
+            cast("Precision", precision),
+            options.scales,
+            options.flip,
+            options.value_range,
         )
-        return cls(
-            model=model,
-            options=options,
-            predictor=Predictor(model, forward, options.batch_size),
-            out=out,
-            threads=max(1, torch.get_num_threads() // max(1, options.workers)),
-            settings=pixel_settings(model, forward, options.nodata),
-        )
+        settings = pixel_settings(model, forward, options.nodata)
+        return cls(model, options, forward, out, threads, settings, cluster)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The model on the device of this process."""
+        return Predictor(self.model, self.forward, self.options.batch_size)
+
+    @property
+    def processes(self) -> int:
+        """Worker processes that run blocks; 0: none, but threads of this process."""
+        return self.options.workers if self.cluster is None else self.cluster.processes
+
+    def probe(self, source: Source, window: int) -> Probe:
+        """What one window of a raster takes, on a worker of a cluster or here.
+
+        Raises:
+            ModelError: the network does not fit into memory or gives NaN.
+        """
+        if self.cluster is None:
+            return probe_forward(self.predictor, source, window)
+        if self.options.dry_run:  # nothing is written, so workers have no model
+            device = choose_device("auto")
+            precision = choose_precision("auto", device)
+            here = replace(self.forward, device=str(device), precision=precision)
+            probe = probe_forward(
+                Predictor(self.model, here, self.options.batch_size), source, window
+            )
+        else:
+            with self.open_slots(lambda _: None, workers=True) as slots:
+                task = Task(engine.measure, (source, window))
+                probe = slots.submit("forward", task).result()
+        return replace(probe, at_once=self.processes)
 
     @contextmanager
-    def open_slots(self, on_window: Callable[[int], None], *, workers: bool) -> Iterator[Slots]:
+    def open_slots(
+        self,
+        on_window: Callable[[int], None],
+        *,
+        workers: bool,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[Slots]:
         """The places where the tasks of this run are run.
 
         Args:
             on_window: called with the number of windows done.
-            workers: start those that the options ask for; else all is done in this process.
+            workers: use those that the options ask for; else all is done in this process.
+            note: called with lines about workers.
         """
-        if not (workers and self.options.workers):
+        if self.cluster is None and not (workers and self.options.workers):
             cores = torch.get_num_threads()
             process = Process(self.predictor, self.model.card.classes, cores, on_window)
             torch.set_num_threads(self.threads)  # also of parts of workers that are made anew here
@@ -74,18 +125,32 @@ class PredictRun:
             finally:
                 torch.set_num_threads(cores)
             return
-        from geoseg.inference.cluster import ClusterSlots, RemoteRun, local_cluster
+        from geoseg.inference.cluster import local_cluster
+        from geoseg.inference.cluster_slots import ClusterSlots
+        from geoseg.inference.worker import RemoteRun
 
-        with self._model_for_workers() as model, local_cluster(self.options.workers) as client:
+        with ExitStack() as stack:
+            model = stack.enter_context(self._model_for_workers())
             run = RemoteRun(
                 uuid.uuid4().hex,
                 model,
-                self.predictor.options,
+                self.forward,
                 self.options.batch_size,
                 self.threads,
+                allow_remote=remote_allowed(),
             )
-            with ClusterSlots(client, run, on_window) as slots:
-                yield slots
+            if self.cluster is None:
+                client = stack.enter_context(local_cluster(self.options.workers))
+            else:
+                client = self.cluster.client
+                kinds = self.cluster.agreement.kinds
+                run = replace(
+                    run,
+                    name=self.cluster.name,
+                    kinds=() if len(kinds) > 1 else kinds,
+                    on_gpus=self.cluster.on_gpus,
+                )
+            yield stack.enter_context(ClusterSlots(client, run, on_window, note))
 
     @contextmanager
     def _model_for_workers(self) -> Iterator[Path]:

@@ -59,7 +59,9 @@ class RunReport:
         self._facts: dict[str, Any] = {}
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
+        self._processes = 0
         self._worker_memory = 0
+        self._of_workers: list[str] = []
         self._repeated: list[str] = []
         self._own: list[str] = []
         self._of_the_run: list[str] = []
@@ -73,7 +75,8 @@ class RunReport:
         """
         self._started += imports
         self._classes = run.model.card.classes.names
-        forward, model = run.predictor.options, run.model
+        self._processes = run.processes
+        forward, model = run.forward, run.model
         self._facts = {
             "geoseg": geoseg.__version__,
             "model": {
@@ -90,6 +93,10 @@ class RunReport:
             "fingerprint": key_of(run.settings),
             "threads": run.threads,
         }
+        if run.cluster is not None:
+            warning = run.cluster.agreement.warning
+            self._of_workers = [warning] if warning else []
+            self._facts["workers"] = [asdict(worker) for worker in run.cluster.workers]
 
     @property
     def failures(self) -> list[str]:
@@ -151,7 +158,7 @@ class RunReport:
             "nodata_pixels": int(counts[NODATA]),
             "seconds": _rounded(result.seconds),
         }
-        if self._options.workers:
+        if self._processes:
             self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
             entry["warnings"].append(f"{path}: no valid pixel; all of the output is nodata")
@@ -169,8 +176,9 @@ class RunReport:
             "windows": sum(entry.get("windows", 0) for entry in inputs),
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
             "seconds": _rounded(seconds),
-            "peak_memory_bytes": peak_memory() + self._options.workers * self._worker_memory,
+            "peak_memory_bytes": peak_memory() + self._processes * self._worker_memory,
             "warnings": [
+                *self._of_workers,
                 *self._repeated,
                 *(line for entry in inputs for line in entry["warnings"]),
             ],

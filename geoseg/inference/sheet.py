@@ -151,7 +151,7 @@ def _begin_parts(run: PredictRun, survey: Survey, progress: Progress) -> None:
     if survey.resumed:
         progress.note(_resuming(survey))
     else:
-        survey.folder.write_plan(survey.blocks, survey.batch, run.predictor.options.precision)
+        survey.folder.write_plan(survey.blocks, survey.batch, run.forward.precision)
 
 
 def _clear_stale(run: PredictRun, survey: Survey, progress: Progress) -> None:

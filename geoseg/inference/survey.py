@@ -116,7 +116,7 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
         job.grid.blocks(
             run.options.block,
             classes=folder.classes,
-            at_least=2 * run.options.workers,  # so that no worker idles long
+            at_least=2 * run.processes,  # so that no worker idles long
         ),
         run.options.batch_size,
     )

@@ -14,11 +14,13 @@ import psutil
 import pytest
 import torch
 
-from geoseg.errors import RunError, SourceError
-from geoseg.inference.cluster import ClusterSlots, RemoteRun, local_cluster
+from geoseg.errors import SchedulerLostError, SourceError
+from geoseg.inference.cluster import local_cluster
+from geoseg.inference.cluster_slots import ClusterSlots
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.stories import Task
+from geoseg.inference.worker import RemoteRun
 
 
 def workers() -> list[psutil.Process]:
@@ -177,5 +179,5 @@ def test_a_scheduler_that_is_gone_is_said(run: RemoteRun) -> None:
     with local_cluster(1) as client, ClusterSlots(client, run, lambda _: None) as slots:
         slots.check()
         client.close()
-        with pytest.raises(RunError, match="the scheduler is gone; run the command again"):
+        with pytest.raises(SchedulerLostError, match="the scheduler is gone; start it"):
             slots.check()

@@ -37,6 +37,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "vectors": ("gpkg",),
         "preview": None,
         "workers": 0,
+        "scheduler": None,
+        "mixed": False,
         "overwrite": False,
         "dry_run": False,
     }
@@ -116,6 +118,8 @@ def test_the_batch_size_is_none_where_geoseg_chooses(batch: Any, size: int | Non
         ({"min_confidence": 1.1}, "min_confidence 1.1: give a probability between 0 and 1"),
         ({"min_confidence": -0.1}, "min_confidence -0.1: give a probability between 0 and 1"),
         ({"workers": -1}, "workers -1: give the number of worker processes, or 0 for none"),
+        ({"workers": 2, "scheduler": "tcp://a:1"}, "workers 2 and scheduler tcp://a:1: give one"),
+        ({"mixed": True}, "mixed is about the workers of a cluster; give scheduler too"),
         ({"workers": None}, "workers None: give one whole number$"),
         ({"bands": "0,1"}, r"bands \[0, 1\]: bands count from 1; give them in the model's order"),
         ({"bands": []}, r"bands \[\]: bands count from 1"),

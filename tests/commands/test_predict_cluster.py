@@ -1,0 +1,188 @@
+"""``--scheduler``: any Dask cluster gives the bytes of one process, or is refused in a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import pytest
+import torch
+
+import geoseg
+from geoseg.errors import ConfigError
+from geoseg.inference import cluster as clusters
+from geoseg.progress import Progress
+from tests.chaos.processes import ExternalCluster
+
+Make = Callable[..., Path]
+RUN = {"confidence": True, "precision": "fp32", "device": "cpu", "block": 40}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExternalCluster]:
+    """Two worker processes of four threads, started elsewhere."""
+    with ExternalCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        cluster.start_worker(threads=4)
+        cluster.start_worker(threads=4)
+        cluster.await_workers(2)
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits depend on the number of torch threads; the client's number is the workers' too."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
+
+
+class Deleting(Progress):
+    """Deletes a file once the run has begun."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.lines: list[str] = []
+
+    def begin(self, *_: object) -> None:
+        self._file.unlink()
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def loads() -> int:
+    """How often this worker has loaded a model."""
+    from geoseg.inference import worker
+
+    return worker._process.cache_info().misses
+
+
+def outputs(folder: Path) -> dict[str, Any]:
+    """Bytes of rasters and pictures, rows of polygon files, which hold the time too."""
+    return {
+        path.name: _rows(path) if path.suffix == ".gpkg" else path.read_bytes()
+        for path in folder.iterdir()
+        if path.name != "report.json"
+    }
+
+
+def _rows(path: Path) -> list[tuple[Any, ...]]:
+    return [
+        (row.geometry.wkb, *row.drop("geometry")) for _, row in geopandas.read_file(path).iterrows()
+    ]
+
+
+def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
+    cluster: ExternalCluster,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tif", "b.tif"):
+        make_raster(f"in/{name}", height=70, width=90)
+    geoseg.predict("in", model_file, out="here", **RUN)
+    with cluster.client() as client:
+        before = client.run(loads)
+        client.run(os.chdir, "/")
+        listener = Deleting(model_file)
+        report = geoseg.predict(
+            "in", model_file, out="there", scheduler=cluster.file, progress=listener, **RUN
+        )
+        after = client.run(loads)
+    assert report.exit_code == 0, report.data["failures"]
+    assert outputs(tmp_path / "there") == outputs(tmp_path / "here")
+    assert not (tmp_path / "there/.geoseg").exists()
+    assert [after[each] - before[each] for each in after] == [1, 1]
+    assert {worker["address"] for worker in report.data["workers"]} == set(after)
+    assert report.data["threads"] == torch.get_num_threads()
+
+
+def test_a_worker_that_joins_late_takes_part_and_loads_the_model_once(
+    cluster: ExternalCluster, make_raster: Make, model_file: Path, tmp_path: Path
+) -> None:
+    make_raster("in/a.tif", height=150, width=300)
+
+    class Late(Progress):
+        def begin(self, *_: object) -> None:
+            cluster.start_worker()
+            cluster.await_workers(3)
+
+    late = Late()
+    geoseg.predict(
+        tmp_path / "in", model_file, out=tmp_path / "out", scheduler=cluster.address,
+        progress=late, **RUN,
+    )  # fmt: skip
+    with cluster.client() as client:
+        assert min(client.run(loads).values()) == 1, "those of the other tests have loaded two"
+    worker = cluster.workers.pop()
+    worker.terminate()
+    worker.wait()
+
+
+def test_a_dry_run_asks_the_workers_and_writes_nothing(
+    cluster: ExternalCluster, make_raster: Make, model_file: Path, tmp_path: Path
+) -> None:
+    scene = make_raster()
+    report = geoseg.predict(
+        scene, model_file, out=tmp_path / "out", scheduler=cluster.address, dry_run=True, **RUN
+    )
+    assert report.data["plan"]["forwards"] > 0
+    assert len(report.data["workers"]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_workers_do_not_see_is_refused_with_the_worker_and_nothing_left(
+    cluster: ExternalCluster,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = make_raster()
+    # The client's file never reaches the folder that workers see under this name.
+    monkeypatch.setattr(clusters, "write_text", lambda path, text: path.parent.is_dir())
+    with pytest.raises(ConfigError, match=r"worker tcp://\S+ does not see the output folder .*out"):
+        geoseg.predict(scene, model_file, out=tmp_path / "out", scheduler=cluster.address, **RUN)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no address such as tcp://"), ("{}", "no file that .*scheduler-file")],
+)
+def test_what_is_no_scheduler_file_is_refused(
+    make_raster: Make, model_file: Path, tmp_path: Path, content: str | None, message: str
+) -> None:
+    file = tmp_path / "scheduler.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        geoseg.predict(make_raster(), model_file, out=tmp_path / "out", scheduler=str(file))
+
+
+def test_a_scheduler_that_is_not_there_is_refused_from_its_file_too(
+    make_raster: Make, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 0.5)
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": "tcp://127.0.0.1:9"}))
+    with pytest.raises(ConfigError, match=r"scheduler tcp://127\.0\.0\.1:9 cannot be reached"):
+        geoseg.predict(make_raster(), model_file, out=tmp_path / "out", scheduler=file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cluster_without_workers_is_refused(
+    make_raster: Make, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "WORKERS_SECONDS", 0.2)
+    root = tmp_path / "cluster"
+    root.mkdir()
+    with (
+        ExternalCluster(root) as empty,
+        pytest.raises(ConfigError, match="has no worker; start some with `dask worker tcp:"),
+    ):
+        geoseg.predict(make_raster(), model_file, out=tmp_path / "out", scheduler=empty.address)
