@@ -83,11 +83,11 @@ def run(
     report = RunReport(chosen, started)
     jobs = _usable_jobs(sources, card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.
-    options = chosen.for_inputs(len(jobs))
-    if chosen.preview is None and not options.preview:
+    filled = chosen.for_inputs(len(jobs))
+    if chosen.preview is None and not filled.preview:
         progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
     with ExitStack() as stack:
-        predict_run = _load(model, options, Path(out), jobs, report, stack)
+        predict_run = _load(model, filled, Path(out), jobs, report, stack)
         if chosen.dry_run:
             _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         else:
