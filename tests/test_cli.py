@@ -284,6 +284,7 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "probabilities": False,
         "min_confidence": 0.0,
         "vectors": "gpkg",
+        "preview": None,
         "workers": 0,
         "scheduler": None,
         "mixed": False,
