@@ -1,4 +1,4 @@
-"""Items made ahead in a thread, so that reading hides behind computing, and never too many of them.
+"""Items made ahead in threads, so that reading hides behind computing, and never too many of them.
 
 thread    | item i+1 | item i+2 |     at most `depth` items that the caller does not hold yet
 caller    | item i, computing   |
@@ -6,13 +6,15 @@ caller    | item i, computing   |
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _END: Any = object()
 """What comes after the last item."""
@@ -45,3 +47,26 @@ def prefetch(
             if isinstance(items, Generator):
                 with suppress(RuntimeError):  # Python is exiting: threads take no more work
                     thread.submit(items.close)
+
+
+def look_ahead(
+    look: Callable[[Item], Result], items: Iterable[Item], name: str = "geoseg-look"
+) -> Generator[Future[Result]]:
+    """A look at each item, in a few threads; the looks in the order of the items, done or not.
+
+    For short looks at many files, of which some may lie on a slow disk. An error of one is its
+    future's. Looks that were not begun are dropped when the caller leaves early.
+    """
+    threads = min(8, (os.cpu_count() or 1) + 2)
+    ahead: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, name) as pool:
+        try:
+            for item in items:
+                ahead.append(pool.submit(look, item))
+                if len(ahead) > 4 * threads:
+                    yield ahead.popleft()
+            while ahead:
+                yield ahead.popleft()
+        finally:
+            for future in ahead:
+                future.cancel()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from geoseg.prefetch import prefetch
+from geoseg.prefetch import look_ahead, prefetch
 
 
 def threads() -> list[str]:
@@ -97,3 +97,19 @@ assert next(items) == 0
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_looks_come_in_order_with_their_errors() -> None:
+    looks = list(look_ahead(lambda number: 1 / number, [2, 0, 4], "geoseg-test"))
+    assert (looks[0].result(), looks[2].result()) == (0.5, 0.25)
+    with pytest.raises(ZeroDivisionError):
+        looks[1].result()
+    assert threads() == []
+
+
+def test_few_looks_are_taken_ahead_and_none_after_the_caller_has_left() -> None:
+    asked: list[int] = []
+    looks = look_ahead(lambda number: number, (asked.append(n) or n for n in range(10**6)))
+    next(looks)
+    looks.close()
+    assert len(asked) < 100

@@ -28,8 +28,9 @@ from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
+from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
-from geoseg.raster import FoundSource, find_sources
+from geoseg.raster import FoundSource, SeenSource, find_sources, opened_once
 from geoseg.report import Report, counted, nothing_usable
 
 if TYPE_CHECKING:
@@ -164,9 +165,10 @@ def _usable_jobs(
     jobs = []
     found = find_sources([Path(path) for path in paths])
     report.leave_out(found)
-    for each in found.sources:
+    checks = look_ahead(partial(_check, card=card, options=options, out=out), found.sources)
+    for each, check in zip(found.sources, checks, strict=True):
         with per_input(each.path, partial(report.refuse, each.path)):
-            job, warnings = _check(each, card, options, out)
+            job, warnings = check.result()
             report.accept(job, warnings)
             jobs.append(job)
     if not jobs:
@@ -178,16 +180,18 @@ def _check(
     found: FoundSource, card: Card, options: PredictOptions, out: Path
 ) -> tuple[RasterJob, list[str]]:
     """A raster opened and checked against the model's card, with its warnings."""
-    source, grid, warnings = open_fitting(found.path, card, options)
-    return RasterJob(source, out / found.relative, grid), warnings
+    with opened_once(found.path):
+        source, grid, warnings = open_fitting(found.path, card, options)
+        seen = SeenSource.at(found.path)
+    return RasterJob(source, out / found.relative, grid, seen), warnings
 
 
 def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:
     """The progress of each raster; one that cannot be surveyed is noted as failed."""
     surveys = []
-    for job in jobs:
+    for job, survey in zip(jobs, look_ahead(partial(survey_raster, run), jobs), strict=True):
         with per_input(job.source.path, partial(report.fail, job)):
-            surveys.append(survey_raster(run, job))
+            surveys.append(survey.result())
     return surveys
 
 

@@ -19,7 +19,6 @@ from geoseg.inference.run import PredictRun
 from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
 from geoseg.progress import Progress
-from geoseg.raster import source_fingerprint
 from geoseg.tiling import Block
 
 
@@ -177,7 +176,7 @@ def _refuse_changed_source(survey: Survey) -> None:
     they are removed: if the old file came back, they would be taken for valid.
     """
     path = survey.job.source.path
-    if source_fingerprint(path) != survey.fingerprint:
+    if survey.job.seen.has_changed():
         survey.folder.remove()
         raise SourceError(
             f"{path}: changed while it was predicted; leave it alone and run the command again"

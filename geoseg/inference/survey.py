@@ -18,7 +18,7 @@ from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
-from geoseg.raster import Source, source_fingerprint
+from geoseg.raster import SeenSource, Source
 from geoseg.tiling import Block, TileGrid, Window
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class RasterJob:
     target: Path
     """Output path without suffix; ``_classes.tif`` and the like are added to its name."""
     grid: TileGrid
+    seen: SeenSource
+    """The source as it was when it was checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,6 @@ class Survey:
     """How far a raster has come."""
 
     job: RasterJob
-    fingerprint: str
-    """The source's, when it was surveyed."""
     outputs: tuple[Output, ...]
     """All that was asked for."""
     missing: tuple[Output, ...]
@@ -103,11 +103,9 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     """Look at one raster's outputs and at the lists of its parts; no part is opened.
 
     Raises:
-        SourceError: the raster cannot be read.
         OutputError: another file is in the place of an output, and ``--overwrite`` was not given.
     """
-    fingerprint = source_fingerprint(job.source.path)
-    facts = raster_facts(run.settings, job.source, job.grid, fingerprint)
+    facts = raster_facts(run.settings, job.source, job.grid, job.seen.fingerprint)
     outputs = _outputs(run, job, facts)
     missing = _missing(outputs, overwrite=run.options.overwrite)
     folder = _part_folder(run, job, facts)
@@ -123,7 +121,6 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     needs_parts = any(output.kind != "preview" for output in missing)
     return Survey(
         job,
-        fingerprint,
         outputs,
         missing,
         needs_parts,

@@ -12,6 +12,7 @@ from geoseg.errors import ConfigError
 from geoseg.failures import per_input
 from geoseg.foreign import named_elsewhere
 from geoseg.listing import list_folder
+from geoseg.prefetch import look_ahead
 from geoseg.raster.fingerprint import read_fingerprint
 from geoseg.raster.path_list import is_path_list, read_path_list
 
@@ -59,9 +60,11 @@ def find_sources(paths: Iterable[str | Path]) -> FoundSources:
     found = FoundSources()
     by_place: dict[str, FoundSource] = {}
     for path in map(Path, paths):
-        for source in _listed(path, found):
+        listed = _listed(path, found)
+        prints = look_ahead(read_fingerprint, [source.path for source in listed])
+        for source, own_print in zip(listed, prints, strict=True):
             with per_input(source.path, partial(found.failures.__setitem__, source.path)):
-                if read_fingerprint(source.path):
+                if own_print.result():
                     found.own.append(f"{source.path}: was made by geoseg itself")
                     continue
                 first = by_place.setdefault(os.path.realpath(source.path), source)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SourceError
 from geoseg.foreign import names_elsewhere
 from geoseg.raster.bands import FileBand
+from geoseg.raster.content import raster_driver, tiff_metadata
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.references import follow_references
 from geoseg.raster.tile_index import is_xml, read_tile_index
@@ -31,9 +35,61 @@ _STATISTICS = re.compile(
 """In the XML of a VRT, what does not decide its pixels; some versions leave blocks' sizes out."""
 _NO_METADATA = re.compile(r"\s*<Metadata>\s*</Metadata>")
 """What is left where there were statistics alone."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds since its last change after which a file's times would show another one."""
 _HEADER = 64 * 1024
 _SAMPLES = 16
 _SAMPLE = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSource:
+    """A source as it was once."""
+
+    path: Path
+    fingerprint: str
+    """From `source_fingerprint`."""
+    files: tuple[Path, ...]
+    """All that it was made from."""
+    state: str | None
+    """Of these files and their folders, by sizes and times; None where these may not tell."""
+
+    @classmethod
+    def at(cls, path: Path) -> SeenSource:
+        """A source as it is now.
+
+        Raises:
+            SourceError: the source or a file that belongs to it cannot be read.
+        """
+        fingerprint, files = _fingerprint(path)
+        return cls(path, fingerprint, files, _state(files))
+
+    def has_changed(self) -> bool:
+        """Whether its pixels, or what they mean, are others now.
+
+        Nothing is opened as long as no file was written and none has come to their folders.
+
+        Raises:
+            SourceError: the source or a file that belongs to it cannot be read.
+        """
+        if self.state is not None and _state(self.files) == self.state:
+            return False
+        return source_fingerprint(self.path) != self.fingerprint
+
+
+def _state(files: Sequence[Path]) -> str | None:
+    """Digits that differ after any of these files, or their folders, were written.
+
+    None where one was written just now: a second time might leave the same clock.
+    """
+    try:
+        stats = [os.stat(place) for place in dict.fromkeys([*files, *(f.parent for f in files)])]
+    except OSError:  # gone, or on a server
+        return None
+    if time.time_ns() - max(max(each.st_mtime_ns, each.st_ctime_ns) for each in stats) < _SETTLED:
+        return None
+    facts = [(s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in stats]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def source_fingerprint(path: str | Path) -> str:
@@ -51,8 +107,15 @@ def source_fingerprint(path: str | Path) -> str:
     Raises:
         SourceError: the source or a file that belongs to it cannot be read.
     """
+    return _fingerprint(Path(path))[0]
+
+
+def _fingerprint(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """A source's fingerprint, and all files that it was made from, sidecars too."""
     digest = hashlib.sha256()
-    for file, facts, is_told in _files_of(Path(path)):
+    files: dict[Path, None] = {}
+    for file, facts, listed, is_told in _files_of(path):
+        files.update(dict.fromkeys((file, *listed)))
         digest.update(facts.encode())
         try:
             if not is_told:
@@ -61,24 +124,35 @@ def source_fingerprint(path: str | Path) -> str:
             raise SourceError(
                 f"{path}: {file} belongs to it and cannot be read ({error.strerror})"
             ) from error
-    return digest.hexdigest()
+    return digest.hexdigest(), tuple(files)
 
 
 def read_fingerprint(path: str | Path) -> str | None:
     """The fingerprint in a file of geoseg's own making; None in any other file, readable or not."""
     try:
+        if not _may_have_tag(Path(path)):
+            return None
         with open_dataset(Path(path)) as file, reading_metadata(Path(path)):
             value = file.tags().get(TAG)
-    except SourceError:
+    except (SourceError, OSError):
         return None
     return str(value) if value else None
 
 
-def _files_of(path: Path) -> Iterator[tuple[Path, str, bool]]:
+def _may_have_tag(path: Path) -> bool:
+    """Whether a file may have the tag: most TIFFs show that they have not without being opened."""
+    if not path.is_file():
+        return False
+    if raster_driver(path) != "GTiff" or os.path.lexists(f"{path}.aux.xml"):
+        return True
+    return TAG.encode() in tiff_metadata(path)
+
+
+def _files_of(path: Path) -> Iterator[tuple[Path, str, list[Path], bool]]:
     """The source and all other files that hold its pixels; each once, in order.
 
-    With each file the facts about it, if it is an image, and whether these tell all of its content:
-    viewers write into the files of VRTs and tile indexes.
+    With each file the facts about it, if it is an image, the files that it leads to, and whether
+    the facts tell all of its content: viewers write into the files of VRTs and tile indexes.
     """
     found = [path]
     for file in found:
@@ -93,9 +167,10 @@ def _files_of(path: Path) -> Iterator[tuple[Path, str, bool]]:
             if file == path:
                 raise
             facts, driver, listed = "", "", []  # a header, or a file that is gone
-        holding = [Path(name) for name in sorted(listed) if not name.lower().endswith(_DESCRIBING)]
+        others = [Path(name) for name in sorted(listed)]
+        holding = [each for each in others if not each.name.lower().endswith(_DESCRIBING)]
         found += [other for other in holding if other not in found]
-        yield file, facts, driver == "VRT" or (driver == "GTI" and not is_xml(file))
+        yield file, facts, others, driver == "VRT" or (driver == "GTI" and not is_xml(file))
 
 
 def _facts(file: Any) -> str:

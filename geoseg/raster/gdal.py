@@ -35,9 +35,6 @@ CAREFUL = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": False}
 """For opening and for reading: GDAL's quick way through a PNG returns noise where the file is cut
 short; the usual way reports it."""
 
-# warnings.catch_warnings changes state that all threads share: one thread at a time.
-_warnings_lock = threading.Lock()
-
 
 def open_dataset(path: Path, **open_options: Any) -> Any:
     """The rasterio dataset of `path`, open for reading; a context manager that closes it.
@@ -46,20 +43,100 @@ def open_dataset(path: Path, **open_options: Any) -> Any:
         SourceError: the file is missing, a folder, empty, or nothing that GDAL can read; or it
             leads to a file that `follow_references` refuses.
     """
+    kept = getattr(_kept, "files", {})
+    if open_options or path not in kept:
+        return _open(path, **open_options)
+    if kept[path] is None:
+        kept[path] = _KeptOpen(_open(path))
+    return kept[path]
+
+
+@contextmanager
+def opened_once(path: Path) -> Iterator[None]:
+    """Open a file once, however often this thread asks for it in the block.
+
+    For looking at a file from several sides: opening it costs more than most of these looks. With
+    options it is opened anew.
+    """
+    files: dict[Path, _KeptOpen | None] = _kept.__dict__.setdefault("files", {})
+    if path in files:  # an outer block keeps it
+        yield
+        return
+    files[path] = None
+    try:
+        yield
+    finally:
+        kept = files.pop(path)
+        if kept is not None:
+            kept.file.close()
+
+
+class _KeptOpen:
+    """A dataset that is closed when nobody needs it any more, not by those who have used it."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> _KeptOpen:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def close(self) -> None:
+        """See `opened_once`."""
+
+
+_kept = threading.local()
+"""Of each thread, the files that `opened_once` keeps open; None before they are opened."""
+
+
+def _open(path: Path, **open_options: Any) -> Any:
     _refuse_unopenable(path)
     driver = _driver_of(path)
     follow_references(path)
     try:
-        with _warnings_lock, warnings.catch_warnings(), rasterio.Env(**CAREFUL):
-            # A plain PNG without georeferencing is a supported case, not an accident.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        # A plain PNG without georeferencing is a supported case, not an accident.
+        with _IGNORED.ignored(), rasterio.Env(**CAREFUL):
             # A separate handle, for GDAL's datasets belong to one thread at a time.
-            file = rasterio.open(path, driver=driver, **open_options)
+            return rasterio.open(path, driver=driver, **open_options)
     except RasterioError as error:
         raise SourceError(
             f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}"
         ) from error
-    return file
+
+
+class _IgnoredWarning:
+    """A warning that is ignored while any thread asks for that: all share one list of filters."""
+
+    def __init__(self, category: type[Warning]) -> None:
+        self._category = category
+        self._lock = threading.Lock()
+        self._filters = warnings.catch_warnings()
+        self._threads = 0
+
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Ignore it in the block; threads do not wait for one another."""
+        with self._lock:
+            if not self._threads:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore", self._category)
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if not self._threads:
+                    self._filters.__exit__(None, None, None)
+
+
+_IGNORED = _IgnoredWarning(NotGeoreferencedWarning)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +43,10 @@ _SUBCLASSES = frozenset(
 )
 _OPEN_OPTIONS = frozenset({"ooi:overview_level", "ooi:num_threads", "ooi:georef_sources"})
 _OVERVIEW_BESIDE = ":::BASE:::"
+_SMALL_XML = 2**18
+"""Bytes of XML that are remembered."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds since its last change after which a folder's time would show another one."""
 _LISTED = 1000
 """Files of a folder up to which GDAL, too, finds sidecars whatever the case of their names."""
 
@@ -95,9 +100,18 @@ def _references_in(file: Path) -> Iterator[str]:
             yield from _names(xml_values(metadata))
     elif driver in ("VRT", "GTI") or _is_aux_xml(file.name):
         if driver != "GTI" or is_xml(file):
-            yield from _names(xml_values(read_head(file, MOST_XML + 1)))
+            data = read_head(file, MOST_XML + 1)
+            yield from _names_in_small(data) if len(data) <= _SMALL_XML else _names_in(data)
         if driver == "GTI":
             yield from read_tile_index(file).locations
+
+
+def _names_in(data: bytes) -> tuple[str, ...]:
+    return tuple(_names(xml_values(data)))
+
+
+_names_in_small = lru_cache(maxsize=64)(_names_in)
+"""Sidecars of many files are alike: each is read, but parsed once."""
 
 
 def _names(values: Iterable[XMLValue]) -> Iterator[str]:
@@ -215,25 +229,39 @@ class _Folders:
             return []
         names = [f"{file.name}{suffix}" for suffix in (".aux.xml", ".ovr", ".msk", ".aux")]
         names.append(f"{file.stem}.aux")
-        listed = self._list(file.parent)
+        folder = file.parent
+        if folder not in self._names:
+            self._names[folder] = _list(folder)
+        listed = self._names[folder]
         found = {here for name in names for here in listed.get(name.lower(), [])}
-        found |= {name for name in names if (file.parent / name).exists()}
+        found |= {name for name in names if (folder / name).exists()}
         # Of files called .aux only those of ERDAS are opened; LaTeX, too, writes such.
         return [
-            os.path.abspath(file.parent / name)
+            os.path.abspath(folder / name)
             for name in sorted(found)
-            if not name.lower().endswith(".aux") or raster_driver(file.parent / name) == "HFA"
+            if not name.lower().endswith(".aux") or raster_driver(folder / name) == "HFA"
         ]
 
-    def _list(self, folder: Path) -> dict[str, list[str]]:
-        """The names in a folder by their lower case; none where there are very many."""
-        if folder not in self._names:
-            names: dict[str, list[str]] = {}
-            with os.scandir(folder) as entries:
-                for count, entry in enumerate(entries):
-                    if count == _LISTED:
-                        names = {}
-                        break
-                    names.setdefault(entry.name.lower(), []).append(entry.name)
-            self._names[folder] = names
-        return self._names[folder]
+
+def _list(folder: Path) -> dict[str, list[str]]:
+    """The names in a folder by their lower case; none where there are very many."""
+    changed = folder.stat().st_mtime_ns
+    if time.time_ns() - changed < _SETTLED:
+        return _list_anew(folder)  # another file might leave the folder's time as it is
+    return _listed(folder, changed)
+
+
+def _list_anew(folder: Path) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    with os.scandir(folder) as entries:
+        for count, entry in enumerate(entries):
+            if count == _LISTED:
+                return {}
+            names.setdefault(entry.name.lower(), []).append(entry.name)
+    return names
+
+
+@lru_cache(maxsize=16)
+def _listed(folder: Path, changed: int) -> dict[str, list[str]]:  # noqa: ARG001
+    """What `_list_anew` gives, as long as the folder's time of change stays."""
+    return _list_anew(folder)

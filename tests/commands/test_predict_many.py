@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rasterio
 
 import geoseg
 from geoseg.inference import options
 from geoseg.progress import Progress
+from geoseg.raster import fingerprint
 
 
 class Notes(Progress):
@@ -38,3 +43,22 @@ def test_previews_of_many_inputs_are_left_out_with_a_line_that_says_so(
     assert [line for line in notes.lines if "--preview draws them" in line]
     geoseg.predict(sheets, model_file, out=out, vectors="none", preview=True)
     assert len(list(out.glob("*_preview.png"))) == 3
+
+
+def test_a_source_is_opened_at_most_four_times(
+    sheets: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Counter[Path] = Counter()
+    plain = rasterio.open
+
+    def opening(path: Any, *arguments: Any, **options: Any) -> Any:
+        opened[Path(path)] += 1
+        return plain(path, *arguments, **options)
+
+    monkeypatch.setattr(rasterio, "open", opening)
+    # Files that were written just now are compared once more.
+    now = time.time_ns
+    monkeypatch.setattr(fingerprint.time, "time_ns", lambda: now() + 10 * 10**9)
+    geoseg.predict(sheets, model_file, out=tmp_path / "out", preview=True)
+    assert set(opened) >= set(sheets.iterdir())
+    assert max(opened[sheet] for sheet in sheets.iterdir()) <= 4

@@ -15,7 +15,7 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import RasterJob
 from geoseg.models import Card, Model, create_model, save_model
-from geoseg.raster import open_raster
+from geoseg.raster import SeenSource, open_raster
 
 
 class WindowSensitive(nn.Module):
@@ -111,6 +111,6 @@ def make_job(make_raster: Callable[..., Path]) -> Callable[..., RasterJob]:
     def make(run: PredictRun, name: str = "scene.tif", **raster: Any) -> RasterJob:
         source = open_raster(make_raster(name, **raster))
         grid = run.options.grid(run.model.card, source)
-        return RasterJob(source, run.out / Path(name).stem, grid)
+        return RasterJob(source, run.out / Path(name).stem, grid, SeenSource.at(source.path))
 
     return make

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import torch
 
 import geoseg
 from geoseg.errors import PartError, SourceError
-from geoseg.inference import engine, sheet
+from geoseg.inference import engine
 from geoseg.inference import parts as parts_module
-from geoseg.inference import survey as survey_module
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import tell_stories
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.progress import Progress
+from geoseg.raster import SeenSource
 
 MakeRun = Callable[..., PredictRun]
 MakeJob = Callable[..., RasterJob]
@@ -148,31 +149,30 @@ def test_a_missing_preview_is_drawn_without_a_window(make_run: MakeRun, make_job
 def test_a_resumed_run_looks_once(
     make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, block: Any
 ) -> None:
-    """The source's fingerprint is taken before and after; parts that exist are not made again."""
+    """The source is compared once; parts that exist are not made again."""
     run = make_run(block=block, vectors="none")
     job = make_job(run)
     begin(run, job, windows=30)
     existing = {path.name for path in (run.out / ".geoseg").rglob("*-classes.tif")}
     assert len(existing) >= 3
-    fingerprints: list[Path] = []
+    compared: list[Path] = []
     written: list[str] = []
-    fingerprint, write = survey_module.source_fingerprint, parts_module.write_part
+    compare, write = SeenSource.has_changed, parts_module.write_part
 
     def writing(part: Any, data: Any) -> int:
         written.append(part.path.name)
         return write(part, data)
 
-    def taking(path: Path) -> str:
-        fingerprints.append(path)
-        return fingerprint(path)
+    def comparing(seen: SeenSource) -> bool:
+        compared.append(seen.path)
+        return compare(seen)
 
     monkeypatch.setattr(parts_module, "write_part", writing)
-    for module in (survey_module, sheet):
-        monkeypatch.setattr(module, "source_fingerprint", taking)
+    monkeypatch.setattr(SeenSource, "has_changed", comparing)
     listener = Listener()
     survey, result = run_job(run, job, listener)
     assert existing.isdisjoint(written)
-    assert fingerprints == [job.source.path] * 2
+    assert compared == [job.source.path]
     bands = sum(1 for each in survey.blocks for _ in each.bands())
     assert listener.heard[0] == (
         f"scene.tif: resuming, {len(existing)} of {bands} bands exist; "
@@ -296,7 +296,7 @@ def test_a_source_that_is_replaced_meanwhile_fails(
         make(run, survey, listener)
     assert not list(run.out.glob("scene*")), "nothing is assembled of two sources"
     assert not survey.folder.path.exists(), "nor are their parts kept"
-    _, result = run_job(run, job)
+    _, result = run_job(run, replace(job, seen=SeenSource.at(job.source.path)))
     assert result.forwards == 35
 
 

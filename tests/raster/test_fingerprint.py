@@ -1,13 +1,14 @@
 import os
 import re
 import shutil
+import time
 
 import pytest
 import rasterio
 import rasterio.shutil
 
 from geoseg.errors import SourceError
-from geoseg.raster import read_fingerprint, source_fingerprint
+from geoseg.raster import SeenSource, fingerprint, read_fingerprint, source_fingerprint
 
 
 @pytest.fixture
@@ -226,3 +227,60 @@ def test_it_changes_with_the_size_alone(raster):
         stream.write(raster.read_bytes()[-1:])
     os.utime(raster, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert source_fingerprint(raster) != before
+
+
+@pytest.fixture
+def settled(raster):
+    """The raster, with times of a file that was written some time ago."""
+    before = time.time_ns
+    moments_later = lambda: before() + 10 * 10**9  # noqa: E731
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fingerprint.time, "time_ns", moments_later)
+        yield raster
+
+
+def test_a_source_that_was_not_written_is_not_opened_again(settled, monkeypatch):
+    seen = SeenSource.at(settled)
+    assert seen.fingerprint == source_fingerprint(settled)
+    monkeypatch.setattr(fingerprint, "open_dataset", lambda _: pytest.fail("opened"))
+    assert not seen.has_changed()
+
+
+def test_a_source_that_was_written_just_now_is_looked_at_again(raster, monkeypatch):
+    seen = SeenSource.at(raster)
+    opened = []
+    look = fingerprint.open_dataset
+    monkeypatch.setattr(fingerprint, "open_dataset", lambda path: opened.append(path) or look(path))
+    assert not seen.has_changed()
+    assert opened == [raster]
+
+
+@pytest.mark.parametrize("how", ["byte", "sidecar", "replaced"])
+def test_any_change_is_noticed_whatever_the_clock_of_the_file(settled, make_raster, how):
+    other = make_raster("other/scene.tif", height=1000, width=700, tiled=True, seed=5)
+    seen = SeenSource.at(settled)
+    if how == "byte":
+        change(settled, -1)
+    elif how == "sidecar":
+        describe(settled, "<NoDataValue>7</NoDataValue>")
+    else:
+        times = settled.stat()
+        os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+        os.replace(other, settled)
+    assert seen.has_changed()
+
+
+def test_a_file_below_a_vrt_counts_too(settled, tmp_path):
+    vrt = tmp_path / "mosaic.vrt"
+    with rasterio.open(settled) as file:
+        rasterio.shutil.copy(file, vrt, driver="VRT")
+    seen = SeenSource.at(vrt)
+    assert not seen.has_changed()
+    change(settled, -1)
+    assert seen.has_changed()
+
+
+def test_statistics_beside_a_source_are_no_change(settled):
+    seen = SeenSource.at(settled)
+    describe(settled, STATISTICS)
+    assert not seen.has_changed()

@@ -1,5 +1,6 @@
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from geoseg.errors import OutputError, SourceError
 from geoseg.raster.gdal import (
     GDAL_ERRORS,
     open_dataset,
+    opened_once,
     raster_companions,
     reason,
     replace_raster,
@@ -45,6 +47,46 @@ def test_two_threads_have_separate_handles(make_raster):
             thread.join()
         one.close()
         assert (results[0] == other.read()).all()
+
+
+def test_a_file_that_is_kept_open_is_opened_once_in_its_thread(make_raster, monkeypatch):
+    path, opened = make_raster(), []
+    plain = rasterio.open
+
+    def opening(*arguments, **options):
+        opened.append(plain(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(rasterio, "open", opening)
+    with opened_once(path):
+        with open_dataset(path) as file:
+            pixels = file.read()
+        with opened_once(path), open_dataset(path) as again:
+            assert (again.read() == pixels).all()
+        assert len(opened) == 1
+        thread = threading.Thread(target=lambda: open_dataset(path).close())
+        thread.start()
+        thread.join()
+        assert len(opened) == 2, "a dataset belongs to one thread"
+    assert all(file.closed for file in opened)
+    open_dataset(path).close()
+    assert len(opened) == 3
+
+
+def test_a_file_that_cannot_be_opened_is_not_kept(tmp_path):
+    path = tmp_path / "none.tif"
+    with opened_once(path):
+        for _ in range(2):
+            with pytest.raises(SourceError, match="no such file"):
+                open_dataset(path)
+
+
+def test_threads_that_open_pictures_leave_the_warnings_as_they_were(make_raster):
+    path = make_raster("a.png", driver="PNG", crs=None, transform=None)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: open_dataset(path).close(), range(64)))
+    assert warnings.filters == before
 
 
 def test_a_picture_without_georeferencing_gives_no_warning(make_raster):
