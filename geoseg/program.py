@@ -19,7 +19,7 @@ import click
 from geoseg.errors import GeosegError
 from geoseg.failures import EXIT_NOTHING_BEGUN, LOG, exit_code_of, failure_line
 from geoseg.progress import Progress
-from geoseg.report import finite
+from geoseg.report import Report, finite
 from geoseg.stopping import EXIT_CODES, STOPPING
 from geoseg.terminal import TerminalProgress
 
@@ -65,23 +65,48 @@ def call_command(
         sys.stdout.reconfigure(errors="backslashreplace")
     if quiet is not None:
         options["progress"] = Progress() if quiet else TerminalProgress()
-    STOPPING.begin(f"geoseg: interrupted; {after_interrupt}")
     try:
+        STOPPING.begin(f"geoseg: interrupted; {after_interrupt}")
         with _tracebacks(shown=debug):
-            module = importlib.import_module(f"geoseg.commands.{command}")
-            report = module.run(*arguments, **options)
+            outcome = _outcome(command, *arguments, **options)
+        STOPPING.end()
     except KeyboardInterrupt:
         _end_interrupted()
-    except Exception as error:
+    if isinstance(outcome, Exception):
         if STOPPING.exit_code:  # what the signal broke: workers got it too
             _end_interrupted()
-        if debug:
-            traceback.print_exc()
-        lines = [failure_line(command, error)]
-        if isinstance(error, GeosegError):
-            lines = str(error).splitlines()
-        _print_error(lines, type(error).__name__, exit_code_of(error), as_json=as_json)
-        sys.exit(exit_code_of(error))
+        _end_by(outcome, command, as_json=as_json, debug=debug)
+    _print_report(outcome, as_json=as_json, quiet=bool(quiet))
+    sys.exit(outcome.exit_code)
+
+
+def _outcome(command: str, *arguments: Any, **options: Any) -> Report | Exception:
+    """What a command returns or raises."""
+    try:
+        report: Report = importlib.import_module(f"geoseg.commands.{command}").run(
+            *arguments, **options
+        )
+    except Exception as error:
+        return error
+    return report
+
+
+def _end_interrupted() -> NoReturn:
+    STOPPING.say(functools.partial(click.echo, err=True))
+    sys.exit(STOPPING.exit_code or EXIT_CODES[signal.SIGINT])
+
+
+def _end_by(error: Exception, command: str, *, as_json: bool, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    lines = [failure_line(command, error)]
+    if isinstance(error, GeosegError):
+        lines = str(error).splitlines()
+    _print_error(lines, type(error).__name__, exit_code_of(error), as_json=as_json)
+    sys.exit(exit_code_of(error))
+
+
+def _print_report(report: Report, *, as_json: bool, quiet: bool) -> None:
     for line in report.data.get("warnings", []):
         if not quiet:
             click.echo(f"geoseg: warning: {line}", err=True)
@@ -91,12 +116,6 @@ def call_command(
         _print_json(report.data)
     elif not quiet:
         click.echo(report.text)
-    sys.exit(report.exit_code)
-
-
-def _end_interrupted() -> NoReturn:
-    STOPPING.say(functools.partial(click.echo, err=True))
-    sys.exit(STOPPING.exit_code or EXIT_CODES[signal.SIGINT])
 
 
 def _print_error(lines: list[str], kind: str, exit_code: int, *, as_json: bool) -> None:

@@ -1,12 +1,16 @@
 """Ctrl-C and SIGTERM: the first ends a command in order, the second ends the program at once.
 
 The first raises KeyboardInterrupt in the main thread, which writes what is finished and ends its
-workers. The second may find that thread inside a library's call; so a thread of its own acts on it.
-Nothing is lost by that: files get their names when they are complete.
+workers. Before a command has begun there is nothing to end in order; after its end the report
+stands, and the first signal changes nothing. The second may find the main thread inside a library's
+call; so a thread of its own acts on it. Nothing is lost by that: files get their names when they
+are complete.
 """
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import multiprocessing
 import os
 import signal
@@ -18,6 +22,16 @@ from types import FrameType
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """As shells give them: 128 and the signal's number."""
+_AGAIN = 0.05
+"""Seconds from an interrupt that was lost to the next try."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The first signal, where a command runs.
+
+    A class of its own: a plain KeyboardInterrupt that leaves source text which is executed, as that
+    of a dataclass, makes Python end by the signal itself, although the command has caught it.
+    """
 
 
 class Stopping:
@@ -25,11 +39,25 @@ class Stopping:
 
     def __init__(self) -> None:
         self.exit_code = 0
-        """Of the first signal; 0 before it."""
-        self.begin("geoseg: interrupted")
+        """Of the first signal that a command was told of; 0 before it."""
+        self._again = 0
+        """Interrupts that were lost, and raised again."""
+        self._set_line("geoseg: interrupted")
+        self._at_first: Callable[[int], None] = self._end_at_once
 
     def begin(self, line: str) -> None:
-        """A command begins, of which the user is to be told this line if it is stopped."""
+        """A command begins, of which the user is to be told this line if it is stopped.
+
+        From now on to `end`, the first signal raises KeyboardInterrupt in the main thread.
+        """
+        self._set_line(line)
+        self._at_first = self._interrupt
+
+    def end(self) -> None:
+        """The command has ended: the first signal changes nothing any more."""
+        self._at_first = lambda _: None
+
+    def _set_line(self, line: str) -> None:
         self._line = line
         self._unsaid = threading.Semaphore(1)
 
@@ -50,18 +78,34 @@ class Stopping:
             os.register_at_fork(after_in_child=_leave_to_the_parent)
         for number in EXIT_CODES:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._interrupt)
+                signal.signal(number, self._handle)
+        atexit.register(_ignore_signals)  # the first that is registered runs last
+        sys.unraisablehook = self._raise_again
         # Python's own helper process, started like workers, would report what the second signal
         # left it to clean up.
         sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
         threading.Thread(target=self._watch, args=(read,), name="geoseg-stop", daemon=True).start()
 
-    def _interrupt(self, number: int, _: FrameType | None) -> None:
-        if not self.exit_code:
-            self.exit_code = EXIT_CODES[number]
-            # Threads of libraries would report what they miss of workers that end now.
-            sys.excepthook = threading.excepthook = report_nothing
-            raise KeyboardInterrupt
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        self._at_first(EXIT_CODES[number])
+
+    def _interrupt(self, code: int) -> None:
+        self.exit_code = self.exit_code or code
+        self.end()
+        # Threads of libraries would report what they miss of workers that end now.
+        sys.excepthook = threading.excepthook = report_nothing
+        raise Interrupted
+
+    def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:
+        """Python's hook for what cannot be raised: in a finalizer, or in a library's callback."""
+        if isinstance(lost.exc_value, Interrupted):
+            self._again += 1
+            self._at_first = self._interrupt
+            threading.Timer(
+                _AGAIN, _signal_main_thread, [signal.Signals(self.exit_code - 128)]
+            ).start()
+        elif not self.exit_code:
+            sys.__unraisablehook__(lost)
 
     def _watch(self, read: socket.socket) -> None:
         """End the program at the second signal."""
@@ -69,15 +113,31 @@ class Stopping:
         while number := read.recv(1):  # Python's own handler gets it in the main thread
             code = EXIT_CODES.get(number[0])
             signals += code is not None
-            if signals == 2 and code is not None:
-                self.say(lambda line: os.write(2, f"{line}\n".encode()))
-                for child in multiprocessing.active_children():
-                    child.kill()
-                os._exit(code)
+            if code is not None and signals - self._again >= 2:
+                self._end_at_once(code)
+
+    def _end_at_once(self, code: int) -> None:
+        self.say(lambda line: os.write(2, f"{line}\n".encode()))
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(self.exit_code or code)
 
 
 def report_nothing(*_: object) -> None:
     """In place of a traceback: the command's own line says that it was interrupted."""
+
+
+def _signal_main_thread(number: signal.Signals) -> None:
+    if hasattr(signal, "pthread_kill"):  # which also ends what the thread waits for
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(number)
+
+
+def _ignore_signals() -> None:
+    """Python is about to end: it would give signals their meaning back, and end by one."""
+    for number in EXIT_CODES:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _leave_to_the_parent() -> None:

@@ -17,13 +17,14 @@ ROOT = Path(geoseg.__file__).parent
 POSIX_MODULES = {"fcntl", "grp", "posix", "pwd", "resource", "termios"}
 POSIX_NAMES = {
     *("fork", "getuid", "geteuid", "killpg", "mkfifo", "nice", "register_at_fork", "setsid"),
-    *("sched_getaffinity", "statvfs", "umask", "alarm", "pthread_sigmask"),
-    *("SIGCHLD", "SIGHUP", "SIGKILL", "SIGUSR1"),
+    *("sched_getaffinity", "statvfs", "umask", "alarm", "pthread_kill"),
+    *("pthread_sigmask", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGUSR1"),
 }
 """Of os and signal."""
 GUARDED = {
     ("geoseg/inference/cluster.py", "pthread_sigmask"),  # workers also ignore Ctrl-C themselves
-    ("geoseg/inference/plan.py", "resource"),  # psutil knows Windows' peak
+    ("geoseg/inference/probe.py", "resource"),  # psutil knows Windows' peak
+    ("geoseg/stopping.py", "pthread_kill"),  # an interrupt that nothing waits to end
     ("geoseg/stopping.py", "register_at_fork"),  # needed only where processes fork
 }
 """Uses that have another way beside them."""

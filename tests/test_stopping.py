@@ -25,17 +25,22 @@ THREADS = (
     "\n        sys.excepthook(OSError, OSError('a worker has gone'), None)"
 )
 """What threads of a library say of workers that end."""
+SOURCE_TEXT = "exec('time.sleep(60)')"
+"""As dataclasses do; Python remembers a KeyboardInterrupt that leaves it, and ends by a signal."""
+CALLBACK = "import ctypes; ctypes.CFUNCTYPE(None)(lambda: time.sleep(60))(); time.sleep(60)"
+"""Of a library in C, through which nothing can be raised."""
+FINALIZER = "class Slow:\n        def __del__(self): time.sleep(60)\n    Slow(); time.sleep(60)"
 BROKEN = "\n    try: time.sleep(60)\n    finally: raise RuntimeError('a worker was killed')"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
-def start(body: str, **options: Any) -> subprocess.Popen[str]:
-    """The program, in the midst of a command that does this."""
+def start(body: str, place: str = "command.run", **options: Any) -> subprocess.Popen[str]:
+    """The program, in the midst of a command that does this, or another function."""
     code = (
         "import sys, time, hashlib, threading, geoseg.cli, geoseg.commands.evaluate as command\n"
         f"def run(*_, **__):\n    print('begun', flush=True)\n    {body}\n"
-        "command.run = run\n"
+        f"{place} = run\n"
         "sys.argv = ['geoseg', 'evaluate', 'a', 'b', '--classes', 'isprs', '--out', 'c']\n"
         "geoseg.cli.main()"
     )
@@ -55,7 +60,7 @@ def allow_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("body", [ORDERLY, BROKEN, THREADS])
+@pytest.mark.parametrize("body", [ORDERLY, BROKEN, THREADS, SOURCE_TEXT, CALLBACK, FINALIZER])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_a_command_in_one_line(
     body: str, number: signal.Signals, code: int
@@ -64,6 +69,34 @@ def test_the_first_signal_ends_a_command_in_one_line(
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (code, LINE)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_command_begins_ends_the_program(
+    number: signal.Signals, code: int
+) -> None:
+    process = start(ORDERLY, "geoseg.cli._call")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (code, "geoseg: interrupted\n")
+
+
+@pytest.mark.parametrize("moment", ["atexit.register(last)", "builtins.end = End()"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_commands_end_changes_nothing(
+    moment: str, number: signal.Signals
+) -> None:
+    process = start(
+        "import atexit, builtins, os; from geoseg.report import Report"
+        "\n    def last(*_, write=os.write, sleep=time.sleep): write(1, b'ended\\n'); sleep(1)"
+        "\n    class End: __del__ = last"
+        f"\n    {moment}; return Report('done')"
+    )
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["done\n", "ended\n"]
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize("body", [SLOW_TO_END, DEAF])
