@@ -7,7 +7,7 @@ labels -> `polygonize_part` (each part by itself) -> `join_parts` (whole regions
 from geoseg.vector.charts import Grid
 from geoseg.vector.features import FIELDS, Layer
 from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
-from geoseg.vector.join import join_parts
+from geoseg.vector.join import join_area, join_parts
 from geoseg.vector.part_regions import PartRegions, polygonize_part
 from geoseg.vector.placement import Placed, place
 from geoseg.vector.polygonize import LabelPolygon, Regions, polygonize
@@ -25,6 +25,7 @@ __all__ = [
     "Placed",
     "Regions",
     "format_of",
+    "join_area",
     "join_parts",
     "place",
     "polygonize",

@@ -9,20 +9,24 @@ Each pixel along a seam waits for the pixel across it. A region is closed when n
 waits; only then is it outlined, from the sum of the corners of its pieces. So memory holds the open
 regions, those that wait for their turn (see `order`), and the pixels along the front of what has
 been seen, whatever the raster's size is.
+
+What is joined may itself be an area of a larger raster: the regions that touch its border stay
+open, as those of a part do. So areas are joined like parts, and a raster as a tree.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from geoseg.classes import NODATA
 from geoseg.errors import VectorError
+from geoseg.tiling import Window
+from geoseg.vector.open_regions import OpenRegion, attributes_of, closed_regions, corners_of
 from geoseg.vector.order import OrderedRegions
-from geoseg.vector.outlines import add_corners, outline
 from geoseg.vector.part_regions import PartRegions, Side
 from geoseg.vector.polygonize import Regions
 
@@ -42,35 +46,32 @@ def join_parts(parts: Iterable[PartRegions], height: int, width: int) -> Iterato
     Raises:
         VectorError: the parts leave a gap, overlap or reach beyond the raster.
     """
-    joining = _Joining(height, width)
-    ordered = OrderedRegions(height, width)
+    yield from join_area(parts, Window(0, 0, height, width), height, width)
+
+
+def join_area(
+    parts: Iterable[PartRegions], area: Window, height: int, width: int
+) -> Generator[Regions, None, PartRegions]:
+    """The regions of an area that touch no other one, in the row-major order of their last pixels.
+
+    Args:
+        parts: parts, or areas, that cover the area once.
+        area: of the raster.
+        height: rows of the raster.
+        width: its columns.
+
+    Returns:
+        When all are yielded: the area as one part, which may continue beyond its sides.
+
+    Raises:
+        VectorError: the parts leave a gap, overlap or reach beyond the area.
+    """
+    joining = _Joining(area, height, width)
+    ordered = OrderedRegions(area, width)
     for part in parts:
         closed = joining.add(part)
-        yield from ordered.add(part, [part.whole, *([_regions(closed)] if closed else [])])
-    joining.check_closed()
-
-
-@dataclass(slots=True)
-class _OpenRegion:
-    """A region that may continue beyond the parts seen so far."""
-
-    class_id: int
-    pixels: int
-    confidence_sum: int | None
-    waiting: int
-    """Pixel sides on seams whose other side has not been seen."""
-    pieces: list[int]
-    """The border regions of parts that it consists of, numbered over all parts."""
-    corners: list[NDArray[np.int32]]
-    """``(3, n)`` row, column and sign (1 or 0) of the corners of each piece."""
-
-    def absorb(self, other: _OpenRegion) -> None:
-        self.pixels += other.pixels
-        self.waiting += other.waiting
-        self.pieces += other.pieces
-        self.corners += other.corners
-        if self.confidence_sum is not None and other.confidence_sum is not None:
-            self.confidence_sum += other.confidence_sum
+        yield from ordered.add(part, [part.whole, *([closed_regions(closed)] if closed else [])])
+    return joining.rest()
 
 
 @dataclass(slots=True)
@@ -95,11 +96,13 @@ class _WaitingSide:
 
 @dataclass(slots=True)
 class _Joining:
-    """The open regions, and the sides along which they may continue."""
+    """The open regions of an area, and the sides along which they may continue."""
 
+    area: Window
     height: int
+    """Of the raster."""
     width: int
-    _open: dict[int, _OpenRegion] = field(default_factory=dict)
+    _open: dict[int, OpenRegion] = field(default_factory=dict)
     """The open region of each piece: the sets of a union-find, by their members."""
     _sides: defaultdict[tuple[str, int], list[_WaitingSide]] = field(
         default_factory=lambda: defaultdict(list)
@@ -110,14 +113,15 @@ class _Joining:
     _pixels: int = 0
     """Pixels seen so far."""
 
-    def add(self, part: PartRegions) -> list[_OpenRegion]:
+    def add(self, part: PartRegions) -> list[OpenRegion]:
         """Take a part in; the regions that it closed."""
         bottom, right = part.row + part.height, part.col + part.width
-        if bottom > self.height or right > self.width:
+        area = self.area
+        inside = area.row <= part.row and area.col <= part.col
+        if not inside or bottom > area.row_end or right > area.col_end:
             raise VectorError(
                 f"a part of {part.height} x {part.width} at row {part.row}, column {part.col} "
-                f"reaches beyond its raster of {self.height} x {self.width}; "
-                "cut parts from the raster itself"
+                f"reaches beyond {self._name}; cut parts from the raster itself"
             )
         # The bottom of one part faces the top of another on the same line between rows.
         seams = [
@@ -141,14 +145,69 @@ class _Joining:
                     self._sides[name, line].append(own)
         return self._take_closed(touched)
 
-    def check_closed(self) -> None:
-        """Raise VectorError where something still waits: then the parts did not tile the raster."""
-        if self._open or any(self._sides.values()) or self._pixels != self.height * self.width:
-            raise VectorError(
-                f"parts of {self._pixels} pixels in all do not tile their raster of "
-                f"{self.height} x {self.width}; "
-                "give parts that cover it once, without gaps or overlaps"
-            )
+    def rest(self) -> PartRegions:
+        """The regions that touch the area's sides inside the raster, as those of one part.
+
+        Raises:
+            VectorError: something else waits too: then the parts did not tile the area.
+        """
+        area = self.area
+        borders = [
+            self._border("top", area.row, area.row > 0),
+            self._border("bottom", area.row_end, area.row_end < self.height),
+            self._border("left", area.col, area.col > 0),
+            self._border("right", area.col_end, area.col_end < self.width),
+        ]
+        if any(self._sides.values()) or self._pixels != area.height * area.width:
+            raise self._untiled()
+        number = np.full(self._pieces + 1, -1)  # its last entry is that of piece -1 (nodata)
+        regions: list[OpenRegion] = []
+        for piece, region in sorted(self._open.items()):
+            if number[piece] < 0:
+                number[region.pieces] = len(regions)
+                regions.append(region)
+        sides = [Side(number[side.piece], side.class_id) for side in borders]
+        none = closed_regions([])
+        return PartRegions(
+            *(area.row, area.col, area.height, area.width, none),
+            *attributes_of(regions),
+            corners_of(regions),
+            *sides,
+        )
+
+    def _border(self, name: str, line: int, goes_on: bool) -> Side:
+        """All pixels along one side of the area; none where the raster ends there."""
+        start, size = self.area.col, self.area.width
+        if name in ("left", "right"):
+            start, size = self.area.row, self.area.height
+        if not goes_on:
+            return Side(np.full(size, -1), np.full(size, NODATA))
+        stretches = sorted(self._sides.pop((name, line), []), key=lambda each: each.start)
+        pieces = [each.side.piece for each in stretches]
+        for stretch in stretches:
+            if stretch.start != start:
+                raise self._untiled()
+            start += stretch.side.piece.size
+        if sum(each.size for each in pieces) != size:
+            raise self._untiled()
+        return Side(
+            np.concatenate(pieces), np.concatenate([each.side.class_id for each in stretches])
+        )
+
+    def _untiled(self) -> VectorError:
+        return VectorError(
+            f"parts of {self._pixels} pixels in all do not tile {self._name}; "
+            "give parts that cover it once, without gaps or overlaps"
+        )
+
+    @property
+    def _name(self) -> str:
+        """The area, for messages."""
+        raster = f"the raster of {self.height} x {self.width}"
+        area = self.area
+        if (area.height, area.width) == (self.height, self.width):
+            return raster
+        return f"{area.height} x {area.width} at row {area.row}, column {area.col} of {raster}"
 
     def _open_pieces(self, part: PartRegions, seams: list[Side]) -> None:
         """Open a region for each piece of a part; `seams` are the sides inside the raster."""
@@ -164,7 +223,7 @@ class _Joining:
             # A copy: a view would keep all corners of the part for as long as this piece is open.
             own_corners = corners[:, stops[index] : stops[index + 1]].copy()
             piece = self._pieces + index
-            self._open[piece] = _OpenRegion(
+            self._open[piece] = OpenRegion(
                 int(part.class_id[index]),
                 int(part.pixels[index]),
                 sums[index],
@@ -212,7 +271,7 @@ class _Joining:
             self._open[piece] = kept
         kept.absorb(gone)
 
-    def _take_closed(self, touched: set[int]) -> list[_OpenRegion]:
+    def _take_closed(self, touched: set[int]) -> list[OpenRegion]:
         closed = []
         for piece in sorted(touched):
             region = self._open.get(piece)
@@ -221,18 +280,3 @@ class _Joining:
                 for member in region.pieces:
                     del self._open[member]
         return closed
-
-
-def _regions(closed: list[_OpenRegion]) -> Regions:
-    """Closed regions with their outlines."""
-    corners = [np.concatenate(region.corners, axis=1) for region in closed]
-    row, col, positive = np.concatenate(corners, axis=1).astype(np.int64)
-    number = np.repeat(np.arange(len(closed)), [each.shape[1] for each in corners])
-    sums = [region.confidence_sum for region in closed]
-    return Regions(
-        # Where two pieces meet, the corners of both at the seam cancel: the seam leaves no vertex.
-        outline(add_corners(number, row, col, positive > 0)),
-        np.array([region.class_id for region in closed], np.uint8),
-        np.array([region.pixels for region in closed], np.int64),
-        None if None in sums else np.array(sums, np.int64),
-    )

@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geoseg.tiling import Window
 from geoseg.vector.part_regions import PartRegions
 from geoseg.vector.polygonize import Regions
 
@@ -22,21 +23,21 @@ _CHUNK = 1024
 
 
 class OrderedRegions:
-    """Closed regions that wait for those that end before them.
+    """Closed regions of an area that wait for those that end before them.
 
     Memory holds the regions that end in the rows of one row of parts.
 
     Args:
-        height: rows of the raster.
-        width: its columns.
+        area: of the raster.
+        width: columns of the raster.
     """
 
-    def __init__(self, height: int, width: int) -> None:
-        self._height, self._width = height, width
-        self._seen = np.zeros(height, np.int64)
-        """Pixels of each row that have been seen."""
+    def __init__(self, area: Window, width: int) -> None:
+        self._area, self._width = area, width
+        self._seen = np.zeros(area.height, np.int64)
+        """Pixels of each row of the area that have been seen."""
         self._front = 0
-        """Rows that have been seen whole, from the top."""
+        """Rows that have been seen whole, from the area's top."""
         self._held: list[Regions] = []
         self._ends: list[NDArray[np.int64]] = []
 
@@ -45,14 +46,16 @@ class OrderedRegions:
         for regions in closed:
             if len(regions):
                 self._held.append(regions)
-                self._ends.append(_ends(regions, self._width))
-        self._seen[part.row : part.row + part.height] += part.width
+                self._ends.append(last_corners(regions.geometry, self._width))
+        area = self._area
+        top = part.row - area.row
+        self._seen[top : top + part.height] += part.width
         front = self._front
-        while self._front < self._height and self._seen[self._front] >= self._width:
+        while self._front < area.height and self._seen[self._front] >= area.width:
             self._front += 1
-        if self._front == self._height:
-            return self._take((self._height + 1) * (self._width + 1))
-        return self._take(self._front * (self._width + 1)) if self._front > front else iter(())
+        # At the area's bottom: what goes on below it is not closed.
+        rows = area.row + self._front + (self._front == area.height)
+        return self._take(rows * (self._width + 1)) if self._front > front else iter(())
 
     def _take(self, limit: int) -> Iterator[Regions]:
         """Those held that end before a corner, in order."""
@@ -67,11 +70,16 @@ class OrderedRegions:
             yield _chosen(held, due[first : first + _CHUNK])
 
 
-def _ends(regions: Regions, width: int) -> NDArray[np.int64]:
-    """The lower right corner of each region's last pixel, as its number among all corners."""
-    points, region = shapely.get_coordinates(regions.geometry, return_index=True)
+def last_corners(geometry: NDArray[np.object_], width: int) -> NDArray[np.int64]:
+    """The lower right corner of each region's last pixel, as its number among all corners.
+
+    Args:
+        geometry: of regions in pixel coordinates.
+        width: columns of the raster.
+    """
+    points, region = shapely.get_coordinates(geometry, return_index=True)
     numbers = points[:, 1].astype(np.int64) * (width + 1) + points[:, 0].astype(np.int64)
-    starts = np.searchsorted(region, np.arange(len(regions)))
+    starts = np.searchsorted(region, np.arange(geometry.size))
     ends: NDArray[np.int64] = np.maximum.reduceat(numbers, starts)
     return ends
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from geoseg.errors import VectorError
-from geoseg.vector import PartRegions, join_parts, polygonize, polygonize_part
+from geoseg.tiling import Window
+from geoseg.vector import (
+    PartRegions,
+    Regions,
+    join_area,
+    join_parts,
+    polygonize,
+    polygonize_part,
+)
 from geoseg.vector.join import _Joining
 
 Cut = tuple[int, int, int, int]  # row, column, height, width
@@ -61,9 +69,13 @@ def parts_of(
 
 
 def joined(parts: list[PartRegions], shape: tuple[int, int]) -> Facts:
+    return facts(join_parts(parts, *shape))
+
+
+def facts(batches: Iterable[Regions]) -> Facts:
     return sorted(
         (shapely.to_wkb(geometry), int(class_id), int(pixels), float(confidence))
-        for regions in join_parts(parts, *shape)
+        for regions in batches
         for geometry, class_id, pixels, confidence in zip(
             regions.geometry, regions.class_id, regions.pixels, regions.confidence, strict=True
         )
@@ -86,6 +98,68 @@ def test_parts_give_the_polygons_of_the_whole_bit_for_bit(
     labels, cuts = case
     confidence = (np.arange(labels.size) * 37 % 256).astype(np.uint8).reshape(labels.shape)
     assert joined(parts_of(labels, confidence, cuts), labels.shape) == whole(labels, confidence)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_areas_joined_as_a_tree_of_any_shape_give_the_same(data: st.DataObject) -> None:
+    shapes = array_shapes(min_dims=2, max_dims=2, max_side=12)
+    labels = data.draw(arrays(np.uint8, shapes, elements=st.sampled_from([0, 1, 254, 255])))
+    confidence = (np.arange(labels.size) * 37 % 256).astype(np.uint8).reshape(labels.shape)
+    closed: list[Regions] = []
+
+    def join(area: Window) -> PartRegions:
+        along = data.draw(st.sampled_from(["rows", "cols", "none"]))
+        if along == "rows" and area.height > 1:
+            cut = data.draw(st.integers(1, area.height - 1))
+            areas = [
+                Window(area.row, area.col, cut, area.width),
+                Window(area.row + cut, area.col, area.height - cut, area.width),
+            ]
+        elif along == "cols" and area.width > 1:
+            cut = data.draw(st.integers(1, area.width - 1))
+            areas = [
+                Window(area.row, area.col, area.height, cut),
+                Window(area.row, area.col + cut, area.height, area.width - cut),
+            ]
+        else:
+            (part,) = parts_of(labels, confidence, [(area.row, area.col, area.height, area.width)])
+            return part
+        return drain(join_area(map(join, areas), area, *labels.shape))
+
+    def drain(joined: Generator[Regions, None, PartRegions]) -> PartRegions:
+        while True:
+            try:
+                closed.append(next(joined))
+            except StopIteration as end:
+                rest: PartRegions = end.value
+                assert not len(rest.whole)
+                return rest
+
+    raster = Window(0, 0, *labels.shape)
+    rest = drain(join_area([join(raster)], raster, *labels.shape))
+    assert not rest.class_id.size
+    assert facts(closed) == whole(labels, confidence)
+
+
+@pytest.mark.parametrize(
+    "cuts",
+    [[(2, 2, 2, 3)], [(2, 2, 4, 2), (2, 4, 3, 2)], [(2, 2, 2, 4), (2, 2, 2, 4)], []],
+    ids=["gap below", "gap in a corner", "twice", "no part"],
+)
+def test_parts_that_do_not_tile_an_area_are_refused(cuts: list[Cut]) -> None:
+    parts = parts_of(np.zeros((9, 9), np.uint8), None, cuts)
+    with pytest.raises(
+        VectorError, match=r"do not tile 4 x 4 at row 2, column 2 of the raster of 9 x 9; give"
+    ):
+        list(join_area(parts, Window(2, 2, 4, 4), 9, 9))
+
+
+@pytest.mark.parametrize("cut", [(1, 2, 4, 4), (2, 1, 4, 4), (2, 2, 5, 4), (2, 2, 4, 5)])
+def test_a_part_beyond_an_area_is_refused(cut: Cut) -> None:
+    parts = parts_of(np.zeros((9, 9), np.uint8), None, [cut])
+    with pytest.raises(VectorError, match=r"reaches beyond 4 x 4 at row 2, column 2 of the raster"):
+        list(join_area(parts, Window(2, 2, 4, 4), 9, 9))
 
 
 def test_the_corner_cases_survive_cutting_into_single_pixels(drawn: np.ndarray) -> None:
@@ -144,7 +218,7 @@ def test_memory_holds_the_open_regions_alone(
     make_blobs: Callable[..., tuple[np.ndarray, np.ndarray]],
 ) -> None:
     labels, confidence = make_blobs(400, 60)
-    joining = _Joining(*labels.shape)
+    joining = _Joining(Window(0, 0, *labels.shape), *labels.shape)
     held = []
     for part in parts_of(labels, confidence, grid(labels.shape, 20, 30)):
         joining.add(part)
@@ -167,7 +241,7 @@ def test_memory_holds_the_open_regions_alone(
 )
 def test_parts_that_do_not_tile_the_raster_are_refused(cuts: list[Cut]) -> None:
     with pytest.raises(
-        VectorError, match=r"do not tile their raster of 4 x 4; give parts that cover it once"
+        VectorError, match=r"do not tile the raster of 4 x 4; give parts that cover it once"
     ):
         list(join_parts(parts_of(np.zeros((4, 4), np.uint8), None, cuts), 4, 4))
 
@@ -175,7 +249,7 @@ def test_parts_that_do_not_tile_the_raster_are_refused(cuts: list[Cut]) -> None:
 def test_a_part_beyond_the_raster_is_refused() -> None:
     part = polygonize_part(np.zeros((2, 3), np.uint8), None, 1, 0)
     with pytest.raises(
-        VectorError, match=r"2 x 3 at row 1, column 0 reaches beyond its raster of 2 x 3"
+        VectorError, match=r"2 x 3 at row 1, column 0 reaches beyond the raster of 2 x 3"
     ):
         list(join_parts([part], 2, 3))
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from geoseg.tiling import Window
 from geoseg.vector import PartRegions, join_parts, polygonize_part
 from geoseg.vector.order import OrderedRegions
 
@@ -64,7 +65,7 @@ def test_it_is_that_of_the_last_pixels_row_by_row() -> None:
 
 def test_what_waits_ends_in_the_last_row_of_parts() -> None:
     labels = np.random.default_rng(0).integers(0, 5, (200, 60)).astype(np.uint8)
-    ordered = OrderedRegions(200, 60)
+    ordered = OrderedRegions(Window(0, 0, 200, 60), 60)
     cuts = [(row, col, 20, 30) for row in range(0, 200, 20) for col in (0, 30)]
     held = []
     for part in parts_of(labels, cuts):
