@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import shapely
@@ -14,6 +15,7 @@ from rasterio.crs import CRS
 from geoseg.classes import ClassScheme
 from geoseg.errors import VectorError
 from geoseg.geodesy import area_rule
+from geoseg.vector.order import last_corners
 from geoseg.vector.polygonize import Regions, to_crs
 
 FIELDS = ("class_id", "class", "area_m2", "confidence")
@@ -48,14 +50,37 @@ class FeatureTable:
 
     geometry: NDArray[np.object_]
     """Polygons in CRS coordinates, as WKB."""
-    columns: Sequence[NDArray[np.int32] | NDArray[np.float64] | NDArray[np.object_]]
-    """The attributes in the order of `FIELDS`, one entry per feature. An area without CRS and a
-    confidence where there is none are NaN."""
-    vertices: int
-    rings: int
+    class_id: NDArray[np.int32]
+    area: NDArray[np.float64]
+    """Square metres; NaN without CRS."""
+    confidence: NDArray[np.float64]
+    """0..1; NaN where there is none."""
+    vertices: NDArray[np.int64]
+    """Of each polygon."""
+    rings: NDArray[np.int64]
+    last_corner: NDArray[np.int64]
+    """Their place in the order of the file; see `geoseg.vector.order`."""
 
     def __len__(self) -> int:
         return int(self.geometry.size)
+
+    def columns(self, classes: ClassScheme) -> list[NDArray[Any]]:
+        """The attributes in the order of `FIELDS`, one entry per feature."""
+        names = np.array(classes.names, object)
+        return [self.class_id, names[self.class_id], self.area, self.confidence]
+
+    def chosen(self, index: NDArray[np.int64] | slice) -> FeatureTable:
+        """Some of the features."""
+        return FeatureTable(*(getattr(self, each.name)[index] for each in fields(self)))
+
+    @classmethod
+    def joined(cls, tables: Sequence[FeatureTable]) -> FeatureTable:
+        """The features of several tables, one after the other."""
+        if not tables:
+            kinds = (object, np.int32, np.float64, np.float64, np.int64, np.int64, np.int64)
+            return cls(*(np.zeros(0, kind) for kind in kinds))
+        columns = [[getattr(table, each.name) for table in tables] for each in fields(cls)]
+        return cls(*map(np.concatenate, columns))
 
 
 def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
@@ -65,40 +90,39 @@ def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
         VectorError: a region is of a class that has no name.
     """
     rule = area_rule(layer.transform, layer.crs, layer.height, layer.width)
-    names = np.array(layer.classes.names, object)
+    names = layer.classes.names
 
-    def table(batch: list[Regions]) -> FeatureTable:
-        class_id = _joined([regions.class_id for regions in batch], np.int32)
-        if class_id.size and class_id.max() >= names.size:
+    def table(regions: Regions) -> FeatureTable:
+        if regions.class_id.size and regions.class_id.max() >= len(names):
             raise VectorError(
-                f"labels of class {class_id.max()} in layer {layer.name!r}, "
-                f"where {names.size} classes are named; name every class that the labels hold"
+                f"labels of class {regions.class_id.max()} in layer {layer.name!r}, "
+                f"where {len(names)} classes are named; name every class that the labels hold"
             )
-        in_pixels = _joined([regions.geometry for regions in batch], object)
-        geometry = to_crs(in_pixels, layer.transform)
-        pixels = _joined([regions.pixels for regions in batch], np.int64)
-        areas = rule.areas(geometry, pixels)
-        confidence = _joined([regions.confidence for regions in batch], np.float64)
+        geometry = to_crs(regions.geometry, layer.transform)
         return FeatureTable(
             geometry=shapely.to_wkb(geometry),
-            columns=[class_id, names[class_id], areas, confidence],
-            vertices=int(shapely.get_num_coordinates(geometry).sum()),
-            rings=geometry.size + int(shapely.get_num_interior_rings(geometry).sum()),
+            class_id=regions.class_id.astype(np.int32),
+            area=rule.areas(geometry, regions.pixels),
+            confidence=regions.confidence,
+            vertices=shapely.get_num_coordinates(geometry).astype(np.int64),
+            rings=shapely.get_num_interior_rings(geometry).astype(np.int64) + 1,
+            last_corner=last_corners(regions.geometry, layer.width),
         )
 
-    batch: list[Regions] = []
+    return large_tables(map(table, layer.regions))
+
+
+def large_tables(tables: Iterable[FeatureTable]) -> Iterator[FeatureTable]:
+    """The same rows in tables of bounded size; at least one table, which may be empty."""
+    batch: list[FeatureTable] = []
     rows = vertices = 0
     written = False
-    for regions in layer.regions:
-        batch.append(regions)
-        rows += len(regions)
-        vertices += int(shapely.get_num_coordinates(regions.geometry).sum())
+    for table in tables:
+        batch.append(table)
+        rows += len(table)
+        vertices += int(table.vertices.sum())
         if rows >= _ROWS or vertices >= _VERTICES:
-            yield table(batch)
+            yield FeatureTable.joined(batch)
             batch, rows, vertices, written = [], 0, 0, True
     if batch or not written:
-        yield table(batch)
-
-
-def _joined(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray:  # type: ignore[type-arg]
-    return np.concatenate([np.zeros(0, dtype), *arrays]).astype(dtype)
+        yield FeatureTable.joined(batch)

@@ -47,7 +47,7 @@ class VectorFile(ABC):
             ogr.raw.write(
                 self.path,
                 table.geometry,
-                table.columns,
+                table.columns(layer.classes),
                 FIELDS,
                 layer=self.layer_name(layer),
                 driver=self.driver,
@@ -152,7 +152,9 @@ class Shapefile(VectorFile):
                 f"class name {longest[:20]!r}... has {text} bytes, a shapefile holds "
                 f"{self.text_limit}; shorten it or write a GeoPackage (.gpkg)"
             )
-        self._shapes += 52 * len(table) + 4 * table.rings + 16 * table.vertices
+        self._shapes += (
+            52 * len(table) + 4 * int(table.rings.sum()) + 16 * int(table.vertices.sum())
+        )
         # GDAL makes texts at least 80 bytes wide; the other columns and the row's mark take at most
         # 70.
         self._rows += (max(text, 80) + 70) * len(table)

@@ -36,13 +36,13 @@ def test_rows_carry_geometry_in_crs_coordinates_and_all_attributes() -> None:
         500_004.0,
         5_400_000.0,
     )
-    assert [column.tolist() for column in table.columns] == [
+    assert [column.tolist() for column in table.columns(CLASSES)] == [
         [1, 1],
         ["roof", "roof"],
         [4.0, 4.0],
         [0.2, 0.2],
     ]
-    assert (len(table), table.vertices, table.rings) == (2, 10, 2)
+    assert (len(table), table.vertices.tolist(), table.rings.tolist()) == (2, [5, 5], [1, 1])
 
 
 def test_a_layer_without_regions_is_one_empty_table() -> None:
@@ -79,8 +79,8 @@ def test_rings_count_shells_and_holes() -> None:
     ring = shapely.box(0, 0, 5, 5) - shapely.box(1, 1, 2, 2) - shapely.box(3, 3, 4, 4)
     regions = Regions(np.array([ring], object), np.zeros(1, np.uint8), np.array([23]), None)
     (table,) = feature_tables(layer(squares(2), regions))
-    assert (len(table), table.rings, table.vertices) == (3, 5, 25)
-    assert np.isnan(table.columns[3][2])
+    assert (len(table), table.rings.sum(), table.vertices.sum()) == (3, 5, 25)
+    assert np.isnan(table.columns(CLASSES)[3][2])
 
 
 def test_a_class_without_name_is_refused() -> None:
@@ -96,4 +96,4 @@ def test_the_size_of_the_raster_decides_how_areas_are_measured() -> None:
     for height, width, planar in ((10, 10, True), (10, 9000, True), (9000, 10, False)):
         square = Layer("town", iter([squares(1)]), height, width, grid, crs, CLASSES)
         (table,) = feature_tables(square)
-        assert (table.columns[2][0] == 1e6) == planar
+        assert (table.columns(CLASSES)[2][0] == 1e6) == planar

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -125,19 +125,20 @@ def test_areas_joined_as_a_tree_of_any_shape_give_the_same(data: st.DataObject) 
         else:
             (part,) = parts_of(labels, confidence, [(area.row, area.col, area.height, area.width)])
             return part
-        return drain(join_area(map(join, areas), area, *labels.shape))
+        return join_all(list(map(join, areas)), area)
 
-    def drain(joined: Generator[Regions, None, PartRegions]) -> PartRegions:
-        while True:
-            try:
-                closed.append(next(joined))
-            except StopIteration as end:
-                rest: PartRegions = end.value
-                assert not len(rest.whole)
-                return rest
+    def join_all(parts: list[PartRegions], area: Window) -> PartRegions:
+        rests: list[PartRegions] = []
+
+        def joined() -> Iterator[Regions]:
+            rests.append((yield from join_area(parts, area, *labels.shape)))
+
+        closed.extend(joined())
+        assert not len(rests[0].whole)
+        return rests[0]
 
     raster = Window(0, 0, *labels.shape)
-    rest = drain(join_area([join(raster)], raster, *labels.shape))
+    rest = join_all([join(raster)], raster)
     assert not rest.class_id.size
     assert facts(closed) == whole(labels, confidence)
 

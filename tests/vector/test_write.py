@@ -233,12 +233,12 @@ def test_errors_of_gdal_are_reported_in_one_line(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise pyogrio.errors.DataSourceError("sqlite3_exec failed:\ndatabase or disk is full")
+        raise pyogrio.errors.DataSourceError("sqlite3_exec failed:\nno such table")
 
     monkeypatch.setattr(pyogrio.raw, "write", fail)
     with pytest.raises(
         OutputError,
-        match=r"town.*: cannot be written \(sqlite3_exec failed: database or disk is full",
+        match=r"town.*: cannot be written \(sqlite3_exec failed: no such table",
     ):
         write(tmp_path / f"town.{suffix}", np.zeros((4, 4), np.uint8))
     assert not list(tmp_path.iterdir())
