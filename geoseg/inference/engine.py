@@ -4,8 +4,9 @@
         reader thread -> forward, stitch (the calling thread) -> writer thread
     verify_block    parts -> those that are whole
     make_raster     parts -> one Cloud-Optimized GeoTIFF
-    make_polygons   parts -> the polygon files
     make_preview    class raster, imagery -> picture
+
+Those of its polygons are in `geoseg.inference.polygons`.
 
 Each is idempotent: it can be run again, elsewhere, or twice at once; what it leaves is the same.
 Parts on disk are the only state, so a task is small: it names what it needs.
@@ -14,8 +15,7 @@ Parts on disk are the only state, so a task is small: it names what it needs.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
@@ -28,15 +28,14 @@ from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
-from geoseg.inference.outputs import Output, count_classes, write_raster, write_vectors
+from geoseg.inference.outputs import Output, count_classes, write_raster
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe, peak_memory, probe_forward
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
-from geoseg.raster import GDAL_CACHE_BYTES, Source, read_part, write_preview
+from geoseg.raster import GDAL_CACHE_BYTES, Source, write_preview
 from geoseg.tiling import Block, TileGrid, Window
-from geoseg.vector import PartRegions, polygonize_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +206,6 @@ def count_raster(process: Process, classes: Path) -> NDArray[np.int64]:  # noqa:
     return count_classes(classes)
 
 
-def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> float:
-    """Turn the parts into the polygon files.
-
-    Returns:
-        The seconds that it took.
-
-    Raises:
-        OutputError: a file cannot be written, or passes its format's limits.
-        PartError: a part is missing or damaged, or its file is another part.
-    """
-    started = time.perf_counter()
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pieces = polygonize_parts(sheet.folder, sheet.blocks(), process.threads, process.stopped)
-        with closing(pieces):
-            write_vectors(outputs, pieces, sheet.folder.source, process.classes)
-    return time.perf_counter() - started
-
-
 def make_preview(process: Process, sheet: Sheet, output: Output, classes: Path) -> None:
     """Draw the class raster and the imagery.
 
@@ -240,24 +221,3 @@ def make_preview(process: Process, sheet: Sheet, output: Output, classes: Path) 
             fingerprint=output.key,
             source=sheet.folder.source,
         )
-
-
-def polygonize_parts(
-    folder: PartFolder,
-    blocks: Sequence[Block],
-    threads: int,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Generator[PartRegions, None, None]:
-    """The polygons of each part, top to bottom, made a few parts at a time."""
-    labels, confidences = folder.parts(blocks, "classes"), folder.parts(blocks, "confidence")
-    order = sorted(range(len(labels)), key=lambda index: (labels[index].row, labels[index].col))
-
-    def polygonize(index: int) -> PartRegions:
-        if stopped():
-            raise KeyboardInterrupt
-        part, confidence = labels[index], read_part(confidences[index])[0]
-        return polygonize_part(read_part(part)[0], confidence, part.row, part.col)
-
-    with ThreadPoolExecutor(threads, "geoseg-polygons") as pool:
-        for first in range(0, len(order), threads):
-            yield from pool.map(polygonize, order[first : first + threads])

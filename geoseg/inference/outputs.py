@@ -25,12 +25,13 @@ from geoseg.raster import (
 )
 from geoseg.tiling import Block
 from geoseg.vector import (
-    PartRegions,
+    FeatureTable,
+    Regions,
     format_of,
-    join_parts,
     read_vector_fingerprint,
-    write_polygons,
+    write_tables,
 )
+from geoseg.vector import Layer as VectorLayer
 
 RASTERS = ("classes", "confidence", "probabilities")
 
@@ -103,25 +104,23 @@ def layer_of(kind: str, classes: ClassScheme) -> Layer:
     return confidence_layer() if kind == "confidence" else probability_layer(classes)
 
 
+def vector_layer(
+    name: str, source: Source, classes: ClassScheme, regions: Iterable[Regions]
+) -> VectorLayer:
+    """The polygons of a source on its grid."""
+    place = (source.height, source.width, source.transform, source.crs)
+    return VectorLayer(name, regions, *place, classes)
+
+
 def write_vectors(
-    outputs: Sequence[Output], pieces: Iterable[PartRegions], source: Source, classes: ClassScheme
+    outputs: Sequence[Output], layer: VectorLayer, tables: Iterable[FeatureTable]
 ) -> None:
-    """Join the pieces of all parts and stream the regions into every polygon file at once.
+    """Stream the features of a layer into every polygon file at once.
 
     Raises:
         OutputError: a file cannot be written, or passes its format's limits.
     """
-    regions = join_parts(pieces, source.height, source.width)
-    keys = {output.path: output.key for output in outputs}
-    write_polygons(
-        regions,
-        keys,
-        height=source.height,
-        width=source.width,
-        transform=source.transform,
-        crs=source.crs,
-        classes=classes,
-    )
+    write_tables([(layer, tables)], {output.path: output.key for output in outputs})
 
 
 def count_classes(labels: Path) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from geoseg.errors import PartError, SourceError
 from geoseg.inference import engine
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
+from geoseg.inference.polygons import polygon_stages
 from geoseg.inference.run import PredictRun
 from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
@@ -32,7 +33,8 @@ class RasterResult:
     """Pixels of each code 0..255 of the class raster."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall clock from the first to the last task of each stage, of which other rasters' tasks may
-    take a part; ``forward`` is the time inside the network, of all processes."""
+    take a part; ``forward`` is the time inside the network and ``polygons`` that of all tasks that
+    make them, of all processes."""
     process_memory: int = 0
     """Peak memory of the processes that ran its blocks, bytes: of the largest."""
 
@@ -60,26 +62,38 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
         clock.end("predict")
     if survey.missing:
         _refuse_changed_source(survey)
-    classes = next(output for output in survey.outputs if output.kind == "classes")
-    formats = run.options.vectors
-    try:
-        results = yield Stage("files", _file_tasks(survey, sheet, formats, classes))
-    except PartError as error:  # lists of parts are believed; who reads a part verifies it
-        progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
-        yield from _mend_parts(survey, sheet, result)
-        results = yield Stage("files", _file_tasks(survey, sheet, formats, classes))
-    result.counts = results[0]
-    if any(output.kind in run.options.vectors for output in survey.missing):
-        result.seconds["polygons"] = results[-1]
-    preview = [output for output in survey.missing if output.kind == "preview"]
-    yield Stage(
-        "files",
-        [Task(engine.make_preview, (sheet, output, classes.path)) for output in preview],
-    )
+    yield from _tell_files(run, survey, sheet, progress, result)
     # Also where nothing was missing: a run that was killed at its end leaves its parts.
     survey.folder.remove()
     clock.end("files")
     clock.end_all()
+
+
+def _tell_files(
+    run: PredictRun, survey: Survey, sheet: Sheet, progress: Progress, result: RasterResult
+) -> Story:
+    """Make the missing files from the parts."""
+    classes = next(output for output in survey.outputs if output.kind == "classes")
+    vectors = [output for output in survey.missing if output.kind in run.options.vectors]
+    polygons, *later = polygon_stages(sheet, survey.blocks, vectors) or [[]]
+    tasks = [*_raster_tasks(survey, sheet, classes), *polygons]
+    try:
+        results = yield Stage("files", tasks)
+    except PartError as error:  # lists of parts are believed; who reads a part verifies it
+        progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
+        yield from _mend_parts(survey, sheet, result)
+        results = yield Stage("files", tasks)
+    result.counts = results[0]
+    took = results[len(tasks) - len(polygons) :]
+    previews = [
+        Task(engine.make_preview, (sheet, output, classes.path))
+        for output in survey.missing
+        if output.kind == "preview"
+    ]
+    for tasks in [[*previews, *(later[0] if later else [])], *later[1:]]:
+        took += yield Stage("files", tasks)
+    if vectors:
+        result.seconds["polygons"] = sum(seconds for seconds in took if seconds is not None)
 
 
 class _Clock:
@@ -132,18 +146,13 @@ def _block_tasks(
             yield Task(engine.predict_block, (sheet, number, block.area, missing))
 
 
-def _file_tasks(
-    survey: Survey, sheet: Sheet, formats: Sequence[str], classes: Output
-) -> Iterator[Task]:
+def _raster_tasks(survey: Survey, sheet: Sheet, classes: Output) -> Iterator[Task]:
     """The class raster comes first, or the count of one that is there."""
     if classes not in survey.missing:
         yield Task(engine.count_raster, (classes.path,))
     for output in survey.missing:
         if output.kind in RASTERS:
             yield Task(engine.make_raster, (sheet, output))
-    vectors = tuple(output for output in survey.missing if output.kind in formats)
-    if vectors:
-        yield Task(engine.make_polygons, (sheet, vectors))
 
 
 def _begin_parts(run: PredictRun, survey: Survey, progress: Progress) -> None:

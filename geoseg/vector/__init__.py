@@ -1,22 +1,31 @@
 """Class rasters to polygons without seams, gaps or overlaps.
 
 labels -> `polygonize_part` (each part by itself) -> `join_parts` (whole regions) ->
-`write_polygons` (files).
+`write_polygons` (files). Of a large raster, tasks do so for areas: `join_area` joins parts and
+areas, `write_features` and `write_pieces` keep what it gives, `merged_features` ends the tree.
 """
 
 from geoseg.vector.charts import Grid
-from geoseg.vector.features import FIELDS, Layer
+from geoseg.vector.features import FIELDS, FeatureTable, Layer, feature_tables
 from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
 from geoseg.vector.join import join_area, join_parts
 from geoseg.vector.part_regions import PartRegions, polygonize_part
 from geoseg.vector.placement import Placed, place
 from geoseg.vector.polygonize import LabelPolygon, Regions, polygonize
 from geoseg.vector.read import Features, read_features
-from geoseg.vector.write import write_layers, write_polygons
+from geoseg.vector.spool import (
+    Spool,
+    merged_features,
+    read_pieces,
+    write_features,
+    write_pieces,
+)
+from geoseg.vector.write import write_layers, write_polygons, write_tables
 
 __all__ = [
     "FIELDS",
     "FORMATS",
+    "FeatureTable",
     "Features",
     "Grid",
     "LabelPolygon",
@@ -24,14 +33,21 @@ __all__ = [
     "PartRegions",
     "Placed",
     "Regions",
+    "Spool",
+    "feature_tables",
     "format_of",
     "join_area",
     "join_parts",
+    "merged_features",
     "place",
     "polygonize",
     "polygonize_part",
     "read_features",
+    "read_pieces",
     "read_vector_fingerprint",
+    "write_features",
     "write_layers",
+    "write_pieces",
     "write_polygons",
+    "write_tables",
 ]

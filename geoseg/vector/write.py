@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError
 from geoseg.files import naming_file, replace_file
-from geoseg.vector.features import Layer, feature_tables
+from geoseg.vector.features import FeatureTable, Layer, feature_tables, large_tables
 from geoseg.vector.formats import VectorFile, format_of
 from geoseg.vector.paths import path_to_write
 from geoseg.vector.polygonize import Regions
@@ -63,15 +63,22 @@ def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[i
     Returns:
         The number of polygons of each layer.
     """
+    return write_tables(((layer, feature_tables(layer)) for layer in layers), outputs)
+
+
+def write_tables(
+    layers: Iterable[tuple[Layer, Iterable[FeatureTable]]], outputs: Mapping[Path, str]
+) -> list[int]:
+    """Write layers whose features are made already; see `write_layers`."""
     counts = []
     with ExitStack() as stack:
         files = {
             path: stack.enter_context(_replacing(path, fingerprint))
             for path, fingerprint in outputs.items()
         }
-        for layer in layers:
+        for layer, tables in layers:
             rows = 0
-            for table in feature_tables(layer):
+            for table in large_tables(tables):
                 rows += len(table)
                 for path, file in files.items():
                     with naming_file(path, _ERRORS):

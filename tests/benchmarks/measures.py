@@ -23,6 +23,7 @@ from tests.benchmarks.labels import labels
 from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
 from tests.benchmarks.planning import plan
+from tests.benchmarks.polygons import polygons, polygons_large
 from tests.benchmarks.startup import startup
 
 
@@ -141,6 +142,8 @@ ALL: dict[str, Callable[[Path], None]] = {
         precision_resnet50,
         memory,
         plan,
+        polygons,
+        polygons_large,
         startup,
         heads,
         dilated,

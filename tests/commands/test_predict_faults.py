@@ -20,7 +20,7 @@ STAGES = {
     "running": ("geoseg.inference.engine", "stream_block"),
     "writing parts": ("geoseg.inference.parts", "write_part"),
     "assembling": ("geoseg.inference.engine", "write_raster"),
-    "polygons": ("geoseg.inference.engine", "write_vectors"),
+    "polygons": ("geoseg.inference.polygons", "write_vectors"),
     "preview": ("geoseg.inference.engine", "write_preview"),
 }
 BEGUN = {"running", "writing parts", "assembling", "polygons", "preview"}

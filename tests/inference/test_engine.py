@@ -23,14 +23,12 @@ from geoseg.inference.engine import (
     Process,
     Sheet,
     pack_rows,
-    polygonize_parts,
     predict_block,
     unpack_rows,
 )
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
-from geoseg.inference.stitching import Band
 from geoseg.inference.stories import Task
 from geoseg.inference.stream import stream_block
 from geoseg.models import Model
@@ -217,18 +215,3 @@ def test_a_task_of_a_huge_raster_is_small(tmp_path: Path, make_raster: Callable[
     )
     arguments = (Sheet(folder, grid, 0.5, 4), 7, block.area, pack_rows(rows, block))
     assert len(pickle.dumps(Task(predict_block, arguments))) <= 2048
-
-
-@pytest.mark.parametrize("threads", [1, 2, 3, 50])
-def test_polygons_come_part_by_part_from_top_to_bottom(folder: PartFolder, threads: int) -> None:
-    for number, block in enumerate(BLOCKS):
-        for lattice_row, area in block.bands():
-            shape = (area.height, area.width)
-            pixels = np.full(shape, number, np.uint8), np.full(shape, 51 * number, np.uint8)
-            folder.write(number, lattice_row, Band(area, *pixels, None))
-    pieces = list(polygonize_parts(folder, BLOCKS, threads))  # of one class each
-    places = [(piece.row, piece.col) for piece in pieces]
-    assert places == sorted((part.row, part.col) for part in folder.parts(BLOCKS, "classes"))
-    for piece in pieces:
-        np.testing.assert_array_equal(piece.confidence_sum, 51 * piece.class_id * piece.pixels)
-    assert {int(piece.class_id[0]) for piece in pieces} == {0, 1, 2, 3}

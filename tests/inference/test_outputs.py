@@ -15,11 +15,11 @@ import rasterio
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.inference import outputs as outputs_module
-from geoseg.inference.engine import polygonize_parts
 from geoseg.inference.outputs import (
     Output,
     count_classes,
     output_path,
+    vector_layer,
     write_raster,
     write_vectors,
 )
@@ -27,6 +27,7 @@ from geoseg.inference.parts import PartFolder
 from geoseg.inference.stitching import Band
 from geoseg.raster import Reader, open_raster, read_part, write_part
 from geoseg.tiling import TileGrid
+from geoseg.vector import feature_tables, join_parts, polygonize_part
 
 CLASSES = ClassScheme.from_names(["road", "roof", "grass"])
 GRID = TileGrid(64, 80, 16, 4)
@@ -110,11 +111,13 @@ def test_no_raster_is_made_of_another_runs_parts(
     assert not output.existing()
 
 
-def test_polygons_are_the_regions_of_the_parts(
+def test_polygons_are_those_of_the_layer_on_the_grid_of_the_source(
     folder: PartFolder, tmp_path: Path, expected: dict[str, np.ndarray]
 ) -> None:
     outputs = [Output(kind, tmp_path / f"p.{kind}", f"key of {kind}") for kind in ("gpkg", "shp")]
-    write_vectors(outputs, polygonize_parts(folder, BLOCKS, 2), folder.source, CLASSES)
+    part = polygonize_part(expected["classes"], expected["confidence"], 0, 0)
+    layer = vector_layer("p", folder.source, CLASSES, join_parts([part], 64, 80))
+    write_vectors(outputs, layer, feature_tables(layer))
     assert all(output.is_current() for output in outputs)
     assert not Output("gpkg", outputs[0].path, "key of shp").is_current()
     table = geopandas.read_file(outputs[0].path)

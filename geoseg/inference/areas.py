@@ -1,0 +1,86 @@
+"""How a raster's polygons are shared out: areas of some parts, and areas of areas above them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from math import ceil, inf
+
+from geoseg.tiling import Block, Window
+
+AREA_PIXELS = 2**25
+"""What a task polygonizes at most, unless a part is larger: some ten seconds of work."""
+_JOINED = 16
+"""Areas that a task joins at most."""
+
+Edges = tuple[list[int], list[int]]
+"""First row of each row of areas, first column of each column of areas; and the ends of both."""
+
+
+def area_tree(blocks: Sequence[Block]) -> list[list[Window]]:
+    """The areas of a raster: first those that hold parts, then those that hold these, and so on.
+
+    The last is the whole raster, alone. Each level covers the raster once, in row-major order.
+
+    Args:
+        blocks: all of its plan, row-major.
+    """
+    edges = _grouped(_part_edges(blocks), most_pixels=AREA_PIXELS)
+    levels = [_windows(edges)]
+    while len(levels[-1]) > 1:
+        edges = _grouped(edges, most=_JOINED)
+        levels.append(_windows(edges))
+    return levels
+
+
+def _part_edges(blocks: Sequence[Block]) -> Edges:
+    """Blocks lie in rows and columns, and those of a row have the same bands."""
+    grid = blocks[0].grid
+    rows = [band.row for block in blocks if block.area.col == 0 for _, band in block.bands()]
+    cols = sorted({block.area.col for block in blocks})
+    return [*rows, grid.height], [*cols, grid.width]
+
+
+def _grouped(edges: Edges, *, most_pixels: float = inf, most: float = inf) -> Edges:
+    """The edges of groups of neighbours: as many as are allowed, and as nearly square as they go.
+
+    Args:
+        edges: of what is grouped.
+        most_pixels: that a group may hold, if it holds more than one.
+        most: members of a group.
+    """
+    counts = [len(each) - 1 for each in edges]
+    sides = [max(end - start for start, end in itertools.pairwise(each)) for each in edges]
+    taken = [1, 1]
+
+    def allowed(down: int, across: int) -> bool:
+        pixels = down * sides[0] * across * sides[1]
+        return down * across <= most and pixels <= most_pixels
+
+    while True:
+        first = 0 if taken[0] * sides[0] <= taken[1] * sides[1] else 1
+        for along in (first, 1 - first):
+            larger = [taken[0] + (along == 0), taken[1] + (along == 1)]
+            if taken[along] < counts[along] and allowed(*larger):
+                taken = larger
+                break
+        else:
+            break
+    rows, cols = (_thinned(each, size) for each, size in zip(edges, taken, strict=True))
+    return rows, cols
+
+
+def _thinned(edges: list[int], size: int) -> list[int]:
+    """The edges of groups of at most so many, of nearly equal sizes."""
+    count = len(edges) - 1
+    groups = ceil(count / size)
+    return [edges[count * group // groups] for group in range(groups + 1)]
+
+
+def _windows(edges: Edges) -> list[Window]:
+    rows, cols = edges
+    return [
+        Window(top, left, bottom - top, right - left)
+        for top, bottom in itertools.pairwise(rows)
+        for left, right in itertools.pairwise(cols)
+    ]

@@ -1,0 +1,211 @@
+"""The polygons of a raster, made where its parts are: a tree of small tasks.
+
+    parts . . . . . .
+    areas |. . .|. . .|     polygonize_area   of some parts: regions inside the area are finished
+    tree  |. . . . . .|     join_areas        of some areas: so are those that it closes
+    file                    write_joined      all that is finished, in the order of the file
+
+What is finished goes into a spool beside the parts (`geoseg.vector.spool`), with all attributes;
+of the rest, the pieces at the area's border are left for the next task. So no task holds the
+polygons of a raster, however large it is. A raster of one area is one task, without spools.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import rasterio
+
+from geoseg.inference.areas import area_tree
+from geoseg.inference.engine import Process, Sheet
+from geoseg.inference.outputs import Output, vector_layer, write_vectors
+from geoseg.inference.stories import Task
+from geoseg.raster import GDAL_CACHE_BYTES, Part, read_part
+from geoseg.tiling import Block, Window
+from geoseg.vector import (
+    FeatureTable,
+    PartRegions,
+    Regions,
+    Spool,
+    feature_tables,
+    join_area,
+    join_parts,
+    merged_features,
+    polygonize_part,
+    read_pieces,
+    write_features,
+    write_pieces,
+)
+
+
+def polygon_stages(
+    sheet: Sheet, blocks: Sequence[Block], outputs: Sequence[Output]
+) -> list[list[Task]]:
+    """The tasks that make the polygon files of a raster: those of a stage need all before it.
+
+    Each returns the seconds that it took.
+
+    Args:
+        sheet: the raster.
+        blocks: of its plan.
+        outputs: the polygon files.
+    """
+    tree = area_tree(blocks)
+    if not outputs:
+        return []
+    if len(tree) == 1:
+        return [[Task(make_polygons, (sheet, tuple(outputs)))]]
+    leaves = [Task(polygonize_area, (sheet, index)) for index in range(len(tree[0]))]
+    joins = [
+        [Task(join_areas, (sheet, level, index)) for index in range(len(tree[level]))]
+        for level in range(1, len(tree))
+    ]
+    files = [Task(write_joined, (sheet, output)) for output in outputs]
+    return [leaves, *joins, files]
+
+
+def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> float:
+    """Turn the parts of a small raster into the polygon files.
+
+    Raises:
+        OutputError: a file cannot be written, or passes its format's limits.
+        PartError: a part is missing or damaged, or its file is another part.
+    """
+    started = time.perf_counter()
+    source = sheet.folder.source
+    blocks = sheet.blocks()
+    parts = _parts(sheet, blocks, area_tree(blocks)[-1][0])
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        pieces = polygonize_parts(parts, process.threads, process.stopped)
+        with closing(pieces):
+            regions = join_parts(pieces, source.height, source.width)
+            layer = vector_layer(outputs[0].path.stem, source, process.classes, regions)
+            write_vectors(outputs, layer, feature_tables(layer))
+    return time.perf_counter() - started
+
+
+def polygonize_area(process: Process, sheet: Sheet, index: int) -> float:
+    """Finish the regions inside an area, and leave the pieces at its border.
+
+    Args:
+        process: where it runs.
+        sheet: the raster.
+        index: of the area among those that hold parts.
+
+    Raises:
+        OutputError: a spool cannot be written.
+        PartError: a part is missing or damaged, or its file is another part.
+    """
+    started = time.perf_counter()
+    blocks = sheet.blocks()
+    area = area_tree(blocks)[0][index]
+    parts = _parts(sheet, blocks, area)
+    # One part at a time: the areas of a raster are made at the same time.
+    pieces = polygonize_parts(parts, 1, process.stopped)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(pieces):
+        _join(process, sheet, area, (0, index), pieces)
+    return time.perf_counter() - started
+
+
+def join_areas(process: Process, sheet: Sheet, level: int, index: int) -> float:
+    """Finish the regions that the areas below one share, and leave the pieces at its border.
+
+    Raises:
+        OutputError: a spool cannot be written.
+        SourceError: what a task below has left is missing or damaged.
+    """
+    started = time.perf_counter()
+    tree = area_tree(sheet.blocks())
+    area = tree[level][index]
+    below = [
+        read_pieces(_path(sheet, level - 1, number, "pieces"))
+        for number, part in enumerate(tree[level - 1])
+        if area.intersect(part)
+    ]
+    _join(process, sheet, area, (level, index), below)
+    return time.perf_counter() - started
+
+
+def _join(
+    process: Process,
+    sheet: Sheet,
+    area: Window,
+    place: tuple[int, int],
+    parts: Iterable[PartRegions],
+) -> None:
+    source = sheet.folder.source
+
+    def regions() -> Iterator[Regions]:
+        rest = yield from join_area(parts, area, source.height, source.width)
+        write_pieces(_path(sheet, *place, "pieces"), rest)
+
+    layer = vector_layer(source.path.stem, source, process.classes, regions())
+    write_features(_path(sheet, *place, "features"), feature_tables(layer))
+
+
+def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
+    """Write all that is finished of a raster into a polygon file.
+
+    Raises:
+        OutputError: the file cannot be written, or passes its format's limits.
+        SourceError: what another task has left is missing or damaged.
+    """
+    started = time.perf_counter()
+    source = sheet.folder.source
+    spools = [
+        # An area holds no corner above its first row.
+        Spool(_path(sheet, level, number, "features"), area.row * (source.width + 1))
+        for level, areas in enumerate(area_tree(sheet.blocks()))
+        for number, area in enumerate(areas)
+    ]
+
+    def tables() -> Iterator[FeatureTable]:
+        for table in merged_features(spools):
+            if process.stopped():
+                raise KeyboardInterrupt
+            yield table
+
+    layer = vector_layer(output.path.stem, source, process.classes, ())
+    write_vectors([output], layer, tables())
+    return time.perf_counter() - started
+
+
+def _path(sheet: Sheet, level: int, index: int, what: str) -> Path:
+    return sheet.folder.path / f"polygons-{level}-{index:05d}-{what}.zip"
+
+
+def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:
+    """Classes and confidence of each part in an area, top to bottom."""
+    pairs = [
+        (
+            sheet.folder.part(number, lattice_row, band, "classes"),
+            sheet.folder.part(number, lattice_row, band, "confidence"),
+        )
+        for number, block in enumerate(blocks)
+        if area.intersect(block.area)
+        for lattice_row, band in block.bands()
+        if area.intersect(band)
+    ]
+    return sorted(pairs, key=lambda pair: (pair[0].row, pair[0].col))
+
+
+def polygonize_parts(
+    parts: Sequence[tuple[Part, Part]],
+    threads: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[PartRegions, None, None]:
+    """The polygons of each part, in their order, made a few parts at a time."""
+
+    def polygonize(pair: tuple[Part, Part]) -> PartRegions:
+        if stopped():
+            raise KeyboardInterrupt
+        part, confidence = pair
+        return polygonize_part(read_part(part)[0], read_part(confidence)[0], part.row, part.col)
+
+    with ThreadPoolExecutor(threads, "geoseg-polygons") as pool:
+        for first in range(0, len(parts), threads):
+            yield from pool.map(polygonize, parts[first : first + threads])
