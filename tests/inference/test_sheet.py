@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import torch
 
 import geoseg
 from geoseg.errors import PartError, SourceError
-from geoseg.inference import engine
+from geoseg.inference import areas, engine
 from geoseg.inference import parts as parts_module
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
@@ -105,6 +106,41 @@ def test_what_a_raster_took(
     assert 0.0 < stages <= seconds["total"] < stages + 5.0
     assert 0.0 < seconds["polygons"] <= seconds["files"]
     assert all(output.is_current() for output in survey.outputs)
+    assert not survey.folder.path.exists()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_polygons_made_by_many_tasks_are_those_of_one(
+    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    def features(run: PredictRun) -> list[tuple[Any, ...]]:
+        _, _, geometry, fields = pyogrio.raw.read(run.out / "scene_polygons.gpkg")
+        return list(zip(*[geometry, *fields], strict=True))
+
+    run = make_run()
+    job = make_job(run)
+    run_job(run, job)
+    expected = features(run)
+    (run.out / "scene_polygons.gpkg").unlink()
+    (run.out / "scene_preview.png").unlink()
+    monkeypatch.setattr(areas, "AREA_PIXELS", 500)
+    if damaged:
+        write_part = parts_module.write_part
+
+        def spoil(part: Any, data: Any) -> None:
+            write_part(part, data)
+            if first.pop(part.path.name, False):
+                part.path.write_bytes(part.path.read_bytes()[:-9])
+
+        first = {"0000-00002-classes.tif": True}
+        monkeypatch.setattr(parts_module, "write_part", spoil)
+    listener = Listener()
+    survey, result = run_job(run, job, listener)
+    assert len(listener.heard) == damaged
+    assert len(areas.area_tree(survey.blocks)[0]) > 3
+    assert features(run) == expected
+    assert all(output.is_current() for output in survey.outputs)
+    assert result.seconds["polygons"] > 0.0
     assert not survey.folder.path.exists()
 
 
