@@ -9,6 +9,8 @@ from typing import Any
 
 from geoseg.errors import ConfigError
 
+_WARNINGS = 50
+"""That are printed: of 100,000 inputs, each may have some."""
 _SHOWN = 8
 """Reasons that are given where no input can be used."""
 
@@ -25,8 +27,12 @@ class Report:
     """0: all done; 1: some inputs were refused or failed, the others are done."""
 
     def __str__(self) -> str:
-        """The text, with the warnings and the reasons of what failed below it."""
-        warnings = [f"warning: {line}" for line in self.data.get("warnings", [])]
+        """The text, with the first warnings and the reasons of all that failed below it."""
+        lines = self.data.get("warnings", [])
+        warnings = [f"warning: {line}" for line in lines[:_WARNINGS]]
+        if len(lines) > _WARNINGS:
+            more = f"{len(lines) - _WARNINGS:,} more"
+            warnings.append(f"warning: and {more}, all of them in the report (--json shows it)")
         return "\n".join([self.text, *warnings, *self.data.get("failures", [])])
 
 

@@ -23,6 +23,14 @@ def test_a_report_prints_its_text_then_warnings_then_failures() -> None:
     assert Report("2 done").exit_code == 0
 
 
+def test_of_very_many_warnings_the_first_are_printed_and_all_failures() -> None:
+    data = {"warnings": [f"{n}.tif: dark" for n in range(1000)], "failures": ["x"] * 1000}
+    lines = str(Report("1000 done", data, 1)).splitlines()
+    assert lines[50] == "warning: 49.tif: dark"
+    assert lines[51] == "warning: and 950 more, all of them in the report (--json shows it)"
+    assert lines[52:] == ["x"] * 1000
+
+
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 tiles"), (1, "1 tile"), (2, "2 tiles"), (12_000, "12,000 tiles")]
 )

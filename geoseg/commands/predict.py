@@ -24,7 +24,7 @@ from geoseg.inference.fitting import open_fitting
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.plan import RasterPlan
-from geoseg.inference.run_report import REPORT, RunReport, refuse_foreign_file
+from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
@@ -107,7 +107,7 @@ def _run_all(
         surveys = _survey_all(jobs, predict_run, report)
         _announce_plan(surveys, predict_run, report, progress)
         try:
-            with begun():
+            with report.streaming(predict_run.work / STREAM), begun():
                 _make(surveys, predict_run, report, progress)
         except SchedulerLostError:  # an interrupted run, not a failed one
             raise

@@ -1,24 +1,27 @@
-"""The outcome of each input: kept during a run, written as ``report.json`` at its end."""
+"""The outcome of each input: a line while the run goes on, ``report.json`` at its end."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import OutputError
 from geoseg.failures import not_done
-from geoseg.files import refuse_foreign_report, write_text
+from geoseg.files import naming_file, refuse_foreign_report, replace_file
 from geoseg.foreign import name_of
 from geoseg.inference.keys import key_of
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
+from geoseg.locks import WORK_FOLDER
 from geoseg.raster import FoundSources
 from geoseg.report import Report, finite
 
@@ -30,6 +33,8 @@ _STAGES = ("forward", "predict", "files", "polygons")
 
 
 REPORT = "report.json"
+STREAM = "report.jsonl"
+"""In the folder of unfinished parts, while a run goes on and after one that was killed."""
 
 
 def refuse_foreign_file(path: Path, *, overwrite: bool) -> None:
@@ -65,6 +70,33 @@ class RunReport:
         self._repeated: list[str] = []
         self._own: list[str] = []
         self._of_the_run: list[str] = []
+        self._stream: TextIO | None = None
+
+    @contextmanager
+    def streaming(self, path: Path) -> Iterator[None]:
+        """Write each outcome to a file as it comes, one line of JSON for each input.
+
+        Those that are known are written first. The file goes when `write` has written all of them.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with naming_file(path):
+            self._stream = path.open("w", encoding="utf-8")
+        try:
+            for entry in self._inputs.values():
+                if entry["status"] != "not begun":
+                    self._tell(entry)
+            yield
+        finally:
+            self._stream.close()
+            self._stream = None
+
+    def _tell(self, entry: dict[str, Any]) -> None:
+        if self._stream is not None:
+            with naming_file(Path(self._stream.name)):
+                self._stream.write(_line(entry) + "\n")
+                self._stream.flush()
 
     def begin(self, run: PredictRun, imports: float = 0.0) -> None:
         """Note what all rasters share, now that it is there.
@@ -128,6 +160,7 @@ class RunReport:
     def fail(self, job: RasterJob, line: str) -> None:
         """Note why the run of an input failed."""
         self._inputs[job.source.path] |= {"status": "failed", "error": line}
+        self._tell(self._inputs[job.source.path])
 
     def stop(self) -> None:
         """Note that a fault of the run itself has stopped it, and what it has not done."""
@@ -162,6 +195,7 @@ class RunReport:
             self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
             entry["warnings"].append(f"{path}: no valid pixel; all of the output is nodata")
+        self._tell(entry)
 
     def data(self) -> dict[str, Any]:
         """The report as JSON holds it."""
@@ -172,7 +206,6 @@ class RunReport:
         return {
             **self._facts,
             "plan": self.plan,
-            "inputs": inputs,
             "windows": sum(entry.get("windows", 0) for entry in inputs),
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
             "seconds": _rounded(seconds),
@@ -184,15 +217,29 @@ class RunReport:
             ],
             "left_out": [*self._repeated, *self._own],
             "failures": self.failures,
+            "inputs": inputs,
         }
 
     def write(self, path: Path) -> None:
-        """Write the report as JSON; where it cannot be written, that is one more failure."""
-        text = json.dumps(finite(self.data()), indent=2, allow_nan=False) + "\n"
+        """Write the report as JSON; where it cannot be written, that is one more failure.
+
+        Each input is one line, last of all: so that 100,000 of them can be read and searched.
+        """
+        data = self.data()
+        inputs = data.pop("inputs")
+        head = json.dumps(finite(data), indent=2, allow_nan=False)
         try:
-            write_text(path, text)
+            with replace_file(path) as built, built.open("w", encoding="utf-8") as file:
+                file.write(head.removesuffix("\n}") + ',\n  "inputs": [')
+                for index, entry in enumerate(inputs):
+                    file.write(f"{',' * (index > 0)}\n    {_line(entry)}")
+                file.write("\n  ]\n}\n")
+                file.flush()
+                os.fsync(file.fileno())
         except OutputError as error:
             self._of_the_run.append(str(error))
+        else:
+            (path.parent / WORK_FOLDER / STREAM).unlink(missing_ok=True)
 
     def to_report(self) -> Report:
         """What the command returns."""
@@ -212,6 +259,10 @@ class RunReport:
             f"({seconds['forward']:.1f} s of it in the network)"
         )
         return Report(text, finite(data), exit_code)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(finite(entry), allow_nan=False)
 
 
 def _rounded(seconds: dict[str, float]) -> dict[str, float]:

@@ -218,3 +218,39 @@ def test_another_report_of_this_name_is_replaced_only_if_that_is_wanted(
     refuse_foreign_file(path, overwrite=True)
     report_of(make_run(), 0.0).write(path)
     refuse_foreign_file(path, overwrite=False)
+
+
+def test_outcomes_are_told_as_they_come_and_the_stream_goes_with_the_report(
+    make_run: MakeRun, make_job: MakeJob, tmp_path: Path
+) -> None:
+    run, stream = make_run(), tmp_path / ".geoseg/report.jsonl"
+    stream.parent.mkdir()
+    first, second = make_job(run, "a.tif"), make_job(run, "b.tif")
+    report = report_of(run, 0.0)
+    report.refuse(Path("c.tif"), "c.tif: no")
+    report.accept(first, [])
+    report.accept(second, [])
+
+    def told() -> list[tuple[str, str]]:
+        lines = map(json.loads, stream.read_text().splitlines())
+        return [(Path(line["path"]).name, line["status"]) for line in lines]
+
+    with report.streaming(stream):
+        assert told() == [("c.tif", "refused")]
+        report.finish(survey_raster(run, second), result())
+        report.fail(first, "a.tif: torn")
+        assert told() == [("c.tif", "refused"), ("b.tif", "done"), ("a.tif", "failed")]
+    report.write(tmp_path / "report.json")
+    assert not stream.exists()
+    written = (tmp_path / "report.json").read_text()
+    inputs = json.loads(written)["inputs"]
+    assert [Path(entry["path"]).name for entry in inputs] == ["c.tif", "a.tif", "b.tif"]
+    assert sum('"path": "' in line and '"status"' in line for line in written.splitlines()) == 3
+
+
+def test_a_stream_that_cannot_be_written_is_an_error_of_the_output(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    stream = report_of(make_run(), 0.0).streaming(tmp_path / "none/report.jsonl")
+    with pytest.raises(OutputError, match=r"report\.jsonl: cannot be written"), stream:
+        pytest.fail("begun")
