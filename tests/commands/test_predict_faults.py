@@ -122,10 +122,10 @@ def test_a_report_that_cannot_be_written_is_a_failure_and_not_the_end(
 ):
     from geoseg.inference import run_report
 
-    def full(path, text):
+    def full(path):
         raise OutputError(f"{path}: cannot be written (the disk is full); free the disk")
 
-    monkeypatch.setattr(run_report, "write_text", full)
+    monkeypatch.setattr(run_report, "replace_file", full)
     report = geoseg.predict(folder, model_file, out=tmp_path / "out")
     assert report.exit_code == 1
     assert set(statuses(report).values()) == {"done"}
