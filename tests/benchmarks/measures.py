@@ -24,6 +24,7 @@ from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
+from tests.benchmarks.sheets import sheets
 from tests.benchmarks.startup import startup
 
 
@@ -149,5 +150,6 @@ ALL: dict[str, Callable[[Path], None]] = {
         dilated,
         labels,
         assembly,
+        sheets,
     )
 }
