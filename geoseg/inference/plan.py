@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from geoseg.inference.areas import area_tree
 from geoseg.inference.probe import Probe
 from geoseg.raster import GDAL_CACHE_BYTES, Source
 from geoseg.report import counted
@@ -29,7 +30,7 @@ REGION_BYTES = 190
 """Of a polygon of such a part, and of each of its corners."""
 CORNER_BYTES = 75
 WRITTEN_CORNER_BYTES = 33
-"""What the heap keeps of each corner of all polygons that were written."""
+"""What the heap keeps of each corner of all polygons that a task has written."""
 PREVIEW_ROWS = 512
 """Rows that are read at once for the preview."""
 
@@ -71,7 +72,11 @@ class RasterPlan:
     drawing: int = 0
     """Bytes that the preview holds while it is read."""
     polygonized: int = 0
-    """Pixels of the parts whose polygons are held at once; 0 without polygons."""
+    """Pixels of the parts whose polygons a task holds at once; 0 without polygons."""
+    written: int = 0
+    """Pixels whose polygons a task writes."""
+    areas: int = 1
+    """Tasks among which the parts are shared out for polygons."""
     planes: int = 1
     """Planes of all rasters that are written."""
     decoded: int = 0
@@ -106,8 +111,9 @@ class RasterPlan:
         pixels = grid.height * grid.width
         window_pixels = min(grid.window, grid.height) * min(grid.window, grid.width)
         largest_part = max(block.tallest_band * block.area.width for block in blocks)
+        areas = area_tree(blocks)[0] if polygon_threads else []
         # Those that are made meanwhile, and one that is joined.
-        held_parts = polygon_threads + 1 if polygon_threads else 0
+        held_parts = polygon_threads + 1 if len(areas) == 1 else 2 * bool(areas)
         pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         return cls(
             pixels=pixels,
@@ -122,6 +128,8 @@ class RasterPlan:
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
             drawing=min(PREVIEW_ROWS, grid.height) * grid.width * (pixel_bytes + 1),
             polygonized=min(pixels, held_parts * largest_part),
+            written=max((area.height * area.width for area in areas), default=0),
+            areas=max(1, len(areas)),
             planes=1 + confidence + probabilities * classes,
             decoded=source.block_bytes,
             threads=max(1, polygon_threads),
@@ -145,6 +153,8 @@ class RasterPlan:
             output=sum(plan.output for plan in plans),
             drawing=max(plan.drawing for plan in plans),
             polygonized=max(plan.polygonized for plan in plans),
+            written=max(plan.written for plan in plans),
+            areas=sum(plan.areas for plan in plans),
             planes=max(plan.planes for plan in plans),
             decoded=max(plan.decoded for plan in plans),
             threads=plans[0].threads,
@@ -154,19 +164,20 @@ class RasterPlan:
         """Bytes that all processes will hold; each worker loads torch and the model too."""
         polygons = int(self.polygonized * _polygon_cost(probe, REGION_BYTES, CORNER_BYTES))
         polygons += self.polygonized * PART_BYTES_PER_PIXEL
-        if self.polygonized:
-            polygons += int(self.pixels * probe.corners_per_pixel * WRITTEN_CORNER_BYTES)
+        polygons += int(self.written * probe.corners_per_pixel * WRITTEN_CORNER_BYTES)
+        at_once = 1 if workers else min(self.threads, self.areas)
         blocks = self.memory + self.decoded + HEAP_BYTES
         kept = self.decoded + int(KEPT_SHARE * max(0, self.memory - GDAL_CACHE_BYTES))
         files = LIBRARIES_BYTES + SPREAD_BYTES * (self.planes > 1)
-        drawn = max(polygons, self.drawing)
+        drawn = max(at_once * polygons, self.drawing)
         one_by_one = max(blocks, GDAL_CACHE_BYTES + files + drawn + kept)
         if workers:
             return probe.peak_bytes + workers * (probe.peak_bytes + one_by_one)
         if rasters == 1:
             return probe.peak_bytes + one_by_one
         # The files of some rasters are made while the network runs for the next.
-        return probe.peak_bytes + blocks + files + min(rasters, self.threads) * drawn
+        drawn = max(at_once * polygons, min(rasters, self.threads) * self.drawing)
+        return probe.peak_bytes + blocks + files + drawn
 
     def seconds(self, probe: Probe, workers: int, rasters: int = 1) -> float:
         """Seconds that forwards, rasters, polygons and previews will take."""

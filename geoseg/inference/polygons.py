@@ -121,11 +121,11 @@ def join_areas(process: Process, sheet: Sheet, level: int, index: int) -> float:
     started = time.perf_counter()
     tree = area_tree(sheet.blocks())
     area = tree[level][index]
-    below = [
+    below = (
         read_pieces(_path(sheet, level - 1, number, "pieces"))
         for number, part in enumerate(tree[level - 1])
         if area.intersect(part)
-    ]
+    )
     _join(process, sheet, area, (level, index), below)
     return time.perf_counter() - started
 

@@ -25,7 +25,13 @@ import numpy as np
 from geoseg.classes import NODATA
 from geoseg.errors import VectorError
 from geoseg.tiling import Window
-from geoseg.vector.open_regions import OpenRegion, attributes_of, closed_regions, corners_of
+from geoseg.vector.open_regions import (
+    OpenRegion,
+    attributes_of,
+    closed_regions,
+    corners_of,
+    in_batches,
+)
 from geoseg.vector.order import OrderedRegions
 from geoseg.vector.part_regions import PartRegions, Side
 from geoseg.vector.polygonize import Regions
@@ -69,8 +75,8 @@ def join_area(
     joining = _Joining(area, height, width)
     ordered = OrderedRegions(area, width)
     for part in parts:
-        closed = joining.add(part)
-        yield from ordered.add(part, [part.whole, *([closed_regions(closed)] if closed else [])])
+        closed = map(closed_regions, in_batches(joining.add(part)))
+        yield from ordered.add(part, [part.whole, *closed])
     return joining.rest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from geoseg.vector.outlines import Corners, add_corners, outline
 from geoseg.vector.polygonize import Regions
+
+_CORNERS = 500_000
+"""Corners that are outlined at once, about 70 MB, unless a region has more."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,21 @@ class OpenRegion:
         self.corners += other.corners
         if self.confidence_sum is not None and other.confidence_sum is not None:
             self.confidence_sum += other.confidence_sum
+
+
+def in_batches(regions: list[OpenRegion]) -> Iterator[list[OpenRegion]]:
+    """A few regions after the other, so that few are outlined at once."""
+    batch: list[OpenRegion] = []
+    corners = 0
+    for region in regions:
+        size = sum(each.shape[1] for each in region.corners)
+        if batch and corners + size > _CORNERS:
+            yield batch
+            batch, corners = [], 0
+        batch.append(region)
+        corners += size
+    if batch:
+        yield batch
 
 
 def closed_regions(closed: list[OpenRegion]) -> Regions:

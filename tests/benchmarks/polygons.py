@@ -36,17 +36,17 @@ _WAYS = ("one task", "tree")
 
 def polygons(folder: Path) -> None:
     """Polygons of 10,000 x 10,000 pixels classified one by one: a tree of tasks against one."""
-    measure(folder, 10_000)
+    measure(folder, 10_000, 3)
 
 
 def polygons_large(folder: Path) -> None:
     """The same of 32,768 x 32,768 pixels; takes half an hour."""
-    measure(folder, 32_768)
+    measure(folder, 32_768, 5)
 
 
-def measure(folder: Path, size: int) -> None:
-    """Print wall clock, CPU time and peak memory of both ways."""
-    _write_parts(folder, size)
+def measure(folder: Path, size: int, cell: int) -> None:
+    """Print wall clock, CPU time and peak memory of both ways, on squares of `cell` pixels."""
+    _write_parts(folder, size, cell)
     took = {way: _in_process(folder, size, way) for way in _WAYS}
     once, tree = (took[way] for way in _WAYS)
     print(took, flush=True)
@@ -82,12 +82,13 @@ def _sheet(folder: Path, size: int) -> Sheet:
     return Sheet(parts, TileGrid(size, size, 512, 128), 0.0, None)
 
 
-def _write_parts(folder: Path, size: int) -> None:
-    """Each pixel of a scene gets a class by its colour alone, as `pixel` gives it."""
+def _write_parts(folder: Path, size: int, cell: int) -> None:
+    """Each square of a scene gets a class by its colour alone, as `pixel` gives it."""
     image, _ = scenes.render(7, 0, 0, _SIDE, _SIDE)
-    scores = np.random.default_rng(0).normal(size=(len(CLASSES), 3)) @ image[:3].reshape(3, -1)
-    scores -= scores.mean(1, keepdims=True)
-    tile = scores.argmax(0).astype(np.uint8).reshape(_SIDE, _SIDE)
+    coarse = image[:3, ::cell, ::cell].astype(np.float64)
+    scores = np.random.default_rng(0).normal(size=(len(CLASSES), 3)) @ coarse.reshape(3, -1)
+    tile = (scores - scores.mean(1, keepdims=True)).argmax(0).reshape(coarse.shape[1:])
+    tile = tile.astype(np.uint8).repeat(cell, 0).repeat(cell, 1)
     tile = np.concatenate([tile, tile[:, ::-1]], 1)
     tile = np.concatenate([tile, tile[::-1]], 0)
     sheet = _sheet(folder, size)
@@ -107,7 +108,11 @@ def _tell(sheet: Sheet, output: Output) -> Story:
         seconds = yield Stage("files", tasks)
         wall, cpu = time.perf_counter() - started[0], time.process_time() - started[1]
         name = tasks[0].function.__name__
-        print(f"{name}: {len(tasks)} tasks, wall {wall:.1f}, CPU {cpu:.1f}, {sum(seconds):.1f}")
+        print(
+            f"{name}: {len(tasks)} tasks, wall {wall:.1f}, CPU {cpu:.1f}, {sum(seconds):.1f}, "
+            f"peak {peak_memory() / 2**20:.0f} MiB",
+            flush=True,
+        )
 
 
 def main(folder: Path, size: int, way: str) -> None:

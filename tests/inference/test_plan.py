@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from geoseg.inference import areas
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 from geoseg.raster import Source, open_raster
@@ -100,14 +101,35 @@ def test_counts_and_sizes_are_those_of_the_lattice(source: Source) -> None:
 
 def plans() -> list[RasterPlan]:
     return [
-        RasterPlan(1000, 10, 12, 400, 2, 700, 150, drawing=30, polygonized=20, planes=1, decoded=2),
-        RasterPlan(3000, 30, 30, 400, 1, 500, 450, drawing=90, polygonized=10, planes=3, decoded=5),
+        RasterPlan(
+            *(1000, 10, 12, 400, 2, 700, 150),
+            drawing=30,
+            polygonized=20,
+            written=7,
+            areas=2,
+            decoded=2,
+        ),
+        RasterPlan(
+            *(3000, 30, 30, 400, 1, 500, 450),
+            drawing=90,
+            polygonized=10,
+            written=8,
+            areas=3,
+            decoded=5,
+            planes=3,
+        ),
     ]
 
 
 def test_rasters_add_up_but_for_memory_which_the_largest_decides() -> None:
     total = RasterPlan(
-        4000, 40, 42, 400, 3, 700, 600, drawing=90, polygonized=20, planes=3, decoded=5
+        *(4000, 40, 42, 400, 3, 700, 600),
+        drawing=90,
+        polygonized=20,
+        written=8,
+        areas=5,
+        decoded=5,
+        planes=3,
     )
     assert RasterPlan.total(plans()) == RasterPlan.total(plans()[::-1]) == total
     assert RasterPlan.total(plans()[:1]) == plans()[0]
@@ -131,7 +153,12 @@ def test_a_peak_is_that_of_the_blocks_or_of_the_files_whichever_is_larger() -> N
     # Each pixel of a part takes 24 bytes, each polygon 190, and each of its corners 75; of all
     # corners that were written, 33 are kept.
     polygons = int(2**20 * (24 + 190 / 4 + 2 * 75)) + 10**6 * 2 * 33
-    assert plan(memory=7, polygonized=2**20).peak(probe, 0) == here + polygons
+    given = {"memory": 7, "polygonized": 2**20, "written": 10**6}
+    assert plan(**given).peak(probe, 0) == here + polygons
+    # As many areas are polygonized as there are threads; a worker makes one after the other.
+    assert plan(**given, threads=2).peak(probe, 0) == here + polygons
+    assert plan(**given, threads=2, areas=5).peak(probe, 0) == here + 2 * polygons
+    assert plan(**given, threads=2, areas=5).peak(probe, 1) == 10_000 + here + polygons
     assert plan(polygonized=2**20).peak(Probe(0.5, 10_000), 0) == here + 2**20 * 24
 
 
@@ -202,6 +229,18 @@ def test_what_is_written_and_how_decides_planes_and_what_is_held(source: Source)
     assert (many.planes, many.polygonized) == (7, 2 * 20 * 80), "one is made, one is joined"
     all_at_once = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1, polygon_threads=50)
     assert all_at_once.polygonized == 60 * 80, "no more than the raster has"
+    assert (few.areas, many.areas, many.written) == (1, 1, 60 * 80)
+
+
+def test_a_raster_of_several_areas_is_polygonized_in_each_part_by_part(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(areas, "AREA_PIXELS", 1700)  # a part has 20 x 80 pixels at most
+    blocks = TileGrid(60, 80, 20, 8).blocks()
+    shared = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1, polygon_threads=3)
+    assert shared.areas == 5, "one a lattice row"
+    assert shared.written == 20 * 80
+    assert shared.polygonized == 2 * 20 * 80, "one is made, one is joined"
 
 
 def test_the_report_holds_the_plan() -> None:

@@ -60,6 +60,16 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "geoseg/vector/outlines.py": {
         "        return Corners(region, row, col, positive)": "all four are empty",
     },
+    "geoseg/vector/open_regions.py": {
+        "_CORNERS = ": "how many corners are outlined at once; the polygons are the same",
+    },
+    "geoseg/vector/spool.py": {
+        "_ROWS = ": "how many rows are read at a time; the order is the same",
+    },
+    "geoseg/inference/areas.py": {
+        "AREA_PIXELS = ": "how much a task polygonizes; the files are the same",
+        "_JOINED = ": "how many areas a task joins; the files are the same",
+    },
     "geoseg/vector/join.py": {
         "_pieces: int = 0": "from where pieces are numbered; the numbers are used as names alone",
         "if len(kept.pieces) < len(gone.pieces):": "which of two regions takes in the other",
