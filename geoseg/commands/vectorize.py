@@ -25,7 +25,7 @@ from geoseg.files import existing_files
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
 from geoseg.locks import lock_file
-from geoseg.raster import Source, describe_grid, name_every_class, open_raster, source_fingerprint
+from geoseg.raster import SeenSource, Source, describe_grid, name_every_class, open_raster
 from geoseg.raster.path_list import expand_lists
 from geoseg.report import Report, counted
 from geoseg.vector import (
@@ -93,8 +93,7 @@ def run(
     warnings += [line for job in jobs.values() for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
-    of = counted(len(jobs), "raster")
-    text = f"{polygons:,} polygons of {of} in {target} ({seconds:.1f} s)"
+    text = f"{polygons:,} polygons of {counted(len(jobs), 'raster')} in {target} ({seconds:.1f} s)"
     facts |= {"kept": False, "layers": made, "seconds": seconds}
     return Report(text, facts, int(bool(failures)))
 
@@ -169,6 +168,9 @@ class _Job:
 
     labels: Source
     confidence: Source | None
+    names: Sequence[str]
+    seen: Sequence[SeenSource]
+    """Both rasters as they were before they were opened."""
     undeclared: int = 0
     """Valid pixels of 255 in a raster that does not declare 255 as nodata."""
     masked: int = 0
@@ -177,15 +179,9 @@ class _Job:
     def layer(self, name: str) -> Layer:
         """The raster's polygons, which are made while they are consumed."""
         labels = self.labels
-        return Layer(
-            name,
-            join_parts(self._parts(), labels.height, labels.width),
-            labels.height,
-            labels.width,
-            labels.transform,
-            labels.crs,
-            ClassScheme.from_names(name_every_class(labels.path)),
-        )
+        size, place = (labels.height, labels.width), (labels.transform, labels.crs)
+        regions = join_parts(self._parts(), *size)
+        return Layer(name, regions, *size, *place, ClassScheme.from_names(self.names))
 
     def warnings(self) -> list[str]:
         """What reading the pixels has shown."""
@@ -218,6 +214,8 @@ class _Job:
                 if self.confidence is not None:
                     (confidence,), _ = beside.read(row, col, *size)
                 yield polygonize_part(labels, confidence, row, col)
+        for each in self.seen:
+            each.refuse_changed("vectorized")
 
 
 def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | None) -> None:
@@ -255,9 +253,10 @@ def _usable(paths: Iterable[Path], confidence: Path | None) -> tuple[dict[Path, 
     failures: list[str] = []
     for path in paths:
         with per_input(path, failures.append):
+            seen = [SeenSource.at(each) for each in (path, confidence) if each is not None]
             labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
             beside = None if confidence is None else _open_confidence(confidence, labels)
-            jobs[path] = _Job(labels, beside)
+            jobs[path] = _Job(labels, beside, name_every_class(path), seen)
     if not jobs:
         raise ConfigError("\n".join(failures))
     return jobs, failures
@@ -292,8 +291,8 @@ def _fingerprint(jobs: Mapping[str, _Job], layers: Sequence[str]) -> str:
     """What the output is made from, and which of the layers it lacks."""
     digest = hashlib.sha256(b"vectorize 2")
     for job in jobs.values():
-        digest.update(json.dumps(name_every_class(job.labels.path)).encode())
-        for source in (job.labels, job.confidence):
-            digest.update((source_fingerprint(source.path) if source else "-").encode())
+        digest.update(json.dumps(job.names).encode())
+        prints = [*(each.fingerprint for each in job.seen), "-"]
+        digest.update("".join(prints[:2]).encode())
     left_out = [name for name in layers if name not in jobs]
     return digest.hexdigest() + (_WITHOUT + json.dumps(left_out) if left_out else "")

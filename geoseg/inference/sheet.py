@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import PartError, SourceError
+from geoseg.errors import PartError
 from geoseg.inference import engine
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
@@ -20,6 +20,7 @@ from geoseg.inference.run import PredictRun
 from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
 from geoseg.progress import Progress
+from geoseg.raster import ChangedSourceError
 from geoseg.tiling import Block
 
 
@@ -184,12 +185,11 @@ def _refuse_changed_source(survey: Survey) -> None:
     Some parts may show the old pixels and some the new ones, all under the old source's key. So
     they are removed: if the old file came back, they would be taken for valid.
     """
-    path = survey.job.source.path
-    if survey.job.seen.has_changed():
+    try:
+        survey.job.seen.refuse_changed("predicted")
+    except ChangedSourceError:
         survey.folder.remove()
-        raise SourceError(
-            f"{path}: changed while it was predicted; leave it alone and run the command again"
-        )
+        raise
 
 
 def _resuming(survey: Survey) -> str:

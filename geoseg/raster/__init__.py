@@ -5,7 +5,12 @@ from geoseg.raster.class_names import name_every_class, read_class_names
 from geoseg.raster.cog import write_cog
 from geoseg.raster.compatibility import check_source, refuse_palette, shared_notes
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
-from geoseg.raster.fingerprint import SeenSource, read_fingerprint, source_fingerprint
+from geoseg.raster.fingerprint import (
+    ChangedSourceError,
+    SeenSource,
+    read_fingerprint,
+    source_fingerprint,
+)
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, opened_once, raster_companions
 from geoseg.raster.layers import Layer, class_layer, confidence_layer, probability_layer
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
@@ -18,6 +23,7 @@ __all__ = [
     "GDAL_CACHE_BYTES",
     "PREPARE",
     "TRAIN",
+    "ChangedSourceError",
     "FoundSource",
     "FoundSources",
     "Layer",

@@ -42,6 +42,15 @@ _SAMPLES = 16
 _SAMPLE = 16 * 1024
 
 
+class ChangedSourceError(SourceError):
+    """A file was replaced while it was read: its pixels are of two files."""
+
+    def __init__(self, path: Path, done: str) -> None:
+        super().__init__(
+            f"{path}: changed while it was {done}; leave it alone and run the command again"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class SeenSource:
     """A source as it was once."""
@@ -75,6 +84,19 @@ class SeenSource:
         if self.state is not None and _state(self.files) == self.state:
             return False
         return source_fingerprint(self.path) != self.fingerprint
+
+    def refuse_changed(self, done: str) -> None:
+        """Refuse what was read from a source that has been replaced meanwhile.
+
+        Args:
+            done: what was done with it: "predicted", "scored" ...
+
+        Raises:
+            ChangedSourceError: its pixels, or what they mean, are others now.
+            SourceError: the source or a file that belongs to it cannot be read.
+        """
+        if self.has_changed():
+            raise ChangedSourceError(self.path, done)
 
 
 def _state(files: Sequence[Path]) -> str | None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -17,6 +20,7 @@ from rasterio import features
 from geoseg.commands import vectorize
 from geoseg.commands.vectorize import run
 from geoseg.errors import ConfigError, OutputError, SourceError
+from geoseg.failures import exit_code_of
 from geoseg.locks import lock_file
 from geoseg.vector import FIELDS, polygonize
 from tests.odd_rasters import add_page, only_a_coordinate_system
@@ -374,3 +378,70 @@ def test_class_ids_that_are_stored_as_a_negative_stay_ids_and_pages_are_named(
     assert any("holds 2 pages" in line for line in report.data["warnings"])
     ids = set(pyogrio.read_dataframe(tmp_path / "a.gpkg")["class_id"])
     assert ids == set(np.unique(labels[labels < 254]).tolist())
+
+
+def replacing(monkeypatch: pytest.MonkeyPatch, raster: Path, part: int = 1) -> None:
+    """Let another raster of the same size take the place of one after some parts were read."""
+    other, read = raster.with_name("other.tif"), vectorize.polygonize_part
+    with rasterio.open(raster) as file:
+        profile, data = file.profile, file.read()
+    with rasterio.open(other, "w", **profile) as file:
+        file.write(np.flip(data))
+    parts = itertools.count(1)
+
+    def polygonize_and_replace(*given: Any) -> Any:
+        if next(parts) == part:
+            os.replace(other, raster)
+        return read(*given)
+
+    monkeypatch.setattr(vectorize, "polygonize_part", polygonize_and_replace)
+
+
+@pytest.mark.parametrize("name", ["town.tif", "confidence.tif"])
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp"])
+def test_a_raster_that_is_replaced_meanwhile_fails_and_nothing_is_written(
+    make_classes: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, suffix: str
+) -> None:
+    raster, confidence = make_classes(), make_classes("confidence.tif")
+    out = tmp_path / "out" / f"town{suffix}"
+    monkeypatch.setattr(vectorize, "_PART_ROWS", 30)
+    replacing(monkeypatch, tmp_path / name)
+    message = rf"{name}: changed while it was vectorized; .* run the command again$"
+    with pytest.raises(SourceError, match=message) as refused:
+        run(raster, out, confidence=confidence)
+    assert exit_code_of(refused.value) == 1
+    assert not out.parent.exists()
+    assert run(raster, out, confidence=confidence).data["kept"] is False
+
+
+def test_of_several_rasters_one_that_is_replaced_meanwhile_is_left_out_and_named(
+    make_classes: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rasters = [make_classes(f"{name}.tif") for name in ("a", "b", "c")]
+    replacing(monkeypatch, rasters[1], part=2)
+    report = run(rasters, tmp_path / "all.gpkg")
+    assert report.exit_code == 1
+    (line,) = report.data["failures"]
+    assert "b.tif: changed while it was vectorized" in line
+    assert sorted(name for name, _ in pyogrio.list_layers(tmp_path / "all.gpkg")) == ["a", "c"]
+
+
+def test_of_several_programs_on_one_file_one_writes_and_the_others_say_so_in_a_line(
+    make_raster: Make, tmp_path: Path
+) -> None:
+    """They begin at once, and read a raster for long enough that all of them meet."""
+    noise = np.random.default_rng(0).integers(0, 4, (1, 400, 400)).astype(np.uint8)
+    raster, out = make_raster("town.tif", data=noise, nodata=255), tmp_path / "out" / "town.gpkg"
+    command = [sys.executable, "-m", "geoseg.cli", "vectorize", str(raster), "--out", str(out)]
+    programs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = [program.communicate(timeout=300)[1].strip() for program in programs]
+    ended = [program.returncode for program in programs]
+    assert sorted(ended) == [0, 2, 2], said
+    for code, line in zip(ended, said, strict=True):
+        if code:
+            assert re.fullmatch(r"(geoseg: )?(error: )?another run writes .*town\.gpkg; .*", line)
+    assert [path.name for path in out.parent.iterdir()] == ["town.gpkg"]
+    assert run(raster, out).data["kept"] is True
