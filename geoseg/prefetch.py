@@ -7,6 +7,7 @@ caller    | item i, computing   |
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,15 +50,46 @@ def prefetch(
                     thread.submit(items.close)
 
 
+def work_ahead(
+    work: Callable[[Item, Callable[[], bool]], Result], items: Iterable[Item]
+) -> Generator[Future[Result]]:
+    """Longer work on each item, in a thread a processor, 8 at most; in the order of the items.
+
+    Close it, as by `contextlib.closing`: then what is being done is stopped, the rest not begun.
+
+    Args:
+        work: is given an item, and what to ask now and then whether to stop: by KeyboardInterrupt.
+        items: few of them are taken ahead.
+    """
+    stop = threading.Event()
+    threads = min(8, os.cpu_count() or 1)
+    futures = look_ahead(lambda item: work(item, stop.is_set), items, "geoseg-work", threads)
+    try:
+        for future in futures:  # noqa: UP028 - that would close it before it is stopped
+            yield future
+    finally:
+        stop.set()
+        futures.close()
+
+
 def look_ahead(
-    look: Callable[[Item], Result], items: Iterable[Item], name: str = "geoseg-look"
+    look: Callable[[Item], Result],
+    items: Iterable[Item],
+    name: str = "geoseg-look",
+    threads: int | None = None,
 ) -> Generator[Future[Result]]:
     """A look at each item, in a few threads; the looks in the order of the items, done or not.
 
     For short looks at many files, of which some may lie on a slow disk. An error of one is its
     future's. Looks that were not begun are dropped when the caller leaves early.
+
+    Args:
+        look: at an item.
+        items: few of them are taken ahead.
+        name: of the threads.
+        threads: how many; by default two more than processors, 8 at most.
     """
-    threads = min(8, (os.cpu_count() or 1) + 2)
+    threads = threads or min(8, (os.cpu_count() or 1) + 2)
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, name) as pool:
         try:

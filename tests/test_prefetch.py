@@ -4,11 +4,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from geoseg.prefetch import look_ahead, prefetch
+from geoseg.prefetch import look_ahead, prefetch, work_ahead
 
 
 def threads() -> list[str]:
@@ -113,3 +113,19 @@ def test_few_looks_are_taken_ahead_and_none_after_the_caller_has_left() -> None:
     next(looks)
     looks.close()
     assert len(asked) < 100
+
+
+def test_work_that_is_closed_is_stopped_and_no_more_begun() -> None:
+    begun: list[int] = []
+
+    def work(number: int, stopped: Callable[[], bool]) -> int:
+        begun.append(number)
+        while number and not stopped():
+            time.sleep(0.001)
+        return number
+
+    results = work_ahead(work, range(10**6))
+    assert next(results).result() == 0
+    results.close()
+    assert len(begun) <= 9
+    assert not [each for each in threading.enumerate() if each.name.startswith("geoseg-work")]

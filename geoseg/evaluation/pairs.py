@@ -18,6 +18,7 @@ from geoseg.datasets.polygon_labels import Polygons
 from geoseg.datasets.tiles import LabelSource, check_labels, find_labels
 from geoseg.errors import SourceError
 from geoseg.failures import per_input
+from geoseg.prefetch import look_ahead
 from geoseg.raster import (
     Reader,
     Source,
@@ -82,12 +83,16 @@ def open_pairs(
     """
     usable: list[RasterPair] = []
     failures: list[str] = []
-    for pair in pairs:
+
+    def look(pair: Pair) -> RasterPair:
+        own = None
+        if instances is not None:
+            own = _find_instances(pair, instances, only_pair=len(pairs) == 1)
+        return open_pair(pair, own, options)
+
+    for pair, opened in zip(pairs, look_ahead(look, pairs), strict=True):
         with per_input(pair.raster, failures.append):
-            own = None
-            if instances is not None:
-                own = _find_instances(pair, instances, only_pair=len(pairs) == 1)
-            usable.append(open_pair(pair, own, options))
+            usable.append(opened.result())
     return usable, failures
 
 

@@ -13,11 +13,13 @@ Objects take the strips in order and join what continues from one to the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA
@@ -28,7 +30,9 @@ from geoseg.evaluation.instances import open_instances
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions, already_eroded
 from geoseg.failures import per_input
 from geoseg.metrics import BoundaryF1, ConfusionMatrix, InstanceIoU, ScaleIoU, erode
+from geoseg.prefetch import work_ahead
 from geoseg.progress import Progress
+from geoseg.raster import GDAL_CACHE_BYTES
 from geoseg.tiling import Window
 
 _STRIP_PIXELS = 2 * 2**20
@@ -59,20 +63,32 @@ class PairScore:
 def score_pairs(
     pairs: Sequence[RasterPair], options: ScoringOptions, progress: Progress
 ) -> tuple[list[PairScore], list[str]]:
-    """The scores of the pairs that can be read, and a line about each of the others."""
+    """The scores of the pairs that can be read, and a line about each of the others.
+
+    Several pairs are scored at once, in threads.
+    """
     scores: list[PairScore] = []
     failures: list[str] = []
     progress.begin("evaluate", len(pairs))
-    for pair in pairs:
-        with per_input(pair.predicted.path, failures.append):
-            scores.append(score_pair(pair, options))
-        progress.advance(1)
+    with closing(work_ahead(partial(_score, options), pairs)) as scored:
+        for pair, score in zip(pairs, scored, strict=True):
+            with per_input(pair.predicted.path, failures.append):
+                scores.append(score.result())
+            progress.advance(1)
     progress.end()
     return scores, failures
 
 
+def _score(options: ScoringOptions, pair: RasterPair, stopped: Callable[[], bool]) -> PairScore:
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        return score_pair(pair, options, stopped=stopped)
+
+
 def score_pair(
-    pair: RasterPair, options: ScoringOptions, strip_pixels: int = _STRIP_PIXELS
+    pair: RasterPair,
+    options: ScoringOptions,
+    strip_pixels: int = _STRIP_PIXELS,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> PairScore:
     """Score one pair.
 
@@ -80,6 +96,7 @@ def score_pair(
         pair: what is compared.
         options: how.
         strip_pixels: pixels to look at in one go; changes no result.
+        stopped: asked before each strip; True ends the scoring with KeyboardInterrupt.
 
     Raises:
         SourceError: a file is damaged, holds an unknown value, or the reference is eroded already.
@@ -101,6 +118,8 @@ def score_pair(
             )
             scale = ScaleIoU(instances.class_of)
         for strip in strips(height, width, strip_pixels):
+            if stopped():
+                raise KeyboardInterrupt
             top, end = max(0, strip.row - halo), min(height, strip.row_end + halo)
             window, core = Window(top, 0, end - top, width), strip.slices(top)
             reference, predicted = labels.read(window), prediction.read(window)
