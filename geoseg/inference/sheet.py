@@ -167,8 +167,9 @@ def _clear_stale(run: PredictRun, survey: Survey, progress: Progress) -> None:
     """Name the parts of runs with other options; ``--overwrite`` removes them."""
     own = survey.folder.path
     stale = re.compile(rf"{re.escape(survey.job.target.name)}-[0-9a-f]{{16}}")
-    for other in sorted(own.parent.iterdir()) if own.parent.is_dir() else ():
-        if other == own or not stale.fullmatch(other.name):
+    beside = own.parent.iterdir() if own.parent.is_dir() else ()
+    for other in sorted(each for each in beside if stale.fullmatch(each.name)):
+        if other == own:
             continue
         if run.options.overwrite:
             shutil.rmtree(other)

@@ -16,6 +16,8 @@ import geoseg
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from tests.benchmarks.assembly import assembly
+from tests.benchmarks.costs import costs
+from tests.benchmarks.country import country
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
@@ -151,5 +153,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         labels,
         assembly,
         sheets,
+        country,
+        costs,
     )
 }
