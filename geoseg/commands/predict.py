@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rasterio
+
 from geoseg.errors import OutputError, RunError, SchedulerLostError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
@@ -30,7 +32,7 @@ from geoseg.locks import lock_folder
 from geoseg.models import Card, load_card
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
-from geoseg.raster import FoundSource, SeenSource, find_sources, opened_once
+from geoseg.raster import GDAL_CACHE_BYTES, FoundSource, SeenSource, find_sources, opened_once
 from geoseg.report import Report, counted, nothing_usable
 
 if TYPE_CHECKING:
@@ -166,11 +168,12 @@ def _usable_jobs(
     found = find_sources([Path(path) for path in paths])
     report.leave_out(found)
     checks = look_ahead(partial(_check, card=card, options=options, out=out), found.sources)
-    for each, check in zip(found.sources, checks, strict=True):
-        with per_input(each.path, partial(report.refuse, each.path)):
-            job, warnings = check.result()
-            report.accept(job, warnings)
-            jobs.append(job)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # else a twentieth of the machine's memory
+        for each, check in zip(found.sources, checks, strict=True):
+            with per_input(each.path, partial(report.refuse, each.path)):
+                job, warnings = check.result()
+                report.accept(job, warnings)
+                jobs.append(job)
     if not jobs:
         raise nothing_usable(report.failures)
     return jobs

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +24,7 @@ from rasterio.transform import from_origin
 
 import geoseg
 from geoseg.inference import engine
+from geoseg.inference.fitting import open_fitting
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import peak_memory
@@ -30,8 +32,9 @@ from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import Lane, Task, tell_stories
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
-from geoseg.raster import Part, open_raster
+from geoseg.raster import GDAL_CACHE_BYTES, Part, SeenSource, opened_once
 from tests.benchmarks.apart import apart
 from tests.benchmarks.models import write_model
 from tests.benchmarks.scheduler import scheduler_growth
@@ -87,7 +90,8 @@ class _NoSlots:
 
 def _sparse(path: Path, side: int) -> Path:
     profile = {"driver": "GTiff", "height": side, "width": side, "count": 3, "dtype": "uint8"}
-    tiles = {"tiled": True, "blockxsize": 4096, "blockysize": 4096, "sparse_ok": True}
+    tile = 512 if side < 10**5 else 4096
+    tiles = {"tiled": True, "blockxsize": tile, "blockysize": tile, "sparse_ok": True, "nodata": 0}
     place = {"crs": "EPSG:25832", "transform": from_origin(500_000, 5_400_000, 0.2, 0.2)}
     with rasterio.open(path, "w", **profile, **tiles, **place, bigtiff="yes"):
         pass
@@ -97,23 +101,30 @@ def _sparse(path: Path, side: int) -> Path:
 def _run(folder: Path, name: str, **options: Any) -> PredictRun:
     model = geoseg.load_model(write_model(folder / "pixel.safetensors", "pixel", None))
     chosen = PredictOptions.from_keywords(
-        device="cpu", workers=WORKERS, confidence=True, **{"preview": False, **options}
+        bands="1,2,3", device="cpu", workers=WORKERS, confidence=True, preview=False, **options
     )
     return PredictRun.from_options(model, chosen, folder / name)
+
+
+def _check(run: PredictRun, path: Path, number: int) -> RasterJob:
+    """One of many sheets, which are all the same file, as `geoseg predict` opens it."""
+    with opened_once(path):
+        source, grid, _ = open_fitting(path, run.model.card, run.options)
+        return RasterJob(source, run.out / f"sheet-{number:05d}", grid, SeenSource.at(path))
 
 
 def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> dict[str, Any]:
     """Plan and tell so many sheets in this process; what that took."""
     run = _run(folder, name, **options)
-    source = open_raster(_sparse(folder / f"{side}.tif", side))
+    path = _sparse(folder / f"{side}.tif", side)
     base = peak_memory()
     started, cpu = time.perf_counter(), time.process_time()
-    grids = [run.options.grid(run.model.card, source) for _ in range(sheets)]
-    jobs = [
-        RasterJob(source, run.out / f"sheet-{number:05d}", grid)
-        for number, grid in enumerate(grids)
-    ]
-    surveys = [survey_raster(run, job) for job in jobs]
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        checks = look_ahead(partial(_check, run, path), range(sheets))
+        jobs = [check.result() for check in checks]
+    checked, checked_cpu = time.perf_counter() - started, time.process_time() - cpu
+    started, cpu = time.perf_counter(), time.process_time()
+    surveys = [each.result() for each in look_ahead(partial(survey_raster, run), jobs)]
     plan = RasterPlan.total([survey.plan() for survey in surveys])
     planned, planned_cpu = time.perf_counter() - started, time.process_time() - cpu
     slots = _NoSlots()
@@ -121,6 +132,8 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     tell_stories((tell_raster(run, each, Progress(), RasterResult()) for each in surveys), slots)
     return {
         "plan": plan,
+        "checked": checked,
+        "checked_cpu": checked_cpu,
         "seconds": planned,
         "cpu": planned_cpu,
         "telling": time.perf_counter() - started,
@@ -146,7 +159,8 @@ def _report(name: str, sheets: int, found: dict[str, Any], kinds: int) -> None:
     print(
         f"{name}: {plan.blocks} blocks, {plan.forwards} forwards at most "
         f"({plan.forwards / plan.windows:.3f} a window), {parts} parts, the last {found['names']}\n"
-        f"  planned in {found['seconds']:.1f} s (CPU {found['cpu']:.1f}), told in "
+        f"  checked in {found['checked']:.1f} s (CPU {found['checked_cpu']:.1f}), "
+        f"planned in {found['seconds']:.1f} s (CPU {found['cpu']:.1f}), told in "
         f"{found['telling']:.1f} s; client {found['memory'] / 2**20:.0f} MiB, of which this "
         f"{found['more'] / 2**20:.0f}\n"
         f"  {sum(slots.counts.values())} tasks {dict(slots.counts)}; at most {slots.most} in "
@@ -169,8 +183,7 @@ def _report(name: str, sheets: int, found: dict[str, Any], kinds: int) -> None:
 def _resume(folder: Path, parts: int) -> dict[str, float]:
     """Survey so many finished parts, which are files of one byte."""
     run = _run(folder, "resume", block=4096)
-    source = open_raster(_sparse(folder / "resume.tif", 275_000))
-    job = RasterJob(source, run.out / "sheet", run.options.grid(run.model.card, source))
+    job = _check(run, _sparse(folder / "resume.tif", 275_000), 0)
     begun = survey_raster(run, job)
     begun.folder.write_plan(begun.blocks, begun.batch, "fp32")
 

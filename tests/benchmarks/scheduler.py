@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import subprocess
 import sys
 import time
@@ -12,10 +13,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
-from distributed import Client, as_completed
+from distributed import Client, Future
 
 TASKS = 100_000
-IN_FLIGHT = 12
+IN_FLIGHT = 60
 ARGUMENT = b"." * 1500
 """About as large as a task of a large raster."""
 
@@ -28,8 +29,10 @@ def _nothing(_: bytes, number: int) -> int:
 def _program(name: str, *arguments: str) -> Iterator[psutil.Process]:
     command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        yield psutil.Process(process.pid)
-        process.terminate()
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
 
 
 def scheduler_growth(folder: Path) -> None:
@@ -50,12 +53,13 @@ def scheduler_growth(folder: Path) -> None:
         started = time.perf_counter()
         held = {0: scheduler.memory_info().rss}
         numbers = iter(range(TASKS))
-        done = as_completed()
+        done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         for number in itertools.islice(numbers, IN_FLIGHT):
-            done.add(_submit(client, number))
-        for ended, _ in enumerate(done, start=1):
+            _submit(client, number, done)
+        for ended in range(1, TASKS + 1):
+            done.get()
             for number in itertools.islice(numbers, 1):
-                done.add(_submit(client, number))
+                _submit(client, number, done)
             if ended % (TASKS // 10) == 0:
                 held[ended] = scheduler.memory_info().rss
         seconds = time.perf_counter() - started
@@ -69,5 +73,6 @@ def scheduler_growth(folder: Path) -> None:
     )
 
 
-def _submit(client: Client, number: int) -> object:
-    return client.submit(_nothing, ARGUMENT, number, key=f"geoseg-{uuid.uuid4().hex}", pure=False)
+def _submit(client: Client, number: int, done: queue.SimpleQueue[Future]) -> None:
+    key = f"geoseg-{uuid.uuid4().hex}"
+    client.submit(_nothing, ARGUMENT, number, key=key, pure=False).add_done_callback(done.put)
