@@ -45,7 +45,6 @@ DOLLARS_A_PUT, DOLLARS_A_GET = 5e-6, 4e-7
 _ANSWERS: dict[Callable[..., Any], Any] = {
     engine.predict_block: engine.BlockResult(0, 0.0, 0),
     engine.make_raster: np.zeros(256, np.int64),
-    engine.make_polygons: 0.0,
 }
 
 
@@ -58,7 +57,7 @@ class _Ended:
 
     def result(self) -> Any:
         self.slots.in_flight -= 1
-        return _ANSWERS.get(self.task.function)
+        return _ANSWERS.get(self.task.function, 0.0)  # seconds
 
     def add_done_callback(self, call: Callable[[Any], Any]) -> None:
         call(self)
@@ -169,13 +168,14 @@ def _report(name: str, sheets: int, found: dict[str, Any], kinds: int) -> None:
     )
     # A list is read before it is replaced; the class raster and polygons read classes, the
     # confidence raster and polygons confidence; each task that makes files reads the plan.
-    files = sum(slots.counts[task] for task in ("make_raster", "make_polygons"))
-    puts = parts + bands + sheets + found["outputs"]
-    gets = bands + 2 * parts + files
+    joined = slots.counts["polygonize_area"] + slots.counts["join_areas"]
+    files = slots.counts.total() - slots.counts["predict_block"]
+    puts = parts + bands + sheets + joined + found["outputs"]
+    gets = bands + 2 * parts + files + joined
     dollars = DOLLARS_A_PUT * puts + DOLLARS_A_GET * gets
     print(
-        f"  in a bucket: {puts} PUT (parts, a list a band, plans, outputs), {gets} GET, "
-        f"{parts + plan.blocks + sheets} objects to delete; about ${dollars:.2f}",
+        f"  in a bucket: {puts} PUT (parts, a list a band, plans, areas of polygons, outputs), "
+        f"{gets} GET, {parts + plan.blocks + sheets} objects to delete; about ${dollars:.2f}",
         flush=True,
     )
 
