@@ -56,21 +56,6 @@ def test_a_file_that_is_not_yaml_is_refused_with_its_name(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("form", ["[{0}, {0}]", "{{a: {0}, b: {0}}}", "{{<<: [{0}, {0}]}}"])
-def test_aliases_that_grow_without_bound_are_refused_at_once(form: str, tmp_path: Path) -> None:
-    lines = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} " + form.format(f"*a{n - 1}") for n in range(1, 40))]
-    path = tmp_path / "a.yaml"
-    path.write_text("\n".join(lines))
-    with pytest.raises(ConfigError, match="more than 100,000 values, its aliases filled in"):
-        read_yaml(path)
-
-
-def test_aliases_within_bounds_are_filled_in(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("base: &base {a: 1}\nmore: {<<: *base, b: [*base, *base]}")
-    assert read_yaml(path)["more"] == {"a": 1, "b": [{"a": 1}, {"a": 1}]}
-
-
 @pytest.mark.parametrize(
     "content",
     [

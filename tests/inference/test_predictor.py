@@ -229,18 +229,6 @@ def test_precisions_and_devices_that_are_not_there_are_refused() -> None:
         choose_device("cuda:99")
 
 
-def test_scales_and_ranges_without_sense_are_refused() -> None:
-    for scales in ((), (0.0,), (1.0, 9.0)):
-        with pytest.raises(
-            ConfigError, match=r"scales .*: give one or more factors between 0.1 and 8"
-        ):
-            ForwardOptions(scales=scales)
-    with pytest.raises(
-        ConfigError, match=r"value range .*: the first value must be below the second"
-    ):
-        ForwardOptions(source_range=(255.0, 0.0))
-
-
 @pytest.mark.parametrize(
     ("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")]
 )
@@ -266,16 +254,6 @@ def test_devices_count_from_0(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto").type == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == CPU
-
-
-def test_the_limits_of_scales_belong_to_them() -> None:
-    assert ForwardOptions(scales=(0.1, 8.0)).scales == (0.1, 8.0)
-    for scale in (0.09, 8.1):
-        with pytest.raises(ConfigError, match="give one or more factors"):
-            ForwardOptions(scales=(1.0, scale))
-    with pytest.raises(ConfigError, match="the first value must be below the second"):
-        ForwardOptions(source_range=(5.0, 5.0))
-    assert ForwardOptions() == ForwardOptions("cpu", "fp32", (1.0,), False, None)
 
 
 def test_another_batch_is_another_predictor(make_model: Callable[..., Model]) -> None:
