@@ -116,7 +116,8 @@ def _run_all(
         except RunError:  # the report has it already, beside the input that met it
             report.stop()
         finally:
-            report.write(predict_run.out / REPORT)
+            with begun():
+                report.write(predict_run.out / REPORT)
 
 
 def _absolute(sources: Paths) -> list[Path]:
