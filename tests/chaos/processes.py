@@ -14,6 +14,8 @@ from typing import Any
 
 from distributed import Client
 
+ROOT = Path(__file__).parents[2]
+
 
 class ExternalCluster(ExitStack):
     """A scheduler and its workers, in folders that are none of the client's.
@@ -78,7 +80,7 @@ class ExternalCluster(ExitStack):
                 cwd=folder,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "3"},  # the client's choice must count
+                env=_environment(),
             )
 
     def _end(self) -> None:
@@ -87,7 +89,13 @@ class ExternalCluster(ExitStack):
             process.wait()
 
 
-def wait_until(holds: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
+def _environment() -> dict[str, str]:
+    """This package can be imported; torch is asked for threads that are not the client's."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "3"}
+
+
+def wait_until(holds: Callable[[], Any], what: str, seconds: float = 180.0) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -1,0 +1,144 @@
+"""Workers that die, freeze, join and are no good; a scheduler that goes and comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import get_worker
+
+from geoseg.errors import SchedulerLostError, SourceError
+from geoseg.inference import cluster_slots
+from geoseg.inference.cluster_slots import ClusterSlots
+from geoseg.inference.engine import Process
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.stories import Task
+from geoseg.inference.worker import RemoteRun
+from tests.chaos.processes import ROOT, ExternalCluster, wait_until
+
+
+@pytest.fixture
+def run(model_file: Path) -> RemoteRun:
+    return RemoteRun("a run", model_file, ForwardOptions(), 1, threads=1)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[ExternalCluster]:
+    root = tmp_path / "cluster"
+    root.mkdir()
+    with ExternalCluster(root) as cluster:
+        yield cluster
+
+
+def lethal(process: Process) -> None:
+    with process.forward:
+        time.sleep(0.3)  # what has begun is told first
+        os._exit(1)
+
+
+def harmless(process: Process, seconds: float, folder: Path) -> int:
+    with process.forward:
+        (folder / f"begun-{os.getpid()}").touch()
+        time.sleep(seconds)
+    return os.getpid()
+
+
+def result(slots: ClusterSlots, future: Any) -> Any:
+    """The result, while the slots are looked after as a run does it."""
+    while not future.done():
+        slots.check()
+        time.sleep(0.1)
+    return future.result()
+
+
+def test_a_block_that_three_workers_died_of_fails_alone_and_names_them(
+    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path
+) -> None:
+    for _ in range(4):
+        cluster.start_worker()
+    cluster.await_workers(4)
+    with cluster.client() as client, ClusterSlots(client, run, lambda _: None) as slots:
+        others = [slots.submit("forward", Task(harmless, (0.05, tmp_path))) for _ in range(6)]
+        bad = slots.submit("forward", Task(lethal, ()))
+        with pytest.raises(SourceError, match=r"lethal: 3 workers died .*(tcp://\S+, ){2}tcp"):
+            result(slots, bad)
+        assert all(result(slots, other) for other in others)
+
+
+def test_what_a_frozen_worker_has_is_run_by_another(
+    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_slots, "SILENT_SECONDS", 3.0)
+    frozen = cluster.start_worker()
+    cluster.await_workers(1)
+    lines: list[str] = []
+    with cluster.client() as client, ClusterSlots(client, run, lambda _: None, lines.append) as s:
+        future = s.submit("forward", Task(harmless, (2.0, tmp_path)))
+        wait_until(lambda: (tmp_path / f"begun-{frozen.pid}").exists(), "the task begins")
+        frozen.send_signal(signal.SIGSTOP)
+        other = cluster.start_worker()
+        assert result(s, future) == other.pid
+    assert len(lines) == 1
+    assert "is silent; others run what it had" in lines[0]
+
+
+def test_a_late_worker_of_another_kind_is_said_and_gets_no_task(
+    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path
+) -> None:
+    good = cluster.start_worker()
+    cluster.await_workers(1)
+    with cluster.client() as client:
+        kind = client.submit(kind_of_this_worker).result()
+        alike = RemoteRun("a run", run.model, run.forward, 1, 1, kinds=(kind,))
+        lines: list[str] = []
+        with ClusterSlots(client, alike, lambda _: None, lines.append) as slots:
+            cluster.start_worker("--preload", str(ROOT / "tests/chaos/other_kind.py"))
+            cluster.await_workers(2)
+            slots.check()
+            tasks = [slots.submit("forward", Task(harmless, (0.1, tmp_path))) for _ in range(8)]
+            assert {result(slots, task) for task in tasks} == {good.pid}
+    assert len(lines) == 1
+    assert "is of another kind" in lines[0]
+
+
+def kind_of_this_worker() -> str:
+    from geoseg.inference.worker import facts_of_worker
+
+    return facts_of_worker("cpu", "fp32", None, (), get_worker()).kind
+
+
+def test_a_scheduler_that_comes_back_in_time_is_told_again_what_is_left(
+    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path
+) -> None:
+    first = cluster.start_worker()
+    cluster.await_workers(1)
+    passed: list[int] = []
+    with cluster.client() as client, ClusterSlots(client, run, passed.append) as slots:
+        future = slots.submit("forward", Task(harmless, (60.0, tmp_path)))
+        wait_until(lambda: (tmp_path / f"begun-{first.pid}").exists(), "the task begins")
+        cluster.scheduler.kill()
+        first.kill()
+        cluster.start_scheduler()
+        last = cluster.start_worker()
+        begun = tmp_path / f"begun-{last.pid}"
+        wait_until(begun.exists, "the task begins again")
+        assert not future.done()
+
+
+def test_a_scheduler_that_stays_away_interrupts(
+    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_slots, "RECONNECT_SECONDS", 0.5)
+    cluster.start_worker()
+    cluster.await_workers(1)
+    with cluster.client() as client, ClusterSlots(client, run, lambda _: None) as slots:
+        future = slots.submit("forward", Task(harmless, (60.0, tmp_path)))
+        cluster.scheduler.kill()
+        with pytest.raises(SchedulerLostError, match="the scheduler is gone; start it") as raised:
+            result(slots, future)
+        assert raised.value.exit_code == 130
