@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-all test-gis test-oldest mutants kills fuzz lint bench clean
+.PHONY: demo test test-all test-gis test-oldest mutants kills chaos fuzz lint bench clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -52,6 +52,10 @@ mutants: $(VENV)/.dev
 kills: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills --random 100
+
+# Workers and schedulers of a cluster killed and frozen while a folder is predicted.
+chaos: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos
 
 # Damaged and hostile files of each kind: each is read, or refused in one line.
 fuzz: $(VENV)/.dev

@@ -124,7 +124,8 @@ def remote_cluster(scheduler: str) -> Iterator[Any]:
     address = _address(scheduler)
     # Dask logs on its own what geoseg says in a line.
     with dask.config.set({"distributed.admin.log-format": "%(message)s"}), ExitStack() as stack:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for logger in ("distributed", "distributed.client"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TypeError, ValueError, RuntimeError) as error:

@@ -99,7 +99,9 @@ class Campaign:
 
     def _call_disturbed(self, out: Path) -> int:
         """The exit code of one call, during which something dies once or more often."""
-        kills_scheduler = self.scheduler_deaths and self._chance.random() < 0.5
+        kills_scheduler = self.scheduler_deaths > 0 and (
+            not self.worker_deaths or self._chance.random() < 0.5
+        )
         comes_back = self._chance.random() < 0.5
         program = _PROGRAM if comes_back or not kills_scheduler else _IMPATIENT
         process = self._start(program, out)
