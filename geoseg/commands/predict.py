@@ -102,8 +102,7 @@ def _run_all(
     jobs: Sequence[RasterJob], predict_run: PredictRun, report: RunReport, progress: Progress
 ) -> None:
     with lock_folder(predict_run.out):
-        for folder in {job.target.parent for job in jobs}:
-            sweep(folder)
+        _sweep(jobs)
         for line in remove_leftovers(predict_run.out, predict_run.work):
             progress.note(line)
         surveys = _survey_all(jobs, predict_run, report)
@@ -116,8 +115,15 @@ def _run_all(
         except RunError:  # the report has it already, beside the input that met it
             report.stop()
         finally:
+            if predict_run.processes:  # one that died has left unfinished files
+                _sweep(jobs)
             with begun():
                 report.write(predict_run.out / REPORT)
+
+
+def _sweep(jobs: Sequence[RasterJob]) -> None:
+    for folder in {job.target.parent for job in jobs}:
+        sweep(folder)
 
 
 def _absolute(sources: Paths) -> list[Path]:

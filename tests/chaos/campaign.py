@@ -91,8 +91,11 @@ class Campaign:
             if code not in (0, 1, 130):
                 self.faults.append(f"exit code {code}")
                 break
-        if _files(out) != undisturbed:
-            self.faults.append(f"run {self.runs}: other files than the undisturbed run's")
+        found = _files(out)
+        names = found.keys() | undisturbed.keys()
+        wrong = sorted(name for name in names if found.get(name) != undisturbed.get(name))
+        if wrong:
+            self.faults.append(f"run {self.runs}: other than undisturbed: {', '.join(wrong)}")
         if (out / ".geoseg").exists():
             self.faults.append(f"run {self.runs}: parts are left")
         shutil.rmtree(out)
