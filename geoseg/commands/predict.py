@@ -105,8 +105,8 @@ def _run_all(
         _sweep(jobs)
         for line in remove_leftovers(predict_run.out, predict_run.work):
             progress.note(line)
-        surveys = _survey_all(jobs, predict_run, report)
-        _announce_plan(surveys, predict_run, report, progress)
+        surveyed = _survey_all(jobs, predict_run, report)
+        surveys = _announce_plan(surveyed, predict_run, report, progress)
         try:
             with report.streaming(predict_run.work / STREAM), begun():
                 _make(surveys, predict_run, report, progress)
@@ -207,8 +207,11 @@ def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -
 
 def _announce_plan(
     surveys: Sequence[Survey], run: PredictRun, report: RunReport, progress: Progress
-) -> None:
+) -> Sequence[Survey]:
     """Print the plan of what is left, and keep its numbers for the report.
+
+    Returns:
+        The surveys, for workers cut into blocks of the time that a window takes.
 
     Raises:
         OutputError: the disk has less room than the outputs will surely take.
@@ -216,7 +219,7 @@ def _announce_plan(
     left = [survey for survey in surveys if survey.forwards]
     if not left:
         progress.note("plan: no window is left to run")
-        return
+        return surveys
     plans = [survey.plan(run.threads) for survey in left]
     total = RasterPlan.total(plans)
     largest = next(
@@ -225,6 +228,10 @@ def _announce_plan(
         if plan.window_pixels == total.window_pixels
     )
     probe = run.probe(largest.source, largest.grid.window)
+    if run.processes and run.options.block == "auto":
+        surveys = [survey.for_workers(probe.seconds, run.processes) for survey in surveys]
+        left = [survey for survey in surveys if survey.forwards]
+        total = RasterPlan.total([survey.plan(run.threads) for survey in left])
     report.plan = total.to_json(probe, run.processes, len(left))
     for line in total.lines(len(left), probe, run.processes):
         progress.note(line)
@@ -235,6 +242,7 @@ def _announce_plan(
             f"{run.out} has {free / 1e6:.0f} MB free, the outputs take about "
             f"{total.output / 1e6:.0f} MB; free the disk or choose another --out"
         )
+    return surveys
 
 
 def _make(

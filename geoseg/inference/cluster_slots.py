@@ -115,7 +115,7 @@ class ClusterSlots(ExitStack):
     def _send(self, flight: Flight) -> None:
         key = f"geoseg-{uuid.uuid4().hex}"
         # Only where some may not run it: names of all workers would make a task large.
-        some = self._usable() if self._refused or self._frozen else None
+        flight.only = self._usable() if self._refused or self._frozen else []
         on_gpu = flight.lane == "forward" and self._run.on_gpus
         with self._lock:
             self._flights[key] = flight
@@ -126,7 +126,7 @@ class ClusterSlots(ExitStack):
                 flight.task.function,
                 flight.task.arguments,
                 key=key,
-                workers=some,
+                workers=flight.only or None,
                 resources={GPU: 1} if on_gpu else None,
                 priority=0 if flight.lane == "forward" else 1,
                 pure=False,
@@ -226,6 +226,8 @@ class ClusterSlots(ExitStack):
     def _watch_the_frozen(self) -> None:
         """Send what a frozen worker holds to others; once it wakes, it is not to finish that."""
         seen = {address: each["last_seen"] for address, each in self._workers.items()}
+        for gone in self._frozen.keys() - seen.keys():
+            del self._frozen[gone]
         # By the scheduler's clock, which need not be this machine's.
         newest = max(seen.values(), default=0.0)
         for address, last in seen.items():
@@ -236,6 +238,16 @@ class ClusterSlots(ExitStack):
                 self._take_back(self._frozen[address])
             elif not silent and address in self._frozen:
                 self._tell_to_stop(self._frozen.pop(address), [address])
+        # Dask lets a task wait for ever for those that alone may run it.
+        usable = set(self._usable())
+        with self._lock:
+            stranded = [
+                key
+                for key, flight in self._flights.items()
+                if flight.only and usable.isdisjoint(flight.only)
+            ]
+        if usable:
+            self._take_back(stranded)
 
     def _take_back(self, keys: list[str]) -> None:
         with self._lock:

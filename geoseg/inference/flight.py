@@ -22,6 +22,8 @@ class Flight:
     done: Future[Any] = field(default_factory=Future)
     sent: Any = None
     """Dask's future of the latest try."""
+    only: list[str] = field(default_factory=list)
+    """Addresses of the workers that may run it; none: all."""
     begun: list[str] = field(default_factory=list)
     """Addresses of the workers that began it."""
     passed: int = 0

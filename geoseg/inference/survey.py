@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,10 @@ class RasterJob:
     """The source as it was when it was checked."""
 
 
+BLOCK_SECONDS = 120.0
+"""That a block should take of a worker at most: what is lost when that dies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """How far a raster has come."""
@@ -62,6 +66,21 @@ class Survey:
     def forwards(self) -> int:
         """Windows that are left to run, those without a valid pixel among them."""
         return sum(map(count_forwards, self.blocks, self.missing_rows))
+
+    def for_workers(self, seconds: float, workers: int) -> Survey:
+        """This raster cut into blocks of some minutes at most, and so many that no worker idles.
+
+        Args:
+            seconds: that a window takes.
+            workers: processes that run blocks.
+        """
+        if self.resumed or not self.needs_parts:
+            return self  # an earlier run chose its blocks
+        grid = self.job.grid
+        most = min(BLOCK_SECONDS / seconds, len(grid) / (2 * workers))
+        blocks = tuple(grid.small_blocks(max(1, int(most)), classes=self.folder.classes))
+        rows = tuple(self.folder.missing_rows(number, block) for number, block in enumerate(blocks))
+        return replace(self, blocks=blocks, missing_rows=rows)
 
     def plan(self, threads: int = 1) -> RasterPlan:
         """What the rest of this raster will take; `threads` find polygons."""
@@ -111,11 +130,7 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     folder = _part_folder(run, job, facts)
     known = folder.read_plan(job.grid)
     blocks, batch = known or (
-        job.grid.blocks(
-            run.options.block,
-            classes=folder.classes,
-            at_least=2 * run.processes,  # so that no worker idles long
-        ),
+        job.grid.blocks(run.options.block, classes=folder.classes),
         run.options.batch_size,
     )
     needs_parts = any(output.kind != "preview" for output in missing)

@@ -35,6 +35,9 @@ ACCUMULATOR_BYTES = 128 * 2**20
 NARROWEST_STRIP = 4096
 """Pixels. Narrower strips run too many windows twice at their seams."""
 
+MOST_FORWARDS = 1.10
+"""Forwards a window that small blocks may cost."""
+
 
 @dataclass(frozen=True)
 class TileGrid:
@@ -110,9 +113,7 @@ class TileGrid:
             min(self.window, self.width),
         )
 
-    def blocks(
-        self, block: int | Literal["auto"] = "auto", *, classes: int = 1, at_least: int = 1
-    ) -> list[Block]:
+    def blocks(self, block: int | Literal["auto"] = "auto", *, classes: int = 1) -> list[Block]:
         """The raster cut into units of work, row-major.
 
         Args:
@@ -120,15 +121,13 @@ class TileGrid:
                 or ``auto``: full-height strips as wide as keeps ``classes * window * width * 4``
                 bytes within 128 MiB, never narrower than 4,096 pixels.
             classes: channels of the accumulator.
-            at_least: cut so many strips where the raster is wide enough (``auto`` only).
 
         Raises:
             TilingError: `block` is below 1.
         """
         if block == "auto":
             widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
-            most = max(1, self.width // NARROWEST_STRIP)
-            strips = max(ceil(self.width / widest), min(at_least, most))
+            strips = ceil(self.width / widest)
             rows = [0, self.height]
             cols = [*(round(self.width * part / strips) for part in range(strips)), self.width]
         elif block < 1:
@@ -140,6 +139,32 @@ class TileGrid:
             # In `blend` a strip that begins where a window does shares the fewest windows with its
             # neighbour.
             rows, cols = _snapped(rows, self.row_edges), _snapped(cols, self.col_edges)
+        return self._cut(rows, cols)
+
+    def small_blocks(self, forwards: int, *, classes: int = 1) -> list[Block]:
+        """The raster cut for many processes: into blocks of at most so many windows each.
+
+        As far as seams cost no more than `MOST_FORWARDS` a window; then as small as that allows.
+
+        Args:
+            forwards: windows that a block should take at most.
+            classes: channels of the accumulator, which bounds a block's width as in `blocks`.
+        """
+        widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
+        rows, cols = len(self.row_starts), len(self.col_starts)
+        # Lattice rows and columns of a neighbour whose windows reach into a block.
+        reach = 0 if self.stitch == "crop" else ceil(self.window / self.stride) - 1
+        least = ceil(self.width / widest)
+        cuts = [
+            _cut_rows(rows, cols, count, reach, forwards)
+            for count in range(least, max(least, cols) + 1)
+        ]
+        _, _, down, across = min(cuts)
+        tops = [round(self.height * part / down) for part in range(down + 1)]
+        lefts = [round(self.width * part / across) for part in range(across + 1)]
+        return self._cut(_snapped(tops, self.row_edges), _snapped(lefts, self.col_edges))
+
+    def _cut(self, rows: Sequence[int], cols: Sequence[int]) -> list[Block]:
         return [
             Block(self, Window(top, left, bottom - top, right - left))
             for top, bottom in itertools.pairwise(rows)
@@ -214,6 +239,29 @@ class Block:
         if self.grid.stitch == "crop":
             return _between(edges, first, end)
         return range(bisect_right(starts, first - self.grid.window), bisect_left(starts, end))
+
+
+def _cut_rows(
+    rows: int, cols: int, across: int, reach: int, forwards: int
+) -> tuple[int, float, int, int]:
+    """How well a lattice is cut into `across` columns of blocks, and so many rows of them as help.
+
+    Returns:
+        Windows of a block beyond those wanted, forwards a window, blocks down and across: the least
+        of these is best.
+    """
+    wide = ceil(cols / across) + (reach if across > 1 else 0)
+    price_across = (cols + reach * (across - 1)) / cols
+    high = max(1, forwards // wide - reach)
+    wanted = 1 if rows * wide <= forwards else ceil(rows / high)
+    left = MOST_FORWARDS / price_across  # forwards a window that cutting rows may take
+    paid = rows if reach == 0 else 1 + int(rows * max(0.0, left - 1) / reach)
+    down = min(wanted, paid, rows)
+    price = price_across * (rows + reach * (down - 1)) / rows
+    windows = wide * (ceil(rows / down) + (reach if down > 1 else 0))
+    if price > MOST_FORWARDS:  # memory asks for so many columns; more of them only cost
+        return rows * cols * 2, price, down, across
+    return max(0, windows - forwards), price, down, across
 
 
 def _between(edges: Sequence[int], first: int, end: int) -> range:

@@ -107,14 +107,19 @@ def test_parts_lie_in_the_work_folder_under_the_sources_name_and_their_key(
     assert survey_raster(other, north).folder.path.name != path.name
 
 
-def test_workers_get_two_strips_each_where_the_raster_is_wide_enough(
+def test_blocks_for_workers_last_two_minutes_at_most_and_keep_a_resumed_runs(
     make_run: MakeRun, make_job: MakeJob
 ) -> None:
-    width = 6 * 4096
-    for workers, blocks in ((0, 1), (1, 2), (2, 4)):
-        run = make_run(workers=workers, window=256, overlap=0)
-        job = make_job(run, height=1, width=width)
-        assert len(survey_raster(run, job).blocks) == blocks
+    run = make_run(window=16, overlap=0)
+    survey = survey_raster(run, make_job(run, height=160, width=160))  # 10 x 10 windows
+    assert len(survey.for_workers(0.1, 1).blocks) == 2, "two for each process"
+    slow = survey.for_workers(12.0, 1)  # seconds a window: ten windows a block
+    assert len(slow.blocks) == 10
+    assert slow.forwards == survey.forwards == 100
+    write_parts(survey, lambda number, row: row == 0)
+    resumed = survey_raster(run, survey.job)
+    assert resumed.resumed
+    assert resumed.for_workers(12.0, 1) == resumed
 
 
 def test_a_finished_raster_is_complete_under_the_same_options_only(

@@ -93,11 +93,6 @@ def test_a_block_that_spans_the_raster_costs_nothing():
     assert forwards(grid) == len(grid)
 
 
-def test_workers_get_strips_where_the_raster_is_wide_enough():
-    assert len(TileGrid(5000, 40_000, 512, 128).blocks(classes=6, at_least=8)) == 8
-    assert len(TileGrid(5000, 9000, 512, 128).blocks(classes=6, at_least=8)) == 2
-
-
 @pytest.mark.parametrize(
     ("width", "options", "strips"),
     [
@@ -106,14 +101,50 @@ def test_workers_get_strips_where_the_raster_is_wide_enough():
         (65_537, {}, 2),
         (8192, {"classes": 8}, 1),
         (8193, {"classes": 8}, 2),
-        # No strip is narrower than 4,096 for the sake of more workers.
-        (32_768, {"at_least": 8}, 8),
-        (32_767, {"at_least": 8}, 7),
-        (5000, {"at_least": 8}, 1),
     ],
 )
-def test_strips_are_as_few_as_memory_and_workers_allow(width, options, strips):
+def test_strips_are_as_few_as_memory_allows(width, options, strips):
     assert len(TileGrid(600, width, 512, 128).blocks(**options)) == strips
+
+
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(2, 12),
+    st.data(),
+    st.sampled_from(["blend", "crop"]),
+)
+def test_small_blocks_take_the_windows_that_seams_can_pay_for(height, width, window, data, stitch):
+    grid = TileGrid(height, width, window, data.draw(st.integers(0, window - 1)), stitch)
+    most = data.draw(st.integers(1, 500))
+    blocks = grid.small_blocks(most)
+    painted = np.zeros((height, width), int)
+    for block in blocks:
+        area = block.area
+        painted[area.row : area.row_end, area.col : area.col_end] += 1
+    assert (painted == 1).all()
+    # A raster's last window is slid inward, so that some cut is a little dearer than the others.
+    total = sum(len(block.lattice_rows) * len(block.lattice_cols) for block in blocks)
+    slid = window * (len(grid.row_starts) + len(grid.col_starts))
+    assert total <= 1.1 * len(grid) + (slid if len(blocks) > 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("side", "most", "blocks", "price"),
+    [
+        (4096, 121, 1, 1.0),  # 11 x 11 windows
+        (40_000, 2_000, 6, 1.1),  # of 104 x 104 windows, 36 x 53
+        (40_000, 100, 25, 1.1),  # so small ones would cost more: as small as 1.10 allows
+        (40_000, 11_000, 1, 1.0),
+    ],
+)
+def test_a_block_takes_as_many_windows_as_wanted_where_that_is_cheap(side, most, blocks, price):
+    grid = TileGrid(side, side, 512, 128)
+    cut = grid.small_blocks(most)
+    windows = [len(block.lattice_rows) * len(block.lattice_cols) for block in cut]
+    assert len(cut) >= blocks
+    assert sum(windows) <= price * len(grid) * 1.01
+    assert max(windows) <= most * 1.05 or sum(windows) > 1.05 * len(grid)
 
 
 def test_a_block_may_be_one_pixel():
