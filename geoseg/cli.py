@@ -110,6 +110,9 @@ def _command(function: Callable[..., None]) -> click.Command:
 @option("--probabilities", is_flag=True, help="Also write the probabilities of all classes.")
 @option("--min-confidence", default=0.0, metavar="P", help="Pixels below it become 'uncertain'.")
 @_option_with_default("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats.")
+@_option_with_default(
+    "--max-output-pixels", default=2**30, metavar="N", help="Larger rasters are cut into squares."
+)
 @option(
     "--preview/--no-preview", default=None, help="Draw previews.  [default: of up to 200 inputs]"
 )

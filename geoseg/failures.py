@@ -7,9 +7,7 @@ whatever one input raises fails that input, in one line that names it, and the o
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,6 @@ from geoseg.report import shorten
 
 LOG = logging.getLogger("geoseg")
 """Gets the tracebacks of failed inputs, as debugging messages."""
-_FEW_FILES = os.strerror(errno.EMFILE)
 EXIT_FAILED = 1
 """Something was begun, and some of it failed."""
 EXIT_NOTHING_BEGUN = 2
@@ -72,8 +69,6 @@ def not_done(waiting: Sequence[str]) -> list[str]:
 def failure_line(subject: str | Path, error: Exception) -> str:
     """One line about an error: geoseg's own words, or what was not expected and where."""
     words = " ".join(str(error).split())
-    if _FEW_FILES in words:  # whichever library met it, no file is at fault
-        return f"{subject}: {_FEW_FILES} for the limit of this system; raise it (ulimit -n 4096)"
     if isinstance(error, GeosegError):
         return words
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__

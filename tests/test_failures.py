@@ -1,8 +1,6 @@
 """What a failure ends, and what the user is told of it."""
 
-import errno
 import logging
-import os
 
 import pytest
 
@@ -43,23 +41,6 @@ def test_geosegs_own_errors_are_in_their_own_words():
     with per_input("a.tif", lines.append):
         raise SourceError("a.tif: is empty;\n copy it again")
     assert lines == ["a.tif: is empty; copy it again"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
-        ImportError(f"lib.so: cannot open shared object file: {os.strerror(errno.EMFILE)}"),
-        SourceError(f"a.vrt: cannot be read ({os.strerror(errno.EMFILE)}); copy it again"),
-    ],
-)
-def test_whichever_library_lacks_room_for_open_files_the_limit_is_to_be_raised(error):
-    lines = []
-    with per_input("a.vrt", lines.append):
-        raise error
-    (line,) = lines
-    assert line.startswith(f"a.vrt: {os.strerror(errno.EMFILE)} for the limit of this system; ")
-    assert line.endswith("raise it (ulimit -n 4096)")
 
 
 def test_where_nothing_is_raised_nothing_is_noted():

@@ -25,6 +25,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.inference.fitting import open_fitting
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
+from geoseg.inference.outputs import output_folders
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
@@ -122,7 +123,7 @@ def _run_all(
 
 
 def _sweep(jobs: Sequence[RasterJob]) -> None:
-    for folder in {job.target.parent for job in jobs}:
+    for folder in output_folders([job.target for job in jobs]):
         sweep(folder)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from geoseg.listing import Listing, Parts, list_folder
+from geoseg.raster import is_of_index
 from geoseg.raster.discovery import SUFFIXES as RASTER_SUFFIXES
 from geoseg.vector.read import SUFFIXES as VECTOR_SUFFIXES
 
@@ -76,10 +77,12 @@ def files_by_stars(pattern: str) -> dict[StarKey, Path]:
 
 
 def list_files(given: str) -> list[Path]:
-    """The files that a path, a folder (searched recursively) or a pattern means; no hidden ones."""
-    if "*" in given:
-        return list(files_by_stars(given).values())
-    return sorted(_listing(given).files)
+    """The files that a path, a folder (searched recursively) or a pattern means.
+
+    Neither hidden ones, nor the squares of a raster whose index stands beside their folder.
+    """
+    found = files_by_stars(given).values() if "*" in given else sorted(_listing(given).files)
+    return [path for path in found if not is_of_index(path)]
 
 
 def unseen(*given: str) -> list[str]:

@@ -4,6 +4,7 @@
         reader thread -> forward, stitch (the calling thread) -> writer thread
     verify_block    parts -> those that are whole
     make_raster     parts -> one Cloud-Optimized GeoTIFF
+    make_index      those of a raster that is cut into squares -> the index over them
     make_preview    class raster, imagery -> picture
 
 Those of its polygons are in `geoseg.inference.polygons`.
@@ -28,13 +29,13 @@ from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
-from geoseg.inference.outputs import Output, count_classes, write_raster
+from geoseg.inference.outputs import Output, count_classes, write_raster, write_raster_index
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe, peak_memory, probe_forward
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
-from geoseg.raster import GDAL_CACHE_BYTES, Source, write_preview
+from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, write_preview
 from geoseg.tiling import Block, TileGrid, Window
 
 
@@ -183,8 +184,8 @@ def verify_block(
         sheet.folder.remove_damaged(number, Block(sheet.grid, area))
 
 
-def make_raster(process: Process, sheet: Sheet, output: Output) -> NDArray[np.int64]:
-    """Turn the parts into one output raster.
+def make_raster(process: Process, sheet: Sheet, output: Output, area: Window) -> NDArray[np.int64]:
+    """Turn the parts into a file of an output raster; one that an earlier run has made is kept.
 
     Returns:
         The pixels of each value 0..255 of its first band: of the class raster, of each code.
@@ -194,7 +195,20 @@ def make_raster(process: Process, sheet: Sheet, output: Output) -> NDArray[np.in
         PartError: a part is missing or damaged, or its file is another part.
     """
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        return write_raster(output, sheet.folder, sheet.blocks(), process.classes)
+        if output.side and has_fingerprint(output.file(area), output.key):
+            return count_classes(output.file(area))
+        return write_raster(output, sheet.folder, sheet.blocks(), process.classes, area)
+
+
+def make_index(process: Process, sheet: Sheet, output: Output) -> None:
+    """Write the index over the files of a raster that is cut into squares.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+        SourceError: a square is missing or damaged.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        write_raster_index(output, sheet.folder.source, process.classes)
 
 
 def count_raster(process: Process, classes: Path) -> NDArray[np.int64]:  # noqa: ARG001

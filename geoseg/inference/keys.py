@@ -75,8 +75,9 @@ def raster_facts(
     }
 
 
-def output_key(facts: Mapping[str, Any], kind: str, min_confidence: float) -> str:
-    """The key of one output file of a raster."""
+def output_key(facts: Mapping[str, Any], kind: str, min_confidence: float, side: int = 0) -> str:
+    """The key of one output of a raster; `side` is that of the squares it is cut into, if any."""
+    facts = {**facts, "side": side} if side else facts
     if kind in ("confidence", "probabilities"):
         return key_of({**facts, "output": kind})  # the same whatever the least confidence is
     return key_of({**facts, "min_confidence": min_confidence, "output": kind})

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from geoseg.errors import ConfigError
 from geoseg.inference.forward_options import ForwardOptions, check_device_name, check_precision
 from geoseg.models import Card
-from geoseg.raster import Source
+from geoseg.raster import LEAST_PIXELS, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
 from geoseg.vector import FORMATS
@@ -50,6 +50,8 @@ class PredictOptions:
     probabilities: bool = False
     min_confidence: float = 0.0
     vectors: tuple[str, ...] = ("gpkg",)
+    max_output_pixels: int = 2**30
+    """A raster of more pixels is cut into squares of at most so many, with an index."""
     preview: bool | None = None
     """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
@@ -79,6 +81,11 @@ class PredictOptions:
             (
                 0.0 <= self.min_confidence <= 1.0,
                 f"min_confidence {self.min_confidence}: give a probability between 0 and 1",
+            ),
+            (
+                self.max_output_pixels >= LEAST_PIXELS,
+                f"max_output_pixels {self.max_output_pixels}: give {LEAST_PIXELS} (512 x 512) "
+                "or more",
             ),
             (
                 self.workers >= 0,
@@ -197,6 +204,7 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     "block": int,
     "batch": int,
     "workers": int,
+    "max_output_pixels": int,
     "min_confidence": float,
 }
 """Options of one number."""

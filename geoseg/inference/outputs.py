@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
-from geoseg.files import existing_files
+from geoseg.files import existing_files, naming_file
 from geoseg.inference.parts import PartFolder
 from geoseg.raster import (
     Layer,
     Source,
+    chunk_areas,
+    chunk_overviews,
+    chunk_path,
     class_layer,
     confidence_layer,
+    has_fingerprint,
+    index_files,
+    is_index,
     open_raster,
     probability_layer,
     raster_companions,
     read_fingerprint,
     write_cog,
+    write_index,
 )
-from geoseg.tiling import Block
+from geoseg.tiling import Block, Window
 from geoseg.vector import (
     FeatureTable,
     Regions,
@@ -48,6 +56,17 @@ class Output:
     path: Path
     key: str
     """What it is made from; stored inside it."""
+    side: int = 0
+    """Of the squares that a raster is cut into, `path` being their index; 0: one file."""
+
+    def areas(self, source: Source) -> list[Window]:
+        """What each file of a raster shows of it."""
+        height, width = source.height, source.width
+        return chunk_areas(height, width, self.side or max(height, width))
+
+    def file(self, area: Window) -> Path:
+        """The file of a raster that shows this of it."""
+        return chunk_path(self.path, area, self.side) if self.side else self.path
 
     def is_current(self) -> bool:
         """Whether the file exists and has this key."""
@@ -55,9 +74,30 @@ class Output:
         return self.path.exists() and read(self.path) == self.key
 
     def existing(self) -> list[Path]:
-        """What exists of the file and those that belong to it."""
+        """What exists in its place, made from something else; also as the other kind of raster."""
         kind = raster_companions if self._is_raster else format_of(self.path).companions
-        return existing_files(self.path, kind)
+        own = [] if self.side else existing_files(self.path, kind)
+        return own + self._stale()
+
+    def remove_stale(self) -> None:
+        """Remove what exists in its place and would not be replaced by it.
+
+        Raises:
+            OutputError: a file cannot be removed.
+        """
+        for path in self._stale():
+            with naming_file(path):
+                path.unlink(missing_ok=True)
+
+    def _stale(self) -> list[Path]:
+        if self.kind not in RASTERS:
+            return []
+        if not self.side:
+            index = self.path.with_suffix(".vrt")
+            return index_files(index) if is_index(index) else []
+        stale = [path for path in index_files(self.path) if not has_fingerprint(path, self.key)]
+        whole = self.path.with_suffix(".tif")
+        return stale + (existing_files(whole, raster_companions) if read_fingerprint(whole) else [])
 
     @property
     def _is_raster(self) -> bool:
@@ -70,10 +110,22 @@ def output_path(target: Path, kind: str) -> Path:
     return target.with_name(f"{target.name}_{endings.get(kind, f'polygons.{kind}')}")
 
 
+def output_folders(targets: Iterable[Path]) -> set[Path]:
+    """The folders that hold outputs of these targets; those of squares need not exist."""
+    found = set()
+    for target in targets:
+        found |= {target.parent, *(output_path(target, kind).with_suffix("") for kind in RASTERS)}
+    return found
+
+
 def write_raster(
-    output: Output, folder: PartFolder, blocks: Sequence[Block], classes: ClassScheme
+    output: Output,
+    folder: PartFolder,
+    blocks: Sequence[Block],
+    classes: ClassScheme,
+    area: Window,
 ) -> NDArray[np.int64]:
-    """Turn a raster's parts into one Cloud-Optimized GeoTIFF.
+    """Turn a raster's parts into the Cloud-Optimized GeoTIFF that shows a rectangle of it.
 
     Returns:
         The pixels of each value 0..255 of the first band: of a class raster, of each code.
@@ -82,19 +134,37 @@ def write_raster(
         OutputError: the disk is full or the folder cannot be written.
         PartError: a part is missing or damaged, or its file is another part.
     """
-    source = folder.source
     masked = output.kind == "probabilities"
     return write_cog(
         layer_of(output.kind, classes),
-        folder.parts(blocks, output.kind),
-        output.path,
-        height=source.height,
-        width=source.width,
-        transform=source.transform,
-        crs=source.crs,
-        fingerprint=output.key,
-        valid=folder.parts(blocks, "classes") if masked else (),
+        folder.parts(blocks, output.kind, area),
+        output.file(area),
+        valid=folder.parts(blocks, "classes", area) if masked else (),
+        area=area,
+        overviews=chunk_overviews(output.side) if output.side else None,
+        **_common(output, folder.source),
     )
+
+
+def write_raster_index(output: Output, source: Source, classes: ClassScheme) -> None:
+    """Write the index over the squares of a raster.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+        SourceError: a square is missing or damaged.
+    """
+    layer = layer_of(output.kind, classes)
+    write_index(layer, output.path, output.side, **_common(output, source))
+
+
+def _common(output: Output, source: Source) -> dict[str, Any]:
+    return {
+        "height": source.height,
+        "width": source.width,
+        "transform": source.transform,
+        "crs": source.crs,
+        "fingerprint": output.key,
+    }
 
 
 def layer_of(kind: str, classes: ClassScheme) -> Layer:

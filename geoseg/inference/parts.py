@@ -54,12 +54,20 @@ class PartFolder:
         name = f"{number:04d}-{lattice_row:05d}-{kind}.tif"
         return Part(self.path / name, band.row, band.col, band.height, band.width, self.key)
 
-    def parts(self, blocks: Sequence[Block], kind: str) -> list[Part]:
-        """All parts of one kind, in the order of blocks and bands."""
+    def parts(self, blocks: Sequence[Block], kind: str, area: Window | None = None) -> list[Part]:
+        """The parts of one kind, in the order of blocks and bands.
+
+        Args:
+            blocks: all of the raster.
+            kind: of `kinds`.
+            area: what they lie in, at least partly; None: the raster.
+        """
         return [
             self.part(number, lattice_row, band, kind)
             for number, block in enumerate(blocks)
+            if area is None or block.area.intersect(area)
             for lattice_row, band in block.bands()
+            if area is None or band.intersect(area)
         ]
 
     def missing_rows(self, number: int, block: Block) -> Sequence[int]:

@@ -33,6 +33,8 @@ WRITTEN_CORNER_BYTES = 33
 """What the heap keeps of each corner of all polygons that a task has written."""
 PREVIEW_ROWS = 512
 """Rows that are read at once for the preview."""
+ASSEMBLED_ROWS = 2048
+"""Of a raster, held besides a part while its parts are assembled: four rows of tiles."""
 
 # CPU times, which the probe's `slowness` brings to this machine and its load.
 START_SECONDS = 0.5
@@ -77,6 +79,8 @@ class RasterPlan:
     """Pixels whose polygons a task writes."""
     areas: int = 1
     """Tasks among which the parts are shared out for polygons."""
+    assembled: int = 0
+    """Bytes that are held while parts become rasters."""
     planes: int = 1
     """Planes of all rasters that are written."""
     decoded: int = 0
@@ -95,6 +99,7 @@ class RasterPlan:
         forwards: int,
         confidence: bool = False,
         polygon_threads: int = 0,
+        side: int = 0,
     ) -> RasterPlan:
         """The plan of running `forwards` windows, cut into `blocks`, over a raster.
 
@@ -106,6 +111,7 @@ class RasterPlan:
             forwards: windows that are left to run.
             confidence: it is written too.
             polygon_threads: parts that are polygonized at once; 0: no polygons are written.
+            side: of the squares that rasters are cut into; 0: each is one file.
         """
         grid = blocks[0].grid
         pixels = grid.height * grid.width
@@ -115,6 +121,10 @@ class RasterPlan:
         # Those that are made meanwhile, and one that is joined.
         held_parts = polygon_threads + 1 if len(areas) == 1 else 2 * bool(areas)
         pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
+        planes = 1 + confidence + probabilities * classes
+        at_once = max(1, polygon_threads) * max(1, probabilities * classes) if side else planes
+        tallest_part = max(block.tallest_band for block in blocks)
+        held_rows = min(grid.height, tallest_part + ASSEMBLED_ROWS)
         return cls(
             pixels=pixels,
             windows=len(grid),
@@ -130,7 +140,8 @@ class RasterPlan:
             polygonized=min(pixels, held_parts * largest_part),
             written=max((area.height * area.width for area in areas), default=0),
             areas=max(1, len(areas)),
-            planes=1 + confidence + probabilities * classes,
+            assembled=at_once * held_rows * min(grid.width, side or grid.width),
+            planes=planes,
             decoded=source.block_bytes,
             threads=max(1, polygon_threads),
         )
@@ -155,6 +166,7 @@ class RasterPlan:
             polygonized=max(plan.polygonized for plan in plans),
             written=max(plan.written for plan in plans),
             areas=sum(plan.areas for plan in plans),
+            assembled=max(plan.assembled for plan in plans),
             planes=max(plan.planes for plan in plans),
             decoded=max(plan.decoded for plan in plans),
             threads=plans[0].threads,
@@ -169,14 +181,15 @@ class RasterPlan:
         blocks = self.memory + self.decoded + HEAP_BYTES
         kept = self.decoded + int(KEPT_SHARE * max(0, self.memory - GDAL_CACHE_BYTES))
         files = LIBRARIES_BYTES + SPREAD_BYTES * (self.planes > 1)
-        drawn = max(at_once * polygons, self.drawing)
+        drawn = max(at_once * polygons + self.assembled, self.drawing)
         one_by_one = max(blocks, GDAL_CACHE_BYTES + files + drawn + kept)
         if workers:
             return probe.peak_bytes + workers * (probe.peak_bytes + one_by_one)
         if rasters == 1:
             return probe.peak_bytes + one_by_one
         # The files of some rasters are made while the network runs for the next.
-        drawn = max(at_once * polygons, min(rasters, self.threads) * self.drawing)
+        made = at_once * polygons + self.assembled
+        drawn = max(made, min(rasters, self.threads) * self.drawing)
         return probe.peak_bytes + blocks + files + drawn
 
     def seconds(self, probe: Probe, workers: int, rasters: int = 1) -> float:

@@ -63,6 +63,8 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
         clock.end("predict")
     if survey.missing:
         _refuse_changed_source(survey)
+        for output in survey.missing:
+            output.remove_stale()
     yield from _tell_files(run, survey, sheet, progress, result)
     # Also where nothing was missing: a run that was killed at its end leaves its parts.
     survey.folder.remove()
@@ -84,7 +86,9 @@ def _tell_files(
         progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
         yield from _mend_parts(survey, sheet, result)
         results = yield Stage("files", tasks)
-    result.counts = results[0]
+    result.counts = np.sum(results[: len(classes.areas(survey.job.source))], axis=0)
+    squares = [output for output in survey.missing if output.side]
+    yield Stage("files", [Task(engine.make_index, (sheet, output)) for output in squares])
     took = results[len(tasks) - len(polygons) :]
     previews = [
         Task(engine.make_preview, (sheet, output, classes.path))
@@ -148,12 +152,15 @@ def _block_tasks(
 
 
 def _raster_tasks(survey: Survey, sheet: Sheet, classes: Output) -> Iterator[Task]:
-    """The class raster comes first, or the count of one that is there."""
+    """The files of the class raster come first, or the counts of those that are there."""
+    source = survey.job.source
     if classes not in survey.missing:
-        yield Task(engine.count_raster, (classes.path,))
+        for area in classes.areas(source):
+            yield Task(engine.count_raster, (classes.file(area),))
     for output in survey.missing:
         if output.kind in RASTERS:
-            yield Task(engine.make_raster, (sheet, output))
+            for area in output.areas(source):
+                yield Task(engine.make_raster, (sheet, output, area))
 
 
 def _begin_parts(run: PredictRun, survey: Survey, progress: Progress) -> None:

@@ -18,7 +18,7 @@ from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
-from geoseg.raster import SeenSource, Source
+from geoseg.raster import SeenSource, Source, chunk_side
 from geoseg.tiling import Block, TileGrid, Window
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Survey:
             forwards=self.forwards,
             confidence="confidence" in kinds,
             polygon_threads=threads if kinds - {*RASTERS, "preview"} else 0,
+            side=max(output.side for output in self.outputs),
         )
 
 
@@ -157,10 +158,16 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     kinds += ["confidence"] if options.confidence else []
     kinds += ["probabilities"] if options.probabilities else []
     kinds += options.vectors
-    return tuple(
-        Output(kind, output_path(job.target, kind), output_key(facts, kind, options.min_confidence))
-        for kind in kinds
-    )
+    pixels = job.source.height * job.source.width
+    most = options.max_output_pixels
+    side = chunk_side(most) if pixels > most else 0
+    outputs = []
+    for kind in kinds:
+        own = side if kind in RASTERS else 0
+        path = output_path(job.target, kind)
+        key = output_key(facts, kind, options.min_confidence, own)
+        outputs.append(Output(kind, path.with_suffix(".vrt") if own else path, key, own))
+    return tuple(outputs)
 
 
 def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, ...]:

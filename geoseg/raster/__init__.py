@@ -1,6 +1,18 @@
 """Rasters in and out: sources and their checks, parts, Cloud-Optimized GeoTIFFs, previews."""
 
 from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
+from geoseg.raster.chunks import (
+    LEAST_PIXELS,
+    chunk_areas,
+    chunk_overviews,
+    chunk_path,
+    chunk_side,
+    has_fingerprint,
+    index_files,
+    is_index,
+    is_of_index,
+    write_index,
+)
 from geoseg.raster.class_names import name_every_class, read_class_names
 from geoseg.raster.cog import write_cog
 from geoseg.raster.compatibility import check_source, refuse_palette, shared_notes
@@ -21,6 +33,7 @@ from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossi
 
 __all__ = [
     "GDAL_CACHE_BYTES",
+    "LEAST_PIXELS",
     "PREPARE",
     "TRAIN",
     "ChangedSourceError",
@@ -34,10 +47,18 @@ __all__ = [
     "WarpedReader",
     "check_image",
     "check_source",
+    "chunk_areas",
+    "chunk_overviews",
+    "chunk_path",
+    "chunk_side",
     "class_layer",
     "confidence_layer",
     "describe_grid",
     "find_sources",
+    "has_fingerprint",
+    "index_files",
+    "is_index",
+    "is_of_index",
     "name_every_class",
     "open_raster",
     "opened_once",
@@ -54,6 +75,7 @@ __all__ = [
     "shared_notes",
     "source_fingerprint",
     "write_cog",
+    "write_index",
     "write_part",
     "write_preview",
 ]

@@ -8,7 +8,7 @@ Reading the parts in place would take time that grows with the square of their n
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.integrity import is_whole_cog
 from geoseg.raster.layers import Layer
-from geoseg.raster.overviews import write_overviews
+from geoseg.raster.overviews import count_overviews, write_overviews
 from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.raster_vrt import RasterVRT
 from geoseg.tiling import Window
@@ -38,11 +38,12 @@ _OPTIONS: dict[str, str | int] = {
     "NUM_THREADS": "ALL_CPUS",
     "STATISTICS": "NO",
 }
-_ENVIRONMENT: dict[str, str | bool] = {
+ENVIRONMENT: dict[str, str | bool] = {
     "GDAL_TIFF_INTERNAL_MASK": True,
     "GDAL_PAM_ENABLED": True,  # the .aux.xml
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
 }
+"""What GDAL is told while it writes such files."""
 
 
 def write_cog(
@@ -56,8 +57,10 @@ def write_cog(
     crs: CRS | None,
     fingerprint: str,
     valid: Sequence[Part] = (),
+    area: Window | None = None,
+    overviews: int | None = None,
 ) -> NDArray[np.int64]:
-    """Write an output raster.
+    """Write an output raster, or a rectangle of it.
 
     The names of classes are also in ``<out>.aux.xml``, with an attribute table, for QGIS and
     ArcGIS.
@@ -72,6 +75,8 @@ def write_cog(
         crs: or None.
         fingerprint: what the raster was made from, kept in the file.
         valid: where the layer has no nodata, the class parts, whose 255 are the invalid pixels.
+        area: what of the raster the file shows; None: all.
+        overviews: how many; None: until one fits into a tile.
 
     Returns:
         The pixels of each value 0..255 of the first band.
@@ -80,42 +85,83 @@ def write_cog(
         PartError: a part is missing or damaged, or its file is another part.
         OutputError: the disk is full or the folder cannot be written.
     """
-    with replace_raster(out) as made, rasterio.Env(**_ENVIRONMENT):
+    shown = area or Window(0, 0, height, width)
+    with replace_raster(out) as made, rasterio.Env(**ENVIRONMENT):
         _refuse_full_disk([*parts, *valid], out)
         base = made.with_name("base.tif")
         counts = assemble(
-            parts,
-            base,
-            Window(0, 0, height, width),
-            bands=len(layer.bands),
-            fill=layer.nodata or 0,
-            valid=valid,
+            parts, base, shown, bands=len(layer.bands), fill=layer.nodata or 0, valid=valid
         )
-        overviews = write_overviews(base, made.parent, layer.halve, nodata=layer.nodata)
-        vrt = RasterVRT(
+        write_layer(
             layer,
-            [Part(Path(base.name), 0, 0, height, width)],
-            height,
-            width,
-            transform,
-            crs,
-            {TAG: fingerprint},
+            base,
+            made,
+            height=shown.height,
+            width=shown.width,
+            transform=place_of(transform, shown),
+            crs=crs,
+            tags={TAG: fingerprint},
+            overviews=overviews,
         )
-        vrt_file = made.with_name("base.vrt")
-        names = [Path(overview.name) for overview in overviews]
-        vrt_file.write_text(vrt.to_xml(names), encoding="utf-8")
-        _copy(vrt_file, made, layer)
-        if not is_whole_cog(made, BLOCK):
-            raise DiskError(
-                f"{out}: could not be written whole; free the disk or choose another --out"
-            )
+        refuse_cut_short_cog(made, out)
     return counts
 
 
-def _copy(source: Path, out: Path, layer: Layer) -> None:
+def place_of(transform: Affine, area: Window) -> Affine:
+    """Where a rectangle of a raster lies; without georeferencing it has none either."""
+    return (
+        transform if transform.is_identity else transform * Affine.translation(area.col, area.row)
+    )
+
+
+def refuse_cut_short_cog(made: Path, out: Path) -> None:
+    """Refuse a file that the disk did not take whole, which GDAL may not notice.
+
+    Args:
+        made: the file.
+        out: where it goes, for the message.
+
+    Raises:
+        DiskError: it is not whole.
+    """
+    if not is_whole_cog(made, BLOCK):
+        raise DiskError(f"{out}: could not be written whole; free the disk or choose another --out")
+
+
+def write_layer(
+    layer: Layer,
+    base: Path,
+    out: Path,
+    *,
+    height: int,
+    width: int,
+    transform: Affine,
+    crs: CRS | None,
+    tags: Mapping[str, str],
+    overviews: int | None = None,
+) -> None:
+    """Make a Cloud-Optimized GeoTIFF of plain pixels, in a folder that is removed afterwards.
+
+    Args:
+        layer: what they mean.
+        base: their file, in the same folder as `out`.
+        out: the new file.
+        height: of the raster, in pixels.
+        width: likewise.
+        transform: pixel corner to CRS; the identity for none.
+        crs: or None.
+        tags: beside those of the layer.
+        overviews: how many; None: until one fits into a tile.
+    """
+    count = count_overviews(height, width) if overviews is None else overviews
+    levels = write_overviews(base, out.parent, layer.halve, count, nodata=layer.nodata)
+    files = [Part(Path(base.name), 0, 0, height, width)]
+    vrt = RasterVRT(layer, files, height, width, transform, crs, tags)
+    described = out.with_name("described.vrt")
+    described.write_text(vrt.to_xml([Path(level.name) for level in levels]), encoding="utf-8")
     is_of_classes = layer.classes is not None
     rasterio.shutil.copy(
-        str(source),
+        str(described),
         str(out),
         PREDICTOR="NO" if is_of_classes else "YES",
         OVERVIEW_RESAMPLING="MODE" if is_of_classes else "AVERAGE",

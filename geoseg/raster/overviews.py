@@ -59,13 +59,21 @@ def halve_by_mean(values: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArra
     return ((total + count // 2) // np.maximum(count, 1)).astype(np.uint8)
 
 
-def write_overviews(base: Path, folder: Path, halve: Halve, *, nodata: int | None) -> list[Path]:
-    """Write the overviews of a uint8 raster as GeoTIFFs, largest first, until one fits into a tile.
+def count_overviews(height: int, width: int) -> int:
+    """How many times a raster is halved until it fits into a tile."""
+    return max(0, (max(height, width) - 1) // BLOCK).bit_length()
+
+
+def write_overviews(
+    base: Path, folder: Path, halve: Halve, count: int, *, nodata: int | None
+) -> list[Path]:
+    """Write the overviews of a uint8 raster as GeoTIFFs, largest first.
 
     Args:
         base: the raster; without `nodata` its mask says what is valid, and the overviews get masks.
         folder: where the overviews go.
         halve: what makes one level of the one below.
+        count: how many.
         nodata: the value of invalid pixels, None where the raster has a mask.
 
     Raises:
@@ -73,8 +81,8 @@ def write_overviews(base: Path, folder: Path, halve: Halve, *, nodata: int | Non
         rasterio.errors.RasterioError: it cannot be read, or an overview cannot be written.
     """
     levels = [base]
-    while _longer_side(levels[-1]) > BLOCK:
-        level = folder / f"overview{len(levels)}.tif"
+    for number in range(1, count + 1):
+        level = folder / f"overview{number}.tif"
         _write_level(levels[-1], level, halve, nodata)
         levels.append(level)
     return levels[1:]
@@ -128,8 +136,3 @@ def _sum(values: NDArray[Any]) -> NDArray[np.uint16]:
     total += c
     total += d
     return total
-
-
-def _longer_side(path: Path) -> int:
-    with open_dataset(path) as file:
-        return int(max(file.height, file.width))

@@ -44,6 +44,8 @@ class RasterVRT:
     crs: CRS | None
     tags: Mapping[str, str] = field(default_factory=dict)
     """Beside those of the layer."""
+    level: int = 0
+    """0: the files as they are; 1: the first of their overviews; and so on."""
 
     def to_xml(self, overviews: Sequence[Path] = ()) -> str:
         """The VRT file's text.
@@ -78,13 +80,13 @@ class RasterVRT:
                 yield from _palette(layer.classes)
             yield from _overviews(overviews, number)
             for file in self.files:
-                yield _source(file, number)
+                yield _source(file, number, self.level)
             yield "</VRTRasterBand>"
         if layer.nodata is None:
             yield '<MaskBand><VRTRasterBand dataType="Byte">'
             yield from _overviews(overviews, "mask,1")
             for file in self.files:
-                yield _source(file, "mask,1")
+                yield _source(file, "mask,1", self.level)
             yield "</VRTRasterBand></MaskBand>"
         yield "</VRTDataset>"
 
@@ -117,15 +119,16 @@ def _palette(classes: ClassScheme) -> Iterator[str]:
     yield "</GDALRasterAttributeTable>"
 
 
-def _source(file: Part, band: int | str) -> str:
+def _source(file: Part, band: int | str, level: int) -> str:
     size = f'xSize="{file.width}" ySize="{file.height}"'
     # With these properties given, GDAL opens a file only when it reads it: thousands cost nothing.
     properties = (
         f'RasterXSize="{file.width}" RasterYSize="{file.height}" DataType="Byte" '
         f'BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"'
     )
+    options = f'<OOI key="OVERVIEW_LEVEL">{level - 1}</OOI>' if level else ""
     return (
-        f"<SimpleSource>{_file(file.path)}<SourceBand>{band}</SourceBand>"
+        f"<SimpleSource>{_file(file.path)}<OpenOptions>{options}</OpenOptions><SourceBand>{band}</SourceBand>"
         f'<SourceProperties {properties}/><SrcRect xOff="0" yOff="0" {size}/>'
         f'<DstRect xOff="{file.col}" yOff="{file.row}" {size}/></SimpleSource>'
     )

@@ -7,12 +7,9 @@ import os
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 import geoseg
-from geoseg.cli import cli
 from geoseg.errors import DeviceError, DiskError, OutputError
-from geoseg.failures import exit_code_of
 from geoseg.raster import find_sources
 
 STAGES = {
@@ -134,39 +131,6 @@ def test_a_report_that_cannot_be_written_is_a_failure_and_not_the_end(
     assert set(statuses(report).values()) == {"done"}
     (line,) = report.data["failures"]
     assert line.startswith(f"{tmp_path}/out/report.json: cannot be written")
-
-
-def test_a_fault_of_the_disk_and_a_report_that_cannot_be_written_are_both_named(
-    folder, model_file, tmp_path, monkeypatch
-):
-    from geoseg.inference import run_report
-
-    def full(path):
-        raise DiskError(f"{path}: cannot be written (the disk is full); free the disk")
-
-    monkeypatch.setattr(run_report, "replace_file", full)
-    break_stage(monkeypatch, "running", DiskError("out: the disk is full"))
-    arguments = ["predict", folder, "--model", model_file, "--out", tmp_path / "out", "--quiet"]
-    result = CliRunner().invoke(cli, [str(each) for each in arguments])
-    assert result.exit_code == 1
-    first, second, third = result.stderr.splitlines()
-    assert first == "geoseg: out: the disk is full"
-    assert second.startswith("geoseg: the run was stopped there; not done: ")
-    assert third.startswith(f"geoseg: {tmp_path}/out/report.json: cannot be written")
-
-
-def test_whatever_is_raised_by_the_report_ends_a_run_that_was_begun_with_1(
-    folder, model_file, tmp_path, monkeypatch
-):
-    from geoseg.inference import run_report
-
-    def fail():
-        raise OSError(errno.EMFILE, "files")
-
-    monkeypatch.setattr(run_report, "peak_memory", fail)
-    with pytest.raises(OSError, match="files") as caught:
-        geoseg.predict(folder, model_file, out=tmp_path / "out")
-    assert exit_code_of(caught.value) == 1
 
 
 def test_links_and_own_outputs_that_are_left_out_are_listed_in_the_report(

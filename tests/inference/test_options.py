@@ -35,6 +35,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "probabilities": False,
         "min_confidence": 0.0,
         "vectors": ("gpkg",),
+        "max_output_pixels": 1_073_741_824,
         "preview": None,
         "workers": 0,
         "scheduler": None,

@@ -26,7 +26,7 @@ from geoseg.inference.outputs import (
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.stitching import Band
 from geoseg.raster import Reader, open_raster, read_part, write_part
-from geoseg.tiling import TileGrid
+from geoseg.tiling import TileGrid, Window
 from geoseg.vector import feature_tables, join_parts, polygonize_part
 
 CLASSES = ClassScheme.from_names(["road", "roof", "grass"])
@@ -86,7 +86,7 @@ def test_a_raster_is_its_parts_with_the_sources_place(
 ) -> None:
     output = Output(kind, tmp_path / f"{kind}.tif", "key")
     assert not output.existing()
-    write_raster(output, folder, BLOCKS, CLASSES)
+    write_raster(output, folder, BLOCKS, CLASSES, Window(0, 0, 64, 80))
     assert output.is_current()
     assert not Output(kind, output.path, "another key").is_current()
     with rasterio.open(output.path) as file:
@@ -107,7 +107,7 @@ def test_no_raster_is_made_of_another_runs_parts(
     write_part(replace(part, key="another"), read_part(part))
     output = Output(kind, tmp_path / f"{kind}.tif", "key")
     with pytest.raises(SourceError, match=rf"{other}\.tif: this part .* run the command again"):
-        write_raster(output, folder, BLOCKS, CLASSES)
+        write_raster(output, folder, BLOCKS, CLASSES, Window(0, 0, 64, 80))
     assert not output.existing()
 
 

@@ -59,6 +59,24 @@ def test_a_strip_holds_all_that_the_windows_of_its_block_see(source: Source) -> 
     assert plan.memory == accumulator + strips + finished + GDAL
 
 
+def test_assembling_holds_a_part_and_four_rows_of_tiles_of_each_raster(make_raster: Any) -> None:
+    source = open_raster(make_raster(height=3000, width=60))
+    blocks = TileGrid(3000, 60, 20, 8).blocks()
+
+    def assembled(probabilities: bool = False, **options: Any) -> int:
+        plan = RasterPlan.from_blocks(blocks, source, 5, probabilities, forwards=1, **options)
+        return plan.assembled
+
+    rows = 20 + 4 * 512
+    assert assembled() == rows * 60
+    assert assembled(True, confidence=True) == 7 * rows * 60
+    assert assembled(confidence=True, polygon_threads=3, side=32) == 3 * rows * 32
+    assert assembled(True, polygon_threads=3, side=32) == 3 * 5 * rows * 32
+    assert plan(assembled=2**30).peak(Probe(0.5, 0), 0) == plan(drawing=2**30).peak(
+        Probe(0.5, 0), 0
+    )
+
+
 def test_a_raster_smaller_than_a_window_takes_its_own_size(make_raster: Any) -> None:
     source = open_raster(make_raster(bands=1, height=10, width=7))
     (block,) = TileGrid(10, 7, 20, 8).blocks()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from geoseg.raster.overviews import halve_by_mean, halve_by_mode, write_overviews
+from geoseg.raster.overviews import count_overviews, halve_by_mean, halve_by_mode, write_overviews
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=7)
 LABELS = arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 1, 2, 3, 255]))
@@ -46,7 +46,9 @@ def test_mean_counts_the_valid_alone(values):
 )
 def test_levels_go_down_to_one_tile(tmp_path, make_raster, height, width, levels):
     base = make_raster(bands=1, height=height, width=width)
-    made = write_overviews(base, tmp_path, halve_by_mode, nodata=255)
+    made = write_overviews(
+        base, tmp_path, halve_by_mode, count_overviews(height, width), nodata=255
+    )
     assert len(made) == levels
     with rasterio.open(base) as file:
         expected = file.read(1)
@@ -65,7 +67,7 @@ def test_a_masked_raster_has_masked_overviews(tmp_path, make_raster, bands):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(base, "r+") as file:
         data = file.read()
         file.write_mask(mask)
-    level, _ = write_overviews(base, tmp_path, halve_by_mean, nodata=None)
+    level, _ = write_overviews(base, tmp_path, halve_by_mean, 2, nodata=None)
     with rasterio.open(level) as file:
         for band in range(1, bands + 1):
             assert (file.read(band) == halve_by_mean(data[band - 1], mask > 0)).all()

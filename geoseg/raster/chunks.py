@@ -1,0 +1,188 @@
+"""Rasters of any size as Cloud-Optimized GeoTIFFs on a grid of squares, with an index over them.
+
+    a_classes.vrt                           the index: place, palette, names, and all levels
+    a_classes/a_classes_r000_c000.tif       a square, with the overviews that are its own alone
+    a_classes/a_classes_overview1.vrt       a level that is the squares' overviews
+    a_classes/a_classes_overviews.tif       the levels above
+
+The side of the squares is a power of two, so that halving them gives what halving the whole raster
+gives.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+
+from geoseg.files import existing_files, write_text
+from geoseg.raster.cog import ENVIRONMENT, refuse_cut_short_cog, write_layer
+from geoseg.raster.fingerprint import TAG, read_fingerprint
+from geoseg.raster.gdal import raster_companions, replace_raster
+from geoseg.raster.layers import Layer
+from geoseg.raster.overviews import count_overviews, write_overviews
+from geoseg.raster.part import BLOCK, Part
+from geoseg.raster.raster_vrt import RasterVRT
+from geoseg.tiling import Window
+
+LEAST_PIXELS = BLOCK**2
+"""Of a square: a tile."""
+
+
+def chunk_side(most_pixels: int) -> int:
+    """The side of the largest squares that have at most so many pixels, at least `LEAST_PIXELS`."""
+    return 1 << (math.isqrt(most_pixels).bit_length() - 1)
+
+
+def chunk_overviews(side: int) -> int:
+    """How many overviews each square has, the small ones at the raster's end too."""
+    return count_overviews(side, side)
+
+
+def chunk_areas(height: int, width: int, side: int) -> list[Window]:
+    """What each square shows of a raster, row by row."""
+    return [
+        Window(row, col, min(side, height - row), min(side, width - col))
+        for row in range(0, height, side)
+        for col in range(0, width, side)
+    ]
+
+
+def chunk_path(index: Path, area: Window, side: int) -> Path:
+    """The file of a square."""
+    return index.with_suffix("") / _name(index, area, side)
+
+
+def is_index(path: Path) -> bool:
+    """Whether a file is an index of geoseg's, whatever has become of the files it refers to."""
+    return path.is_file() and f'"{TAG}">' in path.read_text(encoding="utf-8", errors="replace")
+
+
+def index_files(index: Path) -> list[Path]:
+    """What exists of an index and of its folder, the index first."""
+    folder = index.with_suffix("")
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [
+        *existing_files(index, raster_companions),
+        *(path for path in found if _is_named_as_of(folder.name, path.name)),
+    ]
+
+
+def is_of_index(path: Path) -> bool:
+    """Whether a file belongs to the index beside its folder, and is no raster of its own."""
+    folder = path.parent
+    return _is_named_as_of(folder.name, path.name) and is_index(Path(f"{folder}.vrt"))
+
+
+def _is_named_as_of(stem: str, name: str) -> bool:
+    endings = r"(r\d+_c\d+\.tif|overviews\.tif|overview\d+\.vrt)(\.aux\.xml)?"
+    return re.fullmatch(rf"{re.escape(stem)}_{endings}", name) is not None
+
+
+def has_fingerprint(path: Path, fingerprint: str) -> bool:
+    """Whether a file of an index was made from this; an ``.aux.xml`` goes with its file.
+
+    Of a file that is gone, the ``.aux.xml`` is replaced with it.
+    """
+    file = path.with_name(path.name.removesuffix(".aux.xml"))
+    if file != path and not file.exists():
+        return True
+    if file.suffix == ".vrt":
+        return f'"{TAG}">{fingerprint}<' in file.read_text(encoding="utf-8", errors="replace")
+    return read_fingerprint(file) == fingerprint
+
+
+def write_index(
+    layer: Layer,
+    index: Path,
+    side: int,
+    *,
+    height: int,
+    width: int,
+    transform: Affine,
+    crs: CRS | None,
+    fingerprint: str,
+) -> None:
+    """Write the levels above the squares, and last of all the index.
+
+    Args:
+        layer: what the pixels mean.
+        index: the file; an older one is replaced.
+        side: of the squares, which exist.
+        height: of the raster, in pixels.
+        width: likewise.
+        transform: pixel corner to CRS; the identity for none.
+        crs: or None.
+        fingerprint: what the raster was made from, kept in all of these files.
+
+    Raises:
+        SourceError: a square is missing or damaged.
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    areas = chunk_areas(height, width, side)
+    own, count = chunk_overviews(side), count_overviews(height, width)
+    above = _beside(index, "overviews.tif")
+
+    def level(number: int, files: list[Part], level_of_files: int) -> RasterVRT:
+        grown = transform if transform.is_identity else transform * Affine.scale(2**number)
+        shape = _halved(height, number), _halved(width, number)
+        return RasterVRT(layer, files, *shape, grown, crs, {TAG: fingerprint}, level_of_files)
+
+    def of_squares(number: int, folder: Path) -> RasterVRT:
+        squares = [_square(folder / _name(index, area, side), area, number) for area in areas]
+        return level(number, squares, number)
+
+    _write_above(layer, above, of_squares(own, above.parent.absolute()))
+    top = Part(Path(above.name), 0, 0, _halved(height, own + 1), _halved(width, own + 1))
+    overviews = [_beside(index, f"overview{number}.vrt") for number in range(1, count + 1)]
+    for number, path in enumerate(overviews, start=1):
+        vrt = (
+            of_squares(number, Path()) if number <= own else level(number, [top], number - own - 1)
+        )
+        write_text(path, vrt.to_xml())
+    names = [path.relative_to(index.parent) for path in overviews]
+    with replace_raster(index) as made:  # with what belongs to an older one
+        made.write_text(of_squares(0, Path(above.parent.name)).to_xml(names), encoding="utf-8")
+
+
+def _write_above(layer: Layer, out: Path, below: RasterVRT) -> None:
+    """Write the levels above one that is the squares' own."""
+    with replace_raster(out) as made, rasterio.Env(**ENVIRONMENT):
+        source = made.with_name("below.vrt")
+        source.write_text(below.to_xml(), encoding="utf-8")
+        (half,) = write_overviews(source, made.parent, layer.halve, 1, nodata=layer.nodata)
+        base = half.rename(made.with_name("base.tif"))
+        place = below.transform
+        write_layer(
+            layer,
+            base,
+            made,
+            height=_halved(below.height, 1),
+            width=_halved(below.width, 1),
+            transform=place if place.is_identity else place * Affine.scale(2),
+            crs=below.crs,
+            tags=below.tags,
+        )
+        refuse_cut_short_cog(made, out)
+
+
+def _square(path: Path, area: Window, number: int) -> Part:
+    """A square's file at one of its levels, and where it lies in that level of the raster."""
+    rows, cols = _halved(area.height, number), _halved(area.width, number)
+    return Part(path, area.row >> number, area.col >> number, rows, cols)
+
+
+def _halved(size: int, times: int) -> int:
+    return -(-size >> times)
+
+
+def _name(index: Path, area: Window, side: int) -> str:
+    return f"{index.stem}_r{area.row // side:03d}_c{area.col // side:03d}.tif"
+
+
+def _beside(index: Path, ending: str) -> Path:
+    return index.with_suffix("") / f"{index.stem}_{ending}"
