@@ -28,7 +28,7 @@ from geoseg.datasets.statistics import (
     check_references,
     collect_statistics,
 )
-from geoseg.datasets.tiles import Tile, rasters_of
+from geoseg.datasets.tiles import Tile, rasters_of, see_tiles
 from geoseg.datasets.training_tiles import (
     Bands,
     check_values,
@@ -127,6 +127,7 @@ def _learn(
     train, val = tiles.train, tiles.val
     recipe, scheme = config.train, config.data.scheme
     sample = PixelSample(len(scheme), seed=recipe.seed)
+    seen = see_tiles(train + val, scheme)
     statistics, drawn = _statistics(tiles, config, sample, progress)
     progress.note(_summary(scheme.names, statistics, len(train), len(val)))
     began = _began(out) if resume else f"{_MARK}\n{dump_config(config)}"
@@ -136,10 +137,9 @@ def _learn(
     if _is_main() and not resume:
         write_text(out / CONFIG, began)
     patches = Patches(train, scheme, recipe, tiles.value_range, sampler)
+    options: dict[str, Any] = {"seen": seen, "resume": resume, "progress": progress}
     with begun():
-        outcome = fit(
-            net, card, patches, val, recipe, class_weights, out, resume=resume, progress=progress
-        )
+        outcome = fit(net, card, patches, val, recipe, class_weights, out, **options)
     warnings = tiles.warnings + ground_sampling_warnings(train)
     warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))

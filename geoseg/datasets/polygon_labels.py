@@ -19,7 +19,7 @@ from rasterio.features import rasterize
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.errors import ConfigError, VectorError
-from geoseg.raster import Source
+from geoseg.raster import ChangedSourceError, Source
 from geoseg.tiling import Window
 from geoseg.vector import Features, Grid, Placed, place, read_features
 
@@ -41,6 +41,46 @@ class Polygons:
     """Holds a class's name or value; None: all are of the one class besides the background."""
     layer: str | None = None
     """None: the only one that has geometries."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPolygons:
+    """Polygons as they were once; the counterpart of `geoseg.raster.SeenSource`."""
+
+    polygons: Polygons
+    scheme: ClassScheme
+    fingerprint: str
+    """From `polygons_fingerprint`."""
+    state: _FileState
+    """Of the file and those beside it."""
+
+    @classmethod
+    def at(cls, polygons: Polygons, scheme: ClassScheme) -> SeenPolygons:
+        """Polygons as they are now.
+
+        Raises:
+            VectorError: they cannot be read, or have an unknown class.
+        """
+        state = _file_state(polygons.path)
+        return cls(polygons, scheme, polygons_fingerprint(polygons, scheme), state)
+
+    def refuse_changed(self, done: str) -> None:
+        """Refuse what was read from polygons that have been edited meanwhile.
+
+        Nothing is read as long as the file was not written.
+
+        Args:
+            done: what was done with them: "scored" ...
+
+        Raises:
+            ChangedSourceError: their areas, classes or coordinate system are others now.
+            VectorError: they cannot be read any more, or have an unknown class.
+        """
+        path = self.polygons.path
+        if _file_state(path) == self.state:
+            return
+        if polygons_fingerprint(self.polygons, self.scheme) != self.fingerprint:
+            raise ChangedSourceError(path, done)
 
 
 class PixelPolygons:

@@ -14,10 +14,10 @@ from geoseg.datasets.file_keys import is_vector
 from geoseg.datasets.layouts import Layout
 from geoseg.datasets.manifest import KINDS, PreparedPair, PreparedTile, sha256_of
 from geoseg.datasets.pairing import Pair
-from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, polygons_fingerprint
+from geoseg.datasets.polygon_labels import PolygonLabels
 from geoseg.datasets.raster_labels import RasterLabels
 from geoseg.datasets.statistics import Statistics
-from geoseg.datasets.tiles import Labels, LabelSource, find_labels, open_labels
+from geoseg.datasets.tiles import Labels, LabelSource, find_labels, open_labels, see_labels
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
 from geoseg.failures import LOG, failure_line, per_input
@@ -62,10 +62,7 @@ class TilePlan:
     def key(self) -> str:
         """A hash that changes with everything that the files of this tile depend on."""
         image = self.profile.image
-        if isinstance(self.labels, Polygons):
-            labels = polygons_fingerprint(self.labels, self.profile.scheme)
-        else:
-            labels = source_fingerprint(self.labels.path)
+        labels = see_labels(self.labels, self.profile.scheme)
         facts = (
             _VERSION,
             image.crs and image.crs.to_wkt(),
@@ -75,7 +72,7 @@ class TilePlan:
         )
         digest = hashlib.sha256(repr(facts + self.nodata).encode())
         digest.update(source_fingerprint(image.path).encode())
-        digest.update(labels.encode())
+        digest.update(labels.fingerprint.encode())
         return digest.hexdigest()
 
 

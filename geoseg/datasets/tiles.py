@@ -18,10 +18,17 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.file_keys import is_vector
-from geoseg.datasets.polygon_labels import PolygonLabels, Polygons
+from geoseg.datasets.polygon_labels import PolygonLabels, Polygons, SeenPolygons
 from geoseg.datasets.raster_labels import Policy, RasterLabels
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import Source, describe_grid, open_raster, refuse_palette, same_grid
+from geoseg.raster import (
+    SeenSource,
+    Source,
+    describe_grid,
+    open_raster,
+    refuse_palette,
+    same_grid,
+)
 from geoseg.tiling import Window
 from geoseg.vector.read import refuse_other_vectors
 
@@ -29,6 +36,8 @@ LabelSource = Source | Polygons
 """Where labels are read from; no open file."""
 Labels = RasterLabels | PolygonLabels
 """Open labels of one image."""
+Seen = SeenSource | SeenPolygons
+"""An image, or labels, as they were once."""
 
 
 def find_labels(path: Path, attribute: str | None = None, layer: str | None = None) -> LabelSource:
@@ -53,6 +62,18 @@ def find_labels(path: Path, attribute: str | None = None, layer: str | None = No
                 f"{option} {given}: goes with polygons, and {path} is a raster; leave it out"
             )
     return open_raster(path, as_stored=True)
+
+
+def see_labels(labels: LabelSource, scheme: ClassScheme) -> Seen:
+    """Labels as they are now.
+
+    Raises:
+        SourceError: the raster or a file that belongs to it cannot be read.
+        VectorError: polygons cannot be read, or have an unknown class.
+    """
+    if isinstance(labels, Polygons):
+        return SeenPolygons.at(labels, scheme)
+    return SeenSource.at(labels.path)
 
 
 def check_labels(labels: LabelSource, image: Source) -> None:
@@ -193,6 +214,18 @@ def rasters_of(tiles: Iterable[Tile]) -> list[Source]:
     """The images, and the labels that are rasters, of some tiles."""
     files = [source for tile in tiles for source in (tile.image, tile.labels)]
     return [source for source in files if isinstance(source, Source)]
+
+
+def see_tiles(tiles: Iterable[Tile], scheme: ClassScheme) -> list[Seen]:
+    """The images and labels of some tiles as they are now, each file once.
+
+    Raises:
+        SourceError: a file cannot be read.
+        VectorError: polygons cannot be read, or have an unknown class.
+    """
+    images = {tile.image.path: tile.image for tile in tiles}
+    labels = {tile.labels.path: tile.labels for tile in tiles}
+    return [see_labels(each, scheme) for each in (*images.values(), *labels.values())]
 
 
 class TileReader(ExitStack):

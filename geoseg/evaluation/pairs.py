@@ -15,12 +15,13 @@ from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.datasets.file_keys import Files, is_vector, tile_key
 from geoseg.datasets.pairing import Pair
 from geoseg.datasets.polygon_labels import Polygons
-from geoseg.datasets.tiles import LabelSource, check_labels, find_labels
+from geoseg.datasets.tiles import LabelSource, Seen, check_labels, find_labels, see_labels
 from geoseg.errors import SourceError
 from geoseg.failures import per_input
 from geoseg.prefetch import look_ahead
 from geoseg.raster import (
     Reader,
+    SeenSource,
     Source,
     WarpedReader,
     describe_grid,
@@ -69,6 +70,17 @@ class RasterPair:
     resampled: bool
     """Whether the prediction lies on another grid."""
     warnings: tuple[str, ...]
+    seen: tuple[Seen, ...]
+    """The files as they were before they were scored."""
+
+    def refuse_changed(self) -> None:
+        """Refuse scores of files that have been replaced meanwhile.
+
+        Raises:
+            ChangedSourceError: one of them has.
+        """
+        for each in self.seen:
+            each.refuse_changed("scored")
 
 
 def open_pairs(
@@ -127,8 +139,9 @@ def open_pair(pair: Pair, instances: Path | None, options: ScoringOptions) -> Ra
             f"{pair.labels} ({describe_grid(reference)}); predict on the reference's grid, or "
             "give --resample"
         )
+    seen = SeenSource.at(pair.raster), see_labels(labels, options.scheme)
     return RasterPair(
-        pair.tile, predicted, reference, labels, instances, resampled, tuple(warnings)
+        pair.tile, predicted, reference, labels, instances, resampled, tuple(warnings), seen
     )
 
 

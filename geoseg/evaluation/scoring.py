@@ -99,7 +99,8 @@ def score_pair(
         stopped: asked before each strip; True ends the scoring with KeyboardInterrupt.
 
     Raises:
-        SourceError: a file is damaged, holds an unknown value, or the reference is eroded already.
+        SourceError: a file is damaged, holds an unknown value, was replaced meanwhile, or the
+            reference is eroded already.
         VectorError: the objects cannot be read.
     """
     scheme, height, width = options.scheme, pair.reference.height, pair.reference.width
@@ -131,6 +132,7 @@ def score_pair(
             present[np.unique(reference)] = True
             if instances is not None:
                 scale.update(reference, predicted, instances.read(strip))
+    pair.refuse_changed()
     if options.refuse_eroded and present[:NODATA].sum() > 1 and not boundary.reference_pixels.any():
         why = "no two of its classes touch"
         raise already_eroded(pair.labels.path, why, options.erode)

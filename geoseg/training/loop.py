@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.classes import ClassScheme
-from geoseg.datasets.tiles import Tile
+from geoseg.datasets.tiles import Seen, Tile
 from geoseg.errors import ConfigError, GeosegError, RunError, SourceError
 from geoseg.failures import per_input
 from geoseg.files import naming_file
@@ -29,7 +28,7 @@ from geoseg.training.recipe import Recipe
 from geoseg.training.summary import metric_value, summarize
 from geoseg.training.trainer import Trainer
 from geoseg.training.validation import validate
-from geoseg.training.validation_images import Panel, draw_page
+from geoseg.training.validation_images import Panel, draw_page, panels_of
 
 
 class UnreadableBatchError(SourceError):
@@ -45,6 +44,7 @@ def fit(
     class_weights: NDArray[np.float32],
     folder: Path,
     *,
+    seen: Sequence[Seen] = (),
     resume: bool = False,
     progress: Progress,
 ) -> Outcome:
@@ -59,13 +59,14 @@ def fit(
         class_weights: ``(classes,)`` of the cross-entropy.
         folder: gets ``model.safetensors``, ``last.safetensors``, ``metrics.csv``, ``curves.png``
             and ``pictures``.
+        seen: the files as they were when the run began; looked at whenever a state is saved.
         resume: continue from ``last.safetensors``.
         progress: is informed of each step and each validation.
 
     Raises:
         ConfigError: the training rasters are not those that the resumed run began with.
-        GeosegError: the loss is no longer finite, a raster cannot be read, or the folder cannot be
-            written.
+        GeosegError: the loss is no longer finite, a raster cannot be read or was replaced, or the
+            folder cannot be written.
     """
     trainer = Trainer(net, recipe, Normalization.from_card(card), class_weights)
     outcome = _resume(trainer, folder, card) if resume else Outcome()
@@ -77,7 +78,14 @@ def fit(
         with _saying_the_step(outcome, recipe), naming_file(folder):
             for rate, loss in _steps(trainer, patches, outcome, progress):
                 due = _is_due(outcome.step, recipe.validate_every, recipe.steps)
-                panels = _panels(tiles[:: trainer.processes], recipe) if due and history else []
+                saved = due or _is_due(outcome.step, recipe.save_every, recipe.steps)
+                if saved:
+                    trainer.refuse_changed(seen)
+                panels = (
+                    panels_of(tiles[:: trainer.processes], recipe.pictures)
+                    if due and history
+                    else []
+                )
                 confusion = None
                 if due and tiles:
                     confusion = _validate(trainer, card, tiles, outcome, folder, panels)
@@ -86,8 +94,8 @@ def fit(
                 if due:
                     progress.note(_progress_line(outcome, recipe, loss, confusion))
                 if due and history:
-                    _draw(history, panels, card.classes, folder, outcome.step)
-                if due or _is_due(outcome.step, recipe.save_every, recipe.steps):
+                    _draw(history, panels, card, folder, outcome.step)
+                if saved:
                     _save_state(trainer, folder, outcome, card)
     except UnreadableBatchError as error:
         _save_state(trainer, folder, outcome, card)
@@ -110,11 +118,9 @@ def _saying_the_step(outcome: Outcome, recipe: Recipe) -> Iterator[None]:
         raise type(error)(f"{error}\n{stopped}; --resume continues") from error
 
 
-def _draw(
-    history: History, panels: list[Panel], classes: ClassScheme, folder: Path, step: int
-) -> None:
+def _draw(history: History, panels: list[Panel], card: Card, folder: Path, step: int) -> None:
     history.plot()
-    draw_page(panels, classes, folder / PICTURES / f"step_{step:06}.png")
+    draw_page(panels, card.classes, folder / PICTURES / f"step_{step:06}.png")
 
 
 def _save_state(trainer: Trainer, folder: Path, outcome: Outcome, card: Card) -> None:
@@ -221,11 +227,6 @@ def _out_of_patience(outcome: Outcome, recipe: Recipe) -> bool:
     if recipe.patience is None or not outcome.best:
         return False
     return (outcome.step - outcome.best_step) // recipe.validate_every >= recipe.patience
-
-
-def _panels(tiles: Sequence[Tile], recipe: Recipe) -> list[Panel]:
-    images = [tile.image for tile in tiles[: recipe.pictures]]
-    return [Panel(image.path.name, image.height, image.width) for image in images]
 
 
 def _validate(

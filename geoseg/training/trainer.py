@@ -23,7 +23,9 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from geoseg.errors import ConfigError
+from geoseg.datasets.tiles import Seen
+from geoseg.errors import ConfigError, SourceError
+from geoseg.failures import per_input
 from geoseg.inference.normalize import Normalization
 from geoseg.inference.predictor import choose_device, choose_precision
 from geoseg.metrics import ConfusionMatrix
@@ -131,6 +133,20 @@ class Trainer:
         """The counts of all processes."""
         counts: list[ConfusionMatrix] = gather_object([confusion])
         return reduce(operator.add, counts)
+
+    def refuse_changed(self, seen: Sequence[Seen]) -> None:
+        """Refuse to go on where a file was replaced: half of a state would be of other data.
+
+        Raises:
+            SourceError: in all processes; the state that was saved before is of the same data.
+        """
+        problems: list[str] = []
+        if self.is_main:
+            with per_input("the training data", problems.append):
+                for each in seen:
+                    each.refuse_changed("trained on")
+        if problem := self.first_problem(problems):
+            raise SourceError(f"{problem}; --resume continues from the last saved state")
 
     def first_problem(self, own: Sequence[str]) -> str:
         """The first of the problems that any process has; empty where none has one.

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch as Swatch
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
+from geoseg.datasets.tiles import Tile
 from geoseg.files import replace_file
 from geoseg.tiling import Window
 
@@ -51,6 +52,12 @@ class Panel:
             np.concatenate(pieces, axis=-2) for pieces in zip(*self._rows, strict=True)
         )
         return imagery(pixels, valid), colors[reference], colors[predicted]
+
+
+def panels_of(tiles: Sequence[Tile], count: int) -> list[Panel]:
+    """Empty panels of the first tiles, at most `count`."""
+    images = [tile.image for tile in tiles[:count]]
+    return [Panel(image.path.name, image.height, image.width) for image in images]
 
 
 def imagery(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -23,6 +24,7 @@ from geoseg.classes import ISPRS
 from geoseg.cli import cli
 from geoseg.commands.evaluate import run
 from geoseg.errors import ConfigError, GeosegError, OutputError
+from geoseg.evaluation import scoring
 from geoseg.metrics import erode
 from tests.odd_rasters import add_page
 
@@ -452,3 +454,50 @@ def test_a_model_says_what_classes_its_predictions_are_scored_by(
     found = geoseg.evaluate(*pair, form(model_file), tmp_path / "by_model").data
     assert found["confusion_matrix"] == expected["confusion_matrix"]
     assert len(found["confusion_matrix"]) == len(names)
+
+
+def replace_after(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Let something happen while the first pair is scored, after its pixels were read."""
+    waiting, count = [change], scoring._count_errors
+
+    def count_and_change(*given: Any) -> None:
+        count(*given)
+        if waiting:
+            waiting.pop()()
+
+    monkeypatch.setattr(scoring, "_count_errors", count_and_change)
+
+
+@pytest.mark.parametrize("name", ["pred/a_classes.tif", "ref/a_label.tif"])
+def test_a_file_that_is_replaced_meanwhile_fails_its_pair_alone(
+    make: Make,
+    predicted: np.ndarray,
+    reference: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    for tile in "ab":
+        make(f"pred/{tile}_classes.tif", predicted)
+        make(f"ref/{tile}_label.tif", reference)
+    other = make("other.tif", np.flip(predicted))
+    replace_after(monkeypatch, lambda: os.replace(other, tmp_path / name))
+    report = run(tmp_path / "pred", tmp_path / "ref", "isprs", tmp_path / "out")
+    (line,) = report.data["failures"]
+    assert re.search(rf"{name}: changed while it was scored; .* run the command again$", line)
+    assert report.exit_code == 1
+    assert [entry["tile"] for entry in report.data["files"]] == ["b"]
+
+
+def test_references_of_polygons_that_are_edited_meanwhile_fail_and_looking_at_them_does_not(
+    pair: tuple[Path, Path],
+    reference: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = outlines(tmp_path / "drawn.gpkg", reference)
+    replace_after(monkeypatch, lambda: os.utime(drawn))
+    assert run(pair[0], drawn, "isprs", tmp_path / "a", attribute="kind").exit_code == 0
+    replace_after(monkeypatch, lambda: outlines(drawn, np.zeros(SHAPE, np.uint8)))
+    with pytest.raises(GeosegError, match=r"drawn\.gpkg: changed while it was scored; leave it"):
+        run(pair[0], drawn, "isprs", tmp_path / "b", attribute="kind")

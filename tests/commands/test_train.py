@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import geoseg
 from geoseg.commands.train import run
 from geoseg.config import dump_config, load_config
 from geoseg.errors import ConfigError, GeosegError, OutputError, SourceError, VectorError
+from geoseg.failures import exit_code_of
 from geoseg.models import load_model
 from geoseg.progress import Progress
 from geoseg.training import history
@@ -466,3 +469,95 @@ def test_images_of_palette_indices_are_refused(
             file.write_colormap(1, {1: (255, 0, 0, 255)})
     with pytest.raises(SourceError, match="palette indices"):
         run(config, out=tmp_path / "run")
+
+
+class Changing(Progress):
+    """Lets something happen after so many steps."""
+
+    def __init__(self, step: int, change: Callable[[], object]) -> None:
+        self.step, self.change, self.training = step, change, False
+
+    def begin(self, what: str, total: int) -> None:
+        self.training = what == "training"
+
+    def advance(self, count: int) -> None:
+        self.step -= count * self.training
+        if not self.step:
+            self.step = -1
+            self.change()
+
+
+@pytest.mark.parametrize("name", ["images/train_1_ortho.tif", "labels/val_1_gt.tif"])
+def test_data_that_is_replaced_meanwhile_ends_the_training_and_its_last_state_continues(
+    config: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    whole = run(config, out=tmp_path / "whole").data["validation"]
+    path, original = tmp_path / name, tmp_path / "original.tif"
+    shutil.copy2(path, original)
+    with rasterio.open(path) as file:
+        other = file.read()
+
+    def change() -> None:
+        with rasterio.open(path, "r+") as file:
+            file.write(np.flip(other))
+
+    message = rf"{name}: changed while it was trained on; .*; --resume continues from the last"
+    with pytest.raises(SourceError, match=message) as refused:
+        run(config, out=tmp_path / "run", progress=Changing(4, change))
+    assert exit_code_of(refused.value) == 1
+    os.replace(original, path)
+    assert run(config, out=tmp_path / "run", resume=True).data["validation"] == whole
+
+
+@pytest.mark.parametrize("name", ["labels.zip", "labels.kml"])
+def test_labels_in_other_vector_formats_say_what_to_do(
+    config: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("anything")
+    for part in ("train", "val"):
+        config["data"][part]["labels"] = str(tmp_path / name)
+    with pytest.raises(GeosegError, match=rf"{name}: .* is not read; .*(unpack|-f GPKG labels)"):
+        run(config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_list_of_ignored_values_is_none(config: dict[str, Any], tmp_path: Path) -> None:
+    expected = run(config, out=tmp_path / "plain").data["validation"]
+    config["data"]["ignore"] = []
+    assert run(config, out=tmp_path / "run").data["validation"] == expected
+
+
+def test_labels_may_be_colours(
+    config: dict[str, Any], tmp_path: Path, make_raster: Callable[..., Path]
+) -> None:
+    expected = run(config, out=tmp_path / "values").data["validation"]
+    for path in sorted((tmp_path / "labels").iterdir()):
+        with rasterio.open(path) as file:
+            ids = file.read(1) // 10
+        colors = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)[ids]
+        make_raster(f"labels/{path.name}", data=np.moveaxis(colors, -1, 0))
+    config["data"]["classes"] = [
+        {"id": 0, "name": "dark", "color": [255, 0, 0]},
+        {"id": 10, "name": "bright", "color": [0, 0, 255]},
+    ]
+    assert run(config, out=tmp_path / "run").data["validation"] == expected
+
+
+def test_what_a_killed_training_left_in_its_folder_is_swept_by_the_next(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    run(config, out=tmp_path / "run")
+    for name in ("model.safetensors", "last.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = [
+        tmp_path / "run" / f".{name}.{ended.pid}-x1.geoseg"
+        for name in ("model.safetensors", "last.safetensors")
+    ]
+    left.append(tmp_path / "run" / "pictures" / f".step_000003.png.{ended.pid}-x1.geoseg")
+    for each in left:
+        each.mkdir(parents=True)
+        (each / "half").write_text("half")
+    run(config, out=tmp_path / "run")
+    assert not [path for path in (tmp_path / "run").rglob(".*") if path.name.endswith(".geoseg")]

@@ -337,7 +337,7 @@ def test_pictures_are_of_the_first_tiles_in_their_shape(
 ) -> None:
     monkeypatch.setattr(loop, "Panel", lambda *shape: shape)
     tiles = [make_tile(name, height=40, width=60) for name in ("a", "b", "c")]
-    panels = loop._panels(tiles, replace(RECIPE, pictures=2))
+    panels = loop.panels_of(tiles, 2)
     assert panels == [("a.tif", 40, 60), ("b.tif", 40, 60)]
 
 
