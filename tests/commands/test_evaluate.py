@@ -11,6 +11,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -501,3 +502,26 @@ def test_references_of_polygons_that_are_edited_meanwhile_fail_and_looking_at_th
     replace_after(monkeypatch, lambda: outlines(drawn, np.zeros(SHAPE, np.uint8)))
     with pytest.raises(GeosegError, match=r"drawn\.gpkg: changed while it was scored; leave it"):
         run(pair[0], drawn, "isprs", tmp_path / "b", attribute="kind")
+
+
+def test_objects_that_reach_around_the_world_or_beyond_the_image_are_scored(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Like the rasters of numbers that they are on the image."""
+    world, near = shapely.box(-180, -85, 180, 85), shapely.box(8.99, 40, 9.0002, 60)
+    frame = geopandas.GeoDataFrame(geometry=[world, near], crs="EPSG:4326")
+    frame.to_file(tmp_path / "far.gpkg")
+    found = run(*pair, "isprs", tmp_path / "a", instances=tmp_path / "far.gpkg").data
+    with rasterio.open(pair[1]) as file:
+        profile = file.profile | {"count": 1, "dtype": "int32", "nodata": None}
+        cols = np.arange(file.width) + 0.5
+        lon, _ = pyproj.Transformer.from_crs(file.crs, "EPSG:4326", always_xy=True).transform(
+            *(file.transform * np.meshgrid(cols, np.arange(file.height) + 0.5))
+        )
+    assert (lon < 9.0002).any()
+    assert (lon > 9.0002).any()
+    with rasterio.open(tmp_path / "numbers.tif", "w", **profile) as file:
+        file.write(np.where(lon < 9.0002, 2, 1).astype(np.int32), 1)
+    expected = run(*pair, "isprs", tmp_path / "b", instances=tmp_path / "numbers.tif").data
+    assert found["scale_iou"] == expected["scale_iou"]
+    assert found["label_files"][0]["clipped"] == 2

@@ -11,6 +11,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -883,3 +884,50 @@ def test_a_nodata_value_that_is_no_number_is_refused(folder: Path, tmp_path: Pat
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 2
     assert "'x': give numbers separated by commas" in result.output
+
+
+def test_polygons_that_reach_around_the_world_or_over_180_degrees_become_labels(
+    folder: Path,
+) -> None:
+    """The image lies on the 180th meridian, where a box ends 10 m beyond it and one begins."""
+    to_utm = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:32660", always_xy=True)
+    x, y = to_utm.transform(180, 0)
+    place = rasterio.transform.from_origin(x - 16, y + 12, 0.5, 0.5)
+    image = np.random.default_rng(0).integers(1, 255, (3, 48, 64)).astype(np.uint8)
+    sample_datasets.write(folder / "sea_image.tif", image, crs="EPSG:32660", transform=place)
+    cols, rows = np.meshgrid(np.arange(64), np.arange(48))
+    lon, _ = to_utm.transform(*(place * (cols + 0.5, rows + 0.5)), direction="INVERSE")
+    beyond = 180 + 10 / 111_320
+    for name, box, expected in (
+        ("world", shapely.box(-180, -85, 180, 85), np.ones((48, 64), bool)),
+        ("over", shapely.box(179, -1, beyond, 1), (lon % 360 > 179) & (lon % 360 < beyond)),
+        ("west", shapely.box(-180, -1, -179, 1), lon < 0),
+    ):
+        frame = geopandas.GeoDataFrame(geometry=[box], crs="EPSG:4326")
+        frame.to_file(folder / f"{name}.gpkg")
+        options = {"split": "all", "images": "sea_image.tif", "labels": f"{name}.gpkg"}
+        assert prepare(folder, name, classes=["background", "land"], **options).exit_code == 0
+        labels = read(folder.parent / name / "train/labels/sea.tif")[0]
+        np.testing.assert_array_equal(labels == 1, expected)
+
+
+def test_labels_with_a_height_system_lie_where_those_without_one_do(folder: Path) -> None:
+    """Of rasters and of polygons: WGS 84 / UTM 32N, alone and with heights above EGM2008."""
+    label, image = folder / "t0_label.tif", folder / "t0_image.tif"
+    with rasterio.open(image) as file:
+        place = file.transform
+    values = read(label)
+    box = shapely.box(500_004, 5_399_980, 500_020, 5_399_990)
+    made = {}
+    for name, crs in (("flat", "EPSG:32632"), ("high", "EPSG:32632+3855")):
+        sample_datasets.write(label, values, crs=crs, transform=place)
+        options = {"split": "all", "images": image.name}
+        assert prepare(folder, name, labels=label.name, **options).exit_code == 0
+        frame = geopandas.GeoDataFrame(geometry=[box], crs=crs)
+        frame.to_file(folder / f"{name}.gpkg")
+        options |= {"labels": f"{name}.gpkg", "classes": ["background", "house"]}
+        assert prepare(folder, f"{name}_drawn", **options).exit_code == 0
+        outs = (folder.parent / part / "train/labels" for part in (name, f"{name}_drawn"))
+        made[name] = [read(next(out.iterdir())) for out in outs]
+    np.testing.assert_array_equal(made["high"], made["flat"])
+    assert (made["flat"][1] == 1).sum() == 32 * 20

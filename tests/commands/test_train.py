@@ -561,3 +561,17 @@ def test_what_a_killed_training_left_in_its_folder_is_swept_by_the_next(
         (each / "half").write_text("half")
     run(config, out=tmp_path / "run")
     assert not [path for path in (tmp_path / "run").rglob(".*") if path.name.endswith(".geoseg")]
+
+
+def test_polygons_that_reach_around_the_world_are_trained_on(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    boxes = [shapely.box(-180, -85, 180, 85), shapely.box(-180, -85, 9.0002, 85)]
+    frame = geopandas.GeoDataFrame({"kind": ["dark", "bright"]}, geometry=boxes, crs="EPSG:4326")
+    frame.to_file(tmp_path / "drawn.gpkg")
+    for part in ("train", "val"):
+        config["data"][part] |= {"labels": str(tmp_path / "drawn.gpkg"), "attribute": "kind"}
+    run(config, out=tmp_path / "run")
+    pixels = load_model(tmp_path / "run" / "model.safetensors").card.training["class_pixels"]
+    assert sum(pixels.values()) == 2 * 64 * 80
+    assert min(pixels.values()) > 0
