@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 from distributed import Client
 
 ROOT = Path(__file__).parents[2]
@@ -100,4 +101,28 @@ def wait_until(holds: Callable[[], Any], what: str, seconds: float = 180.0) -> N
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.02)
+
+
+def workers() -> list[psutil.Process]:
+    """The worker processes of this one, those that are still starting among them."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if _is_worker(child)]
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return False
+
+
+def kill_first(seconds: float) -> None:
+    """Kill a worker as soon as it is there and has this age."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for worker in workers():
+            if time.time() - worker.create_time() >= seconds:
+                worker.kill()
+                return
         time.sleep(0.02)

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import rasterio
+from click.testing import CliRunner
+from rasterio.transform import from_origin
 
 import geoseg
+from geoseg.cli import cli
 from geoseg.inference import options
 from geoseg.progress import Progress
 from geoseg.raster import fingerprint
@@ -62,3 +65,31 @@ def test_a_source_is_opened_at_most_four_times(
     geoseg.predict(sheets, model_file, out=tmp_path / "out", preview=True)
     assert set(opened) >= set(sheets.iterdir())
     assert max(opened[sheet] for sheet in sheets.iterdir()) <= 4
+
+
+def test_a_dry_run_of_a_million_by_a_million_pixels_counts_its_windows(
+    model_file: Path, tmp_path: Path
+) -> None:
+    """Whatever made or wrote down each of its windows would never end."""
+    path, out = tmp_path / "sparse.tif", tmp_path / "out"
+    profile = {"count": 3, "height": 10**6, "width": 10**6, "dtype": "uint8", "crs": "EPSG:32632"}
+    blocks = {"tiled": True, "blockxsize": 8192, "blockysize": 8192, "compress": "deflate"}
+    place = from_origin(500_000, 5_400_000, 0.5, 0.5)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        BIGTIFF="YES",
+        SPARSE_OK=True,
+        transform=place,
+        **profile,
+        **blocks,
+    ):
+        pass
+    command = ["predict", str(path), "--model", str(model_file), "--out", str(out)]
+    result = CliRunner().invoke(cli, [*command, "--dry-run", "--window", "32", "--overlap", "8"])
+    assert result.exit_code == 0, result.stderr
+    # Steps of 24 pixels: 41,667 windows along each side.
+    assert f"plan: 1 raster, 1000000.0 Mpx, {41_667**2} windows" in result.stderr
+    assert result.stdout == "dry run: nothing was written\n"
+    assert not out.exists()

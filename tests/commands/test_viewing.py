@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -14,6 +15,9 @@ import rasterio.shutil
 import shapely
 
 import geoseg
+from geoseg.errors import SourceError
+from geoseg.progress import Progress
+from geoseg.training.patches import Patches
 from tests.fixtures.viewer import look_at
 
 Make = Callable[..., Path]
@@ -65,6 +69,59 @@ def test_predict_removes_what_describes_an_older_output_and_keeps_styles(
     new = {path.name for path in (tmp_path / "new").iterdir()}
     left = {path.name for path in out.iterdir()} - new
     assert {Path(name).suffix for name in left} == {".qml", ".sld", ".qmd"}
+
+
+class StopAfter(Progress):
+    """Interrupts a run as Ctrl-C does, after some windows."""
+
+    def __init__(self, windows: int) -> None:
+        self._left = windows
+
+    def advance(self, count: int) -> None:
+        self._left -= count
+        if self._left <= 0:
+            raise KeyboardInterrupt
+
+
+def test_an_unfinished_predict_continues_after_a_look_at_its_source(
+    make_raster: Make, model_file: Path, tmp_path: Path
+) -> None:
+    source = make_raster("a.tif", height=128, width=128)
+    options = {"vectors": "none", "block": 64}
+    whole = geoseg.predict(source, model_file, out=tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        geoseg.predict(source, model_file, out=tmp_path / "out", progress=StopAfter(20), **options)
+    look_at(source)
+    assert (tmp_path / "a.tif.aux.xml").exists()
+    resumed = geoseg.predict(source, model_file, out=tmp_path / "out", **options)
+    assert (resumed.exit_code, resumed.data["failures"]) == (0, [])
+    assert 0 < resumed.data["forwards"] < whole.data["forwards"]
+    made = [(tmp_path / out / "a_classes.tif").read_bytes() for out in ("out", "whole")]
+    assert made[0] == made[1]
+
+
+def test_an_unfinished_training_continues_after_a_look_at_its_images(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Patches.__getitem__
+
+    def broken(self: Patches, index: int) -> Any:
+        if index >= 8:  # the fifth step of batches of two
+            raise OSError("a network drive is away")
+        return read(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Patches, "__getitem__", broken)
+        with pytest.raises(SourceError, match="--resume continues"):
+            geoseg.train(config, out=tmp_path / "out")
+    for path in [*(tmp_path / "images").iterdir(), *(tmp_path / "labels").iterdir()]:
+        look_at(path)
+    assert len(list(tmp_path.glob("*/*.aux.xml"))) == 6
+    geoseg.train(config, out=tmp_path / "out", resume=True)
+    geoseg.train(config, out=tmp_path / "whole")
+    nets = [geoseg.load_model(tmp_path / out / "model.safetensors").net for out in ("out", "whole")]
+    for ours, theirs in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert np.array_equal(ours.detach().numpy(), theirs.detach().numpy())
 
 
 def test_vectorize_keeps_what_was_looked_at(make_raster: Make, tmp_path: Path) -> None:

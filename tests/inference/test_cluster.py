@@ -21,30 +21,7 @@ from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.stories import Task
 from geoseg.inference.worker import RemoteRun
-
-
-def workers() -> list[psutil.Process]:
-    """The worker processes of this one, those that are still starting among them."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if _is_worker(child)]
-
-
-def _is_worker(child: psutil.Process) -> bool:
-    try:
-        return "spawn_main" in " ".join(child.cmdline())
-    except psutil.NoSuchProcess:  # it has just ended
-        return False
-
-
-def kill_first(seconds: float) -> None:
-    """Kill a worker as soon as it is there and has this age."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for worker in workers():
-            if time.time() - worker.create_time() >= seconds:
-                worker.kill()
-                return
-        time.sleep(0.02)
+from tests.chaos.processes import kill_first, workers
 
 
 def process_of(_: int) -> int:

@@ -197,6 +197,27 @@ def test_a_resumed_run_finds_blocks_and_batch_as_they_were(
     assert not [path for path in folder.path.iterdir() if path.name.startswith(".")]
 
 
+def test_a_plan_is_on_the_disk_before_it_takes_its_name(
+    make_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not leave parts beside an empty plan, from which another would be made."""
+    folder, steps = make_folder(), list[str]()
+    replace, fsync = os.replace, os.fsync
+
+    def synced(number: int) -> None:
+        fsync(number)
+        steps.append(json.loads(os.pread(number, 10**6, 0))["precision"])
+
+    def moved(built: Path, path: Path) -> None:
+        replace(built, path)
+        steps.append(path.name)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", moved)
+    folder.write_plan(BLOCKS, 1, "bf16")
+    assert steps == ["bf16", "plan.json"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
