@@ -284,6 +284,7 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "probabilities": False,
         "min_confidence": 0.0,
         "vectors": "gpkg",
+        "max_output_pixels": 1_073_741_824,
         "preview": None,
         "workers": 0,
         "scheduler": None,
