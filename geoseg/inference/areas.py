@@ -36,7 +36,7 @@ def area_tree(blocks: Sequence[Block]) -> list[list[Window]]:
 def _part_edges(blocks: Sequence[Block]) -> Edges:
     """Blocks lie in rows and columns, and those of a row have the same bands."""
     grid = blocks[0].grid
-    rows = [band.row for block in blocks if block.area.col == 0 for _, band in block.bands()]
+    rows = [top for block in blocks if block.area.col == 0 for top in block.band_tops]
     cols = sorted({block.area.col for block in blocks})
     return [*rows, grid.height], [*cols, grid.width]
 

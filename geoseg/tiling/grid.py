@@ -225,9 +225,14 @@ class Block:
     @property
     def tallest_band(self) -> int:
         """Rows of the highest band."""
-        rows = self.band_rows
-        edges = [self.area.row, *self.grid.row_edges[rows.start + 1 : rows.stop], self.area.row_end]
+        edges = [*self.band_tops, self.area.row_end]
         return max(end - start for start, end in itertools.pairwise(edges))
+
+    @property
+    def band_tops(self) -> list[int]:
+        """First row of each band, from top to bottom."""
+        rows = self.band_rows
+        return [self.area.row, *self.grid.row_edges[rows.start + 1 : rows.stop]]
 
     def rows_for(self, band: Window) -> range:
         """Lattice rows that contribute to `band`, top to bottom."""

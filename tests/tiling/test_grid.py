@@ -39,6 +39,7 @@ def test_blocks_tile_the_raster_and_bands_tile_each_block(grid, block, classes):
             assert lattice_row in piece.rows_for(band)
             assert piece.rows_for(band)[-1] == lattice_row
         assert piece.tallest_band == max(band.height for _, band in piece.bands())
+        assert piece.band_tops == [band.row for _, band in piece.bands()]
     assert (seen == 1).all()
 
 
