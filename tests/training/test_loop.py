@@ -18,7 +18,7 @@ from geoseg.errors import ConfigError, DiskError, GeosegError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, create_model, load_model
 from geoseg.progress import Progress
-from geoseg.training import history, loop, validation_images
+from geoseg.training import history, loop
 from geoseg.training.history import read_rows
 from geoseg.training.loop import fit
 from geoseg.training.outcome import Outcome
