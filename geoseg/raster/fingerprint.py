@@ -29,10 +29,11 @@ _DESCRIBING = (
 """Endings of sidecars that hold no pixels: what they say about them is among the facts."""
 _STATISTICS = re.compile(
     r'\s*<MDI key="STATISTICS_[^>]*>[^<]*</MDI>|\s*<Histograms>.*?</Histograms>'
-    r'| block[XY]Size="\d+"',
+    r'| block[XY]Size="\d+"|\s*<SourceProperties [^>]*/>',
     re.DOTALL,
 )
-"""In the XML of a VRT, what does not decide its pixels; some versions leave blocks' sizes out."""
+"""In the XML of a VRT, what does not decide its pixels; some versions leave blocks' sizes
+out, and GDAL lists the properties of the files below it or not, as these are open or not."""
 _NO_METADATA = re.compile(r"\s*<Metadata>\s*</Metadata>")
 """What is left where there were statistics alone."""
 _SETTLED = 2 * 10**9
