@@ -18,7 +18,7 @@ from geoseg.errors import ConfigError, DiskError, GeosegError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, create_model, load_model
 from geoseg.progress import Progress
-from geoseg.training import history, loop
+from geoseg.training import history, loop, validation_images
 from geoseg.training.history import read_rows
 from geoseg.training.loop import fit
 from geoseg.training.outcome import Outcome
@@ -335,9 +335,9 @@ def test_the_progress_line_marks_the_best_validation_alone() -> None:
 def test_pictures_are_of_the_first_tiles_in_their_shape(
     make_tile: Callable[..., Tile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "Panel", lambda *shape: shape)
+    monkeypatch.setattr(validation_images, "Panel", lambda *shape: shape)
     tiles = [make_tile(name, height=40, width=60) for name in ("a", "b", "c")]
-    panels = loop.panels_of(tiles, 2)
+    panels = validation_images.panels_of(tiles, 2)
     assert panels == [("a.tif", 40, 60), ("b.tif", 40, 60)]
 
 
