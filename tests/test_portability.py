@@ -59,7 +59,9 @@ def opens_text(call: ast.Call) -> bool:
         return False
     modes = {argument.value for argument in call.args if isinstance(argument, ast.Constant)}
     newline = any(keyword.arg == "newline" for keyword in call.keywords)
-    is_open = call.func.attr == "open" and (newline or bool(modes & {"r", "w", "a"}))
+    of_a_zip = any(keyword.arg == "force_zip64" for keyword in call.keywords)
+    has_mode = bool(modes & {"r", "w", "a"}) and not of_a_zip
+    is_open = call.func.attr == "open" and (newline or has_mode)
     return call.func.attr in ("read_text", "write_text") or is_open
 
 

@@ -13,6 +13,7 @@ import pyogrio
 import pytest
 
 import geoseg
+from geoseg.commands import vectorize
 from geoseg.errors import DiskError, SourceError
 from geoseg.failures import exit_code_of
 from geoseg.training.patches import Patches
@@ -136,9 +137,15 @@ def test_a_full_disk_stops_vectorize_once_and_names_what_is_left(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rasters = sorted((folder / "labels").glob("*.tif"))
+    healthy = vectorize._Job.layer
+
+    def broken(job: Any, name: str) -> Any:
+        if name == "spoilt":
+            raise DiskError("is full")
+        return healthy(job, name)
+
     with monkeypatch.context() as patch:
-        break_where(patch, ("geoseg.commands.vectorize", "name_every_class"), DiskError("is full"))
-        patch.setattr("geoseg.commands.vectorize._fingerprint", lambda *_: "0")
+        patch.setattr(vectorize._Job, "layer", broken)
         with pytest.raises(DiskError) as caught:
             geoseg.vectorize(rasters, tmp_path / "out.gpkg")
     assert exit_code_of(caught.value) == 1

@@ -10,6 +10,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "04_on_a_cluster.py"
 
 
+@pytest.mark.slow
 def test_it_predicts_a_folder_on_workers_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

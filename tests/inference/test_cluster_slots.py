@@ -70,6 +70,7 @@ def test_a_block_that_three_workers_died_of_fails_alone_and_names_them(
         assert all(result(slots, other) for other in others)
 
 
+@pytest.mark.slow
 def test_what_a_frozen_worker_has_is_run_by_another(
     cluster: ExternalCluster, run: RemoteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +113,7 @@ def kind_of_this_worker() -> str:
     return facts_of_worker("cpu", "fp32", None, (), get_worker()).kind
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_comes_back_in_time_is_told_again_what_is_left(
     cluster: ExternalCluster, run: RemoteRun, tmp_path: Path
 ) -> None:
