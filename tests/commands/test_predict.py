@@ -667,7 +667,12 @@ def test_a_second_signal_ends_a_run_and_its_workers_at_once_and_it_is_resumed(
 
 
 @pytest.mark.parametrize(
-    "how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL]
+    "how",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
     scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
