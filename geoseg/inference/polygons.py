@@ -180,16 +180,8 @@ def _path(sheet: Sheet, level: int, index: int, what: str) -> Path:
 
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:
     """Classes and confidence of each part in an area, top to bottom."""
-    pairs = [
-        (
-            sheet.folder.part(number, lattice_row, band, "classes"),
-            sheet.folder.part(number, lattice_row, band, "confidence"),
-        )
-        for number, block in enumerate(blocks)
-        if area.intersect(block.area)
-        for lattice_row, band in block.bands()
-        if area.intersect(band)
-    ]
+    kinds = ("classes", "confidence")
+    pairs = zip(*(sheet.folder.parts(blocks, kind, area) for kind in kinds), strict=True)
     return sorted(pairs, key=lambda pair: (pair[0].row, pair[0].col))
 
 
