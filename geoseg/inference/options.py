@@ -64,6 +64,15 @@ class PredictOptions:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        for holds, message in self._rules():
+            if not holds:
+                raise ConfigError(message)
+        check_device_name(self.device)
+        check_precision(self.precision)
+        ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
+
+    def _rules(self) -> list[tuple[bool, str]]:
+        """What must hold, and what is said where it does not."""
         whole_batch = isinstance(self.batch, int) and self.batch >= 1
         bands_from_1 = self.bands is None or (
             bool(self.bands)
@@ -105,7 +114,7 @@ class PredictOptions:
                 "give them in the model's order, such as 4,1,2 or nir,red,green",
             ),
         ]
-        rules += [
+        return rules + [
             (
                 name in FORMATS,
                 f"vectors {name!r} is not a format that geoseg writes; "
@@ -113,12 +122,6 @@ class PredictOptions:
             )
             for name in self.vectors
         ]
-        for holds, message in rules:
-            if not holds:
-                raise ConfigError(message)
-        check_device_name(self.device)
-        check_precision(self.precision)
-        ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
 
     def grid(self, card: Card, source: Source) -> TileGrid:
         """The lattice of windows over a raster.

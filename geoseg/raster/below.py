@@ -16,7 +16,7 @@ from geoseg.errors import SourceError
 from geoseg.foreign import MOST_XML, is_elsewhere, read_head
 from geoseg.raster.content import MIN_IS_WHITE, PALETTE, raster_driver, tiff_photometric
 from geoseg.raster.gdal import open_dataset
-from geoseg.raster.references import follow_references
+from geoseg.raster.references import REMOTE_DRIVERS, follow_references
 
 _NO_IMAGES = (".aux.xml", ".aux", ".ovr", ".msk")
 _COMPUTED = re.compile(
@@ -24,7 +24,6 @@ _COMPUTED = re.compile(
     rb"|PixelFunctionType|SpectralBand|PanchroBand)"
 )
 """What makes other values of those in the files below a VRT."""
-_REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
 _PNG_KIND, _PNG_PALETTE = 25, 3
 """PNG, 11.2.2: the byte of the colour type, and that of indexed colours."""
 
@@ -72,7 +71,7 @@ def open_below(name: str) -> Any:
     """
     if not is_elsewhere(name):
         return open_dataset(Path(name))
-    for driver in _REMOTE_DRIVERS:
+    for driver in REMOTE_DRIVERS:
         with suppress(RasterioError):
             return rasterio.open(name, driver=driver)  # followed before, so there is leave
     raise SourceError(f"{name}: cannot be opened any more; try again, or download it")

@@ -31,6 +31,9 @@ from geoseg.foreign import (
 from geoseg.raster.content import raster_driver, tiff_metadata
 from geoseg.raster.tile_index import is_xml, read_tile_index
 
+REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
+"""GDAL's names of the formats that are read from servers and archives."""
+
 _KEYS = frozenset({"overview_file", "x_dataset", "y_dataset"})
 """The metadata items that name files to open."""
 _FILES = frozenset({"sourcefilename", "sourcedataset", "dempath", "indexdataset", "dataset"})
@@ -196,7 +199,7 @@ def _is_aux_xml(name: str) -> bool:
 @lru_cache
 def _remote_driver(name: str) -> str | None:
     """The format of an image elsewhere; None where it is none, or one that leads to others."""
-    for driver in ("GTiff", "JP2OpenJPEG", "PNG", "JPEG"):
+    for driver in REMOTE_DRIVERS:
         try:
             with rasterio.open(name, driver=driver) as file:
                 spaces = file.tag_namespaces()
