@@ -13,7 +13,7 @@ from torch import Tensor
 
 import geoseg
 from geoseg.models.context import HEADS, ContextHead, Outputs
-from geoseg.models.context.base import HeadOptions
+from geoseg.models.context.base import HeadOptions, Maps
 from geoseg.models.layers import Classifier, conv_bn_relu
 
 
@@ -29,6 +29,7 @@ class MeanHead(ContextHead):
 
     name = "mean"
     paper = "ParseNet: Looking Wider to See Better, 2015, https://arxiv.org/abs/1506.04579"
+    radius = 1
     presets = {"geoseg": MeanOptions()}  # noqa: RUF012 - read, never changed
 
     def __init__(
@@ -40,9 +41,13 @@ class MeanHead(ContextHead):
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the encoder's deepest map."""
-        x = self.reduce(features[-1])
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """What depends on the surroundings alone, within `radius`: it is made once a pixel."""
+        return {"x": self.reduce(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)`` of one window of these maps."""
+        x = maps["x"]
         mean = x.mean((2, 3), keepdim=True).expand_as(x)
         return Outputs(self.classify(self.fuse(torch.cat([x, mean], 1))), {})
 

@@ -40,7 +40,7 @@ def weight_totals(
     Weights are separable, so the weight sum of a raster's pixel is the product of its row's and its
     column's total.
     """
-    totals = np.zeros(max(length, window), np.float32)
+    totals = np.zeros(starts[-1] + window, np.float32)
     for index, start in enumerate(starts):
         weights = edge_weights(window, overlap, first=index == 0, last=index == len(starts) - 1)
         totals[start : start + window] += weights

@@ -13,6 +13,10 @@ the windows that touch it.
                [----]
     blend: bands 0-3, 4-7, 8-10, 11-16: what each row of windows finishes
     crop:  bands 0-4, 5-8, 9-12, 13-16: what each window owns, its centre being the nearest
+
+Where windows are cut from maps that they share, they start at multiples of the pixels from one
+position of the maps to the next. The last then begins before it would reach beyond the raster by
+as many pixels, and is cut off at its edge.
 """
 
 from __future__ import annotations
@@ -20,12 +24,14 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from math import ceil
 from typing import Any, Literal
 
 from geoseg.errors import TilingError
+from geoseg.tiling.cells import Cells
+from geoseg.tiling.cutting import between, cut_rows, snapped
 from geoseg.tiling.window import Window
 
 Stitch = Literal["blend", "crop"]
@@ -34,9 +40,6 @@ ACCUMULATOR_BYTES = 128 * 2**20
 """What a block's accumulator may take, unless that makes it narrower than `NARROWEST_STRIP`."""
 NARROWEST_STRIP = 4096
 """Pixels. Narrower strips run too many windows twice at their seams."""
-
-MOST_FORWARDS = 1.10
-"""Forwards a window that small blocks may cost."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class TileGrid:
     stitch: Stitch = "blend"
     """How windows become one raster: weighted sums, or each pixel from the window of the nearest
     centre."""
+    multiple: int = 1
+    """Windows start at multiples of it, and have sides that are."""
+    cells: Cells | None = None
+    """In what the raster is encoded, once for all windows; None: each window by itself."""
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -70,10 +77,17 @@ class TileGrid:
             )
         if self.stitch not in ("blend", "crop"):
             raise TilingError(f"stitch={self.stitch!r} is unknown; use 'blend' or 'crop'")
+        if self.window % self.multiple or self.stride % self.multiple:
+            window = ceil(self.window / self.multiple) * self.multiple
+            overlap = min(self.overlap // self.multiple * self.multiple, window - self.multiple)
+            raise TilingError(
+                f"window={self.window} and overlap={self.overlap} are not multiples of the "
+                f"network's stride {self.multiple}; use {window} and {overlap}"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled, it is its fields: what is derived from them takes far more room."""
-        return TileGrid, (self.height, self.width, self.window, self.overlap, self.stitch)
+        return TileGrid, tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def stride(self) -> int:
@@ -83,12 +97,12 @@ class TileGrid:
     @cached_property
     def row_starts(self) -> tuple[int, ...]:
         """First row of each lattice row."""
-        return _starts(self.height, self.window, self.stride)
+        return _starts(self.height, self.window, self.stride, self.multiple)
 
     @cached_property
     def col_starts(self) -> tuple[int, ...]:
         """First column of each lattice column."""
-        return _starts(self.width, self.window, self.stride)
+        return _starts(self.width, self.window, self.stride, self.multiple)
 
     @cached_property
     def row_edges(self) -> tuple[int, ...]:
@@ -106,11 +120,12 @@ class TileGrid:
 
     def window_at(self, lattice_row: int, lattice_col: int) -> Window:
         """The part of one window that lies inside the raster."""
+        row, col = self.row_starts[lattice_row], self.col_starts[lattice_col]
         return Window(
-            self.row_starts[lattice_row],
-            self.col_starts[lattice_col],
-            min(self.window, self.height),
-            min(self.window, self.width),
+            row,
+            col,
+            min(self.window, self.height - row),
+            min(self.window, self.width - col),
         )
 
     def blocks(self, block: int | Literal["auto"] = "auto", *, classes: int = 1) -> list[Block]:
@@ -138,7 +153,7 @@ class TileGrid:
         if self.stitch == "crop" or block == "auto":
             # In `blend` a strip that begins where a window does shares the fewest windows with its
             # neighbour.
-            rows, cols = _snapped(rows, self.row_edges), _snapped(cols, self.col_edges)
+            rows, cols = snapped(rows, self.row_edges), snapped(cols, self.col_edges)
         return self._cut(rows, cols)
 
     def small_blocks(self, forwards: int, *, classes: int = 1) -> list[Block]:
@@ -156,13 +171,13 @@ class TileGrid:
         reach = 0 if self.stitch == "crop" else ceil(self.window / self.stride) - 1
         least = ceil(self.width / widest)
         cuts = [
-            _cut_rows(rows, cols, count, reach, forwards)
+            cut_rows(rows, cols, count, reach, forwards)
             for count in range(least, max(least, cols) + 1)
         ]
         _, _, down, across = min(cuts)
         tops = [round(self.height * part / down) for part in range(down + 1)]
         lefts = [round(self.width * part / across) for part in range(across + 1)]
-        return self._cut(_snapped(tops, self.row_edges), _snapped(lefts, self.col_edges))
+        return self._cut(snapped(tops, self.row_edges), snapped(lefts, self.col_edges))
 
     def _cut(self, rows: Sequence[int], cols: Sequence[int]) -> list[Block]:
         return [
@@ -206,7 +221,7 @@ class Block:
     @cached_property
     def band_rows(self) -> range:
         """Lattice rows that finish something of the area; their bands tile it."""
-        return _between(self.grid.row_edges, self.area.row, self.area.row_end)
+        return between(self.grid.row_edges, self.area.row, self.area.row_end)
 
     def band(self, lattice_row: int) -> Window:
         """What one of the `band_rows` finishes of the area."""
@@ -242,51 +257,13 @@ class Block:
         self, starts: tuple[int, ...], edges: tuple[int, ...], first: int, end: int
     ) -> range:
         if self.grid.stitch == "crop":
-            return _between(edges, first, end)
+            return between(edges, first, end)
         return range(bisect_right(starts, first - self.grid.window), bisect_left(starts, end))
 
 
-def _cut_rows(
-    rows: int, cols: int, across: int, reach: int, forwards: int
-) -> tuple[int, float, int, int]:
-    """How well a lattice is cut into `across` columns of blocks, and so many rows of them as help.
-
-    Returns:
-        Windows of a block beyond those wanted, forwards a window, blocks down and across: the least
-        of these is best.
-    """
-    wide = ceil(cols / across) + (reach if across > 1 else 0)
-    price_across = (cols + reach * (across - 1)) / cols
-    high = max(1, forwards // wide - reach)
-    wanted = 1 if rows * wide <= forwards else ceil(rows / high)
-    left = MOST_FORWARDS / price_across  # forwards a window that cutting rows may take
-    paid = rows if reach == 0 else 1 + int(rows * max(0.0, left - 1) / reach)
-    down = min(wanted, paid, rows)
-    price = price_across * (rows + reach * (down - 1)) / rows
-    windows = wide * (ceil(rows / down) + (reach if down > 1 else 0))
-    if price > MOST_FORWARDS:  # memory asks for so many columns; more of them only cost
-        return rows * cols * 2, price, down, across
-    return max(0, windows - forwards), price, down, across
-
-
-def _between(edges: Sequence[int], first: int, end: int) -> range:
-    """The intervals from one edge to the next that share something with ``first`` to ``end``."""
-    return range(bisect_right(edges, first) - 1, bisect_left(edges, end))
-
-
-def _starts(length: int, window: int, stride: int) -> tuple[int, ...]:
+def _starts(length: int, window: int, stride: int, multiple: int) -> tuple[int, ...]:
     if length <= window:
         return (0,)
     count = ceil((length - window) / stride) + 1
-    return tuple(min(index * stride, length - window) for index in range(count))
-
-
-def _snapped(lines: list[int], edges: tuple[int, ...]) -> list[int]:
-    """Block borders moved to the nearest ownership lines, doubled ones dropped."""
-    return sorted({_nearest(line, edges) for line in lines})
-
-
-def _nearest(line: int, edges: tuple[int, ...]) -> int:
-    """The edge that is nearest to a line, of two the lower one."""
-    above = bisect_left(edges, line)
-    return min(edges[max(0, above - 1) : above + 1], key=lambda edge: abs(edge - line))
+    last = ceil((length - window) / multiple) * multiple
+    return tuple(min(index * stride, last) for index in range(count))

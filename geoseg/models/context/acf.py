@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, Maps, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, class_means, conv_bn_relu
 
 
@@ -23,6 +23,7 @@ class ACFHead(ContextHead):
         "https://arxiv.org/abs/1909.09408"
     )
     stages = 2
+    radius = 1
     presets: ClassVar = {"geoseg": WidthOptions()}
     aux_weights: ClassVar = {"coarse": 0.4}
 
@@ -38,10 +39,14 @@ class ACFHead(ContextHead):
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits and ``coarse`` logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``coarse`` logits of the stage 3 map, and ``x``, the stage 4 map reduced."""
         middle, deep = features
-        coarse, x = self.coarse(middle), self.reduce(deep)
+        return {"coarse": self.coarse(middle), "x": self.reduce(deep)}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits and ``coarse`` logits ``(N, classes, h, w)``."""
+        coarse, x = maps["coarse"], maps["x"]
         with torch.autocast(x.device.type, enabled=False):
             p = at_least_float32(coarse).softmax(1).flatten(2)  # (N, K, h·w)
             centers = class_means(coarse, x)  # F_k = Σ_i P_ki x_i / Σ_i P_ki, (N, K, C)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Maps, Outputs
 from geoseg.models.layers import BatchNorm, Classifier, attend, conv_bn_relu, pool_pyramid
 
 SIZES = (1, 3, 6, 8)
@@ -27,6 +27,7 @@ class ANNHead(ContextHead):
         "https://arxiv.org/abs/1908.07678"
     )
     stages = 2
+    radius = 0
     presets: ClassVar = {"geoseg": AttentionWidthOptions()}
 
     def __init__(
@@ -42,9 +43,14 @@ class ANNHead(ContextHead):
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """The stage 3 and stage 4 maps themselves."""
         middle, deep = features
+        return {"middle": middle, "deep": deep}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        middle, deep = maps["middle"], maps["deep"]
         x = self.reduce(self.mix(torch.cat([self.fusion(deep, middle), deep], 1)))
         return Outputs(self.classify(self.fuse(torch.cat([self.pyramid(x, x), x], 1))), {})
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Maps, Outputs, Size
 from geoseg.models.layers import (
     Classifier,
     apply_concatenated,
@@ -62,6 +62,7 @@ class APCNetHead(ContextHead):
         "He_Adaptive_Pyramid_Context_Network_for_Semantic_Segmentation_CVPR_2019_paper.html"
     )
     stages = 2
+    radius = 0
     presets: ClassVar = {
         "geoseg": APCNetOptions(),
         "paper": APCNetOptions(residual="plain", dropout=0.0),
@@ -87,13 +88,20 @@ class APCNetHead(ContextHead):
             else None
         )
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits and in training ``deep`` logits ``(N, classes, h, w)`` of stages 3 and 4."""
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """The stage 4 map itself, and in training that of stage 3."""
         middle, deepest = features
+        supervised = self.deep is not None and self.training
+        return {"deepest": deepest, **({"middle": middle} if supervised else {})}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits and in training ``deep`` logits ``(N, classes, h, w)``."""
+        deepest = maps["deepest"]
         fused = apply_concatenated(self.fuse, [deepest, *self._contexts(deepest)])  # sec. 3.3
         logits = self.classify(fused)
-        aux = {"deep": self.deep(middle)} if self.deep is not None and self.training else {}
-        return Outputs(logits, aux)
+        if self.deep is None or "middle" not in maps:
+            return Outputs(logits, {})
+        return Outputs(logits, {"deep": self.deep(maps["middle"])})
 
     def _contexts(self, features: Tensor) -> list[Tensor]:
         """zˢ of each scale, ``(N, C, h, w)``."""

@@ -7,7 +7,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs, Size
+from geoseg.models.context.base import ContextHead, HeadOptions, Maps, Outputs, Size
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 RATES = (12, 24, 36)
@@ -32,6 +32,7 @@ class ASPPHead(ContextHead):
         "Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, "
         "https://arxiv.org/abs/1706.05587"
     )
+    radius = 0
     presets: ClassVar = {"geoseg": ASPPOptions()}
 
     def __init__(
@@ -43,9 +44,13 @@ class ASPPHead(ContextHead):
         self.fuse = conv_bn_relu(5 * width, width, self.options.kernel)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        return Outputs(self.classify(self.fuse(self.pyramid(features[-1]))), {})
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``deep``: the deepest map ``(N, in_channels[-1], h, w)`` itself."""
+        return {"deep": features[-1]}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        return Outputs(self.classify(self.fuse(self.pyramid(maps["deep"]))), {})
 
 
 class AtrousPyramid(nn.Module):

@@ -19,6 +19,11 @@ DropoutShare = Annotated[float, Field(ge=0, lt=1)]
 """Share of the features that is dropped in training."""
 
 
+Maps = dict[str, Tensor]
+"""What a head's `local` part gives its `context` part: maps ``(N, C, h, w)`` of one size, by name.
+"""
+
+
 class Outputs(NamedTuple):
     """What a head, and a network in training mode, returns."""
 
@@ -56,6 +61,11 @@ class AttentionWidthOptions(WidthOptions):
 class ContextHead(nn.Module, ABC):
     """Encoder features in, logits at feature size out.
 
+    A head is two parts. What `local` makes of a position depends on the positions within `radius`
+    of it alone; `context` takes the maps of one image, or of one window cut from the maps of a
+    larger one, and brings its positions together. So each pixel of a raster can be encoded once,
+    however many windows see it.
+
     Heads share code by calling `geoseg.models.layers`, never by inheriting from one another.
     Constructors take ``in_channels`` (channels of the features that the head uses, shallow to
     deep), ``classes``, ``preset``, and then the system's own options as keywords.
@@ -65,6 +75,10 @@ class ContextHead(nn.Module, ABC):
     """The name in `geoseg.systems()`."""
     paper: ClassVar[str]
     """Title, year and link of the paper."""
+    radius: ClassVar[int]
+    """Positions on each side that decide what `local` gives at a position, at most."""
+    contextual: ClassVar[bool] = True
+    """Whether `context` brings positions together; if not, the head is local throughout."""
     stages: ClassVar[int] = 1
     """How many of the encoder's deepest features the head uses (0: it takes the image itself)."""
     presets: ClassVar[Mapping[str, HeadOptions]]
@@ -110,6 +124,19 @@ class ContextHead(nn.Module, ABC):
         self.options = self.choose_options(preset, options)
 
     @abstractmethod
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """The maps that `context` needs, from the encoder's features as `forward` takes them.
+
+        In training mode also those that auxiliary logits alone need.
+        """
+
+    @abstractmethod
+    def context(self, maps: Maps) -> Outputs:
+        """Logits and auxiliary logits of the maps of one image or window, or of a batch of them.
+
+        Maps are taken out of `maps` where that lets go of their memory.
+        """
+
     def forward(self, features: Sequence[Tensor]) -> Outputs:
         """Logits from the encoder's features.
 
@@ -120,6 +147,7 @@ class ContextHead(nn.Module, ABC):
             Logits and auxiliary logits at feature size. Auxiliary logits that the main path does
             not need are computed in training mode only.
         """
+        return self.context(self.local(features))
 
 
 def _reason(error: ValidationError, options: Any) -> str:

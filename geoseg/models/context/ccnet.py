@@ -7,7 +7,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Size, WidthOptions
+from geoseg.models.context.base import ContextHead, Maps, Outputs, Size, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu
 
 
@@ -27,6 +27,7 @@ class CCNetHead(ContextHead):
         "CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, "
         "https://arxiv.org/abs/1811.11721"
     )
+    radius = 1
     presets: ClassVar = {"geoseg": CCNetOptions()}
 
     def __init__(
@@ -40,12 +41,16 @@ class CCNetHead(ContextHead):
         self.fuse = conv_bn_relu(in_channels[-1] + width, width, 3)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        x = self.reduce(features[-1])
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``deep``, the deepest map ``(N, in_channels[-1], h, w)``, and ``x``, it reduced."""
+        return {"deep": features[-1], "x": self.reduce(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        x = maps.pop("x")
         for _ in range(self.options.loops):
             x = self.attention(x)
-        return Outputs(self.classify(self.fuse(torch.cat([features[-1], self.smooth(x)], 1))), {})
+        return Outputs(self.classify(self.fuse(torch.cat([maps["deep"], self.smooth(x)], 1))), {})
 
 
 class CrissCrossAttention(nn.Module):

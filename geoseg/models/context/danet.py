@@ -1,13 +1,13 @@
 """DANet: attention between all positions and attention between all channels, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, Maps, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, attend, conv_bn_relu, tokens
 
 
@@ -30,6 +30,7 @@ class DANetHead(ContextHead):
     paper = (
         "Dual Attention Network for Scene Segmentation, CVPR 2019, https://arxiv.org/abs/1809.02983"
     )
+    radius = 1
     presets: ClassVar = {"geoseg": DANetOptions()}
 
     def __init__(
@@ -50,10 +51,21 @@ class DANetHead(ContextHead):
         )
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        branches = [branch(features[-1]) for branch in self.branches]
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """What the first convolution of each branch makes of the deepest map, ``(N, C, h, w)``."""
+        return {str(number): reduce(features[-1]) for number, (reduce, *_) in self._numbered()}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        branches = [
+            smooth(attention(maps.pop(str(number))))
+            for number, (_, attention, smooth) in self._numbered()
+        ]
         return Outputs(self.classify(sum(branches[1:], branches[0])), {})
+
+    def _numbered(self) -> Iterator[tuple[int, Any]]:
+        """Each branch, three modules, with its number."""
+        return enumerate(self.branches)
 
 
 class PositionAttention(nn.Module):

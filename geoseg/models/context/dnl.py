@@ -8,7 +8,7 @@ from pydantic import PositiveFloat
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Maps, Outputs
 from geoseg.models.layers import (
     BatchNorm,
     Classifier,
@@ -32,6 +32,7 @@ class DNLHead(ContextHead):
 
     name = "dnl"
     paper = "Disentangled Non-Local Neural Networks, ECCV 2020, https://arxiv.org/abs/2006.06668"
+    radius = 1
     presets: ClassVar = {"geoseg": DNLOptions()}
 
     def __init__(
@@ -47,10 +48,14 @@ class DNLHead(ContextHead):
         self.fuse = conv_bn_relu(deep + width, width, 3)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        x = self.smooth(self.attention(self.reduce(features[-1])))
-        return Outputs(self.classify(self.fuse(torch.cat([features[-1], x], 1))), {})
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``deep``, the deepest map ``(N, in_channels[-1], h, w)``, and ``x``, it reduced."""
+        return {"deep": features[-1], "x": self.reduce(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        x = self.smooth(self.attention(maps.pop("x")))
+        return Outputs(self.classify(self.fuse(torch.cat([maps["deep"], x], 1))), {})
 
 
 class DisentangledAttention(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs, Size
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Maps, Outputs, Size
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
@@ -29,6 +29,7 @@ class DoubleAttentionHead(ContextHead):
 
     name = "double_attention"
     paper = "A²-Nets: Double Attention Networks, NeurIPS 2018, https://arxiv.org/abs/1810.11579"
+    radius = 1
     presets: ClassVar = {"geoseg": DoubleAttentionOptions()}
 
     def __init__(
@@ -44,9 +45,13 @@ class DoubleAttentionHead(ContextHead):
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        x = self.reduce(features[-1])
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``x``: the deepest map ``(N, in_channels[-1], h, w)`` reduced to ``(N, C, h, w)``."""
+        return {"x": self.reduce(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        x = maps["x"]
         a, b, v = self.features(x), self.gather(x), self.distribute(x)
         with torch.autocast(x.device.type, enabled=False):
             # (N, m, h·w) @ (N, h·w, n), then (N, m, n) @ (N, n, h·w). The softmaxes have no names,

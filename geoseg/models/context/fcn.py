@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, DropoutShare, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, DropoutShare, Maps, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, conv_bn_relu
 
 
@@ -26,6 +26,8 @@ class FCNHead(ContextHead):
         "Fully Convolutional Networks for Semantic Segmentation, CVPR 2015, "
         "https://arxiv.org/abs/1411.4038"
     )
+    radius = 1
+    contextual = False
     presets: ClassVar = {"geoseg": FCNOptions()}
 
     def __init__(
@@ -35,6 +37,10 @@ class FCNHead(ContextHead):
         self.reduce = conv_bn_relu(in_channels[-1], self.options.channels, 3)
         self.classify = Classifier(self.options.channels, classes, self.options.dropout)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        return Outputs(self.classify(self.reduce(features[-1])), {})
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``logits`` ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
+        return {"logits": self.classify(self.reduce(features[-1]))}
+
+    def context(self, maps: Maps) -> Outputs:
+        """The logits, which have no context."""
+        return Outputs(maps["logits"], {})

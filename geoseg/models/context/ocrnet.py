@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
-from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Maps, Outputs, Size
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
@@ -53,6 +53,7 @@ class OCRNetHead(ContextHead):
         "https://arxiv.org/abs/1909.11065"
     )
     stages = 2
+    radius = 1
     presets: ClassVar = {
         "geoseg": OCRNetOptions(),
         "paper": OCRNetOptions(scale=False),
@@ -90,11 +91,20 @@ class OCRNetHead(ContextHead):
             return first
         return nn.Sequential(first, conv_bn_relu(keys, keys))
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits and ``coarse`` logits ``(N, classes, h, w)`` of the stage 3 and stage 4 maps."""
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``coarse`` logits of the stage 3 map, and ``x`` of the stage 4 map.
+
+        An atrous pyramid looks at the whole image: it is left to `context`, and ``x`` is the map.
+        """
         middle, deep = features
-        coarse = self.coarse(middle)
-        x = self.reduce(deep)
+        is_local = self.options.pixels == "conv"
+        return {"coarse": self.coarse(middle), "x": self.reduce(deep) if is_local else deep}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits and ``coarse`` logits ``(N, classes, h, w)``."""
+        coarse, x = maps["coarse"], maps["x"]
+        if self.options.pixels == "aspp":
+            x = self.reduce(x)
         f = object_regions(x, coarse).to(x.dtype)  # (N, C, K, 1)
         y = self.rho(self._contexts(self.phi(x), self.psi(f), self.delta(f)))  # (3)
         z = self.g(torch.cat([x, y], 1))  # (6)

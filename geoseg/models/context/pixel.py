@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs
+from geoseg.models.context.base import ContextHead, HeadOptions, Maps, Outputs
 from geoseg.models.layers import Classifier
 
 
@@ -15,6 +15,8 @@ class PixelHead(ContextHead):
     name = "pixel"
     paper = "logistic regression on the bands of each pixel"
     stages = 0
+    radius = 0
+    contextual = False
     presets: ClassVar = {"geoseg": HeadOptions()}
 
     def __init__(
@@ -23,6 +25,10 @@ class PixelHead(ContextHead):
         super().__init__(in_channels, classes, preset, **options)
         self.classify = Classifier(in_channels[-1], classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, H, W)`` of the image ``(N, bands, H, W)``, the only map."""
-        return Outputs(self.classify(features[-1]), {})
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``logits`` ``(N, classes, H, W)`` of the image ``(N, bands, H, W)``, the only map."""
+        return {"logits": self.classify(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """The logits, which have no context."""
+        return Outputs(maps["logits"], {})

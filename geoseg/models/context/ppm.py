@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, WidthOptions
+from geoseg.models.context.base import ContextHead, Maps, Outputs, WidthOptions
 from geoseg.models.layers import Classifier, conv_bn_relu, pool_pyramid
 
 SIZES = (1, 2, 3, 6)
@@ -19,6 +19,7 @@ class PPMHead(ContextHead):
 
     name = "ppm"
     paper = "Pyramid Scene Parsing Network, CVPR 2017, https://arxiv.org/abs/1612.01105"
+    radius = 0
     presets: ClassVar = {"geoseg": WidthOptions()}
 
     def __init__(
@@ -31,9 +32,13 @@ class PPMHead(ContextHead):
         self.fuse = conv_bn_relu(deep + len(SIZES) * level, width, 3)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        x = features[-1]
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``deep``: the deepest map ``(N, in_channels[-1], h, w)`` itself."""
+        return {"deep": features[-1]}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        x = maps["deep"]
         return Outputs(self.classify(self.fuse(torch.cat([x, self.pyramid(x)], 1))), {})
 
 

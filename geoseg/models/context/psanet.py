@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, Outputs, Size, WidthOptions
+from geoseg.models.context.base import ContextHead, Maps, Outputs, Size, WidthOptions
 from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
 
 
@@ -35,6 +35,7 @@ class PSANetHead(ContextHead):
         "PSANet: Point-wise Spatial Attention Network for Scene Parsing, ECCV 2018, "
         "https://hszhao.github.io/papers/eccv18_psanet.pdf"
     )
+    radius = 0
     presets: ClassVar = {"geoseg": PSANetOptions()}
 
     def __init__(
@@ -49,9 +50,13 @@ class PSANetHead(ContextHead):
         self.fuse = conv_bn_relu(2 * deep, width, 3)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        x = features[-1]
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``deep``: the deepest map ``(N, in_channels[-1], h, w)`` itself."""
+        return {"deep": features[-1]}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        x = maps["deep"]
         context = self.project(torch.cat([self.collect(x), self.distribute(x)], 1))
         context = F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
         return Outputs(self.classify(self.fuse(torch.cat([x, context], 1))), {})

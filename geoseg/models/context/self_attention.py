@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Outputs
+from geoseg.models.context.base import AttentionWidthOptions, ContextHead, Maps, Outputs
 from geoseg.models.layers import Classifier, attend, conv_bn_relu
 
 
@@ -21,6 +21,7 @@ class SelfAttentionHead(ContextHead):
     paper = (
         "OCNet: Object Context Network for Scene Parsing, 2018, https://arxiv.org/abs/1809.00916"
     )
+    radius = 1
     presets: ClassVar = {"geoseg": AttentionWidthOptions()}
 
     def __init__(
@@ -36,8 +37,12 @@ class SelfAttentionHead(ContextHead):
         self.fuse = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)`` of the deepest map ``(N, in_channels[-1], h, w)``."""
-        x = self.reduce(features[-1])
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``x``: the deepest map ``(N, in_channels[-1], h, w)`` reduced to ``(N, C, h, w)``."""
+        return {"x": self.reduce(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``."""
+        x = maps["x"]
         context = self.out(attend(self.query(x), self.key(x), self.value(x)))
         return Outputs(self.classify(self.fuse(torch.cat([context, x], 1))), {})

@@ -130,6 +130,35 @@ def test_logits_have_the_size_of_the_features(
 
 
 @cases
+def test_local_maps_depend_on_the_positions_within_the_radius_alone(
+    name: str, options: dict[str, Any]
+) -> None:
+    head, channels = make_head(name, options)
+    head = head.eval().double()
+    features = make_features(channels, 1, 30, 27, dtype=torch.float64)
+    with torch.no_grad():
+        whole = head.local(features)
+        cut = head.local([x[:, :, 3:28, 2:23] for x in features])
+    r = head.radius
+    inner = {key: x[:, :, r : 25 - r, r : 21 - r] for key, x in cut.items()}
+    assert inner.keys() == whole.keys()
+    for key, x in whole.items():
+        there = x[:, :, 3 + r : 28 - r, 2 + r : 23 - r]
+        torch.testing.assert_close(inner[key], there, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_only_a_head_without_context_gives_a_position_what_its_maps_say_there(name: str) -> None:
+    head, channels = make_head(name, {})
+    with torch.no_grad():
+        maps = head.eval().double().local(make_features(channels, 1, 12, 9, dtype=torch.float64))
+        above = head.context({key: x[:, :, :7] for key, x in maps.items()}).logits
+        whole = head.context(maps).logits
+    same = torch.allclose(above, whole[:, :, :7], rtol=1e-9, atol=1e-11)
+    assert same is not head.contextual
+
+
+@cases
 def test_gradient_reaches_every_parameter(name: str, options: dict[str, Any]) -> None:
     head, channels = make_head(name, options)
     outputs = head.train()(make_features(channels, 2, 9, 11))

@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Outputs, Size
+from geoseg.models.context.base import ContextHead, HeadOptions, Maps, Outputs, Size
 from geoseg.models.context.hcnet.segment_attention import segment_sums
 from geoseg.models.layers import Classifier, at_least_float32, class_means, conv_bn_relu, tokens
 
+DILATIONS = (1, 3, 5)
+"""Of the prior stream's convolutions (fig. 3)."""
 EPS = 1e-6
 """Keeps the denominators of eq. (4) off zero."""
 
@@ -66,6 +68,7 @@ class HCNetHead(ContextHead):
         "HCNet: Hierarchical Context Network for Semantic Segmentation, 2020, "
         "https://arxiv.org/abs/2010.04962"
     )
+    radius = max(DILATIONS)
     presets: ClassVar = {
         "geoseg": HCNetOptions(),
         "paper": HCNetOptions(norm="raw", fusion="sum"),
@@ -89,10 +92,13 @@ class HCNetHead(ContextHead):
         self.fuse = conv_bn_relu(2 * width, width) if concat else None
         self.classify = Classifier(width, classes)
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits and ``prior`` logits ``(N, classes, h, w)`` of the deepest map."""
-        prior = self.prior(features[-1])
-        x = self.reduce(features[-1])  # X
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """``prior`` logits, and X, of the deepest map."""
+        return {"prior": self.prior(features[-1]), "x": self.reduce(features[-1])}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits and ``prior`` logits ``(N, classes, h, w)``."""
+        prior, x = maps["prior"], maps["x"]
         if self.pixel is not None:
             x = self.pixel(x, prior.argmax(1), self.classes)  # T = argmax Q; X'
         if self.region is not None:
@@ -125,7 +131,7 @@ class PreSegmentation(nn.Module):
     def __init__(self, in_channels: int, channels: int, classes: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            conv_bn_relu(in_channels, channels, 3, dilation) for dilation in (1, 3, 5)
+            conv_bn_relu(in_channels, channels, 3, dilation) for dilation in DILATIONS
         )
         self.classify = Classifier(channels, classes)
 

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.aspp import AtrousPyramid
-from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Maps, Outputs, Size
 from geoseg.models.context.isnet.class_attention import (
     attend_weighted_by_counts,
     norm_weighted_by_counts,
@@ -77,6 +77,7 @@ class ISNetHead(ContextHead):
         "ICCV 2021, https://arxiv.org/abs/2108.12382"
     )
     stages = 2
+    radius = 1
     presets: ClassVar = {
         "geoseg": ISNetOptions(),
         "paper": ISNetOptions(attention="plain", fuse="1x1", deep=False, dropout=0.0),
@@ -103,22 +104,23 @@ class ISNetHead(ContextHead):
             else None
         )
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)``.
-
-        Args:
-            features: the stage 3 and stage 4 maps.
-        """
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """R, the stage 4 map reduced, and in training the stage 3 map itself."""
         middle, deepest = features
-        x = self.reduce(deepest)  # R
+        supervised = self.deep is not None and self.training
+        return {"x": self.reduce(deepest), **({"middle": middle} if supervised else {})}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)``."""
+        x = maps["x"]
         contexts, aux = [], {}
         if self.image is not None:
             contexts.append(self.image(x))
         if self.semantic is not None:
             aux["semantic"] = self.semantic.classify(x)  # D (12)
             contexts.append(self.semantic(x, aux["semantic"]))
-        if self.deep is not None and self.training:
-            aux["deep"] = self.deep(middle)
+        if self.deep is not None and "middle" in maps:
+            aux["deep"] = self.deep(maps["middle"])
         return Outputs(self.classify(self._augment(x, contexts)), aux)  # (9)
 
     def _augment(self, x: Tensor, contexts: list[Tensor]) -> Tensor:

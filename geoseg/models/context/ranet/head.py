@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError
-from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Outputs, Size
+from geoseg.models.context.base import ContextHead, DropoutShare, HeadOptions, Maps, Outputs, Size
 from geoseg.models.context.ranet.jensen_shannon import DivergenceKind
 from geoseg.models.context.ranet.region_attention import ScoreMaps, representative_scores
 from geoseg.models.context.ranet.region_interaction import (
@@ -132,6 +132,7 @@ class RANetHead(ContextHead):
         "https://github.com/dingguo1996/RANet"
     )
     stages = 2
+    radius = 2
     presets: ClassVar = {
         "geoseg": RANetOptions(),
         "paper": RANetOptions(
@@ -176,11 +177,25 @@ class RANetHead(ContextHead):
         self.classify = Classifier(width, classes, self.options.dropout)
         self.boundary_final = Classifier(width, 2) if self.options.boundary_final else None
 
-    def forward(self, features: Sequence[Tensor]) -> Outputs:
-        """Logits ``(N, classes, h, w)``, and the score maps that regions are made of.
+    def local(self, features: Sequence[Tensor]) -> Maps:
+        """A, the score maps that regions are made of, and, with ``embed``, queries and values.
 
         Args:
             features: stage 3 and stage 4; stage 3 is read with ``scores="stage3"`` only.
+        """
+        a = self.reduce(features[-1])  # A, (N, M, h, w)
+        scored = a if self.middle is None else self.middle(features[0])
+        parts: dict[str, tuple[nn.Module | None, Tensor]] = {
+            "semantic": (self.semantic, scored),
+            "boundary": (self.boundary, scored),
+            "queries": (self.query, a),
+            "values": (self.value, a),
+        }
+        made = {name: part(x) for name, (part, x) in parts.items() if part is not None}
+        return {"a": a, **made}
+
+    def context(self, maps: Maps) -> Outputs:
+        """Logits ``(N, classes, h, w)``, and the score maps.
 
         Raises:
             ModelError: the head is being exported: regions have data-dependent shapes, which ONNX
@@ -191,12 +206,9 @@ class RANetHead(ContextHead):
                 "ranet cannot be exported, its regions' shapes depend on the image; "
                 "export hcnet or ocrnet"
             )
-        a = self.reduce(features[-1])  # A, (N, M, h, w)
-        scored = a if self.middle is None else self.middle(features[0])
-        maps = {"semantic": self.semantic, "boundary": self.boundary}
-        aux = {name: classify(scored) for name, classify in maps.items() if classify is not None}
-        queries = a if self.query is None else self.query(a)
-        values = a if self.value is None else self.value(a)
+        aux = {name: x for name, x in maps.items() if name in ("semantic", "boundary")}
+        a = maps["a"]
+        queries, values = maps.get("queries", a), maps.get("values", a)
         with torch.autocast(a.device.type, enabled=False):
             scores = {name: at_least_float32(logits).softmax(1) for name, logits in aux.items()}
             images = [{name: x[index] for name, x in scores.items()} for index in range(len(a))]
