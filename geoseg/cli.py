@@ -5,7 +5,6 @@ Commands import what they need when they are called, so that ``geoseg --help`` a
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,21 @@ from typing import Any
 import click
 from click import argument, option
 
+from geoseg.cli_options import (
+    PATH,
+    ThemedCommand,
+    layer_option,
+    network_options,
+    option_with_default,
+    polygon_options,
+    quiet_option,
+    raster_options,
+    remote_option,
+    run_options,
+    set_option,
+    source_options,
+)
 from geoseg.stopping import STOPPING
-
-PATH = click.Path(path_type=Path)
 
 
 def _remember_debug(context: click.Context, _: click.Parameter, given: bool) -> None:
@@ -32,14 +43,6 @@ _DEBUG = click.Option(
     help="Show the traceback of an error.",
 )
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON.")
-_option_with_default = functools.partial(option, show_default=True)
-_quiet_option = option("--quiet", is_flag=True, help="Print errors only.")
-_remote_option = option(
-    "--allow-remote", is_flag=True, help="Follow references inside files to servers and archives."
-)
-_set_option = option(
-    "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
-)
 
 
 class _Commands(click.Group):
@@ -77,7 +80,7 @@ def _numbers(
 
 def _command(function: Callable[..., None]) -> click.Command:
     """A command with the options that all have."""
-    command = cli.command()(function)
+    command = cli.command(cls=ThemedCommand)(function)
     command.params += [_DEBUG, _JSON]
     return command
 
@@ -86,42 +89,11 @@ def _command(function: Callable[..., None]) -> click.Command:
 @argument("sources", nargs=-1, required=True, type=PATH)
 @option("--model", required=True, type=PATH, help="Model file (.safetensors).")
 @option("--out", required=True, type=PATH, help="Folder for the outputs.")
-@option("--window", type=int, metavar="PX", help="Side of the windows.  [default: the model's]")
-@option("--overlap", type=int, metavar="PX", help="Overlap of the windows.  [default: the model's]")
-@_option_with_default("--stitch", default="blend", type=click.Choice(["blend", "crop"]))
-@_option_with_default("--block", default="auto", metavar="PX|auto", help="Side of units of work.")
-@_option_with_default("--batch", default="auto", metavar="N|auto", help="Windows per forward.")
-@option("--dry-run", is_flag=True, help="Print the plan (windows, memory, time) and stop.")
-@_option_with_default("--device", default="auto", metavar="auto|cpu|cuda[:N]")
-@_option_with_default(
-    "--precision", default="auto", type=click.Choice(["auto", "fp32", "bf16", "fp16"])
-)
-@_option_with_default("--scales", default="1", metavar="S,S,...", help="Averaged scales: 0.5,1,2.")
-@option("--flip", is_flag=True, help="Also average the mirrored windows.")
-@option(
-    "--bands",
-    metavar="N,N,...",
-    help="The file's bands in the model's order: 4,1,2 or nir,red,green.  [default: by name]",
-)
-@option("--value-range", metavar="LO,HI", help="Source values that mean the model's value range.")
-@option("--nodata", metavar="V,...", help="Source values that mean no data in all bands.")
-@option("--crs", metavar="EPSG:N", help="CRS of sources that have none.")
-@option("--confidence", is_flag=True, help="Also write the confidence raster.")
-@option("--probabilities", is_flag=True, help="Also write the probabilities of all classes.")
-@option("--min-confidence", default=0.0, metavar="P", help="Pixels below it become 'uncertain'.")
-@_option_with_default("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats.")
-@_option_with_default(
-    "--max-output-pixels", default=2**30, metavar="N", help="Larger rasters are cut into squares."
-)
-@option(
-    "--preview/--no-preview", default=None, help="Draw previews.  [default: of up to 200 inputs]"
-)
-@option("--workers", default=0, metavar="N", help="Worker processes.  [default: threads in one]")
-@option("--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already.")
-@option("--mixed", is_flag=True, help="Take workers of a cluster that are not alike.")
-@option("--overwrite", is_flag=True, help="Replace outputs that were made from something else.")
-@_remote_option
-@_quiet_option
+@source_options
+@network_options
+@raster_options
+@polygon_options
+@run_options
 def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.
 
@@ -136,7 +108,7 @@ def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -
 @option("--out", required=True, type=PATH, help="Polygon file (.gpkg or .shp).")
 @option("--confidence", type=PATH, help="Confidence raster of the same grid.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
-@_remote_option
+@remote_option
 def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
     """Turn class rasters into polygons without seams, gaps or overlaps."""
     _call(
@@ -149,11 +121,11 @@ def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
 
 @_command
 @argument("config", type=PATH)
-@_set_option
+@set_option
 @option("--out", type=PATH, help="Run folder.  [default: runs/<config>]")
 @option("--resume", is_flag=True, help="Continue the run in the run folder.")
-@_remote_option
-@_quiet_option
+@remote_option
+@quiet_option
 def train(config: Path, quiet: bool, **options: Any) -> None:
     """Train a model as CONFIG (YAML) says."""
     # Of several processes that train together, the first one prints.
@@ -177,15 +149,15 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
     help="Names, values and colours of classes.",
 )
 @option("--out", required=True, type=PATH, help="Folder for metrics, plot, table, report.")
-@_option_with_default("--protocol", default="plain", metavar="NAME", help="Which pixels count.")
+@option_with_default("--protocol", default="plain", metavar="NAME", help="Which pixels count.")
 @option("--erode", type=int, metavar="R", help="Erosion radius.  [default: the protocol's]")
 @option("--attribute", metavar="NAME", help="Of polygons as reference, that holds the class.")
-@option("--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]")
+@layer_option
 @option("--instances", metavar="FILE", help="Objects for S-IoU: raster, polygons, or a folder.")
-@_option_with_default("--tolerance", default=3, metavar="PX", help="Of boundary F1.")
+@option_with_default("--tolerance", default=3, metavar="PX", help="Of boundary F1.")
 @option("--resample", is_flag=True, help="Bring predictions on another grid to the reference's.")
-@_remote_option
-@_quiet_option
+@remote_option
+@quiet_option
 def evaluate(predicted: str, reference: str, **options: Any) -> None:
     """Score class rasters against labels.
 
@@ -202,10 +174,10 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
 
 @_command
 @argument("config", type=PATH)
-@_set_option
+@set_option
 @option("--out", required=True, type=PATH, help="Folder of the runs and the comparison.")
-@_remote_option
-@_quiet_option
+@remote_option
+@quiet_option
 def compare(config: Path, **options: Any) -> None:
     """Train several systems or options on the same seeds and compare them side by side."""
     _call("compare", config, **options)
@@ -229,7 +201,7 @@ def compare(config: Path, **options: Any) -> None:
     "--classes", metavar="FILE|MODEL|isprs|cityscapes", help="Names, values and colours of classes."
 )
 @option("--attribute", metavar="NAME", help="Attribute of the polygons that holds the class.")
-@option("--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]")
+@layer_option
 @option("--crs", metavar="EPSG:N", help="CRS of images that have none.")
 @option(
     "--nodata",
@@ -240,8 +212,8 @@ def compare(config: Path, **options: Any) -> None:
 @option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
 @option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")
 @option("--overwrite", is_flag=True, help="Remove another preparation from DST.")
-@_remote_option
-@_quiet_option
+@remote_option
+@quiet_option
 def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
     """Convert a data set into rasters that are ready for training.
 
@@ -254,7 +226,7 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
 @_command
 @argument("file", type=PATH)
 @option("--model", type=PATH, help="Also say which options the raster needs for this model.")
-@_remote_option
+@remote_option
 def info(file: Path, **options: Any) -> None:
     """Describe a raster or a model file as geoseg reads it."""
     _call("info", file, **options)
@@ -268,8 +240,8 @@ def systems(cost: str | None, as_json: bool) -> None:
 
 
 @_command
-@_option_with_default("--out", default="demo", type=PATH, help="Folder of the demo.")
-@_quiet_option
+@option_with_default("--out", default="demo", type=PATH, help="Folder of the demo.")
+@quiet_option
 def demo(out: Path, **options: Any) -> None:
     """Run the main job on a generated scene with the bundled model."""
     _call("demo", out, **options)

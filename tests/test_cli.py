@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -345,3 +346,13 @@ def test_debug_may_come_after_the_command(tmp_path):
     assert result.exit_code == 2
     assert "Traceback" in result.stderr
     assert "Traceback" not in call("info", tmp_path / "nothing.tif").stderr
+
+
+def test_the_help_shows_every_option_below_the_heading_of_its_theme() -> None:
+    text = call("predict", "--help").output
+    headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings[0] == "Options:"
+    assert len(headings) == len(set(headings)) > 3
+    for parameter in cli.commands["predict"].params:
+        if isinstance(parameter, click.Option):
+            assert text.count(f"  {parameter.opts[0]}") == 1

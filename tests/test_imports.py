@@ -19,7 +19,7 @@ FLOORS = [
     {"inference", "training", "evaluation", "scenes"},
     {"config"},
     {"commands"},
-    {"cli", "program", "terminal"},
+    {"cli", "cli_options", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
 from geoseg.inference.forward_options import ForwardOptions, check_device_name, check_precision
+from geoseg.inference.option_values import (
+    Reader,
+    bands,
+    flag,
+    number_of,
+    numbers_of,
+    or_none,
+    path_text,
+    value_range,
+    words,
+)
 from geoseg.models import Card
 from geoseg.raster import LEAST_PIXELS, Source
 from geoseg.tiling import TileGrid
@@ -163,93 +172,33 @@ class PredictOptions:
                 near = difflib.get_close_matches(name, defaults, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ConfigError(f"option {name!r} is unknown{hint}")
-        given = dict(options)
-        for name, number in _LISTS.items():
-            if given.get(name) is not None:
-                kind = "whole numbers" if number is int else "numbers"
-                wanted = f"{kind} separated by commas"
-                given[name] = _numbers(name, given[name], _items(given[name]), number, wanted)
-        if given.get("bands") is not None:
-            bands = _items(given["bands"])
-            given["bands"] = tuple(_band(given["bands"], band) for band in bands)
-        value_range = given.get("value_range")
-        if value_range is not None and len(value_range) != 2:
-            raise ConfigError(
-                f"value_range {options['value_range']!r}: give two numbers, such as 0,65535"
-            )
-        if given.get("scheduler") is not None:
-            given["scheduler"] = os.fspath(given["scheduler"])
-        if "vectors" in given:
-            given["vectors"] = _formats(given["vectors"])
-        for name, number in _NUMBERS.items():
-            # A default of None or "auto" is not a number and is kept.
-            is_word = not isinstance(defaults[name], int | float)
-            if name in given and not (is_word and given[name] == defaults[name]):
-                wanted = "one whole number" if number is int else "one number"
-                wanted += ", or auto" if name in ("block", "batch") else ""
-                (given[name],) = _numbers(name, given[name], [given[name]], number, wanted)
-        flags = ("flip", "confidence", "probabilities", "preview", "mixed", "overwrite", "dry_run")
-        for name in flags:
-            if not isinstance(given.get(name, False), bool) and given[name] != defaults[name]:
-                raise ConfigError(f"{name} {given[name]!r}: give true or false")
-        return cls(**given)
+        read = {
+            name: _READERS[name](name, given) if name in _READERS else given
+            for name, given in options.items()
+        }
+        return cls(**read)
 
 
-_LISTS: dict[str, type[int] | type[float]] = {
-    "scales": float,
-    "value_range": float,
-    "nodata": float,
+_READERS: dict[str, Reader] = {
+    "window": or_none(number_of(int)),
+    "overlap": or_none(number_of(int)),
+    "block": number_of(int, word="auto"),
+    "batch": number_of(int, word="auto"),
+    "scales": numbers_of(float),
+    "flip": flag,
+    "bands": or_none(bands),
+    "value_range": or_none(value_range),
+    "nodata": or_none(numbers_of(float)),
+    "confidence": flag,
+    "probabilities": flag,
+    "min_confidence": number_of(float),
+    "vectors": words,
+    "max_output_pixels": number_of(int),
+    "preview": or_none(flag),
+    "workers": number_of(int),
+    "scheduler": or_none(path_text),
+    "mixed": flag,
+    "overwrite": flag,
+    "dry_run": flag,
 }
-"""Options of several numbers."""
-_NUMBERS: dict[str, type[int] | type[float]] = {
-    "window": int,
-    "overlap": int,
-    "block": int,
-    "batch": int,
-    "workers": int,
-    "max_output_pixels": int,
-    "min_confidence": float,
-}
-"""Options of one number."""
-
-
-def _items(given: Any) -> list[Any]:
-    if isinstance(given, str):
-        return given.split(",")
-    return list(given) if isinstance(given, Iterable) else [given]
-
-
-def _band(given: Any, band: Any) -> int | str:
-    """A band's number, or its name where it is no number."""
-    if isinstance(band, str):
-        try:
-            float(band)
-        except ValueError:
-            return band.strip()
-    wanted = "names or whole numbers separated by commas"
-    (number,) = _numbers("bands", given, [band], int, wanted)
-    return int(number)
-
-
-def _numbers(
-    name: str, given: Any, items: list[Any], number: type[int] | type[float], wanted: str
-) -> tuple[Any, ...]:
-    """The items as this kind of number.
-
-    Raises:
-        ConfigError: one is not a number of that kind; 2.5 is not a whole number.
-    """
-    try:
-        values = [number(item) for item in items]
-    except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{name} {given!r}: give {wanted}") from None
-    for item, value in zip(items, values, strict=True):
-        # NaN, a nodata value like any other, differs from itself.
-        if not isinstance(item, str) and value != item and item == item:
-            raise ConfigError(f"{name} {given!r}: give {wanted}")
-    return tuple(values)
-
-
-def _formats(given: Any) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(str(item).strip().lower() for item in _items(given or ())))
-    return () if names == ("none",) else names
+"""How the value of each option is read; of those that are not here, what is given is the value."""

@@ -1,0 +1,136 @@
+"""The options of the command line: those that several commands have, and those of predict by theme.
+
+A theme is a heading in ``--help``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click import option
+
+PATH = click.Path(path_type=Path)
+Decorator = Callable[[Any], Any]
+
+option_with_default = functools.partial(option, show_default=True)
+
+
+class ThemedOption(click.Option):
+    """An option that the help shows below a heading."""
+
+    def __init__(self, *args: Any, theme: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.theme = theme
+
+
+class ThemedCommand(click.Command):
+    """A command whose help shows options below the headings of their themes."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, theme by theme in the order of their first options."""
+        themes: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for each in self.get_params(ctx):
+            record = each.get_help_record(ctx) if isinstance(each, click.Option) else None
+            if record is not None:
+                themes.setdefault(getattr(each, "theme", "Options"), []).append(record)
+        for theme, records in themes.items():
+            with formatter.section(theme):
+                formatter.write_dl(records)
+
+
+def _theme(theme: str) -> Callable[..., Decorator]:
+    """Makes the options of a theme."""
+    return functools.partial(option, cls=ThemedOption, theme=theme, show_default=True)
+
+
+def _together(*options: Decorator) -> Decorator:
+    """One decorator that adds several options in this order."""
+    return lambda function: functools.reduce(lambda done, each: each(done), options[::-1], function)
+
+
+def _quiet(make: Callable[..., Decorator]) -> Decorator:
+    return make("--quiet", is_flag=True, help="Print errors only.")
+
+
+def _remote(make: Callable[..., Decorator]) -> Decorator:
+    text = "Follow references inside files to servers and archives."
+    return make("--allow-remote", is_flag=True, help=text)
+
+
+quiet_option = _quiet(option)
+remote_option = _remote(option)
+set_option = option(
+    "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
+)
+layer_option = option(
+    "--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]"
+)
+
+_source = _theme("What is read")
+source_options = _together(
+    _source(
+        "--bands",
+        metavar="N,N,...",
+        help="The file's bands in the model's order: 4,1,2 or nir,red,green.  [default: by name]",
+    ),
+    _source("--value-range", metavar="LO,HI", help="Source values that mean the model's range."),
+    _source("--nodata", metavar="V,...", help="Source values that mean no data in all bands."),
+    _source("--crs", metavar="EPSG:N", help="CRS of sources that have none."),
+    _remote(_source),
+)
+
+_network = _theme("How the network runs")
+network_options = _together(
+    _network(
+        "--window", type=int, metavar="PX", help="Side of the windows.  [default: the model's]"
+    ),
+    _network(
+        "--overlap", type=int, metavar="PX", help="Overlap of the windows.  [default: the model's]"
+    ),
+    _network("--stitch", default="blend", type=click.Choice(["blend", "crop"])),
+    _network("--block", default="auto", metavar="PX|auto", help="Side of units of work."),
+    _network("--batch", default="auto", metavar="N|auto", help="Windows per forward."),
+    _network("--device", default="auto", metavar="auto|cpu|cuda[:N]"),
+    _network("--precision", default="auto", type=click.Choice(["auto", "fp32", "bf16", "fp16"])),
+    _network("--scales", default="1", metavar="S,S,...", help="Averaged scales: 0.5,1,2."),
+    _network("--flip", is_flag=True, help="Also average the mirrored windows."),
+)
+
+_raster = _theme("Rasters that are written")
+raster_options = _together(
+    _raster("--confidence", is_flag=True, help="Also write the confidence raster."),
+    _raster("--probabilities", is_flag=True, help="Also write the probabilities of all classes."),
+    _raster(
+        "--min-confidence", default=0.0, metavar="P", help="Pixels below it become 'uncertain'."
+    ),
+    _raster(
+        "--max-output-pixels",
+        default=2**30,
+        metavar="N",
+        help="Larger rasters are cut into squares.",
+    ),
+    _raster(
+        "--preview/--no-preview",
+        default=None,
+        help="Draw previews.  [default: of up to 200 inputs]",
+    ),
+)
+
+_polygon = _theme("Polygons that are written")
+polygon_options = _together(
+    _polygon("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats."),
+)
+
+_run = _theme("The run")
+run_options = _together(
+    _run("--dry-run", is_flag=True, help="Print the plan (windows, memory, time) and stop."),
+    _run("--workers", default=0, metavar="N", help="Worker processes; 0: threads in this one."),
+    _run("--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."),
+    _run("--mixed", is_flag=True, help="Take workers of a cluster that are not alike."),
+    _run("--overwrite", is_flag=True, help="Replace outputs that were made from something else."),
+    _quiet(_run),
+)
