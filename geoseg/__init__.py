@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geoseg.commands.vectorize import run as vectorize
     from geoseg.datasets.raster_labels import write_label_values
     from geoseg.errors import GeosegError
+    from geoseg.inference.interest import read_area
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
     from geoseg.raster import open_raster
@@ -44,6 +45,7 @@ _HOMES = {
     "polygonize": "geoseg.vector:polygonize",
     "predict": "geoseg.commands.predict:run",
     "prepare": "geoseg.commands.prepare:run",
+    "read_area": "geoseg.inference.interest:read_area",
     "save_model": "geoseg.models:save_model",
     "scenes": "geoseg.scenes",
     "systems": "geoseg.models:systems",
@@ -66,6 +68,7 @@ __all__ = [
     "polygonize",
     "predict",
     "prepare",
+    "read_area",
     "save_model",
     "scenes",
     "systems",

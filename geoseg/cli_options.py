@@ -80,6 +80,9 @@ source_options = _together(
     _source("--value-range", metavar="LO,HI", help="Source values that mean the model's range."),
     _source("--nodata", metavar="V,...", help="Source values that mean no data in all bands."),
     _source("--crs", metavar="EPSG:N", help="CRS of sources that have none."),
+    _source("--aoi", metavar="FILE", type=PATH, help="Area of interest: a file of polygons."),
+    _source("--aoi-layer", metavar="NAME", help="Layer of it.  [default: the only one]"),
+    _source("--crop/--no-crop", default=True, help="End outputs at its extent."),
     _remote(_source),
 )
 

@@ -5,6 +5,7 @@ GeosegError
 ├── ModelError    a system, an encoder or a model file is wrong (exit 2)
 ├── SourceError   one input raster is refused or unreadable (that input fails, the others continue)
 │   ├── MisfitError  it does not fit a model; often an option makes it fit
+│   ├── OutsideError it lies outside of the area of interest, and is left out
 │   └── PartError    a finished part of its output is missing or damaged
 ├── OutputError   an output cannot be written, or another file is in its way
 │   └── FolderInUseError  another run writes into the output folder
@@ -54,6 +55,10 @@ class MisfitError(SourceError):
     def __init__(self, message: str, **options: str) -> None:
         super().__init__(message)
         self.options = options
+
+
+class OutsideError(SourceError):
+    """An input raster lies outside of the area of interest."""
 
 
 class PartError(SourceError):

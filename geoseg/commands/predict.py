@@ -16,13 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rasterio
-
 from geoseg.errors import OutputError, RunError, SchedulerLostError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_allow_remote
-from geoseg.inference.fitting import open_fitting
+from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
@@ -30,11 +28,10 @@ from geoseg.inference.plan import RasterPlan
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
-from geoseg.models import Card, load_card
+from geoseg.models import load_card
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
-from geoseg.raster import GDAL_CACHE_BYTES, FoundSource, SeenSource, find_sources, opened_once
-from geoseg.report import Report, counted, nothing_usable
+from geoseg.report import Report, counted
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -81,11 +78,11 @@ def run(
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
     if chosen.scheduler is not None:  # workers may have been started in another folder
-        sources, out = _absolute(sources), Path(out).absolute()
+        sources, out = [each.absolute() for each in _paths(sources)], Path(out).absolute()
     card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
     refuse_foreign_file(Path(out) / REPORT, overwrite=chosen.overwrite)
     report = RunReport(chosen, started)
-    jobs = _usable_jobs(sources, card, chosen, Path(out), report)
+    jobs = find_jobs(_paths(sources), card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.
     filled = chosen.for_inputs(len(jobs))
     if chosen.preview is None and not filled.preview:
@@ -127,9 +124,9 @@ def _sweep(jobs: Sequence[RasterJob]) -> None:
         sweep(folder)
 
 
-def _absolute(sources: Paths) -> list[Path]:
+def _paths(sources: Paths) -> list[Path]:
     paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    return [Path(path).absolute() for path in paths]
+    return [Path(path) for path in paths]
 
 
 def _load(
@@ -155,46 +152,13 @@ def _load(
         from geoseg.inference.cluster import join_cluster
 
         # One of each folder: what a worker cannot see is mostly a whole disk.
-        folders = {job.source.path.parent: job.source.path for job in jobs}
+        files = [file for job in jobs for file in job.source.files]
+        folders = {file.parent: file for file in files}
         few = list(folders.values())[:_ASKED_FOLDERS]
         cluster = stack.enter_context(join_cluster(options, out, few))
     run = PredictRun.from_options(loaded, options, out, cluster)
     report.begin(run, imports)
     return run
-
-
-def _usable_jobs(
-    sources: Paths, card: Card, options: PredictOptions, out: Path, report: RunReport
-) -> list[RasterJob]:
-    """The inputs that can be used; the others are noted as refused.
-
-    Raises:
-        ConfigError: none can be used.
-    """
-    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    jobs = []
-    found = find_sources([Path(path) for path in paths])
-    report.leave_out(found)
-    checks = look_ahead(partial(_check, card=card, options=options, out=out), found.sources)
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # else a twentieth of the machine's memory
-        for each, check in zip(found.sources, checks, strict=True):
-            with per_input(each.path, partial(report.refuse, each.path)):
-                job, warnings = check.result()
-                report.accept(job, warnings)
-                jobs.append(job)
-    if not jobs:
-        raise nothing_usable(report.failures)
-    return jobs
-
-
-def _check(
-    found: FoundSource, card: Card, options: PredictOptions, out: Path
-) -> tuple[RasterJob, list[str]]:
-    """A raster opened and checked against the model's card, with its warnings."""
-    with opened_once(found.path):
-        source, grid, warnings = open_fitting(found.path, card, options)
-        seen = SeenSource.at(found.path)
-    return RasterJob(source, out / found.relative, grid, seen), warnings
 
 
 def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source
+from geoseg.raster.file_source import open_raster
 from geoseg.raster.gdal import replace_raster
-from geoseg.raster.source import open_raster
 from geoseg.report import shorten
 from geoseg.tiling import Window
 

@@ -42,9 +42,7 @@ class OutputProfile:
     @property
     def masked(self) -> bool:
         """Whether validity needs a mask: a single nodata value says it in fewer bytes."""
-        validity = self.image.validity
-        several_nodata = validity.nodata_values is not None and self.image.nodata is None
-        return bool(validity.alpha or validity.mask_bands) or several_nodata
+        return self.image.needs_mask
 
     @property
     def image_options(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Edges = tuple[list[int], list[int]]
 def area_tree(blocks: Sequence[Block]) -> list[list[Window]]:
     """The areas of a raster: first those that hold parts, then those that hold these, and so on.
 
-    The last is the whole raster, alone. Each level covers the raster once, in row-major order.
+    The last is all that the blocks cover, alone. Each level covers it once, in row-major order.
 
     Args:
         blocks: all of its plan, row-major.
@@ -35,10 +35,10 @@ def area_tree(blocks: Sequence[Block]) -> list[list[Window]]:
 
 def _part_edges(blocks: Sequence[Block]) -> Edges:
     """Blocks lie in rows and columns, and those of a row have the same bands."""
-    grid = blocks[0].grid
-    rows = [top for block in blocks if block.area.col == 0 for top in block.band_tops]
+    last = blocks[-1].area
     cols = sorted({block.area.col for block in blocks})
-    return [*rows, grid.height], [*cols, grid.width]
+    rows = [top for block in blocks if block.area.col == cols[0] for top in block.band_tops]
+    return [*rows, last.row_end], [*cols, last.col_end]
 
 
 def _grouped(edges: Edges, *, most_pixels: float = inf, most: float = inf) -> Edges:

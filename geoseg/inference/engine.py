@@ -234,4 +234,5 @@ def make_preview(process: Process, sheet: Sheet, output: Output, classes: Path) 
             classes=process.classes,
             fingerprint=output.key,
             source=sheet.folder.source,
+            area=output.shown,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from geoseg.errors import GeosegError, MisfitError
+from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.models import Card
 from geoseg.raster import Source, check_source, open_raster
@@ -43,14 +44,21 @@ class Fit:
 
 
 def open_fitting(
-    path: Path, card: Card, options: PredictOptions
+    path: Path, card: Card, options: PredictOptions, area: AreaOfInterest | None = None
 ) -> tuple[Source, TileGrid, list[str]]:
     """A raster opened as the options say and checked against a model's card.
+
+    Args:
+        path: the raster.
+        card: of the model.
+        options: of ``geoseg predict``.
+        area: what of it is wanted; None: all.
 
     Returns:
         The source, its lattice of windows, and what the user should know, one line each.
 
     Raises:
+        OutsideError: the area lies elsewhere.
         SourceError: it cannot be read, or does not fit.
         ConfigError: an option has no sense for it.
         TilingError: window and overlap do not fit each other.
@@ -69,7 +77,10 @@ def open_fitting(
         ground_sampling=card.ground_sampling,
         source_range=options.value_range,
     )
-    return source, options.grid(card, source), warnings
+    grid = options.grid(card, source)
+    if area is not None:
+        source = source.clip(area.on(source, grid.reach, crop=options.crop))
+    return source, grid, warnings
 
 
 def find_fit(path: Path, card: Card) -> Fit:

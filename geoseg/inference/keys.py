@@ -64,8 +64,10 @@ def raster_facts(
     settings: Mapping[str, Any], source: Source, grid: TileGrid, fingerprint: str
 ) -> dict[str, Any]:
     """What decides the pixels of one raster, torch's threads aside."""
+    area = {} if source.area is None else {"area": source.area.digest}
     return {
         **settings,
+        **area,
         "source": fingerprint,
         "bands": source.bands,
         "crs": str(source.crs),

@@ -19,6 +19,7 @@ from geoseg.inference.option_values import (
     value_range,
     words,
 )
+from geoseg.inference.source_options import SourceOptions
 from geoseg.models import Card
 from geoseg.raster import LEAST_PIXELS, Source
 from geoseg.tiling import TileGrid
@@ -55,6 +56,10 @@ class PredictOptions:
     nodata: tuple[float, ...] | None = None
     """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
+    aoi: str | None = None
+    """A file of polygons; this and the next two: see `SourceOptions`."""
+    aoi_layer: str | None = None
+    crop: bool = True
     confidence: bool = False
     probabilities: bool = False
     min_confidence: float = 0.0
@@ -79,6 +84,7 @@ class PredictOptions:
         check_device_name(self.device)
         check_precision(self.precision)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
+        _ = self.of_sources  # likewise
 
     def _rules(self) -> list[tuple[bool, str]]:
         """What must hold, and what is said where it does not."""
@@ -131,6 +137,12 @@ class PredictOptions:
             )
             for name in self.vectors
         ]
+
+    @property
+    def of_sources(self) -> SourceOptions:
+        """What becomes of the inputs before windows are cut from them."""
+        names = (option.name for option in fields(SourceOptions))
+        return SourceOptions(**{name: getattr(self, name) for name in names})
 
     def grid(self, card: Card, source: Source) -> TileGrid:
         """The lattice of windows over a raster.
@@ -189,6 +201,8 @@ _READERS: dict[str, Reader] = {
     "bands": or_none(bands),
     "value_range": or_none(value_range),
     "nodata": or_none(numbers_of(float)),
+    "aoi": or_none(path_text),
+    "crop": flag,
     "confidence": flag,
     "probabilities": flag,
     "min_confidence": number_of(float),

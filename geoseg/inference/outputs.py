@@ -25,6 +25,7 @@ from geoseg.raster import (
     index_files,
     is_index,
     open_raster,
+    place_of,
     probability_layer,
     raster_companions,
     read_fingerprint,
@@ -58,15 +59,23 @@ class Output:
     """What it is made from; stored inside it."""
     side: int = 0
     """Of the squares that a raster is cut into, `path` being their index; 0: one file."""
+    shown: Window | None = None
+    """What of the source's grid it shows; None: all."""
 
     def areas(self, source: Source) -> list[Window]:
-        """What each file of a raster shows of it."""
-        height, width = source.height, source.width
-        return chunk_areas(height, width, self.side or max(height, width))
+        """What each file of a raster shows of the source's grid."""
+        shown = self.shown or Window(0, 0, source.height, source.width)
+        squares = chunk_areas(
+            shown.height, shown.width, self.side or max(shown.height, shown.width)
+        )
+        return [square.moved(shown.row, shown.col) for square in squares]
 
     def file(self, area: Window) -> Path:
         """The file of a raster that shows this of it."""
-        return chunk_path(self.path, area, self.side) if self.side else self.path
+        if not self.side:
+            return self.path
+        row, col = (self.shown.row, self.shown.col) if self.shown else (0, 0)
+        return chunk_path(self.path, area.moved(-row, -col), self.side)
 
     def is_current(self) -> bool:
         """Whether the file exists and has this key."""
@@ -153,8 +162,14 @@ def write_raster_index(output: Output, source: Source, classes: ClassScheme) -> 
         OutputError: the disk is full or the folder cannot be written.
         SourceError: a square is missing or damaged.
     """
-    layer = layer_of(output.kind, classes)
-    write_index(layer, output.path, output.side, **_common(output, source))
+    place = _common(output, source)
+    if shown := output.shown:
+        place |= {
+            "height": shown.height,
+            "width": shown.width,
+            "transform": place_of(source.transform, shown),
+        }
+    write_index(layer_of(output.kind, classes), output.path, output.side, **place)
 
 
 def _common(output: Output, source: Source) -> dict[str, Any]:
@@ -177,9 +192,10 @@ def layer_of(kind: str, classes: ClassScheme) -> Layer:
 def vector_layer(
     name: str, source: Source, classes: ClassScheme, regions: Iterable[Regions]
 ) -> VectorLayer:
-    """The polygons of a source on its grid."""
-    place = (source.height, source.width, source.transform, source.crs)
-    return VectorLayer(name, regions, *place, classes)
+    """The polygons of a source on the grid of its extent."""
+    shown = source.extent
+    transform = place_of(source.transform, shown)
+    return VectorLayer(name, regions, shown.height, shown.width, transform, source.crs, classes)
 
 
 def write_vectors(

@@ -114,7 +114,8 @@ class RasterPlan:
             side: of the squares that rasters are cut into; 0: each is one file.
         """
         grid = blocks[0].grid
-        pixels = grid.height * grid.width
+        shown = source.extent
+        pixels = shown.height * shown.width
         window_pixels = min(grid.window, grid.height) * min(grid.window, grid.width)
         largest_part = max(block.tallest_band * block.area.width for block in blocks)
         areas = area_tree(blocks)[0] if polygon_threads else []
@@ -124,7 +125,7 @@ class RasterPlan:
         planes = 1 + confidence + probabilities * classes
         at_once = max(1, polygon_threads) * max(1, probabilities * classes) if side else planes
         tallest_part = max(block.tallest_band for block in blocks)
-        held_rows = min(grid.height, tallest_part + ASSEMBLED_ROWS)
+        held_rows = min(shown.height, tallest_part + ASSEMBLED_ROWS)
         return cls(
             pixels=pixels,
             windows=len(grid),
@@ -136,11 +137,11 @@ class RasterPlan:
                 _block_bytes(block, classes, pixel_bytes, probabilities) for block in blocks
             ),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
-            drawing=min(PREVIEW_ROWS, grid.height) * grid.width * (pixel_bytes + 1),
+            drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1),
             polygonized=min(pixels, held_parts * largest_part),
             written=max((area.height * area.width for area in areas), default=0),
             areas=max(1, len(areas)),
-            assembled=at_once * held_rows * min(grid.width, side or grid.width),
+            assembled=at_once * held_rows * min(shown.width, side or shown.width),
             planes=planes,
             decoded=source.block_bytes,
             threads=max(1, polygon_threads),

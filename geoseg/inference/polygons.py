@@ -80,9 +80,9 @@ def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> 
     blocks = sheet.blocks()
     parts = _parts(sheet, blocks, area_tree(blocks)[-1][0])
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pieces = polygonize_parts(parts, process.threads, process.stopped)
+        pieces = polygonize_parts(parts, process.threads, process.stopped, _origin(sheet))
         with closing(pieces):
-            regions = join_parts(pieces, source.height, source.width)
+            regions = join_parts(pieces, source.extent.height, source.extent.width)
             layer = vector_layer(outputs[0].path.stem, source, process.classes, regions)
             write_vectors(outputs, layer, feature_tables(layer))
     return time.perf_counter() - started
@@ -105,7 +105,8 @@ def polygonize_area(process: Process, sheet: Sheet, index: int) -> float:
     area = area_tree(blocks)[0][index]
     parts = _parts(sheet, blocks, area)
     # One part at a time: the areas of a raster are made at the same time.
-    pieces = polygonize_parts(parts, 1, process.stopped)
+    pieces = polygonize_parts(parts, 1, process.stopped, _origin(sheet))
+    area = _on_extent(sheet, area)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(pieces):
         _join(process, sheet, area, (0, index), pieces)
     return time.perf_counter() - started
@@ -126,7 +127,7 @@ def join_areas(process: Process, sheet: Sheet, level: int, index: int) -> float:
         for number, part in enumerate(tree[level - 1])
         if area.intersect(part)
     )
-    _join(process, sheet, area, (level, index), below)
+    _join(process, sheet, _on_extent(sheet, area), (level, index), below)
     return time.perf_counter() - started
 
 
@@ -140,7 +141,8 @@ def _join(
     source = sheet.folder.source
 
     def regions() -> Iterator[Regions]:
-        rest = yield from join_area(parts, area, source.height, source.width)
+        height, width = source.extent.height, source.extent.width
+        rest = yield from join_area(parts, area, height, width)
         write_pieces(_path(sheet, *place, "pieces"), rest)
 
     layer = vector_layer(source.path.stem, source, process.classes, regions())
@@ -156,9 +158,10 @@ def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
     """
     started = time.perf_counter()
     source = sheet.folder.source
+    across = source.extent.width + 1
     spools = [
         # An area holds no corner above its first row.
-        Spool(_path(sheet, level, number, "features"), area.row * (source.width + 1))
+        Spool(_path(sheet, level, number, "features"), _on_extent(sheet, area).row * across)
         for level, areas in enumerate(area_tree(sheet.blocks()))
         for number, area in enumerate(areas)
     ]
@@ -178,6 +181,18 @@ def _path(sheet: Sheet, level: int, index: int, what: str) -> Path:
     return sheet.folder.path / f"polygons-{level}-{index:05d}-{what}.zip"
 
 
+def _on_extent(sheet: Sheet, area: Window) -> Window:
+    """An area of the source's grid, counted from the corner of what is shown of it."""
+    row, col = _origin(sheet)
+    return area.moved(-row, -col)
+
+
+def _origin(sheet: Sheet) -> tuple[int, int]:
+    """The corner of what is shown of a raster."""
+    shown = sheet.folder.source.extent
+    return shown.row, shown.col
+
+
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:
     """Classes and confidence of each part in an area, top to bottom."""
     kinds = ("classes", "confidence")
@@ -189,14 +204,19 @@ def polygonize_parts(
     parts: Sequence[tuple[Part, Part]],
     threads: int,
     stopped: Callable[[], bool] = lambda: False,
+    origin: tuple[int, int] = (0, 0),
 ) -> Generator[PartRegions, None, None]:
-    """The polygons of each part, in their order, made a few parts at a time."""
+    """The polygons of each part, in their order, made a few parts at a time.
+
+    Their rows and columns are counted from `origin`.
+    """
 
     def polygonize(pair: tuple[Part, Part]) -> PartRegions:
         if stopped():
             raise KeyboardInterrupt
         part, confidence = pair
-        return polygonize_part(read_part(part)[0], read_part(confidence)[0], part.row, part.col)
+        place = part.row - origin[0], part.col - origin[1]
+        return polygonize_part(read_part(part)[0], read_part(confidence)[0], *place)
 
     with ThreadPoolExecutor(threads, "geoseg-polygons") as pool:
         for first in range(0, len(parts), threads):

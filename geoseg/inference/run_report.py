@@ -69,6 +69,7 @@ class RunReport:
         self._of_workers: list[str] = []
         self._repeated: list[str] = []
         self._own: list[str] = []
+        self._passed_over: list[str] = []
         self._of_the_run: list[str] = []
         self._stream: TextIO | None = None
 
@@ -143,6 +144,10 @@ class RunReport:
         self._repeated = found.repeated
         self._own = found.own
 
+    def pass_over(self, line: str) -> None:
+        """Note an input that nothing is wanted of."""
+        self._passed_over.append(line)
+
     def refuse(self, path: Path, line: str) -> None:
         """Note why an input cannot be used."""
         self._inputs[path] = {
@@ -215,7 +220,7 @@ class RunReport:
                 *self._repeated,
                 *(line for entry in inputs for line in entry["warnings"]),
             ],
-            "left_out": [*self._repeated, *self._own],
+            "left_out": [*self._repeated, *self._own, *self._passed_over],
             "failures": self.failures,
             "inputs": inputs,
         }

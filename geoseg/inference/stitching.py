@@ -130,10 +130,12 @@ class CropStitcher:
         window = grid.window_at(lattice_row, lattice_col)
         top, bottom = grid.row_edges[lattice_row], grid.row_edges[lattice_row + 1]
         left, right = grid.col_edges[lattice_col], grid.col_edges[lattice_col + 1]
-        rows, cols = Window(top, left, bottom - top, right - left).slices(window.row, window.col)
-        self._scores[:, : bottom - top, left - area.col : right - area.col] = probabilities[
-            :, rows, cols
-        ]
+        owned = Window(top, left, bottom - top, right - left).intersect(area)
+        if owned is None:
+            return
+        rows, cols = owned.slices(window.row, window.col)
+        _, place = owned.slices(0, area.col)
+        self._scores[:, : owned.height, place] = probabilities[:, rows, cols]
 
     def finish(self, band: Window) -> tuple[NDArray[np.float32], None]:
         """Scores ``(classes, height, width)`` of a band, as a view; no weights, as all are 1."""

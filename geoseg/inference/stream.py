@@ -36,6 +36,8 @@ class _Strip:
     area: Window
     pixels: NDArray[Any]
     valid: NDArray[np.bool_]
+    wanted: NDArray[np.bool_]
+    """The valid pixels that get a class."""
 
 
 def predict_bands(
@@ -132,7 +134,7 @@ def stream_block(
                 band,
                 scores,
                 totals,
-                strip.valid[band.slices(strip.area.row, strip.area.col)],
+                strip.wanted[band.slices(strip.area.row, strip.area.col)],
                 min_confidence=min_confidence,
                 probabilities=probabilities,
             )
@@ -160,14 +162,14 @@ def _probabilities(
 def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list[int]]]:
     """Lattice columns in batches, with the number of columns that each passes.
 
-    Columns whose window has no valid pixel are in no batch, but are counted as passed.
+    Columns whose window has no valid pixel that is wanted are in no batch, but count as passed.
     """
     passed = 0
     group: list[int] = []
     for column in block.lattice_cols:
         window = block.grid.window_at(strip.lattice_row, column)
         passed += 1
-        if strip.valid[window.slices(strip.area.row, strip.area.col)].any():
+        if strip.wanted[window.slices(strip.area.row, strip.area.col)].any():
             group.append(column)
         if len(group) == size:
             yield passed, group
@@ -214,9 +216,8 @@ def _strips(
     before: _Strip | None = None
     with source.open() as reader:
         for row, (pixels, valid) in zip(rows, itertools.cycle(buffers), strict=False):
-            strip = _Strip(
-                row, Window(block.grid.row_starts[row], left, height, width), pixels, valid
-            )
+            area = Window(block.grid.row_starts[row], left, height, width)
+            strip = _Strip(row, area, pixels, valid, valid)
             known = _keep_overlap(before, strip)
             if known < height:
                 place = (strip.area.row + known, left)
@@ -224,6 +225,7 @@ def _strips(
                 if value_range is not None:
                     refuse_impossible(source, *fresh, value_range, PREDICT, place)
                 pixels[:, known:], valid[known:] = fresh
+            strip.wanted = source.wanted(valid, area)
             yield strip
             before = strip
 

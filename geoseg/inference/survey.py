@@ -18,7 +18,7 @@ from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
-from geoseg.raster import SeenSource, Source, chunk_side
+from geoseg.raster import Seen, Source, chunk_side
 from geoseg.tiling import Block, TileGrid, Window
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RasterJob:
     target: Path
     """Output path without suffix; ``_classes.tif`` and the like are added to its name."""
     grid: TileGrid
-    seen: SeenSource
+    seen: Seen
     """The source as it was when it was checked."""
 
 
@@ -78,7 +78,11 @@ class Survey:
             return self  # an earlier run chose its blocks
         grid = self.job.grid
         most = min(BLOCK_SECONDS / seconds, len(grid) / (2 * workers))
-        blocks = tuple(grid.small_blocks(max(1, int(most)), classes=self.folder.classes))
+        blocks = tuple(
+            grid.small_blocks(
+                max(1, int(most)), classes=self.folder.classes, area=self.job.source.extent
+            )
+        )
         rows = tuple(self.folder.missing_rows(number, block) for number, block in enumerate(blocks))
         return replace(self, blocks=blocks, missing_rows=rows)
 
@@ -131,7 +135,7 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     folder = _part_folder(run, job, facts)
     known = folder.read_plan(job.grid)
     blocks, batch = known or (
-        job.grid.blocks(run.options.block, classes=folder.classes),
+        job.grid.blocks(run.options.block, classes=folder.classes, area=job.source.extent),
         run.options.batch_size,
     )
     needs_parts = any(output.kind != "preview" for output in missing)
@@ -158,7 +162,8 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     kinds += ["confidence"] if options.confidence else []
     kinds += ["probabilities"] if options.probabilities else []
     kinds += options.vectors
-    pixels = job.source.height * job.source.width
+    shown = job.source.extent
+    pixels = shown.height * shown.width
     most = options.max_output_pixels
     side = chunk_side(most) if pixels > most else 0
     outputs = []
@@ -166,7 +171,8 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
         own = side if kind in RASTERS else 0
         path = output_path(job.target, kind)
         key = output_key(facts, kind, options.min_confidence, own)
-        outputs.append(Output(kind, path.with_suffix(".vrt") if own else path, key, own))
+        named = path.with_suffix(".vrt") if own else path
+        outputs.append(Output(kind, named, key, own, None if job.source.area is None else shown))
     return tuple(outputs)
 
 

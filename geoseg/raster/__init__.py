@@ -1,6 +1,7 @@
 """Rasters in and out: sources and their checks, parts, Cloud-Optimized GeoTIFFs, previews."""
 
 from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
+from geoseg.raster.area import Area
 from geoseg.raster.chunks import (
     LEAST_PIXELS,
     chunk_areas,
@@ -14,9 +15,11 @@ from geoseg.raster.chunks import (
     write_index,
 )
 from geoseg.raster.class_names import name_every_class, read_class_names
-from geoseg.raster.cog import write_cog
+from geoseg.raster.cog import place_of, write_cog
 from geoseg.raster.compatibility import check_source, refuse_palette, shared_notes
+from geoseg.raster.crs import parse_crs
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
+from geoseg.raster.file_source import FileSource, open_raster
 from geoseg.raster.fingerprint import (
     ChangedSourceError,
     SeenSource,
@@ -28,7 +31,8 @@ from geoseg.raster.layers import Layer, class_layer, confidence_layer, probabili
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import write_preview
 from geoseg.raster.reader import Reader
-from geoseg.raster.source import Source, open_raster, parse_crs
+from geoseg.raster.seen import Seen, SeenSources
+from geoseg.raster.source import Source
 from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossible
 
 __all__ = [
@@ -36,13 +40,17 @@ __all__ = [
     "LEAST_PIXELS",
     "PREPARE",
     "TRAIN",
+    "Area",
     "ChangedSourceError",
+    "FileSource",
     "FoundSource",
     "FoundSources",
     "Layer",
     "Part",
     "Reader",
+    "Seen",
     "SeenSource",
+    "SeenSources",
     "Source",
     "WarpedReader",
     "check_image",
@@ -64,6 +72,7 @@ __all__ = [
     "opened_once",
     "parse_crs",
     "part_is_whole",
+    "place_of",
     "probability_layer",
     "raster_companions",
     "read_class_names",

@@ -92,7 +92,7 @@ def refuse_palette(source: Source, needs: str) -> None:
         SourceError: a band that is read has a palette, or the images below a VRT have.
     """
     colors = [source.file_bands[band - 1].color for band in source.bands]
-    if "palette" in colors or shows_palettes(source.path):
+    if "palette" in colors or any(map(shows_palettes, source.files)):
         raise SourceError(
             f"{source.path}: its values are palette indices, not colours; {needs}: "
             "expand it first (gdal_translate -expand rgb FILE EXPANDED.tif)"

@@ -52,7 +52,7 @@ def describe_raster(source: Source) -> dict[str, Any]:
         "band_names": list(source.band_names),
         "band_colors": [source.file_bands[band - 1].color for band in source.bands],
         "nodata": source.nodata,
-        "masked_by": _masks(source),
+        "masked_by": list(source.masked_by),
         "invalid_share": float(1 - sample.valid.mean()),
         "sampled_pixels": sample.valid.size,
         "undeclared": look.counts(fills) if fills else None,
@@ -196,11 +196,3 @@ def _statistics(values: NDArray[Any], extremes: NDArray[Any]) -> dict[str, float
         "percentile_98": float(high),
         "maximum": extremes.max().item(),
     }
-
-
-def _masks(source: Source) -> list[str]:
-    """What makes pixels invalid, besides values that are not finite."""
-    validity = source.validity
-    names = [] if validity.nodata_values is None else ["nodata"]
-    names += [] if validity.alpha is None else [f"alpha (band {validity.alpha})"]
-    return names + (["mask"] if validity.mask_bands else [])

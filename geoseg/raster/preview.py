@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import SourceError
 from geoseg.raster.bands import order_by_name
+from geoseg.raster.file_source import open_raster
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.reader import Reader
-from geoseg.raster.source import Source, open_raster
+from geoseg.raster.source import Source
+from geoseg.tiling import Window
 
 _SIDE = 1600
 """Pixels of the picture's longer side, legend and margins apart; two panels share it."""
@@ -26,7 +28,13 @@ _NO_DATA = 217
 
 
 def write_preview(
-    raster: Path, out: Path, *, classes: ClassScheme, fingerprint: str, source: Source | None = None
+    raster: Path,
+    out: Path,
+    *,
+    classes: ClassScheme,
+    fingerprint: str,
+    source: Source | None = None,
+    area: Window | None = None,
 ) -> None:
     """Draw a class raster, and the imagery it was made from beside it.
 
@@ -37,6 +45,7 @@ def write_preview(
         fingerprint: what the picture was made from; stored in it.
         source: the imagery: red, green and blue where the bands have these names, else the first
             three, or the first as grey. uint8 is shown as it is, other types are stretched.
+        area: what of the imagery the class raster shows; None: all.
 
     Raises:
         OutputError: the picture cannot be written.
@@ -46,7 +55,7 @@ def write_preview(
     (labels,), _ = _decimated(open_raster(raster, nodata=NODATA), side)
     panels = [("classes", _colored(labels, classes))]
     if source is not None:
-        panels.insert(0, (source.path.name, _imagery(source)))
+        panels.insert(0, (source.path.name, _imagery(source, area)))
     figure = _figure(panels, _legend(labels, classes))
     with replace_raster(out) as made:
         figure.savefig(made, format="png", metadata={TAG: fingerprint})
@@ -103,7 +112,7 @@ def _colored(labels: NDArray[np.uint8], classes: ClassScheme) -> NDArray[np.uint
     return np.take(table, labels, axis=0)
 
 
-def _imagery(source: Source) -> NDArray[np.uint8]:
+def _imagery(source: Source, area: Window | None) -> NDArray[np.uint8]:
     """``(height, width, 3)`` uint8, invalid pixels grey."""
     bands = [source.file_bands[band - 1] for band in source.bands]
     natural = order_by_name(("red", "green", "blue"), bands)
@@ -111,7 +120,7 @@ def _imagery(source: Source) -> NDArray[np.uint8]:
         shown = [band - 1 for band in natural]
     else:
         shown = [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
-    pixels, valid = _decimated(source, _SIDE // 2)
+    pixels, valid = _decimated(source, _SIDE // 2, area)
     bands_last = np.moveaxis(pixels[shown], 0, -1)
     picture = bands_last.copy() if bands_last.dtype == np.uint8 else _stretched(bands_last, valid)
     picture[~valid] = _NO_DATA
@@ -128,21 +137,27 @@ def _stretched(picture: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.ui
     return (shares * 255).astype(np.uint8)
 
 
-def _decimated(source: Source, side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _decimated(
+    source: Source, side: int, area: Window | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Every n-th pixel, read strip by strip, from the smallest overview that has enough of them.
+
+    Of an area of the raster, from full resolution.
 
     Returns:
         ``(pixels, valid)``: ``(bands, h, w)`` in the source's type, ``(h, w)`` bool; h, w at most
         `side`.
     """
-    with _smallest(source, side) as reader:
-        step = -(-max(reader.height, reader.width) // side)
-        size = (-(-reader.height // step), -(-reader.width // step))
+    with _smallest(source, side) if area is None else source.open() as reader:
+        shown = area or Window(0, 0, reader.height, reader.width)
+        step = -(-max(shown.height, shown.width) // side)
+        size = (-(-shown.height // step), -(-shown.width // step))
         pixels = np.empty((len(source.bands), *size), source.dtype)
         valid = np.empty(size, np.bool_)
         rows = max(1, _CHUNK_ROWS // step) * step
-        for row in range(0, reader.height, rows):
-            strip, strip_valid = reader.read(row, 0, min(rows, reader.height - row), reader.width)
+        for row in range(0, shown.height, rows):
+            height = min(rows, shown.height - row)
+            strip, strip_valid = reader.read(shown.row + row, shown.col, height, shown.width)
             first = row // step
             place = slice(first, first + -(-strip.shape[1] // step))
             pixels[:, place] = strip[:, ::step, ::step]

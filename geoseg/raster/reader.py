@@ -5,22 +5,24 @@ Invalid are pixels by nodata values, an alpha band, masks, and values that are n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
-from rasterio.windows import Window
+from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import SourceError, TilingError
 from geoseg.raster.gdal import CAREFUL, open_dataset, reason
 from geoseg.raster.nodata import as_stored
+from geoseg.tiling import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,76 @@ def find_validity(
     return Validity(stored, unread[0] if unread else None, masks, more)
 
 
-class Reader:
-    """An open handle on a raster file, for one thread at a time; readers are independent.
+class Reader(ABC):
+    """An open handle on a raster, for one thread at a time; readers are independent."""
+
+    path: Path
+    """By which the raster is known."""
+    height: int
+    """Pixels."""
+    width: int
+    """Pixels."""
+    bands: int
+    """How many are read."""
+    dtype: str
+    """numpy's name of the pixels' type."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all files."""
+
+    @property
+    def overviews(self) -> int:
+        """How many overviews there are."""
+        return 0
+
+    def read(
+        self, row: int, col: int, height: int, width: int, *, out: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """One window inside the raster.
+
+        A pixel is invalid where the dataset's mask says so (nodata in all used bands, alpha 0, mask
+        0) or where a used band is not finite.
+
+        Args:
+            row: first row of the window.
+            col: first column.
+            height: rows, at least 1.
+            width: columns, at least 1.
+            out: ``(bands, height, width)`` of the reader's dtype, filled and returned; a new array
+                without it.
+
+        Returns:
+            ``(pixels, valid)``: ``(bands, height, width)`` in the reader's dtype, ``(height,
+            width)`` bool.
+
+        Raises:
+            SourceError: a file is damaged there.
+            TilingError: the window does not lie inside the raster.
+        """
+        inside = row >= 0 and col >= 0 and row + height <= self.height and col + width <= self.width
+        if not inside or height < 1 or width < 1:
+            raise TilingError(
+                f"window of {height} x {width} pixels at row {row}, column {col} does not lie "
+                f"inside the raster of {self.height} x {self.width}; clip it first"
+            )
+        return self._read(Window(row, col, height, width), out)
+
+    @abstractmethod
+    def _read(
+        self, window: Window, out: NDArray[Any] | None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The pixels of a window that lies inside."""
+
+
+class FileReader(Reader):
+    """An open raster file.
 
     Args:
         path: the file.
@@ -103,7 +173,7 @@ class Reader:
     ) -> None:
         self.path = path
         self._bands = list(bands)
-        self._dtype = dtype
+        self.bands, self.dtype = len(bands), dtype
         self._validity = validity
         self._white = white
         self._file = open_dataset(
@@ -112,12 +182,6 @@ class Reader:
         self.height: int = self._file.height
         self.width: int = self._file.width
         self._alpha_buffer: NDArray[Any] = np.empty(0, dtype)
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -128,54 +192,28 @@ class Reader:
         """How many overviews the file has."""
         return len(self._file.overviews(self._bands[0]))
 
-    def read(
-        self, row: int, col: int, height: int, width: int, *, out: NDArray[Any] | None = None
+    def _read(
+        self, window: Window, out: NDArray[Any] | None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """One window inside the raster.
-
-        A pixel is invalid where the dataset's mask says so (nodata in all used bands, alpha 0, mask
-        0) or where a used band is not finite.
-
-        Args:
-            row: first row of the window.
-            col: first column.
-            height: rows, at least 1.
-            width: columns, at least 1.
-            out: ``(bands, height, width)`` of the reader's dtype, filled and returned; a new array
-                without it.
-
-        Returns:
-            ``(pixels, valid)``: ``(bands, height, width)`` in the reader's dtype, ``(height,
-            width)`` bool.
-
-        Raises:
-            SourceError: the file is damaged there.
-            TilingError: the window does not lie inside the raster.
-        """
-        inside = row >= 0 and col >= 0 and row + height <= self.height and col + width <= self.width
-        if not inside or height < 1 or width < 1:
-            raise TilingError(
-                f"window of {height} x {width} pixels at row {row}, column {col} does not lie "
-                f"inside the raster of {self.height} x {self.width}; clip it first"
-            )
+        place = FileWindow(window.col, window.row, window.width, window.height)
         try:
             with self._careful():
-                return self._read(Window(col, row, width, height), out)
+                return self._decode(place, out)
         except RasterioError as error:
             raise SourceError(
-                f"{self.path}: rows {row} to {row + height - 1}, "
-                f"columns {col} to {col + width - 1} "
+                f"{self.path}: rows {window.row} to {window.row_end - 1}, "
+                f"columns {window.col} to {window.col_end - 1} "
                 f"cannot be read ({reason(error)}); the file is damaged or cut short: "
                 "copy or export it again"
             ) from error
 
-    def _read(
-        self, window: Window, out: NDArray[Any] | None
+    def _decode(
+        self, window: FileWindow, out: NDArray[Any] | None
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         bands, validity = self._bands, self._validity
         size = (window.height, window.width)
         if validity.alpha is None:
-            pixels = np.empty((len(bands), *size), self._dtype) if out is None else out
+            pixels = np.empty((len(bands), *size), self.dtype) if out is None else out
             self._fill(bands, window, pixels)
             valid = np.ones(size, np.bool_)
         else:
@@ -204,7 +242,7 @@ class Reader:
     def _careful(self) -> AbstractContextManager[Any]:
         return rasterio.Env(**CAREFUL) if self._file.driver == "PNG" else nullcontext()
 
-    def _fill(self, bands: list[int], window: Window, out: NDArray[Any]) -> None:
+    def _fill(self, bands: list[int], window: FileWindow, out: NDArray[Any]) -> None:
         out.fill(0)  # GDAL leaves as it is what a VRT takes from an empty part of its source
         if len({self._file.dtypes[band - 1] for band in bands}) == 1:
             self._file.read(bands, window=window, out=out)
@@ -216,10 +254,10 @@ class Reader:
     def _bands_and_alpha(self, shape: tuple[int, int, int], *, keep: bool) -> NDArray[Any]:
         """Room for bands and alpha; reused where the caller keeps no view of it."""
         if not keep:
-            return np.empty(shape, self._dtype)
+            return np.empty(shape, self.dtype)
         needed = shape[0] * shape[1] * shape[2]
         if self._alpha_buffer.size < needed:
-            self._alpha_buffer = np.empty(needed, self._dtype)
+            self._alpha_buffer = np.empty(needed, self.dtype)
         return self._alpha_buffer[:needed].reshape(shape)
 
 

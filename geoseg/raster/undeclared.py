@@ -81,7 +81,7 @@ class Look:
         """The values as an option takes them, beside the declared one that they replace."""
         values = [self._text(fill.value) for fill in fills]
         if self.source.nodata is not None:
-            values = [number_text(stored(self.source, self.source.nodata)), *values]
+            values = [number_text(self.source.stored(self.source.nodata)), *values]
         return ",".join(values)
 
     def fills_line(self, fills: Sequence[Fill], value_range: str, remedy: Remedy) -> str:
@@ -97,7 +97,7 @@ class Look:
         )
 
     def _text(self, value: float) -> str:
-        return number_text(stored(self.source, value))
+        return number_text(self.source.stored(value))
 
     def border_warning(self, ends: tuple[float, float], remedy: Remedy) -> list[str]:
         """A warning where much of the border is filled with what may mean no data.
@@ -149,11 +149,6 @@ def check_image(
     return warnings
 
 
-def stored(source: Source, value: float) -> float:
-    """A value as the file stores it: of a negative, values are turned round when they are read."""
-    return value if source.white is None else source.white - value
-
-
 def refuse_impossible(
     source: Source,
     pixels: NDArray[Any],
@@ -198,4 +193,4 @@ def _impossible_values(source: Source, values: NDArray[Any]) -> str:
     """The most frequent values, as an option takes them."""
     distinct, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_MOST_NAMED]
-    return ",".join(number_text(stored(source, float(distinct[index]))) for index in order)
+    return ",".join(number_text(source.stored(float(distinct[index]))) for index in order)

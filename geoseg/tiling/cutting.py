@@ -38,9 +38,16 @@ def between(edges: Sequence[int], first: int, end: int) -> range:
     return range(bisect_right(edges, first) - 1, bisect_left(edges, end))
 
 
+def divided(start: int, length: int, parts: int) -> list[int]:
+    """The ends of nearly equal parts of a line."""
+    return [start + round(length * part / parts) for part in range(parts + 1)]
+
+
 def snapped(lines: list[int], edges: tuple[int, ...]) -> list[int]:
-    """Block borders moved to the nearest ownership lines, doubled ones dropped."""
-    return sorted({_nearest(line, edges) for line in lines})
+    """Inner block borders moved to the nearest ownership lines, doubled ones dropped."""
+    first, *inner, last = lines
+    moved = {_nearest(line, edges) for line in inner}
+    return [first, *sorted(line for line in moved if first < line < last), last]
 
 
 def _nearest(line: int, edges: tuple[int, ...]) -> int:

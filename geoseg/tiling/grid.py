@@ -31,7 +31,7 @@ from typing import Any, Literal
 
 from geoseg.errors import TilingError
 from geoseg.tiling.cells import Cells
-from geoseg.tiling.cutting import between, cut_rows, snapped
+from geoseg.tiling.cutting import between, cut_rows, divided, snapped
 from geoseg.tiling.window import Window
 
 Stitch = Literal["blend", "crop"]
@@ -94,6 +94,11 @@ class TileGrid:
         """Pixels from one window to the next."""
         return self.window - self.overlap
 
+    @property
+    def reach(self) -> int:
+        """Pixels around a pixel that may decide its class, on each side."""
+        return self.window + (0 if self.cells is None else self.cells.size + self.cells.halo)
+
     @cached_property
     def row_starts(self) -> tuple[int, ...]:
         """First row of each lattice row."""
@@ -128,55 +133,67 @@ class TileGrid:
             min(self.window, self.width - col),
         )
 
-    def blocks(self, block: int | Literal["auto"] = "auto", *, classes: int = 1) -> list[Block]:
-        """The raster cut into units of work, row-major.
+    def blocks(
+        self,
+        block: int | Literal["auto"] = "auto",
+        *,
+        classes: int = 1,
+        area: Window | None = None,
+    ) -> list[Block]:
+        """The raster, or a rectangle of it, cut into units of work, row-major.
 
         Args:
             block: side of square blocks in pixels (in `crop` moved to the nearest ownership lines),
                 or ``auto``: full-height strips as wide as keeps ``classes * window * width * 4``
                 bytes within 128 MiB, never narrower than 4,096 pixels.
             classes: channels of the accumulator.
+            area: what the blocks cover; None: the raster.
 
         Raises:
             TilingError: `block` is below 1.
         """
+        area = area or Window(0, 0, self.height, self.width)
         if block == "auto":
             widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
-            strips = ceil(self.width / widest)
-            rows = [0, self.height]
-            cols = [*(round(self.width * part / strips) for part in range(strips)), self.width]
+            rows = [area.row, area.row_end]
+            cols = divided(area.col, area.width, ceil(area.width / widest))
         elif block < 1:
             raise TilingError(f"block={block} pixels; use 1 or more, or 'auto'")
         else:
-            rows = [*range(0, self.height, block), self.height]
-            cols = [*range(0, self.width, block), self.width]
+            rows = [*range(area.row, area.row_end, block), area.row_end]
+            cols = [*range(area.col, area.col_end, block), area.col_end]
         if self.stitch == "crop" or block == "auto":
             # In `blend` a strip that begins where a window does shares the fewest windows with its
             # neighbour.
             rows, cols = snapped(rows, self.row_edges), snapped(cols, self.col_edges)
         return self._cut(rows, cols)
 
-    def small_blocks(self, forwards: int, *, classes: int = 1) -> list[Block]:
-        """The raster cut for many processes: into blocks of at most so many windows each.
+    def small_blocks(
+        self, forwards: int, *, classes: int = 1, area: Window | None = None
+    ) -> list[Block]:
+        """The raster, or a rectangle of it, cut for many processes: into blocks of few windows.
 
         As far as seams cost no more than `MOST_FORWARDS` a window; then as small as that allows.
 
         Args:
             forwards: windows that a block should take at most.
             classes: channels of the accumulator, which bounds a block's width as in `blocks`.
+            area: what the blocks cover; None: the raster.
         """
+        area = area or Window(0, 0, self.height, self.width)
         widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
-        rows, cols = len(self.row_starts), len(self.col_starts)
+        whole = Block(self, area)
+        rows, cols = len(whole.lattice_rows), len(whole.lattice_cols)
         # Lattice rows and columns of a neighbour whose windows reach into a block.
         reach = 0 if self.stitch == "crop" else ceil(self.window / self.stride) - 1
-        least = ceil(self.width / widest)
+        least = ceil(area.width / widest)
         cuts = [
             cut_rows(rows, cols, count, reach, forwards)
             for count in range(least, max(least, cols) + 1)
         ]
         _, _, down, across = min(cuts)
-        tops = [round(self.height * part / down) for part in range(down + 1)]
-        lefts = [round(self.width * part / across) for part in range(across + 1)]
+        tops = divided(area.row, area.height, down)
+        lefts = divided(area.col, area.width, across)
         return self._cut(snapped(tops, self.row_edges), snapped(lefts, self.col_edges))
 
     def _cut(self, rows: Sequence[int], cols: Sequence[int]) -> list[Block]:

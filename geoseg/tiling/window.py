@@ -44,6 +44,10 @@ class Window:
         width = min(self.col_end, other.col_end) - col
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
+    def moved(self, rows: int, cols: int) -> Window:
+        """The window so many rows down and columns to the right."""
+        return Window(self.row + rows, self.col + cols, self.height, self.width)
+
     def slices(self, row: int = 0, col: int = 0) -> tuple[slice, slice]:
         """Row and column slices into an array that begins at (`row`, `col`) of the raster."""
         return slice(self.row - row, self.row_end - row), slice(self.col - col, self.col_end - col)

@@ -155,8 +155,8 @@ def _choose_layer(path: Path, name: str, layer: str | None) -> str:
     listed = shorten(names, shown=20)
     if layer is None:
         raise VectorError(
-            f"{path}: holds {len(names)} layers ({listed}); name one (--layer NAME, layer: NAME in "
-            "a config)"
+            f"{path}: holds {len(names)} layers ({listed}); name one (--layer NAME, --aoi-layer "
+            "NAME, layer: NAME in a config)"
         )
     raise VectorError(f"{path}: has no layer {layer!r}; choose one of {listed}")
 

@@ -1,0 +1,66 @@
+"""From what the user named to the rasters that will be predicted; the others are noted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import rasterio
+
+from geoseg.errors import ConfigError, OutsideError
+from geoseg.failures import per_input
+from geoseg.inference.fitting import open_fitting
+from geoseg.inference.interest import AreaOfInterest, read_area
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.run_report import RunReport
+from geoseg.inference.survey import RasterJob
+from geoseg.models import Card
+from geoseg.prefetch import look_ahead
+from geoseg.raster import GDAL_CACHE_BYTES, FoundSource, find_sources, opened_once
+from geoseg.report import nothing_usable
+
+
+def find_jobs(
+    paths: Sequence[Path], card: Card, options: PredictOptions, out: Path, report: RunReport
+) -> list[RasterJob]:
+    """The inputs that can be used; the others are noted as refused.
+
+    Raises:
+        ConfigError: none can be used.
+    """
+    jobs = []
+    area = None if options.aoi is None else read_area(options.aoi, options.aoi_layer)
+    found = find_sources(paths)
+    report.leave_out(found)
+    look = partial(_check, card=card, options=options, out=out, area=area)
+    checks = look_ahead(look, found.sources)
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # else a twentieth of the machine's memory
+        for each, check in zip(found.sources, checks, strict=True):
+            with per_input(each.path, partial(report.refuse, each.path)):
+                try:
+                    job, warnings = check.result()
+                except OutsideError:
+                    report.pass_over(f"{each.path}: lies outside of {options.aoi}")
+                    continue
+                report.accept(job, warnings)
+                jobs.append(job)
+    if not jobs and options.aoi is not None and not report.failures:
+        raise ConfigError(f"{options.aoi}: touches none of the inputs; give an area on them")
+    if not jobs:
+        raise nothing_usable(report.failures)
+    return jobs
+
+
+def _check(
+    found: FoundSource,
+    card: Card,
+    options: PredictOptions,
+    out: Path,
+    area: AreaOfInterest | None,
+) -> tuple[RasterJob, list[str]]:
+    """A raster opened and checked against the model's card, with its warnings."""
+    with opened_once(found.path):
+        source, grid, warnings = open_fitting(found.path, card, options, area)
+        seen = source.see()
+    return RasterJob(source, out / found.relative, grid, seen), warnings
