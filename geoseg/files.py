@@ -14,7 +14,7 @@ import re
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -29,8 +29,7 @@ _in_use: set[str] = set()
 _CLOCKS = 60.0
 """Seconds by which a file system's clock may differ from this machine's."""
 _MOVES = ".moves.json"
-"""In a temporary folder whose files are complete: a checksum, and what is to be removed and moved,
-in order."""
+"""In a folder of complete files: a checksum, and what is to be removed and moved, in order."""
 _IS_FULL = "the disk is full"
 _FAULTS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV)
 _FULL_DISK = 1_000_000
@@ -136,8 +135,7 @@ def replace_file(
     """
     with ExitStack() as stack:
         with naming_file(path):
-            folder = stack.enter_context(temporary_folder(path))
-        built = folder / path.name
+            built = stack.enter_context(temporary_folder(path)) / path.name
         with naming_file(path, errors):
             yield built
         with naming_file(path):
@@ -153,13 +151,15 @@ def _put_in_place(built: Path, path: Path, companions: Callable[[Path], Sequence
     stale = [name for name in old if name not in made]
     moves = json.dumps({"remove": [path.name, *stale], "move": [*made, path.name]})
     write_text(built.with_name(_MOVES), f"{zlib.crc32(moves.encode()):08x} {moves}")
-    _finish_moves(built.parent)
+    with _temporary_path(path) as own:
+        os.rename(built.parent, own)  # of this and of a sweep that takes it away, one succeeds
+        _finish_moves(own)
 
 
 def _finish_moves(folder: Path) -> None:
-    """Do what is left of the moves out of a temporary folder; each step may have been done.
+    """Do what is left of the moves out of a temporary folder, which then goes.
 
-    A list that is damaged counts as none: it could name any file.
+    Each step may have been done. A list that is damaged counts as none: it could name any file.
     """
     checksum, _, listed = (folder / _MOVES).read_bytes().partition(b" ")
     moves = json.loads(listed) if checksum == b"%08x" % zlib.crc32(listed) else None
@@ -169,7 +169,7 @@ def _finish_moves(folder: Path) -> None:
         for name in moves["move"]:
             with suppress(FileNotFoundError):  # moved already
                 os.replace(folder / name, folder.parent / name)
-    (folder / _MOVES).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -235,10 +235,11 @@ def write_bytes(path: Path, data: bytes | memoryview, *, sync: bool = False) -> 
             raise
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, abandoned: Collection[str] = ()) -> None:
     """Finish or remove what killed processes have left in a folder, not below it.
 
-    Several processes may sweep one folder at once.
+    Several processes may sweep one folder at once. Of files of the `abandoned` names, it also takes
+    what other processes, which may be frozen, have begun to build.
 
     Raises:
         OutputError: files that were complete cannot be moved into place.
@@ -249,7 +250,7 @@ def sweep(folder: Path) -> None:
         return
     for entry in entries:
         match = _TEMPORARY.fullmatch(entry.name)
-        if match is None or _is_used(entry, int(match["process"])):
+        if match is None or _is_used(entry, int(match["process"]), match["name"] in abandoned):
             continue
         with _temporary_path(folder / match["name"]) as own, suppress(FileNotFoundError):
             os.rename(entry.path, own)  # of several processes one succeeds
@@ -262,10 +263,12 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(own, ignore_errors=True)
 
 
-def _is_used(entry: os.DirEntry[str], process: int) -> bool:
+def _is_used(entry: os.DirEntry[str], process: int, is_abandoned: bool) -> bool:
     """Whether the process of a temporary name still runs, or its number is another one's now."""
     if process == os.getpid():
         return entry.name in _in_use
+    if is_abandoned and not Path(entry, _MOVES).exists():
+        return False
     import psutil  # takes a while to import, and most folders need no sweeping
 
     try:

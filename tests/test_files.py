@@ -1,6 +1,7 @@
 import errno
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -196,3 +197,43 @@ def test_no_changed_byte_of_a_list_of_moves_touches_other_files(
     shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
     sweep(tmp_path)
     assert [(tmp_path / name).read_text() for name in names] == ["new", "new", "old", "old", "old"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be frozen")
+@pytest.mark.parametrize("complete", [False, True])
+def test_what_a_frozen_process_builds_is_taken_away_where_it_is_abandoned_and_not_complete(
+    tmp_path: Path, complete: bool
+) -> None:
+    """Half of its moves would lose the file that another process has made meanwhile."""
+    for name in ("a.tif", "a.tif.aux.xml"):
+        (tmp_path / name).write_text("of another")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as frozen:
+        frozen.send_signal(signal.SIGSTOP)
+        left = tmp_path / f".a.tif.{frozen.pid}-x1.geoseg"
+        left.mkdir()
+        (left / "a.tif").write_text("half")
+        (left / (".moves.json" if complete else "base.tif")).touch()
+        other = tmp_path / f".b.tif.{frozen.pid}-x1.geoseg"
+        other.mkdir()
+        sweep(tmp_path)
+        assert left.exists(), "it is not abandoned"
+        sweep(tmp_path, {"a.tif"})
+        assert (left.exists(), other.exists()) == (complete, True)
+        frozen.kill()
+    assert (tmp_path / "a.tif").read_text() == "of another"
+
+
+def test_a_file_whose_folder_is_swept_as_it_moves_is_refused_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "old", [".one"])
+    rename = os.rename
+
+    def taken(source: Path, target: Path) -> None:
+        shutil.rmtree(source)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", taken)
+    with pytest.raises(OutputError, match=r"a\.main: cannot be written"):
+        make(tmp_path, "new", [".one"])
+    assert content_of(tmp_path) == {"a.main": "old.main", "a.one": "old.one"}

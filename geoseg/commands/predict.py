@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -113,15 +113,15 @@ def _run_all(
         except RunError:  # the report has it already, beside the input that met it
             report.stop()
         finally:
-            if predict_run.processes:  # one that died has left unfinished files
-                _sweep(jobs)
+            if predict_run.processes:  # those that died or froze have left unfinished files
+                _sweep(jobs, {path.name for survey in surveys for path in survey.files()})
             with begun():
                 report.write(predict_run.out / REPORT)
 
 
-def _sweep(jobs: Sequence[RasterJob]) -> None:
+def _sweep(jobs: Sequence[RasterJob], abandoned: Collection[str] = ()) -> None:
     for folder in output_folders([job.target for job in jobs]):
-        sweep(folder)
+        sweep(folder, abandoned)
 
 
 def _paths(sources: Paths) -> list[Path]:

@@ -104,7 +104,7 @@ def predict_block(
         missing: lattice rows whose bands are to be written, from `pack_rows`.
 
     Raises:
-        SourceError: the raster cannot be read.
+        SourceError: the raster cannot be read, or its run has ended meanwhile.
         OutputError: a part cannot be written.
         ModelError: the network does not fit into memory or gives NaN.
     """
@@ -156,6 +156,7 @@ def _write_bands(folder: PartFolder, number: int, bands: Iterator[tuple[int, Ban
     """Write each band in a thread while the next one is predicted."""
 
     def write(lattice_row: int, band: Band) -> None:
+        folder.refuse_ended()
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
             folder.write(number, lattice_row, band)
 

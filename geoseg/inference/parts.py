@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geoseg.errors import SourceError
 from geoseg.files import naming_file
 from geoseg.inference.stitching import Band
 from geoseg.inference.verified import read_verified, write_verified
@@ -147,6 +148,20 @@ class PartFolder:
         blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
         begun = any(self._list_path(number).exists() for number in range(len(blocks)))
         return (blocks, document["batch"]) if begun else None
+
+    def refuse_ended(self) -> None:
+        """Refuse to write into the folder of a run that has ended, or was never begun.
+
+        Others may have finished what a worker held that was frozen: it is to leave nothing behind.
+
+        Raises:
+            SourceError: the plan is gone.
+        """
+        if not self._plan_path.exists():
+            raise SourceError(
+                f"{self.path}: the plan of this raster is gone, as its run has ended; "
+                "run the command again, which makes what is missing"
+            )
 
     def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
         """Start a run: record what a later one must keep (precision is only informative).

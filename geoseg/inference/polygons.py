@@ -143,6 +143,7 @@ def _join(
     def regions() -> Iterator[Regions]:
         height, width = source.extent.height, source.extent.width
         rest = yield from join_area(parts, area, height, width)
+        sheet.folder.refuse_ended()
         write_pieces(_path(sheet, *place, "pieces"), rest)
 
     layer = vector_layer(source.path.stem, source, process.classes, regions())

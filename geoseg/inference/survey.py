@@ -67,6 +67,12 @@ class Survey:
         """Windows that are left to run, those without a valid pixel among them."""
         return sum(map(count_forwards, self.blocks, self.missing_rows))
 
+    def files(self) -> Iterator[Path]:
+        """All files of the outputs: also an index, and the squares that it is over."""
+        for output in self.outputs:
+            yield output.path
+            yield from map(output.file, output.areas(self.job.source))
+
     def for_workers(self, seconds: float, workers: int) -> Survey:
         """This raster cut into blocks of some minutes at most, and so many that no worker idles.
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import geoseg
-from tests.chaos.processes import ExternalCluster, wait_until
-from tests.kills.jobs import Snapshot, snapshot, write_inputs
+from tests.chaos.outcome import differences, outcome
+from tests.chaos.processes import ExternalCluster, Program, wait_until
+from tests.kills.jobs import write_inputs
 
 WORKERS = 2
 _OPTIONS = {"device": "cpu", "precision": "fp32", "block": 40, "vectors": "gpkg"}
-_SILENT_SECONDS = 4
-"""After which the client takes a worker for frozen; a minute, if it is not hurried."""
-_PROGRAM = f"""
-from geoseg.inference import cluster_slots
-cluster_slots.SILENT_SECONDS = {_SILENT_SECONDS}
-cluster_slots.RECONNECT_SECONDS = 60
-from geoseg.inference import cluster
-cluster.CONNECT_SECONDS = 60
-from geoseg.cli import main
-main()
-"""
-_IMPATIENT = _PROGRAM.replace("60", "1")
+_CLUSTER, _SLOTS = "geoseg.inference.cluster", "geoseg.inference.cluster_slots"
+_SILENT = {f"{_SLOTS}:SILENT_SECONDS": 4}
+"""Seconds after which the client takes a worker for frozen; a minute, if it is not hurried."""
+_WAITS = (f"{_SLOTS}:RECONNECT_SECONDS", f"{_CLUSTER}:CONNECT_SECONDS")
+_PATIENT = _SILENT | dict.fromkeys(_WAITS, 60)
+_IMPATIENT = _SILENT | dict.fromkeys(_WAITS, 1)
+_MOST_DISTURBANCES = 5
+"""Of a call: its end is to come too."""
+_DEATHS = "workers died while they ran it"
+"""What fails a sheet: three deaths in one block, which the kills bring about too."""
 
 
 @dataclass
@@ -70,118 +68,105 @@ class Campaign:
                     f"{len(self.faults)} faults"
                 )
 
-    def _undisturbed(self) -> Snapshot:
+    def _undisturbed(self) -> dict[str, Any]:
         out = self.root / "run"
         geoseg.predict(
             self.root / "inputs/images", self.root / "inputs/model0.safetensors", out=out,
             **_OPTIONS,
         )  # fmt: skip
-        found = _files(out)
+        found = outcome(out)
         shutil.rmtree(out)
         return found
 
-    def _predict_disturbed(self, undisturbed: Snapshot) -> None:
+    def _predict_disturbed(self, undisturbed: dict[str, Any]) -> None:
         """One run from nothing to its end, by as many calls as it takes."""
         self.runs += 1
         out = self.root / "run"
-        code = None
-        while code != 0:
-            code = self._call_disturbed(out)
-            # A block that three workers died of fails its sheet; it may be the kills' fault too.
-            if code not in (0, 1, 130):
-                self.faults.append(f"exit code {code}")
-                break
-        found = _files(out)
-        names = found.keys() | undisturbed.keys()
-        wrong = sorted(name for name in names if found.get(name) != undisturbed.get(name))
-        if wrong:
-            self.faults.append(f"run {self.runs}: other than undisturbed: {', '.join(wrong)}")
-        if (out / ".geoseg").exists():
-            self.faults.append(f"run {self.runs}: parts are left")
+        while self._call_disturbed(out):
+            pass
+        wrong = differences(outcome(out), undisturbed)
+        self.faults += [f"run {self.runs}: {line}" for line in wrong]
         shutil.rmtree(out)
 
-    def _call_disturbed(self, out: Path) -> int:
-        """The exit code of one call, during which something dies once or more often."""
+    def _call_disturbed(self, out: Path) -> bool:
+        """One call, during which something dies or freezes; whether it is to be repeated."""
         kills_scheduler = self.scheduler_deaths > 0 and (
             not self.worker_deaths or self._chance.random() < 0.5
         )
         comes_back = self._chance.random() < 0.5
-        program = _PROGRAM if comes_back or not kills_scheduler else _IMPATIENT
-        process = self._start(program, out)
+        loses_it = kills_scheduler and not comes_back
+        disturbances = self._chance.randrange(1, _MOST_DISTURBANCES + 1)
+        process = self._start(_IMPATIENT if loses_it else _PATIENT, out)
         parts = out / ".geoseg"
-        wait_until(lambda: process.poll() is not None or _any_part(parts), "a first part")
+        wait_until(lambda: not process.is_alive() or _any_part(parts), "a first part")
         time.sleep(self._chance.random())
-        while process.poll() is None:
+        while process.is_alive():
             if kills_scheduler and self.scheduler_deaths:
                 self._kill_scheduler(process, comes_back=comes_back)
                 kills_scheduler = False
-            elif self.worker_deaths:
+            elif self.worker_deaths and disturbances:
                 self._disturb_worker()
-            time.sleep(0.3 + self._chance.random())
+                disturbances -= 1
+            time.sleep(0.1 + self._chance.random())
         self._revive()
-        return process.returncode
+        code = process.exitcode
+        failures = json.loads((out / "report.json").read_text())["failures"] if code == 1 else []
+        if code not in ((0, 1, 130) if loses_it else (0, 1)):
+            self.faults.append(f"run {self.runs}: exit code {code}")
+        unexpected = [line for line in failures if _DEATHS not in line]
+        self.faults += [f"run {self.runs}: {line}" for line in unexpected]
+        return code in (1, 130)
 
-    def _start(self, program: str, out: Path) -> subprocess.Popen[bytes]:
+    def _start(self, changed: dict[str, int], out: Path) -> Program:
         inputs = self.root / "inputs"
         options = [part for name, value in _OPTIONS.items() for part in (f"--{name}", str(value))]
-        with (self.root / "log").open("ab") as log:
-            return subprocess.Popen(
-                [
-                    *(sys.executable, "-c", program, "predict", str(inputs / "images"), "--quiet"),
-                    *("--model", str(inputs / "model0.safetensors"), "--out", str(out)),
-                    *("--scheduler", self._cluster.address, *options),
-                ],
-                stdout=log,
-                stderr=log,
-            )
+        arguments = [
+            *("predict", str(inputs / "images"), "--quiet", "--scheduler", self._cluster.address),
+            *("--model", str(inputs / "model0.safetensors"), "--out", str(out), *options),
+        ]
+        return Program("geoseg.cli", arguments, self.root, changed)
 
     def _disturb_worker(self) -> None:
-        alive = [worker for worker in self._cluster.workers if worker.poll() is None]
-        if not alive:
+        frozen = [worker for worker in self._cluster.workers if worker.is_frozen]
+        if frozen and self._chance.random() < 0.5:
+            self._chance.choice(frozen).wake()
             return
-        victim = self._chance.choice(alive)
+        awake = [worker for worker in self._cluster.workers if worker.is_alive()]
+        victim = self._chance.choice(awake)
         self.worker_deaths -= 1
         if self._chance.random() < 0.7:
-            victim.kill()
-            victim.wait()
+            victim.end()
         else:
-            victim.send_signal(signal.SIGSTOP)
+            victim.freeze()
         self._cluster.start_worker()
 
-    def _kill_scheduler(self, process: subprocess.Popen[bytes], *, comes_back: bool) -> None:
+    def _kill_scheduler(self, process: Program, *, comes_back: bool) -> None:
         self.scheduler_deaths -= 1
-        self._cluster.scheduler.kill()
-        self._cluster.scheduler.wait()
+        self._cluster.scheduler.end()
         if not comes_back:
-            wait_until(lambda: process.poll() is not None, "the end of a client that lost it")
+            wait_until(lambda: not process.is_alive(), "the end of a client that lost it")
         self._revive()
 
     def _revive(self) -> None:
-        """A scheduler, and workers that are neither dead, frozen nor without scheduler."""
-        lost = self._cluster.scheduler.poll() is not None
+        """A scheduler, and workers that are neither dead, frozen nor without scheduler.
+
+        Some that are frozen wake for a moment: what they had is over.
+        """
+        lost = not self._cluster.scheduler.is_alive()
         for worker in self._cluster.workers:
-            if lost or _is_frozen(worker):
-                worker.kill()
-                worker.wait()
+            if worker.is_frozen and self._chance.random() < 0.5:
+                worker.wake()
+                time.sleep(1.0)
+                worker.end()
+            elif lost or worker.is_frozen:
+                worker.end()
         if lost:
             self._cluster.start_scheduler()
-        alive = [worker for worker in self._cluster.workers if worker.poll() is None]
+        alive = [worker for worker in self._cluster.workers if worker.is_alive()]
         self._cluster.workers[:] = alive
         for _ in range(WORKERS - len(alive)):
             self._cluster.start_worker()
 
 
-def _is_frozen(worker: subprocess.Popen[bytes]) -> bool:
-    status = Path(f"/proc/{worker.pid}/status")
-    return status.exists() and "T (stopped)" in status.read_text(encoding="utf-8")
-
-
 def _any_part(parts: Path) -> bool:
     return next(parts.rglob("*-classes.tif"), None) is not None
-
-
-def _files(out: Path) -> Snapshot:
-    """What a run leaves; its report names the workers."""
-    found = snapshot(out)
-    found.pop("report.json", None)
-    return {name: content for name, content in found.items() if not name.endswith(".gpkg")}

@@ -1,21 +1,89 @@
-"""A Dask scheduler and workers as processes of their own, as a cluster has them."""
+"""A Dask scheduler and workers as processes of their own, as a cluster has them.
+
+They are forked by a server that has imported what takes seconds to import, so that one costs tenths
+of a second: hundreds of them die here.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from multiprocessing.context import ForkServerProcess
+from multiprocessing.forkserver import set_forkserver_preload
 from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 from distributed import Client
 
-ROOT = Path(__file__).parents[2]
+set_forkserver_preload(
+    [
+        *("distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "geoseg.cli"),
+        *("geoseg.commands.predict", "geoseg.inference.cluster", "geoseg.inference.cluster_slots"),
+        *("geoseg.inference.sheet", "pyogrio._io", "pyogrio.raw"),
+    ]
+)
+
+
+class Program(ForkServerProcess):
+    """A program without its imports, ended with its parent at the latest.
+
+    Args:
+        module: whose `main` reads the command line.
+        arguments: of the command line.
+        folder: that it runs in; what it prints is appended to a file ``log`` there.
+        changed: values of attributes, by ``module:name``.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        folder: Path,
+        changed: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(target=_run, args=(module, arguments, folder, changed or {}), daemon=True)
+        self.start()
+
+    @property
+    def number(self) -> int:
+        assert self.pid is not None
+        return self.pid
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.is_alive() and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+
+    def freeze(self) -> None:
+        os.kill(self.number, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        os.kill(self.number, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Kill it, and wait until it is gone."""
+        self.kill()
+        self.join()
+
+
+def _run(module: str, arguments: Sequence[str], folder: Path, changed: Mapping[str, Any]) -> None:
+    os.chdir(folder)
+    with Path("log").open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    torch.set_num_threads(3)  # a run sets its own
+    for name, value in changed.items():
+        owner, _, attribute = name.partition(":")
+        setattr(importlib.import_module(owner), attribute, value)
+    sys.argv = [module, *arguments]
+    importlib.import_module(module).main()
 
 
 class ExternalCluster(ExitStack):
@@ -23,77 +91,60 @@ class ExternalCluster(ExitStack):
 
     Args:
         root: an empty folder for theirs.
+        security: options of their command lines for TLS.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, security: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.file = root / "scheduler.json"
-        self._root = root
-        self.workers: list[subprocess.Popen[bytes]] = []
-        self.scheduler: subprocess.Popen[bytes]
-        self.port = 0
+        self.workers: list[Program] = []
+        self.scheduler: Program
+        self.address = f"{'tls' if security else 'tcp'}://127.0.0.1:0"
+        self._root, self._security = root, security
         self.start_scheduler()
         self.callback(self._end)
-
-    @property
-    def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
 
     def start_scheduler(self) -> None:
         """Start one, under the address of the one before."""
         self.file.unlink(missing_ok=True)
         self.scheduler = self._start(
-            "scheduler",
-            *("--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"),
+            *("scheduler", "--no-dashboard", "--no-show", "--host", self.address),
             *("--scheduler-file", str(self.file)),
         )
         wait_until(self.file.exists, "the scheduler has written its file")
-        while not self.port:
-            try:
-                address = json.loads(self.file.read_text())["address"]
-                self.port = int(address.rsplit(":", 1)[1])
-            except ValueError:  # half-written
-                time.sleep(0.05)
+        wait_until(self._read_address, "it is written whole")
 
-    def start_worker(self, *options: str, threads: int = 1) -> subprocess.Popen[bytes]:
+    def _read_address(self) -> bool:
+        try:
+            self.address = json.loads(self.file.read_text())["address"]
+        except ValueError:
+            return False
+        return True
+
+    def start_worker(self, *options: str, threads: int = 1) -> Program:
         worker = self._start(
-            "worker",
-            *(self.address, "--no-nanny", "--no-dashboard", "--nthreads", str(threads)),
-            *("--host", "127.0.0.1", "--memory-limit", "0", *options),
+            *("worker", self.address, "--no-nanny", "--no-dashboard", "--memory-limit", "0"),
+            *("--nthreads", str(threads), "--host", "127.0.0.1", *options),
         )
         self.workers.append(worker)
         return worker
 
-    def client(self) -> Client:
+    def client(self, **options: Any) -> Client:
         """For the tests' own questions."""
-        return Client(self.address, set_as_default=False)
+        return Client(self.address, set_as_default=False, **options)
 
     def await_workers(self, count: int) -> None:
         with self.client() as client:
             client.wait_for_workers(count, timeout=60)
 
-    def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
+    def _start(self, kind: str, *options: str) -> Program:
         folder = self._root / f"{kind}-{len(self.workers)}"
         folder.mkdir(exist_ok=True)
-        with (folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options],
-                cwd=folder,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-            )
+        return Program(f"distributed.cli.dask_{kind}", (*options, *self._security), folder)
 
     def _end(self) -> None:
         for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """This package can be imported; torch is asked for threads that are not the client's."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "3"}
+            process.end()
 
 
 def wait_until(holds: Callable[[], Any], what: str, seconds: float = 180.0) -> None:

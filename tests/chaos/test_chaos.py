@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.campaign import Campaign
 
 
-@pytest.mark.slow
 def test_deaths_of_workers_and_a_scheduler_change_no_byte(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, side=80, worker_deaths=2, scheduler_deaths=1)
     assert list(campaign.run()), "it has run"

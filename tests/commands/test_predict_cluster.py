@@ -6,9 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import geopandas
 import pytest
 import torch
 
@@ -16,6 +14,7 @@ import geoseg
 from geoseg.errors import ConfigError
 from geoseg.inference import cluster as clusters
 from geoseg.progress import Progress
+from tests.chaos.outcome import differences, outcome
 from tests.chaos.processes import ExternalCluster
 
 Make = Callable[..., Path]
@@ -59,21 +58,6 @@ def loads() -> int:
     return worker._process.cache_info().misses
 
 
-def outputs(folder: Path) -> dict[str, Any]:
-    """Bytes of rasters and pictures, rows of polygon files, which hold the time too."""
-    return {
-        path.name: _rows(path) if path.suffix == ".gpkg" else path.read_bytes()
-        for path in folder.iterdir()
-        if path.name != "report.json"
-    }
-
-
-def _rows(path: Path) -> list[tuple[Any, ...]]:
-    return [
-        (row.geometry.wkb, *row.drop("geometry")) for _, row in geopandas.read_file(path).iterrows()
-    ]
-
-
 def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
     cluster: ExternalCluster,
     make_raster: Make,
@@ -94,8 +78,7 @@ def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
         )
         after = client.run(loads)
     assert report.exit_code == 0, report.data["failures"]
-    assert outputs(tmp_path / "there") == outputs(tmp_path / "here")
-    assert not (tmp_path / "there/.geoseg").exists()
+    assert differences(outcome(tmp_path / "there"), outcome(tmp_path / "here")) == []
     assert [after[each] - before[each] for each in after] == [1, 1]
     assert {worker["address"] for worker in report.data["workers"]} == set(after)
     assert report.data["threads"] == torch.get_num_threads()
@@ -118,9 +101,7 @@ def test_a_worker_that_joins_late_takes_part_and_loads_the_model_once(
     )  # fmt: skip
     with cluster.client() as client:
         assert min(client.run(loads).values()) == 1, "those of the other tests have loaded two"
-    worker = cluster.workers.pop()
-    worker.terminate()
-    worker.wait()
+    cluster.workers.pop().end()
 
 
 def test_a_dry_run_asks_the_workers_and_writes_nothing(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.stories import Task
 from geoseg.inference.worker import RemoteRun
-from tests.chaos.processes import ROOT, ExternalCluster, wait_until
+from tests.chaos.processes import ExternalCluster, wait_until
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_what_a_frozen_worker_has_is_run_by_another(
     with cluster.client() as client, ClusterSlots(client, run, lambda _: None, lines.append) as s:
         future = s.submit("forward", Task(harmless, (2.0, tmp_path)))
         wait_until(lambda: (tmp_path / f"begun-{frozen.pid}").exists(), "the task begins")
-        frozen.send_signal(signal.SIGSTOP)
+        frozen.freeze()
         other = cluster.start_worker()
         assert result(s, future) == other.pid
     assert len(lines) == 1
@@ -98,7 +97,7 @@ def test_a_late_worker_of_another_kind_is_said_and_gets_no_task(
         alike = RemoteRun("a run", run.model, run.forward, 1, 1, kinds=(kind,))
         lines: list[str] = []
         with ClusterSlots(client, alike, lambda _: None, lines.append) as slots:
-            cluster.start_worker("--preload", str(ROOT / "tests/chaos/other_kind.py"))
+            cluster.start_worker("--preload", "tests.chaos.other_kind")
             cluster.await_workers(2)
             slots.check()
             tasks = [slots.submit("forward", Task(harmless, (0.1, tmp_path))) for _ in range(8)]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, SourceError
 from geoseg.inference import parts as parts_module
 from geoseg.inference.engine import (
     BlockResult,
@@ -46,18 +46,22 @@ WHOLE_ROWS = tuple(row for row, _ in WHOLE_BLOCK.bands())
 def folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     path = tmp_path / "parts"
     path.mkdir()
-    return PartFolder(
+    folder = PartFolder(
         path, "0123", open_raster(make_raster()), 4, confidence=True, probabilities=False
     )
+    folder.write_plan(BLOCKS, 1, "fp32")
+    return folder
 
 
 @pytest.fixture
 def whole_folder(make_raster: Callable[..., Path], tmp_path: Path) -> PartFolder:
     path = tmp_path / "parts"
     path.mkdir()
-    return PartFolder(
+    folder = PartFolder(
         path, "0123", open_raster(make_raster()), 4, confidence=True, probabilities=True
     )
+    folder.write_plan(BLOCKS, 1, "fp32")
+    return folder
 
 
 @pytest.fixture
@@ -100,7 +104,7 @@ def test_the_missing_rows_are_written_as_the_whole_block_gives_them(
     )
     names = {path.name for path in whole_folder.path.iterdir()}
     parts = {f"0007-{row:05d}-{kind}.tif" for row in (1, 4) for kind in whole_folder.kinds}
-    assert names == {*parts, "0007.json"}
+    assert names == {*parts, "0007.json", "plan.json"}
     for row in (1, 4):
         band = whole[row]
         for kind, pixels in (
@@ -215,3 +219,12 @@ def test_a_task_of_a_huge_raster_is_small(tmp_path: Path, make_raster: Callable[
     )
     arguments = (Sheet(folder, grid, 0.5, 4), 7, block.area, pack_rows(rows, block))
     assert len(pickle.dumps(Task(predict_block, arguments))) <= 2048
+
+
+def test_a_block_whose_run_has_ended_leaves_nothing_behind(
+    whole_folder: PartFolder, predictor: Predictor
+) -> None:
+    whole_folder.remove()
+    with pytest.raises(SourceError, match="the plan of this raster is gone, as its run has ended"):
+        run_block(whole_folder, predictor)
+    assert not whole_folder.path.exists()
