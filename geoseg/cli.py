@@ -16,6 +16,7 @@ from click import argument, option
 from geoseg.cli_options import (
     PATH,
     ThemedCommand,
+    cleaning_options,
     layer_option,
     network_options,
     option_with_default,
@@ -107,6 +108,7 @@ def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -
 @argument("rasters", nargs=-1, required=True, type=PATH)
 @option("--out", required=True, type=PATH, help="Polygon file (.gpkg or .shp).")
 @option("--confidence", type=PATH, help="Confidence raster of the same grid.")
+@cleaning_options
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
 @remote_option
 def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:

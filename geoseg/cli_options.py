@@ -61,11 +61,23 @@ def _remote(make: Callable[..., Decorator]) -> Decorator:
     return make("--allow-remote", is_flag=True, help=text)
 
 
+def _cleaning(make: Callable[..., Decorator]) -> Decorator:
+    return _together(
+        make(
+            "--min-area",
+            metavar="M2|Npx",
+            help="Smaller regions go to the neighbour with the longest border: 20 or 50px.",
+        ),
+        make("--keep", metavar="CLASS,...", default="", help="Classes that do not vanish so."),
+    )
+
+
 quiet_option = _quiet(option)
 remote_option = _remote(option)
 set_option = option(
     "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
 )
+cleaning_options = _cleaning(option)
 layer_option = option(
     "--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]"
 )
@@ -126,6 +138,8 @@ raster_options = _together(
 _polygon = _theme("Polygons that are written")
 polygon_options = _together(
     _polygon("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats."),
+    _cleaning(_polygon),
+    _polygon("--clean-raster", is_flag=True, help="The class raster follows --min-area."),
 )
 
 _run = _theme("The run")

@@ -81,6 +81,7 @@ def run(
         sources, out = [each.absolute() for each in _paths(sources)], Path(out).absolute()
     card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
     refuse_foreign_file(Path(out) / REPORT, overwrite=chosen.overwrite)
+    chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
     jobs = find_jobs(_paths(sources), card, chosen, Path(out), report)
     # What can be refused without torch, which takes seconds to import, is refused by now.

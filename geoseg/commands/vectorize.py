@@ -6,42 +6,34 @@ The story: check every raster; read each part by part; polygonize, join parts, s
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 
-from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
 from geoseg.files import existing_files
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
+from geoseg.inference.class_raster import ClassRaster
 from geoseg.locks import lock_file
 from geoseg.raster import SeenSource, Source, describe_grid, name_every_class, open_raster
 from geoseg.raster.path_list import expand_lists
 from geoseg.report import Report, counted
 from geoseg.vector import (
+    Cleaning,
     Layer,
-    PartRegions,
     format_of,
-    join_parts,
-    polygonize_part,
     read_vector_fingerprint,
     write_layers,
 )
 
 PathLike = str | os.PathLike[str]
-
-_PART_ROWS, _PART_COLS = 1024, 8192
-"""Rows and columns polygonized at a time: whole tiles of a COG, about 200 MB in use."""
 
 _WITHOUT = " without "
 """In the fingerprint of a file, before the layers that could not be made."""
@@ -57,6 +49,7 @@ def run(
     *,
     confidence: PathLike | None = None,
     overwrite: bool = False,
+    **cleaning: Any,
 ) -> Report:
     """Polygonize class rasters of any size into one file.
 
@@ -66,6 +59,7 @@ def run(
         out: ``.gpkg`` or ``.shp``.
         confidence: uint8 raster of the same grid, 255 times the probability of the label.
         overwrite: replace a file that was made from something else.
+        cleaning: how the polygons are cleaned; see `Cleaning.from_options`.
 
     Returns:
         What was written. `exit_code` is 1 where some rasters were refused.
@@ -79,8 +73,9 @@ def run(
     given = [rasters] if isinstance(rasters, str | os.PathLike) else rasters
     paths, target = expand_lists(map(Path, given)), Path(out)
     _check_options(paths, target, confidence)
+    clean = Cleaning.from_options(**cleaning)
     layers = [path.stem for path in paths] if len(paths) > 1 else [target.stem]
-    usable, failures = _usable(paths, None if confidence is None else Path(confidence))
+    usable, failures = _usable(paths, None if confidence is None else Path(confidence), clean)
     jobs = {name: usable[path] for name, path in zip(layers, paths, strict=True) if path in usable}
     warnings = [line for job in jobs.values() for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
@@ -98,7 +93,7 @@ def run(
     return Report(text, facts, int(bool(failures)))
 
 
-def _is_made(target: Path, jobs: Mapping[str, _Job], layers: Sequence[str]) -> bool:
+def _is_made(target: Path, jobs: Mapping[str, ClassRaster], layers: Sequence[str]) -> bool:
     """Whether the file exists as it would be made of the jobs.
 
     Raises:
@@ -121,7 +116,7 @@ def _is_made(target: Path, jobs: Mapping[str, _Job], layers: Sequence[str]) -> b
 
 
 def _write_readable(
-    jobs: dict[str, _Job], layers: Sequence[str], target: Path, failures: list[str]
+    jobs: dict[str, ClassRaster], layers: Sequence[str], target: Path, failures: list[str]
 ) -> list[dict[str, Any]]:
     """Write a layer of each raster that can be read to its end; what each layer is.
 
@@ -145,7 +140,7 @@ def _write_readable(
 
 
 def _write(
-    jobs: Mapping[str, _Job], layers: Sequence[str], target: Path, begun_layers: list[str]
+    jobs: Mapping[str, ClassRaster], layers: Sequence[str], target: Path, begun_layers: list[str]
 ) -> list[dict[str, Any]]:
     """Write a layer of each raster, by its name; `begun_layers` gets the names as they come."""
 
@@ -160,62 +155,6 @@ def _write(
         {"raster": str(job.labels.path), "layer": name, "polygons": count}
         for (name, job), count in zip(jobs.items(), counts, strict=True)
     ]
-
-
-@dataclass(slots=True)
-class _Job:
-    """One raster that can be vectorized."""
-
-    labels: Source
-    confidence: Source | None
-    names: Sequence[str]
-    seen: Sequence[SeenSource]
-    """Both rasters as they were before they were opened."""
-    undeclared: int = 0
-    """Valid pixels of 255 in a raster that does not declare 255 as nodata."""
-    masked: int = 0
-    """Pixels of a nodata value that could be a class's."""
-
-    def layer(self, name: str) -> Layer:
-        """The raster's polygons, which are made while they are consumed."""
-        labels = self.labels
-        size, place = (labels.height, labels.width), (labels.transform, labels.crs)
-        regions = join_parts(self._parts(), *size)
-        return Layer(name, regions, *size, *place, ClassScheme.from_names(self.names))
-
-    def warnings(self) -> list[str]:
-        """What reading the pixels has shown."""
-        path, lines = self.labels.path, []
-        if self.undeclared:
-            lines.append(
-                f"{path}: {self.undeclared:,} pixels of 255, which is not declared as nodata, make "
-                "no polygon; use class ids below 254"
-            )
-        if self.masked:
-            lines.append(
-                f"{path}: {self.masked:,} pixels of {self.labels.nodata:g}, which is declared as "
-                "nodata, make no polygon; where they are of a class, unset the nodata value "
-                "(gdal_edit.py -unsetnodata FILE)"
-            )
-        return lines
-
-    def _parts(self) -> Iterator[PartRegions]:
-        height, width = self.labels.height, self.labels.width
-        corners = itertools.product(range(0, height, _PART_ROWS), range(0, width, _PART_COLS))
-        with self.labels.open() as reader, (self.confidence or self.labels).open() as beside:
-            for row, col in corners:
-                size = min(_PART_ROWS, height - row), min(_PART_COLS, width - col)
-                (labels,), valid = reader.read(row, col, *size)
-                self.undeclared += int(np.count_nonzero((labels == NODATA) & valid))
-                if self.labels.nodata is not None and self.labels.nodata < UNCERTAIN:
-                    self.masked += int(np.count_nonzero((labels == self.labels.nodata) & ~valid))
-                labels[~valid] = NODATA
-                confidence = None
-                if self.confidence is not None:
-                    (confidence,), _ = beside.read(row, col, *size)
-                yield polygonize_part(labels, confidence, row, col)
-        for each in self.seen:
-            each.refuse_changed("vectorized")
 
 
 def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | None) -> None:
@@ -243,20 +182,25 @@ def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | N
             )
 
 
-def _usable(paths: Iterable[Path], confidence: Path | None) -> tuple[dict[Path, _Job], list[str]]:
+def _usable(
+    paths: Iterable[Path], confidence: Path | None, cleaning: Cleaning
+) -> tuple[dict[Path, ClassRaster], list[str]]:
     """The rasters that can be used, and why the others cannot.
 
     Raises:
         ConfigError: none can be used.
     """
-    jobs: dict[Path, _Job] = {}
+    jobs: dict[Path, ClassRaster] = {}
     failures: list[str] = []
     for path in paths:
         with per_input(path, failures.append):
             seen = [SeenSource.at(each) for each in (path, confidence) if each is not None]
             labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
             beside = None if confidence is None else _open_confidence(confidence, labels)
-            jobs[path] = _Job(labels, beside, name_every_class(path), seen)
+            names = name_every_class(path)
+            cleaning.refuse_unknown(names)
+            cleaning.refuse_unmeasurable(path, labels.crs)
+            jobs[path] = ClassRaster(labels, beside, names, seen, cleaning)
     if not jobs:
         raise ConfigError("\n".join(failures))
     return jobs, failures
@@ -287,11 +231,13 @@ def _open_confidence(path: Path, labels: Source) -> Source:
     return source
 
 
-def _fingerprint(jobs: Mapping[str, _Job], layers: Sequence[str]) -> str:
+def _fingerprint(jobs: Mapping[str, ClassRaster], layers: Sequence[str]) -> str:
     """What the output is made from, and which of the layers it lacks."""
     digest = hashlib.sha256(b"vectorize 2")
     for job in jobs.values():
         digest.update(json.dumps(job.names).encode())
+        if job.cleaning.facts():
+            digest.update(json.dumps(job.cleaning.facts()).encode())
         prints = [*(each.fingerprint for each in job.seen), "-"]
         digest.update("".join(prints[:2]).encode())
     left_out = [name for name in layers if name not in jobs]

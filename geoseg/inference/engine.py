@@ -35,8 +35,9 @@ from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe, peak_memory, probe_forward
 from geoseg.inference.stitching import Band
 from geoseg.inference.stream import stream_block
-from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, write_preview
+from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, place_of, write_preview
 from geoseg.tiling import Block, TileGrid, Window
+from geoseg.vector import AreaLimit, Cleaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,34 @@ class Sheet:
     min_confidence: float
     batch: int | None
     """Windows per forward; None where geoseg chooses."""
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    """Of its polygons."""
+
+    @property
+    def labels_kind(self) -> str:
+        """The kind of the parts that its polygons are made from."""
+        return "classes" if self.cleaning.min_area is None else "cleaned"
+
+    def limit(self, classes: ClassScheme) -> AreaLimit:
+        """What is too small in it, where anything is."""
+        source = self.folder.source
+        shown = source.extent
+        place = (place_of(source.transform, shown), source.crs, shown.height, shown.width)
+        return self.cleaning.limit(classes.names, *place)
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """The corner of what is shown of the source, from which its polygons are counted."""
+        return self.folder.source.extent.row, self.folder.source.extent.col
+
+    def on_extent(self, area: Window) -> Window:
+        """An area of the source's grid, counted from the corner of what is shown of it."""
+        row, col = self.origin
+        return area.moved(-row, -col)
+
+    def area_file(self, level: int, index: int, what: str) -> Path:
+        """What a task leaves of an area of `area_tree` for others."""
+        return self.folder.path / f"polygons-{level}-{index:05d}-{what}.zip"
 
     def blocks(self) -> list[Block]:
         """As the plan of the raster's run has them.

@@ -62,5 +62,6 @@ def _check(
     """A raster opened and checked against the model's card, with its warnings."""
     with opened_once(found.path):
         source, grid, warnings = open_fitting(found.path, card, options, area)
+        options.cleaning.refuse_unmeasurable(found.path, source.crs)
         seen = source.see()
     return RasterJob(source, out / found.relative, grid, seen), warnings

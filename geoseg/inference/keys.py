@@ -77,9 +77,24 @@ def raster_facts(
     }
 
 
-def output_key(facts: Mapping[str, Any], kind: str, min_confidence: float, side: int = 0) -> str:
-    """The key of one output of a raster; `side` is that of the squares it is cut into, if any."""
+def output_key(
+    facts: Mapping[str, Any],
+    kind: str,
+    min_confidence: float,
+    side: int = 0,
+    cleaning: Mapping[str, Any] | None = None,
+) -> str:
+    """The key of one output of a raster.
+
+    Args:
+        facts: of the raster.
+        kind: of the output.
+        min_confidence: pixels below it are uncertain.
+        side: of the squares that it is cut into, if any.
+        cleaning: how it is cleaned, if it is.
+    """
     facts = {**facts, "side": side} if side else facts
+    facts = {**facts, "cleaning": cleaning} if cleaning else facts
     if kind in ("confidence", "probabilities"):
         return key_of({**facts, "output": kind})  # the same whatever the least confidence is
     return key_of({**facts, "min_confidence": min_confidence, "output": kind})

@@ -24,7 +24,8 @@ from geoseg.models import Card
 from geoseg.raster import LEAST_PIXELS, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
-from geoseg.vector import FORMATS
+from geoseg.vector import FORMATS, Cleaning
+from geoseg.vector.cleaning import class_names
 
 MOST_PREVIEWS = 200
 """Inputs of which previews are drawn unasked: of more, nobody looks at each."""
@@ -64,6 +65,12 @@ class PredictOptions:
     probabilities: bool = False
     min_confidence: float = 0.0
     vectors: tuple[str, ...] = ("gpkg",)
+    min_area: str | float | None = None
+    """Square metres, or pixels as in ``50px``; smaller regions go to their neighbours."""
+    keep: tuple[str, ...] = ()
+    """Classes whose regions do not."""
+    clean_raster: bool = False
+    """The class raster follows."""
     max_output_pixels: int = 2**30
     """A raster of more pixels is cut into squares of at most so many, with an index."""
     preview: bool | None = None
@@ -85,6 +92,8 @@ class PredictOptions:
         check_precision(self.precision)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
         _ = self.of_sources  # likewise
+        if self.clean_raster and self.cleaning.min_area is None:
+            raise ConfigError("clean_raster: nothing is cleaned; give min_area too")
 
     def _rules(self) -> list[tuple[bool, str]]:
         """What must hold, and what is said where it does not."""
@@ -167,6 +176,11 @@ class PredictOptions:
         return replace(self, preview=count <= MOST_PREVIEWS) if self.preview is None else self
 
     @property
+    def cleaning(self) -> Cleaning:
+        """How polygons are cleaned."""
+        return Cleaning.from_options(min_area=self.min_area, keep=self.keep)
+
+    @property
     def batch_size(self) -> int | None:
         """Windows per forward; None where geoseg chooses."""
         return None if self.batch == "auto" else self.batch
@@ -207,6 +221,8 @@ _READERS: dict[str, Reader] = {
     "probabilities": flag,
     "min_confidence": number_of(float),
     "vectors": words,
+    "keep": class_names,
+    "clean_raster": flag,
     "max_output_pixels": number_of(int),
     "preview": or_none(flag),
     "workers": number_of(int),

@@ -61,6 +61,8 @@ class Output:
     """Of the squares that a raster is cut into, `path` being their index; 0: one file."""
     shown: Window | None = None
     """What of the source's grid it shows; None: all."""
+    cleaned: bool = False
+    """Of a class raster: made from the parts without regions that are too small."""
 
     def areas(self, source: Source) -> list[Window]:
         """What each file of a raster shows of the source's grid."""
@@ -146,7 +148,7 @@ def write_raster(
     masked = output.kind == "probabilities"
     return write_cog(
         layer_of(output.kind, classes),
-        folder.parts(blocks, output.kind, area),
+        folder.parts(blocks, "cleaned" if output.cleaned else output.kind, area),
         output.file(area),
         valid=folder.parts(blocks, "classes", area) if masked else (),
         area=area,

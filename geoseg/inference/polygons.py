@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import rasterio
 
@@ -80,7 +79,7 @@ def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> 
     blocks = sheet.blocks()
     parts = _parts(sheet, blocks, area_tree(blocks)[-1][0])
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pieces = polygonize_parts(parts, process.threads, process.stopped, _origin(sheet))
+        pieces = polygonize_parts(parts, process.threads, process.stopped, sheet.origin)
         with closing(pieces):
             regions = join_parts(pieces, source.extent.height, source.extent.width)
             layer = vector_layer(outputs[0].path.stem, source, process.classes, regions)
@@ -105,8 +104,8 @@ def polygonize_area(process: Process, sheet: Sheet, index: int) -> float:
     area = area_tree(blocks)[0][index]
     parts = _parts(sheet, blocks, area)
     # One part at a time: the areas of a raster are made at the same time.
-    pieces = polygonize_parts(parts, 1, process.stopped, _origin(sheet))
-    area = _on_extent(sheet, area)
+    pieces = polygonize_parts(parts, 1, process.stopped, sheet.origin)
+    area = sheet.on_extent(area)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(pieces):
         _join(process, sheet, area, (0, index), pieces)
     return time.perf_counter() - started
@@ -123,11 +122,11 @@ def join_areas(process: Process, sheet: Sheet, level: int, index: int) -> float:
     tree = area_tree(sheet.blocks())
     area = tree[level][index]
     below = (
-        read_pieces(_path(sheet, level - 1, number, "pieces"))
+        read_pieces(sheet.area_file(level - 1, number, "pieces"))
         for number, part in enumerate(tree[level - 1])
         if area.intersect(part)
     )
-    _join(process, sheet, _on_extent(sheet, area), (level, index), below)
+    _join(process, sheet, sheet.on_extent(area), (level, index), below)
     return time.perf_counter() - started
 
 
@@ -144,10 +143,10 @@ def _join(
         height, width = source.extent.height, source.extent.width
         rest = yield from join_area(parts, area, height, width)
         sheet.folder.refuse_ended()
-        write_pieces(_path(sheet, *place, "pieces"), rest)
+        write_pieces(sheet.area_file(*place, "pieces"), rest)
 
     layer = vector_layer(source.path.stem, source, process.classes, regions())
-    write_features(_path(sheet, *place, "features"), feature_tables(layer))
+    write_features(sheet.area_file(*place, "features"), feature_tables(layer))
 
 
 def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
@@ -162,7 +161,7 @@ def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
     across = source.extent.width + 1
     spools = [
         # An area holds no corner above its first row.
-        Spool(_path(sheet, level, number, "features"), _on_extent(sheet, area).row * across)
+        Spool(sheet.area_file(level, number, "features"), sheet.on_extent(area).row * across)
         for level, areas in enumerate(area_tree(sheet.blocks()))
         for number, area in enumerate(areas)
     ]
@@ -178,25 +177,9 @@ def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
     return time.perf_counter() - started
 
 
-def _path(sheet: Sheet, level: int, index: int, what: str) -> Path:
-    return sheet.folder.path / f"polygons-{level}-{index:05d}-{what}.zip"
-
-
-def _on_extent(sheet: Sheet, area: Window) -> Window:
-    """An area of the source's grid, counted from the corner of what is shown of it."""
-    row, col = _origin(sheet)
-    return area.moved(-row, -col)
-
-
-def _origin(sheet: Sheet) -> tuple[int, int]:
-    """The corner of what is shown of a raster."""
-    shown = sheet.folder.source.extent
-    return shown.row, shown.col
-
-
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:
     """Classes and confidence of each part in an area, top to bottom."""
-    kinds = ("classes", "confidence")
+    kinds = (sheet.labels_kind, "confidence")
     pairs = zip(*(sheet.folder.parts(blocks, kind, area) for kind in kinds), strict=True)
     return sorted(pairs, key=lambda pair: (pair[0].row, pair[0].col))
 

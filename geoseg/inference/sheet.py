@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import PartError
 from geoseg.inference import engine
+from geoseg.inference.cleaned_parts import cleaning_stages
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
 from geoseg.inference.polygons import polygon_stages
@@ -55,7 +57,10 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
         ModelError: the network does not fit into memory or gives NaN.
     """
     clock = _Clock(result.seconds)
-    sheet = Sheet(survey.folder, survey.job.grid, run.options.min_confidence, survey.batch)
+    options = run.options
+    sheet = Sheet(
+        *(survey.folder, survey.job.grid, options.min_confidence, survey.batch, options.cleaning)
+    )
     if survey.needs_parts:
         _clear_stale(run, survey, progress)
         _begin_parts(run, survey, progress)
@@ -78,18 +83,22 @@ def _tell_files(
     """Make the missing files from the parts."""
     classes = next(output for output in survey.outputs if output.kind == "classes")
     vectors = [output for output in survey.missing if output.kind in run.options.vectors]
+    needs_cleaning = vectors or (classes in survey.missing and classes.cleaned)
+    cleaning = cleaning_stages(sheet, survey.blocks) if needs_cleaning else []
     polygons, *later = polygon_stages(sheet, survey.blocks, vectors) or [[]]
     tasks = [*_raster_tasks(survey, sheet, classes), *polygons]
+    stages = [*cleaning, tasks]
+    took: list[float | None] = []
     try:
-        results = yield Stage("files", tasks)
+        results = yield from _tell_stages(stages, took)
     except PartError as error:  # lists of parts are believed; who reads a part verifies it
         progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
         yield from _mend_parts(survey, sheet, result)
-        results = yield Stage("files", tasks)
+        results = yield from _tell_stages(stages, took)
     result.counts = np.sum(results[: len(classes.areas(survey.job.source))], axis=0)
     squares = [output for output in survey.missing if output.side]
     yield Stage("files", [Task(engine.make_index, (sheet, output)) for output in squares])
-    took = results[len(tasks) - len(polygons) :]
+    took += results[len(tasks) - len(polygons) :]
     previews = [
         Task(engine.make_preview, (sheet, output, classes.path))
         for output in survey.missing
@@ -99,6 +108,17 @@ def _tell_files(
         took += yield Stage("files", tasks)
     if vectors:
         result.seconds["polygons"] = sum(seconds for seconds in took if seconds is not None)
+
+
+def _tell_stages(
+    stages: Sequence[Sequence[Task]], took: list[float | None]
+) -> Generator[Stage, list[Any], list[Any]]:
+    """The results of the last stage; those of the others, seconds, go into `took`."""
+    *before, last = stages
+    for tasks in before:
+        took += yield Stage("files", tasks)
+    results = yield Stage("files", last)
+    return results
 
 
 class _Clock:

@@ -176,9 +176,12 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     for kind in kinds:
         own = side if kind in RASTERS else 0
         path = output_path(job.target, kind)
-        key = output_key(facts, kind, options.min_confidence, own)
+        cleaned = options.clean_raster and kind in ("classes", "preview")
+        cleaning = options.cleaning.facts() if cleaned or kind in options.vectors else {}
+        key = output_key(facts, kind, options.min_confidence, own, cleaning)
         named = path.with_suffix(".vrt") if own else path
-        outputs.append(Output(kind, named, key, own, None if job.source.area is None else shown))
+        part = None if job.source.area is None else shown
+        outputs.append(Output(kind, named, key, own, part, cleaned and kind == "classes"))
     return tuple(outputs)
 
 

@@ -5,14 +5,19 @@ labels -> `polygonize_part` (each part by itself) -> `join_parts` (whole regions
 areas, `write_features` and `write_pieces` keep what it gives, `merged_features` ends the tree.
 """
 
+from geoseg.vector.absorb import absorb_areas, clean_labels
+from geoseg.vector.array_files import read_arrays, write_arrays
 from geoseg.vector.charts import Grid
+from geoseg.vector.cleaning import AreaLimit, Cleaning
 from geoseg.vector.features import FIELDS, FeatureTable, Layer, feature_tables
 from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
+from geoseg.vector.graph_join import join_graphs
 from geoseg.vector.join import join_area, join_parts
 from geoseg.vector.part_regions import PartRegions, polygonize_part
 from geoseg.vector.placement import Placed, place
 from geoseg.vector.polygonize import LabelPolygon, Regions, polygonize
 from geoseg.vector.read import Features, read_features
+from geoseg.vector.region_graph import find_graph, graph_arrays, graph_of_arrays
 from geoseg.vector.spool import (
     Spool,
     merged_features,
@@ -25,6 +30,8 @@ from geoseg.vector.write import write_layers, write_polygons, write_tables
 __all__ = [
     "FIELDS",
     "FORMATS",
+    "AreaLimit",
+    "Cleaning",
     "FeatureTable",
     "Features",
     "Grid",
@@ -34,17 +41,25 @@ __all__ = [
     "Placed",
     "Regions",
     "Spool",
+    "absorb_areas",
+    "clean_labels",
     "feature_tables",
+    "find_graph",
     "format_of",
+    "graph_arrays",
+    "graph_of_arrays",
     "join_area",
+    "join_graphs",
     "join_parts",
     "merged_features",
     "place",
     "polygonize",
     "polygonize_part",
+    "read_arrays",
     "read_features",
     "read_pieces",
     "read_vector_fingerprint",
+    "write_arrays",
     "write_features",
     "write_layers",
     "write_pieces",

@@ -34,9 +34,38 @@ class Components:
     confidence_sum: NDArray[np.int64] | None
     """Sum of the uint8 confidence over each region; None where no confidence was given."""
 
+    def first_positions(self) -> NDArray[np.int64]:
+        """Flat position in `framed` of the first pixel of each region."""
+        starts = self._starts()
+        inside = np.flatnonzero(self.region_of_run >= 0)[::-1]
+        first = np.empty(self.class_id.size, np.int64)
+        first[self.region_of_run[inside]] = starts[inside]  # of several, the last one written stays
+        return first
+
+    def weighed(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What the pixels of each region weigh together.
+
+        Args:
+            weights: ``(height, width)``, of the pixels of the raster.
+        """
+        of_run = np.add.reduceat(np.pad(weights, 1).ravel(), self._starts())
+        inside = self.region_of_run >= 0
+        sums = np.zeros(self.class_id.size, np.int64)
+        np.add.at(sums, self.region_of_run[inside], of_run[inside])
+        return sums
+
+    def _starts(self) -> NDArray[np.int64]:
+        """Flat position in `framed` of the first pixel of each run."""
+        return np.flatnonzero(np.diff(self.run, prepend=-1))
+
     def region_at(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
         """Region of pixels by their flat position in `framed`; -1 where there is none."""
         return self.region_of_run[self.run[positions]]
+
+    def relabelled(self, class_id: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The labels with these classes of the regions; 255 where there is none."""
+        of_run = np.append(class_id, np.uint8(NODATA))[self.region_of_run]
+        return of_run[self.run].reshape(self.framed.shape)[1:-1, 1:-1]
 
     def line(
         self, rows: int | slice, cols: int | slice

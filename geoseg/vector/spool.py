@@ -3,27 +3,20 @@
     features    finished rows in their order, a few thousand at a time
     pieces      an area as `join_area` returns it: regions that may continue beyond its sides
 
-Both are ZIP files of numpy arrays, whose checksums are verified as they are read. Nothing in them
-is compressed: to deflate outlines takes a fifth of the time that it takes to make them.
+Both are files of numpy arrays (`geoseg.vector.array_files`).
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import struct
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
-from geoseg.errors import SourceError
-from geoseg.files import replace_file
+from geoseg.vector.array_files import Arrays, read_arrays, write_arrays
 from geoseg.vector.features import FeatureTable
 from geoseg.vector.open_regions import closed_regions
 from geoseg.vector.outlines import Corners
@@ -31,8 +24,6 @@ from geoseg.vector.part_regions import PartRegions, Side
 
 _ROWS = 4096
 """Features that are read at a time."""
-_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile)
-"""What reading a damaged file raises."""
 
 
 class Spool(NamedTuple):
@@ -53,14 +44,16 @@ def write_features(path: Path, tables: Iterable[FeatureTable]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    with replace_file(path) as built, zipfile.ZipFile(built, "w") as file:
+
+    def groups() -> Iterator[Arrays]:
         for table in tables:
             for first in range(0, len(table), _ROWS):
                 rows = table.chosen(slice(first, first + _ROWS))
                 sizes = np.array([len(each) for each in rows.geometry])
                 outlines = np.frombuffer(b"".join(rows.geometry), np.uint8)
-                others = [getattr(rows, each.name) for each in fields(rows)[1:]]
-                _add(file, [sizes, outlines, *others])
+                yield [sizes, outlines, *(getattr(rows, each.name) for each in fields(rows)[1:])]
+
+    write_arrays(path, groups())
 
 
 def merged_features(spools: Iterable[Spool]) -> Iterator[FeatureTable]:
@@ -105,10 +98,9 @@ def write_pieces(path: Path, area: PartRegions) -> None:
     sums = np.zeros(0, np.int64) if area.confidence_sum is None else area.confidence_sum
     corners = [getattr(area.corners, each.name) for each in fields(area.corners)]
     sides = (area.top, area.bottom, area.left, area.right)
-    with replace_file(path) as built, zipfile.ZipFile(built, "w") as file:
-        attributes = [np.array(place), area.class_id, area.pixels, sums]
-        borders = [side.piece for side in sides] + [side.class_id for side in sides]
-        _add(file, [*attributes, np.array(corners, np.int32), *borders])
+    attributes = [np.array(place), area.class_id, area.pixels, sums]
+    borders = [side.piece for side in sides] + [side.class_id for side in sides]
+    write_arrays(path, [[*attributes, np.array(corners, np.int32), *borders]])
 
 
 def read_pieces(path: Path) -> PartRegions:
@@ -117,7 +109,7 @@ def read_pieces(path: Path) -> PartRegions:
     Raises:
         SourceError: the file is missing or damaged.
     """
-    ((place, class_id, pixels, sums, corners, *borders),) = _read(path)
+    ((place, class_id, pixels, sums, corners, *borders),) = read_arrays(path)
     row, col, height, width, has_confidence = place.tolist()
     region, corner_row, corner_col, positive = corners.astype(np.int64)
     return PartRegions(
@@ -128,31 +120,9 @@ def read_pieces(path: Path) -> PartRegions:
 
 
 def _read_features(path: Path) -> Iterator[FeatureTable]:
-    for sizes, outlines, *others in _read(path):
+    for sizes, outlines, *others in read_arrays(path):
         ends = np.cumsum(sizes).tolist()
         whole = outlines.tobytes()
         geometry = np.empty(len(ends), object)
         geometry[:] = [whole[start:end] for start, end in itertools.pairwise([0, *ends])]
         yield FeatureTable(geometry, *others)
-
-
-def _add(file: zipfile.ZipFile, arrays: Sequence[NDArray[Any]]) -> None:
-    with file.open(f"{len(file.namelist())}", "w", force_zip64=True) as member:
-        for array in arrays:
-            npy.write_array(member, array, allow_pickle=False)
-
-
-def _read(path: Path) -> Iterator[list[NDArray[Any]]]:
-    """The arrays of each call of `_add`."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            for info in file.infolist():
-                member, arrays = io.BytesIO(file.read(info)), []
-                while member.tell() < info.file_size:
-                    arrays.append(npy.read_array(member, allow_pickle=False))
-                yield arrays
-    except _DAMAGED as error:
-        raise SourceError(
-            f"{path}: polygons of a part of the raster are missing or damaged ({error}); "
-            "run the command again, which makes them anew"
-        ) from error

@@ -705,3 +705,32 @@ def test_outputs_of_a_raster_without_a_place_carry_none_and_no_areas(
         assert (file.crs, file.transform.is_identity) == (None, True)
     polygons = pyogrio.read_dataframe(tmp_path / "out" / "unplaced_polygons.gpkg")
     assert polygons["area_m2"].isna().all()
+
+
+def test_small_regions_vanish_from_polygons_and_where_asked_from_the_class_raster(
+    make_raster, model_file, tmp_path
+):
+    scene, out = smooth(make_raster), tmp_path / "out"
+    options = {"min_area": "30px", "keep": "tree", "vectors": "gpkg"}
+    geoseg.predict(scene, model_file, out=out, block=40, clean_raster=True, **options)
+    polygons = geopandas.read_file(out / "scene_polygons.gpkg")
+    small = polygons[polygons.area_m2 < 30 * 0.25]
+    assert set(small["class"]) <= {"tree"}
+    labels = read(out / "scene_classes.tif")[0]
+    with rasterio.open(out / "scene_classes.tif") as file:
+        drawn = rasterize(
+            zip(polygons.geometry, polygons.class_id, strict=True),
+            file.shape,
+            transform=file.transform,
+        )
+    np.testing.assert_array_equal(drawn, labels)
+    apart = tmp_path / "apart"
+    geoseg.predict(scene, model_file, out=apart, **options)
+    exact = read(apart / "scene_classes.tif")[0]
+    assert (exact != labels).any()
+    assert geopandas.read_file(apart / "scene_polygons.gpkg").equals(polygons)
+    assert geoseg.predict(scene, model_file, out=apart, min_area="31px").exit_code == 1
+    del options["vectors"]
+    geoseg.vectorize(apart / "scene_classes.tif", tmp_path / "v.gpkg", **options)
+    same = geopandas.read_file(tmp_path / "v.gpkg")
+    assert same.drop(columns="confidence").equals(polygons.drop(columns="confidence"))

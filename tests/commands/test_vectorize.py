@@ -14,13 +14,14 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from rasterio import features
 
-from geoseg.commands import vectorize
 from geoseg.commands.vectorize import run
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import exit_code_of
+from geoseg.inference import class_raster
 from geoseg.locks import lock_file
 from geoseg.vector import FIELDS, polygonize
 from tests.odd_rasters import add_page, only_a_coordinate_system
@@ -100,8 +101,8 @@ def test_parts_change_nothing(
 ) -> None:
     raster, confidence = make_classes(), make_classes("confidence.tif")
     run(raster, tmp_path / "whole.gpkg", confidence=confidence)
-    monkeypatch.setattr(vectorize, "_PART_ROWS", 10)
-    monkeypatch.setattr(vectorize, "_PART_COLS", 17)
+    monkeypatch.setattr(class_raster, "_PART_ROWS", 10)
+    monkeypatch.setattr(class_raster, "_PART_COLS", 17)
     run(raster, tmp_path / "parts.gpkg", confidence=confidence)
     whole, parts = (
         pyogrio.read_dataframe(tmp_path / name)
@@ -382,7 +383,7 @@ def test_class_ids_that_are_stored_as_a_negative_stay_ids_and_pages_are_named(
 
 def replacing(monkeypatch: pytest.MonkeyPatch, raster: Path, part: int = 1) -> None:
     """Let another raster of the same size take the place of one after some parts were read."""
-    other, read = raster.with_name("other.tif"), vectorize.polygonize_part
+    other, read = raster.with_name("other.tif"), class_raster.polygonize_part
     with rasterio.open(raster) as file:
         profile, data = file.profile, file.read()
     with rasterio.open(other, "w", **profile) as file:
@@ -394,7 +395,7 @@ def replacing(monkeypatch: pytest.MonkeyPatch, raster: Path, part: int = 1) -> N
             os.replace(other, raster)
         return read(*given)
 
-    monkeypatch.setattr(vectorize, "polygonize_part", polygonize_and_replace)
+    monkeypatch.setattr(class_raster, "polygonize_part", polygonize_and_replace)
 
 
 @pytest.mark.parametrize("name", ["town.tif", "confidence.tif"])
@@ -404,7 +405,7 @@ def test_a_raster_that_is_replaced_meanwhile_fails_and_nothing_is_written(
 ) -> None:
     raster, confidence = make_classes(), make_classes("confidence.tif")
     out = tmp_path / "out" / f"town{suffix}"
-    monkeypatch.setattr(vectorize, "_PART_ROWS", 30)
+    monkeypatch.setattr(class_raster, "_PART_ROWS", 30)
     replacing(monkeypatch, tmp_path / name)
     message = rf"{name}: changed while it was vectorized; .* run the command again$"
     with pytest.raises(SourceError, match=message) as refused:
@@ -445,3 +446,28 @@ def test_of_several_programs_on_one_file_one_writes_and_the_others_say_so_in_a_l
             assert re.fullmatch(r"(geoseg: )?(error: )?another run writes .*town\.gpkg; .*", line)
     assert [path.name for path in out.parent.iterdir()] == ["town.gpkg"]
     assert run(raster, out).data["kept"] is True
+
+
+def test_small_regions_go_to_their_neighbours_and_none_of_them_is_left(
+    make_raster: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(2)
+    labels = np.kron(rng.integers(0, 3, (8, 10)), np.ones((8, 8), int))
+    labels = np.where(rng.random(labels.shape) < 0.2, rng.integers(0, 3, labels.shape), labels)
+    labels[:20, :20] = 255
+    degrees = {"crs": "EPSG:4326", "transform": Affine(1e-3, 0, 10, 0, -1e-3, 60)}
+    raster = make_raster("town.tif", data=labels[None].astype(np.uint8), nodata=255, **degrees)
+    monkeypatch.setattr(class_raster, "_PART_ROWS", 13)
+    monkeypatch.setattr(class_raster, "_PART_COLS", 29)
+    least = 3 * 6_200.0  # square metres of about three of the northern pixels
+    run(raster, tmp_path / "a.gpkg", min_area=least)
+    frame = pyogrio.read_dataframe(tmp_path / "a.gpkg")
+    exact = sum(each.pixels for each in polygonize(labels.astype(np.uint8), Affine.identity()))
+    assert frame.area_m2.min() >= least
+    assert len(frame) < 150
+    assert shapely.area(frame.geometry.array).sum() * 1e6 == pytest.approx(exact)
+    assert run(raster, tmp_path / "a.gpkg", min_area=least).data["kept"]
+    with pytest.raises(OutputError, match="made from something else"):
+        run(raster, tmp_path / "a.gpkg", min_area=least, keep="class 1")
+    with pytest.raises(ConfigError, match=r"keep 'car' is no class; the classes are class 0, cl"):
+        run(raster, tmp_path / "b.gpkg", min_area=least, keep="car")

@@ -1,0 +1,115 @@
+"""The polygons of a class raster on disk, read part by part."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
+from geoseg.raster import SeenSource, Source
+from geoseg.tiling import Window
+from geoseg.vector import (
+    Cleaning,
+    Layer,
+    PartRegions,
+    absorb_areas,
+    clean_labels,
+    find_graph,
+    join_graphs,
+    join_parts,
+    polygonize_part,
+)
+
+_PART_ROWS, _PART_COLS = 1024, 8192
+"""Rows and columns polygonized at a time: whole tiles of a COG, about 200 MB in use."""
+
+
+@dataclass(slots=True)
+class ClassRaster:
+    """A class raster whose polygons can be made, while they are consumed."""
+
+    labels: Source
+    confidence: Source | None
+    names: Sequence[str]
+    seen: Sequence[SeenSource]
+    """Both rasters as they were before they were opened."""
+    cleaning: Cleaning
+    undeclared: int = 0
+    """Valid pixels of 255 in a raster that does not declare 255 as nodata."""
+    masked: int = 0
+    """Pixels of a nodata value that could be a class's."""
+
+    def layer(self, name: str) -> Layer:
+        """The raster's polygons, which are made while they are consumed."""
+        labels = self.labels
+        size, place = (labels.height, labels.width), (labels.transform, labels.crs)
+        regions = join_parts(self._parts(), *size)
+        return Layer(name, regions, *size, *place, ClassScheme.from_names(self.names))
+
+    def warnings(self) -> list[str]:
+        """What reading the pixels has shown."""
+        path, lines = self.labels.path, []
+        if self.undeclared:
+            lines.append(
+                f"{path}: {self.undeclared:,} pixels of 255, which is not declared as nodata, make "
+                "no polygon; use class ids below 254"
+            )
+        if self.masked:
+            lines.append(
+                f"{path}: {self.masked:,} pixels of {self.labels.nodata:g}, which is declared as "
+                "nodata, make no polygon; where they are of a class, unset the nodata value "
+                "(gdal_edit.py -unsetnodata FILE)"
+            )
+        return lines
+
+    def _parts(self) -> Iterator[PartRegions]:
+        with (self.confidence or self.labels).open() as beside:
+            for window, labels in self._cleaned():
+                place = (window.row, window.col)
+                confidence = None
+                if self.confidence is not None:
+                    (confidence,), _ = beside.read(*place, window.height, window.width)
+                yield polygonize_part(labels, confidence, *place)
+        for each in self.seen:
+            each.refuse_changed("vectorized")
+
+    def _cleaned(self) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        """The labels, part by part, without the regions that are too small."""
+        if self.cleaning.min_area is None:
+            yield from self._read(count=True)
+            return
+        labels = self.labels
+        shape = (labels.height, labels.width)
+        limit = self.cleaning.limit(self.names, labels.transform, labels.crs, *shape)
+        graphs, regions = [], []
+        for window, pixels in self._read(count=True):
+            place = (window.row, window.col)
+            _, graph = find_graph(pixels, limit.weights(window), *place, limit)
+            area, (numbers,) = join_graphs([graph], window, shape, limit)  # what may matter of it
+            graphs.append(area)
+            regions.append(numbers)
+        classes = absorb_areas(graphs, shape, limit)
+        parts = zip(self._read(count=False), regions, classes, strict=True)
+        for (window, pixels), numbers, class_id in parts:
+            yield window, clean_labels(pixels, numbers, class_id)
+
+    def _read(self, *, count: bool) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        """The labels as they are, part by part; `count` what the warnings are about."""
+        source = self.labels
+        starts = itertools.product(
+            range(0, source.height, _PART_ROWS), range(0, source.width, _PART_COLS)
+        )
+        with source.open() as reader:
+            for row, col in starts:
+                size = min(_PART_ROWS, source.height - row), min(_PART_COLS, source.width - col)
+                (labels,), valid = reader.read(row, col, *size)
+                if count:
+                    self.undeclared += int(np.count_nonzero((labels == NODATA) & valid))
+                    if source.nodata is not None and source.nodata < UNCERTAIN:
+                        self.masked += int(np.count_nonzero((labels == source.nodata) & ~valid))
+                labels[~valid] = NODATA
+                yield Window(row, col, *size), labels

@@ -1,0 +1,152 @@
+"""How polygons are to be cleaned: the options, and what they mean on one raster."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from geoseg.errors import ConfigError, SourceError
+from geoseg.tiling import Window
+from geoseg.vector.pixel_areas import PixelAreas
+
+Given = str | float | None
+"""A size as a user gives it: 20, "20" or "50px"."""
+
+_SIZE = re.compile(r"\s*(?P<number>[^\s]+?)\s*(?P<pixels>px)?\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An area or a length."""
+
+    value: float
+    in_pixels: bool
+    """Else in square metres, or metres."""
+
+    @classmethod
+    def of(cls, name: str, given: str | float, unit: str) -> Size:
+        """What a user means by 20, "20" or "50px".
+
+        Args:
+            name: of the option, for the message.
+            given: by the user.
+            unit: that a bare number has.
+
+        Raises:
+            ConfigError: it is no positive number.
+        """
+        match = _SIZE.fullmatch(str(given))
+        try:
+            value = float(match["number"]) if match else math.nan
+        except ValueError:
+            value = math.nan
+        if match is None or isinstance(given, bool) or not 0 < value < math.inf:
+            raise ConfigError(
+                f"{name} {given!r}: give {unit} above 0, such as 20, or pixels, such as 50px"
+            )
+        return cls(value, match["pixels"] is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """The options that clean polygons, checked once; all off by default."""
+
+    min_area: Size | None = None
+    """Smaller regions go to their neighbours."""
+    keep: tuple[str, ...] = ()
+    """Classes whose regions do not vanish."""
+
+    def __post_init__(self) -> None:
+        if self.keep and self.min_area is None:
+            raise ConfigError(
+                f"keep {','.join(self.keep)}: says what min_area leaves alone; give min_area too"
+            )
+
+    @classmethod
+    def from_options(cls, *, min_area: Given = None, keep: str | Iterable[str] = ()) -> Cleaning:
+        """From what users give.
+
+        Raises:
+            ConfigError: an option has no sense.
+        """
+        return cls(
+            None if min_area is None else Size.of("min_area", min_area, "square metres"),
+            class_names("keep", keep),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the polygons; empty where nothing is cleaned."""
+        return {} if self.min_area is None else {"min_area": str(self.min_area), "keep": self.keep}
+
+    def refuse_unknown(self, names: Sequence[str]) -> None:
+        """Refuse classes that are not among those of a model or raster.
+
+        Raises:
+            ConfigError: one is not.
+        """
+        for name in self.keep:
+            if name not in names:
+                raise ConfigError(f"keep {name!r} is no class; the classes are {', '.join(names)}")
+
+    def refuse_unmeasurable(self, path: Any, crs: Any | None) -> None:
+        """Refuse metres where the raster says of no pixel how large it is.
+
+        Raises:
+            SourceError: it does not.
+        """
+        if crs is None and self.min_area is not None and not self.min_area.in_pixels:
+            raise SourceError(
+                f"{path}: has no coordinate system, and min_area {self.min_area.value:g} is in "
+                f"square metres; give pixels, such as {self.min_area.value:g}px"
+            )
+
+    def limit(
+        self, names: Sequence[str], transform: Affine, crs: Any | None, height: int, width: int
+    ) -> AreaLimit:
+        """What is too small on a raster: nothing without `min_area`.
+
+        Args:
+            names: of its classes.
+            transform: pixel corner to CRS.
+            crs: a rasterio CRS, or None.
+            height: of the raster, in pixels.
+            width: likewise.
+        """
+        least = self.min_area or Size(0.0, in_pixels=True)
+        kept = tuple(number for number, name in enumerate(names) if name in self.keep)
+        areas = None if least.in_pixels else PixelAreas.of(transform, crs, height, width)
+        return AreaLimit(least.value, kept, areas)
+
+
+@dataclass(frozen=True, slots=True)
+class AreaLimit:
+    """Which regions of a raster never vanish."""
+
+    least: float
+    """Square metres, or pixels where `areas` is None."""
+    kept: tuple[int, ...]
+    """Classes of which none does."""
+    areas: PixelAreas | None
+
+    def __call__(self, class_id: NDArray[np.uint8], area: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether regions of these classes and areas (in units of `weights`) stay for good."""
+        unit = 1.0 if self.areas is None else self.areas.unit
+        large: NDArray[np.bool_] = unit * area >= self.least
+        return large | np.isin(class_id, self.kept)
+
+    def weights(self, window: Window) -> NDArray[np.int64] | None:
+        """What each pixel adds to a region's area; None: 1."""
+        return None if self.areas is None else self.areas.weights(window)
+
+
+def class_names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:  # noqa: ARG001
+    """Class names from a list of them, or from text with commas."""
+    names = given.split(",") if isinstance(given, str) else given
+    return tuple(dict.fromkeys(str(name).strip() for name in names if str(name).strip()))
