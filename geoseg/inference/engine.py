@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
+from geoseg.inference.band import Band
+from geoseg.inference.measurement import probe_forward
 from geoseg.inference.outputs import Output, count_classes, write_raster, write_raster_index
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
-from geoseg.inference.probe import Probe, peak_memory, probe_forward
-from geoseg.inference.stitching import Band
+from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.stream import stream_block
 from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, place_of, write_preview
 from geoseg.tiling import Block, TileGrid, Window

@@ -40,15 +40,22 @@ class Normalization:
         Returns:
             ``(N, bands, H, W)`` float32 on the device of `pixels`.
         """
+        target = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
+        self.fill(target, pixels, valid)
+        return target
+
+    def fill(self, target: Tensor, pixels: Tensor, valid: Tensor) -> None:
+        """The same into `target`, which has the shape of `pixels` and any layout."""
         mean = torch.tensor(self.mean, dtype=torch.float64)
         std = torch.tensor(self.std, dtype=torch.float64)
-        x = pixels.to(torch.float32)
+        target.copy_(pixels)
         scale, shift = 1.0 / std, -mean / std
         if self.source_range is not None:
             low, high = self.source_range
-            x = x.clamp(low, high)
+            target.clamp_(low, high)
             gain = (self.value_range[1] - self.value_range[0]) / (high - low)
             scale, shift = gain / std, (self.value_range[0] - low * gain - mean) / std
-        shape = (1, -1, 1, 1)
-        x = x * scale.to(x).view(shape) + shift.to(x).view(shape)
-        return x if bool(valid.all()) else x.masked_fill_(~valid[:, None], 0.0)
+        for band, plane in enumerate(target.unbind(1)):
+            plane.mul_(float(scale[band])).add_(float(shift[band]))
+        if target.device.type != "cpu" or not bool(valid.all()):
+            target.masked_fill_(~valid[:, None], 0.0)

@@ -21,7 +21,7 @@ from typing import Any
 
 from geoseg.errors import SourceError
 from geoseg.files import naming_file
-from geoseg.inference.stitching import Band
+from geoseg.inference.band import Band
 from geoseg.inference.verified import read_verified, write_verified
 from geoseg.locks import WORK_FOLDER
 from geoseg.raster import Part, Source, part_is_whole, write_part

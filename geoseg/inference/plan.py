@@ -133,9 +133,7 @@ class RasterPlan:
             window_pixels=window_pixels,
             blocks=len(blocks),
             # Blocks run one after the other, so the largest decides.
-            memory=max(
-                _block_bytes(block, classes, pixel_bytes, probabilities) for block in blocks
-            ),
+            memory=max(_block_bytes(block, classes, source, probabilities) for block in blocks),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
             drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1),
             polygonized=min(pixels, held_parts * largest_part),
@@ -238,7 +236,7 @@ def _polygon_cost(probe: Probe, region: float, corner: float) -> float:
     return probe.regions_per_pixel * region + probe.corners_per_pixel * corner
 
 
-def _block_bytes(block: Block, classes: int, pixel_bytes: int, probabilities: bool) -> int:
+def _block_bytes(block: Block, classes: int, source: Source, probabilities: bool) -> int:
     """Bytes that a block holds at its peak: what `stream_block` and its writer allocate."""
     grid, cols = block.grid, block.lattice_cols
     rows = min(grid.window, grid.height)
@@ -247,7 +245,9 @@ def _block_bytes(block: Block, classes: int, pixel_bytes: int, probabilities: bo
     band = block.tallest_band * block.area.width
 
     accumulator = 4 * classes * rows * block.area.width  # float32 sums
-    strips = 3 * rows * reach * (pixel_bytes + 1)  # two buffers and what is being read, with masks
+    pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
+    # The strip, float32, with its mask here and on the device; rows that come, and the next ones.
+    strips = rows * reach * (4 * len(source.bands) + 2) + 2 * rows * reach * (pixel_bytes + 1)
     band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
     finished = 3 * band * band_bytes  # just classified, being written, encoded
     return accumulator + strips + finished + GDAL_CACHE_BYTES

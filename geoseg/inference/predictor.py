@@ -1,15 +1,13 @@
-"""A batch of windows in, probabilities out: device, precision, memory layout, augmentation."""
+"""A batch of windows in, scores out: device, precision, memory layout, augmentation."""
 
 from __future__ import annotations
 
 import functools
 import os
-import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,9 +19,12 @@ from geoseg.inference.forward_options import (
     check_precision,
 )
 from geoseg.inference.normalize import Normalization
+from geoseg.inference.stitching import Scores
+from geoseg.inference.transfers import Stopwatch
 from geoseg.models import Model
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+NAN = "the network gives NaN; its weights or the card's mean and std are broken, or use fp32"
 _GPU_BATCH = 16
 """Where ``--batch auto`` starts on a GPU; it halves when memory runs out."""
 
@@ -68,6 +69,22 @@ def _has_native_bf16(device: torch.device) -> bool:
     )
 
 
+@contextmanager
+def lost_device(device: torch.device) -> Iterator[None]:
+    """Say what to do where a device fails in here, or has failed in work that was queued before.
+
+    Raises:
+        DeviceError: the device is lost.
+    """
+    try:
+        yield
+    except torch.AcceleratorError as error:
+        raise DeviceError(
+            f"the device {device} is lost ({one_line_reason(error)}); run the command again, "
+            "which continues, or use --device cpu"
+        ) from error
+
+
 class Predictor:
     """A model ready to run windows on one device."""
 
@@ -79,20 +96,30 @@ class Predictor:
         self._batch_may_shrink = batch is None
         self.forwards = 0
         """Windows run so far (test-time augmentation counts once per window)."""
-        self.seconds = 0.0
-        """Time spent in them."""
-        self._device = torch.device(options.device)
-        self._normalize = Normalization.from_card(model.card, options.source_range)
+        self.device = torch.device(options.device)
+        """Where windows are run."""
+        self.across = self.device.type != "cpu"
+        """A batch may hold windows of several lattice rows; on a CPU their bits would change."""
+        self.ahead = 0 if self.device.type == "cpu" else 1
+        """Bands that may wait for their copy from the device while the network runs on."""
+        self._stopwatch = Stopwatch(self.device)
+        self._is_plain = options.scales == (1.0,) and not options.flip
+        self.normalize = Normalization.from_card(model.card, options.source_range)
         self.value_range = model.card.value_range if options.source_range is None else None
         """What pixels may hold; None where they are clipped to a range of their own."""
         self._stride = model.net.stride
-        self._net = model.net.to(self._device).to(memory_format=torch.channels_last).eval()
+        self._net = model.net.to(self.device).to(memory_format=torch.channels_last).eval()
         self._model = model
+
+    @property
+    def seconds(self) -> float:
+        """Time that the device spent in them."""
+        return self._stopwatch.seconds()
 
     @property
     def at_once(self) -> int:
         """Processes like this one that the machine runs at once without slowing any down."""
-        if self._device.type != "cpu":
+        if self.device.type != "cpu":
             return 1
         return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
@@ -101,61 +128,44 @@ class Predictor:
         now = None if self._batch_may_shrink else self.batch
         return self if batch == now else Predictor(self._model, self.options, batch)
 
-    def probabilities(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Probabilities of some windows.
+    def scores(self, x: Tensor) -> Scores:
+        """What the network says of some windows.
 
         Args:
-            pixels: ``(n, bands, height, width)`` in the source's dtype and units.
-            valid: ``(n, height, width)`` bool.
+            x: ``(n, bands, height, width)`` float32, normalized, on the predictor's device.
 
         Returns:
-            ``(n, classes, height, width)`` float32, summing to 1 over classes.
+            ``(n, classes, height, width)`` scores there; on a GPU they may still be computed.
 
         Raises:
-            ModelError: the network gives NaN, or does not fit into memory.
+            ModelError: the windows do not fit into memory.
             DeviceError: the device is lost.
         """
-        parts: list[NDArray[np.float32]] = []
+        parts: list[Tensor] = []
         done = 0
-        while done < len(pixels):
-            chunk = slice(done, done + self.batch)
+        while done < len(x):
             try:
-                parts.append(self._run(pixels[chunk], valid[chunk]))
+                with lost_device(self.device):
+                    parts.append(self._run(x[done : done + self.batch]))
                 done += self.batch
                 continue
             except torch.cuda.OutOfMemoryError:
                 # Memory is freed after this clause only: the exception holds frames, they tensors.
                 if not self._batch_may_shrink or self.batch == 1:
                     raise ModelError(
-                        f"{self.batch} windows of {pixels.shape[-1]} px do not fit into the GPU's "
+                        f"{self.batch} windows of {x.shape[-1]} px do not fit into the GPU's "
                         "memory; use a smaller --batch or --window"
                     ) from None
-            except torch.AcceleratorError as error:
-                raise DeviceError(
-                    f"the device {self._device} is lost ({one_line_reason(error)}); run the "
-                    "command again, which continues, or use --device cpu"
-                ) from error
             self.batch //= 2
             torch.cuda.empty_cache()
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        values = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return Scores(values, logits=self._is_plain)
 
-    def _run(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-        started = time.perf_counter()
-        with torch.inference_mode():
-            tensors = [
-                torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
-                for array in (pixels, valid)
-            ]
-            x = self._normalize(*tensors)
-            probabilities = self._augmented(x).cpu().numpy()
-        self.seconds += time.perf_counter() - started
-        self.forwards += len(pixels)
-        if not np.isfinite(probabilities.sum(dtype=np.float64)):
-            raise ModelError(
-                "the network gives NaN; its weights or the card's mean and std are broken, "
-                "or use fp32"
-            )
-        return probabilities
+    def _run(self, x: Tensor) -> Tensor:
+        with self._stopwatch, torch.inference_mode():
+            values = self._logits(x) if self._is_plain else self._augmented(x)
+        self.forwards += len(x)
+        return values
 
     def _augmented(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
@@ -166,7 +176,8 @@ class Predictor:
                 sides = [max(1, round(side * scale / self._stride)) * self._stride for side in size]
                 scaled = F.interpolate(x, size=sides, mode="bilinear", align_corners=False)
             for mirrored in (False, True) if self.options.flip else (False,):
-                probabilities = self._forward(scaled.flip(3) if mirrored else scaled)
+                logits = self._logits(scaled.flip(3) if mirrored else scaled)
+                probabilities = Scores(logits, logits=True).probabilities()
                 probabilities = probabilities.flip(3) if mirrored else probabilities
                 if scale != 1.0:
                     probabilities = F.interpolate(
@@ -174,11 +185,10 @@ class Predictor:
                     )
                 runs.append(probabilities)
         # Summed in the order of the options: another order would give other last bits.
-        return runs[0] if len(runs) == 1 else functools.reduce(torch.add, runs) / len(runs)
+        return functools.reduce(torch.add, runs) / len(runs)
 
-    def _forward(self, x: Tensor) -> Tensor:
+    def _logits(self, x: Tensor) -> Tensor:
         dtype = _DTYPES[self.options.precision]
-        with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
-            logits = self._net(x.contiguous(memory_format=torch.channels_last))
-        # torch's softmax is fastest over a strided class axis: planes, not interleaved classes.
-        return torch.softmax(logits.float().contiguous(), dim=1)
+        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            logits: Tensor = self._net(x.contiguous(memory_format=torch.channels_last))
+        return logits.float()

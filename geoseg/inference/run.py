@@ -18,9 +18,10 @@ from geoseg.inference.agreement import Cluster
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions, Precision
 from geoseg.inference.keys import pixel_settings
+from geoseg.inference.measurement import probe_forward
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
-from geoseg.inference.probe import Probe, probe_forward
+from geoseg.inference.probe import Probe
 from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Slots, Task
 from geoseg.locks import WORK_FOLDER

@@ -1,43 +1,35 @@
-"""One block as a stream: a reader one lattice row ahead, finished bands out.
+"""One block as a stream: rows are read ahead, finished bands come out.
 
-    reader thread   | row i+1 |          one lattice row ahead, into the buffer that is free
-    caller's thread | row i   | forward, stitch -> Band i -> yielded
+    reader thread   | row i+1 |          read ahead, sent to the device
+    caller's thread | row i   | forward, stitch, decide on the device -> band i -> yielded
 
-Two buffers go round, so that memory is what the plan says and the heap does not fragment.
+A batch holds windows of one lattice row on a CPU, whose bits it might change otherwise; on a GPU
+those of several, and the copy of a band is not waited for before the next forward is queued.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from geoseg.errors import DeviceError, ModelError
+from geoseg.inference.band import Band
 from geoseg.inference.forward_options import ForwardOptions
-from geoseg.inference.predictor import Predictor
-from geoseg.inference.stitching import Band, classify, make_stitcher
+from geoseg.inference.predictor import NAN, Predictor, lost_device
+from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.inference.strips import FreshRows, Strip, read_rows
+from geoseg.inference.transfers import Fetched, Fetcher, Uploader
 from geoseg.models import Model
 from geoseg.prefetch import prefetch
 from geoseg.raster import Source
-from geoseg.raster.undeclared import PREDICT, refuse_impossible
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.tiling.grid import Stitch
-
-
-@dataclass(slots=True)
-class _Strip:
-    """The pixels under one lattice row of a block."""
-
-    lattice_row: int
-    area: Window
-    pixels: NDArray[Any]
-    valid: NDArray[np.bool_]
-    wanted: NDArray[np.bool_]
-    """The valid pixels that get a class."""
 
 
 def predict_bands(
@@ -47,7 +39,7 @@ def predict_bands(
     window: int | None = None,
     overlap: int | None = None,
     stitch: Stitch = "blend",
-    batch: int | None = 1,
+    batch: int | None = None,
     device: str = "cpu",
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     scales: tuple[float, ...] = (1.0,),
@@ -114,131 +106,166 @@ def stream_block(
         SourceError: the raster cannot be read, or holds values that nobody can have measured.
         ModelError: the network does not fit into memory or gives NaN.
     """
-    bands = {row: band for row, band in block.bands() if wanted is None or row in wanted}
-    rows = sorted({row for band in bands.values() for row in block.rows_for(band)})
-    stitcher = make_stitcher(block, predictor.classes)
-    strips = _strips(block, source, rows, predictor.value_range)
-    for strip in prefetch(strips, 1, "geoseg-reader"):
-        for passed, columns in _batches(block, strip, predictor.batch):
-            if stopped():
-                raise KeyboardInterrupt
-            if columns:
-                windows = _probabilities(block, source, strip, columns, predictor)
-                for column, window in zip(columns, windows, strict=True):
-                    stitcher.add(strip.lattice_row, column, window)
-            on_window(passed)
-        band = bands.get(strip.lattice_row)
-        if band is not None:
-            scores, totals = stitcher.finish(band)
-            finished = classify(
-                band,
-                scores,
-                totals,
-                strip.wanted[band.slices(strip.area.row, strip.area.col)],
-                min_confidence=min_confidence,
-                probabilities=probabilities,
-            )
-            yield strip.lattice_row, finished
-
-
-def _probabilities(
-    block: Block, source: Source, strip: _Strip, columns: list[int], predictor: Predictor
-) -> NDArray[np.float32]:
-    """The probabilities of some windows, with the place of those that fail."""
-    pixels, valid = _windows_of(block, strip, columns)
-    try:
-        return predictor.probabilities(pixels, valid)
-    except DeviceError:
-        raise
-    except ModelError as error:
-        left = block.grid.window_at(strip.lattice_row, columns[0]).col
-        values = np.moveaxis(pixels, 1, 0)[:, valid]
-        raise ModelError(
-            f"{source.path}: window at row {strip.area.row}, column {left}, "
-            f"values {values.min():g} to {values.max():g}: {error}"
-        ) from error
-
-
-def _batches(block: Block, strip: _Strip, size: int) -> Iterator[tuple[int, list[int]]]:
-    """Lattice columns in batches, with the number of columns that each passes.
-
-    Columns whose window has no valid pixel that is wanted are in no batch, but count as passed.
-    """
-    passed = 0
-    group: list[int] = []
-    for column in block.lattice_cols:
-        window = block.grid.window_at(strip.lattice_row, column)
-        passed += 1
-        if strip.wanted[window.slices(strip.area.row, strip.area.col)].any():
-            group.append(column)
-        if len(group) == size:
-            yield passed, group
-            passed, group = 0, []
-    if passed:
-        yield passed, group
-
-
-def _windows_of(
-    block: Block, strip: _Strip, columns: list[int]
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Windows cut from a strip, smaller where the raster is: the network pads what it needs.
-
-    Returns:
-        Pixels ``(n, bands, height, width)`` and validity ``(n, height, width)``.
-    """
-    pixels, valid = [], []
-    for column in columns:
-        window = block.grid.window_at(strip.lattice_row, column)
-        rows, cols = window.slices(strip.area.row, strip.area.col)
-        pixels.append(strip.pixels[:, rows, cols])
-        valid.append(strip.valid[rows, cols])
-    return np.stack(pixels), np.stack(valid)
-
-
-def _strips(
-    block: Block, source: Source, rows: list[int], value_range: tuple[float, float] | None
-) -> Iterator[_Strip]:
-    """The strips of these lattice rows, in two buffers that go round.
-
-    While the caller holds one strip, the next is read into the other buffer: see `prefetch`. Values
-    that cannot lie in the range are refused, for they would spoil all windows that they touch.
-    """
-    first = block.grid.window_at(0, block.lattice_cols[0])
-    last = block.grid.window_at(0, block.lattice_cols[-1])
-    left, width, height = first.col, last.col_end - first.col, first.height
-    buffers = [
-        (
-            np.empty((len(source.bands), height, width), source.dtype),
-            np.empty((height, width), np.bool_),
+    with lost_device(predictor.device):
+        yield from _Stream(block, source, predictor, wanted, min_confidence, probabilities).bands(
+            stopped, on_window
         )
-        for _ in range(2)
-    ]
-    before: _Strip | None = None
-    with source.open() as reader:
-        for row, (pixels, valid) in zip(rows, itertools.cycle(buffers), strict=False):
-            area = Window(block.grid.row_starts[row], left, height, width)
-            strip = _Strip(row, area, pixels, valid, valid)
-            known = _keep_overlap(before, strip)
-            if known < height:
-                place = (strip.area.row + known, left)
-                fresh = reader.read(*place, height - known, width)
-                if value_range is not None:
-                    refuse_impossible(source, *fresh, value_range, PREDICT, place)
-                pixels[:, known:], valid[known:] = fresh
-            strip.wanted = source.wanted(valid, area)
-            yield strip
-            before = strip
 
 
-def _keep_overlap(before: _Strip | None, strip: _Strip) -> int:
-    """Copy the rows that the strip shares with the one before; how many these are.
+@dataclass(slots=True)
+class _Batch:
+    """Windows that are run together, and lattice rows that are complete with them."""
 
-    before  |-----------------|
-    strip             |-----------------|
-                      | shared |  read  |      each pixel of the source is read once a block
-    """
-    shared = 0 if before is None else max(0, before.area.row_end - strip.area.row)
-    if before is not None and shared:
-        strip.pixels[:, :shared] = before.pixels[:, -shared:]
-        strip.valid[:shared] = before.valid[-shared:]
-    return shared
+    passed: int = 0
+    """Windows of the lattice, also those without a pixel that is wanted, which are not run."""
+    places: list[tuple[int, int]] = field(default_factory=list)
+    """Lattice row and column of each window, row-major."""
+    pixels: list[Tensor] = field(default_factory=list)
+    """``(1, bands, height, width)`` normalized, of each window."""
+    complete: list[tuple[int, Tensor]] = field(default_factory=list)
+    """Lattice rows that finish a band, and which of its pixels get a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A band on its way from the device."""
+
+    lattice_row: int
+    area: Window
+    decision: Fetched
+    """Labels, confidence, and probabilities if asked for."""
+    windows: list[Window]
+    """That were added since the band before."""
+    checks: Fetched
+    """Of each of them, a number that is finite where its probabilities are."""
+
+    def band(self, source: Source) -> tuple[int, Band]:
+        """The band, as soon as it is there.
+
+        Raises:
+            ModelError: the network has given NaN; with the place and the values of the window.
+        """
+        labels, confidence, *spread = self.decision.arrays()
+        (checks,) = self.checks.arrays()
+        if not np.isfinite(checks).all():
+            window = self.windows[int(np.isfinite(checks).argmin())]
+            with source.open() as reader:
+                pixels, valid = reader.read(window.row, window.col, window.height, window.width)
+            values = pixels[:, valid]
+            raise ModelError(
+                f"{source.path}: window at row {window.row}, column {window.col}, "
+                f"values {values.min():g} to {values.max():g}: {NAN}"
+            )
+        probabilities = spread[0] if spread else None
+        return self.lattice_row, Band(self.area, labels, confidence, probabilities)
+
+
+class _Stream:
+    """The state of one block that runs."""
+
+    def __init__(
+        self,
+        block: Block,
+        source: Source,
+        predictor: Predictor,
+        wanted: Collection[int] | None,
+        min_confidence: float,
+        probabilities: bool,
+    ) -> None:
+        self._block, self._source, self._predictor = block, source, predictor
+        self._wanted = {row: band for row, band in block.bands() if wanted is None or row in wanted}
+        self._min_confidence, self._probabilities = min_confidence, probabilities
+        self._stitcher = make_stitcher(block, predictor.classes, predictor.device)
+        self._fetcher = Fetcher(predictor.device)
+        self._added: list[tuple[Window, Tensor]] = []
+
+    def bands(
+        self, stopped: Callable[[], bool], on_window: Callable[[int], None]
+    ) -> Generator[tuple[int, Band]]:
+        """``(lattice row, band)`` from top to bottom; see `stream_block`."""
+        waiting: deque[_Finished] = deque()
+        for batch in self._batches():
+            if batch.passed and stopped():
+                raise KeyboardInterrupt
+            with torch.inference_mode():
+                waiting.extend(self._run(batch))
+            if batch.passed:
+                on_window(batch.passed)
+            while len(waiting) > self._predictor.ahead:
+                yield waiting.popleft().band(self._source)
+        for finished in waiting:
+            yield finished.band(self._source)
+
+    def _batches(self) -> Iterator[_Batch]:
+        """The windows of the lattice that touch wanted bands, row-major."""
+        block, predictor = self._block, self._predictor
+        strip = Strip(len(self._source.bands), predictor.normalize, predictor.device)
+        # What stays on the device while the strip rolls on is a copy.
+        keep = Tensor.clone if predictor.across else lambda view: view
+        batch = _Batch()
+        for row, fresh in self._rows():
+            strip.roll_to(fresh)
+            for column in block.lattice_cols:
+                window = block.grid.window_at(row, column)
+                batch.passed += 1
+                if strip.has_wanted(window):
+                    batch.places.append((row, column))
+                    batch.pixels.append(keep(strip.window(window)))
+                if len(batch.places) >= predictor.batch:
+                    yield batch
+                    batch = _Batch()
+            if row in self._wanted:
+                batch.complete.append((row, keep(strip.wanted(self._wanted[row]))))
+            if not (predictor.across and batch.places):
+                yield batch
+                batch = _Batch()
+        yield batch
+
+    def _rows(self) -> Iterator[tuple[int, FreshRows]]:
+        """Lattice rows whose windows touch wanted bands, and the pixels that each adds."""
+        block, grid, predictor = self._block, self._block.grid, self._predictor
+        rows = sorted({row for band in self._wanted.values() for row in block.rows_for(band)})
+        first = grid.window_at(0, block.lattice_cols[0])
+        width = grid.window_at(0, block.lattice_cols[-1]).col_end - first.col
+        areas = [Window(grid.row_starts[row], first.col, first.height, width) for row in rows]
+        uploader = Uploader(predictor.device)
+        fresh = read_rows(self._source, areas, uploader, predictor.value_range)
+        return zip(rows, prefetch(fresh, 1, "geoseg-reader"), strict=True)
+
+    def _run(self, batch: _Batch) -> Iterator[_Finished]:
+        """Run and stitch the windows; the bands that are finished with them."""
+        complete = deque(batch.complete)
+        values = self._scores(batch) if batch.places else ()
+        for (row, column), scores in zip(batch.places, values, strict=True):
+            while complete and complete[0][0] < row:
+                yield self._finish(*complete.popleft())
+            window = self._block.grid.window_at(row, column)
+            self._added.append((window, self._stitcher.add(row, column, scores)))
+        for row, valid in complete:
+            yield self._finish(row, valid)
+
+    def _scores(self, batch: _Batch) -> Iterator[Scores]:
+        try:
+            values, logits = self._predictor.scores(torch.cat(batch.pixels))
+        except DeviceError:
+            raise
+        except ModelError as error:
+            raise ModelError(f"{self._source.path}: {error}") from error
+        return (Scores(each, logits) for each in values)
+
+    def _finish(self, lattice_row: int, valid: Tensor) -> _Finished:
+        area = self._wanted[lattice_row]
+        scores, totals = self._stitcher.finish(area)
+        decision = classify(
+            scores,
+            totals,
+            valid,
+            min_confidence=self._min_confidence,
+            probabilities=self._probabilities,
+        )
+        windows = [window for window, _ in self._added]
+        checks = torch.stack([check for _, check in self._added]) if windows else valid.new_empty(0)
+        self._added.clear()
+        there = [each for each in decision if each is not None]
+        fetch = self._fetcher.fetch
+        return _Finished(lattice_row, area, fetch(there), windows, fetch([checks]))

@@ -17,13 +17,13 @@ from rasterio.transform import from_origin
 
 from geoseg import scenes
 from geoseg.classes import ClassScheme
+from geoseg.inference.band import Band
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.polygons import make_polygons, polygon_stages
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.slots import ThreadSlots
-from geoseg.inference.stitching import Band
 from geoseg.inference.stories import Stage, Story, tell_stories
 from geoseg.raster import open_raster
 from geoseg.tiling import TileGrid

@@ -17,11 +17,11 @@ _FIRST_FORWARD = """
 import os, sys
 from geoseg import cli
 from geoseg.inference.predictor import Predictor
-forward = Predictor.probabilities
+forward = Predictor.scores
 def first(*arguments):
     forward(*arguments)
     os._exit(0)
-Predictor.probabilities = first
+Predictor.scores = first
 sys.argv = ["geoseg", "predict", *sys.argv[1:]]
 cli.main()
 """

@@ -89,7 +89,7 @@ def test_the_missing_rows_are_written_as_the_whole_block_gives_them(
     whole_folder: PartFolder, predictor: Predictor, make_model: Callable[..., Model]
 ) -> None:
     passed: list[int] = []
-    predictor.forwards, predictor.seconds = 1000, 1000.0
+    predictor.forwards = 1000
     result = run_block(
         whole_folder, predictor, (1, 4), number=7, min_confidence=0.5, on_window=passed.append
     )

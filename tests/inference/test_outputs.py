@@ -15,6 +15,7 @@ import rasterio
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.inference import outputs as outputs_module
+from geoseg.inference.band import Band
 from geoseg.inference.outputs import (
     Output,
     count_classes,
@@ -24,7 +25,6 @@ from geoseg.inference.outputs import (
     write_vectors,
 )
 from geoseg.inference.parts import PartFolder
-from geoseg.inference.stitching import Band
 from geoseg.raster import Reader, open_raster, read_part, write_part
 from geoseg.tiling import TileGrid, Window
 from geoseg.vector import feature_tables, join_parts, polygonize_part

@@ -17,8 +17,8 @@ import rasterio
 
 from geoseg.errors import OutputError
 from geoseg.inference import parts as parts_module
+from geoseg.inference.band import Band
 from geoseg.inference.parts import PartFolder
-from geoseg.inference.stitching import Band
 from geoseg.raster import open_raster, read_part
 from geoseg.tiling import Block, TileGrid, Window
 

@@ -40,7 +40,8 @@ def plan_of(
 def test_memory_is_accumulator_strips_finished_bands_and_gdals_cache(source: Source) -> None:
     """One block: windows start at rows 0, 12, 24, 36, 40; the last band is 20 rows high."""
     accumulator = 5 * 20 * 80 * 4  # classes, window rows, width, float32
-    strips = 3 * 20 * 80 * (3 * 2 + 1)  # two buffers and one being read; 3 uint16 bands and a mask
+    # 3 float32 bands with two masks; 3 uint16 bands with one, just read and the next ones
+    strips = 20 * 80 * (3 * 4 + 2) + 2 * 20 * 80 * (3 * 2 + 1)
     finished = 3 * 20 * 80 * 2  # three bands of labels and confidence
     assert plan_of(source).memory == accumulator + strips + finished + GDAL
     with_probabilities = 3 * 20 * 80 * (2 + 5)
@@ -54,7 +55,7 @@ def test_a_strip_holds_all_that_the_windows_of_its_block_see(source: Source) -> 
     block = Block(TileGrid(60, 80, 20, 8), Window(0, 30, 60, 20))
     plan = RasterPlan.from_blocks([block], source, 5, False, forwards=20)
     accumulator = 5 * 20 * 20 * 4
-    strips = 3 * 20 * (48 - 12 + 20) * 7
+    strips = 20 * (48 - 12 + 20) * (14 + 2 * 7)
     finished = 3 * 20 * 20 * 2
     assert plan.memory == accumulator + strips + finished + GDAL
 
@@ -81,7 +82,7 @@ def test_a_raster_smaller_than_a_window_takes_its_own_size(make_raster: Any) -> 
     source = open_raster(make_raster(bands=1, height=10, width=7))
     (block,) = TileGrid(10, 7, 20, 8).blocks()
     plan = RasterPlan.from_blocks([block], source, 2, False, forwards=1)
-    assert plan.memory == 2 * 10 * 7 * 4 + 3 * 10 * 7 * 2 + 3 * 10 * 7 * 2 + GDAL
+    assert plan.memory == 2 * 10 * 7 * 4 + 10 * 7 * (6 + 2 * 2) + 3 * 10 * 7 * 2 + GDAL
 
 
 def test_the_largest_block_decides(source: Source) -> None:

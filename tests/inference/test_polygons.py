@@ -14,6 +14,7 @@ import pytest
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.inference import areas as areas_module
+from geoseg.inference.band import Band
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output
 from geoseg.inference.parts import PartFolder
@@ -24,7 +25,6 @@ from geoseg.inference.polygons import (
     polygonize_area,
     polygonize_parts,
 )
-from geoseg.inference.stitching import Band
 from geoseg.inference.stories import Task
 from geoseg.raster import open_raster
 from geoseg.tiling import TileGrid

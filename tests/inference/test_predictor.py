@@ -13,6 +13,7 @@ from geoseg.inference import predictor as predictor_module
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from geoseg.models import Model, create_model
+from tests.inference.forwards import probabilities_of
 
 CPU = torch.device("cpu")
 
@@ -53,14 +54,14 @@ def test_a_batch_halves_until_it_fits_and_the_answer_is_the_same(
     pixels, valid = windows()
     alone = np.concatenate(
         [
-            Predictor(model, ForwardOptions()).probabilities(pixels[i : i + 1], valid[:1])
+            probabilities_of(Predictor(model, ForwardOptions()), pixels[i : i + 1], valid[:1])
             for i in range(7)
         ]
     )
     small = SmallMemory(model.net, most=3)
     predictor = Predictor(make_model(net=small), ForwardOptions(), batch=None)
     predictor.batch = 8
-    np.testing.assert_allclose(predictor.probabilities(pixels, valid), alone, rtol=1e-5)
+    np.testing.assert_allclose(probabilities_of(predictor, pixels, valid), alone, rtol=1e-5)
     assert small.batches == [2, 2, 2, 1]
     assert predictor.with_batch(None) is predictor, "what was found to fit stays found"
     assert predictor.forwards == 7
@@ -73,7 +74,7 @@ def test_a_batch_that_was_asked_for_is_not_changed(make_model: Callable[..., Mod
         ModelError,
         match=r"4 windows of 16 px do not fit into the GPU's memory; use a smaller --batch",
     ):
-        predictor.probabilities(*windows())
+        probabilities_of(predictor, *windows())
 
 
 def test_one_window_that_does_not_fit_is_refused(make_model: Callable[..., Model]) -> None:
@@ -81,7 +82,7 @@ def test_one_window_that_does_not_fit_is_refused(make_model: Callable[..., Model
         make_model(net=SmallMemory(nn.Identity(), most=0)), ForwardOptions(), batch=None
     )
     with pytest.raises(ModelError, match=r"1 windows of 16 px do not fit .* or --window"):
-        predictor.probabilities(*windows())
+        probabilities_of(predictor, *windows())
 
 
 def test_scales_and_flip_average_what_each_alone_gives(make_model: Callable[..., Model]) -> None:
@@ -99,8 +100,8 @@ def test_scales_and_flip_average_what_each_alone_gives(make_model: Callable[...,
                 runs.append(
                     F.interpolate(seen, size=(16, 16), mode="bilinear", align_corners=False)
                 )
-    found = Predictor(model, ForwardOptions(scales=(0.5, 1.0, 1.6), flip=True)).probabilities(
-        pixels, valid
+    found = probabilities_of(
+        Predictor(model, ForwardOptions(scales=(0.5, 1.0, 1.6), flip=True)), pixels, valid
     )
     np.testing.assert_allclose(found, torch.stack(runs).mean(0).numpy(), atol=1e-6)
     np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
@@ -118,8 +119,9 @@ def test_scaled_windows_are_multiples_of_the_output_stride(
             sizes.append(tuple(x.shape[2:]))
             return x
 
-    Predictor(make_model(net=Strided()), ForwardOptions(scales=(0.1, 0.7, 1.0, 1.3))).probabilities(
-        *windows(1, side=48)
+    probabilities_of(
+        Predictor(make_model(net=Strided()), ForwardOptions(scales=(0.1, 0.7, 1.0, 1.3))),
+        *windows(1, side=48),
     )
     assert sizes == [(8, 8), (32, 32), (48, 48), (64, 64)]
 
@@ -127,9 +129,9 @@ def test_scaled_windows_are_multiples_of_the_output_stride(
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "uint32", "float32", "float64"])
 def test_every_dtype_gives_the_same_answer(make_model: Callable[..., Model], dtype: str) -> None:
     model = make_model()
-    expected = Predictor(model, ForwardOptions()).probabilities(*windows())
+    expected = probabilities_of(Predictor(model, ForwardOptions()), *windows())
     np.testing.assert_array_equal(
-        Predictor(model, ForwardOptions()).probabilities(*windows(dtype=dtype)), expected
+        probabilities_of(Predictor(model, ForwardOptions()), *windows(dtype=dtype)), expected
     )
 
 
@@ -141,11 +143,11 @@ def test_a_source_range_is_mapped_to_the_cards_and_clipped(
     stretched = pixels.astype(np.int32) * 20 + 1000  # 0..255 as 1000..6100
     stretched[0, :, 0, 0] = 9000
     pixels[0, :, 0, 0] = 255
-    found = Predictor(model, ForwardOptions(source_range=(1000.0, 6100.0))).probabilities(
-        stretched, valid
+    found = probabilities_of(
+        Predictor(model, ForwardOptions(source_range=(1000.0, 6100.0))), stretched, valid
     )
     np.testing.assert_allclose(
-        found, Predictor(model, ForwardOptions()).probabilities(pixels, valid), atol=1e-5
+        found, probabilities_of(Predictor(model, ForwardOptions()), pixels, valid), atol=1e-5
     )
 
 
@@ -158,23 +160,10 @@ def test_invalid_pixels_look_like_the_mean_whatever_they_hold(
     filled = pixels.copy()
     filled[0, :, :4] = 127.5  # the card's mean
     pixels[0, :, :4] = np.nan
-    found = Predictor(model, ForwardOptions()).probabilities(pixels, valid)
+    found = probabilities_of(Predictor(model, ForwardOptions()), pixels, valid)
     np.testing.assert_allclose(
-        found, Predictor(model, ForwardOptions()).probabilities(filled, valid), atol=1e-6
+        found, probabilities_of(Predictor(model, ForwardOptions()), filled, valid), atol=1e-6
     )
-
-
-def test_a_network_that_gives_nan_is_refused(make_model: Callable[..., Model]) -> None:
-    class Broken(nn.Module):
-        stride = 1
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x * float("nan")
-
-    with pytest.raises(
-        ModelError, match="the network gives NaN; its weights or the card's mean and std are broken"
-    ):
-        Predictor(make_model(net=Broken()), ForwardOptions()).probabilities(*windows(1))
 
 
 def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(
@@ -184,8 +173,8 @@ def test_bf16_keeps_probabilities_in_float32_and_near_those_of_fp32(
     net = create_model("fcn", encoder="tu-test_resnet", classes=3, output_stride=8, channels=16)
     model = make_model(classes=3, net=net)
     pixels, valid = windows(1, side=64)
-    exact = Predictor(model, ForwardOptions()).probabilities(pixels, valid)
-    found = Predictor(model, ForwardOptions(precision="bf16")).probabilities(pixels, valid)
+    exact = probabilities_of(Predictor(model, ForwardOptions()), pixels, valid)
+    found = probabilities_of(Predictor(model, ForwardOptions(precision="bf16")), pixels, valid)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(1), 1.0, atol=1e-6)
     assert 0.0 < np.abs(found - exact).max() < 0.02, "computed in bf16, and near"
@@ -268,9 +257,9 @@ def test_another_batch_is_another_predictor(make_model: Callable[..., Model]) ->
 
 def test_windows_and_their_time_add_up(make_model: Callable[..., Model]) -> None:
     predictor = Predictor(make_model(), ForwardOptions(flip=True), batch=3)
-    predictor.probabilities(*windows(7))
+    probabilities_of(predictor, *windows(7))
     first = predictor.seconds
-    predictor.probabilities(*windows(2))
+    probabilities_of(predictor, *windows(2))
     assert predictor.forwards == 9
     assert 0.0 < first < predictor.seconds < 60.0
 
@@ -287,4 +276,4 @@ def test_a_lost_device_is_a_fault_of_the_run(
     with pytest.raises(
         DeviceError, match=r"device cpu is lost \(CUDA error: .*\); run the command"
     ):
-        predictor.probabilities(*windows(1))
+        probabilities_of(predictor, *windows(1))

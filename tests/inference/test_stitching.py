@@ -1,12 +1,29 @@
-"""Stitching against the plain thing: sums over the whole raster at once."""
+"""Stitching against plain numpy, bit for bit, and against sums over the whole raster at once."""
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.inference.stitching import classify, make_stitcher
+from geoseg.inference import stitching
+from geoseg.inference.stitching import Scores, classify, make_stitcher
 from geoseg.tiling import TileGrid, Window, edge_weights
+from tests.inference import plain_stitching as plain
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_cache():
+    """Windows of a few pixels are worked on in several pieces, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stitching, "_CACHED_BYTES", 400)
+        yield
+
+
+def scores_of(probabilities):
+    return Scores(torch.from_numpy(probabilities), logits=False)
 
 
 @st.composite
@@ -63,10 +80,12 @@ def stitched(grid, block, classes, seed):
     scores = np.full((classes, grid.height, grid.width), np.nan, np.float32)
     totals = np.ones((grid.height, grid.width), np.float32)
     for piece in grid.blocks(block, classes=classes):
-        stitcher = make_stitcher(piece, classes)
+        stitcher = make_stitcher(piece, classes, CPU)
         for row in piece.lattice_rows:
             for col in piece.lattice_cols:
-                stitcher.add(row, col, window_probabilities(grid, row, col, classes, seed))
+                seen = window_probabilities(grid, row, col, classes, seed)
+                window = grid.window_at(row, col)
+                stitcher.add(row, col, scores_of(seen[:, : window.height, : window.width]))
             if row in piece.band_rows:
                 band = piece.band(row)
                 some, sums = stitcher.finish(band)
@@ -97,10 +116,12 @@ def test_weight_sums_normalize_probabilities_to_one(case):
 def test_blending_a_constant_gives_the_constant(case):
     grid, block, _ = case
     for piece in grid.blocks(block):
-        stitcher = make_stitcher(piece, 1)
+        stitcher = make_stitcher(piece, 1, CPU)
+        window = grid.window_at(0, 0)
+        constant = np.full((1, window.height, window.width), 0.25, np.float32)
         for row in piece.lattice_rows:
             for col in piece.lattice_cols:
-                stitcher.add(row, col, np.full((1, grid.window, grid.window), 0.25, np.float32))
+                stitcher.add(row, col, scores_of(constant))
             if row in piece.band_rows:
                 band = piece.band(row)
                 scores, totals = stitcher.finish(band)
@@ -110,21 +131,18 @@ def test_blending_a_constant_gives_the_constant(case):
 
 
 def test_the_highest_score_wins_and_ties_go_to_the_lowest_id():
-    scores = np.array([[[0.2, 0.4, 0.3]], [[0.5, 0.4, 0.3]], [[0.3, 0.2, 0.4]]], np.float32)
-    band = classify(Window(0, 0, 1, 3), scores, None, np.ones((1, 3), bool))
+    scores = torch.tensor([[[0.2, 0.4, 0.3]], [[0.5, 0.4, 0.3]], [[0.3, 0.2, 0.4]]])
+    band = classify(scores, None, torch.ones((1, 3), dtype=torch.bool))
     assert band.labels.tolist() == [[1, 0, 2]]
     assert band.confidence.tolist() == [[128, 102, 102]]
     assert band.probabilities is None
 
 
 def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
-    scores = np.array([[[0.9, 0.6, 0.9]], [[0.1, 0.4, 0.1]]], np.float32) * 2
-    valid = np.array([[True, True, False]])
     band = classify(
-        Window(0, 0, 1, 3),
-        scores,
-        np.full((1, 3), 2, np.float32),
-        valid,
+        torch.tensor([[[0.9, 0.6, 0.9]], [[0.1, 0.4, 0.1]]]) * 2,
+        torch.full((1, 3), 2.0),
+        torch.tensor([[True, True, False]]),
         min_confidence=0.7,
         probabilities=True,
     )
@@ -133,12 +151,87 @@ def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
     assert band.probabilities.tolist() == [[[230, 153, 0]], [[26, 102, 0]]]
 
 
+@settings(max_examples=25)
+@given(
+    st.integers(1, 254),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.booleans(),
+    st.sampled_from([0.0, 0.4]),
+    st.integers(0, 99),
+)
+def test_decisions_are_those_of_numpy_bit_for_bit(classes, height, width, weighted, least, seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.random((classes, height, width), np.float32).round(2)  # with ties
+    totals = rng.random((height, width), np.float32) + 1 if weighted else None
+    valid = rng.random((height, width)) < 0.9
+    options = {"min_confidence": least, "probabilities": True}
+    expected = plain.classify(Window(0, 0, height, width), scores, totals, valid, **options)
+    found = classify(
+        torch.from_numpy(scores),
+        None if totals is None else torch.from_numpy(totals),
+        torch.from_numpy(valid),
+        **options,
+    )
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+
+
+@settings(max_examples=25)
+@given(cases())
+def test_sums_are_those_of_numpy_bit_for_bit(case):
+    grid, block, seed = case
+    height, width = grid.window_at(0, 0).height, grid.window_at(0, 0).width
+    for piece in grid.blocks(block, classes=3):
+        stitcher, expected = make_stitcher(piece, 3, CPU), plain.make_stitcher(piece, 3)
+        for row in piece.lattice_rows:
+            for col in piece.lattice_cols:
+                seen = window_probabilities(grid, row, col, 3, seed)[:, :height, :width]
+                stitcher.add(row, col, scores_of(seen.copy()))
+                expected.add(row, col, seen)
+            if row in piece.band_rows:
+                for some, same in zip(
+                    stitcher.finish(piece.band(row)), expected.finish(piece.band(row)), strict=True
+                ):
+                    np.testing.assert_array_equal(some, same)
+
+
+@settings(max_examples=25)
+@given(cases())
+def test_logits_are_stitched_as_their_probabilities_whatever_the_blocks(case):
+    grid, block, seed = case
+    window = grid.window_at(0, 0)
+
+    def sums(pieces, *, logits):
+        scores = torch.full((3, grid.height, grid.width), torch.nan)
+        for piece in pieces:
+            stitcher = make_stitcher(piece, 3, CPU)
+            for row in piece.lattice_rows:
+                for col in piece.lattice_cols:
+                    seen = window_probabilities(grid, row, col, 3, seed) * 9
+                    raw = torch.from_numpy(seen[:, : window.height, : window.width].copy())
+                    stitcher.add(
+                        row, col, Scores(raw, True) if logits else Scores(raw.softmax(0), False)
+                    )
+                if row in piece.band_rows:
+                    band = piece.band(row)
+                    scores[(slice(None), *band.slices())] = stitcher.finish(band)[0]
+        return scores
+
+    found = sums(grid.blocks(block, classes=3), logits=True)
+    np.testing.assert_array_equal(found, sums(grid.blocks("auto", classes=3), logits=True))
+    np.testing.assert_allclose(found, sums(grid.blocks("auto"), logits=False), rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("stitch", ["blend", "crop"])
-def test_decisions_equal_argmax_on_random_scores(stitch):
-    scores = np.random.default_rng(0).random((7, 100, 33), np.float32)
-    band = classify(Window(0, 0, 100, 33), scores, None, np.ones((100, 33), bool))
-    np.testing.assert_array_equal(band.labels, scores.argmax(0))
-    np.testing.assert_array_equal(band.confidence, np.rint(scores.max(0) * np.float32(255)))
+def test_a_number_tells_logits_that_are_none(stitch, value):
+    (piece,) = TileGrid(8, 8, 8, 2, stitch).blocks()
+    logits = torch.zeros((3, 8, 8))
+    assert make_stitcher(piece, 3, CPU).add(0, 0, Scores(logits, True)).isfinite()
+    logits[1, 7, 3] = value
+    assert not make_stitcher(piece, 3, CPU).add(0, 0, Scores(logits, True)).isfinite()
 
 
 @given(cases(), st.data())
@@ -149,10 +242,12 @@ def test_a_band_needs_the_windows_that_touch_it_and_no_others(case, data):
     for piece in grid.blocks(block, classes=2):
         bands = dict(piece.bands())
         wanted = data.draw(st.sets(st.sampled_from(sorted(bands))))
-        stitcher = make_stitcher(piece, 2)
+        stitcher = make_stitcher(piece, 2, CPU)
+        height, width = grid.window_at(0, 0).height, grid.window_at(0, 0).width
         for row in sorted({row for each in wanted for row in piece.rows_for(bands[each])}):
             for col in piece.lattice_cols:
-                stitcher.add(row, col, window_probabilities(grid, row, col, 2, seed))
+                seen = window_probabilities(grid, row, col, 2, seed)[:, :height, :width]
+                stitcher.add(row, col, scores_of(seen))
             if row in wanted:
                 scores, _ = stitcher.finish(bands[row])
                 np.testing.assert_array_equal(scores, expected[(slice(None), *bands[row].slices())])
@@ -160,8 +255,8 @@ def test_a_band_needs_the_windows_that_touch_it_and_no_others(case, data):
 
 def test_a_band_without_any_window_is_all_zeros():
     (piece,) = TileGrid(40, 20, 8, 2).blocks()
-    stitcher = make_stitcher(piece, 2)
-    stitcher.add(0, 0, np.ones((2, 8, 8), np.float32))
+    stitcher = make_stitcher(piece, 2, CPU)
+    stitcher.add(0, 0, scores_of(np.ones((2, 8, 8), np.float32)))
     for row, band in [*piece.bands()][2:]:
         scores, totals = stitcher.finish(band)
         assert scores.shape == (2, band.height, band.width), row
@@ -171,20 +266,20 @@ def test_a_band_without_any_window_is_all_zeros():
 
 def test_the_buffer_is_no_higher_than_the_raster():
     (piece,) = TileGrid(3, 20, 8, 2).blocks()
-    stitcher = make_stitcher(piece, 2)
+    stitcher = make_stitcher(piece, 2, CPU)
     scores, _ = stitcher.finish(piece.band(0))
-    assert scores.base.shape == (2, 3, 20)
+    assert scores._base.shape == (2, 3, 20)
 
 
 @pytest.mark.parametrize(("least", "labels"), [(0.3, [254, 0, 0]), (0.5, [254, 0, 0])])
 def test_a_pixel_as_sure_as_is_asked_for_keeps_its_class(least, labels):
-    scores = np.array([[[0.25, 0.5, 0.75]]], np.float32)
-    band = classify(Window(0, 0, 1, 3), scores, None, np.ones((1, 3), bool), min_confidence=least)
+    scores, valid = torch.tensor([[[0.25, 0.5, 0.75]]]), torch.ones((1, 3), dtype=torch.bool)
+    band = classify(scores, None, valid, min_confidence=least)
     assert band.labels.tolist() == [labels]
     assert band.confidence.tolist() == [[64, 128, 191]]
 
 
 def test_sums_that_rounding_lifts_above_1_are_1():
-    scores = np.full((1, 1, 1), 1.004, np.float32)
-    band = classify(Window(0, 0, 1, 1), scores, None, np.ones((1, 1), bool), probabilities=True)
+    scores, valid = torch.full((1, 1, 1), 1.004), torch.ones((1, 1), dtype=torch.bool)
+    band = classify(scores, None, valid, probabilities=True)
     assert band.confidence[0, 0] == band.probabilities[0, 0, 0] == 255

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import OutputError
+from geoseg.inference.band import Band
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
-from geoseg.inference.stitching import Band
 from geoseg.inference.stories import tell_stories
 from geoseg.inference.survey import RasterJob, Survey, count_forwards, survey_raster
 from geoseg.progress import Progress

@@ -91,7 +91,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "max(1, _CHUNK_PIXELS": "how many rows are counted at a time",
     },
     "geoseg/inference/stitching.py": {
-        "_ROWS_AT_ONCE = ": "how many rows are classified at a time",
+        "_CACHED_BYTES = ": "how many rows are worked on at a time",
     },
     "geoseg/metrics/boundary.py": {
         "if not actual_bits.any() or": "classes without boundaries count nothing anyway",

@@ -1,0 +1,105 @@
+"""What this machine takes now for a window of a raster, and for work of a known size: measured."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.errors import ModelError, SourceError
+from geoseg.inference.predictor import NAN, Predictor
+from geoseg.inference.probe import Probe, peak_memory
+from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.raster import Source
+from geoseg.tiling import Block, TileGrid, Window
+from geoseg.vector import polygonize_part
+from geoseg.vector.components import find_components
+from geoseg.vector.outlines import find_corners
+
+PATTERN_SECONDS = 0.0065
+"""CPU time of polygonizing `_pattern` once, where the plan's seconds were measured."""
+
+
+def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
+    """Measure the window in the raster's middle.
+
+    The first time also chooses kernels and allocates; of two or more, as many as 1.5 seconds
+    have room for, the median counts: other work slows down the run too, but no single hitch.
+    """
+    pixels, valid = _read_middle(source, window)
+    labels = _predict(predictor, pixels, valid)
+    seconds: list[float] = []
+    # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
+    # spin. On a busy machine that makes a difference of ten times.
+    with ThreadPoolExecutor(1, "geoseg-probe") as thread:
+        while len(seconds) < 2 or (sum(seconds) < 1.5 and len(seconds) < 20):
+            started = time.perf_counter()
+            thread.submit(_predict, predictor, pixels, valid).result()
+            seconds.append(time.perf_counter() - started)
+    peak = peak_memory()
+    components = find_components(labels, None)
+    started = time.thread_time()  # a thousandth of a second: too short to meet other load
+    zlib.compress(labels.tobytes())
+    deflated = time.thread_time() - started
+    return Probe(
+        statistics.median(seconds) / predictor.batch,
+        peak,
+        components.class_id.size / labels.size,
+        find_corners(components).region.size / labels.size,
+        deflated / labels.size,
+        _slowness(),
+        predictor.at_once,
+    )
+
+
+def _read_middle(source: Source, window: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Pixels and validity of the window in the raster's middle."""
+    height, width = min(window, source.height), min(window, source.width)
+    pixels = np.zeros((len(source.bands), height, width), source.dtype)
+    valid = np.zeros((height, width), np.bool_)
+    # Damaged pixels fail the raster in its own run; here zeros do for them.
+    with suppress(SourceError), source.open() as reader:
+        place = ((source.height - height) // 2, (source.width - width) // 2, height, width)
+        pixels[:], valid[:] = reader.read(*place)
+    return pixels, valid
+
+
+def _predict(predictor: Predictor, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """``(height, width)`` classes of a batch of equal windows, made as a block makes them."""
+    height, width = valid.shape
+    area = Window(0, 0, height, width)
+    grid = TileGrid(height, width, max(height, width), 0)
+    there, known = (torch.from_numpy(array)[None].to(predictor.device) for array in (pixels, valid))
+    x = predictor.normalize(there, known).expand(predictor.batch, -1, -1, -1)
+    stitcher = make_stitcher(Block(grid, area), predictor.classes, predictor.device)
+    values, logits = predictor.scores(x)
+    for each in values:
+        if not stitcher.add(0, 0, Scores(each, logits)).isfinite():
+            raise ModelError(NAN)
+        scores, totals = stitcher.finish(area)
+        decision = classify(scores, totals, known[0])
+    return decision.labels.cpu().numpy()
+
+
+def _slowness() -> float:
+    """How many times longer than its CPU time elsewhere the same work takes here and now."""
+    pattern = _pattern()
+    seconds: list[float] = []
+    while len(seconds) < 3 or sum(seconds) < 0.25:
+        started = time.perf_counter()
+        polygonize_part(pattern, pattern, 0, 0)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:]) / PATTERN_SECONDS
+
+
+def _pattern() -> NDArray[np.uint8]:
+    """Squares of random classes: some thousand small polygons."""
+    cells = np.random.default_rng(0).integers(0, 6, (64, 64), np.uint8)
+    return cells.repeat(2, 0).repeat(2, 1)

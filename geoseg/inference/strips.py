@@ -1,0 +1,115 @@
+"""The pixels under one lattice row of a block, read ahead, sent to the device once, normalized.
+
+reader's thread    | rows of i+1 |    read, checked, sent: those that no row before has
+caller's thread    | row i       |    normalized into a strip that rolls down the block
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geoseg.inference.normalize import Normalization
+from geoseg.inference.rolling import move_up
+from geoseg.inference.transfers import Sent, Uploader
+from geoseg.raster import Source
+from geoseg.raster.undeclared import PREDICT, refuse_impossible
+from geoseg.tiling import Window
+
+
+@dataclass(frozen=True, slots=True)
+class FreshRows:
+    """What a strip needs besides what the strip before it had."""
+
+    area: Window
+    """Of the whole strip; the rows are its last ones."""
+    sent: Sent
+    """Pixels ``(bands, rows, width)``, validity and `wanted`."""
+    wanted: NDArray[np.bool_]
+    """The valid pixels of these rows that get a class, ``(rows, width)``."""
+
+
+def read_rows(
+    source: Source,
+    areas: Sequence[Window],
+    uploader: Uploader,
+    value_range: tuple[float, float] | None,
+) -> Generator[FreshRows]:
+    """What each strip adds to the one before; each pixel is read and sent once.
+
+    Args:
+        source: the raster.
+        areas: strips of one width, from top to bottom.
+        uploader: to the device.
+        value_range: values that cannot lie in it are refused, for they would spoil all windows
+            that they touch; None: all are taken.
+
+    Raises:
+        SourceError: the raster cannot be read, or holds values that nobody can have measured.
+    """
+    read = 0
+    with source.open() as reader:
+        for area in areas:
+            top = max(area.row, read)
+            place = (top, area.col)
+            pixels, valid = reader.read(*place, area.row_end - top, area.width)
+            if value_range is not None:
+                refuse_impossible(source, pixels, valid, value_range, PREDICT, place)
+            read = area.row_end
+            wanted = source.wanted(valid, Window(*place, *valid.shape))
+            yield FreshRows(area, uploader.send(pixels, valid, wanted), wanted)
+
+
+class Strip:
+    """Normalized pixels, and which of them get a class, of one area after another, each further down the raster.
+
+    Args:
+        bands: of the pixels.
+        normalize: what makes a network's input of them.
+        device: where the network runs.
+    """
+
+    def __init__(self, bands: int, normalize: Normalization, device: torch.device) -> None:
+        self._bands, self._normalize, self._device = bands, normalize, device
+        self._area = Window(0, 0, 1, 1)
+        self._wanted = np.empty((0, 0), np.bool_)
+        self._pixels = torch.empty(0)
+        self._there = torch.empty(0)  # the same on the device
+
+    def roll_to(self, fresh: FreshRows) -> None:
+        """Go down to the next area: keep the rows that it shares, add those that are new."""
+        area, before = fresh.area, self._area
+        if self._pixels.numel() == 0:
+            shape = (area.height, area.width)
+            self._pixels = torch.empty((1, self._bands, *shape), device=self._device)
+            self._there = torch.empty(shape, dtype=torch.bool, device=self._device)
+            self._wanted = np.empty(shape, np.bool_)
+            kept = 0
+        else:
+            gone = area.row - before.row
+            kept = move_up(self._pixels, gone)
+            move_up(self._there, gone)
+            self._wanted[:kept] = self._wanted[gone : gone + kept]
+        pixels, valid, wanted = fresh.sent.take()
+        self._normalize.fill(self._pixels[:, :, kept:], pixels[None], valid[None])
+        self._there[kept:] = wanted
+        self._wanted[kept:] = fresh.wanted
+        self._area = area
+
+    def window(self, window: Window) -> Tensor:
+        """``(1, bands, height, width)``: a view that the next `roll_to` overwrites."""
+        rows, cols = window.slices(self._area.row, self._area.col)
+        return self._pixels[:, :, rows, cols]
+
+    def wanted(self, window: Window) -> Tensor:
+        """``(height, width)`` bool on the device: the valid pixels that get a class; a view."""
+        return self._there[window.slices(self._area.row, self._area.col)]
+
+    def has_wanted(self, window: Window) -> bool:
+        """Whether any pixel of a window is valid and gets a class."""
+        return bool(self._wanted[window.slices(self._area.row, self._area.col)].any())

@@ -1,0 +1,128 @@
+"""What is measured before a run, against networks and rasters whose answers are known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError
+from geoseg.inference import measurement as probing
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.measurement import probe_forward
+from geoseg.inference.predictor import Predictor
+from geoseg.models import Model
+from geoseg.raster import open_raster
+
+
+class SlowAtFirst(nn.Module):
+    """A network whose first forward takes a while, as those do that still choose their kernels."""
+
+    stride = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.1 if self.shapes else 1.0)
+        self.shapes.append(tuple(x.shape))
+        return torch.zeros(len(x), 4, *x.shape[2:])
+
+
+def test_the_time_is_a_windows_share_of_a_warm_forward(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    net = SlowAtFirst()
+    predictor = Predictor(make_model(net=net), ForwardOptions(), batch=4)
+    probe = probe_forward(predictor, open_raster(make_raster()), 16)
+    assert net.shapes == [(4, 3, 16, 16)] * len(net.shapes)
+    assert len(net.shapes) >= 3
+    assert 0.02 < probe.seconds < 0.2, "0.1 s for 4 windows, and some for a busy machine"
+    assert probe.peak_bytes > 2**20
+
+
+def test_a_network_that_gives_nan_is_refused(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    class Broken(nn.Module):
+        stride = 1
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, [0, 1, 2, 0]] * float("nan")
+
+    said = "the network gives NaN; its weights or the card's mean and std are broken"
+    with pytest.raises(ModelError, match=said):
+        probe_forward(
+            Predictor(make_model(net=Broken()), ForwardOptions()), open_raster(make_raster()), 16
+        )
+
+
+class Stripes(nn.Module):
+    """A network that sees a class in each row of bright pixels, and another one elsewhere."""
+
+    stride = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:, :1], -x[:, :1], x[:, :1] - 99, x[:, :1] - 99], 1)
+
+
+def test_the_probe_counts_the_regions_of_the_window_in_the_middle(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    data = np.full((3, 48, 48), 10, np.uint8)
+    data[:, 16:32:2, 16:32] = 250
+    predictor = Predictor(make_model(net=Stripes()), ForwardOptions(), batch=2)
+    probe = probe_forward(predictor, open_raster(make_raster(data=data)), 16)
+    assert probe.regions_per_pixel == 16 / 256
+    small = probe_forward(predictor, open_raster(make_raster(data=data[:, 16:24, 16:20])), 16)
+    assert small.regions_per_pixel == 8 / 32
+    invalid = open_raster(make_raster(data=data, nodata=250), nodata=250)
+    assert probe_forward(predictor, invalid, 16).regions_per_pixel == 8 / 256
+
+
+def test_noise_has_more_regions_and_corners_and_deflates_worse_than_one_class(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    predictor = Predictor(make_model(net=Stripes()), ForwardOptions())
+    noise = np.random.default_rng(0).choice([10, 250], (3, 256, 256)).astype(np.uint8)
+    even = np.full((3, 256, 256), 10, np.uint8)
+    fine, coarse = (
+        probe_forward(predictor, open_raster(make_raster(data=data)), 256) for data in (noise, even)
+    )
+    assert coarse.regions_per_pixel == 1 / 256**2
+    assert coarse.corners_per_pixel == 4 / 256**2
+    assert fine.corners_per_pixel > 4 * fine.regions_per_pixel > 0.1
+    assert fine.deflate_seconds > 2 * coarse.deflate_seconds > 0
+
+
+def test_slowness_is_how_much_longer_known_work_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(np.cumsum([0.0, 0.2, 0.0, 0.02, 0.0, 0.04, 0.0, 9.0]))
+    monkeypatch.setattr(probing.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(probing, "polygonize_part", lambda *_: None)
+    # A quarter of a second is over after three rounds; the first one does not count.
+    assert probing._slowness() == pytest.approx(0.03 / 0.0065)
+
+
+def test_processes_fit_as_often_as_their_threads_into_the_processors(
+    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(make_model(net=Stripes()), ForwardOptions())
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    for threads, at_once in ((1, 8), (3, 2), (8, 1), (16, 1)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert predictor.at_once == at_once
+
+
+def test_a_raster_that_cannot_be_read_in_its_middle_has_a_plan(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    source = open_raster(make_raster())
+    source.path.unlink()
+    predictor = Predictor(make_model(net=Stripes()), ForwardOptions())
+    assert probe_forward(predictor, source, 16).regions_per_pixel == 0
