@@ -227,7 +227,10 @@ class _Stream:
         rows = sorted({row for band in self._wanted.values() for row in block.rows_for(band)})
         first = grid.window_at(0, block.lattice_cols[0])
         width = grid.window_at(0, block.lattice_cols[-1]).col_end - first.col
-        areas = [Window(grid.row_starts[row], first.col, first.height, width) for row in rows]
+        areas = [
+            Window(grid.row_starts[row], first.col, grid.window_at(row, 0).height, width)
+            for row in rows
+        ]
         uploader = Uploader(predictor.device)
         fresh = read_rows(self._source, areas, uploader, predictor.value_range)
         return zip(rows, prefetch(fresh, 1, "geoseg-reader"), strict=True)

@@ -66,12 +66,14 @@ def read_rows(
 
 
 class Strip:
-    """Normalized pixels, and which of them get a class, of one area after another, each further down the raster.
+    """Normalized pixels, and which get a class, of one area after another down the raster.
 
     Args:
         bands: of the pixels.
         normalize: what makes a network's input of them.
         device: where the network runs.
+
+    The first area is the highest.
     """
 
     def __init__(self, bands: int, normalize: Normalization, device: torch.device) -> None:
@@ -83,22 +85,21 @@ class Strip:
 
     def roll_to(self, fresh: FreshRows) -> None:
         """Go down to the next area: keep the rows that it shares, add those that are new."""
-        area, before = fresh.area, self._area
+        pixels, valid, wanted = fresh.sent.take()
+        area, kept = fresh.area, 0
         if self._pixels.numel() == 0:
             shape = (area.height, area.width)
             self._pixels = torch.empty((1, self._bands, *shape), device=self._device)
             self._there = torch.empty(shape, dtype=torch.bool, device=self._device)
             self._wanted = np.empty(shape, np.bool_)
-            kept = 0
         else:
-            gone = area.row - before.row
-            kept = move_up(self._pixels, gone)
+            kept, gone = area.height - len(wanted), area.row - self._area.row
+            move_up(self._pixels, gone)
             move_up(self._there, gone)
             self._wanted[:kept] = self._wanted[gone : gone + kept]
-        pixels, valid, wanted = fresh.sent.take()
-        self._normalize.fill(self._pixels[:, :, kept:], pixels[None], valid[None])
-        self._there[kept:] = wanted
-        self._wanted[kept:] = fresh.wanted
+        rows = slice(kept, area.height)
+        self._normalize.fill(self._pixels[:, :, rows], pixels[None], valid[None])
+        self._there[rows], self._wanted[rows] = wanted, fresh.wanted
         self._area = area
 
     def window(self, window: Window) -> Tensor:
