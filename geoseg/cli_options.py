@@ -109,7 +109,7 @@ network_options = _together(
     _network("--stitch", default="blend", type=click.Choice(["blend", "crop"])),
     _network("--block", default="auto", metavar="PX|auto", help="Side of units of work."),
     _network("--batch", default="auto", metavar="N|auto", help="Windows per forward."),
-    _network("--device", default="auto", metavar="auto|cpu|cuda[:N]"),
+    _network("--device", default="auto", metavar="auto|cpu|cuda[:N|:all]"),
     _network("--precision", default="auto", type=click.Choice(["auto", "fp32", "bf16", "fp16"])),
     _network("--scales", default="1", metavar="S,S,...", help="Averaged scales: 0.5,1,2."),
     _network("--flip", is_flag=True, help="Also average the mirrored windows."),
@@ -147,7 +147,7 @@ run_options = _together(
     _run("--dry-run", is_flag=True, help="Print the plan (windows, memory, time) and stop."),
     _run("--workers", default=0, metavar="N", help="Worker processes; 0: threads in this one."),
     _run("--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."),
-    _run("--mixed", is_flag=True, help="Take workers of a cluster that are not alike."),
+    _run("--mixed", is_flag=True, help="Take workers, or GPUs, that are not alike."),
     _run("--overwrite", is_flag=True, help="Replace outputs that were made from something else."),
     _quiet(_run),
 )

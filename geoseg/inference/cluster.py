@@ -37,7 +37,20 @@ _STARTS = 3
 
 
 class _Nanny(Nanny):  # type: ignore[misc]  # distributed ships no types
-    """Starts its worker again also when that dies while it starts; Dask's own gives up."""
+    """Starts its worker again also when that dies while it starts; Dask's own gives up.
+
+    Args:
+        arguments: of Dask's own.
+        name: number of the worker.
+        gpus: dealt out to the workers, each of which sees one alone; none: each sees all.
+        options: of Dask's own.
+    """
+
+    def __init__(
+        self, *arguments: Any, name: int, gpus: Sequence[str] = (), **options: Any
+    ) -> None:
+        env = {"CUDA_VISIBLE_DEVICES": gpus[name % len(gpus)]} if gpus else {}
+        super().__init__(*arguments, name=name, env=env, **options)
 
     async def instantiate(self) -> Status:
         for _ in range(_STARTS - 1):
@@ -48,10 +61,14 @@ class _Nanny(Nanny):  # type: ignore[misc]  # distributed ships no types
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[Any]:
+def local_cluster(workers: int, gpus: Sequence[str] = ()) -> Iterator[Any]:
     """A client of a cluster of worker processes on this machine.
 
     Ctrl-C reaches all processes of a terminal; only this one acts on it.
+
+    Args:
+        workers: number of processes.
+        gpus: that they share, as CUDA_VISIBLE_DEVICES names them; none: each sees all.
     """
     settings = {
         "distributed.admin.log-format": "%(message)s",
@@ -67,6 +84,7 @@ def local_cluster(workers: int) -> Iterator[Any]:
                     threads_per_worker=1,
                     processes=True,
                     worker_class=_Nanny,
+                    gpus=gpus,
                     memory_limit=0,
                     dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,

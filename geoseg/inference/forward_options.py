@@ -11,14 +11,23 @@ from geoseg.errors import ConfigError
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def check_device_name(name: str) -> str:
+ALL_GPUS = "cuda:all"
+"""The device of which each GPU of the machine gets a worker process."""
+
+
+def check_device_name(name: str, *, several: bool = False) -> str:
     """The name itself; whether this machine has the device is asked of torch.
+
+    Args:
+        name: of a device.
+        several: allow `ALL_GPUS`.
 
     Raises:
         ConfigError: it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name) and not (several and name == ALL_GPUS):
+        known = "cuda, cuda:N or cuda:all" if several else "cuda or cuda:N"
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, {known}")
     return name
 
 

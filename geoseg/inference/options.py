@@ -7,7 +7,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
-from geoseg.inference.forward_options import ForwardOptions, check_device_name, check_precision
+from geoseg.inference.forward_options import (
+    ALL_GPUS,
+    ForwardOptions,
+    check_device_name,
+    check_precision,
+)
 from geoseg.inference.option_values import (
     Reader,
     bands,
@@ -80,7 +85,7 @@ class PredictOptions:
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers run all tasks, or a file that it has written."""
     mixed: bool = False
-    """Take workers that are not alike."""
+    """Take workers, or GPUs, that are not alike."""
     overwrite: bool = False
     dry_run: bool = False
 
@@ -88,7 +93,7 @@ class PredictOptions:
         for holds, message in self._rules():
             if not holds:
                 raise ConfigError(message)
-        check_device_name(self.device)
+        check_device_name(self.device, several=True)
         check_precision(self.precision)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
         _ = self.of_sources  # likewise
@@ -129,8 +134,13 @@ class PredictOptions:
                 f"workers {self.workers} and scheduler {self.scheduler}: give one of them",
             ),
             (
-                self.scheduler is not None or not self.mixed,
-                "mixed is about the workers of a cluster; give scheduler too",
+                self.scheduler is not None or self.device == ALL_GPUS or not self.mixed,
+                "mixed is about the workers of a cluster; give scheduler, or device cuda:all",
+            ),
+            (
+                self.scheduler is None or self.device != ALL_GPUS,
+                "device cuda:all is about this machine; with scheduler give cuda, and start a "
+                "worker for each GPU",
             ),
             (
                 bands_from_1,

@@ -85,6 +85,13 @@ def lost_device(device: torch.device) -> Iterator[None]:
         ) from error
 
 
+def processor_of(device: torch.device) -> str:
+    """What decides which kernels run on a device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
 class Predictor:
     """A model ready to run windows on one device."""
 

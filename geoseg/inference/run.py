@@ -14,9 +14,10 @@ import torch
 
 from geoseg.foreign import remote_allowed
 from geoseg.inference import engine
-from geoseg.inference.agreement import Cluster
+from geoseg.inference.agreement import Agreement, Cluster, agree
 from geoseg.inference.engine import Process
-from geoseg.inference.forward_options import ForwardOptions, Precision
+from geoseg.inference.forward_options import ALL_GPUS, ForwardOptions, Precision
+from geoseg.inference.gpus import facts_of_gpus, visible_gpus, workers_on
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.options import PredictOptions
@@ -43,6 +44,10 @@ class PredictRun:
     """What decides the pixels of all rasters."""
     cluster: Cluster | None = None
     """Workers that run already."""
+    gpus: tuple[str, ...] = ()
+    """That the worker processes share, as CUDA_VISIBLE_DEVICES names them; none: each sees all."""
+    agreement: Agreement | None = None
+    """Of the workers of the cluster, or of the GPUs."""
 
     @classmethod
     def from_options(
@@ -51,14 +56,20 @@ class PredictRun:
         """The run of a model on this machine, or on the workers of a cluster.
 
         Raises:
-            ConfigError: this machine does not have the device or the precision.
+            ConfigError: this machine does not have the device or the precision, or its GPUs are not
+                alike and may not be mixed.
         """
+        gpus = visible_gpus() if options.device == ALL_GPUS else []
+        options = replace(options, workers=workers_on(gpus, options.workers))
         threads = max(1, torch.get_num_threads() // max(1, options.workers))
-        if cluster is None:
+        agreed = None if cluster is None else cluster.agreement
+        if gpus:
+            facts = facts_of_gpus(gpus, options.precision)
+            agreed = agree(facts, mixed=options.mixed, threads=threads)
+        if agreed is None:
             device = str(choose_device(options.device))
             precision = str(choose_precision(options.precision, torch.device(device)))
         else:
-            agreed = cluster.agreement
             device, precision, threads = agreed.device, agreed.precision, agreed.threads
         forward = ForwardOptions(
             device,
@@ -68,7 +79,7 @@ class PredictRun:
             options.value_range,
         )
         settings = pixel_settings(model, forward, options.nodata)
-        return cls(model, options, forward, out, threads, settings, cluster)
+        return cls(model, options, forward, out, threads, settings, cluster, tuple(gpus), agreed)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -87,7 +98,8 @@ class PredictRun:
             ModelError: the network does not fit into memory or gives NaN.
         """
         if self.cluster is None:
-            return probe_forward(self.predictor, source, window)
+            probe = probe_forward(self.predictor, source, window)
+            return replace(probe, at_once=len(self.gpus)) if self.gpus else probe
         if self.options.dry_run:  # nothing is written, so workers have no model
             device = choose_device("auto")
             precision = choose_precision("auto", device)
@@ -138,20 +150,21 @@ class PredictRun:
                 self.forward,
                 self.options.batch_size,
                 self.threads,
+                kinds=self._kinds,
                 allow_remote=remote_allowed(),
             )
             if self.cluster is None:
-                client = stack.enter_context(local_cluster(self.options.workers))
+                client = stack.enter_context(local_cluster(self.options.workers, self.gpus))
             else:
                 client = self.cluster.client
-                kinds = self.cluster.agreement.kinds
-                run = replace(
-                    run,
-                    name=self.cluster.name,
-                    kinds=() if len(kinds) > 1 else kinds,
-                    on_gpus=self.cluster.on_gpus,
-                )
+                run = replace(run, name=self.cluster.name, on_gpus=self.cluster.on_gpus)
             yield stack.enter_context(ClusterSlots(client, run, on_window, note))
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        """Of the workers that may run blocks; none: of any kind."""
+        kinds = self.agreement.kinds if self.agreement else ()
+        return kinds if len(kinds) == 1 else ()
 
     @contextmanager
     def _model_for_workers(self) -> Iterator[Path]:

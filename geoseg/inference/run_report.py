@@ -126,9 +126,11 @@ class RunReport:
             "fingerprint": key_of(run.settings),
             "threads": run.threads,
         }
+        if run.agreement is not None and run.agreement.warning:
+            self._of_workers = [run.agreement.warning]
+        if run.gpus:
+            self._facts["gpus"] = list(run.gpus)
         if run.cluster is not None:
-            warning = run.cluster.agreement.warning
-            self._of_workers = [warning] if warning else []
             self._facts["workers"] = [asdict(worker) for worker in run.cluster.workers]
 
     @property

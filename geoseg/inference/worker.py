@@ -26,7 +26,7 @@ from geoseg.foreign import allow_remote
 from geoseg.inference.agreement import GPU, WorkerFacts
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
-from geoseg.inference.predictor import Predictor, choose_device, choose_precision
+from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
 from geoseg.models import load_model
 
 _HEARTBEAT_SECONDS = 1.0
@@ -66,13 +66,6 @@ def facts_of_worker(
         fault,
         GPU in dask_worker.state.total_resources,
     )
-
-
-def processor_of(device: torch.device) -> str:
-    """What decides which kernels run on a device."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return str(torch.backends.cpu.get_cpu_capability())
 
 
 def _blindness(token: Path | None, sources: Sequence[Path]) -> str | None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import geopandas
+import pyogrio
 
 _COUNTS = ("windows", "pixels", "uncertain_pixels", "nodata_pixels", "fingerprints")
 
@@ -27,8 +27,8 @@ def _content(path: Path) -> Any:
     if path.is_dir():
         return "an empty folder"
     if path.suffix == ".gpkg":
-        table = geopandas.read_file(path)
-        return [(row.geometry.wkb, *row.drop("geometry")) for _, row in table.iterrows()]
+        _, _, outlines, fields = pyogrio.raw.read(path)
+        return [outlines.tolist(), *(field.tolist() for field in fields)]
     if path.name == "report.json":
         inputs = json.loads(path.read_text(encoding="utf-8"))["inputs"]
         return {Path(entry["path"]).name: [entry.get(each) for each in _COUNTS] for entry in inputs}

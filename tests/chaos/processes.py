@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -33,7 +35,7 @@ set_forkserver_preload(
 
 
 class Program(ForkServerProcess):
-    """A program without its imports, ended with its parent at the latest.
+    """A program without its imports; it ends with this process at the latest.
 
     Args:
         module: whose `main` reads the command line.
@@ -74,6 +76,7 @@ class Program(ForkServerProcess):
 
 
 def _run(module: str, arguments: Sequence[str], folder: Path, changed: Mapping[str, Any]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.chdir(folder)
     with Path("log").open("ab") as log:
         os.dup2(log.fileno(), 1)
@@ -84,6 +87,13 @@ def _run(module: str, arguments: Sequence[str], folder: Path, changed: Mapping[s
         setattr(importlib.import_module(owner), attribute, value)
     sys.argv = [module, *arguments]
     importlib.import_module(module).main()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 class ExternalCluster(ExitStack):

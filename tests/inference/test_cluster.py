@@ -67,8 +67,13 @@ def test_ctrl_c_never_reaches_a_worker_while_it_starts_or_later() -> None:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    with local_cluster(2) as client:
+    with local_cluster(2, ["7", "GPU-8"]) as client:
         yield client
+
+
+def test_each_worker_sees_its_own_gpu_alone(client: Any) -> None:
+    seen = client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
+    assert sorted(seen.values()) == ["7", "GPU-8"]
 
 
 def facts() -> tuple[int, Any]:

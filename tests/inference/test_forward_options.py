@@ -35,7 +35,9 @@ def test_a_known_device_is_taken(name: str) -> None:
     assert check_device_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "gpu", "cuda:", "cuda:x", "cuda:0 ", "CPU", "mps"])
+@pytest.mark.parametrize(
+    "name", ["", "gpu", "cuda:", "cuda:x", "cuda:0 ", "cuda:all", "CPU", "mps"]
+)
 def test_an_unknown_device_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"device {name!r} is unknown; use auto, cpu, cuda"):
         check_device_name(name)

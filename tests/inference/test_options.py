@@ -126,7 +126,11 @@ def test_the_batch_size_is_none_where_geoseg_chooses(batch: Any, size: int | Non
         ({"min_confidence": -0.1}, "min_confidence -0.1: give a probability between 0 and 1"),
         ({"workers": -1}, "workers -1: give the number of worker processes, or 0 for none"),
         ({"workers": 2, "scheduler": "tcp://a:1"}, "workers 2 and scheduler tcp://a:1: give one"),
-        ({"mixed": True}, "mixed is about the workers of a cluster; give scheduler too"),
+        ({"mixed": True}, "mixed is about the workers of a cluster; give scheduler, or"),
+        (
+            {"device": "cuda:all", "scheduler": "tcp://a:1"},
+            "device cuda:all is about this machine; with scheduler give cuda",
+        ),
         ({"workers": None}, "workers None: give one whole number$"),
         ({"bands": "0,1"}, r"bands \[0, 1\]: bands count from 1; give them in the model's order"),
         ({"bands": []}, r"bands \[\]: bands count from 1"),
@@ -168,7 +172,7 @@ def test_the_lattice_is_the_cards_unless_options_say_otherwise(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"device": "tpu"}, "device 'tpu' is unknown; use auto, cpu, cuda or cuda:N"),
+        ({"device": "tpu"}, "device 'tpu' is unknown; use auto, cpu, cuda, cuda:N or cuda:all"),
         ({"precision": "half"}, "precision 'half' is unknown; use auto, fp32, bf16 or fp16"),
         ({"scales": "0"}, r"factors between 0\.1 and 8"),
         ({"value_range": "9,1"}, "the first value must be below the second"),
