@@ -89,13 +89,13 @@ def _command(function: Callable[..., None]) -> click.Command:
 @_command
 @argument("sources", nargs=-1, required=True, type=PATH)
 @option("--model", required=True, type=PATH, help="Model file (.safetensors).")
-@option("--out", required=True, type=PATH, help="Folder for the outputs.")
+@option("--out", required=True, help="Folder for the outputs; s3://, gs:// or az:// too.")
 @source_options
 @network_options
 @raster_options
 @polygon_options
 @run_options
-def predict(sources: tuple[Path, ...], model: Path, out: Path, **options: Any) -> None:
+def predict(sources: tuple[Path, ...], model: Path, out: str, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.
 
     SOURCES are files, folders (searched recursively) or text files with one path a line: GeoTIFF,

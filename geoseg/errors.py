@@ -13,6 +13,7 @@ GeosegError
 ├── VectorError   polygons cannot be made or written
 └── RunError      a fault of the run itself, which every further input would meet: it stops the run
     ├── DiskError    (also an OutputError) the disk is full, or cannot be written any more
+    ├── StoreError   a bucket is missing, out of reach or denied, or another run has taken it over
     ├── DeviceError  (also a ModelError) the device of the network is lost
     └── SchedulerLostError  the cluster is gone (exit 130, as the same command continues)
 
@@ -98,6 +99,13 @@ class RunError(GeosegError):
 
 class DiskError(RunError, OutputError):
     """The disk is full, or cannot be written any more."""
+
+
+class StoreError(RunError):
+    """A bucket is missing, denies access or does not answer, or the lease of it is lost.
+
+    It is no OSError: where that means that a file is missing or damaged, this does not.
+    """
 
 
 class DeviceError(RunError, ModelError):

@@ -2,7 +2,8 @@
 
 A file is built in a temporary folder beside its final place, under its final base name, and renamed
 into place when it is complete. A process that is killed leaves its temporary folder behind: `sweep`
-finishes what was complete and about to move, and removes the rest.
+finishes what was complete and about to move, and removes the rest. What goes into a bucket is built
+among this machine's temporary files, and sent.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ import re
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from geoseg.errors import DiskError, GeosegError, OutputError
+from geoseg.places import (
+    AnyPath,
+    Companions,
+    building_option,
+    building_site,
+    existing_files,
+)
+from geoseg.stores import StorePath
 
 _SUFFIX = ".geoseg"
 """Of temporary files and folders."""
@@ -63,59 +72,13 @@ def _temporary_path(path: Path) -> Iterator[Path]:
         _in_use.discard(name)
 
 
-def existing_files(
-    path: Path, companions: Callable[[Path], Sequence[Path]] = lambda _: ()
-) -> list[Path]:
-    """What exists of a file and its companions, the file first.
-
-    Where it begins with a companion, that one is not geoseg's: its files come last and go first,
-    and `sweep` finishes what was interrupted.
-    """
-    return [found for found in (path, *companions(path)) if os.path.lexists(found)]
-
-
-def refuse_foreign_report(
-    path: Path,
-    keys: Sequence[str],
-    command: str,
-    *,
-    companions: Callable[[Path], Sequence[Path]] = lambda _: (),
-    way_out: str = "move it away",
-) -> None:
-    """Refuse to replace a JSON report, or its companions, that a command did not write.
-
-    Args:
-        path: the report.
-        keys: what the command's own reports have at their top.
-        command: its name, for the message.
-        companions: files written with the report.
-        way_out: what the message advises besides another ``--out``.
-
-    Raises:
-        OutputError: with the first of the files.
-    """
-    found = existing_files(path, companions)
-    if found and not _has_json_keys(path, keys):
-        raise OutputError(
-            f"{found[0]} exists and was not written by geoseg {command}; "
-            f"{way_out}, or choose another --out"
-        )
-
-
-def _has_json_keys(path: Path, keys: Sequence[str]) -> bool:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.keys() >= set(keys)
-
-
 @contextmanager
 def replace_file(
-    path: Path,
+    path: AnyPath,
     *,
-    companions: Callable[[Path], Sequence[Path]] = lambda _: (),
+    companions: Companions = lambda _: (),
     errors: tuple[type[Exception], ...] = (OSError,),
+    fingerprint: str | None = None,
 ) -> Iterator[Path]:
     """A path of the same name in a temporary folder, moved to `path` when the block succeeds.
 
@@ -129,22 +92,40 @@ def replace_file(
             from an older one.
         errors: what the block may raise by writing; each becomes an `OutputError`. Give none where
             the block does other work too, and put `naming_file` round what writes.
+        fingerprint: what the file is made from; told with an object of a bucket, so that nobody has
+            to open it.
 
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
     with ExitStack() as stack:
         with naming_file(path):
-            built = stack.enter_context(temporary_folder(path)) / path.name
+            built = stack.enter_context(temporary_folder(building_site(path))) / path.name
         with naming_file(path, errors):
             yield built
         with naming_file(path):
-            _put_in_place(built, path, companions)
+            made = [other.name for other in companions(built) if other.exists()]
+            old = [other.name for other in existing_files(path, companions) if other != path]
+            if isinstance(path, StorePath):
+                _send(built, path, made, old, fingerprint)
+            else:
+                _put_in_place(built, path, made, old)
 
 
-def _put_in_place(built: Path, path: Path, companions: Callable[[Path], Sequence[Path]]) -> None:
-    made = [other.name for other in companions(built) if other.exists()]
-    old = [other.name for other in existing_files(path, companions) if other != path]
+def _send(
+    built: Path, path: StorePath, made: list[str], old: list[str], fingerprint: str | None
+) -> None:
+    """Put a file into its bucket, last of all; an old one goes first where it has companions."""
+    if made or old:
+        path.unlink(missing_ok=True)
+    for name in old:
+        path.with_name(name).unlink(missing_ok=True)
+    for name in made:
+        path.with_name(name).put(built.with_name(name))
+    path.put(built, fingerprint)
+
+
+def _put_in_place(built: Path, path: Path, made: list[str], old: list[str]) -> None:
     if not made and not old:
         os.replace(built, path)
         return
@@ -174,7 +155,7 @@ def _finish_moves(folder: Path) -> None:
 
 @contextmanager
 def naming_file(
-    path: Path, errors: tuple[type[Exception], ...] = (OSError,), option: str = "--out"
+    path: AnyPath, errors: tuple[type[Exception], ...] = (OSError,), option: str = "--out"
 ) -> Iterator[None]:
     """Turn errors of writing a file into an `OutputError` that names it and says what to do.
 
@@ -192,14 +173,15 @@ def naming_file(
     except GeosegError:
         raise
     except errors as error:
-        reason = _reason(error, path)
-        kind = DiskError if _is_of_the_disk(reason, path) else OutputError
+        reason = _reason(error, building_site(path))
+        kind = DiskError if _is_of_the_disk(reason, building_site(path)) else OutputError
         raise kind(
-            f"{path}: cannot be written ({reason}); free the disk or choose another {option}"
+            f"{path}: cannot be written ({reason}); free the disk or choose another "
+            f"{building_option(path, option)}"
         ) from error
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: AnyPath, text: str) -> None:
     """Replace a file by this text, in UTF-8; a power cut leaves the old one or the new one.
 
     Raises:
@@ -208,7 +190,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode(), sync=True)
 
 
-def write_bytes(path: Path, data: bytes | memoryview, *, sync: bool = False) -> None:
+def write_bytes(path: AnyPath, data: bytes | memoryview, *, sync: bool = False) -> None:
     """Replace a file by these bytes.
 
     A temporary file is enough here, without a folder around it: this saves several milliseconds on
@@ -222,6 +204,9 @@ def write_bytes(path: Path, data: bytes | memoryview, *, sync: bool = False) -> 
     Raises:
         OutputError: it cannot be written.
     """
+    if isinstance(path, StorePath):
+        path.put(data)
+        return
     with naming_file(path), _temporary_path(path) as built:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -235,15 +220,18 @@ def write_bytes(path: Path, data: bytes | memoryview, *, sync: bool = False) -> 
             raise
 
 
-def sweep(folder: Path, abandoned: Collection[str] = ()) -> None:
+def sweep(folder: AnyPath, abandoned: Collection[str] = ()) -> None:
     """Finish or remove what killed processes have left in a folder, not below it.
 
     Several processes may sweep one folder at once. Of files of the `abandoned` names, it also takes
-    what other processes, which may be frozen, have begun to build.
+    what other processes, which may be frozen, have begun to build. In a bucket nothing is
+    unfinished.
 
     Raises:
         OutputError: files that were complete cannot be moved into place.
     """
+    if isinstance(folder, StorePath):
+        return
     try:
         entries = list(os.scandir(folder))
     except OSError:  # what cannot be listed holds nothing for this run
@@ -252,7 +240,10 @@ def sweep(folder: Path, abandoned: Collection[str] = ()) -> None:
         match = _TEMPORARY.fullmatch(entry.name)
         if match is None or _is_used(entry, int(match["process"]), match["name"] in abandoned):
             continue
-        with _temporary_path(folder / match["name"]) as own, suppress(FileNotFoundError):
+        with (
+            _temporary_path(folder / match["name"]) as own,
+            suppress(FileNotFoundError, PermissionError),  # another user's
+        ):
             os.rename(entry.path, own)  # of several processes one succeeds
             if not entry.is_dir(follow_symlinks=False):
                 own.unlink()

@@ -6,6 +6,7 @@ Nothing that a file says may reach the network, unless the user gives leave (``-
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from xml.parsers import expat
 
+from geoseg.buckets import is_store_url
 from geoseg.errors import ConfigError, GeosegError
 
 Result = TypeVar("Result")
@@ -67,6 +69,7 @@ def allow_remote(allowed: bool = True) -> Iterator[None]:
 
 _NO_PATHS = ("crs", "scheduler")
 """Options that may look like a server's address and are no file to read."""
+_OUTPUTS = ("out", "dst")
 
 
 def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -74,14 +77,27 @@ def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
 
     The command refuses arguments that name a server or an archive: as paths they would be others.
     """
+    return _guarded(command, is_place=lambda _: False)
+
+
+def with_buckets(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Likewise, for a command that writes into buckets too."""
+    return _guarded(command, is_place=is_store_url)
+
+
+def _guarded(
+    command: Callable[..., Result], is_place: Callable[[str], bool]
+) -> Callable[..., Result]:
+    names = list(inspect.signature(command).parameters)
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Result:
-        for value in (
-            *arguments,
-            *(value for key, value in options.items() if key not in _NO_PATHS),
-        ):
-            if isinstance(value, str | os.PathLike) and (line := named_elsewhere(value)):
+        for name, value in (*zip(names, arguments, strict=False), *options.items()):
+            if name in _NO_PATHS or not isinstance(value, str | os.PathLike):
+                continue
+            is_output = name in _OUTPUTS
+            line = output_elsewhere(value) if is_output else named_elsewhere(value)
+            if line and not (is_output and is_place(name_of(value))):
                 raise ConfigError(line)
         with allow_remote(bool(options.pop("allow_remote", remote_allowed()))):
             return command(*arguments, **options)
@@ -114,6 +130,16 @@ def named_elsewhere(path: str | os.PathLike[str]) -> str | None:
         f"{name}: is on a server or in an archive, and geoseg opens files of this machine; fetch "
         "or unpack it, or give a VRT of an image with --allow-remote: python -c "
         f"\"from rasterio import open, shutil; shutil.copy(open('{name}'), 'a.vrt', driver='VRT')\""
+    )
+
+
+def output_elsewhere(path: str | os.PathLike[str]) -> str | None:
+    """A line about a path for outputs that is none of this machine; else None."""
+    if not names_elsewhere(path):
+        return None
+    return (
+        f"{name_of(path)}: is on a server or in an archive, and outputs go into folders of this "
+        "machine; geoseg predict alone writes into buckets too (s3://BUCKET/FOLDER, gs://, az://)"
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 
 from filelock import FileLock, Timeout
 
 from geoseg.errors import FolderInUseError, OutputError
 from geoseg.files import sweep
+from geoseg.leases import lease
+from geoseg.places import AnyPath
+from geoseg.stores import StorePath
 
 WORK_FOLDER = ".geoseg"
 """Inside an output folder while a run needs it: the lock, and the parts of unfinished rasters."""
@@ -19,11 +23,12 @@ _LOCK_ATTEMPTS = 20
 
 
 def lock_folder(
-    folder: Path, option: str = "--out", timeout: float = 0
-) -> AbstractContextManager[None]:
+    folder: AnyPath, option: str = "--out", timeout: float = 0
+) -> AbstractContextManager[Callable[[], None]]:
     """The folder, created if missing, locked for one run; removed again if it stays empty.
 
-    What killed runs have left unfinished there is finished or removed.
+    What killed runs have left unfinished there is finished or removed. What the context gives is to
+    be called now and then: it raises a StoreError if the lock of a folder in a bucket is lost.
 
     Args:
         folder: of outputs.
@@ -35,10 +40,12 @@ def lock_folder(
         OutputError: it cannot be made or written.
     """
     refusal = f"another run writes into {folder}; wait until it ends or choose another {option}"
+    if isinstance(folder, StorePath):
+        return _leased(folder, refusal)
     return _locked(folder, "lock", refusal, option, timeout)
 
 
-def lock_file(path: Path, option: str = "--out") -> AbstractContextManager[None]:
+def lock_file(path: Path, option: str = "--out") -> AbstractContextManager[Callable[[], None]]:
     """The folder of a file as `lock_folder` gives it, but only this file locked.
 
     Raises:
@@ -50,7 +57,16 @@ def lock_file(path: Path, option: str = "--out") -> AbstractContextManager[None]
 
 
 @contextmanager
-def _locked(folder: Path, name: str, refusal: str, option: str, timeout: float) -> Iterator[None]:
+def _leased(folder: StorePath, refusal: str) -> Iterator[Callable[[], None]]:
+    with lease(folder / WORK_FOLDER / "lock", refusal) as refuse_lost:
+        sweep(Path(gettempdir()))  # where files for buckets are built
+        yield refuse_lost
+
+
+@contextmanager
+def _locked(
+    folder: Path, name: str, refusal: str, option: str, timeout: float
+) -> Iterator[Callable[[], None]]:
     work = folder / WORK_FOLDER
     made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     lock = FileLock(work / name, timeout=timeout)
@@ -65,7 +81,7 @@ def _locked(folder: Path, name: str, refusal: str, option: str, timeout: float) 
     try:
         sweep(folder)
         sweep(work)
-        yield
+        yield lambda: None
     finally:
         # Before the release: whoever locks a file that is gone notices it, and starts again.
         with suppress(OSError):

@@ -12,7 +12,12 @@ import rasterio
 from hypothesis import settings
 from rasterio.transform import Affine, from_origin
 
-pytest_plugins = ["tests.fixtures.class_rasters", "tests.fixtures.tiles", "tests.fixtures.server"]
+pytest_plugins = [
+    "tests.fixtures.class_rasters",
+    "tests.fixtures.tiles",
+    "tests.fixtures.server",
+    "tests.fixtures.bucket",
+]
 
 # Examples take as long as the machine's other work lets them.
 # The gate draws the same examples each time; `make test-all` looks for new ones.

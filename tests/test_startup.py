@@ -73,6 +73,7 @@ def test_predict_refuses_files_and_options_before_torch(
         ([scene, *common, "--overlap", "99"], "overlap=99 does not fit window=32"),
         ([scene, "--model", tmp_path / "no.safetensors", "--out", tmp_path], "no.safetensors"),
         ([scene, "--model", scene, "--out", tmp_path], "not a safetensors file"),
+        ([scene, *common[:2], "--out", "az://there/out"], "set AZURE_STORAGE_ACCOUNT_NAME and"),
     ):
         errors, heavy = imported_by("predict", *arguments)
         assert message in errors

@@ -11,7 +11,7 @@ import rasterio
 
 from geoseg.commands import predict
 from geoseg.errors import ConfigError, GeosegError, ModelError
-from geoseg.foreign import named_elsewhere
+from geoseg.foreign import output_elsewhere
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
@@ -50,7 +50,7 @@ def run(
             the scenes.
         GeosegError: as from ``geoseg predict``.
     """
-    if line := named_elsewhere(out):
+    if line := output_elsewhere(out):
         raise ConfigError(line)
     listener = progress or Progress()
     loaded = _model(model)

@@ -8,18 +8,17 @@ others continue; what is done is kept; what was started is continued.
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import OutputError, RunError, SchedulerLostError
+from geoseg.errors import RunError, SchedulerLostError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
-from geoseg.foreign import with_allow_remote
+from geoseg.foreign import with_buckets
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
@@ -29,9 +28,11 @@ from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreig
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import load_card
+from geoseg.places import AnyPath, any_path
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
 from geoseg.report import Report, counted
+from geoseg.stores import StorePath
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -43,7 +44,7 @@ _ASKED_FOLDERS = 50
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-@with_allow_remote
+@with_buckets
 def run(
     sources: Paths,
     model: str | os.PathLike[str] | Model,
@@ -57,7 +58,7 @@ def run(
     Args:
         sources: files or folders of orthophotos.
         model: a model file, or a loaded model.
-        out: folder for the outputs.
+        out: folder for the outputs, on this machine or in a bucket (``s3://BUCKET/FOLDER``).
         progress: receives plan and progress; nobody by default.
         options: the options of ``geoseg predict`` with underscores; see `PredictOptions`. With
             ``workers`` a script needs ``if __name__ == "__main__":`` around the call, as worker
@@ -77,19 +78,22 @@ def run(
     started = time.perf_counter()
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
+    place = any_path(out)
     if chosen.scheduler is not None:  # workers may have been started in another folder
-        sources, out = [each.absolute() for each in _paths(sources)], Path(out).absolute()
+        sources, place = [each.absolute() for each in _paths(sources)], place.absolute()
+    if isinstance(place, StorePath):
+        place.refuse_unusable()
     card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
-    refuse_foreign_file(Path(out) / REPORT, overwrite=chosen.overwrite)
+    refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
-    jobs = find_jobs(_paths(sources), card, chosen, Path(out), report)
+    jobs = find_jobs(_paths(sources), card, chosen, place, report)
     # What can be refused without torch, which takes seconds to import, is refused by now.
     filled = chosen.for_inputs(len(jobs))
     if chosen.preview is None and not filled.preview:
         progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
     with ExitStack() as stack:
-        predict_run = _load(model, filled, Path(out), jobs, report, stack)
+        predict_run = _load(model, filled, place, jobs, report, stack)
         if chosen.dry_run:
             _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         else:
@@ -100,7 +104,7 @@ def run(
 def _run_all(
     jobs: Sequence[RasterJob], predict_run: PredictRun, report: RunReport, progress: Progress
 ) -> None:
-    with lock_folder(predict_run.out):
+    with lock_folder(predict_run.out) as refuse_lost:
         _sweep(jobs)
         for line in remove_leftovers(predict_run.out, predict_run.work):
             progress.note(line)
@@ -108,15 +112,16 @@ def _run_all(
         surveys = _announce_plan(surveyed, predict_run, report, progress)
         try:
             with report.streaming(predict_run.work / STREAM), begun():
-                _make(surveys, predict_run, report, progress)
+                _make(surveys, predict_run, report, progress, refuse_lost)
         except SchedulerLostError:  # an interrupted run, not a failed one
             raise
-        except RunError:  # the report has it already, beside the input that met it
-            report.stop()
+        except RunError as error:
+            report.stop(error)
         finally:
             if predict_run.processes:  # those that died or froze have left unfinished files
                 _sweep(jobs, {path.name for survey in surveys for path in survey.files()})
             with begun():
+                refuse_lost()  # else it would be another run's report
                 report.write(predict_run.out / REPORT)
 
 
@@ -133,7 +138,7 @@ def _paths(sources: Paths) -> list[Path]:
 def _load(
     model: str | os.PathLike[str] | Model,
     options: PredictOptions,
-    out: Path,
+    out: AnyPath,
     jobs: Sequence[RasterJob],
     report: RunReport,
     stack: ExitStack,
@@ -201,20 +206,18 @@ def _announce_plan(
     report.plan = total.to_json(probe, run.processes, len(left))
     for line in total.lines(len(left), probe, run.processes):
         progress.note(line)
-    existing = next(path for path in (run.out, *run.out.absolute().parents) if path.is_dir())
-    free = shutil.disk_usage(existing).free
-    if free < total.least_output:
-        raise OutputError(
-            f"{run.out} has {free / 1e6:.0f} MB free, the outputs take about "
-            f"{total.output / 1e6:.0f} MB; free the disk or choose another --out"
-        )
+    total.refuse_full_disk(run.out)
     return surveys
 
 
 def _make(
-    surveys: Sequence[Survey], run: PredictRun, report: RunReport, progress: Progress
+    surveys: Sequence[Survey],
+    run: PredictRun,
+    report: RunReport,
+    progress: Progress,
+    refuse_lost: Callable[[], None],
 ) -> None:
-    """Make what is missing of all rasters.
+    """Make what is missing of all rasters, as long as the output folder is this run's.
 
     Raises:
         RunError: the fault would meet every raster.
@@ -226,7 +229,8 @@ def _make(
         progress.begin(counted(len(surveys), "raster"), left)
     try:
         with run.open_slots(progress.advance, workers=left > 0, note=progress.note) as slots:
-            tell_stories((_story(survey, run, report, progress) for survey in surveys), slots)
+            stories = (_story(survey, run, report, progress) for survey in surveys)
+            tell_stories(stories, slots, refuse_lost)
     finally:
         if left:
             progress.end()

@@ -17,11 +17,11 @@ import rasterio
 
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
-from geoseg.files import existing_files
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
 from geoseg.inference.class_raster import ClassRaster
 from geoseg.locks import lock_file
+from geoseg.places import existing_files
 from geoseg.raster import SeenSource, Source, describe_grid, name_every_class, open_raster
 from geoseg.raster.path_list import expand_lists
 from geoseg.report import Report, counted

@@ -19,8 +19,9 @@ from geoseg.datasets.file_keys import is_raster, is_vector
 from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import OutputError
-from geoseg.files import existing_files, naming_file, write_text
+from geoseg.files import naming_file, write_text
 from geoseg.listing import list_folder
+from geoseg.places import existing_files
 from geoseg.raster import raster_companions
 
 MANIFEST = "manifest.json"

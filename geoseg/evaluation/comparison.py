@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from geoseg.files import refuse_foreign_report, replace_file
+from geoseg.files import replace_file
 from geoseg.metrics.paired import paired_difference
+from geoseg.own_reports import refuse_foreign_report
 from geoseg.report import finite
 
 METRICS = ("mean_iou", "mean_f1", "overall_accuracy")

@@ -15,7 +15,8 @@ from geoseg.evaluation.html_report import html_report
 from geoseg.evaluation.largest_errors import draw_largest_errors
 from geoseg.evaluation.pairs import ScoringOptions
 from geoseg.evaluation.scoring import PairScore
-from geoseg.files import refuse_foreign_report, replace_file
+from geoseg.files import replace_file
+from geoseg.own_reports import refuse_foreign_report
 
 COLUMNS = ("iou", "f1", "precision", "recall", "boundary_f1")
 """Metrics that every class has."""

@@ -26,6 +26,7 @@ from geoseg.inference.agreement import Cluster, WorkerFacts, agree
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.worker import facts_of_worker
 from geoseg.locks import WORK_FOLDER
+from geoseg.places import AnyPath
 from geoseg.report import shorten
 
 CONNECT_SECONDS = 10.0
@@ -145,7 +146,9 @@ def remote_cluster(scheduler: str) -> Iterator[Any]:
 
 
 @contextmanager
-def join_cluster(options: PredictOptions, out: Path, sources: Sequence[Path]) -> Iterator[Cluster]:
+def join_cluster(
+    options: PredictOptions, out: AnyPath, sources: Sequence[Path]
+) -> Iterator[Cluster]:
     """The cluster behind ``--scheduler``, its workers asked and agreed.
 
     Args:
@@ -183,7 +186,7 @@ def _address(scheduler: str) -> str:
 
 
 def ask_workers(
-    client: Any, options: PredictOptions, out: Path, sources: Sequence[Path]
+    client: Any, options: PredictOptions, out: AnyPath, sources: Sequence[Path]
 ) -> list[WorkerFacts]:
     """The facts of all workers of a cluster.
 
@@ -236,14 +239,17 @@ def refuse_versions(versions: dict[str, str | None]) -> None:
 
 
 @contextmanager
-def _token(out: Path) -> Iterator[Path]:
+def _token(out: AnyPath) -> Iterator[AnyPath]:
     """A file in the output folder by which workers show that they see it; gone at the end."""
     work = out / WORK_FOLDER
-    made = [folder for folder in (work, out, *out.parents) if not folder.exists()]
+    # A bucket has no folders.
+    folders = [out / WORK_FOLDER, out, *out.parents] if isinstance(out, Path) else []
+    made = [folder for folder in folders if not folder.exists()]
     token = work / f"token-{uuid.uuid4().hex}"
     try:
         try:
-            work.mkdir(parents=True, exist_ok=True)
+            if isinstance(work, Path):
+                work.mkdir(parents=True, exist_ok=True)
             write_text(token, str(os.getpid()))
         except OSError as error:
             raise OutputError(

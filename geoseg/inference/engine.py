@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,11 +30,18 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.inference.band import Band
 from geoseg.inference.measurement import probe_forward
-from geoseg.inference.outputs import Output, count_classes, write_raster, write_raster_index
+from geoseg.inference.outputs import (
+    Output,
+    classes_at_hand,
+    count_classes,
+    write_raster,
+    write_raster_index,
+)
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.stream import stream_block
+from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, place_of, write_preview
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.vector import AreaLimit, Cleaning
@@ -91,7 +97,7 @@ class Sheet:
         row, col = self.origin
         return area.moved(-row, -col)
 
-    def area_file(self, level: int, index: int, what: str) -> Path:
+    def area_file(self, level: int, index: int, what: str) -> AnyPath:
         """What a task leaves of an area of `area_tree` for others."""
         return self.folder.path / f"polygons-{level}-{index:05d}-{what}.zip"
 
@@ -242,7 +248,7 @@ def make_index(process: Process, sheet: Sheet, output: Output) -> None:
         write_raster_index(output, sheet.folder.source, process.classes)
 
 
-def count_raster(process: Process, classes: Path) -> NDArray[np.int64]:  # noqa: ARG001
+def count_raster(process: Process, classes: AnyPath) -> NDArray[np.int64]:  # noqa: ARG001
     """Pixels of each code 0..255 of a class raster that exists already.
 
     Raises:
@@ -251,19 +257,23 @@ def count_raster(process: Process, classes: Path) -> NDArray[np.int64]:  # noqa:
     return count_classes(classes)
 
 
-def make_preview(process: Process, sheet: Sheet, output: Output, classes: Path) -> None:
+def make_preview(process: Process, sheet: Sheet, output: Output, classes: Output) -> None:
     """Draw the class raster and the imagery.
 
     Raises:
         OutputError: the picture cannot be written.
         SourceError: one of the two cannot be read.
     """
-    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+    source = sheet.folder.source
+    with (
+        rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES),
+        classes_at_hand(classes, source, process.classes) as raster,
+    ):
         write_preview(
-            classes,
+            raster,
             output.path,
             classes=process.classes,
             fingerprint=output.key,
-            source=sheet.folder.source,
+            source=source,
             area=output.shown,
         )

@@ -16,13 +16,14 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob
 from geoseg.models import Card
+from geoseg.places import AnyPath
 from geoseg.prefetch import look_ahead
 from geoseg.raster import GDAL_CACHE_BYTES, FoundSource, find_sources, opened_once
 from geoseg.report import nothing_usable
 
 
 def find_jobs(
-    paths: Sequence[Path], card: Card, options: PredictOptions, out: Path, report: RunReport
+    paths: Sequence[Path], card: Card, options: PredictOptions, out: AnyPath, report: RunReport
 ) -> list[RasterJob]:
     """The inputs that can be used; the others are noted as refused.
 
@@ -56,7 +57,7 @@ def _check(
     found: FoundSource,
     card: Card,
     options: PredictOptions,
-    out: Path,
+    out: AnyPath,
     area: AreaOfInterest | None,
 ) -> tuple[RasterJob, list[str]]:
     """A raster opened and checked against the model's card, with its warnings."""

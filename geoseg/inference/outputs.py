@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
-from geoseg.files import existing_files, naming_file
+from geoseg.copies import local_copy
+from geoseg.files import naming_file
 from geoseg.inference.parts import PartFolder
+from geoseg.places import AnyPath, existing_files
 from geoseg.raster import (
+    PANEL_SIDE,
     Layer,
     Source,
     chunk_areas,
@@ -24,6 +28,7 @@ from geoseg.raster import (
     has_fingerprint,
     index_files,
     is_index,
+    level_at_hand,
     open_raster,
     place_of,
     probability_layer,
@@ -54,7 +59,7 @@ class Output:
 
     kind: str
     """``classes``, ``confidence``, ``probabilities``, ``preview``, or a vector format."""
-    path: Path
+    path: AnyPath
     key: str
     """What it is made from; stored inside it."""
     side: int = 0
@@ -72,7 +77,7 @@ class Output:
         )
         return [square.moved(shown.row, shown.col) for square in squares]
 
-    def file(self, area: Window) -> Path:
+    def file(self, area: Window) -> AnyPath:
         """The file of a raster that shows this of it."""
         if not self.side:
             return self.path
@@ -84,7 +89,7 @@ class Output:
         read = read_fingerprint if self._is_raster else read_vector_fingerprint
         return self.path.exists() and read(self.path) == self.key
 
-    def existing(self) -> list[Path]:
+    def existing(self) -> list[AnyPath]:
         """What exists in its place, made from something else; also as the other kind of raster."""
         kind = raster_companions if self._is_raster else format_of(self.path).companions
         own = [] if self.side else existing_files(self.path, kind)
@@ -100,7 +105,7 @@ class Output:
             with naming_file(path):
                 path.unlink(missing_ok=True)
 
-    def _stale(self) -> list[Path]:
+    def _stale(self) -> list[AnyPath]:
         if self.kind not in RASTERS:
             return []
         if not self.side:
@@ -115,15 +120,15 @@ class Output:
         return self.kind in (*RASTERS, "preview")
 
 
-def output_path(target: Path, kind: str) -> Path:
+def output_path(target: AnyPath, kind: str) -> AnyPath:
     """The path of an output of a source; `target` is the output path without suffix."""
     endings = {"preview": "preview.png", **{name: f"{name}.tif" for name in RASTERS}}
     return target.with_name(f"{target.name}_{endings.get(kind, f'polygons.{kind}')}")
 
 
-def output_folders(targets: Iterable[Path]) -> set[Path]:
+def output_folders(targets: Iterable[AnyPath]) -> set[AnyPath]:
     """The folders that hold outputs of these targets; those of squares need not exist."""
-    found = set()
+    found: set[AnyPath] = set()
     for target in targets:
         found |= {target.parent, *(output_path(target, kind).with_suffix("") for kind in RASTERS)}
     return found
@@ -211,17 +216,40 @@ def write_vectors(
     write_tables([(layer, tables)], {output.path: output.key for output in outputs})
 
 
-def count_classes(labels: Path) -> NDArray[np.int64]:
+@contextmanager
+def classes_at_hand(output: Output, source: Source, classes: ClassScheme) -> Iterator[Path]:
+    """A class raster as a file of this machine: all of it, or the level that a preview shows.
+
+    Raises:
+        FileNotFoundError: a file of the raster is missing in its bucket.
+        OutputError: the disk has no room for a copy.
+    """
+    if isinstance(output.path, Path) or not output.side:
+        with local_copy(output.path) as file:
+            yield file
+        return
+    shown = output.shown or Window(0, 0, source.height, source.width)
+    with level_at_hand(
+        class_layer(classes),
+        output.path,
+        output.side,
+        height=shown.height,
+        width=shown.width,
+        least=PANEL_SIDE,
+    ) as file:
+        yield file
+
+
+def count_classes(labels: AnyPath) -> NDArray[np.int64]:
     """Pixels of each code 0..255 of a class raster.
 
     Raises:
         SourceError: it cannot be read.
     """
     counts = np.zeros(256, np.int64)
-    source = open_raster(labels)
-    rows = max(1, _CHUNK_PIXELS // source.width)
-    with source.open() as reader:
-        for row in range(0, source.height, rows):
-            pixels, _ = reader.read(row, 0, min(rows, source.height - row), source.width)
+    with local_copy(labels) as file, open_raster(file).open() as reader:
+        rows = max(1, _CHUNK_PIXELS // reader.width)
+        for row in range(0, reader.height, rows):
+            pixels, _ = reader.read(row, 0, min(rows, reader.height - row), reader.width)
             counts += np.bincount(pixels.ravel(), minlength=256)
     return counts

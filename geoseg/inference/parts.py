@@ -7,13 +7,13 @@
 
 A part exists under its name only when it is whole. A block's list is replaced after each band, so
 that a run is resumed without a look into its parts: one that is listed, and has as many bytes, is
-taken for finished. It has a checksum of its pixels too, which is compared whenever it is read;
-where that fails, it is made anew. A list or a plan that does not verify counts as none.
+taken for finished. In a bucket the list alone counts, as each look would take a trip to the server.
+A part has a checksum of its pixels too, which is compared whenever it is read; where that fails, it
+is made anew. A list or a plan that does not verify counts as none.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,9 @@ from geoseg.files import naming_file
 from geoseg.inference.band import Band
 from geoseg.inference.verified import read_verified, write_verified
 from geoseg.locks import WORK_FOLDER
+from geoseg.places import AnyPath, file_sizes, remove_tree
 from geoseg.raster import Part, Source, part_is_whole, write_part
+from geoseg.stores import StorePath
 from geoseg.tiling import Block, TileGrid, Window
 
 PLAN = "plan.json"
@@ -34,7 +36,7 @@ PLAN = "plan.json"
 class PartFolder:
     """The parts of one raster."""
 
-    path: Path
+    path: AnyPath
     key: str
     """Of the run, from `geoseg.inference.keys.part_key`."""
     source: Source
@@ -86,10 +88,10 @@ class PartFolder:
         self, number: int, lattice_row: int, band: Window, entry: Sequence[int]
     ) -> bool:
         place, sizes = entry[:4], entry[4:]
-        return place == _place(band) and all(
-            _size(self.part(number, lattice_row, band, kind).path) == size
-            for kind, size in zip(self.kinds, sizes, strict=True)
-        )
+        if place != _place(band):
+            return False
+        paths = [self.part(number, lattice_row, band, kind).path for kind in self.kinds]
+        return isinstance(self.path, StorePath) or file_sizes(paths) == sizes
 
     def write(self, number: int, lattice_row: int, band: Band) -> None:
         """Write one band; its classes come last, and then the list of its block.
@@ -107,21 +109,27 @@ class PartFolder:
         ]
         finished = self._finished(number)
         finished[str(lattice_row)] = [*_place(band.area), *sizes]
-        document = {"key": self.key, **self._held, "finished": finished}
-        write_verified(self._list_path(number), document, sync=False)
+        self._write_list(number, finished)
 
     def remove_damaged(self, number: int, block: Block) -> None:
-        """Decode the parts of a block, and remove those that do not verify.
+        """Decode the parts of a block; those that do not verify are removed, and listed no more.
 
         Raises:
             OutputError: one cannot be removed.
         """
+        finished = self._finished(number)
         for lattice_row, band in block.bands():
             for kind in self.kinds:
                 part = self.part(number, lattice_row, band, kind)
                 if not part_is_whole(part, self.classes if kind == "probabilities" else 1):
+                    finished.pop(str(lattice_row), None)
                     with naming_file(part.path):
                         part.path.unlink(missing_ok=True)
+        self._write_list(number, finished)
+
+    def _write_list(self, number: int, finished: dict[str, list[int]]) -> None:
+        document = {"key": self.key, **self._held, "finished": finished}
+        write_verified(self._list_path(number), document, sync=False)
 
     def _finished(self, number: int) -> dict[str, list[int]]:
         """By lattice row, place and sizes of a block's parts; empty where no list verifies."""
@@ -134,7 +142,7 @@ class PartFolder:
         """What the entries of a list are about."""
         return {"kinds": list(self.kinds), "classes": self.classes}
 
-    def _list_path(self, number: int) -> Path:
+    def _list_path(self, number: int) -> AnyPath:
         return self.path / f"{number:04d}.json"
 
     def read_plan(self, grid: TileGrid) -> tuple[list[Block], int | None] | None:
@@ -179,13 +187,13 @@ class PartFolder:
         write_verified(self._plan_path, document, sync=True)
 
     @property
-    def _plan_path(self) -> Path:
+    def _plan_path(self) -> AnyPath:
         return self.path / PLAN
 
     def remove(self) -> None:
         """Remove the folder and what is in it, and the folders above it that are left empty."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        for folder in self.path.parents:
+        remove_tree(self.path)
+        for folder in self.path.parents if isinstance(self.path, Path) else ():
             if folder.name == WORK_FOLDER or not folder.is_dir() or any(folder.iterdir()):
                 return
             folder.rmdir()
@@ -193,11 +201,3 @@ class PartFolder:
 
 def _place(area: Window) -> list[int]:
     return [area.row, area.col, area.height, area.width]
-
-
-def _size(path: Path) -> int | None:
-    """Bytes of a file; None where there is none."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from geoseg.errors import OutputError
 from geoseg.inference.areas import area_tree
 from geoseg.inference.probe import Probe
+from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, Source
 from geoseg.report import counted
+from geoseg.stores import StorePath
 from geoseg.tiling import Block
 
 # Bytes as `python -m tests.benchmarks plan` measures them.
@@ -204,6 +208,22 @@ class RasterPlan:
         return (
             self.forwards * probe.seconds / processes + starts + files * probe.slowness / together
         )
+
+    def refuse_full_disk(self, out: AnyPath) -> None:
+        """Refuse a folder whose disk surely has not the room; of a bucket nobody knows it.
+
+        Raises:
+            OutputError: the disk has less room.
+        """
+        if isinstance(out, StorePath):
+            return
+        existing = next(path for path in (out, *out.absolute().parents) if path.is_dir())
+        free = shutil.disk_usage(existing).free
+        if free < self.least_output:
+            raise OutputError(
+                f"{out} has {free / 1e6:.0f} MB free, the outputs take about "
+                f"{self.output / 1e6:.0f} MB; free the disk or choose another --out"
+            )
 
     def to_json(self, probe: Probe, workers: int, rasters: int = 1) -> dict[str, float]:
         """The plan for the report."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 
+from geoseg.files import replace_file
 from geoseg.foreign import remote_allowed
 from geoseg.inference import engine
 from geoseg.inference.agreement import Agreement, Cluster, agree
@@ -27,6 +27,7 @@ from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Slots, Task
 from geoseg.locks import WORK_FOLDER
 from geoseg.models import Model, write_model
+from geoseg.places import AnyPath
 from geoseg.raster import Source
 
 
@@ -37,7 +38,7 @@ class PredictRun:
     model: Model
     options: PredictOptions
     forward: ForwardOptions
-    out: Path
+    out: AnyPath
     threads: int
     """Torch threads of each process that runs windows."""
     settings: dict[str, Any]
@@ -51,7 +52,7 @@ class PredictRun:
 
     @classmethod
     def from_options(
-        cls, model: Model, options: PredictOptions, out: Path, cluster: Cluster | None = None
+        cls, model: Model, options: PredictOptions, out: AnyPath, cluster: Cluster | None = None
     ) -> PredictRun:
         """The run of a model on this machine, or on the workers of a cluster.
 
@@ -167,19 +168,20 @@ class PredictRun:
         return kinds if len(kinds) == 1 else ()
 
     @contextmanager
-    def _model_for_workers(self) -> Iterator[Path]:
+    def _model_for_workers(self) -> Iterator[AnyPath]:
         """The file from which workers load the model.
 
         It holds the model as it is in memory, which may differ from the one it came from.
         """
         file = self.work / f"model-{self.settings['model'][:16]}.safetensors"
-        write_model(self.model.net, self.model.card, file)
+        with replace_file(file) as built:
+            write_model(self.model.net, self.model.card, built)
         try:
             yield file.absolute()
         finally:
             file.unlink(missing_ok=True)
 
     @property
-    def work(self) -> Path:
+    def work(self) -> AnyPath:
         """The folder of unfinished parts."""
         return self.out / WORK_FOLDER

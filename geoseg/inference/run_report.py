@@ -9,19 +9,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
-from geoseg.errors import OutputError
-from geoseg.failures import not_done
-from geoseg.files import naming_file, refuse_foreign_report, replace_file
+from geoseg.errors import OutputError, RunError
+from geoseg.failures import failure_line, not_done
+from geoseg.files import replace_file
 from geoseg.foreign import name_of
 from geoseg.inference.keys import key_of
+from geoseg.inference.line_stream import LineStream, line_stream, remove_lines
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.locks import WORK_FOLDER
+from geoseg.own_reports import refuse_foreign_report
+from geoseg.places import AnyPath
 from geoseg.raster import FoundSources
 from geoseg.report import Report, finite
 
@@ -37,7 +40,7 @@ STREAM = "report.jsonl"
 """In the folder of unfinished parts, while a run goes on and after one that was killed."""
 
 
-def refuse_foreign_file(path: Path, *, overwrite: bool) -> None:
+def refuse_foreign_file(path: AnyPath, *, overwrite: bool) -> None:
     """Refuse to replace another file of this name, unless that is wanted.
 
     Raises:
@@ -71,10 +74,10 @@ class RunReport:
         self._own: list[str] = []
         self._passed_over: list[str] = []
         self._of_the_run: list[str] = []
-        self._stream: TextIO | None = None
+        self._stream: LineStream | None = None
 
     @contextmanager
-    def streaming(self, path: Path) -> Iterator[None]:
+    def streaming(self, path: AnyPath) -> Iterator[None]:
         """Write each outcome to a file as it comes, one line of JSON for each input.
 
         Those that are known are written first. The file goes when `write` has written all of them.
@@ -82,22 +85,18 @@ class RunReport:
         Raises:
             OutputError: the file cannot be written.
         """
-        with naming_file(path):
-            self._stream = path.open("w", encoding="utf-8")
-        try:
-            for entry in self._inputs.values():
-                if entry["status"] != "not begun":
-                    self._tell(entry)
-            yield
-        finally:
-            self._stream.close()
-            self._stream = None
+        with line_stream(path) as self._stream:
+            try:
+                for entry in self._inputs.values():
+                    if entry["status"] != "not begun":
+                        self._tell(entry)
+                yield
+            finally:
+                self._stream = None
 
     def _tell(self, entry: dict[str, Any]) -> None:
         if self._stream is not None:
-            with naming_file(Path(self._stream.name)):
-                self._stream.write(_line(entry) + "\n")
-                self._stream.flush()
+            self._stream.write(_line(entry))
 
     def begin(self, run: PredictRun, imports: float = 0.0) -> None:
         """Note what all rasters share, now that it is there.
@@ -169,8 +168,10 @@ class RunReport:
         self._inputs[job.source.path] |= {"status": "failed", "error": line}
         self._tell(self._inputs[job.source.path])
 
-    def stop(self) -> None:
-        """Note that a fault of the run itself has stopped it, and what it has not done."""
+    def stop(self, error: RunError) -> None:
+        """Note a fault of the run itself that has stopped it, and what it has not done."""
+        if failure_line("", error) not in self.failures:  # beside the input that met it
+            self._of_the_run.append(str(error))
         waiting = [
             entry["path"]
             for entry in self._inputs.values()
@@ -227,7 +228,7 @@ class RunReport:
             "inputs": inputs,
         }
 
-    def write(self, path: Path) -> None:
+    def write(self, path: AnyPath) -> None:
         """Write the report as JSON; where it cannot be written, that is one more failure.
 
         Each input is one line, last of all: so that 100,000 of them can be read and searched.
@@ -246,7 +247,7 @@ class RunReport:
         except OutputError as error:
             self._of_the_run.append(str(error))
         else:
-            (path.parent / WORK_FOLDER / STREAM).unlink(missing_ok=True)
+            remove_lines(path.parent / WORK_FOLDER / STREAM)
 
     def to_report(self) -> Report:
         """What the command returns."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from geoseg.inference.polygons import polygon_stages
 from geoseg.inference.run import PredictRun
 from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
+from geoseg.places import folders_in, remove_tree
 from geoseg.progress import Progress
 from geoseg.raster import ChangedSourceError
 from geoseg.tiling import Block
@@ -100,7 +100,7 @@ def _tell_files(
     yield Stage("files", [Task(engine.make_index, (sheet, output)) for output in squares])
     took += results[len(tasks) - len(polygons) :]
     previews = [
-        Task(engine.make_preview, (sheet, output, classes.path))
+        Task(engine.make_preview, (sheet, output, classes))
         for output in survey.missing
         if output.kind == "preview"
     ]
@@ -194,12 +194,11 @@ def _clear_stale(run: PredictRun, survey: Survey, progress: Progress) -> None:
     """Name the parts of runs with other options; ``--overwrite`` removes them."""
     own = survey.folder.path
     stale = re.compile(rf"{re.escape(survey.job.target.name)}-[0-9a-f]{{16}}")
-    beside = own.parent.iterdir() if own.parent.is_dir() else ()
-    for other in sorted(each for each in beside if stale.fullmatch(each.name)):
-        if other == own:
+    for other in folders_in(own.parent):
+        if other == own or not stale.fullmatch(other.name):
             continue
         if run.options.overwrite:
-            shutil.rmtree(other)
+            remove_tree(other)
         else:
             progress.note(
                 f"{other} holds parts of a run with other options; "

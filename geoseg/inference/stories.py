@@ -130,7 +130,9 @@ class _Telling:
         return True
 
 
-def tell_stories(stories: Iterable[Story], slots: Slots) -> None:
+def tell_stories(
+    stories: Iterable[Story], slots: Slots, refuse_lost: Callable[[], None] = lambda: None
+) -> None:
     """Run the stories to their ends, begun in their order, as the slots have room.
 
     A story that raises ends all; those that are being told are closed, those behind it not begun.
@@ -138,6 +140,7 @@ def tell_stories(stories: Iterable[Story], slots: Slots) -> None:
     Args:
         stories: made one by one, each when there is room for its first task.
         slots: where tasks run.
+        refuse_lost: raises what ends all, and is called about once a second at least.
     """
     upcoming = iter(stories)
     told: list[_Telling] = []
@@ -145,6 +148,7 @@ def tell_stories(stories: Iterable[Story], slots: Slots) -> None:
     in_flight: dict[Lane, int] = {"forward": 0, "files": 0}
     try:
         while True:
+            refuse_lost()
             for telling in _with_room(told, upcoming, in_flight, slots):
                 number, task = telling.take()
                 in_flight[telling.lane] += 1
@@ -152,7 +156,7 @@ def tell_stories(stories: Iterable[Story], slots: Slots) -> None:
                 future.add_done_callback(partial(_put, done, telling, number))
             if not told:
                 return
-            telling, number, future = _next_done(done, slots)
+            telling, number, future = _next_done(done, slots, refuse_lost)
             in_flight[telling.lane] -= 1
             telling.end(number, future)
             _go_on(telling, told)
@@ -199,10 +203,13 @@ def _go_on(telling: _Telling, told: list[_Telling]) -> None:
 
 
 def _next_done(
-    done: queue.SimpleQueue[tuple[_Telling, int, Future]], slots: Slots
+    done: queue.SimpleQueue[tuple[_Telling, int, Future]],
+    slots: Slots,
+    refuse_lost: Callable[[], None],
 ) -> tuple[_Telling, int, Future]:
     while True:
         try:
             return done.get(timeout=_WAIT_SECONDS)
         except queue.Empty:
             slots.check()
+            refuse_lost()

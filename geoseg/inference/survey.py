@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import OutputError
@@ -18,6 +17,7 @@ from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
+from geoseg.places import AnyPath, path_below
 from geoseg.raster import Seen, Source, chunk_side
 from geoseg.tiling import Block, TileGrid, Window
 
@@ -30,7 +30,7 @@ class RasterJob:
     """One raster that will be predicted."""
 
     source: Source
-    target: Path
+    target: AnyPath
     """Output path without suffix; ``_classes.tif`` and the like are added to its name."""
     grid: TileGrid
     seen: Seen
@@ -67,7 +67,7 @@ class Survey:
         """Windows that are left to run, those without a valid pixel among them."""
         return sum(map(count_forwards, self.blocks, self.missing_rows))
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> Iterator[AnyPath]:
         """All files of the outputs: also an index, and the squares that it is over."""
         for output in self.outputs:
             yield output.path
@@ -206,7 +206,7 @@ def _part_folder(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> P
         probabilities=options.probabilities,
         threads=run.threads,
     )
-    folder = job.target.with_name(f"{job.target.name}-{key}").relative_to(run.out)
+    folder = path_below(run.out, job.target.with_name(f"{job.target.name}-{key}"))
     return PartFolder(
         run.work / folder,
         key,

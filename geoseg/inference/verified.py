@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from geoseg.files import write_bytes
+from geoseg.places import AnyPath
 
 
-def read_verified(path: Path, key: str) -> dict[str, Any] | None:
+def read_verified(path: AnyPath, key: str) -> dict[str, Any] | None:
     """What `write_verified` wrote for this key; None where the file is missing or does not verify.
 
     Args:
@@ -27,7 +27,7 @@ def read_verified(path: Path, key: str) -> dict[str, Any] | None:
     return document if verified else None
 
 
-def write_verified(path: Path, document: Mapping[str, Any], *, sync: bool) -> None:
+def write_verified(path: AnyPath, document: Mapping[str, Any], *, sync: bool) -> None:
     """Replace the file in one step.
 
     Args:

@@ -20,14 +20,16 @@ import torch
 from distributed import get_worker
 
 import geoseg
-from geoseg.errors import ConfigError, GeosegError
-from geoseg.files import write_text
+from geoseg.copies import local_copy
+from geoseg.errors import ConfigError, GeosegError, StoreError
+from geoseg.files import sweep, write_text
 from geoseg.foreign import allow_remote
 from geoseg.inference.agreement import GPU, WorkerFacts
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
 from geoseg.models import load_model
+from geoseg.places import AnyPath, building_site
 
 _HEARTBEAT_SECONDS = 1.0
 
@@ -38,7 +40,7 @@ def dask_setup(_: Any) -> None:
 
 
 def facts_of_worker(
-    device: str, precision: str, token: Path | None, sources: Sequence[Path], dask_worker: Any
+    device: str, precision: str, token: AnyPath | None, sources: Sequence[Path], dask_worker: Any
 ) -> WorkerFacts:
     """What this worker is, and what keeps it from taking part.
 
@@ -68,7 +70,7 @@ def facts_of_worker(
     )
 
 
-def _blindness(token: Path | None, sources: Sequence[Path]) -> str | None:
+def _blindness(token: AnyPath | None, sources: Sequence[Path]) -> str | None:
     """What this worker cannot see that it must, and what to do."""
     if token is not None:
         out = token.parent.parent
@@ -78,7 +80,7 @@ def _blindness(token: Path | None, sources: Sequence[Path]) -> str | None:
         try:
             write_text(own, "")
             own.unlink()
-        except OSError as error:
+        except (OSError, StoreError) as error:
             return f"cannot write into the output folder {out} ({error}); let its user do so"
     for source in sources:
         if not os.access(source, os.R_OK):
@@ -92,7 +94,7 @@ class RemoteRun:
 
     name: str
     """Of this run and no other."""
-    model: Path
+    model: AnyPath
     """Model file that every worker can read, named by its content."""
     forward: ForwardOptions
     batch: int | None
@@ -238,7 +240,9 @@ def _process(run: RemoteRun) -> Process:
         raise RefusedWorkerError(worker.address, fault)
     _leave.close()
     _leave.enter_context(allow_remote(run.allow_remote))
-    model = load_model(run.model)
+    sweep(building_site(run.model).parent)  # a worker that died may have left a file for a bucket
+    with local_copy(run.model) as file:
+        model = load_model(file)
     return Process(
         Predictor(model, forward, run.batch),
         model.card.classes,

@@ -12,6 +12,7 @@ from geoseg.raster.chunks import (
     index_files,
     is_index,
     is_of_index,
+    level_at_hand,
     write_index,
 )
 from geoseg.raster.class_names import name_every_class, read_class_names
@@ -29,7 +30,7 @@ from geoseg.raster.fingerprint import (
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, opened_once, raster_companions
 from geoseg.raster.layers import Layer, class_layer, confidence_layer, probability_layer
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
-from geoseg.raster.preview import write_preview
+from geoseg.raster.preview import PANEL_SIDE, write_preview
 from geoseg.raster.reader import Reader
 from geoseg.raster.seen import Seen, SeenSources
 from geoseg.raster.source import Source
@@ -38,6 +39,7 @@ from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossi
 __all__ = [
     "GDAL_CACHE_BYTES",
     "LEAST_PIXELS",
+    "PANEL_SIDE",
     "PREPARE",
     "TRAIN",
     "Area",
@@ -67,6 +69,7 @@ __all__ = [
     "index_files",
     "is_index",
     "is_of_index",
+    "level_at_hand",
     "name_every_class",
     "open_raster",
     "opened_once",

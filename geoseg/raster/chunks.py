@@ -13,13 +13,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 
-from geoseg.files import existing_files, write_text
+from geoseg.copies import local_copy
+from geoseg.files import temporary_folder, write_text
+from geoseg.places import AnyPath, building_site, existing_files, files_in
 from geoseg.raster.cog import ENVIRONMENT, refuse_cut_short_cog, write_layer
 from geoseg.raster.fingerprint import TAG, read_fingerprint
 from geoseg.raster.gdal import raster_companions, replace_raster
@@ -52,23 +58,22 @@ def chunk_areas(height: int, width: int, side: int) -> list[Window]:
     ]
 
 
-def chunk_path(index: Path, area: Window, side: int) -> Path:
+def chunk_path(index: AnyPath, area: Window, side: int) -> AnyPath:
     """The file of a square."""
     return index.with_suffix("") / _name(index, area, side)
 
 
-def is_index(path: Path) -> bool:
+def is_index(path: AnyPath) -> bool:
     """Whether a file is an index of geoseg's, whatever has become of the files it refers to."""
     return path.is_file() and f'"{TAG}">' in path.read_text(encoding="utf-8", errors="replace")
 
 
-def index_files(index: Path) -> list[Path]:
+def index_files(index: AnyPath) -> list[AnyPath]:
     """What exists of an index and of its folder, the index first."""
     folder = index.with_suffix("")
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
     return [
         *existing_files(index, raster_companions),
-        *(path for path in found if _is_named_as_of(folder.name, path.name)),
+        *(path for path in files_in(folder) if _is_named_as_of(folder.name, path.name)),
     ]
 
 
@@ -83,7 +88,7 @@ def _is_named_as_of(stem: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(stem)}_{endings}", name) is not None
 
 
-def has_fingerprint(path: Path, fingerprint: str) -> bool:
+def has_fingerprint(path: AnyPath, fingerprint: str) -> bool:
     """Whether a file of an index was made from this; an ``.aux.xml`` goes with its file.
 
     Of a file that is gone, the ``.aux.xml`` is replaced with it.
@@ -98,7 +103,7 @@ def has_fingerprint(path: Path, fingerprint: str) -> bool:
 
 def write_index(
     layer: Layer,
-    index: Path,
+    index: AnyPath,
     side: int,
     *,
     height: int,
@@ -132,24 +137,83 @@ def write_index(
         shape = _halved(height, number), _halved(width, number)
         return RasterVRT(layer, files, *shape, grown, crs, {TAG: fingerprint}, level_of_files)
 
-    def of_squares(number: int, folder: Path) -> RasterVRT:
-        squares = [_square(folder / _name(index, area, side), area, number) for area in areas]
-        return level(number, squares, number)
+    def squares(number: int, folder: AnyPath) -> list[Part]:
+        return [_square(folder / _name(index, area, side), area, number) for area in areas]
 
-    _write_above(layer, above, of_squares(own, above.parent.absolute()))
+    with _at_hand(squares(own, above.parent.absolute()), own, above) as (files, level_of_files):
+        _write_above(layer, above, level(own, files, level_of_files))
     top = Part(Path(above.name), 0, 0, _halved(height, own + 1), _halved(width, own + 1))
     overviews = [_beside(index, f"overview{number}.vrt") for number in range(1, count + 1)]
     for number, path in enumerate(overviews, start=1):
-        vrt = (
-            of_squares(number, Path()) if number <= own else level(number, [top], number - own - 1)
-        )
+        below = squares(number, Path()) if number <= own else [top]
+        vrt = level(number, below, number if number <= own else number - own - 1)
         write_text(path, vrt.to_xml())
-    names = [path.relative_to(index.parent) for path in overviews]
-    with replace_raster(index) as made:  # with what belongs to an older one
-        made.write_text(of_squares(0, Path(above.parent.name)).to_xml(names), encoding="utf-8")
+    beside = Path(above.parent.name)
+    with replace_raster(index, fingerprint) as made:  # with what belongs to an older one
+        vrt = level(0, squares(0, beside), 0)
+        made.write_text(vrt.to_xml([beside / path.name for path in overviews]), encoding="utf-8")
 
 
-def _write_above(layer: Layer, out: Path, below: RasterVRT) -> None:
+@contextmanager
+def _at_hand(squares: list[Part], number: int, out: AnyPath) -> Iterator[tuple[list[Part], int]]:
+    """Squares that GDAL can read at one of their levels, and which level of their files that is.
+
+    Of squares in a bucket, that level alone is kept here.
+    """
+    if isinstance(out, Path):
+        yield squares, number
+        return
+    with temporary_folder(building_site(out)) as folder:
+        level = {"overview_level": number - 1} if number else {}
+        files = []
+        for square in squares:
+            file = folder / square.path.name
+            with local_copy(square.path) as copy, rasterio.open(copy, **level) as pixels:
+                rasterio.shutil.copy(pixels, str(file), driver="GTiff")
+            files.append(replace(square, path=file))
+        yield files, 0
+
+
+@contextmanager
+def level_at_hand(
+    layer: Layer, index: AnyPath, side: int, *, height: int, width: int, least: int
+) -> Iterator[Path]:
+    """A file of the smallest level of a raster in a bucket whose longer side has `least` pixels.
+
+    Args:
+        layer: what the pixels mean.
+        index: of the raster.
+        side: of its squares.
+        height: of the raster, in pixels.
+        width: likewise.
+        least: pixels; where the whole raster has fewer, the file shows all of them.
+
+    Raises:
+        FileNotFoundError: a file of the raster is missing.
+    """
+    own, count = chunk_overviews(side), count_overviews(height, width)
+    larger = (number for number in range(count + 1) if _halved(max(height, width), number) >= least)
+    number = max(larger, default=0)
+    shape = _halved(height, number), _halved(width, number)
+    squares = [
+        _square(chunk_path(index, area, side), area, number)
+        for area in chunk_areas(height, width, side)
+    ]
+    with ExitStack() as stack:
+        folder = stack.enter_context(temporary_folder(building_site(index)))
+        if number <= own:
+            files, level = stack.enter_context(_at_hand(squares, number, index))
+        else:
+            above = stack.enter_context(local_copy(_beside(index, "overviews.tif")))
+            files, level = [Part(above, 0, 0, *shape)], number - own - 1
+        vrt = RasterVRT(layer, files, *shape, Affine.identity(), None, level=level)
+        described, plain = folder / "level.vrt", folder / "level.tif"
+        described.write_text(vrt.to_xml(), encoding="utf-8")
+        rasterio.shutil.copy(str(described), str(plain), driver="GTiff")
+        yield plain
+
+
+def _write_above(layer: Layer, out: AnyPath, below: RasterVRT) -> None:
     """Write the levels above one that is the squares' own."""
     with replace_raster(out) as made, rasterio.Env(**ENVIRONMENT):
         source = made.with_name("below.vrt")
@@ -170,7 +234,7 @@ def _write_above(layer: Layer, out: Path, below: RasterVRT) -> None:
         refuse_cut_short_cog(made, out)
 
 
-def _square(path: Path, area: Window, number: int) -> Part:
+def _square(path: AnyPath, area: Window, number: int) -> Part:
     """A square's file at one of its levels, and where it lies in that level of the raster."""
     rows, cols = _halved(area.height, number), _halved(area.width, number)
     return Part(path, area.row >> number, area.col >> number, rows, cols)
@@ -180,9 +244,9 @@ def _halved(size: int, times: int) -> int:
     return -(-size >> times)
 
 
-def _name(index: Path, area: Window, side: int) -> str:
+def _name(index: AnyPath, area: Window, side: int) -> str:
     return f"{index.stem}_r{area.row // side:03d}_c{area.col // side:03d}.tif"
 
 
-def _beside(index: Path, ending: str) -> Path:
+def _beside(index: AnyPath, ending: str) -> AnyPath:
     return index.with_suffix("") / f"{index.stem}_{ending}"

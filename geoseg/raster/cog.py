@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from geoseg.errors import DiskError
+from geoseg.places import AnyPath, building_option, file_sizes
 from geoseg.raster.assembly import assemble
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
@@ -49,7 +50,7 @@ ENVIRONMENT: dict[str, str | bool] = {
 def write_cog(
     layer: Layer,
     parts: Sequence[Part],
-    out: Path,
+    out: AnyPath,
     *,
     height: int,
     width: int,
@@ -86,8 +87,8 @@ def write_cog(
         OutputError: the disk is full or the folder cannot be written.
     """
     shown = area or Window(0, 0, height, width)
-    with replace_raster(out) as made, rasterio.Env(**ENVIRONMENT):
-        _refuse_full_disk([*parts, *valid], out)
+    with replace_raster(out, fingerprint) as made, rasterio.Env(**ENVIRONMENT):
+        _refuse_full_disk([*parts, *valid], made, out)
         base = made.with_name("base.tif")
         counts = assemble(
             parts, base, shown, bands=len(layer.bands), fill=layer.nodata or 0, valid=valid
@@ -114,7 +115,7 @@ def place_of(transform: Affine, area: Window) -> Affine:
     )
 
 
-def refuse_cut_short_cog(made: Path, out: Path) -> None:
+def refuse_cut_short_cog(made: Path, out: AnyPath) -> None:
     """Refuse a file that the disk did not take whole, which GDAL may not notice.
 
     Args:
@@ -125,7 +126,10 @@ def refuse_cut_short_cog(made: Path, out: Path) -> None:
         DiskError: it is not whole.
     """
     if not is_whole_cog(made, BLOCK):
-        raise DiskError(f"{out}: could not be written whole; free the disk or choose another --out")
+        raise DiskError(
+            f"{out}: could not be written whole; "
+            f"free the disk or choose another {building_option(out)}"
+        )
 
 
 def write_layer(
@@ -169,16 +173,16 @@ def write_layer(
     )
 
 
-def _refuse_full_disk(parts: Sequence[Part], out: Path) -> None:
+def _refuse_full_disk(parts: Sequence[Part], made: Path, out: AnyPath) -> None:
     """Refuse to start what cannot finish: on a full disk GDAL may say nothing, or crash.
 
     While it is made, there are all pixels compressed as in the parts, their overviews, and the COG,
     which is never less than half as large.
     """
-    needed = sum(part.path.stat().st_size for part in parts if part.path.exists()) * 7 // 4
-    free = shutil.disk_usage(out.parent).free
+    needed = sum(size or 0 for size in file_sizes([part.path for part in parts])) * 7 // 4
+    free = shutil.disk_usage(made.parent).free
     if free < needed:
         raise DiskError(
-            f"{out}: needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; "
-            "free the disk or choose another --out"
+            f"{out}: needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free in "
+            f"{made.parent.parent}; free the disk or choose another {building_option(out)}"
         )

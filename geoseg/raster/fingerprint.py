@@ -13,11 +13,13 @@ from typing import Any
 
 from geoseg.errors import SourceError
 from geoseg.foreign import names_elsewhere
+from geoseg.places import AnyPath
 from geoseg.raster.bands import FileBand
 from geoseg.raster.content import raster_driver, tiff_metadata
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.references import follow_references
 from geoseg.raster.tile_index import is_xml, read_tile_index
+from geoseg.stores import StorePath
 
 TAG = "GEOSEG_FINGERPRINT"
 """The metadata item by which geoseg knows its own rasters and previews, whatever their names."""
@@ -150,8 +152,10 @@ def _fingerprint(path: Path) -> tuple[str, tuple[Path, ...]]:
     return digest.hexdigest(), tuple(files)
 
 
-def read_fingerprint(path: str | Path) -> str | None:
+def read_fingerprint(path: str | AnyPath) -> str | None:
     """The fingerprint in a file of geoseg's own making; None in any other file, readable or not."""
+    if isinstance(path, StorePath):
+        return path.fingerprint()
     try:
         if not _may_have_tag(Path(path)):
             return None

@@ -19,8 +19,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from geoseg.errors import SourceError
 from geoseg.files import replace_file
 from geoseg.foreign import named_elsewhere
+from geoseg.places import AnyPath
 from geoseg.raster.content import raster_driver
 from geoseg.raster.references import follow_references
+from geoseg.stores import StorePath
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
 """All that reading or writing with rasterio may raise."""
@@ -199,18 +201,27 @@ def _driver_of(path: Path) -> str:
     return driver
 
 
-def replace_raster(path: Path) -> AbstractContextManager[Path]:
+def replace_raster(path: AnyPath, fingerprint: str | None = None) -> AbstractContextManager[Path]:
     """As `geoseg.files.replace_file`, with GDAL's sidecars and errors.
 
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
-    return replace_file(path, companions=raster_companions, errors=(*GDAL_ERRORS, OSError))
+    return replace_file(
+        path,
+        companions=raster_companions,
+        errors=(*GDAL_ERRORS, OSError),
+        fingerprint=fingerprint,
+    )
 
 
-def raster_companions(path: Path) -> list[Path]:
+def raster_companions(path: AnyPath) -> list[AnyPath]:
     """The files that GDAL takes as part of the raster at `path`."""
-    plain = [path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")]
+    plain: list[AnyPath] = [
+        path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")
+    ]
+    if isinstance(path, StorePath):
+        return plain
     # Of files called .aux only those of ERDAS are a raster's; LaTeX, too, writes such.
     erdas = (path.with_suffix(".aux"), path.with_name(f"{path.name}.aux"))
     return plain + [file for file in erdas if file.is_file() and raster_driver(file) == "HFA"]

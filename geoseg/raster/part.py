@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from rasterio.io import MemoryFile
 
 from geoseg.errors import PartError
 from geoseg.files import write_bytes
+from geoseg.places import AnyPath
 from geoseg.raster.gdal import GDAL_ERRORS
 
 BLOCK = 512
@@ -52,7 +52,7 @@ _CHECKSUM = "GEOSEG_CRC32"
 class Part:
     """A rectangle of an output raster, in its own file."""
 
-    path: Path
+    path: AnyPath
     row: int
     """First row, in pixels of the output."""
     col: int

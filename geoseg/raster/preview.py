@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
 from geoseg.errors import SourceError
+from geoseg.places import AnyPath
 from geoseg.raster.bands import order_by_name
 from geoseg.raster.file_source import open_raster
 from geoseg.raster.fingerprint import TAG
@@ -20,6 +21,8 @@ from geoseg.tiling import Window
 
 _SIDE = 1600
 """Pixels of the picture's longer side, legend and margins apart; two panels share it."""
+PANEL_SIDE = _SIDE // 2
+"""Of a panel beside another one."""
 _GAP, _LINE, _ENTRY = 10, 24, 170
 """Pixels: between panels, a line of text, an entry of the legend across."""
 _CHUNK_ROWS = 512
@@ -29,7 +32,7 @@ _NO_DATA = 217
 
 def write_preview(
     raster: Path,
-    out: Path,
+    out: AnyPath,
     *,
     classes: ClassScheme,
     fingerprint: str,
@@ -51,13 +54,13 @@ def write_preview(
         OutputError: the picture cannot be written.
         SourceError: raster or imagery cannot be read.
     """
-    side = _SIDE if source is None else _SIDE // 2
+    side = _SIDE if source is None else PANEL_SIDE
     (labels,), _ = _decimated(open_raster(raster, nodata=NODATA), side)
     panels = [("classes", _colored(labels, classes))]
     if source is not None:
         panels.insert(0, (source.path.name, _imagery(source, area)))
     figure = _figure(panels, _legend(labels, classes))
-    with replace_raster(out) as made:
+    with replace_raster(out, fingerprint) as made:
         figure.savefig(made, format="png", metadata={TAG: fingerprint})
 
 
@@ -120,7 +123,7 @@ def _imagery(source: Source, area: Window | None) -> NDArray[np.uint8]:
         shown = [band - 1 for band in natural]
     else:
         shown = [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
-    pixels, valid = _decimated(source, _SIDE // 2, area)
+    pixels, valid = _decimated(source, PANEL_SIDE, area)
     bands_last = np.moveaxis(pixels[shown], 0, -1)
     picture = bands_last.copy() if bands_last.dtype == np.uint8 else _stretched(bands_last, valid)
     picture[~valid] = _NO_DATA

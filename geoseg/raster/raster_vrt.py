@@ -16,6 +16,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme, Color
+from geoseg.places import AnyPath
 from geoseg.raster.layers import Layer
 from geoseg.raster.part import BLOCK, Part
 
@@ -134,6 +135,7 @@ def _source(file: Part, band: int | str, level: int) -> str:
     )
 
 
-def _file(path: Path) -> str:
+def _file(path: AnyPath) -> str:
+    assert isinstance(path, Path), path  # noqa: S101 - GDAL opens nothing in a bucket here
     relative = int(not path.is_absolute())
     return f'<SourceFilename relativeToVRT="{relative}">{escape(path.as_posix())}</SourceFilename>'

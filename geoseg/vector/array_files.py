@@ -10,15 +10,16 @@ import io
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from geoseg.copies import local_copy
 from geoseg.errors import SourceError
 from geoseg.files import replace_file
+from geoseg.places import AnyPath
 
 Arrays = Sequence[NDArray[Any]]
 
@@ -26,7 +27,7 @@ _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.B
 """What reading a damaged file raises."""
 
 
-def write_arrays(path: Path, groups: Iterable[Arrays]) -> None:
+def write_arrays(path: AnyPath, groups: Iterable[Arrays]) -> None:
     """Write groups as they come; an existing file is replaced when all are written.
 
     Raises:
@@ -39,14 +40,14 @@ def write_arrays(path: Path, groups: Iterable[Arrays]) -> None:
                     npy.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def read_arrays(path: Path) -> Iterator[list[NDArray[Any]]]:
+def read_arrays(path: AnyPath) -> Iterator[list[NDArray[Any]]]:
     """The groups of `write_arrays`, one after the other.
 
     Raises:
         SourceError: the file is missing or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as file:
+        with local_copy(path) as local, zipfile.ZipFile(local) as file:
             for info in file.infolist():
                 member, arrays = io.BytesIO(file.read(info)), []
                 while member.tell() < info.file_size:

@@ -11,11 +11,15 @@ from typing import ClassVar
 
 from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
+from geoseg.places import AnyPath
+from geoseg.stores import StorePath
 from geoseg.vector.features import FIELDS, FeatureTable, Layer
 from geoseg.vector.paths import path_to_read
 from geoseg.vector_content import vector_name
 
 _TAG = "GEOSEG_FINGERPRINT"
+_SIDECAR = ".geoseg.json"
+"""Of a format that has no place for a fingerprint."""
 
 
 class VectorFile(ABC):
@@ -31,7 +35,7 @@ class VectorFile(ABC):
 
     @staticmethod
     @abstractmethod
-    def companions(path: Path) -> list[Path]:
+    def companions(path: AnyPath) -> list[AnyPath]:
         """All other files that belong to the file at `path`, or that readers take as part of it."""
 
     @staticmethod
@@ -78,7 +82,7 @@ class GeoPackage(VectorFile):
     several_layers = True
 
     @staticmethod
-    def companions(path: Path) -> list[Path]:
+    def companions(path: AnyPath) -> list[AnyPath]:
         """SQLite's logs: it would apply one left from another file of this name to the new one."""
         return [path.with_name(path.name + tail) for tail in ("-wal", "-shm", "-journal")]
 
@@ -125,10 +129,10 @@ class Shapefile(VectorFile):
         self._shapes, self._rows = 100, 1000
 
     @staticmethod
-    def companions(path: Path) -> list[Path]:
+    def companions(path: AnyPath) -> list[AnyPath]:
         """The shapefile's parts, the indexes that others may have added, and the fingerprint."""
         parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".idm", ".ind")
-        return [*(path.with_suffix(part) for part in parts), _sidecar(path)]
+        return [*(path.with_suffix(part) for part in parts), path.with_suffix(_SIDECAR)]
 
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
@@ -172,7 +176,7 @@ class Shapefile(VectorFile):
 
 
 def _sidecar(path: Path) -> Path:
-    return path.with_suffix(".geoseg.json")
+    return path.with_suffix(_SIDECAR)
 
 
 def _sizes(path: Path) -> dict[str, int]:
@@ -186,7 +190,7 @@ FORMATS: dict[str, type[VectorFile]] = {
 """The formats by the names that ``--vectors`` takes."""
 
 
-def format_of(path: Path) -> type[VectorFile]:
+def format_of(path: AnyPath) -> type[VectorFile]:
     """The format that a path's suffix names.
 
     Raises:
@@ -201,7 +205,9 @@ def format_of(path: Path) -> type[VectorFile]:
     return kind
 
 
-def read_vector_fingerprint(path: Path) -> str | None:
+def read_vector_fingerprint(path: AnyPath) -> str | None:
     """The fingerprint in a polygon file; None where geoseg has not written it."""
+    if isinstance(path, StorePath):
+        return path.fingerprint()
     kind = FORMATS.get(path.suffix.removeprefix("."))
     return None if kind is None else kind.read_fingerprint(path)

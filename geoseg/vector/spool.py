@@ -11,11 +11,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from geoseg.places import AnyPath
 from geoseg.vector.array_files import Arrays, read_arrays, write_arrays
 from geoseg.vector.features import FeatureTable
 from geoseg.vector.open_regions import closed_regions
@@ -29,12 +29,12 @@ _ROWS = 4096
 class Spool(NamedTuple):
     """A file of features."""
 
-    path: Path
+    path: AnyPath
     start: int
     """No last corner in it is less."""
 
 
-def write_features(path: Path, tables: Iterable[FeatureTable]) -> None:
+def write_features(path: AnyPath, tables: Iterable[FeatureTable]) -> None:
     """Write rows as they come; an existing file is replaced when all are written.
 
     Args:
@@ -88,7 +88,7 @@ def merged_features(spools: Iterable[Spool]) -> Iterator[FeatureTable]:
         yield rows.chosen(np.argsort(rows.last_corner))
 
 
-def write_pieces(path: Path, area: PartRegions) -> None:
+def write_pieces(path: AnyPath, area: PartRegions) -> None:
     """Write an area that has no whole regions left, as `join_area` returns it.
 
     Raises:
@@ -103,7 +103,7 @@ def write_pieces(path: Path, area: PartRegions) -> None:
     write_arrays(path, [[*attributes, np.array(corners, np.int32), *borders]])
 
 
-def read_pieces(path: Path) -> PartRegions:
+def read_pieces(path: AnyPath) -> PartRegions:
     """What `write_pieces` wrote.
 
     Raises:
@@ -119,7 +119,7 @@ def read_pieces(path: Path) -> PartRegions:
     )
 
 
-def _read_features(path: Path) -> Iterator[FeatureTable]:
+def _read_features(path: AnyPath) -> Iterator[FeatureTable]:
     for sizes, outlines, *others in read_arrays(path):
         ends = np.cumsum(sizes).tolist()
         whole = outlines.tobytes()

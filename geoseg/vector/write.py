@@ -12,6 +12,7 @@ from rasterio.crs import CRS
 from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError
 from geoseg.files import naming_file, replace_file
+from geoseg.places import AnyPath
 from geoseg.vector.features import FeatureTable, Layer, feature_tables, large_tables
 from geoseg.vector.formats import VectorFile, format_of
 from geoseg.vector.paths import path_to_write
@@ -23,7 +24,7 @@ _ERRORS = (OSError, RuntimeError)
 
 def write_polygons(
     regions: Iterable[Regions],
-    outputs: Mapping[Path, str],
+    outputs: Mapping[Path, str] | Mapping[AnyPath, str],
     *,
     height: int,
     width: int,
@@ -57,7 +58,9 @@ def write_polygons(
     return write_layers([layer], outputs)[0]
 
 
-def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[int]:
+def write_layers(
+    layers: Iterable[Layer], outputs: Mapping[Path, str] | Mapping[AnyPath, str]
+) -> list[int]:
     """Write several layers to one or several files; see `write_polygons`.
 
     Returns:
@@ -67,7 +70,8 @@ def write_layers(layers: Iterable[Layer], outputs: Mapping[Path, str]) -> list[i
 
 
 def write_tables(
-    layers: Iterable[tuple[Layer, Iterable[FeatureTable]]], outputs: Mapping[Path, str]
+    layers: Iterable[tuple[Layer, Iterable[FeatureTable]]],
+    outputs: Mapping[Path, str] | Mapping[AnyPath, str],
 ) -> list[int]:
     """Write layers whose features are made already; see `write_layers`."""
     counts = []
@@ -88,14 +92,14 @@ def write_tables(
 
 
 @contextmanager
-def _replacing(path: Path, fingerprint: str) -> Iterator[VectorFile]:
+def _replacing(path: AnyPath, fingerprint: str) -> Iterator[VectorFile]:
     """A file that is built beside its place, and moved there when the block succeeds."""
     kind = format_of(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
     # Errors of the regions that arrive in the meantime are not errors of this file.
     with (
-        replace_file(path, companions=kind.companions, errors=()) as built,
+        replace_file(path, companions=kind.companions, errors=(), fingerprint=fingerprint) as built,
         path_to_write(built) as plain,
     ):
         file = kind(plain, fingerprint)

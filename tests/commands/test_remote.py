@@ -40,7 +40,8 @@ def test_a_server_that_is_named_is_refused_in_one_line_by_every_command(
     for call in (
         ["predict", there, "--model", model, "--out", "out"],
         ["predict", image, "--model", there, "--out", "out"],
-        ["predict", image, "--model", model, "--out", there],
+        # Into buckets it writes.
+        *([] if there[:3] == "s3:" else [["predict", image, "--model", model, "--out", there]]),
         ["vectorize", there, "--out", "out.gpkg"],
         ["vectorize", image, "--confidence", there, "--out", "out.gpkg"],
         ["vectorize", image, "--out", f"{there}.gpkg"],

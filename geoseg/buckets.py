@@ -1,0 +1,125 @@
+"""The clients of buckets, through obstore, whose errors become one line each with what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from geoseg.errors import ConfigError, OutputError, StoreError
+
+CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""The schemes, and the environment variables with the credentials."""
+_SILENCE = timedelta(seconds=60)
+"""After which a request is repeated."""
+_TRIES = 10
+"""Repetitions of a request, in three minutes at most, as obstore itself has it."""
+_NO_CREDENTIALS = (
+    *("latest/api/token", "latest/meta-data", "computeMetadata/v1", "metadata/identity"),
+    *("metadata.google.internal", "Account must be specified"),
+)
+"""In errors of one who has no credentials and asks the machine that lends them to its guests."""
+_DENIED = ("403 Forbidden", "401 Unauthorized")
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
+
+
+class ConflictError(Exception):
+    """An object exists, or is not the version that was to be replaced."""
+
+
+def is_store_url(name: str) -> bool:
+    """Whether a name is a URL of a bucket."""
+    scheme, separator, _ = name.partition("://")
+    return bool(separator) and scheme.lower() in CREDENTIALS
+
+
+def library() -> Any:
+    """The library.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import obstore
+    except ImportError as error:
+        raise ConfigError(
+            "buckets need obstore, which is not installed; pip install 'geoseg[cloud]'"
+        ) from error
+    return obstore
+
+
+@lru_cache(maxsize=8)
+def client(bucket: str, tries: int = _TRIES) -> Any:
+    """The client of a bucket, which any thread may use."""
+    library()
+    from obstore.store import from_url
+
+    return from_url(
+        bucket,
+        # A whole request may take long; what counts is that something comes. Whoever sets an
+        # endpoint of http:// means it.
+        client_options={
+            "timeout": timedelta(hours=1),
+            "read_timeout": _SILENCE,
+            "allow_http": True,
+        },
+        retry_config={"max_retries": tries},
+    )
+
+
+@contextmanager
+def asking(bucket: str, name: str) -> Iterator[None]:
+    """Put what obstore raises into geoseg's words.
+
+    Args:
+        bucket: with its scheme.
+        name: of what is asked for.
+
+    Raises:
+        StoreError: the bucket is missing, denies access or does not answer.
+        FileNotFoundError: there is no such object.
+        ConflictError: a condition does not hold.
+    """
+    library()
+    from obstore import exceptions
+
+    try:
+        yield
+    except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
+        raise ConflictError(name) from error
+    except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
+        raise _in_words(bucket, name, error) from error
+
+
+def _in_words(bucket: str, name: str, error: Exception) -> Exception:
+    """The error of a request, with what to do."""
+    text = str(error).partition("\n\nDebug source")[0]
+    scheme = bucket.partition(":")[0]
+    if any(words in str(error) for words in _NO_BUCKET):
+        return StoreError(f"{bucket}: there is no such bucket; make it, or name another one")
+    if any(words in text for words in _NO_CREDENTIALS):
+        return StoreError(
+            f"{bucket}: no credentials are found; set {CREDENTIALS[scheme]} in the environment, "
+            "also of workers"
+        )
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, "there is no such object", name)
+    if any(words in text for words in _DENIED):
+        return StoreError(
+            f"{name}: the server denies access to whom {CREDENTIALS[scheme]} name; let them read, "
+            "write, list and delete there"
+        )
+    words = " ".join(text.split())
+    if isinstance(error, ValueError):
+        return OutputError(f"{name}: a bucket takes no such name ({words}); give another one")
+    return StoreError(
+        f"{name}: the server does not do what it is asked ({words[:300]}); "
+        "the same command continues when it does"
+    )

@@ -1,0 +1,120 @@
+"""Folders and files wherever they are: on this machine or in a bucket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePath, PurePosixPath
+from tempfile import gettempdir
+from typing import Any, TypeAlias, TypeVar
+
+from geoseg.buckets import is_store_url
+from geoseg.errors import ConfigError
+from geoseg.foreign import name_of
+from geoseg.stores import StorePath
+
+AnyPath: TypeAlias = Path | StorePath
+"""Of a folder or a file, on this machine or in a bucket."""
+Companions: TypeAlias = Callable[[Any], Sequence[AnyPath]]
+"""The other files that may belong to a file at a path."""
+Place = TypeVar("Place", bound=AnyPath)
+Result = TypeVar("Result")
+
+_AT_ONCE = 8
+"""Small requests to a server."""
+
+
+def any_path(name: str | os.PathLike[str] | StorePath) -> AnyPath:
+    """The path that a user gives, on this machine or in a bucket.
+
+    Raises:
+        ConfigError: a URL names no bucket, or leads out of it.
+    """
+    if isinstance(name, StorePath):
+        return name
+    url = name if isinstance(name, str) else name_of(name)
+    if not is_store_url(url):
+        return Path(name)
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    if not bucket or ".." in key.split("/"):
+        raise ConfigError(f"{url}: names no folder in a bucket; give {scheme}://BUCKET/FOLDER")
+    return StorePath(f"{scheme.lower()}://{bucket}", PurePosixPath(key.strip("/")))
+
+
+def building_site(path: AnyPath) -> Path:
+    """A path of this machine, beside which a file is built."""
+    return path if isinstance(path, Path) else Path(gettempdir(), path.name)
+
+
+def building_option(path: AnyPath, option: str = "--out") -> str:
+    """What the user calls the place where a file is built."""
+    return option if isinstance(path, Path) else "TMPDIR"
+
+
+def at_once(ask: Callable[[AnyPath], Result], paths: Sequence[AnyPath]) -> list[Result]:
+    """The answers about several paths; several at once where each takes a trip to a server."""
+    if not any(isinstance(path, StorePath) for path in paths):
+        return [ask(path) for path in paths]
+    with ThreadPoolExecutor(_AT_ONCE, "geoseg-ask") as pool:
+        return list(pool.map(ask, paths))
+
+
+def path_below(folder: AnyPath, path: AnyPath) -> PurePath:
+    """What leads from a folder to a path below it."""
+    return PurePath(str(path)).relative_to(str(folder))
+
+
+def files_in(folder: AnyPath) -> list[AnyPath]:
+    """The files in a folder, sorted; none where there is no folder."""
+    if isinstance(folder, Path):
+        return sorted(each for each in _entries(folder) if not each.is_dir())
+    return sorted(folder.listed()[1])
+
+
+def folders_in(folder: AnyPath) -> list[AnyPath]:
+    """The folders in a folder, likewise."""
+    if isinstance(folder, Path):
+        return sorted(each for each in _entries(folder) if each.is_dir())
+    return sorted(folder.listed()[0])
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def remove_tree(folder: AnyPath) -> None:
+    """Remove a folder and all that is in it."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        folder.remove_tree()
+
+
+def file_sizes(paths: Sequence[AnyPath]) -> list[int | None]:
+    """Bytes of each file; None where there is none."""
+    return at_once(_size, paths)
+
+
+def _size(path: AnyPath) -> int | None:
+    try:
+        return path.stat().st_size if isinstance(path, Path) else path.size()
+    except OSError:
+        return None
+
+
+def existing_files(path: AnyPath, companions: Companions = lambda _: ()) -> list[AnyPath]:
+    """What exists of a file and its companions, the file first.
+
+    Where it begins with a companion, that one is not geoseg's: its files come last and go first,
+    and `sweep` finishes what was interrupted.
+    """
+    files = [path, *companions(path)]
+    there = at_once(_is_there, files)
+    return [file for file, is_there in zip(files, there, strict=True) if is_there]
+
+
+def _is_there(path: AnyPath) -> bool:
+    return os.path.lexists(path) if isinstance(path, Path) else path.exists()
