@@ -184,7 +184,9 @@ class PartFolder:
             "batch": batch,
             "blocks": [_place(block.area) for block in blocks],
         }
-        write_verified(self._plan_path, document, sync=True)
+        # Of a single band, a power cut takes nothing with the plan that could be continued.
+        bands = sum(len(block.band_rows) for block in blocks)
+        write_verified(self._plan_path, document, sync=bands > 1)
 
     @property
     def _plan_path(self) -> AnyPath:

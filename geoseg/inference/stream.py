@@ -233,7 +233,9 @@ class _Stream:
         ]
         uploader = Uploader(predictor.device)
         fresh = read_rows(self._source, areas, uploader, predictor.value_range)
-        return zip(rows, prefetch(fresh, 1, "geoseg-reader"), strict=True)
+        # A thread for one strip would cost more than it: in each new one, PROJ opens its database.
+        ahead = fresh if len(rows) == 1 else prefetch(fresh, 1, "geoseg-reader")
+        return zip(rows, ahead, strict=True)
 
     def _run(self, batch: _Batch) -> Iterator[_Finished]:
         """Run and stitch the windows; the bands that are finished with them."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -17,8 +16,11 @@ from numpy.typing import NDArray
 from rasterio import windows
 
 from geoseg.classes import NODATA
-from geoseg.raster.part import BLOCK, PROFILE, Part, read_part
+from geoseg.raster.part import BLOCK, Part, plain_profile, read_part
 from geoseg.tiling import Window
+
+_COUNTED_ROWS = 16
+"""Rows whose values are counted at a time, for which each pixel takes 8 bytes."""
 
 
 def assemble(
@@ -47,10 +49,10 @@ def assemble(
         PartError: a part is missing or damaged, or its file is another part.
         rasterio.errors.RasterioError: the file cannot be written.
     """
-    profile: dict[str, Any] = {**PROFILE, "count": bands, "bigtiff": "if_safer"}
+    profile = plain_profile(bands, area.height, area.width)
     counts = np.zeros(256, np.int64)
     masks = _rows_of_tiles(valid, area, 1, NODATA) if valid else None
-    with rasterio.open(out, "w", height=area.height, width=area.width, **profile) as file:
+    with rasterio.open(out, "w", bigtiff="if_safer", **profile) as file:
         row = 0
         for pixels in _rows_of_tiles(parts, area, bands, fill):
             place = windows.Window(0, row, area.width, pixels.shape[1])
@@ -58,8 +60,9 @@ def assemble(
                 file.write(plane, band, window=place)
             if masks is not None:
                 file.write_mask(next(masks)[0] != NODATA, window=place)
-            for line in pixels[0]:  # all at once would take 8 bytes a pixel
-                counts += np.bincount(line, minlength=256)
+            for first in range(0, pixels.shape[1], _COUNTED_ROWS):
+                rows = pixels[0, first : first + _COUNTED_ROWS]
+                counts += np.bincount(rows.ravel(), minlength=256)
             row += pixels.shape[1]
     return counts
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from geoseg.raster.gdal import open_dataset
-from geoseg.raster.part import BLOCK, PROFILE
+from geoseg.raster.part import BLOCK, plain_profile
 
 _CHUNK_ROWS, _CHUNK_COLS = 2 * BLOCK, 8 * BLOCK
 """What is halved at a time: whole tiles of the level below and of the level above, 4 MiB a band."""
@@ -90,14 +90,9 @@ def write_overviews(
 
 def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> None:
     with open_dataset(below) as source:
-        profile: dict[str, Any] = {
-            **PROFILE,
-            "count": source.count,
-            "height": -(-source.height // 2),
-            "width": -(-source.width // 2),
-            "bigtiff": "if_safer",
-        }
-        with rasterio.open(level, "w", **profile) as target:
+        size = -(-source.height // 2), -(-source.width // 2)
+        profile = plain_profile(source.count, *size)
+        with rasterio.open(level, "w", bigtiff="if_safer", **profile) as target:
             for window in _chunks(source.height, source.width):
                 _halve_window(source, target, window, halve, nodata)
 

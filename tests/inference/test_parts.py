@@ -216,6 +216,10 @@ def test_a_plan_is_on_the_disk_before_it_takes_its_name(
     monkeypatch.setattr(os, "replace", moved)
     folder.write_plan(BLOCKS, 1, "bf16")
     assert steps == ["bf16", "plan.json"]
+    steps.clear()
+    alone = TileGrid(30, 40, 40, 0)
+    folder.write_plan(alone.blocks("auto", classes=4), 1, "fp32")
+    assert steps == ["plan.json"], "a raster of one band does not wait for the disk"
 
 
 @pytest.mark.parametrize(

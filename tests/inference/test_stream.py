@@ -1,5 +1,6 @@
 """A raster's bands, whatever the blocks, batches and the validity of its pixels."""
 
+import threading
 import tracemalloc
 import weakref
 
@@ -390,3 +391,20 @@ def test_values_that_nobody_can_have_measured_end_the_stream_with_what_helps(
     labels = np.concatenate([band.labels for band in bands])
     assert np.argwhere(labels == 255).tolist() == [[70, 33], [71, 33]]
     list(predict_bands(model, open_raster(path), source_range=(0, 255)))
+
+
+@pytest.mark.parametrize(("height", "in_the_calling_thread"), [(64, True), (200, False)])
+def test_a_block_of_one_strip_is_read_where_it_runs(
+    make_raster, make_model, monkeypatch, height, in_the_calling_thread
+):
+    model = make_model(window=64, overlap=16)
+    source = open_raster(make_raster(height=height, width=64))
+    threads, read = set(), Reader.read
+
+    def reading(*args, **kwargs):
+        threads.add(threading.get_ident())
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(Reader, "read", reading)
+    list(predict_bands(model, source))
+    assert (threads == {threading.get_ident()}) == in_the_calling_thread

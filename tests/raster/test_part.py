@@ -35,6 +35,17 @@ def test_a_part_is_a_tiled_and_compressed_geotiff_that_warns_of_nothing(tmp_path
             assert (file.read() == data).all()
 
 
+@pytest.mark.parametrize(
+    ("size", "tile"), [((64, 64), (64, 64)), ((1, 700), (16, 512)), ((600, 17), (512, 32))]
+)
+def test_a_part_smaller_than_a_tile_is_stored_in_a_smaller_one(tmp_path, data, size, tile):
+    part = Part(tmp_path / "a.tif", 0, 0, *size)
+    write_part(part, data[0, : size[0], : size[1]])
+    with rasterio.open(part.path) as file:
+        assert file.block_shapes == [tile]
+        assert (file.read(1) == data[0, : size[0], : size[1]]).all()
+
+
 def test_one_band_needs_no_axis(tmp_path, data):
     part = Part(tmp_path / "a.tif", 0, 0, 1, 700)
     write_part(part, data[0, :1])
