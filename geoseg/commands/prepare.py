@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import rasterio
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.class_files import read_classes
@@ -28,7 +27,7 @@ from geoseg.datasets.preparation import (
     count_files,
     keys_of,
     plan_tiles,
-    prepare_tile,
+    prepare_tiles,
 )
 from geoseg.datasets.splits import Division, divide
 from geoseg.datasets.summary import Summary, classes_text, summary_text
@@ -38,7 +37,7 @@ from geoseg.files import temporary_folder
 from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
-from geoseg.raster import GDAL_CACHE_BYTES, parse_crs
+from geoseg.raster import parse_crs
 from geoseg.raster.nodata import given_values
 from geoseg.report import Report, counted, nothing_usable
 
@@ -280,20 +279,20 @@ def _prepare_tiles(
 ) -> list[str]:
     """Write the tiles that are not kept; returns the failures so far with those of tiles."""
     failures = list(failures)
-    waiting = [str(plan.profile.image.path) for plan in plans if plan.tile not in kept]
+    missing = [plan for plan in plans if plan.tile not in kept]
+    waiting = [str(plan.profile.image.path) for plan in missing]
     listener.begin("preparing images", len(plans))
     try:
         with (
             naming_the_rest(waiting, failures),
-            rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES),
             temporary_folder(folder.path / "staging") as staging,
+            closing(prepare_tiles(missing, keys, staging)) as made,
         ):
             folder.begin()
             for plan in plans:
                 if plan.tile not in kept:
-                    path = waiting.pop(0)
-                    with per_input(path, failures.append):
-                        folder.add(prepare_tile(plan, keys[plan.tile], staging), staging)
+                    with per_input(waiting.pop(0), failures.append):
+                        folder.add(next(made).result(), staging)
                 listener.advance(1)
     finally:
         listener.end()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+
+import rasterio
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.crops import Crop, PatchOptions, SpatialSplit, cut_patches, whole_raster
@@ -21,7 +24,15 @@ from geoseg.datasets.tiles import Labels, LabelSource, find_labels, open_labels,
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
 from geoseg.failures import LOG, failure_line, per_input
-from geoseg.raster import PREPARE, check_image, open_raster, refuse_palette, source_fingerprint
+from geoseg.prefetch import look_ahead, work_ahead
+from geoseg.raster import (
+    GDAL_CACHE_BYTES,
+    PREPARE,
+    check_image,
+    open_raster,
+    refuse_palette,
+    source_fingerprint,
+)
 
 _VERSION = 2
 """Version of what is written; a change of it makes everything again."""
@@ -91,40 +102,54 @@ def plan_tiles(
     """
     plans: list[TilePlan] = []
     failures: list[str] = []
-    for tile, part in parts.items():
+    planned = look_ahead(lambda tile: _plan_tile(pairs[tile], parts[tile], options), parts)
+    for tile, plan in zip(parts, planned, strict=True):
         try:
-            plan = _plan_tile(pairs[tile], part, options)
-            with open_labels(plan.labels, plan.profile.image, options.scheme, "count") as labels:
-                if isinstance(labels, PolygonLabels):
-                    plan = replace(plan, drawn=labels.drawn)
+            plans.append(plan.result())
         except ConfigError:
             raise  # of options, alike for all images
         except Exception as error:
             failures.append(failure_line(pairs[tile].raster, error))
             LOG.debug("%s", tile, exc_info=True)
-        else:
-            plans.append(plan)
     _refuse_misplaced(plans)
     return _with_same_bands(plans, failures), failures
 
 
-def keys_of(plans: Iterable[TilePlan]) -> tuple[dict[str, str], list[str]]:
+def keys_of(plans: Sequence[TilePlan]) -> tuple[dict[str, str], list[str]]:
     """The key of each plan whose files can be read, by tile, and why others have none."""
     keys: dict[str, str] = {}
     failures: list[str] = []
-    for plan in plans:
+    for plan, key in zip(plans, look_ahead(TilePlan.key, plans), strict=True):
         with per_input(plan.profile.image.path, failures.append):
-            keys[plan.tile] = plan.key()
+            keys[plan.tile] = key.result()
     return keys, failures
 
 
-def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
+def prepare_tiles(
+    plans: Iterable[TilePlan], keys: Mapping[str, str], staging: Path
+) -> Generator[Future[PreparedTile]]:
+    """`prepare_tile` of each plan, several at once, in threads; in the order of the plans.
+
+    Close it, as by `contextlib.closing`, before the staging folder is removed.
+    """
+
+    def prepare(plan: TilePlan, stopped: Callable[[], bool]) -> PreparedTile:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+            return prepare_tile(plan, keys[plan.tile], staging, stopped)
+
+    return work_ahead(prepare, plans)
+
+
+def prepare_tile(
+    plan: TilePlan, key: str, staging: Path, stopped: Callable[[], bool] = lambda: False
+) -> PreparedTile:
     """Write all crops into a staging folder; those without a labelled pixel are left out.
 
     Args:
         plan: of the tile.
         key: of the plan, as it was when the run began.
         staging: the folder.
+        stopped: asked before each strip of a file; True ends the work with KeyboardInterrupt.
 
     Raises:
         SourceError: image or labels are damaged, or have changed meanwhile, or the labels hold too
@@ -147,7 +172,7 @@ def prepare_tile(plan: TilePlan, key: str, staging: Path) -> PreparedTile:
             files = staging / names[0], staging / names[1]
             for file in files:
                 file.parent.mkdir(parents=True, exist_ok=True)
-            found = write_crop(crop, reader, labels, plan.profile, files)
+            found = write_crop(crop, reader, labels, plan.profile, files, stopped)
             if not found.labelled:
                 for file in files:
                     file.unlink()
@@ -212,8 +237,11 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
         ]
     profile = OutputProfile(image, names or image.band_names, options.scheme)
     of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
-    labels = find_labels(pair.labels, *of_polygons)
-    return TilePlan(pair.tile, profile, labels, tuple(crops), options.nodata)
+    plan = TilePlan(
+        pair.tile, profile, find_labels(pair.labels, *of_polygons), tuple(crops), options.nodata
+    )
+    with open_labels(plan.labels, image, options.scheme, "count") as labels:
+        return replace(plan, drawn=labels.drawn if isinstance(labels, PolygonLabels) else None)
 
 
 def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePlan]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from geoseg.datasets.tiles import Labels
 from geoseg.files import naming_file
 from geoseg.raster import Reader, Source
 from geoseg.tiling import Window
+from geoseg.warned import hear_warnings
 
 _ROWS, _COLS = 512, 8192
 """Pixels that are read and written at a time: whole blocks of the files."""
@@ -65,11 +65,13 @@ def write_crop(
     labels: Labels,
     profile: OutputProfile,
     files: tuple[Path, Path],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Statistics:
     """Write the image file and the labels file of a crop; returns what they hold.
 
     Both are tiled GeoTIFFs with the image's coordinate system and the crop's own transform; labels
-    are class ids, 255 nodata, with the classes' colours.
+    are class ids, 255 nodata, with the classes' colours. `stopped` is asked before each strip; True
+    ends the work with KeyboardInterrupt.
 
     Raises:
         SourceError: image or labels are damaged there.
@@ -88,6 +90,8 @@ def write_crop(
         palette = {index: (*color, 255) for index, color in enumerate(scheme.colors)}
         labels_file.write_colormap(1, palette)
         for window in _strips(crop.window):
+            if stopped():
+                raise KeyboardInterrupt
             pixels, valid = reader.read(window.row, window.col, window.height, window.width)
             ids = labels.read(window)
             if isinstance(labels, PolygonLabels):
@@ -138,11 +142,9 @@ def _create(path: Path, crop: Crop, image: Source, options: dict[str, Any]) -> I
         options = options | {"transform": image.transform * shift}
     with (
         naming_file(path, (RasterioError, OSError), "DST"),
-        warnings.catch_warnings(),
+        hear_warnings(NotGeoreferencedWarning),  # a plain PNG is fine
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-    ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a plain PNG is fine
-        with rasterio.open(
+        rasterio.open(
             path,
             "w",
             driver="GTiff",
@@ -156,5 +158,6 @@ def _create(path: Path, crop: Crop, image: Source, options: dict[str, Any]) -> I
             zlevel=1,
             BIGTIFF="IF_SAFER",
             **options,
-        ) as file:
-            yield file
+        ) as file,
+    ):
+        yield file

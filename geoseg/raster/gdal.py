@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from geoseg.places import AnyPath
 from geoseg.raster.content import raster_driver
 from geoseg.raster.references import follow_references
 from geoseg.stores import StorePath
+from geoseg.warned import hear_warnings
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
 """All that reading or writing with rasterio may raise."""
@@ -102,43 +102,13 @@ def _open(path: Path, **open_options: Any) -> Any:
     follow_references(path)
     try:
         # A plain PNG without georeferencing is a supported case, not an accident.
-        with _IGNORED.ignored(), rasterio.Env(**CAREFUL):
+        with hear_warnings(NotGeoreferencedWarning), rasterio.Env(**CAREFUL):
             # A separate handle, for GDAL's datasets belong to one thread at a time.
             return rasterio.open(path, driver=driver, **open_options)
     except RasterioError as error:
         raise SourceError(
             f"{path}: not an image that can be read ({reason(error)}); give {FORMATS}"
         ) from error
-
-
-class _IgnoredWarning:
-    """A warning that is ignored while any thread asks for that: all share one list of filters."""
-
-    def __init__(self, category: type[Warning]) -> None:
-        self._category = category
-        self._lock = threading.Lock()
-        self._filters = warnings.catch_warnings()
-        self._threads = 0
-
-    @contextmanager
-    def ignored(self) -> Iterator[None]:
-        """Ignore it in the block; threads do not wait for one another."""
-        with self._lock:
-            if not self._threads:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.simplefilter("ignore", self._category)
-            self._threads += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._threads -= 1
-                if not self._threads:
-                    self._filters.__exit__(None, None, None)
-
-
-_IGNORED = _IgnoredWarning(NotGeoreferencedWarning)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +15,7 @@ from geoseg.stores import StorePath
 from geoseg.vector.features import FIELDS, FeatureTable, Layer
 from geoseg.vector.paths import path_to_read
 from geoseg.vector_content import vector_name
+from geoseg.warned import hear_warnings
 
 _TAG = "GEOSEG_FINGERPRINT"
 _SIDECAR = ".geoseg.json"
@@ -45,9 +45,8 @@ class VectorFile(ABC):
 
     def write(self, layer: Layer, table: FeatureTable) -> None:
         """Append rows to a layer, which is made when it is first seen."""
-        with warnings.catch_warnings():
-            # A missing CRS is allowed, and opening the raster has reported it.
-            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        # A missing CRS is allowed, and opening the raster has reported it.
+        with hear_warnings(UserWarning, start="'crs' was not provided"):
             ogr.raw.write(
                 self.path,
                 table.geometry,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from geoseg.report import shorten
 from geoseg.vector.paths import path_to_read
 from geoseg.vector.shapefile_index import refuse_other_index
 from geoseg.vector_content import vector_name
+from geoseg.warned import hear_warnings
 
 SUFFIXES = frozenset({".gpkg", ".shp", ".geojson", ".json", ".fgb"})
 """What is taken for polygons where a raster or polygons may be named."""
@@ -96,8 +96,7 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
     """
     columns = [] if attribute is None else [attribute]
     try:
-        with path_to_read(path) as plain, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with path_to_read(path) as plain, hear_warnings(UserWarning, RuntimeWarning) as caught:
             name = vector_name(path, plain)
             refuse_other_index(path)
             chosen = _choose_layer(path, name, layer)
@@ -121,7 +120,7 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
         names = " ".join(", ".join(known).split()) or "none: it has no attributes"
         raise VectorError(f"{path}: has no attribute {attribute!r}; choose one of {names}")
     polygons, feature, dropped = _polygons(path, encoded)
-    lines = list(dict.fromkeys(f"{path}: {' '.join(str(item.message).split())}" for item in caught))
+    lines = list(dict.fromkeys(f"{path}: {' '.join(text.split())}" for text in caught))
     if dropped:
         lines.append(
             f"{path}: {_listed(dropped)} hold no area and are left out; draw their areas, or leave "

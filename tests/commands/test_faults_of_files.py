@@ -77,7 +77,7 @@ def test_evaluate_scores_the_other_pairs(
     [
         ("geoseg.datasets.preparation", "open_raster"),
         ("geoseg.datasets.preparation", "source_fingerprint"),
-        ("geoseg.commands.prepare", "prepare_tile"),
+        ("geoseg.datasets.preparation", "prepare_tile"),
     ],
 )
 def test_prepare_prepares_the_other_images(
@@ -118,7 +118,7 @@ def test_a_full_disk_stops_prepare_once_and_names_what_is_left(
 ) -> None:
     options: dict[str, Any] = {"classes": CLASSES, "split": "all"}
     with monkeypatch.context() as patch:
-        break_where(patch, ("geoseg.commands.prepare", "prepare_tile"), DiskError("is full"))
+        break_where(patch, ("geoseg.datasets.preparation", "prepare_tile"), DiskError("is full"))
         (folder / "labels/a.tif").write_bytes(b"II*\0")
         with pytest.raises(DiskError) as caught:
             geoseg.prepare("folder", folder, tmp_path / "out", **options)

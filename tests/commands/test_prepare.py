@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import geoseg
 from geoseg.classes import CITYSCAPES, ISPRS
 from geoseg.cli import cli
 from geoseg.commands.prepare import run
+from geoseg.datasets import preparation
 from geoseg.datasets.pairing import pair_all
 from geoseg.datasets.statistics import collect_statistics
 from geoseg.datasets.tiles import open_tile
@@ -474,26 +476,45 @@ def test_a_stopped_run_continues_and_gives_the_same(
     folder: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(folder, "whole", split="tiles")
-    from geoseg.commands import prepare as module
+    prepare_tile = preparation.prepare_tile
+    made = [
+        entry["tile"]
+        for entry in json.loads((folder.parent / "whole/manifest.json").read_text())["tiles"][:2]
+    ]
 
-    made, prepare_tile = [], module.prepare_tile
-
-    def stop_at_the_third(plan: Any, key: str, staging: Path) -> Any:
-        if len(made) == 2:
+    def stop_at_the_third(plan: Any, *rest: Any) -> Any:
+        if plan.tile not in made:
             raise KeyboardInterrupt
-        made.append(plan.tile)
-        return prepare_tile(plan, key, staging)
+        return prepare_tile(plan, *rest)
 
-    monkeypatch.setattr(module, "prepare_tile", stop_at_the_third)
+    monkeypatch.setattr(preparation, "prepare_tile", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         prepare(folder, split="tiles")
     monkeypatch.undo()
+    assert not list((folder.parent / "out").glob(".staging*")), "what was made ahead is dropped"
     with (folder.parent / "out/.manifest.jsonl").open("a") as journal:
         journal.write('{"tile": "cut sh')  # killed while it wrote
     (folder.parent / "out" / "train" / "images" / f"{made[0]}.tif").unlink(missing_ok=True)
     (folder.parent / "out" / "val" / "images" / f"{made[0]}.tif").unlink(missing_ok=True)
     assert prepare(folder, split="tiles").data["kept"] == 1
     assert tree(folder.parent / "out") == tree(folder.parent / "whole")
+
+
+def test_images_are_prepared_at_once_and_give_what_one_after_the_other_gives(
+    folder: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    one = prepare(folder, "one", split="tiles")
+    prepare_tile, two = preparation.prepare_tile, threading.Barrier(2)
+
+    def wait_for_another(*arguments: Any) -> Any:
+        two.wait(30)
+        return prepare_tile(*arguments)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(preparation, "prepare_tile", wait_for_another)
+    assert prepare(folder, "two", split="tiles").data["made"] == one.data["made"] == 6
+    assert tree(folder.parent / "one") == tree(folder.parent / "two")
 
 
 def test_what_was_made_from_something_else_is_refused_and_removed_on_request(
