@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from geoseg.inference.interest import read_area
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
-    from geoseg.raster import open_raster
+    from geoseg.raster import open_mosaic, open_raster
     from geoseg.vector.polygonize import polygonize
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ _HOMES = {
     "evaluate": "geoseg.commands.evaluate:run",
     "load_model": "geoseg.models:load_model",
     "metrics": "geoseg.metrics",
+    "open_mosaic": "geoseg.raster:open_mosaic",
     "open_raster": "geoseg.raster:open_raster",
     "polygonize": "geoseg.vector:polygonize",
     "predict": "geoseg.commands.predict:run",
@@ -64,6 +65,7 @@ __all__ = [
     "evaluate",
     "load_model",
     "metrics",
+    "open_mosaic",
     "open_raster",
     "polygonize",
     "predict",

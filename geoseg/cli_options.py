@@ -92,6 +92,15 @@ source_options = _together(
     _source("--value-range", metavar="LO,HI", help="Source values that mean the model's range."),
     _source("--nodata", metavar="V,...", help="Source values that mean no data in all bands."),
     _source("--crs", metavar="EPSG:N", help="CRS of sources that have none."),
+    _source(
+        "--mosaic", type=click.Choice(["sheets", "one"]), help="Take all inputs for one raster."
+    ),
+    _source(
+        "--overlap-rule",
+        default="first",
+        type=click.Choice(["first", "newest", "finest"]),
+        help="Which sheet of a mosaic is on top.",
+    ),
     _source("--aoi", metavar="FILE", type=PATH, help="Area of interest: a file of polygons."),
     _source("--aoi-layer", metavar="NAME", help="Layer of it.  [default: the only one]"),
     _source("--crop/--no-crop", default=True, help="End outputs at its extent."),

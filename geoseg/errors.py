@@ -6,6 +6,7 @@ GeosegError
 ├── SourceError   one input raster is refused or unreadable (that input fails, the others continue)
 │   ├── MisfitError  it does not fit a model; often an option makes it fit
 │   ├── OutsideError it lies outside of the area of interest, and is left out
+│   ├── SheetError   one of the files of a mosaic cannot be read; the others continue without it
 │   └── PartError    a finished part of its output is missing or damaged
 ├── OutputError   an output cannot be written, or another file is in its way
 │   └── FolderInUseError  another run writes into the output folder
@@ -60,6 +61,19 @@ class MisfitError(SourceError):
 
 class OutsideError(SourceError):
     """An input raster lies outside of the area of interest."""
+
+
+class SheetError(SourceError):
+    """One of the files of a mosaic cannot be read.
+
+    Args:
+        message: as of all errors.
+        sheet: the file.
+    """
+
+    def __init__(self, message: str, sheet: str = "") -> None:
+        super().__init__(message)
+        self.sheet = sheet
 
 
 class PartError(SourceError):

@@ -284,6 +284,8 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
         "aoi": None,
         "aoi_layer": None,
         "crop": True,
+        "mosaic": None,
+        "overlap_rule": "first",
         "confidence": False,
         "probabilities": False,
         "min_confidence": 0.0,

@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import RunError, SchedulerLostError
+from geoseg.errors import RunError, SchedulerLostError, SheetError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_buckets
@@ -31,6 +32,7 @@ from geoseg.models import load_card
 from geoseg.places import AnyPath, any_path
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
+from geoseg.raster.stored import remove_sources
 from geoseg.report import Report, counted
 from geoseg.stores import StorePath
 
@@ -108,6 +110,8 @@ def _run_all(
         _sweep(jobs)
         for line in remove_leftovers(predict_run.out, predict_run.work):
             progress.note(line)
+        work = predict_run.work
+        jobs = [replace(job, source=job.source.stored_in(work)) for job in jobs]
         surveyed = _survey_all(jobs, predict_run, report)
         surveys = _announce_plan(surveyed, predict_run, report, progress)
         try:
@@ -120,13 +124,14 @@ def _run_all(
         finally:
             if predict_run.processes:  # those that died or froze have left unfinished files
                 _sweep(jobs, {path.name for survey in surveys for path in survey.files()})
+            remove_sources(work)
             with begun():
                 refuse_lost()  # else it would be another run's report
                 report.write(predict_run.out / REPORT)
 
 
 def _sweep(jobs: Sequence[RasterJob], abandoned: Collection[str] = ()) -> None:
-    for folder in output_folders([job.target for job in jobs]):
+    for folder in output_folders([target for job in jobs for target in job.targets]):
         sweep(folder, abandoned)
 
 
@@ -247,7 +252,13 @@ def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progres
     job, result = survey.job, RasterResult()
     try:
         with per_input(job.source.path, partial(report.fail, job)):
-            yield from tell_raster(run, survey, progress, result)
+            while True:
+                try:
+                    yield from tell_raster(run, survey, progress, result)
+                    break
+                except SheetError as error:
+                    report.refuse(Path(error.sheet), str(error))
+                    survey = _survey_without(survey, run, Path(error.sheet))
             report.finish(survey, result)
     except SchedulerLostError:
         report.interrupt(job)
@@ -258,3 +269,15 @@ def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progres
     except (KeyboardInterrupt, GeneratorExit):
         report.interrupt(job)
         raise
+
+
+def _survey_without(survey: Survey, run: PredictRun, sheet: Path) -> Survey:
+    """A mosaic begun anew: there is no data where a sheet of it alone was, which cannot be read.
+
+    Raises:
+        SourceError: it was the last one.
+    """
+    survey.folder.remove()
+    source = survey.job.source.without(sheet)
+    job = replace(survey.job, source=source.stored_in(run.work), seen=source.see())
+    return survey_raster(run, job)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geoseg.listing import Listing, Parts, list_folder
 from geoseg.raster import is_of_index
-from geoseg.raster.discovery import SUFFIXES as RASTER_SUFFIXES
+from geoseg.raster.path_list import SUFFIXES as RASTER_SUFFIXES
 from geoseg.vector.read import SUFFIXES as VECTOR_SUFFIXES
 
 StarKey = tuple[str, ...]

@@ -46,10 +46,29 @@ class Fit:
 def open_fitting(
     path: Path, card: Card, options: PredictOptions, area: AreaOfInterest | None = None
 ) -> tuple[Source, TileGrid, list[str]]:
-    """A raster opened as the options say and checked against a model's card.
+    """A raster opened as the options say and checked against a model's card: see `fit`."""
+    return fit(open_for(path, card, options), card, options, area)
+
+
+def open_for(path: Path, card: Card, options: PredictOptions) -> Source:
+    """A raster opened as the options say, its bands those of a model where names decide.
+
+    Raises:
+        SourceError: it cannot be read.
+        ConfigError: an option has no sense for it.
+    """
+    return open_raster(
+        path, bands=options.bands, wanted=card.bands, nodata=options.nodata, crs=options.crs
+    )
+
+
+def fit(
+    source: Source, card: Card, options: PredictOptions, area: AreaOfInterest | None = None
+) -> tuple[Source, TileGrid, list[str]]:
+    """An open source checked against a model's card.
 
     Args:
-        path: the raster.
+        source: from `open_for`, or made of such.
         card: of the model.
         options: of ``geoseg predict``.
         area: what of it is wanted; None: all.
@@ -63,13 +82,6 @@ def open_fitting(
         ConfigError: an option has no sense for it.
         TilingError: window and overlap do not fit each other.
     """
-    source = open_raster(
-        path,
-        bands=options.bands,
-        wanted=card.bands,
-        nodata=options.nodata,
-        crs=options.crs,
-    )
     warnings = check_source(
         source,
         bands=card.bands,

@@ -12,13 +12,20 @@ from geoseg.errors import ConfigError, OutsideError
 from geoseg.failures import per_input
 from geoseg.inference.fitting import open_fitting
 from geoseg.inference.interest import AreaOfInterest, read_area
+from geoseg.inference.mosaics import mosaic_jobs
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob
 from geoseg.models import Card
 from geoseg.places import AnyPath
 from geoseg.prefetch import look_ahead
-from geoseg.raster import GDAL_CACHE_BYTES, FoundSource, find_sources, opened_once
+from geoseg.raster import (
+    GDAL_CACHE_BYTES,
+    FoundSource,
+    common_folder,
+    find_sources,
+    opened_once,
+)
 from geoseg.report import nothing_usable
 
 
@@ -32,8 +39,11 @@ def find_jobs(
     """
     jobs = []
     area = None if options.aoi is None else read_area(options.aoi, options.aoi_layer)
-    found = find_sources(paths)
+    found = find_sources(paths, tiles=options.mosaic is not None)
     report.leave_out(found)
+    if options.mosaic is not None:
+        jobs = _mosaic_jobs(paths, found.sources, card, options, out, area, report)
+        return _usable(jobs, options, report)
     look = partial(_check, card=card, options=options, out=out, area=area)
     checks = look_ahead(look, found.sources)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # else a twentieth of the machine's memory
@@ -46,10 +56,36 @@ def find_jobs(
                     continue
                 report.accept(job, warnings)
                 jobs.append(job)
+    return _usable(jobs, options, report)
+
+
+def _usable(jobs: list[RasterJob], options: PredictOptions, report: RunReport) -> list[RasterJob]:
     if not jobs and options.aoi is not None and not report.failures:
         raise ConfigError(f"{options.aoi}: touches none of the inputs; give an area on them")
     if not jobs:
         raise nothing_usable(report.failures)
+    return jobs
+
+
+def _mosaic_jobs(
+    paths: Sequence[Path],
+    found: Sequence[FoundSource],
+    card: Card,
+    options: PredictOptions,
+    out: AnyPath,
+    area: AreaOfInterest | None,
+    report: RunReport,
+) -> list[RasterJob]:
+    """The mosaic alone, if it can be used."""
+    place, jobs = common_folder(paths), []
+    with (
+        rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES),
+        per_input(place, partial(report.refuse, place)),
+    ):
+        try:
+            jobs += mosaic_jobs(paths, found, card, options, out, area, report)
+        except OutsideError:
+            report.pass_over(f"{place}: lies outside of {options.aoi}")
     return jobs
 
 

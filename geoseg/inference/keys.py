@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from geoseg.raster import Source
-from geoseg.tiling import TileGrid
+from geoseg.tiling import TileGrid, Window
 
 if TYPE_CHECKING:
     from geoseg.inference.forward_options import ForwardOptions
@@ -83,6 +84,7 @@ def output_key(
     min_confidence: float,
     side: int = 0,
     cleaning: Mapping[str, Any] | None = None,
+    shown: Window | None = None,
 ) -> str:
     """The key of one output of a raster.
 
@@ -92,9 +94,11 @@ def output_key(
         min_confidence: pixels below it are uncertain.
         side: of the squares that it is cut into, if any.
         cleaning: how it is cleaned, if it is.
+        shown: what of the raster it shows; None: all.
     """
     facts = {**facts, "side": side} if side else facts
     facts = {**facts, "cleaning": cleaning} if cleaning else facts
+    facts = facts if shown is None else {**facts, "shown": astuple(shown)}
     if kind in ("confidence", "probabilities"):
         return key_of({**facts, "output": kind})  # the same whatever the least confidence is
     return key_of({**facts, "min_confidence": min_confidence, "output": kind})

@@ -10,14 +10,15 @@ from pathlib import Path
 from geoseg.files import sweep
 from geoseg.inference.parts import PLAN
 from geoseg.places import AnyPath, files_in, folders_in, path_below, remove_tree
+from geoseg.raster.stored import remove_sources
 
 
 def remove_leftovers(out: AnyPath, work: AnyPath) -> list[str]:
     """Remove, while the folder is locked, what belongs to no run any more; a line on each source.
 
-    That is: models and tokens for workers; unfinished files in all folders that have parts; parts
-    of sources that are gone. A source whose folder is missing too may be on a disk that is not
-    mounted.
+    That is: models, tokens and sources for workers; unfinished files in all folders that have
+    parts; parts of sources that are gone. A source whose folder is missing too may be on a disk
+    that is not mounted.
 
     Args:
         out: the output folder.
@@ -26,6 +27,7 @@ def remove_leftovers(out: AnyPath, work: AnyPath) -> list[str]:
     for left in files_in(work):
         if fnmatch(left.name, "model-*.safetensors") or left.name.startswith("token-"):
             left.unlink(missing_ok=True)
+    remove_sources(work)
     lines = []
     for folder in _part_folders(work):
         sweep(out / path_below(work, folder.parent))

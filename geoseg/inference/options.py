@@ -26,7 +26,7 @@ from geoseg.inference.option_values import (
 )
 from geoseg.inference.source_options import SourceOptions
 from geoseg.models import Card
-from geoseg.raster import LEAST_PIXELS, Source
+from geoseg.raster import LEAST_PIXELS, OverlapRule, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
 from geoseg.vector import FORMATS, Cleaning
@@ -63,9 +63,11 @@ class PredictOptions:
     """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
     aoi: str | None = None
-    """A file of polygons; this and the next two: see `SourceOptions`."""
+    """A file of polygons; this and the next four: see `SourceOptions`."""
     aoi_layer: str | None = None
     crop: bool = True
+    mosaic: Literal["sheets", "one"] | None = None
+    overlap_rule: OverlapRule = "first"
     confidence: bool = False
     probabilities: bool = False
     min_confidence: float = 0.0

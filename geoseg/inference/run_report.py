@@ -20,6 +20,7 @@ from geoseg.foreign import name_of
 from geoseg.inference.keys import key_of
 from geoseg.inference.line_stream import LineStream, line_stream, remove_lines
 from geoseg.inference.options import PredictOptions
+from geoseg.inference.outputs import Output
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.locks import WORK_FOLDER
@@ -190,8 +191,8 @@ class RunReport:
         entry = self._inputs[path]
         entry |= {
             "status": "done" if survey.missing else "kept",
-            "outputs": {output.kind: str(output.path) for output in survey.outputs},
-            "fingerprints": {output.kind: output.key for output in survey.outputs},
+            "outputs": _by_kind(survey.outputs, [str(each.path) for each in survey.outputs]),
+            "fingerprints": _by_kind(survey.outputs, [each.key for each in survey.outputs]),
             "windows": len(survey.job.grid),
             "forwards": result.forwards,
             "pixels": pixels,
@@ -267,6 +268,14 @@ class RunReport:
             f"({seconds['forward']:.1f} s of it in the network)"
         )
         return Report(text, finite(data), exit_code)
+
+
+def _by_kind(outputs: Sequence[Output], texts: Sequence[str]) -> dict[str, str | list[str]]:
+    """What is said of each output; a list where there are several of a kind."""
+    found: dict[str, list[str]] = {}
+    for output, text in zip(outputs, texts, strict=True):
+        found.setdefault(output.kind, []).append(text)
+    return {kind: each[0] if len(each) == 1 else each for kind, each in found.items()}
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -81,9 +81,9 @@ def _tell_files(
     run: PredictRun, survey: Survey, sheet: Sheet, progress: Progress, result: RasterResult
 ) -> Story:
     """Make the missing files from the parts."""
-    classes = next(output for output in survey.outputs if output.kind == "classes")
+    classes = [output for output in survey.outputs if output.kind == "classes"]
     vectors = [output for output in survey.missing if output.kind in run.options.vectors]
-    needs_cleaning = vectors or (classes in survey.missing and classes.cleaned)
+    needs_cleaning = vectors or any(each.cleaned and each in survey.missing for each in classes)
     cleaning = cleaning_stages(sheet, survey.blocks) if needs_cleaning else []
     polygons, *later = polygon_stages(sheet, survey.blocks, vectors) or [[]]
     tasks = [*_raster_tasks(survey, sheet, classes), *polygons]
@@ -95,12 +95,14 @@ def _tell_files(
         progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
         yield from _mend_parts(survey, sheet, result)
         results = yield from _tell_stages(stages, took)
-    result.counts = np.sum(results[: len(classes.areas(survey.job.source))], axis=0)
+    files = sum(len(output.areas(survey.job.source)) for output in classes)
+    result.counts = np.sum(results[:files], axis=0)
     squares = [output for output in survey.missing if output.side]
     yield Stage("files", [Task(engine.make_index, (sheet, output)) for output in squares])
     took += results[len(tasks) - len(polygons) :]
+    drawn = {output.shown: output for output in classes}
     previews = [
-        Task(engine.make_preview, (sheet, output, classes))
+        Task(engine.make_preview, (sheet, output, drawn[output.shown]))
         for output in survey.missing
         if output.kind == "preview"
     ]
@@ -171,12 +173,14 @@ def _block_tasks(
             yield Task(engine.predict_block, (sheet, number, block.area, missing))
 
 
-def _raster_tasks(survey: Survey, sheet: Sheet, classes: Output) -> Iterator[Task]:
-    """The files of the class raster come first, or the counts of those that are there."""
+def _raster_tasks(survey: Survey, sheet: Sheet, classes: Sequence[Output]) -> Iterator[Task]:
+    """The files of the class rasters come first, or the counts of those that are there."""
     source = survey.job.source
-    if classes not in survey.missing:
-        for area in classes.areas(source):
-            yield Task(engine.count_raster, (classes.file(area),))
+    missing = set(survey.missing)
+    for output in classes:
+        if output not in missing:
+            for area in output.areas(source):
+                yield Task(engine.count_raster, (output.file(area),))
     for output in survey.missing:
         if output.kind in RASTERS:
             for area in output.areas(source):

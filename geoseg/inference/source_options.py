@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from geoseg.errors import ConfigError
+from geoseg.raster import OVERLAP_RULES, OverlapRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,17 @@ class SourceOptions:
     """Of that file; None: the only one that has geometries."""
     crop: bool = True
     """Whether outputs end at the extent of that area."""
+    mosaic: Literal["sheets", "one"] | None = None
+    """Take all inputs for one raster, and write class rasters by sheet, or one; None: do not."""
+    overlap_rule: OverlapRule = "first"
+    """Which of two sheets is on top: by path, by date, or by ground sampling."""
 
     def __post_init__(self) -> None:
         if self.aoi is None and (self.aoi_layer is not None or not self.crop):
             raise ConfigError("aoi_layer and no_crop are about an area of interest; give aoi too")
+        if self.mosaic not in (None, "sheets", "one"):
+            raise ConfigError(f"mosaic {self.mosaic!r}: give sheets or one")
+        if self.overlap_rule not in OVERLAP_RULES:
+            raise ConfigError(f"overlap_rule {self.overlap_rule!r}: use {', '.join(OVERLAP_RULES)}")
+        if self.mosaic is None and self.overlap_rule != "first":
+            raise ConfigError("overlap_rule is about the sheets of a mosaic; give mosaic too")

@@ -35,6 +35,13 @@ class RasterJob:
     grid: TileGrid
     seen: Seen
     """The source as it was when it was checked."""
+    sheets: tuple[tuple[AnyPath, Window], ...] = ()
+    """Of a mosaic whose rasters are written by sheet: the target of each, and what it covers."""
+
+    @property
+    def targets(self) -> list[AnyPath]:
+        """The output paths without suffixes."""
+        return [self.target, *(target for target, _ in self.sheets)]
 
 
 BLOCK_SECONDS = 120.0
@@ -169,20 +176,27 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     kinds += ["probabilities"] if options.probabilities else []
     kinds += options.vectors
     shown = job.source.extent
-    pixels = shown.height * shown.width
     most = options.max_output_pixels
-    side = chunk_side(most) if pixels > most else 0
+    whole = [(job.target, None if job.source.area is None else shown)]
     outputs = []
     for kind in kinds:
-        own = side if kind in RASTERS else 0
-        path = output_path(job.target, kind)
         cleaned = options.clean_raster and kind in ("classes", "preview")
         cleaning = options.cleaning.facts() if cleaned or kind in options.vectors else {}
-        key = output_key(facts, kind, options.min_confidence, own, cleaning)
-        named = path.with_suffix(".vrt") if own else path
-        part = None if job.source.area is None else shown
-        outputs.append(Output(kind, named, key, own, part, cleaned and kind == "classes"))
+        for target, window in whole if kind in options.vectors else _shown(job) or whole:
+            drawn = window or shown
+            large = drawn.height * drawn.width > most and kind in RASTERS
+            side = chunk_side(most) if large else 0
+            path = output_path(target, kind)
+            key = output_key(facts, kind, options.min_confidence, side, cleaning, window)
+            named = path.with_suffix(".vrt") if side else path
+            outputs.append(Output(kind, named, key, side, window, cleaned and kind == "classes"))
     return tuple(outputs)
+
+
+def _shown(job: RasterJob) -> list[tuple[AnyPath, Window | None]]:
+    """What is shown of each sheet; nothing where rasters are not written by sheet."""
+    cut = [(target, sheet.intersect(job.source.extent)) for target, sheet in job.sheets]
+    return [(target, window) for target, window in cut if window is not None]
 
 
 def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, ...]:

@@ -17,7 +17,7 @@ from geoseg.raster.chunks import (
 )
 from geoseg.raster.class_names import name_every_class, read_class_names
 from geoseg.raster.cog import place_of, write_cog
-from geoseg.raster.compatibility import check_source, refuse_palette, shared_notes
+from geoseg.raster.compatibility import check_bands, check_source, refuse_palette, shared_notes
 from geoseg.raster.crs import parse_crs
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
 from geoseg.raster.file_source import FileSource, open_raster
@@ -29,6 +29,14 @@ from geoseg.raster.fingerprint import (
 )
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, opened_once, raster_companions
 from geoseg.raster.layers import Layer, class_layer, confidence_layer, probability_layer
+from geoseg.raster.mosaic import (
+    OVERLAP_RULES,
+    MosaicSource,
+    OverlapRule,
+    common_folder,
+    make_mosaic,
+    open_mosaic,
+)
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
 from geoseg.raster.preview import PANEL_SIDE, write_preview
 from geoseg.raster.reader import Reader
@@ -39,6 +47,7 @@ from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossi
 __all__ = [
     "GDAL_CACHE_BYTES",
     "LEAST_PIXELS",
+    "OVERLAP_RULES",
     "PANEL_SIDE",
     "PREPARE",
     "TRAIN",
@@ -48,6 +57,8 @@ __all__ = [
     "FoundSource",
     "FoundSources",
     "Layer",
+    "MosaicSource",
+    "OverlapRule",
     "Part",
     "Reader",
     "Seen",
@@ -55,6 +66,7 @@ __all__ = [
     "SeenSources",
     "Source",
     "WarpedReader",
+    "check_bands",
     "check_image",
     "check_source",
     "chunk_areas",
@@ -62,6 +74,7 @@ __all__ = [
     "chunk_path",
     "chunk_side",
     "class_layer",
+    "common_folder",
     "confidence_layer",
     "describe_grid",
     "find_sources",
@@ -70,7 +83,9 @@ __all__ = [
     "is_index",
     "is_of_index",
     "level_at_hand",
+    "make_mosaic",
     "name_every_class",
+    "open_mosaic",
     "open_raster",
     "opened_once",
     "parse_crs",

@@ -61,7 +61,7 @@ def check_source(
         ConfigError: `source_range` is not a range.
     """
     warnings = list(source.warnings)
-    warnings += _check_bands(source, bands)
+    warnings += check_bands(source, bands)
     if source_range is not None and not (
         np.isfinite(source_range).all() and source_range[0] < source_range[1]
     ):
@@ -111,8 +111,16 @@ def shared_notes(sources: Iterable[Source]) -> list[str]:
     ]
 
 
-def _check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
-    """Refuse another number of bands, and other descriptions; warn of other colours."""
+def check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
+    """A warning where the colours of a source's bands are not those of a model.
+
+    Args:
+        source: the input.
+        wanted: the model's band names, in its order.
+
+    Raises:
+        SourceError: it has more or fewer bands, or their descriptions are others.
+    """
     refuse_palette(source, f"the model takes {', '.join(wanted)}")
     needs = f"the model takes {len(wanted)} ({', '.join(wanted)})"
     if len(source.bands) != len(wanted):

@@ -13,11 +13,11 @@ from geoseg.failures import per_input
 from geoseg.foreign import named_elsewhere
 from geoseg.listing import list_folder
 from geoseg.prefetch import look_ahead
+from geoseg.raster.content import raster_driver
 from geoseg.raster.fingerprint import read_fingerprint
-from geoseg.raster.path_list import is_path_list, read_path_list
-
-SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
-"""Of rasters inside folders, in lower or upper case; a file that is named itself may have any."""
+from geoseg.raster.item_list import is_item_list, read_item_list
+from geoseg.raster.path_list import SUFFIXES, is_path_list, read_path_list
+from geoseg.raster.tile_index import read_tile_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class FoundSources:
     """geoseg's own outputs, which are no sources."""
 
 
-def find_sources(paths: Iterable[str | Path]) -> FoundSources:
+def find_sources(paths: Iterable[str | Path], *, tiles: bool = False) -> FoundSources:
     """The rasters that `paths` name: files as they are, folders searched recursively.
 
     Hidden files and folders (``.geoseg`` among them) and geoseg's own outputs are left out. A
@@ -52,7 +52,8 @@ def find_sources(paths: Iterable[str | Path]) -> FoundSources:
 
     Args:
         paths: files and folders. Below a folder the relative path is kept; a single file keeps its
-            stem alone.
+            stem alone. Lists of paths and of STAC items stand for what they name.
+        tiles: tile indexes too stand for their tiles; else each is one raster.
 
     Raises:
         ConfigError: nothing but geoseg's own outputs is named.
@@ -60,7 +61,7 @@ def find_sources(paths: Iterable[str | Path]) -> FoundSources:
     found = FoundSources()
     by_place: dict[str, FoundSource] = {}
     for path in map(Path, paths):
-        listed = _listed(path, found)
+        listed = _listed(path, found, tiles=tiles)
         prints = look_ahead(read_fingerprint, [source.path for source in listed])
         for source, own_print in zip(listed, prints, strict=True):
             with per_input(source.path, partial(found.failures.__setitem__, source.path)):
@@ -76,13 +77,14 @@ def find_sources(paths: Iterable[str | Path]) -> FoundSources:
     return found
 
 
-def _listed(path: Path, found: FoundSources) -> list[FoundSource]:
+def _listed(path: Path, found: FoundSources, *, tiles: bool) -> list[FoundSource]:
     """What a list names, or a single path."""
     sources: list[FoundSource] = []
     with per_input(path, partial(found.failures.__setitem__, path)):
-        if not is_path_list(path):
+        named = _named_in(path, tiles=tiles)
+        if named is None:
             return _candidates(path, found)
-        for each in read_path_list(path):
+        for each in named:
             below = each.is_relative_to(path.parent) and ".." not in each.parts
             folder = each.relative_to(path.parent).parent if below else Path()
             is_folder = os.path.isdir(each)
@@ -90,6 +92,17 @@ def _listed(path: Path, found: FoundSources) -> list[FoundSource]:
                 place = folder / each.name if is_folder else folder
                 sources.append(FoundSource(source.path, place / source.relative))
     return sources
+
+
+def _named_in(path: Path, *, tiles: bool) -> list[Path] | None:
+    """The paths in a list; None in a file that is none."""
+    if is_path_list(path):
+        return read_path_list(path)
+    if is_item_list(path):
+        return read_item_list(path)
+    if tiles and path.is_file() and raster_driver(path) == "GTI":
+        return [path.parent / name for name in read_tile_index(path).locations]
+    return None
 
 
 def _candidates(path: Path, found: FoundSources) -> list[FoundSource]:

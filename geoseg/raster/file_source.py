@@ -54,6 +54,11 @@ class FileSource(Source):
         several_nodata = validity.nodata_values is not None and self.nodata is None
         return bool(validity.alpha or validity.mask_bands) or several_nodata
 
+    @property
+    def facts(self) -> str:
+        """As `Source.facts`."""
+        return repr((self.bands, self.dtype, self.validity, self.white))
+
     def stored(self, value: float) -> float:
         """As `Source.stored`."""
         return value if self.white is None else self.white - value

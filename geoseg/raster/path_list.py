@@ -8,6 +8,8 @@ from pathlib import Path
 from geoseg.errors import ConfigError
 from geoseg.raster.content import raster_driver
 
+SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
+"""Of rasters inside folders, in lower or upper case; a file that is named itself may have any."""
 _LARGEST = 64 * 2**20
 """Bytes; a list of 500,000 files."""
 

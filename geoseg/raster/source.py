@@ -7,9 +7,9 @@ several files, another ground sampling. What works on sources knows none of thes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import numpy as np
 from affine import Affine
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from geoseg import geodesy
+from geoseg.errors import SourceError
+from geoseg.places import AnyPath
 from geoseg.raster.area import Area, AreaReader
 from geoseg.raster.bands import FileBand
 from geoseg.raster.reader import Reader
+from geoseg.raster.stored import Reference, read_source, write_source
 from geoseg.tiling import Window
 
 if TYPE_CHECKING:
@@ -56,6 +59,22 @@ class Source(ABC):
     """Of a file's strips or tiles: GDAL decodes a whole one, however little of it is read."""
     area: Area | None = None
     """What of it is wanted; None: all."""
+    reference: Reference | None = field(default=None, repr=False, compare=False)
+    """Given where it travels as a reference to a file."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Pickled, it is its reference, if it has one."""
+        if self.reference is None:
+            return object.__reduce_ex__(self, protocol)
+        return _referred, (self.reference,)
+
+    def stored_in(self, folder: AnyPath) -> Self:
+        """The same source, pickled as a reference to a file in this folder if it is large.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        return replace(self, reference=write_source(replace(self, reference=None), folder))
 
     @abstractmethod
     def see(self) -> Seen:
@@ -121,6 +140,19 @@ class Source(ABC):
         """A value as the file stores it: a negative's values are turned round in reading."""
         return value
 
+    def without(self, sheet: Path) -> Source:
+        """The same raster, no data where only this file of it has pixels.
+
+        Raises:
+            SourceError: it has no other files.
+        """
+        raise SourceError(f"{sheet}: cannot be read any more; check it")
+
+    @property
+    def facts(self) -> str:
+        """What decides its pixels besides the content of its files."""
+        return repr((self.bands, self.dtype))
+
     @property
     def files(self) -> tuple[Path, ...]:
         """The rasters that it is made of."""
@@ -137,3 +169,9 @@ class Source(ABC):
         if not self.georeferenced:
             return None
         return geodesy.ground_sampling(self.transform, self.crs, self.height, self.width)
+
+
+def _referred(reference: Reference) -> Source:
+    """The source in a file."""
+    source: Source = replace(read_source(reference), reference=reference)
+    return source

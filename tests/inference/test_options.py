@@ -34,6 +34,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "aoi": None,
         "aoi_layer": None,
         "crop": True,
+        "mosaic": None,
+        "overlap_rule": "first",
         "confidence": False,
         "probabilities": False,
         "min_confidence": 0.0,

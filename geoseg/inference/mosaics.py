@@ -1,0 +1,93 @@
+"""The inputs of a run as the sheets of one raster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from geoseg.errors import SheetError
+from geoseg.failures import per_input
+from geoseg.inference.fitting import fit, open_for
+from geoseg.inference.interest import AreaOfInterest
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.run_report import RunReport
+from geoseg.inference.survey import RasterJob
+from geoseg.models import Card
+from geoseg.places import AnyPath
+from geoseg.prefetch import look_ahead
+from geoseg.raster import (
+    FoundSource,
+    MosaicSource,
+    Source,
+    check_bands,
+    common_folder,
+    make_mosaic,
+    opened_once,
+)
+from geoseg.tiling import Window
+
+
+def mosaic_jobs(
+    paths: Sequence[Path],
+    found: Sequence[FoundSource],
+    card: Card,
+    options: PredictOptions,
+    out: AnyPath,
+    area: AreaOfInterest | None,
+    report: RunReport,
+) -> list[RasterJob]:
+    """The mosaic that inputs are, alone; none where none of them can be used.
+
+    Sheets that cannot be read, or do not lie on the grid of the others, are noted as refused: there
+    is no data where they are.
+
+    Raises:
+        OutsideError: the area of interest lies elsewhere.
+        SourceError: the mosaic does not fit the model.
+    """
+    sources, warnings = [], []
+    looks = look_ahead(partial(_open_sheet, card=card, options=options), found)
+    for each, look in zip(found, looks, strict=True):
+        with per_input(each.path, partial(report.refuse, each.path)):
+            source, lines = look.result()
+            sources.append(source)
+            warnings += lines
+    if not sources:
+        return []
+    path = paths[0] if len(paths) == 1 else common_folder([each.path for each in sources])
+    mosaic, misfits = make_mosaic(path, sources, options.overlap_rule)
+    for sheet, line in misfits.items():
+        report.refuse(sheet, line)
+    while True:
+        try:
+            source, grid, more = fit(mosaic, card, options, area)
+            break
+        except SheetError as error:
+            report.refuse(Path(error.sheet), str(error))
+            mosaic = mosaic.without(Path(error.sheet))
+    name = path.resolve().name if path.is_dir() else path.stem
+    job = RasterJob(source, out / name, grid, source.see(), _targets(mosaic, found, out, options))
+    report.accept(job, [*warnings, *more])
+    return [job]
+
+
+def _open_sheet(
+    found: FoundSource, card: Card, options: PredictOptions
+) -> tuple[Source, list[str]]:
+    with opened_once(found.path):
+        source = open_for(found.path, card, options)
+        return source, [*source.warnings, *check_bands(source, card.bands)]
+
+
+def _targets(
+    mosaic: MosaicSource, found: Sequence[FoundSource], out: AnyPath, options: PredictOptions
+) -> tuple[tuple[AnyPath, Window], ...]:
+    """Where the rasters of each sheet go, in the order of their paths."""
+    if options.mosaic == "one":
+        return ()
+    windows = {sheet.source.path: sheet.window for sheet in mosaic.sheets}
+    inputs = sorted(found, key=lambda each: str(each.path))
+    return tuple(
+        (out / each.relative, windows[each.path]) for each in inputs if each.path in windows
+    )

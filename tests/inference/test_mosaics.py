@@ -1,0 +1,206 @@
+"""A folder of sheets predicted as one raster: the same bits as the raster that was cut."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from rasterio import Affine
+
+import geoseg
+from geoseg.errors import ConfigError
+from geoseg.inference.engine import predict_block
+from geoseg.models import Model
+from tests.conftest import GRID
+
+Make = Callable[..., Path]
+HEIGHT, WIDTH = 70, 90
+ROWS, COLS = [0, 25, 70], [0, 41, 60, 90]
+OPTIONS: dict[str, Any] = {"confidence": True, "preview": False}
+
+
+@pytest.fixture
+def data() -> np.ndarray:
+    data = np.random.default_rng(7).integers(1, 255, (3, HEIGHT, WIDTH)).astype(np.uint8)
+    data[:, 20:30, 35:50] = 0
+    return data
+
+
+def cut(make: Make, data: np.ndarray, folder: str = "sheets", **profile: Any) -> dict[str, Any]:
+    """Sheets in an order of names that is not that of their places; what each covers."""
+    places = {}
+    for number, (row, end) in enumerate(itertools.pairwise(ROWS)):
+        for col, right in itertools.pairwise(COLS):
+            name = f"{9 - number}{col % 7}"
+            make(
+                f"{folder}/{name}.tif",
+                data=data[:, row:end, col:right],
+                transform=GRID * Affine.translation(col, row),
+                nodata=0,
+                **profile,
+            )
+            places[name] = (slice(row, end), slice(col, right))
+    return places
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return np.vstack([file.read(), file.dataset_mask()[None]])
+
+
+def polygons(path: Path) -> list[tuple[bytes, Any]]:
+    frame = geopandas.read_file(path)
+    rest = frame.drop(columns="geometry").itertuples(index=False, name=None)
+    return list(zip(frame.geometry.to_wkb(), map(tuple, rest), strict=True))
+
+
+@pytest.mark.parametrize("mosaic", ["one", "sheets"])
+def test_the_mosaic_of_a_cut_raster_gives_the_bits_of_the_whole(
+    make_raster: Make,
+    make_model: Callable[..., Model],
+    data: np.ndarray,
+    tmp_path: Path,
+    mosaic: str,
+) -> None:
+    whole = make_raster("whole.tif", data=data, nodata=0)
+    places = cut(make_raster, data)
+    out, model = tmp_path / "out", make_model()
+    geoseg.predict(whole, model, out=tmp_path / "whole", **OPTIONS)
+    report = geoseg.predict(tmp_path / "sheets", model, out=out, mosaic=mosaic, block=33, **OPTIONS)
+    assert report.exit_code == 0
+    assert polygons(out / "sheets_polygons.gpkg") == polygons(
+        tmp_path / "whole/whole_polygons.gpkg"
+    )
+    expected = {
+        kind: read(tmp_path / f"whole/whole_{kind}.tif") for kind in ("classes", "confidence")
+    }
+    for kind, pixels in expected.items():
+        if mosaic == "one":
+            np.testing.assert_array_equal(read(out / f"sheets_{kind}.tif"), pixels)
+            continue
+        for name, place in places.items():
+            np.testing.assert_array_equal(read(out / f"{name}_{kind}.tif"), pixels[:, *place])
+            with rasterio.open(out / f"{name}_{kind}.tif") as file:
+                assert file.transform == GRID * Affine.translation(place[1].start, place[0].start)
+    again = geoseg.predict(tmp_path / "sheets", model, out=out, mosaic=mosaic, **OPTIONS)
+    assert [entry["status"] for entry in again.data["inputs"]] == ["kept"]
+    assert not list((out / ".geoseg").glob("source-*"))
+    pixels = report.data["inputs"][0]["pixels"]
+    counts = np.bincount(expected["classes"][0].ravel(), minlength=256)
+    assert list(pixels.values()) == counts[: len(pixels)].tolist()
+
+
+def test_tasks_stay_small_however_many_sheets_there_are(
+    make_raster: Make,
+    make_model: Callable[..., Model],
+    data: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import pickle
+
+    cut(make_raster, data)
+    seen = []
+
+    def spy(process: Any, sheet: Any, *rest: Any) -> Any:
+        seen.append(len(pickle.dumps((sheet, *rest))))
+        return predict_block(process, sheet, *rest)
+
+    monkeypatch.setattr("geoseg.inference.engine.predict_block", spy)
+    geoseg.predict(
+        tmp_path / "sheets", make_model(), out=tmp_path / "out", mosaic="one", vectors="none"
+    )
+    assert seen
+    assert max(seen) <= 2048
+
+
+def test_a_damaged_sheet_is_no_data_and_named(
+    make_raster: Make, make_model: Callable[..., Model], data: np.ndarray, tmp_path: Path
+) -> None:
+    cut(make_raster, data // 64 * 64, compress="deflate")
+    damaged = sorted((tmp_path / "sheets").iterdir())[0]
+    empty = tmp_path / "sheets/zz.tif"
+    empty.write_bytes(b"")
+    content = bytearray(damaged.read_bytes())
+    with rasterio.open(damaged) as file:
+        window = file.bounds
+    middle = len(content) // 2
+    content[middle : middle + 400] = b"\xff" * 400
+    damaged.write_bytes(bytes(content))
+    out = tmp_path / "out"
+    report = geoseg.predict(
+        tmp_path / "sheets", make_model(), out=out, mosaic="one", vectors="none", preview=False
+    )
+    assert report.exit_code == 1
+    assert len(report.data["failures"]) == 2
+    assert any("zz.tif: the file is empty" in line for line in report.data["failures"])
+    assert any(damaged.name in line for line in report.data["failures"])
+    with rasterio.open(out / "sheets_classes.tif") as file:
+        row, col = file.index(window.left + 0.1, window.top - 0.1)
+        labels = file.read(1)
+    assert (labels[row : row + 5, col : col + 5] == 255).all()
+    assert (labels != 255).sum() > 3000
+
+
+def test_an_area_on_a_mosaic_is_that_of_the_whole_run(
+    make_raster: Make, make_model: Callable[..., Model], data: np.ndarray, tmp_path: Path
+) -> None:
+    import shapely
+
+    places = cut(make_raster, data)
+    corners = [GRID * corner for corner in ((30, 10), (70, 15), (50, 60))]
+    aoi = geopandas.GeoDataFrame(geometry=[shapely.Polygon(corners)], crs="EPSG:32632")
+    aoi.to_file(tmp_path / "aoi.gpkg")
+    for name, options in (("all", {}), ("part", {"aoi": tmp_path / "aoi.gpkg", "crop": False})):
+        geoseg.predict(
+            tmp_path / "sheets",
+            make_model(),
+            out=tmp_path / name,
+            mosaic="sheets",
+            vectors="none",
+            preview=False,
+            **options,
+        )
+    for name in places:
+        whole = read(tmp_path / f"all/{name}_classes.tif")[0]
+        part = read(tmp_path / f"part/{name}_classes.tif")[0]
+        assert (part[part != 255] == whole[part != 255]).all()
+
+
+def test_options_that_have_no_sense_are_refused(
+    make_raster: Make, make_model: Callable[..., Model], tmp_path: Path
+) -> None:
+    for options, words in (
+        ({"mosaic": "two"}, "mosaic 'two': give sheets or one"),
+        ({"mosaic": "one", "overlap_rule": "best"}, "overlap_rule 'best': use first, newest"),
+        ({"overlap_rule": "newest"}, "overlap_rule is about the sheets of a mosaic"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            geoseg.predict(make_raster(), make_model(), out=tmp_path / "out", **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_give_the_same_bits(
+    make_raster: Make, model_file: Path, data: np.ndarray, tmp_path: Path, workers: int
+) -> None:
+    whole = make_raster("whole.tif", data=data, nodata=0)
+    cut(make_raster, data)
+    geoseg.predict(whole, model_file, out=tmp_path / "whole", **OPTIONS)
+    out = tmp_path / "out"
+    geoseg.predict(
+        tmp_path / "sheets", model_file, out=out, mosaic="one", workers=workers, **OPTIONS
+    )
+    for kind in ("classes", "confidence"):
+        np.testing.assert_array_equal(
+            read(out / f"sheets_{kind}.tif"), read(tmp_path / f"whole/whole_{kind}.tif")
+        )
+    assert polygons(out / "sheets_polygons.gpkg") == polygons(
+        tmp_path / "whole/whole_polygons.gpkg"
+    )
