@@ -61,7 +61,12 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray, Any]:
 
 
 @pytest.mark.parametrize(
-    ("stitch", "options"), [("blend", {}), ("blend", {"crop": False}), ("crop", {"block": 23})]
+    ("stitch", "options"),
+    [
+        ("blend", {"crop": False}),
+        pytest.param("blend", {}, marks=pytest.mark.slow),
+        ("crop", {"block": 23}),
+    ],
 )
 def test_inside_all_is_as_in_the_whole_run_and_outside_nothing(
     scene: Path, make_model: Callable[..., Model], tmp_path: Path, stitch: str, options: Any

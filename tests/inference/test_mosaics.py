@@ -60,7 +60,7 @@ def polygons(path: Path) -> list[tuple[bytes, Any]]:
     return list(zip(frame.geometry.to_wkb(), map(tuple, rest), strict=True))
 
 
-@pytest.mark.parametrize("mosaic", ["one", "sheets"])
+@pytest.mark.parametrize("mosaic", [pytest.param("one", marks=pytest.mark.slow), "sheets"])
 def test_the_mosaic_of_a_cut_raster_gives_the_bits_of_the_whole(
     make_raster: Make,
     make_model: Callable[..., Model],
