@@ -264,7 +264,7 @@ def test_a_command_calls_its_run_and_prints_its_report(name, monkeypatch):
 def test_arguments_and_options_reach_the_command(monkeypatch):
     recorder = record(monkeypatch, "predict", Report("done"))
     call("predict", "a.tif", "b", "--model", "m", "--out", "o", "--dry-run", "--nodata", "3")
-    assert recorder.arguments == ([Path("a.tif"), Path("b")], Path("m"), Path("o"))
+    assert recorder.arguments == ([Path("a.tif"), Path("b")], Path("m"), "o")
     options = {**recorder.options, "progress": None}
     assert options == {
         "window": None,
