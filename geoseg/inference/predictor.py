@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ from geoseg.inference.forward_options import (
 from geoseg.inference.normalize import Normalization
 from geoseg.inference.stitching import Scores
 from geoseg.inference.transfers import Stopwatch
-from geoseg.models import Model
+from geoseg.models import Model, Segmenter
+from geoseg.models.folding import fold_batch_norms
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NAN = "the network gives NaN; its weights or the card's mean and std are broken, or use fp32"
@@ -95,28 +97,28 @@ def processor_of(device: torch.device) -> str:
 class Predictor:
     """A model ready to run windows on one device."""
 
+    batch: int
+    """Windows per forward; where geoseg chose it, it halves when a GPU's memory runs out."""
+    forwards: int
+    """Windows run so far (test-time augmentation counts once per window)."""
+
     def __init__(self, model: Model, options: ForwardOptions, batch: int | None = 1) -> None:
         self.classes = len(model.card.classes)
         self.options = options
-        self.batch = batch or (1 if options.device == "cpu" else _GPU_BATCH)
-        """Windows per forward; where geoseg chose it, it halves when a GPU's memory runs out."""
-        self._batch_may_shrink = batch is None
-        self.forwards = 0
-        """Windows run so far (test-time augmentation counts once per window)."""
         self.device = torch.device(options.device)
         """Where windows are run."""
+        self._take_batch(batch)
         self.across = self.device.type != "cpu"
         """A batch may hold windows of several lattice rows; on a CPU their bits would change."""
         self.ahead = 0 if self.device.type == "cpu" else 1
         """Bands that may wait for their copy from the device while the network runs on."""
-        self._stopwatch = Stopwatch(self.device)
         self._is_plain = options.scales == (1.0,) and not options.flip
         self.normalize = Normalization.from_card(model.card, options.source_range)
         self.value_range = model.card.value_range if options.source_range is None else None
         """What pixels may hold; None where they are clipped to a range of their own."""
         self._stride = model.net.stride
-        self._net = model.net.to(self.device).to(memory_format=torch.channels_last).eval()
-        self._model = model
+        net = fold_batch_norms(model.net) if isinstance(model.net, Segmenter) else model.net
+        self._net = net.to(self.device).to(memory_format=torch.channels_last).eval()
 
     @property
     def seconds(self) -> float:
@@ -133,7 +135,17 @@ class Predictor:
     def with_batch(self, batch: int | None) -> Predictor:
         """This predictor where the batch is the same (one that was halved stays so), or another."""
         now = None if self._batch_may_shrink else self.batch
-        return self if batch == now else Predictor(self._model, self.options, batch)
+        if batch == now:
+            return self
+        other = copy.copy(self)
+        other._take_batch(batch)
+        return other
+
+    def _take_batch(self, batch: int | None) -> None:
+        self.batch = batch or (1 if self.device.type == "cpu" else _GPU_BATCH)
+        self._batch_may_shrink = batch is None
+        self.forwards = 0
+        self._stopwatch = Stopwatch(self.device)
 
     def scores(self, x: Tensor) -> Scores:
         """What the network says of some windows.

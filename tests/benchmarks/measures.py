@@ -20,6 +20,7 @@ from tests.benchmarks.assembly import assembly
 from tests.benchmarks.costs import costs
 from tests.benchmarks.country import country
 from tests.benchmarks.dilated import dilated
+from tests.benchmarks.folding import folding
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.labels import labels
@@ -153,6 +154,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         startup,
         heads,
         dilated,
+        folding,
         labels,
         assembly,
         sheets,
