@@ -1,21 +1,19 @@
-"""The command line: text to arguments, one call of a command, its report printed.
-
-Commands import what they need when they are called, so that ``geoseg --help`` answers at once.
-"""
+"""The command line: text to arguments, one call of a command, its report printed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from click import argument, option
 
+from geoseg import cli_models  # noqa: F401 - adds its commands
+from geoseg.cli_group import call, cli, command
 from geoseg.cli_options import (
+    MODEL,
     PATH,
-    ThemedCommand,
     cleaning_options,
     layer_option,
     network_options,
@@ -31,44 +29,6 @@ from geoseg.cli_options import (
 from geoseg.stopping import STOPPING
 
 
-def _remember_debug(context: click.Context, _: click.Parameter, given: bool) -> None:
-    """For the whole program: the option may come before or after the command's name."""
-    context.obj = bool(context.obj) or given
-
-
-_DEBUG = click.Option(
-    ["--debug"],
-    is_flag=True,
-    expose_value=False,
-    callback=_remember_debug,
-    help="Show the traceback of an error.",
-)
-_JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON.")
-
-
-class _Commands(click.Group):
-    """The commands; what is wrong with their options is one line."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        as_json = "--json" in ctx.args  # of a command whose options cannot be read
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            from geoseg.program import UsageError
-
-            raise UsageError(error, ctx, as_json=as_json) from error
-
-
-@click.group(
-    cls=_Commands,
-    params=[_DEBUG],
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-@click.version_option(package_name="geoseg", message="geoseg %(version)s")
-def cli() -> None:
-    """Orthophotos of any size to georeferenced class rasters and clean polygons."""
-
-
 def _numbers(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> tuple[float, ...] | None:
@@ -79,32 +39,25 @@ def _numbers(
         raise click.BadParameter(f"{text!r}: give numbers separated by commas") from None
 
 
-def _command(function: Callable[..., None]) -> click.Command:
-    """A command with the options that all have."""
-    command = cli.command(cls=ThemedCommand)(function)
-    command.params += [_DEBUG, _JSON]
-    return command
-
-
-@_command
+@command
 @argument("sources", nargs=-1, required=True, type=PATH)
-@option("--model", required=True, type=PATH, help="Model file (.safetensors).")
+@option("--model", required=True, metavar=MODEL, help="See geoseg models.")
 @option("--out", required=True, help="Folder for the outputs; s3://, gs:// or az:// too.")
 @source_options
 @network_options
 @raster_options
 @polygon_options
 @run_options
-def predict(sources: tuple[Path, ...], model: Path, out: str, **options: Any) -> None:
+def predict(sources: tuple[Path, ...], model: str, out: str, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.
 
     SOURCES are files, folders (searched recursively) or text files with one path a line: GeoTIFF,
     COG, VRT, JPEG 2000, PNG, JPEG.
     """
-    _call("predict", list(sources), model, out, **options)
+    call("predict", list(sources), model, out, **options)
 
 
-@_command
+@command
 @argument("rasters", nargs=-1, required=True, type=PATH)
 @option("--out", required=True, type=PATH, help="Polygon file (.gpkg or .shp).")
 @option("--confidence", type=PATH, help="Confidence raster of the same grid.")
@@ -113,7 +66,7 @@ def predict(sources: tuple[Path, ...], model: Path, out: str, **options: Any) ->
 @remote_option
 def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
     """Turn class rasters into polygons without seams, gaps or overlaps."""
-    _call(
+    call(
         "vectorize",
         list(rasters),
         after_interrupt="nothing was written; run it again",
@@ -121,7 +74,7 @@ def vectorize(rasters: tuple[Path, ...], **options: Any) -> None:
     )
 
 
-@_command
+@command
 @argument("config", type=PATH)
 @set_option
 @option("--out", type=PATH, help="Run folder.  [default: runs/<config>]")
@@ -132,7 +85,7 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
     """Train a model as CONFIG (YAML) says."""
     # Of several processes that train together, the first one prints.
     quiet = quiet or os.environ.get("RANK", "0") != "0"
-    _call(
+    call(
         "train",
         config,
         quiet=quiet,
@@ -141,7 +94,7 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
     )
 
 
-@_command
+@command
 @argument("predicted")
 @argument("reference")
 @option(
@@ -165,7 +118,7 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
 
     PREDICTED and REFERENCE are files, folders or patterns, paired by the tile in their names.
     """
-    _call(
+    call(
         "evaluate",
         predicted,
         reference,
@@ -174,7 +127,7 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
     )
 
 
-@_command
+@command
 @argument("config", type=PATH)
 @set_option
 @option("--out", required=True, type=PATH, help="Folder of the runs and the comparison.")
@@ -182,10 +135,10 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
 @quiet_option
 def compare(config: Path, **options: Any) -> None:
     """Train several systems or options on the same seeds and compare them side by side."""
-    _call("compare", config, **options)
+    call("compare", config, **options)
 
 
-@_command
+@command
 @argument("dataset", type=click.Choice(["vaihingen", "potsdam", "cityscapes", "folder"]))
 @argument("src", type=PATH)
 @argument("dst", type=PATH)
@@ -222,38 +175,15 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
     SRC is the data set as it is distributed, or any folder of images and labels; DST gets train,
     val and test.
     """
-    _call("prepare", dataset, src, dst, **options)
+    call("prepare", dataset, src, dst, **options)
 
 
-@_command
-@argument("file", type=PATH)
-@option("--model", type=PATH, help="Also say which options the raster needs for this model.")
-@remote_option
-def info(file: Path, **options: Any) -> None:
-    """Describe a raster or a model file as geoseg reads it."""
-    _call("info", file, **options)
-
-
-@_command
-@option("--cost", metavar="HxW", help="Count the heads on feature maps of this size: 64x128.")
-def systems(cost: str | None, as_json: bool) -> None:
-    """List the segmentation systems, or the cost of their heads."""
-    _call("systems", cost, as_json=as_json)
-
-
-@_command
+@command
 @option_with_default("--out", default="demo", type=PATH, help="Folder of the demo.")
 @quiet_option
 def demo(out: Path, **options: Any) -> None:
     """Run the main job on a generated scene with the bundled model."""
-    _call("demo", out, **options)
-
-
-def _call(command: str, *arguments: Any, **options: Any) -> None:
-    """Run a command and end the program; see `call_command`."""
-    from geoseg.program import call_command
-
-    call_command(command, *arguments, debug=bool(click.get_current_context().obj), **options)
+    call("demo", out, **options)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ import click
 from click import option
 
 PATH = click.Path(path_type=Path)
+MODEL = "FILE|NAME|hf://USER/NAME"
+"""What a model may be called."""
 Decorator = Callable[[Any], Any]
 
 option_with_default = functools.partial(option, show_default=True)

@@ -214,6 +214,8 @@ EXAMPLES = {
     "prepare": ("folder", "src", "dst"),
     "info": ("a.tif",),
     "systems": (),
+    "export": ("demo", "--to", "onnx", "--out", "m.onnx"),
+    "models": (),
     "demo": (),
 }
 

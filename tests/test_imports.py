@@ -17,10 +17,10 @@ FLOORS = [
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},
-    {"inference", "training", "evaluation", "scenes"},
+    {"inference", "training", "evaluation", "scenes", "export"},
     {"config"},
     {"commands"},
-    {"cli", "cli_options", "program", "terminal"},
+    {"cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]

@@ -75,7 +75,7 @@ def test_the_first_signal_ends_a_command_in_one_line(
 def test_a_signal_before_the_command_begins_ends_the_program(
     number: signal.Signals, code: int
 ) -> None:
-    process = start(ORDERLY, "geoseg.cli._call")
+    process = start(ORDERLY, "geoseg.cli.call")
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (code, "geoseg: interrupted\n")

@@ -83,7 +83,7 @@ def _model(given: str | Path | Model | None) -> Model:
             "reinstall geoseg, or give a model"
         )
     with resources.as_file(bundled) as path:
-        model = given if isinstance(given, Model) else load_model(Path(given or path))
+        model = given if isinstance(given, Model) else load_model(given or path)
     unknown = [band for band in model.card.bands if band not in BANDS]
     if unknown:
         raise ModelError(

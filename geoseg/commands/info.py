@@ -11,6 +11,7 @@ import rasterio
 
 from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
+from geoseg.models.named import model_file
 from geoseg.raster import open_raster
 from geoseg.raster.description import describe_raster, description_lines
 from geoseg.report import Report
@@ -23,15 +24,15 @@ def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = Non
     """Describe a model file or a raster.
 
     Args:
-        file: the model file or the raster.
-        model: a model file; then also the options that the raster needs for it.
+        file: the raster, or a model: its file, or a name that `geoseg.load_model` takes.
+        model: a model; then also the options that the raster needs for it.
 
     Raises:
         ModelError: a model file that is not a geoseg model.
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
         ConfigError: `file` is a folder, or it is a model and `model` is given.
     """
-    path = Path(file)
+    path = model_file(file)
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name one of the rasters in it, or a model file")
     if path.suffix == _MODEL:
@@ -40,7 +41,7 @@ def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = Non
         facts = _model_facts(path)
         lines = [(name.replace("_", " "), _formatted(value)) for name, value in facts.items()]
         return _report(path, facts, lines)
-    fit = None if model is None else _fit(path, Path(model))
+    fit = None if model is None else _fit(path, os.fspath(model))
     source = open_raster(path)
     facts = describe_raster(source)
     lines = [*description_lines(facts), ("gdal", rasterio.__gdal_version__)]
@@ -58,7 +59,7 @@ def _report(path: Path, facts: dict[str, Any], lines: list[tuple[str, str]]) -> 
     return Report("\n".join([str(path), *text]), {"path": str(path), **facts})
 
 
-def _fit(path: Path, model: Path) -> dict[str, Any]:
+def _fit(path: Path, model: str) -> dict[str, Any]:
     """The options that a raster needs for a model, as JSON holds them."""
     # A raster alone needs neither.
     from geoseg.inference.fitting import find_fit
@@ -70,7 +71,7 @@ def _fit(path: Path, model: Path) -> dict[str, Any]:
     if remote_allowed():
         command += " --allow-remote"
     return {
-        "model": str(model),
+        "model": model,
         "bands": list(card.bands),
         "value_range": list(card.value_range),
         "ground_sampling": card.ground_sampling,
@@ -83,7 +84,7 @@ def _fit(path: Path, model: Path) -> dict[str, Any]:
     }
 
 
-def _typed(path: Path) -> str:
+def _typed(path: str | Path) -> str:
     """A path as one types it: quoted where needed, and never taken for an option."""
     return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 

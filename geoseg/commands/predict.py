@@ -85,7 +85,7 @@ def run(
         sources, place = [each.absolute() for each in _paths(sources)], place.absolute()
     if isinstance(place, StorePath):
         place.refuse_unusable()
-    card = load_card(Path(model)) if isinstance(model, str | os.PathLike) else model.card
+    card = load_card(model) if isinstance(model, str | os.PathLike) else model.card
     refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
@@ -157,7 +157,7 @@ def _load(
     from geoseg.models import load_model
 
     imports = time.perf_counter() - before
-    loaded = load_model(Path(model)) if isinstance(model, str | os.PathLike) else model
+    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
     cluster = None
     if options.scheduler is not None:
         from geoseg.inference.cluster import join_cluster

@@ -10,6 +10,7 @@ from typing import Any
 from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError, shown
 from geoseg.models import load_card
+from geoseg.models.named import model_file
 from geoseg.yaml_files import read_yaml
 
 
@@ -28,13 +29,14 @@ def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
     if not isinstance(given, str):
         document = dict(given) if isinstance(given, Mapping) else {"classes": given}
         return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
-    if given not in SCHEMES and not _is_file(given):
+    named = Path(given) if given in SCHEMES else model_file(given)
+    if given not in SCHEMES and not _is_file(named):
         known = ", ".join(SCHEMES)
         raise ConfigError(
             f"{shown(given)[1:-1]}: no such classes file, and no scheme; known schemes are {known}"
         )
-    if given in SCHEMES or Path(given).suffix == ".safetensors":
-        scheme = SCHEMES[given] if given in SCHEMES else load_card(given).classes
+    if given in SCHEMES or named.suffix == ".safetensors":
+        scheme = SCHEMES[given] if given in SCHEMES else load_card(named).classes
         if ignore is None:
             return scheme
         values = ignore if isinstance(ignore, list | tuple) else (ignore,)
@@ -46,9 +48,9 @@ def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
         raise ConfigError(f"{given}: {error}") from error
 
 
-def _is_file(path: str) -> bool:
+def _is_file(path: Path) -> bool:
     """Whether there is such a file; a text that no file can be named is none."""
     try:
-        return Path(path).is_file()
+        return path.is_file()
     except (OSError, ValueError):  # too long, or with surrogates
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,18 +13,22 @@ from safetensors import safe_open
 from geoseg.errors import GeosegError, ModelError, one_line_reason
 from geoseg.foreign import named_elsewhere
 from geoseg.models.card import Card
+from geoseg.models.named import model_file
 
 CARD_KEY = "geoseg"
 """The key of the card in the file's metadata."""
 
 
-def load_card(path: str | Path) -> Card:
-    """The card of a model file, without importing torch or building the network.
+def load_card(path: str | os.PathLike[str]) -> Card:
+    """The card of a model, without importing torch or building the network.
+
+    Args:
+        path: a model file, or another name of a model; see `model_file`.
 
     Raises:
         ModelError: the file is missing, damaged, no geoseg model, or from a newer geoseg.
     """
-    path = Path(path)
+    path = model_file(path)
     with open_model_file(path, framework="numpy") as file:
         return read_card(path, file.metadata())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from geoseg.files import write_bytes
 from geoseg.models.card import Card
 from geoseg.models.cardfile import CARD_KEY, damaged_error, open_model_file, read_card
 from geoseg.models.checksum import checksum
+from geoseg.models.named import model_file
 from geoseg.models.segmenter import Segmenter, build_segmenter
 from geoseg.models.spec import ModelSpec
 
@@ -131,14 +133,18 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
     return path
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(path: str | os.PathLike[str]) -> Model:
     """The model of a file, in eval mode on the CPU.
+
+    Args:
+        path: a model file, the name of a model that comes with geoseg (``"demo"``), or one of a
+            model hub (``"hf://USER/NAME"``), fetched where it is not in the hub's cache.
 
     Raises:
         ModelError: the file is missing, damaged, no geoseg model, from a newer geoseg, or its
             tensors do not fit its card.
     """
-    path = Path(path)
+    path = model_file(path)
     with open_model_file(path, framework="pt") as file:
         metadata = file.metadata() or {}
         card = read_card(path, metadata)

@@ -1,0 +1,141 @@
+"""A model written as other programs take it, once it is shown to give the same there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import ConfigError, OutputError
+from geoseg.failures import begun
+from geoseg.models import Card, load_card
+from geoseg.models.named import model_file
+from geoseg.report import Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geoseg.export.agreement import Agreement
+
+    Tiles = Sequence[NDArray[np.float32]]
+
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "mlm": ".json", "hf": ""}
+"""What each form's path ends in; a folder has none."""
+PRECISIONS = ("fp32", "fp16", "int8")
+_NEEDED = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "torch": (), "mlm": (), "hf": ()}
+_LARGEST_TILE = 512
+"""Side of the generated tiles, in pixels."""
+
+
+def run(
+    model: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str],
+    precision: str = "fp32",
+    tiles: Sequence[str | os.PathLike[str]] = (),
+    *,
+    overwrite: bool = False,
+) -> Report:
+    """Export a model.
+
+    Args:
+        model: a model file, the name of a model that comes with geoseg, or ``hf://USER/NAME``.
+        to: ``onnx``, ``torch`` (a `torch.export` program), ``mlm`` (a STAC item that describes the
+            model) or ``hf`` (a folder for a model hub).
+        out: the file, or the folder, to write.
+        precision: of the numbers inside an ONNX file: ``fp32``, ``fp16`` or ``int8``.
+        tiles: rasters from which the tiles are taken that both are run on; none: generated ones.
+        overwrite: replace what exists.
+
+    Returns:
+        What was written and how it agrees with the model.
+
+    Raises:
+        ConfigError: an option is wrong, or a package is missing that the form needs.
+        ModelError: the model is wrong, cannot be exported, or would give something else.
+        SourceError: a raster of `tiles` cannot be used.
+        OutputError: `out` exists, or cannot be written.
+    """
+    path = Path(out)
+    _check_options(to, precision, path, tiles)
+    if not overwrite and path.exists() and not (to == "hf" and path.is_dir()):
+        raise OutputError(f"{path} exists; --overwrite replaces it")
+    file = model_file(model)
+    load_card(file)  # refused before torch is imported
+    from geoseg.models import load_model
+
+    loaded = load_model(file)
+    with begun():
+        if to == "mlm":
+            from geoseg.export.mlm import write_item
+
+            write_item(loaded, path)
+            return _report(path, to)
+        if to == "hf":
+            from geoseg.export.hub import write_folder
+
+            write_folder(loaded, path)
+            return _report(path, to)
+        chosen = _tiles(tiles, loaded.card, loaded.net.multiple)
+        if to == "torch":
+            from geoseg.export.torch_program import write_program
+
+            return _report(path, to, write_program(loaded, path, chosen))
+        from geoseg.export.onnx_file import write_onnx
+
+        return _report(path, to, write_onnx(loaded, path, precision, chosen), precision)
+
+
+def _check_options(
+    to: str, precision: str, path: Path, tiles: Sequence[str | os.PathLike[str]]
+) -> None:
+    """Refuse what makes no sense.
+
+    Raises:
+        ConfigError: it is the case.
+    """
+    if to not in SUFFIXES:
+        raise ConfigError(f"--to {to}: use {', '.join(SUFFIXES)}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"--precision {precision}: use {', '.join(PRECISIONS)}")
+    if precision != "fp32" and to != "onnx":
+        raise ConfigError(f"--precision {precision} is for --to onnx; leave it out for --to {to}")
+    if tiles and to not in ("onnx", "torch"):
+        raise ConfigError(f"--tiles is for --to onnx and torch; leave it out for --to {to}")
+    if SUFFIXES[to] and path.suffix != SUFFIXES[to]:
+        raise ConfigError(f"--out {path}: the file of --to {to} ends in {SUFFIXES[to]}")
+    missing = [name for name in _NEEDED[to] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"--to {to} needs {', '.join(missing)}, which is not installed; "
+            "pip install 'geoseg[export]'"
+        )
+
+
+def _tiles(paths: Sequence[str | os.PathLike[str]], card: Card, multiple: int) -> Tiles:
+    if paths:
+        from geoseg.export.tiles import read_tiles
+
+        return list(read_tiles([Path(path) for path in paths], card))
+    from geoseg.export.agreement import generated_tiles
+
+    window = min(card.window, _LARGEST_TILE)
+    # One that fits the network's multiple or not, a small one, and one of another size.
+    return generated_tiles(card, (window, window // 2 + 5, 2 * multiple, window // 3 + 1))
+
+
+def _report(
+    path: Path, to: str, agreement: Agreement | None = None, precision: str = "fp32"
+) -> Report:
+    data: dict[str, Any] = {"path": str(path), "to": to, "precision": precision}
+    line = f"{path}: written"
+    if agreement is not None:
+        data["agreement"] = agreement.to_json()
+        line += (
+            f"; {100 * agreement.labels:.3f} % of the labels of {agreement.pixels} pixels as the "
+            f"model gives them, probabilities within {agreement.difference:.1g}"
+        )
+    return Report(line, data)

@@ -1,0 +1,1 @@
+"""Models as other programs take them: ONNX, `torch.export`, STAC, Hugging Face."""

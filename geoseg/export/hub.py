@@ -1,0 +1,95 @@
+"""A model as a folder that a model hub takes: weights, config, and a card that people read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from geoseg.errors import ModelError, OutputError
+from geoseg.files import naming_file, write_text
+from geoseg.models import Card, Model
+from geoseg.models.hub import HUB_FILE
+
+FILES = (HUB_FILE, "config.json", "README.md")
+
+
+def write_folder(model: Model, folder: Path) -> None:
+    """Write the folder: ``model.safetensors`` as it is, ``config.json`` and ``README.md``.
+
+    Args:
+        model: read from a file.
+        folder: where to; made where it is missing.
+
+    Raises:
+        ModelError: the model was never written to a file.
+        OutputError: the folder cannot be written, or is a file.
+    """
+    if model.path is None:
+        raise ModelError("the model is in no file yet; save it first, then export it")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give the name of a folder")
+    with naming_file(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    config = {"library_name": "geoseg", **json.loads(model.card.to_json())}
+    write_text(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "README.md", model_card(model.card))
+    target = folder / HUB_FILE
+    if not (target.exists() and target.samefile(model.path)):
+        with naming_file(target):
+            part = target.with_name(f".{HUB_FILE}.part")
+            shutil.copyfile(model.path, part)
+            part.replace(target)
+
+
+def model_card(card: Card) -> str:
+    """The text of ``README.md``: what the model takes, gives, and where it comes from."""
+    spec = card.spec
+    on = "" if spec.encoder is None else f" over `{spec.encoder}`"
+    head = {
+        "library_name": "geoseg",
+        "pipeline_tag": "image-segmentation",
+        "tags": ["remote-sensing", "semantic-segmentation", spec.system],
+        **({} if card.license is None else {"license": card.license}),
+    }
+    front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in head.items())
+    sampling = "not stated" if card.ground_sampling is None else f"{card.ground_sampling:g} m"
+    colors = "\n".join(
+        f"| {value} | {name} | {', '.join(map(str, color))} |"
+        for value, (name, color) in enumerate(
+            zip(card.classes.names, card.classes.colors, strict=True)
+        )
+    )
+    training = "\n".join(f"- {name}: {value}" for name, value in card.training.items())
+    low, high = card.value_range
+    return f"""---
+{front}
+---
+
+# {spec.system}{on}: {", ".join(card.classes.names)}
+
+A segmentation model for orthophotos, made with geoseg.
+
+| takes | |
+|---|---|
+| bands, in this order | {", ".join(card.bands)} |
+| values | {low:g} to {high:g} |
+| ground sampling | {sampling} |
+| windows | {card.window} px, {card.overlap} px of overlap |
+
+| value | class | colour |
+|---|---|---|
+{colors}
+
+## Training
+
+{training or "Not stated."}
+
+## Use
+
+```python
+import geoseg
+
+geoseg.predict("orthophotos/", "hf://USER/NAME", out="out")
+```
+"""

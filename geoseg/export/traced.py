@@ -1,0 +1,73 @@
+"""A network traced for any batch and size: standardised image in, probabilities out."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram, export
+
+from geoseg.errors import ModelError, one_line_reason
+from geoseg.models import Segmenter
+
+INPUT, OUTPUT = "image", "probabilities"
+MOST_PIXELS = 2**16
+"""The longest side of an image; also the largest batch."""
+_REFUSED = {
+    "ranet": "the regions of RANet depend on the image, which no graph of fixed steps can follow; "
+    "export another system (hcnet, ocrnet, apcnet, isnet), or use RANet in geoseg",
+}
+
+
+class Probabilities(nn.Module):
+    """A network and its softmax."""
+
+    def __init__(self, net: Segmenter) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Probabilities of the classes.
+
+        Args:
+            image: ``(N, bands, H, W)`` float32, standardised: ``(values - mean) / std``.
+
+        Returns:
+            ``(N, classes, H, W)`` float32, summing to 1 over classes.
+        """
+        return torch.softmax(self.net(image), dim=1)
+
+
+def refuse_unexportable(net: Segmenter) -> None:
+    """Refuse a network that no export can hold.
+
+    Raises:
+        ModelError: it is one; the message says what to do.
+    """
+    if net.spec.system in _REFUSED:
+        raise ModelError(f"{net.spec.system} cannot be exported: {_REFUSED[net.spec.system]}")
+
+
+def trace(net: Segmenter) -> ExportedProgram:
+    """The network as one graph for any batch and for sides that are multiples of `net.multiple`.
+
+    Raises:
+        ModelError: the network cannot be traced.
+    """
+    refuse_unexportable(net)
+    probabilities = Probabilities(net).eval()
+    step = net.multiple
+    rows, columns = (Dim(name, min=1, max=MOST_PIXELS // step) for name in ("rows", "columns"))
+    # Sides of 1 position would be taken for constants.
+    example = torch.zeros(2, net.spec.in_channels, max(64, 4 * step), max(96, 6 * step))
+    shapes = {INPUT: {0: Dim("batch", min=1, max=MOST_PIXELS), 2: step * rows, 3: step * columns}}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return export(probabilities, (example,), dynamic_shapes=shapes)
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{net.spec.system} on {net.spec.encoder} cannot be traced "
+            f"({one_line_reason(error)}); export a model with another encoder, such as resnet50"
+        ) from error

@@ -1,0 +1,49 @@
+"""Exports by name, their report, and options that make no sense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geoseg.commands import export
+from geoseg.errors import ConfigError, OutputError
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"to": "tflite"}, "--to tflite: use onnx, torch, mlm, hf"),
+        ({"to": "onnx", "out": "m.pb"}, "the file of --to onnx ends in .onnx"),
+        ({"to": "torch", "out": "m.pt"}, "the file of --to torch ends in .pt2"),
+        ({"to": "onnx", "precision": "int4"}, "--precision int4: use fp32, fp16, int8"),
+        ({"to": "hf", "precision": "fp16"}, "--precision fp16 is for --to onnx; leave it out"),
+        ({"to": "mlm", "out": "m.json", "tiles": ["a.tif"]}, "--tiles is for --to onnx and torch"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        export.run("demo", **{"out": "m.onnx", **options})
+
+
+def test_a_missing_package_is_named_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(export._NEEDED, "onnx", ("onnx_that_nobody_has",))
+    with pytest.raises(ConfigError, match=r"needs onnx_that_nobody_has.*'geoseg\[export\]'"):
+        export.run("demo", "onnx", "m.onnx")
+
+
+def test_what_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "demo.json"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match="exists; --overwrite replaces it"):
+        export.run("demo", "mlm", path)
+    assert path.read_text() == "mine"
+    assert "written" in export.run("demo", "mlm", path, overwrite=True).text
+    assert '"mlm:name"' in path.read_text()
+
+
+def test_a_folder_for_a_hub_is_written(tmp_path: Path) -> None:
+    report = export.run("demo", "hf", tmp_path / "demo")
+    assert (tmp_path / "demo" / "README.md").exists()
+    assert report.data["path"] == str(tmp_path / "demo")

@@ -1,0 +1,18 @@
+"""The list of models says what their cards say."""
+
+from __future__ import annotations
+
+from geoseg.commands import models
+from geoseg.models import load_card
+from geoseg.models.named import SHIPPED
+
+
+def test_every_model_is_listed_with_what_its_card_says() -> None:
+    report = models.run()
+    assert [entry["name"] for entry in report.data["models"]] == list(SHIPPED)
+    for entry in report.data["models"]:
+        card = load_card(entry["name"])
+        assert entry["bands"] == list(card.bands)
+        assert entry["ground_sampling"] == card.ground_sampling
+        assert entry["license"] == card.license is not None
+        assert ", ".join(card.classes.names) in report.text

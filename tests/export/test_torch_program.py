@@ -1,0 +1,26 @@
+"""A `torch.export` program gives what its model gives, without geoseg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from geoseg.export.agreement import generated_tiles
+from geoseg.export.torch_program import CARD_FILE, write_program
+from geoseg.export.traced import Probabilities
+from geoseg.models import Card, Model
+
+
+def test_the_program_gives_the_models_probabilities_and_holds_its_card(
+    exported_model: Model, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pt2"
+    write_program(exported_model, path, generated_tiles(exported_model.card, [48]))
+    files = {CARD_FILE: ""}
+    program = torch.export.load(path, extra_files=files).module()
+    assert Card.from_json(files[CARD_FILE]) == exported_model.card
+    image = torch.randn(3, 2, 50, 41)
+    torch.testing.assert_close(
+        program(image), Probabilities(exported_model.net).eval()(image), atol=1e-6, rtol=1e-5
+    )
