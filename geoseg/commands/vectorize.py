@@ -1,6 +1,7 @@
 """Polygons of class rasters on disk.
 
 The story: check every raster; read each part by part; polygonize, join parts, stream to one file.
+Of several rasters, layers are made at once and written in their order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +20,29 @@ import rasterio
 
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
+from geoseg.files import naming_file, temporary_folder
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
-from geoseg.inference.class_raster import ClassRaster
+from geoseg.inference.class_raster import ClassRaster, MadeLayer, layers_at_once
 from geoseg.locks import lock_file
 from geoseg.places import existing_files
-from geoseg.raster import SeenSource, Source, describe_grid, name_every_class, open_raster
+from geoseg.prefetch import look_ahead
+from geoseg.raster import (
+    SeenSource,
+    Source,
+    describe_grid,
+    name_every_class,
+    open_raster,
+    opened_once,
+)
 from geoseg.raster.path_list import expand_lists
 from geoseg.report import Report, counted
 from geoseg.vector import (
     Cleaning,
-    Layer,
+    feature_tables,
     format_of,
     read_vector_fingerprint,
-    write_layers,
+    write_tables,
 )
 
 PathLike = str | os.PathLike[str]
@@ -143,18 +155,27 @@ def _write(
     jobs: Mapping[str, ClassRaster], layers: Sequence[str], target: Path, begun_layers: list[str]
 ) -> list[dict[str, Any]]:
     """Write a layer of each raster, by its name; `begun_layers` gets the names as they come."""
-
-    def made() -> Iterator[Layer]:
-        for name, job in jobs.items():
-            begun_layers.append(name)
-            yield job.layer(name)
-
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
-        counts = write_layers(made(), {target: _fingerprint(jobs, layers)})
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
+        if len(jobs) == 1:  # waits for no other, so it is written as it is made
+            made = _one(jobs, begun_layers)
+        else:
+            with naming_file(target):
+                folder = stack.enter_context(temporary_folder(target))
+            made = stack.enter_context(closing(layers_at_once(jobs, folder, begun_layers)))
+        counts = write_tables(made, {target: _fingerprint(jobs, layers)})
     return [
         {"raster": str(job.labels.path), "layer": name, "polygons": count}
         for (name, job), count in zip(jobs.items(), counts, strict=True)
     ]
+
+
+def _one(jobs: Mapping[str, ClassRaster], begun_layers: list[str]) -> Iterator[MadeLayer]:
+    """The layer of a raster, which is made while it is consumed."""
+    for name, job in jobs.items():
+        begun_layers.append(name)
+        layer = job.layer(name)
+        yield layer, feature_tables(layer)
 
 
 def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | None) -> None:
@@ -192,18 +213,25 @@ def _usable(
     """
     jobs: dict[Path, ClassRaster] = {}
     failures: list[str] = []
-    for path in paths:
+    looked = look_ahead(partial(_look, confidence=confidence, cleaning=cleaning), paths)
+    for path, job in zip(paths, looked, strict=True):
         with per_input(path, failures.append):
-            seen = [SeenSource.at(each) for each in (path, confidence) if each is not None]
-            labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
-            beside = None if confidence is None else _open_confidence(confidence, labels)
-            names = name_every_class(path)
-            cleaning.refuse_unknown(names)
-            cleaning.refuse_unmeasurable(path, labels.crs)
-            jobs[path] = ClassRaster(labels, beside, names, seen, cleaning)
+            jobs[path] = job.result()
     if not jobs:
         raise ConfigError("\n".join(failures))
     return jobs, failures
+
+
+def _look(path: Path, confidence: Path | None, cleaning: Cleaning) -> ClassRaster:
+    """A raster, checked."""
+    with opened_once(path):
+        seen = [SeenSource.at(each) for each in (path, confidence) if each is not None]
+        labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
+        beside = None if confidence is None else _open_confidence(confidence, labels)
+        names = name_every_class(path)
+        cleaning.refuse_unknown(names)
+        cleaning.refuse_unmeasurable(path, labels.crs)
+        return ClassRaster(labels, beside, names, seen, cleaning)
 
 
 def _open_bytes(path: Path, content: str) -> Source:

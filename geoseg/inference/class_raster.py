@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
-from geoseg.raster import SeenSource, Source
+from geoseg.prefetch import work_ahead
+from geoseg.raster import GDAL_CACHE_BYTES, SeenSource, Source
 from geoseg.tiling import Window
 from geoseg.vector import (
     Cleaning,
+    FeatureTable,
     Layer,
     PartRegions,
     absorb_areas,
     clean_labels,
+    features_ahead,
     find_graph,
     join_graphs,
     join_parts,
@@ -26,6 +32,9 @@ from geoseg.vector import (
 
 _PART_ROWS, _PART_COLS = 1024, 8192
 """Rows and columns polygonized at a time: whole tiles of a COG, about 200 MB in use."""
+
+MadeLayer = tuple[Layer, Iterable[FeatureTable]]
+"""A layer and its features."""
 
 
 @dataclass(slots=True)
@@ -45,7 +54,7 @@ class ClassRaster:
 
     def layer(self, name: str) -> Layer:
         """The raster's polygons, which are made while they are consumed."""
-        labels = self.labels
+        labels, self.undeclared, self.masked = self.labels, 0, 0
         size, place = (labels.height, labels.width), (labels.transform, labels.crs)
         regions = join_parts(self._parts(), *size)
         return Layer(name, regions, *size, *place, ClassScheme.from_names(self.names))
@@ -113,3 +122,29 @@ class ClassRaster:
                         self.masked += int(np.count_nonzero((labels == source.nodata) & ~valid))
                 labels[~valid] = NODATA
                 yield Window(row, col, *size), labels
+
+
+def layers_at_once(
+    rasters: Mapping[str, ClassRaster], folder: Path, begun: list[str]
+) -> Generator[MadeLayer]:
+    """The layers of several rasters, made at once, in threads; in the order of the rasters.
+
+    Close it, as by `contextlib.closing`, before the folder is removed.
+
+    Args:
+        rasters: by the names of their layers.
+        folder: for features that wait for their turn.
+        begun: gets the names as the layers come.
+    """
+    spools = {name: folder / f"{number}.features" for number, name in enumerate(rasters)}
+
+    def make(name: str, stopped: Callable[[], bool]) -> MadeLayer:
+        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+            layer = rasters[name].layer(name)
+            return layer, features_ahead(layer, spools[name], stopped)
+
+    with closing(work_ahead(make, rasters)) as layers:
+        for name, layer in zip(rasters, layers, strict=True):
+            begun.append(name)
+            yield layer.result()
+            spools[name].unlink(missing_ok=True)

@@ -6,6 +6,7 @@ areas, `write_features` and `write_pieces` keep what it gives, `merged_features`
 """
 
 from geoseg.vector.absorb import absorb_areas, clean_labels
+from geoseg.vector.ahead import features_ahead
 from geoseg.vector.array_files import read_arrays, write_arrays
 from geoseg.vector.charts import Grid
 from geoseg.vector.cleaning import AreaLimit, Cleaning
@@ -44,6 +45,7 @@ __all__ = [
     "absorb_areas",
     "clean_labels",
     "feature_tables",
+    "features_ahead",
     "find_graph",
     "format_of",
     "graph_arrays",

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from geoseg.failures import exit_code_of
 from geoseg.inference import class_raster
 from geoseg.locks import lock_file
 from geoseg.vector import FIELDS, polygonize
+from geoseg.vector import features as features_module
 from tests.odd_rasters import add_page, only_a_coordinate_system
 
 Make = Callable[..., Path]
@@ -471,3 +473,33 @@ def test_small_regions_go_to_their_neighbours_and_none_of_them_is_left(
         run(raster, tmp_path / "a.gpkg", min_area=least, keep="class 1")
     with pytest.raises(ConfigError, match=r"keep 'car' is no class; the classes are class 0, cl"):
         run(raster, tmp_path / "b.gpkg", min_area=least, keep="car")
+
+
+def test_layers_are_made_at_once_and_are_those_made_one_after_the_other(
+    make_classes: Make, labels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers of more than a table wait on disk; these are of 20 rows here."""
+    monkeypatch.setattr(features_module, "_ROWS", 20)
+    rasters = [
+        make_classes(f"{name}.tif", data=np.roll(labels[None], 3 * int(name))) for name in "0123"
+    ]
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    one = run(rasters, tmp_path / "one.gpkg")
+    make, two = class_raster.features_ahead, threading.Barrier(2)
+
+    def wait_for_another(*arguments: Any) -> Any:
+        two.wait(30)
+        return make(*arguments)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(class_raster, "features_ahead", wait_for_another)
+    both = run(rasters, tmp_path / "two.gpkg")
+    assert both.data["layers"] == one.data["layers"]
+    assert [each["layer"] for each in one.data["layers"]] == ["0", "1", "2", "3"]
+    for name in "0123":
+        first, second = (
+            geopandas.read_file(tmp_path / f"{file}.gpkg", layer=name) for file in ("one", "two")
+        )
+        assert len(first) > 20
+        assert first.equals(second)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == []
