@@ -14,6 +14,7 @@ from geoseg.cli_group import call, cli, command
 from geoseg.cli_options import (
     MODEL,
     PATH,
+    attributes_option,
     cleaning_options,
     layer_option,
     network_options,
@@ -59,8 +60,14 @@ def predict(sources: tuple[Path, ...], model: str, out: str, **options: Any) -> 
 
 @command
 @argument("rasters", nargs=-1, required=True, type=PATH)
-@option("--out", required=True, type=PATH, help="Polygon file (.gpkg or .shp).")
+@option(
+    "--out",
+    required=True,
+    type=PATH,
+    help="Polygon file (.gpkg, .shp, .fgb, .parquet, .geojson or .geojsonl).",
+)
 @option("--confidence", type=PATH, help="Confidence raster of the same grid.")
+@attributes_option
 @cleaning_options
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
 @remote_option

@@ -79,6 +79,14 @@ remote_option = _remote(option)
 set_option = option(
     "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
 )
+
+
+def _attributes(make: Callable[..., Decorator]) -> Decorator:
+    text = "Further attributes of polygons: perimeter_m, color."
+    return make("--attributes", metavar="NAME,...", help=text)
+
+
+attributes_option = _attributes(option)
 cleaning_options = _cleaning(option)
 layer_option = option(
     "--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]"
@@ -148,7 +156,13 @@ raster_options = _together(
 
 _polygon = _theme("Polygons that are written")
 polygon_options = _together(
-    _polygon("--vectors", default="gpkg", metavar="gpkg,shp|none", help="Polygon formats."),
+    _polygon(
+        "--vectors",
+        default="gpkg",
+        metavar="FORMAT,...|none",
+        help="Polygon formats: gpkg, shp, fgb, parquet, geojson, geojsonl.",
+    ),
+    _attributes(_polygon),
     _cleaning(_polygon),
     _polygon("--clean-raster", is_flag=True, help="The class raster follows --min-area."),
 )

@@ -21,6 +21,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
+from geoseg.ellipsoid import Ellipsoid
+
 _TRUE_TO_SCALE = 0.005
 """Share by which an area of the plane may differ from that on the ground and still be used."""
 
@@ -141,6 +143,8 @@ class AreaRule:
     """Square metres of a pixel in the plane; NaN where the CRS does not say."""
     ellipsoid: Ellipsoid | None = None
     """Given where regions are measured on the ellipsoid."""
+    unit: float = np.nan
+    """Metres of the plane's unit; NaN where the CRS does not say."""
 
     def areas(
         self, polygons: NDArray[np.object_], pixels: NDArray[np.int64]
@@ -149,6 +153,12 @@ class AreaRule:
         if self.ellipsoid is None:
             return self.pixel * pixels.astype(np.float64)
         return self.ellipsoid.areas(polygons)
+
+    def perimeters(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
+        """Metres around regions and their holes, given their polygons in CRS coordinates."""
+        if self.ellipsoid is None:
+            return np.asarray(self.unit * shapely.length(polygons))
+        return self.ellipsoid.lengths(polygons)
 
 
 def area_rule(transform: Affine, crs: Any | None, height: int, width: int) -> AreaRule:
@@ -175,49 +185,15 @@ def _measured(transform: Affine, crs: Any, samples: NDArray[np.object_]) -> Area
     horizontal, ellipsoid = _on_ground(_wkt(crs))
     if ellipsoid is not None and horizontal.is_geographic:
         return AreaRule(np.nan, ellipsoid)
-    pixel = abs(transform.determinant) * horizontal.axis_info[0].unit_conversion_factor ** 2
+    unit = horizontal.axis_info[0].unit_conversion_factor
+    pixel = abs(transform.determinant) * unit**2
     if ellipsoid is not None and horizontal.is_projected:
         areas = ellipsoid.areas(samples)
         # NaN or 0 where the projection cannot be inverted: then the plane is all there is.
         error = np.abs(pixel / areas[areas > 0] - 1)
         if (error > _TRUE_TO_SCALE).any():
             return AreaRule(pixel, ellipsoid)
-    return AreaRule(pixel)
-
-
-@dataclass(frozen=True, slots=True)
-class Ellipsoid:
-    """The ellipsoid of a CRS, as seen in its cylindrical equal-area projection."""
-
-    to_geographic: pyproj.Transformer
-    """x and y to longitude and latitude."""
-    degrees: float
-    """Of the unit of longitude and latitude."""
-    equal_area: pyproj.Proj
-    """Longitude and latitude in degrees to a plane in which areas are those on the ellipsoid."""
-
-    def degrees_of(
-        self, points: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitudes and latitudes in degrees of ``(points, 2)`` coordinates in the CRS."""
-        longitude, latitude = self.to_geographic.transform(*points.T)
-        return longitude * self.degrees, latitude * self.degrees
-
-    def areas(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:
-        """Square metres of polygons in CRS coordinates.
-
-        Edges that are straight in longitude and latitude are taken as such, so areas of neighbours
-        add up exactly, and pixels in degrees are measured without error. `pyproj.Geod` takes edges
-        as geodesics instead; where they are shorter than a kilometre the two agree to 1e-6, and
-        this is ten times faster.
-        """
-
-        def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.column_stack(self.equal_area(*self.degrees_of(points)))
-
-        with np.errstate(invalid="ignore"):  # NaN beyond the poles
-            areas: NDArray[np.float64] = shapely.area(shapely.transform(polygons, project))
-        return areas
+    return AreaRule(pixel, unit=unit)
 
 
 @lru_cache(maxsize=64)
@@ -232,6 +208,7 @@ def _on_ground(wkt: str) -> tuple[pyproj.CRS, Ellipsoid | None]:
         math.degrees(geographic.axis_info[0].unit_conversion_factor),
         # +over: longitudes continue beyond 180 degrees, so no polygon is torn at the date line.
         pyproj.Proj(proj="cea", a=geod.a, b=geod.b, over=True),
+        geod,
     )
 
 
@@ -273,6 +250,15 @@ def crs_name(crs: Any) -> str:
     known = _as_pyproj(crs)
     authority = known.to_authority(min_confidence=100)
     return ":".join(authority) if authority else str(known.name)
+
+
+def projjson(crs: Any) -> dict[str, Any]:
+    """A CRS as PROJJSON, which STAC and GeoParquet hold.
+
+    Args:
+        crs: as `horizontal_crs` takes it.
+    """
+    return dict(_as_pyproj(crs).to_json_dict())
 
 
 def _as_pyproj(crs: Any) -> pyproj.CRS:

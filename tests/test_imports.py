@@ -12,7 +12,17 @@ import geoseg
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
     {"errors", "classes", "failures", "files", "locks", "geodesy", "listing"}
-    | {"places", "copies", "stores", "buckets", "leases", "own_reports", "warned"}
+    | {
+        "styles",
+        "ellipsoid",
+        "places",
+        "copies",
+        "stores",
+        "buckets",
+        "leases",
+        "own_reports",
+        "warned",
+    }
     | {"lazy", "ogr", "report", "progress", "prefetch", "stopping", "foreign", "vector_content"},
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files", "yaml_text"},

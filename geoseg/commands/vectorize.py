@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from geoseg.files import naming_file, temporary_folder
 from geoseg.foreign import with_allow_remote
 from geoseg.geodesy import same_crs
 from geoseg.inference.class_raster import ClassRaster, MadeLayer, layers_at_once
+from geoseg.inference.option_values import words
 from geoseg.locks import lock_file
 from geoseg.places import existing_files
 from geoseg.prefetch import look_ahead
@@ -31,7 +32,7 @@ from geoseg.raster import (
     SeenSource,
     Source,
     describe_grid,
-    name_every_class,
+    every_class,
     open_raster,
     opened_once,
 )
@@ -39,8 +40,10 @@ from geoseg.raster.path_list import expand_lists
 from geoseg.report import Report, counted
 from geoseg.vector import (
     Cleaning,
+    check_attributes,
     feature_tables,
     format_of,
+    no_crs,
     read_vector_fingerprint,
     write_tables,
 )
@@ -60,6 +63,7 @@ def run(
     out: PathLike,
     *,
     confidence: PathLike | None = None,
+    attributes: str | Sequence[str] | None = None,
     overwrite: bool = False,
     **cleaning: Any,
 ) -> Report:
@@ -68,8 +72,9 @@ def run(
     Args:
         rasters: uint8 rasters of one band, or lists of them: class ids 0..253; nodata, 254 and 255
             make no polygon. Class names are category names. Several become layers, named by stems.
-        out: ``.gpkg`` or ``.shp``.
+        out: ``.gpkg``, ``.shp``, ``.fgb``, ``.parquet``, ``.geojson`` or ``.geojsonl``.
         confidence: uint8 raster of the same grid, 255 times the probability of the label.
+        attributes: of polygons, besides those that all have: ``perimeter_m``, ``color``.
         overwrite: replace a file that was made from something else.
         cleaning: how the polygons are cleaned; see `Cleaning.from_options`.
 
@@ -84,10 +89,14 @@ def run(
     started = time.perf_counter()
     given = [rasters] if isinstance(rasters, str | os.PathLike) else rasters
     paths, target = expand_lists(map(Path, given)), Path(out)
+    further = words("attributes", attributes)
+    check_attributes(further)
     _check_options(paths, target, confidence)
     clean = Cleaning.from_options(**cleaning)
     layers = [path.stem for path in paths] if len(paths) > 1 else [target.stem]
-    usable, failures = _usable(paths, None if confidence is None else Path(confidence), clean)
+    beside = None if confidence is None else Path(confidence)
+    look = partial(_look, target=target, confidence=beside, attributes=further, cleaning=clean)
+    usable, failures = _usable(paths, look)
     jobs = {name: usable[path] for name, path in zip(layers, paths, strict=True) if path in usable}
     warnings = [line for job in jobs.values() for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
@@ -204,7 +213,7 @@ def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | N
 
 
 def _usable(
-    paths: Iterable[Path], confidence: Path | None, cleaning: Cleaning
+    paths: Iterable[Path], look: Callable[[Path], ClassRaster]
 ) -> tuple[dict[Path, ClassRaster], list[str]]:
     """The rasters that can be used, and why the others cannot.
 
@@ -213,8 +222,7 @@ def _usable(
     """
     jobs: dict[Path, ClassRaster] = {}
     failures: list[str] = []
-    looked = look_ahead(partial(_look, confidence=confidence, cleaning=cleaning), paths)
-    for path, job in zip(paths, looked, strict=True):
+    for path, job in zip(paths, look_ahead(look, paths), strict=True):
         with per_input(path, failures.append):
             jobs[path] = job.result()
     if not jobs:
@@ -222,16 +230,24 @@ def _usable(
     return jobs, failures
 
 
-def _look(path: Path, confidence: Path | None, cleaning: Cleaning) -> ClassRaster:
+def _look(
+    path: Path,
+    target: Path,
+    confidence: Path | None,
+    attributes: Sequence[str],
+    cleaning: Cleaning,
+) -> ClassRaster:
     """A raster, checked."""
     with opened_once(path):
         seen = [SeenSource.at(each) for each in (path, confidence) if each is not None]
         labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
         beside = None if confidence is None else _open_confidence(confidence, labels)
-        names = name_every_class(path)
-        cleaning.refuse_unknown(names)
+        if labels.crs is None and format_of(target).needs_crs:
+            raise SourceError(no_crs(path, target.suffix))
+        classes = every_class(path)
+        cleaning.refuse_unknown(classes.names)
         cleaning.refuse_unmeasurable(path, labels.crs)
-        return ClassRaster(labels, beside, names, seen, cleaning)
+        return ClassRaster(labels, beside, classes, attributes, seen, cleaning)
 
 
 def _open_bytes(path: Path, content: str) -> Source:
@@ -261,9 +277,9 @@ def _open_confidence(path: Path, labels: Source) -> Source:
 
 def _fingerprint(jobs: Mapping[str, ClassRaster], layers: Sequence[str]) -> str:
     """What the output is made from, and which of the layers it lacks."""
-    digest = hashlib.sha256(b"vectorize 2")
+    digest = hashlib.sha256(b"vectorize 3")
     for job in jobs.values():
-        digest.update(json.dumps(job.names).encode())
+        digest.update(json.dumps([job.classes.names, *job.attributes]).encode())
         if job.cleaning.facts():
             digest.update(json.dumps(job.cleaning.facts()).encode())
         prints = [*(each.fingerprint for each in job.seen), "-"]

@@ -43,7 +43,9 @@ class ClassRaster:
 
     labels: Source
     confidence: Source | None
-    names: Sequence[str]
+    classes: ClassScheme
+    attributes: Sequence[str]
+    """Of its polygons, beside those that all have."""
     seen: Sequence[SeenSource]
     """Both rasters as they were before they were opened."""
     cleaning: Cleaning
@@ -57,7 +59,7 @@ class ClassRaster:
         labels, self.undeclared, self.masked = self.labels, 0, 0
         size, place = (labels.height, labels.width), (labels.transform, labels.crs)
         regions = join_parts(self._parts(), *size)
-        return Layer(name, regions, *size, *place, ClassScheme.from_names(self.names))
+        return Layer(name, regions, *size, *place, self.classes, attributes=self.attributes)
 
     def warnings(self) -> list[str]:
         """What reading the pixels has shown."""
@@ -93,7 +95,7 @@ class ClassRaster:
             return
         labels = self.labels
         shape = (labels.height, labels.width)
-        limit = self.cleaning.limit(self.names, labels.transform, labels.crs, *shape)
+        limit = self.cleaning.limit(self.classes.names, labels.transform, labels.crs, *shape)
         graphs, regions = [], []
         for window, pixels in self._read(count=True):
             place = (window.row, window.col)

@@ -74,6 +74,8 @@ class Sheet:
     """Windows per forward; None where geoseg chooses."""
     cleaning: Cleaning = field(default_factory=Cleaning)
     """Of its polygons."""
+    attributes: tuple[str, ...] = ()
+    """Of these, beside those that all have."""
 
     @property
     def labels_kind(self) -> str:

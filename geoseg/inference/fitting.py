@@ -6,13 +6,14 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from geoseg.errors import GeosegError, MisfitError
+from geoseg.errors import GeosegError, MisfitError, SourceError
 from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.models import Card
 from geoseg.raster import Source, check_source, open_raster
 from geoseg.raster.bands import named_bands, order_by_name
 from geoseg.tiling import TileGrid
+from geoseg.vector import FORMATS, no_crs
 
 _MOST_REFUSALS = 8
 """Followed one after the other: of bands, values, range, and what comes to light after these."""
@@ -89,6 +90,9 @@ def fit(
         ground_sampling=card.ground_sampling,
         source_range=options.value_range,
     )
+    for name in options.vectors:
+        if FORMATS[name].needs_crs and source.crs is None:
+            raise SourceError(no_crs(source.path, name))
     grid = options.grid(card, source)
     if area is not None:
         source = source.clip(area.on(source, grid.reach, crop=options.crop))

@@ -85,6 +85,7 @@ def output_key(
     side: int = 0,
     cleaning: Mapping[str, Any] | None = None,
     shown: Window | None = None,
+    attributes: Sequence[str] = (),
 ) -> str:
     """The key of one output of a raster.
 
@@ -95,7 +96,9 @@ def output_key(
         side: of the squares that it is cut into, if any.
         cleaning: how it is cleaned, if it is.
         shown: what of the raster it shows; None: all.
+        attributes: of polygons, beside those that all have.
     """
+    facts = {**facts, "attributes": sorted(attributes)} if attributes else facts
     facts = {**facts, "side": side} if side else facts
     facts = {**facts, "cleaning": cleaning} if cleaning else facts
     facts = facts if shown is None else {**facts, "shown": astuple(shown)}

@@ -29,7 +29,7 @@ from geoseg.models import Card
 from geoseg.raster import LEAST_PIXELS, OverlapRule, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
-from geoseg.vector import FORMATS, Cleaning
+from geoseg.vector import FORMATS, Cleaning, check_attributes
 from geoseg.vector.cleaning import class_names
 
 MOST_PREVIEWS = 200
@@ -72,6 +72,8 @@ class PredictOptions:
     probabilities: bool = False
     min_confidence: float = 0.0
     vectors: tuple[str, ...] = ("gpkg",)
+    attributes: tuple[str, ...] = ()
+    """Of polygons, beside those that all have."""
     min_area: str | float | None = None
     """Square metres, or pixels as in ``50px``; smaller regions go to their neighbours."""
     keep: tuple[str, ...] = ()
@@ -98,6 +100,9 @@ class PredictOptions:
         check_device_name(self.device, several=True)
         check_precision(self.precision)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
+        check_attributes(self.attributes)
+        for name in self.vectors:
+            FORMATS[name].check_installed()
         _ = self.of_sources  # likewise
         if self.clean_raster and self.cleaning.min_area is None:
             raise ConfigError("clean_raster: nothing is cleaned; give min_area too")
@@ -233,6 +238,7 @@ _READERS: dict[str, Reader] = {
     "probabilities": flag,
     "min_confidence": number_of(float),
     "vectors": words,
+    "attributes": words,
     "keep": class_names,
     "clean_raster": flag,
     "max_output_pixels": number_of(int),

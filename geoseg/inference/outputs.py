@@ -197,12 +197,16 @@ def layer_of(kind: str, classes: ClassScheme) -> Layer:
 
 
 def vector_layer(
-    name: str, source: Source, classes: ClassScheme, regions: Iterable[Regions]
+    name: str,
+    source: Source,
+    classes: ClassScheme,
+    regions: Iterable[Regions],
+    attributes: Sequence[str] = (),
 ) -> VectorLayer:
-    """The polygons of a source on the grid of its extent."""
+    """The polygons of a source on the grid of its extent; `attributes` beside those all have."""
     shown = source.extent
-    transform = place_of(source.transform, shown)
-    return VectorLayer(name, regions, shown.height, shown.width, transform, source.crs, classes)
+    place = (shown.height, shown.width, place_of(source.transform, shown), source.crs)
+    return VectorLayer(name, regions, *place, classes, range(len(classes)), attributes)
 
 
 def write_vectors(

@@ -27,6 +27,7 @@ from geoseg.raster import GDAL_CACHE_BYTES, Part, read_part
 from geoseg.tiling import Block, Window
 from geoseg.vector import (
     FeatureTable,
+    Layer,
     PartRegions,
     Regions,
     Spool,
@@ -82,7 +83,7 @@ def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> 
         pieces = polygonize_parts(parts, process.threads, process.stopped, sheet.origin)
         with closing(pieces):
             regions = join_parts(pieces, source.extent.height, source.extent.width)
-            layer = vector_layer(outputs[0].path.stem, source, process.classes, regions)
+            layer = _layer(process, sheet, outputs[0].path.stem, regions)
             write_vectors(outputs, layer, feature_tables(layer))
     return time.perf_counter() - started
 
@@ -145,7 +146,7 @@ def _join(
         sheet.folder.refuse_ended()
         write_pieces(sheet.area_file(*place, "pieces"), rest)
 
-    layer = vector_layer(source.path.stem, source, process.classes, regions())
+    layer = _layer(process, sheet, source.path.stem, regions())
     write_features(sheet.area_file(*place, "features"), feature_tables(layer))
 
 
@@ -172,9 +173,13 @@ def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
                 raise KeyboardInterrupt
             yield table
 
-    layer = vector_layer(output.path.stem, source, process.classes, ())
+    layer = _layer(process, sheet, output.path.stem, ())
     write_vectors([output], layer, tables())
     return time.perf_counter() - started
+
+
+def _layer(process: Process, sheet: Sheet, name: str, regions: Iterable[Regions]) -> Layer:
+    return vector_layer(name, sheet.folder.source, process.classes, regions, sheet.attributes)
 
 
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:

@@ -59,7 +59,8 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
     clock = _Clock(result.seconds)
     options = run.options
     sheet = Sheet(
-        *(survey.folder, survey.job.grid, options.min_confidence, survey.batch, options.cleaning)
+        *(survey.folder, survey.job.grid, options.min_confidence, survey.batch),
+        *(options.cleaning, options.attributes),
     )
     if survey.needs_parts:
         _clear_stale(run, survey, progress)

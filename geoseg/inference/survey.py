@@ -187,7 +187,10 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
             large = drawn.height * drawn.width > most and kind in RASTERS
             side = chunk_side(most) if large else 0
             path = output_path(target, kind)
-            key = output_key(facts, kind, options.min_confidence, side, cleaning, window)
+            key = output_key(
+                *(facts, kind, options.min_confidence, side, cleaning, window),
+                options.attributes if kind in options.vectors else (),
+            )
             named = path.with_suffix(".vrt") if side else path
             outputs.append(Output(kind, named, key, side, window, cleaned and kind == "classes"))
     return tuple(outputs)

@@ -15,7 +15,7 @@ from geoseg.raster.chunks import (
     level_at_hand,
     write_index,
 )
-from geoseg.raster.class_names import name_every_class, read_class_names
+from geoseg.raster.class_names import every_class, read_class_names
 from geoseg.raster.cog import place_of, write_cog
 from geoseg.raster.compatibility import check_bands, check_source, refuse_palette, shared_notes
 from geoseg.raster.crs import parse_crs
@@ -77,6 +77,7 @@ __all__ = [
     "common_folder",
     "confidence_layer",
     "describe_grid",
+    "every_class",
     "find_sources",
     "has_fingerprint",
     "index_files",
@@ -84,7 +85,6 @@ __all__ = [
     "is_of_index",
     "level_at_hand",
     "make_mosaic",
-    "name_every_class",
     "open_mosaic",
     "open_raster",
     "opened_once",

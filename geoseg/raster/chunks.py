@@ -33,6 +33,8 @@ from geoseg.raster.layers import Layer
 from geoseg.raster.overviews import count_overviews, write_overviews
 from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.raster_vrt import RasterVRT
+from geoseg.raster.style import raster_style
+from geoseg.styles import write_style
 from geoseg.tiling import Window
 
 LEAST_PIXELS = BLOCK**2
@@ -89,11 +91,12 @@ def _is_named_as_of(stem: str, name: str) -> bool:
 
 
 def has_fingerprint(path: AnyPath, fingerprint: str) -> bool:
-    """Whether a file of an index was made from this; an ``.aux.xml`` goes with its file.
+    """Whether a file of an index was made from this; ``.aux.xml`` and style go with their file.
 
-    Of a file that is gone, the ``.aux.xml`` is replaced with it.
+    Of a file that is gone, they are replaced with it.
     """
     file = path.with_name(path.name.removesuffix(".aux.xml"))
+    file = file.with_suffix(".vrt") if file.suffix == ".qml" else file
     if file != path and not file.exists():
         return True
     if file.suffix == ".vrt":
@@ -152,6 +155,7 @@ def write_index(
     with replace_raster(index, fingerprint) as made:  # with what belongs to an older one
         vrt = level(0, squares(0, beside), 0)
         made.write_text(vrt.to_xml([beside / path.name for path in overviews]), encoding="utf-8")
+        write_style(made, ".qml", raster_style(layer))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The names of the classes in a class raster."""
+"""The names and colours of the classes in a class raster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from geoseg.classes import MAX_CLASSES
+from rasterio.enums import ColorInterp
+
+from geoseg.classes import MAX_CLASSES, ClassScheme, default_colors
 from geoseg.errors import SourceError
 from geoseg.raster.gdal import open_dataset
 
@@ -36,11 +38,11 @@ def read_class_names(path: Path) -> tuple[str, ...] | None:
     return tuple(listed)
 
 
-def name_every_class(path: Path) -> list[str]:
-    """A different name for each of the class ids 0..253 of any raster.
+def every_class(path: Path) -> ClassScheme:
+    """A different name and a colour for each of the class ids 0..253 of any raster.
 
     geoseg's own names, or GDAL's category names; ``class N`` where there is none, and a number
-    after a name that has occurred before.
+    after a name that has occurred before. Colours are those of the palette, where there is one.
 
     Raises:
         SourceError: the raster or its ``.aux.xml`` cannot be read.
@@ -52,7 +54,15 @@ def name_every_class(path: Path) -> list[str]:
         name = known[class_id].strip() if class_id < len(known) else ""
         is_new = name and name not in names
         names.append(name if is_new else f"{name or 'class'} {class_id}")
-    return names
+    return ClassScheme.from_names(names, _palette(path) or default_colors(MAX_CLASSES))
+
+
+def _palette(path: Path) -> list[tuple[int, ...]]:
+    with open_dataset(path) as file:
+        if file.colorinterp[0] != ColorInterp.palette:
+            return []
+        colors = file.colormap(1)
+    return [colors.get(class_id, (0, 0, 0))[:3] for class_id in range(MAX_CLASSES)]
 
 
 def _category_names(path: Path) -> list[str]:

@@ -28,6 +28,8 @@ from geoseg.raster.layers import Layer
 from geoseg.raster.overviews import count_overviews, write_overviews
 from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.raster_vrt import RasterVRT
+from geoseg.raster.style import raster_style
+from geoseg.styles import write_style
 from geoseg.tiling import Window
 
 _OPTIONS: dict[str, str | int] = {
@@ -64,7 +66,7 @@ def write_cog(
     """Write an output raster, or a rectangle of it.
 
     The names of classes are also in ``<out>.aux.xml``, with an attribute table, for QGIS and
-    ArcGIS.
+    ArcGIS; QGIS takes its style from the ``.qml``.
 
     Args:
         layer: what its pixels mean.
@@ -105,6 +107,8 @@ def write_cog(
             overviews=overviews,
         )
         refuse_cut_short_cog(made, out)
+        if overviews is None:  # a square is shown by its index
+            write_style(made, ".qml", raster_style(layer))
     return counts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from geoseg.places import AnyPath
 from geoseg.raster.content import raster_driver
 from geoseg.raster.references import follow_references
 from geoseg.stores import StorePath
+from geoseg.styles import leave_foreign, own_styles
 from geoseg.warned import hear_warnings
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
@@ -171,22 +172,23 @@ def _driver_of(path: Path) -> str:
     return driver
 
 
-def replace_raster(path: AnyPath, fingerprint: str | None = None) -> AbstractContextManager[Path]:
-    """As `geoseg.files.replace_file`, with GDAL's sidecars and errors.
+@contextmanager
+def replace_raster(path: AnyPath, fingerprint: str | None = None) -> Iterator[Path]:
+    """As `geoseg.files.replace_file`, with GDAL's sidecars and errors, and with styles.
 
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
-    return replace_file(
-        path,
-        companions=raster_companions,
-        errors=(*GDAL_ERRORS, OSError),
-        fingerprint=fingerprint,
-    )
+    errors = (*GDAL_ERRORS, OSError)
+    with replace_file(
+        path, companions=raster_companions, errors=errors, fingerprint=fingerprint
+    ) as built:
+        yield built
+        leave_foreign(built, path)
 
 
 def raster_companions(path: AnyPath) -> list[AnyPath]:
-    """The files that GDAL takes as part of the raster at `path`."""
+    """The files that GDAL takes as part of the raster at `path`, and geoseg's styles of it."""
     plain: list[AnyPath] = [
         path.with_name(path.name + suffix) for suffix in (".aux.xml", ".ovr", ".msk")
     ]
@@ -194,7 +196,8 @@ def raster_companions(path: AnyPath) -> list[AnyPath]:
         return plain
     # Of files called .aux only those of ERDAS are a raster's; LaTeX, too, writes such.
     erdas = (path.with_suffix(".aux"), path.with_name(f"{path.name}.aux"))
-    return plain + [file for file in erdas if file.is_file() and raster_driver(file) == "HFA"]
+    found = [file for file in erdas if file.is_file() and raster_driver(file) == "HFA"]
+    return [*plain, *found, *own_styles(path)]
 
 
 def reason(error: BaseException) -> str:

@@ -92,6 +92,11 @@ class RasterVRT:
         yield "</VRTDataset>"
 
 
+def class_meanings(classes: ClassScheme) -> dict[int, tuple[str, Color]]:
+    """Name and colour of each value of a class raster: the classes, then the codes."""
+    return dict(enumerate(zip(classes.names, classes.colors, strict=True))) | _CODES
+
+
 def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
     for path in paths:
         yield f"<Overview>{_file(path)}<SourceBand>{band}</SourceBand></Overview>"
@@ -99,7 +104,7 @@ def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
 
 def _palette(classes: ClassScheme) -> Iterator[str]:
     """Colours and names of all 256 values, and an attribute table of those that mean something."""
-    meaning = dict(enumerate(zip(classes.names, classes.colors, strict=True))) | _CODES
+    meaning = class_meanings(classes)
     all_values = [meaning.get(value, ("", (0, 0, 0))) for value in range(256)]
     yield "<ColorInterp>Palette</ColorInterp><CategoryNames>"
     yield from (f"<Category>{escape(name)}</Category>" for name, _ in all_values)

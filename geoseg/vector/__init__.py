@@ -10,7 +10,14 @@ from geoseg.vector.ahead import features_ahead
 from geoseg.vector.array_files import read_arrays, write_arrays
 from geoseg.vector.charts import Grid
 from geoseg.vector.cleaning import AreaLimit, Cleaning
-from geoseg.vector.features import FIELDS, FeatureTable, Layer, feature_tables
+from geoseg.vector.features import (
+    EXTRA_FIELDS,
+    FIELDS,
+    FeatureTable,
+    Layer,
+    check_attributes,
+    feature_tables,
+)
 from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
 from geoseg.vector.graph_join import join_graphs
 from geoseg.vector.join import join_area, join_parts
@@ -26,9 +33,11 @@ from geoseg.vector.spool import (
     write_features,
     write_pieces,
 )
+from geoseg.vector.vector_file import no_crs
 from geoseg.vector.write import write_layers, write_polygons, write_tables
 
 __all__ = [
+    "EXTRA_FIELDS",
     "FIELDS",
     "FORMATS",
     "AreaLimit",
@@ -43,6 +52,7 @@ __all__ = [
     "Regions",
     "Spool",
     "absorb_areas",
+    "check_attributes",
     "clean_labels",
     "feature_tables",
     "features_ahead",
@@ -54,6 +64,7 @@ __all__ = [
     "join_graphs",
     "join_parts",
     "merged_features",
+    "no_crs",
     "place",
     "polygonize",
     "polygonize_part",

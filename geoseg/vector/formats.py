@@ -4,77 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
 from geoseg.places import AnyPath
 from geoseg.stores import StorePath
-from geoseg.vector.features import FIELDS, FeatureTable, Layer
+from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer
+from geoseg.vector.geoparquet import GeoParquet
 from geoseg.vector.paths import path_to_read
+from geoseg.vector.style import add_styles
+from geoseg.vector.vector_file import FINGERPRINT, VectorFile
 from geoseg.vector_content import vector_name
-from geoseg.warned import hear_warnings
-
-_TAG = "GEOSEG_FINGERPRINT"
-_SIDECAR = ".geoseg.json"
-"""Of a format that has no place for a fingerprint."""
-
-
-class VectorFile(ABC):
-    """A polygon file that is being written, table by table."""
-
-    suffix: ClassVar[str]
-    driver: ClassVar[str]
-    several_layers: ClassVar[bool]
-
-    def __init__(self, path: Path, fingerprint: str) -> None:
-        self.path = path
-        self.fingerprint = fingerprint
-
-    @staticmethod
-    @abstractmethod
-    def companions(path: AnyPath) -> list[AnyPath]:
-        """All other files that belong to the file at `path`, or that readers take as part of it."""
-
-    @staticmethod
-    @abstractmethod
-    def read_fingerprint(path: Path) -> str | None:
-        """The fingerprint in a finished file; None where there is none."""
-
-    def write(self, layer: Layer, table: FeatureTable) -> None:
-        """Append rows to a layer, which is made when it is first seen."""
-        # A missing CRS is allowed, and opening the raster has reported it.
-        with hear_warnings(UserWarning, start="'crs' was not provided"):
-            ogr.raw.write(
-                self.path,
-                table.geometry,
-                table.columns(layer.classes),
-                FIELDS,
-                layer=self.layer_name(layer),
-                driver=self.driver,
-                geometry_type="Polygon",
-                crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
-                encoding="UTF-8",
-                append=True,
-                layer_metadata=self.metadata(),
-            )
-
-    def layer_name(self, layer: Layer) -> str:
-        """What the layer is called in the file."""
-        return layer.name
-
-    def metadata(self) -> dict[str, str] | None:
-        """What the format stores about each layer when it is made."""
-        return None
-
-    def finish(self) -> None:  # noqa: B027 - most formats are complete as they are
-        """Complete the file after the last table."""
 
 
 class GeoPackage(VectorFile):
-    """OGC GeoPackage: layers of any size in one SQLite file."""
+    """OGC GeoPackage: layers of any size in one SQLite file; the spatial index is built last."""
 
     suffix = ".gpkg"
     driver = "GPKG"
@@ -88,14 +35,7 @@ class GeoPackage(VectorFile):
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
         """The entry in the metadata of the first layer."""
-        try:
-            with path_to_read(path) as plain:
-                name = vector_name(path, plain)
-                first_layer = ogr.list_layers(name)[0][0]
-                metadata = ogr.read_info(name, layer=first_layer)["layer_metadata"]
-        except (VectorError, ogr.DataSourceError, ogr.DataLayerError, IndexError):
-            return None
-        return (metadata or {}).get(_TAG)
+        return _layer_metadata(path).get(FINGERPRINT)
 
     def layer_name(self, layer: Layer) -> str:
         """The layer's name; after an underscore where it is reserved or begins with a sign."""
@@ -108,7 +48,11 @@ class GeoPackage(VectorFile):
 
         For metadata of the dataset GDAL leaves an ``.aux.xml`` wherever it reads.
         """
-        return {_TAG: self.fingerprint}
+        return {FINGERPRINT: self.fingerprint}
+
+    def complete(self) -> None:
+        """Put the styles into the file."""
+        add_styles(self.path, self.styles())
 
 
 class Shapefile(VectorFile):
@@ -116,7 +60,8 @@ class Shapefile(VectorFile):
 
     suffix = ".shp"
     driver = "ESRI Shapefile"
-    several_layers = False
+    field_names: ClassVar[Mapping[str, str]] = {"perimeter_m": "perimeter"}
+    """Of ten letters at most."""
     size_limit: ClassVar[int] = 2**31 - 1
     """Bytes that .shp and .dbf may each have by the format's definition; readers fail beyond."""
     text_limit: ClassVar[int] = 254
@@ -129,18 +74,15 @@ class Shapefile(VectorFile):
 
     @staticmethod
     def companions(path: AnyPath) -> list[AnyPath]:
-        """The shapefile's parts, the indexes that others may have added, and the fingerprint."""
+        """The shapefile's parts, indexes that others may have added, fingerprint and styles."""
         parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".idm", ".ind")
-        return [*(path.with_suffix(part) for part in parts), path.with_suffix(_SIDECAR)]
+        own = [*(path.with_suffix(part) for part in parts), path.with_suffix(_SIDECAR)]
+        return own + VectorFile.companions(path)
 
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
         """The entry in the sidecar, if the files are still those that it was written for."""
-        try:
-            entry = json.loads(_sidecar(path).read_text(encoding="utf-8"))
-            return str(entry[_TAG]) if entry["bytes"] == _sizes(path) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return _read_sidecar(path.with_suffix(_SIDECAR), path, _SHAPEFILE)
 
     def layer_name(self, layer: Layer) -> str:  # noqa: ARG002 - whatever the layer is called
         """The file's stem: GDAL would name another file after the layer."""
@@ -159,8 +101,9 @@ class Shapefile(VectorFile):
             52 * len(table) + 4 * int(table.rings.sum()) + 16 * int(table.vertices.sum())
         )
         # GDAL makes texts at least 80 bytes wide; the other columns and the row's mark take at most
-        # 70.
-        self._rows += (max(text, 80) + 70) * len(table)
+        # 70, further ones 80.
+        further = 80 * sum(name in EXTRA_FIELDS for name in layer.fields)
+        self._rows += (max(text, 80) + 70 + further) * len(table)
         if max(self._shapes, self._rows) > self.size_limit:
             raise OutputError(
                 f"{self.path.name} would pass the {self.size_limit / 1e9:.1f} GB that a shapefile "
@@ -168,23 +111,124 @@ class Shapefile(VectorFile):
             )
         super().write(layer, table)
 
-    def finish(self) -> None:
-        """Add the fingerprint, for which the format has no place."""
-        entry = {_TAG: self.fingerprint, "bytes": _sizes(self.path)}
-        _sidecar(self.path).write_text(json.dumps(entry) + "\n", encoding="utf-8")
+    def complete(self) -> None:
+        """Add styles, and the fingerprint, for which the format has no place."""
+        super().complete()
+        _write_sidecar(self.path.with_suffix(_SIDECAR), self.path, _SHAPEFILE, self.fingerprint)
 
 
-def _sidecar(path: Path) -> Path:
-    return path.with_suffix(_SIDECAR)
+class FlatGeobuf(VectorFile):
+    """FlatGeobuf: one layer with a packed index; some 100 bytes a feature in memory to sort it."""
+
+    suffix = ".fgb"
+    driver = "FlatGeobuf"
+
+    @staticmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """The entry in the description, which is part of the header."""
+        return _described(_layer_metadata(path).get("DESCRIPTION", ""))
+
+    def options(self) -> Mapping[str, str]:
+        """The fingerprint, as the layer's description."""
+        return {"DESCRIPTION": f"{FINGERPRINT}={self.fingerprint}"}
 
 
-def _sizes(path: Path) -> dict[str, int]:
-    """Bytes of the parts that a shapefile cannot do without."""
-    return {part: path.with_suffix(part).stat().st_size for part in (".shp", ".shx", ".dbf")}
+class GeoJSON(VectorFile):
+    """GeoJSON of RFC 7946: longitude and latitude on WGS 84."""
+
+    suffix = ".geojson"
+    driver = "GeoJSON"
+    needs_crs = True
+
+    @staticmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """The entry in the description, which stands before the features."""
+        try:
+            with path.open("rb") as stream:
+                return _described(stream.read(_HEAD).decode(errors="replace"))
+        except OSError:
+            return None
+
+    def options(self) -> Mapping[str, str]:
+        """As the RFC wants it, and the fingerprint."""
+        described = {"DESCRIPTION": f"{FINGERPRINT}={self.fingerprint}"}
+        return {"RFC7946": "YES", **_PRECISION, **described}
+
+
+class GeoJSONSeq(VectorFile):
+    """GeoJSON features, one a line: longitude and latitude on WGS 84."""
+
+    suffix = ".geojsonl"
+    driver = "GeoJSONSeq"
+    needs_crs = True
+
+    @staticmethod
+    def companions(path: AnyPath) -> list[AnyPath]:
+        """The fingerprint and the styles."""
+        return [path.with_suffix(_LINES_SIDECAR), *VectorFile.companions(path)]
+
+    @staticmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """The entry in the sidecar, if the file is still the one that it was written for."""
+        return _read_sidecar(path.with_suffix(_LINES_SIDECAR), path, (path.suffix,))
+
+    def options(self) -> Mapping[str, str]:
+        """Lines without the sign that may stand before them."""
+        return {"RS": "NO", **_PRECISION}
+
+    def complete(self) -> None:
+        """Add styles, and the fingerprint, for which the format has no place."""
+        super().complete()
+        sidecar = self.path.with_suffix(_LINES_SIDECAR)
+        _write_sidecar(sidecar, self.path, (self.suffix,), self.fingerprint)
+
+
+_PRECISION = {"COORDINATE_PRECISION": "9"}
+"""Digits: a tenth of a millimetre, so that pixels of a centimetre keep their shape."""
+_HEAD = 4096
+"""Bytes within which a GeoJSON file describes itself."""
+_SIDECAR, _LINES_SIDECAR = ".geoseg.json", ".geojsonl.geoseg.json"
+_SHAPEFILE = (".shp", ".shx", ".dbf")
+"""The parts that a shapefile cannot do without."""
+
+
+def _layer_metadata(path: Path) -> dict[str, str]:
+    """The metadata of the first layer of a file."""
+    try:
+        with path_to_read(path) as plain:
+            name = vector_name(path, plain)
+            first_layer = ogr.list_layers(name)[0][0]
+            found: dict[str, str] | None = ogr.read_info(name, layer=first_layer)["layer_metadata"]
+    except (VectorError, ogr.DataSourceError, ogr.DataLayerError, IndexError):
+        return {}
+    return found or {}
+
+
+def _described(text: str) -> str | None:
+    found = re.search(rf"{FINGERPRINT}=([^\"]+)", text)
+    return found[1] if found else None
+
+
+def _read_sidecar(sidecar: Path, path: Path, parts: Sequence[str]) -> str | None:
+    try:
+        entry: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+        return str(entry[FINGERPRINT]) if entry["bytes"] == _sizes(path, parts) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_sidecar(sidecar: Path, path: Path, parts: Sequence[str], fingerprint: str) -> None:
+    entry = {FINGERPRINT: fingerprint, "bytes": _sizes(path, parts)}
+    sidecar.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+
+
+def _sizes(path: Path, parts: Sequence[str]) -> dict[str, int]:
+    return {part: path.with_suffix(part).stat().st_size for part in parts}
 
 
 FORMATS: dict[str, type[VectorFile]] = {
-    kind.suffix.removeprefix("."): kind for kind in (GeoPackage, Shapefile)
+    kind.suffix.removeprefix("."): kind
+    for kind in (GeoPackage, Shapefile, FlatGeobuf, GeoParquet, GeoJSON, GeoJSONSeq)
 }
 """The formats by the names that ``--vectors`` takes."""
 
@@ -193,14 +237,16 @@ def format_of(path: AnyPath) -> type[VectorFile]:
     """The format that a path's suffix names.
 
     Raises:
-        ConfigError: none does.
+        ConfigError: none does, or a package that writes it is missing.
     """
     kind = FORMATS.get(path.suffix.removeprefix("."))
     if kind is None:
-        known = " or ".join(kind.suffix for kind in FORMATS.values())
+        *most, last = (each.suffix for each in FORMATS.values())
         raise ConfigError(
-            f"{path}: suffix {path.suffix!r} names no vector format that geoseg writes; use {known}"
+            f"{path}: suffix {path.suffix!r} names no vector format that geoseg writes; "
+            f"use {', '.join(most)} or {last}"
         )
+    kind.check_installed()
     return kind
 
 

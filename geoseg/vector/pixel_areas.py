@@ -13,7 +13,8 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from geoseg.geodesy import Ellipsoid, area_rule, ground_sampling
+from geoseg.ellipsoid import Ellipsoid
+from geoseg.geodesy import area_rule, ground_sampling
 from geoseg.tiling import Window
 
 _STEP = 256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,13 +14,15 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError
 from geoseg.files import naming_file, replace_file
 from geoseg.places import AnyPath
+from geoseg.styles import leave_foreign
 from geoseg.vector.features import FeatureTable, Layer, feature_tables, large_tables
-from geoseg.vector.formats import VectorFile, format_of
+from geoseg.vector.formats import format_of
 from geoseg.vector.paths import path_to_write
 from geoseg.vector.polygonize import Regions
+from geoseg.vector.vector_file import VectorFile
 
-_ERRORS = (OSError, RuntimeError)
-"""What pyogrio raises."""
+_ERRORS = (OSError, RuntimeError, sqlite3.Error)
+"""What pyogrio and pyarrow raise, and what adding styles does."""
 
 
 def write_polygons(
@@ -98,11 +101,21 @@ def _replacing(path: AnyPath, fingerprint: str) -> Iterator[VectorFile]:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
     # Errors of the regions that arrive in the meantime are not errors of this file.
-    with (
-        replace_file(path, companions=kind.companions, errors=(), fingerprint=fingerprint) as built,
-        path_to_write(built) as plain,
-    ):
-        file = kind(plain, fingerprint)
+    with replace_file(
+        path, companions=kind.companions, errors=(), fingerprint=fingerprint
+    ) as built:
+        with path_to_write(built) as plain, _abandoned_on_failure(kind(plain, fingerprint)) as file:
+            yield file
+            with naming_file(path, _ERRORS):
+                file.finish()
+        leave_foreign(built, path)
+
+
+@contextmanager
+def _abandoned_on_failure(file: VectorFile) -> Iterator[VectorFile]:
+    """Stop writing a file when the block fails."""
+    try:
         yield file
-        with naming_file(path, _ERRORS):
-            file.finish()
+    except BaseException:
+        file.abandon()
+        raise

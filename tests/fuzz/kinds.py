@@ -71,11 +71,11 @@ def _aux_xml(folder: Path) -> Path:
 def use_raster(path: Path) -> None:
     """Opens, places and reads a raster; its pixels are those that rasterio reads."""
     from geoseg.geodesy import area_rule
-    from geoseg.raster import name_every_class, open_raster, source_fingerprint
+    from geoseg.raster import every_class, open_raster, source_fingerprint
 
     path = path.with_name(path.name.removesuffix(".aux.xml"))
     source = open_raster(path)
-    name_every_class(path)
+    every_class(path)
     source_fingerprint(path)
     side = source.ground_sampling
     assert side is None or 0 < side < np.inf, f"ground sampling {side}"

@@ -5,10 +5,8 @@ Run by ``make test-gis``; skipped where QGIS, or its Python, is not found.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,40 +19,16 @@ import shapely
 
 import geoseg
 from geoseg.scenes import write_folder
+from tests.gis.python import needs_qgis, run_script
 
 Make = Callable[..., Path]
-PYTHON = os.environ.get("QGIS_PYTHON", "/usr/bin/python3")
-ENVIRONMENT = {
-    name: text for name, text in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")
-}
-
-
-def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """By the Python of QGIS, which has nothing of ours."""
-    return subprocess.run(
-        [PYTHON, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-
-
-@cache
-def has_qgis() -> bool:
-    try:
-        return run_python("-c", "import qgis.core").returncode == 0
-    except OSError:
-        return False
-
-
-pytestmark = pytest.mark.skipif(
-    not has_qgis(),
-    reason=f"needs QGIS: {PYTHON} has no qgis.core (QGIS_PYTHON names the Python that has)",
-)
+pytestmark = needs_qgis
 
 
 def look_at(folder: Path, steps: str, *, suffixes: str = ".tif .vrt .png .gpkg .shp") -> None:
     """See `tests/gis/session.py` for the steps."""
     paths = [str(path) for path in sorted(folder.rglob("*")) if path.suffix in suffixes.split()]
-    session = run_python(str(Path(__file__).with_name("session.py")), steps, *paths)
-    assert f"looked at {len(paths)}" in session.stdout, session.stderr
+    assert f"looked at {len(paths)}" in run_script("session.py", steps, *paths)
 
 
 def patchy(make_raster: Make, name: str, seed: int = 0) -> Path:

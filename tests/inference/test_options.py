@@ -40,6 +40,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "probabilities": False,
         "min_confidence": 0.0,
         "vectors": ("gpkg",),
+        "attributes": (),
         "min_area": None,
         "keep": (),
         "clean_raster": False,

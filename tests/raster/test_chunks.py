@@ -120,7 +120,7 @@ def test_an_index_has_palette_names_and_fingerprint_also_where_it_is_moved(
     assert all(
         read_fingerprint(path) == "0123abcd"
         for path in chunks.index_files(index)
-        if path.suffix != ".xml"
+        if path.suffix not in (".xml", ".qml")
     )
 
 
@@ -176,7 +176,7 @@ def test_files_of_an_index_are_known_by_name_and_their_fingerprint(tmp_path: Pat
     squares = {f"scene_classes_r{row:03d}_c{col:03d}.tif" for row in (0, 1) for col in (0, 1)}
     above = {"scene_classes_overviews.tif", "scene_classes_overview1.vrt"}
     tables = {f"{name}.aux.xml" for name in (*squares, "scene_classes_overviews.tif")}
-    assert names == {"scene_classes.vrt", *squares, *above, *tables}
+    assert names == {"scene_classes.vrt", "scene_classes.qml", *squares, *above, *tables}
     assert chunks.index_files(index)[0] == index
     assert all(chunks.has_fingerprint(path, "0123abcd") for path in chunks.index_files(index))
     assert not any(chunks.has_fingerprint(path, "0123") for path in chunks.index_files(index))

@@ -121,7 +121,11 @@ def test_class_raster_is_a_cog_with_palette_and_overviews_by_mode(labels, cut, o
     with rasterio.open(out, OVERVIEW_LEVEL=1) as file:
         half = halve_by_mode(labels, labels != 255)
         assert (file.read(1) == halve_by_mode(half, half != 255)).all()
-    assert sorted(path.name for path in out.parent.iterdir()) == ["scene.tif", "scene.tif.aux.xml"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "scene.qml",
+        "scene.tif",
+        "scene.tif.aux.xml",
+    ]
 
 
 def test_class_names_are_beside_and_inside(labels, cut, out):

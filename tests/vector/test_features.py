@@ -36,12 +36,13 @@ def test_rows_carry_geometry_in_crs_coordinates_and_all_attributes() -> None:
         500_004.0,
         5_400_000.0,
     )
-    assert [column.tolist() for column in table.columns(CLASSES)] == [
-        [1, 1],
-        ["roof", "roof"],
-        [4.0, 4.0],
-        [0.2, 0.2],
-    ]
+    columns = table.columns(layer())
+    assert {name: values.tolist() for name, values in columns.items()} == {
+        "class_id": [1, 1],
+        "class": ["roof", "roof"],
+        "area_m2": [4.0, 4.0],
+        "confidence": [0.2, 0.2],
+    }
     assert (len(table), table.vertices.tolist(), table.rings.tolist()) == (2, [5, 5], [1, 1])
 
 
@@ -80,7 +81,23 @@ def test_rings_count_shells_and_holes() -> None:
     regions = Regions(np.array([ring], object), np.zeros(1, np.uint8), np.array([23]), None)
     (table,) = feature_tables(layer(squares(2), regions))
     assert (len(table), table.rings.sum(), table.vertices.sum()) == (3, 5, 25)
-    assert np.isnan(table.columns(CLASSES)[3][2])
+    assert np.isnan(table.confidence[2])
+
+
+@pytest.mark.parametrize(("crs", "metres"), [(32632, 28.0), (2263, 28 * 1200 / 3937), (None, None)])
+def test_perimeter_and_colour_on_demand(crs: int | None, metres: float | None) -> None:
+    ring = shapely.box(0, 0, 5, 5) - shapely.box(1, 1, 3, 3)
+    regions = Regions(np.array([ring], object), np.zeros(1, np.uint8), np.array([21]), None)
+    grid = Affine(1.0, 0.0, 500_000.0, 0.0, -1.0, 200_000.0)
+    named = None if crs is None else CRS.from_epsg(crs)
+    asked = Layer(
+        "town", [regions], 9, 9, grid, named, CLASSES, attributes=("color", "perimeter_m")
+    )
+    (table,) = feature_tables(asked)
+    columns = table.columns(asked)
+    assert list(columns)[4:] == ["perimeter_m", "color"]
+    assert columns["color"].tolist() == ["#{:02x}{:02x}{:02x}".format(*CLASSES.colors[0])]
+    assert columns["perimeter_m"] == pytest.approx([metres or np.nan], rel=1e-6, nan_ok=True)
 
 
 def test_a_class_without_name_is_refused() -> None:
@@ -96,4 +113,4 @@ def test_the_size_of_the_raster_decides_how_areas_are_measured() -> None:
     for height, width, planar in ((10, 10, True), (10, 9000, True), (9000, 10, False)):
         square = Layer("town", iter([squares(1)]), height, width, grid, crs, CLASSES)
         (table,) = feature_tables(square)
-        assert (table.columns(CLASSES)[2][0] == 1e6) == planar
+        assert (table.area[0] == 1e6) == planar

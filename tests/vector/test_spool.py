@@ -36,7 +36,7 @@ def table(corners: list[int]) -> FeatureTable:
     outlines[:] = [b"%d" % number * (number % 3) for number in corners]
     shares = numbers / 1000
     return FeatureTable(
-        outlines, numbers.astype(np.int32), shares, -shares, numbers, numbers, numbers
+        outlines, numbers.astype(np.int32), shares, -shares, 2 * shares, *3 * (numbers,)
     )
 
 
@@ -48,6 +48,7 @@ def rows(tables: Iterator[FeatureTable] | list[FeatureTable]) -> list[tuple[obje
             each.geometry,
             each.class_id.tolist(),
             each.area.tolist(),
+            each.perimeter.tolist(),
             each.confidence.tolist(),
             each.last_corner.tolist(),
             strict=True,

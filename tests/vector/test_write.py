@@ -26,6 +26,7 @@ from geoseg.vector import (
     write_polygons,
 )
 from geoseg.vector import features as features_module
+from tests.fixtures.vectors import EXACT, read_polygons
 
 UTM = CRS.from_epsg(32632)
 TRANSFORM = Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0)
@@ -34,7 +35,7 @@ PLACE = {"height": 100, "width": 100, "transform": TRANSFORM}
 CLASSES = ClassScheme.from_names(["Straße", "Dach", "grass", "屋根" * 20])
 Blobs = Callable[..., tuple[np.ndarray, np.ndarray]]
 
-every_format = pytest.mark.parametrize("suffix", FORMATS)
+every_format = pytest.mark.parametrize("suffix", EXACT)
 
 
 def regions_of(
@@ -60,7 +61,7 @@ def write(
 
 
 def rows_of(path: Path, layer: str | None = None) -> set[tuple[object, ...]]:
-    frame = pyogrio.read_dataframe(path, layer=layer)
+    frame = read_polygons(path, layer)
     assert frame.columns.tolist() == ["class_id", "class", "area_m2", "confidence", "geometry"]
     assert frame.geometry.is_valid.all()
     columns = (frame["class_id"], frame["class"], frame["area_m2"], frame["confidence"].round(9))
@@ -88,8 +89,8 @@ def test_a_file_holds_every_polygon_with_its_attributes(
     }
     assert rows_of(path) == expected
     assert count == len(expected)
-    assert pyogrio.list_layers(path)[:, 0].tolist() == ["town"]
-    assert pyogrio.read_info(path)["crs"] == "EPSG:32632"
+    assert suffix == "parquet" or pyogrio.list_layers(path)[0][0] == "town"
+    assert read_polygons(path).crs == "EPSG:32632"
     assert read_vector_fingerprint(path) == "f00d"
 
 
@@ -99,7 +100,7 @@ def test_reading_leaves_no_file_behind(suffix: str, tmp_path: Path) -> None:
     write(path, np.zeros((4, 4), np.uint8))
     before = sorted(tmp_path.iterdir())
     read_vector_fingerprint(path)
-    pyogrio.read_dataframe(path)
+    read_polygons(path)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -109,7 +110,7 @@ def test_areas_are_null_without_crs_and_confidence_where_none_was_computed(
 ) -> None:
     path = tmp_path / f"town.{suffix}"
     write(path, np.zeros((4, 4), np.uint8), crs=None)
-    frame = pyogrio.read_dataframe(path)
+    frame = read_polygons(path)
     assert frame["area_m2"].isna().all()
     assert frame["confidence"].isna().all()
     assert frame.crs is None
@@ -119,9 +120,9 @@ def test_areas_are_null_without_crs_and_confidence_where_none_was_computed(
 def test_no_polygons_make_a_valid_empty_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"town.{suffix}"
     assert write(path, np.full((4, 4), 255, np.uint8)) == 0
-    info = pyogrio.read_info(path)
-    assert (info["features"], info["geometry_type"], info["crs"]) == (0, "Polygon", "EPSG:32632")
-    assert info["fields"].tolist() == ["class_id", "class", "area_m2", "confidence"]
+    frame = read_polygons(path)
+    assert (len(frame), frame.crs) == (0, "EPSG:32632")
+    assert frame.columns.tolist()[:-1] == ["class_id", "class", "area_m2", "confidence"]
     assert read_vector_fingerprint(path) == "f00d"
 
 
@@ -135,8 +136,8 @@ def test_an_existing_file_is_replaced_with_all_that_belonged_to_it(
     for companion in stale:
         companion.write_text("of the old file")
     write(path, np.array([[0, 1]], np.uint8), crs=None)
-    assert len(pyogrio.read_dataframe(path)) == 2
-    assert pyogrio.read_info(path)["crs"] is None
+    frame = read_polygons(path)
+    assert (len(frame), frame.crs) == (2, None)
     assert not any(companion.exists() for companion in stale)
 
 
@@ -152,11 +153,11 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(suffix: str, tmp_path: P
 
 def test_several_formats_are_written_in_one_go(tmp_path: Path, make_blobs: Blobs) -> None:
     labels, confidence = make_blobs(30, 40)
-    outputs = {tmp_path / f"town.{suffix}": suffix for suffix in FORMATS}
+    outputs = {tmp_path / f"town.{suffix}": suffix for suffix in EXACT}
     write_polygons(regions_of(labels, confidence), outputs, **PLACE, crs=UTM, classes=CLASSES)
-    package, shapefile = outputs
-    assert rows_of(package) == rows_of(shapefile)
-    assert [read_vector_fingerprint(path) for path in outputs] == list(FORMATS)
+    first, *others = outputs
+    assert all(rows_of(path) == rows_of(first) for path in others)
+    assert [read_vector_fingerprint(path) for path in outputs] == EXACT
 
 
 def test_a_geopackage_holds_several_layers_each_with_a_spatial_index(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_geopackage_holds_several_layers_each_with_a_spatial_index(tmp_path: P
         for name, each in labels.items()
     ]
     assert write_layers(layers, {path: "f00d"}) == [2, 1]
-    assert pyogrio.list_layers(path)[:, 0].tolist() == ["east", "west"]
+    assert pyogrio.list_layers(path)[:, 0].tolist() == ["east", "west", "layer_styles"]
     for name in labels:
         assert pyogrio.read_info(path, layer=name)["capabilities"]["fast_spatial_filter"]
         assert rows_of(path, name)
@@ -228,14 +229,14 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_pa
     assert "\n" not in str(caught.value)
 
 
-@every_format
+@pytest.mark.parametrize("suffix", ["gpkg", "shp", "geojson"])
 def test_errors_of_gdal_are_reported_in_one_line(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise pyogrio.errors.DataSourceError("sqlite3_exec failed:\nno such table")
 
-    monkeypatch.setattr(pyogrio.raw, "write", fail)
+    monkeypatch.setattr(pyogrio.raw, "write_arrow", fail)
     with pytest.raises(
         OutputError,
         match=r"town.*: cannot be written \(sqlite3_exec failed: no such table",
@@ -257,7 +258,7 @@ def test_what_belongs_to_a_file_is_in_place_before_the_file(
     monkeypatch.setattr("geoseg.files.os.replace", noted)
     write(tmp_path / "town.shp", np.zeros((4, 4), np.uint8))
     assert order[-1] == ".shp"
-    assert len(order) == 1 + 6, "what is to be moved is written down first"
+    assert len(order) == 1 + 8, "what is to be moved is written down first"
 
 
 def test_areas_are_measured_by_the_size_and_place_of_the_raster(tmp_path: Path) -> None:
@@ -281,6 +282,6 @@ def test_any_sign_may_be_in_the_name_of_a_file_or_folder(
     for path in (tmp_path / f"a{sign}b.{suffix}", tmp_path / f"in{sign}side" / f"a.{suffix}"):
         assert write(path, labels) == 2
         assert read_vector_fingerprint(path) == "f00d"
-        assert read_features(path).count == 2
+        assert suffix == "parquet" or read_features(path).count == 2
         kept = {path, *FORMATS[suffix].companions(path)}
         assert {entry for entry in path.parent.iterdir() if entry.is_file()} <= kept

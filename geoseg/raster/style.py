@@ -1,0 +1,53 @@
+"""How QGIS shows an output raster: its classes by name, or probabilities by one ramp of colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from xml.sax.saxutils import quoteattr
+
+from geoseg.classes import NODATA, ClassScheme
+from geoseg.raster.layers import Layer
+from geoseg.raster.raster_vrt import class_meanings
+from geoseg.styles import RAMP, hex_of, qgis_style
+
+
+def raster_style(layer: Layer) -> str:
+    """A QGIS style of a class raster, of confidence, or of the first of several probabilities.
+
+    The legend has the classes in their order, then "uncertain" and "no data".
+    """
+    lines = _probability() if layer.classes is None else _classes(layer.classes)
+    pipe = chain(["<pipe>"], lines, ["</pipe>"])
+    return qgis_style(pipe, {"styleCategories": "Symbology"})
+
+
+def _classes(classes: ClassScheme) -> Iterator[str]:
+    yield f"<rasterrenderer {_renderer('paletted')}>"
+    yield "<colorPalette>"
+    for value, (name, color) in class_meanings(classes).items():
+        yield (
+            f'<paletteEntry value="{value}" color="{hex_of(color)}" '
+            f'alpha="{0 if value == NODATA else 255}" label={quoteattr(name)}/>'
+        )
+    yield "</colorPalette>"
+    yield "</rasterrenderer>"
+
+
+def _probability() -> Iterator[str]:
+    """QGIS applies the scale of the file, so values are 0..1 here; its mask makes no band."""
+    shown = 'classificationMin="0" classificationMax="1"'
+    yield f"<rasterrenderer {_renderer('singlebandpseudocolor')} {shown}>"
+    yield "<rastershader>"
+    kind = 'colorRampType="INTERPOLATED" classificationMode="1" clip="0"'
+    yield f'<colorrampshader {kind} minimumValue="0" maximumValue="1">'
+    for step, color in enumerate(RAMP):
+        share = step / (len(RAMP) - 1)
+        yield f'<item value="{share}" color="{color}" alpha="255" label="{share:.0%}"/>'
+    yield "</colorrampshader>"
+    yield "</rastershader>"
+    yield "</rasterrenderer>"
+
+
+def _renderer(kind: str) -> str:
+    return f'type="{kind}" band="1" opacity="1" alphaBand="-1" nodataColor=""'

@@ -1,0 +1,209 @@
+"""What all vector file formats share: a file that is written table by table, and opened once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Full, Queue
+from typing import ClassVar
+
+import numpy as np
+
+from geoseg import ogr
+from geoseg.classes import ClassScheme
+from geoseg.errors import ConfigError, VectorError
+from geoseg.places import AnyPath
+from geoseg.styles import own_styles, write_style
+from geoseg.vector.arrow_stream import ArrowStream
+from geoseg.vector.features import COLUMNS, FeatureTable, Layer
+from geoseg.vector.style import qml_of, sld_of
+
+FINGERPRINT = "GEOSEG_FINGERPRINT"
+"""The name under which files hold what they were made from."""
+_PATIENCE = 0.05
+"""Seconds between looks whether a file's thread still takes tables."""
+
+
+class VectorFile(ABC):
+    """A polygon file that is being written.
+
+    A thread has it open and is given a table at a time: at most one waits. The table that comes
+    next is made meanwhile.
+    """
+
+    suffix: ClassVar[str]
+    driver: ClassVar[str]
+    several_layers: ClassVar[bool] = False
+    needs_crs: ClassVar[bool] = False
+    """Whether its coordinates are always longitude and latitude."""
+
+    field_names: ClassVar[Mapping[str, str]] = {}
+    """What fields are called in the file, where that differs."""
+    package: ClassVar[str | None] = None
+    """What writes it, where that is not GDAL."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self._shown: dict[str, tuple[ClassScheme, set[int]]] = {}
+        """Of each layer: its classes, and those that its style lists."""
+        self._writer: _Writer | None = None
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Refuse to begin where the package that writes it is missing.
+
+        Raises:
+            ConfigError: it is not installed.
+        """
+        if cls.package is not None and find_spec(cls.package) is None:
+            name = cls.suffix.removeprefix(".")
+            raise ConfigError(
+                f"{name} needs {cls.package}, which is not installed; "
+                f"pip install 'geoseg[{name}]', or choose another format"
+            )
+
+    @staticmethod
+    def companions(path: AnyPath) -> list[AnyPath]:
+        """All other files that belong to the file at `path`, or that readers take as part of it."""
+        return [*own_styles(path)]
+
+    @staticmethod
+    @abstractmethod
+    def read_fingerprint(path: Path) -> str | None:
+        """The fingerprint in a finished file; None where there is none."""
+
+    def write(self, layer: Layer, table: FeatureTable) -> None:
+        """Append rows to a layer, which is made when it is first seen; layers do not alternate."""
+        name = self.layer_name(layer)
+        if self.needs_crs and layer.crs is None:
+            raise VectorError(no_crs(layer.name, self.suffix))
+        if name not in self._shown:
+            self._end_layer()
+            self._shown[name] = (layer.classes, set(layer.legend))
+            self._writer = _Writer(lambda tables: self.write_layer(layer, tables))
+        self._shown[name][1].update(np.unique(table.class_id).tolist())
+        if self._writer is not None:
+            self._writer.put(table)
+
+    def finish(self) -> None:
+        """Complete the file after the last table."""
+        self._end_layer()
+        self.complete()
+
+    def abandon(self) -> None:
+        """Stop writing, in whatever state the file is."""
+        if self._writer is not None:
+            self._writer.stop()
+
+    def _end_layer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.end()
+
+    def write_layer(self, layer: Layer, tables: Iterator[FeatureTable]) -> None:
+        """Make a layer of tables, with the file open all the while."""
+        names = {self.field_names.get(name, name): COLUMNS[name] for name in layer.fields}
+        stream = ArrowStream(
+            {**names, "geometry": "geometry"},
+            ([*table.columns(layer).values(), table.geometry] for table in tables),
+        )
+        try:
+            ogr.raw.write_arrow(
+                stream,
+                self.path,
+                layer=self.layer_name(layer),
+                driver=self.driver,
+                geometry_type="Polygon",
+                crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
+                encoding="UTF-8",
+                append=self.path.exists(),
+                layer_metadata=self.metadata(),
+                layer_options=self.options(),
+            )
+        except Exception:
+            if stream.error is not None:
+                raise stream.error from None
+            raise
+
+    def layer_name(self, layer: Layer) -> str:
+        """What the layer is called in the file."""
+        return layer.name
+
+    def metadata(self) -> Mapping[str, str] | None:
+        """What the format stores about each layer when it is made."""
+        return None
+
+    def options(self) -> Mapping[str, str]:
+        """What GDAL is told about each layer when it is made."""
+        return {}
+
+    def complete(self) -> None:
+        """Add what a complete file has besides its rows: styles beside it."""
+        for _, qml, sld in self.styles():
+            write_style(self.path, ".qml", qml)
+            write_style(self.path, ".sld", sld)
+
+    def styles(self) -> list[tuple[str, str, str]]:
+        """Of each layer: its name, QML and SLD."""
+        return [
+            (name, qml_of(classes, sorted(shown)), sld_of(name, classes, sorted(shown)))
+            for name, (classes, shown) in self._shown.items()
+        ]
+
+
+def no_crs(name: object, suffix: str) -> str:
+    """What is said of a raster whose polygons have no longitude and latitude."""
+    return (
+        f"{name}: has no coordinate system, and {suffix} holds longitude and latitude; give one "
+        "(--crs in predict), or choose another format"
+    )
+
+
+class _AbandonedError(Exception):
+    """No further table comes, and the layer is not complete."""
+
+
+class _Writer:
+    """A thread that is given tables and makes a layer of them."""
+
+    def __init__(self, write: Callable[[Iterator[FeatureTable]], None]) -> None:
+        self._given: Queue[FeatureTable | _AbandonedError | None] = Queue(1)
+        self._pool = ThreadPoolExecutor(1, "geoseg-vectors")
+        self._outcome = self._pool.submit(write, self._tables())
+
+    def put(self, table: FeatureTable | None) -> None:
+        """Hand on a table; None ends the layer.
+
+        Raises what writing those before has raised.
+        """
+        self._offer(table)
+        if self._outcome.done():
+            self._outcome.result()
+
+    def end(self) -> None:
+        """Wait until the layer is complete; raises what writing it has raised."""
+        self._offer(None)
+        self._pool.shutdown()
+        self._outcome.result()
+
+    def stop(self) -> None:
+        """End the thread, whatever it has written."""
+        self._offer(_AbandonedError())
+        self._pool.shutdown()
+
+    def _offer(self, given: FeatureTable | _AbandonedError | None) -> None:
+        while not self._outcome.done():
+            with suppress(Full):
+                self._given.put(given, timeout=_PATIENCE)
+                return
+
+    def _tables(self) -> Iterator[FeatureTable]:
+        while (given := self._given.get()) is not None:
+            if isinstance(given, _AbandonedError):
+                raise given
+            yield given
