@@ -71,6 +71,11 @@ def _cleaning(make: Callable[..., Decorator]) -> Decorator:
             help="Smaller regions go to the neighbour with the longest border: 20 or 50px.",
         ),
         make("--keep", metavar="CLASS,...", default="", help="Classes that do not vanish so."),
+        make(
+            "--simplify",
+            metavar="M|Npx",
+            help="How far borders may move to have fewer vertices: metres, or pixels as in 1px.",
+        ),
     )
 
 

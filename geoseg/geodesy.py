@@ -46,7 +46,7 @@ def ground_sampling(transform: Affine, crs: Any | None, height: int, width: int)
     if crs is None or not (crs.is_geographic or crs.is_projected):
         return None
     centre = _boxes(transform, np.array([width / 2 - 0.5]), np.array([height / 2 - 0.5]))
-    area = _measured(transform, crs, centre).areas(centre, np.ones(1, np.int64))[0]
+    area = _measured(transform, crs, centre).areas(centre, np.ones(1))[0]
     return math.sqrt(area) if area > 0 else None
 
 
@@ -147,11 +147,11 @@ class AreaRule:
     """Metres of the plane's unit; NaN where the CRS does not say."""
 
     def areas(
-        self, polygons: NDArray[np.object_], pixels: NDArray[np.int64]
+        self, polygons: NDArray[np.object_], pixels: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Square metres of regions, given their polygons in CRS coordinates and their pixels."""
         if self.ellipsoid is None:
-            return self.pixel * pixels.astype(np.float64)
+            return self.pixel * pixels
         return self.ellipsoid.areas(polygons)
 
     def perimeters(self, polygons: NDArray[np.object_]) -> NDArray[np.float64]:

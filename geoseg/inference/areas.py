@@ -25,12 +25,43 @@ def area_tree(blocks: Sequence[Block]) -> list[list[Window]]:
     Args:
         blocks: all of its plan, row-major.
     """
-    edges = _grouped(_part_edges(blocks), most_pixels=AREA_PIXELS)
+    return _tree(_part_edges(blocks))
+
+
+def _tree(edges: Edges) -> list[list[Window]]:
+    edges = _grouped(edges, most_pixels=AREA_PIXELS)
     levels = [_windows(edges)]
     while len(levels[-1]) > 1:
         edges = _grouped(edges, most=_JOINED)
         levels.append(_windows(edges))
     return levels
+
+
+def cell_tree(extent: Window, side: int) -> list[list[Window]]:
+    """The areas of a raster that is worked on in cells of a fixed lattice, as `area_tree` has them.
+
+    Args:
+        extent: of the raster; cells are counted from its corner.
+        side: of a cell.
+    """
+    return _tree(
+        (
+            [*range(extent.row, extent.row_end, side), extent.row_end],
+            [*range(extent.col, extent.col_end, side), extent.col_end],
+        )
+    )
+
+
+def cells_of(area: Window, extent: Window, side: int) -> list[Window]:
+    """The cells in an area of `cell_tree`, in row-major order."""
+    rows, cols = (
+        [*range(start + (first - start) // side * side, end, side), end]
+        for start, first, end in (
+            (extent.row, area.row, area.row_end),
+            (extent.col, area.col, area.col_end),
+        )
+    )
+    return _windows((rows, cols))
 
 
 def _part_edges(blocks: Sequence[Block]) -> Edges:

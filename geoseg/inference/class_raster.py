@@ -7,16 +7,26 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
+from geoseg.inference.areas import cells_of
 from geoseg.prefetch import work_ahead
-from geoseg.raster import GDAL_CACHE_BYTES, SeenSource, Source
+from geoseg.raster import (
+    GDAL_CACHE_BYTES,
+    Part,
+    SeenSource,
+    Source,
+    read_window,
+    write_part,
+)
 from geoseg.tiling import Window
 from geoseg.vector import (
+    CELL,
     Cleaning,
     FeatureTable,
     Layer,
@@ -28,6 +38,7 @@ from geoseg.vector import (
     join_graphs,
     join_parts,
     polygonize_part,
+    simplified_part,
 )
 
 _PART_ROWS, _PART_COLS = 1024, 8192
@@ -79,14 +90,38 @@ class ClassRaster:
 
     def _parts(self) -> Iterator[PartRegions]:
         with (self.confidence or self.labels).open() as beside:
-            for window, labels in self._cleaned():
-                place = (window.row, window.col)
-                confidence = None
-                if self.confidence is not None:
-                    (confidence,), _ = beside.read(*place, window.height, window.width)
-                yield polygonize_part(labels, confidence, *place)
+
+            def confidence(window: Window) -> NDArray[np.uint8] | None:
+                if self.confidence is None:
+                    return None
+                values: NDArray[np.uint8]
+                (values,), _ = beside.read(window.row, window.col, window.height, window.width)
+                return values
+
+            if self.cleaning.simplify is None:
+                for window, labels in self._cleaned():
+                    yield polygonize_part(labels, confidence(window), window.row, window.col)
+            else:
+                yield from self._cells(confidence)
         for each in self.seen:
             each.refuse_changed("vectorized")
+
+    def _cells(
+        self, confidence: Callable[[Window], NDArray[np.uint8] | None]
+    ) -> Iterator[PartRegions]:
+        """The polygons of each cell; a cell needs pixels of those around it, so parts are kept."""
+        labels = self.labels
+        whole = Window(0, 0, labels.height, labels.width)
+        metric = self.cleaning.metric(labels.transform, labels.crs, whole.height, whole.width)
+        with TemporaryDirectory(prefix="geoseg-") as folder:
+            parts = []
+            for number, (window, pixels) in enumerate(self._cleaned()):
+                place = (window.row, window.col, window.height, window.width)
+                parts.append(Part(Path(folder, f"{number}.tif"), *place))
+                write_part(parts[-1], pixels)
+            for cell in cells_of(whole, whole, CELL):
+                framed = read_window(parts, cell, NODATA, margin=1)
+                yield simplified_part(framed, confidence(cell), cell.row, cell.col, metric)
 
     def _cleaned(self) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         """The labels, part by part, without the regions that are too small."""

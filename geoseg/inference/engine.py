@@ -44,7 +44,7 @@ from geoseg.inference.stream import stream_block
 from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, place_of, write_preview
 from geoseg.tiling import Block, TileGrid, Window
-from geoseg.vector import AreaLimit, Cleaning
+from geoseg.vector import AreaLimit, Cleaning, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,13 @@ class Sheet:
         shown = source.extent
         place = (place_of(source.transform, shown), source.crs, shown.height, shown.width)
         return self.cleaning.limit(classes.names, *place)
+
+    def metric(self) -> Metric:
+        """What is within the tolerance of simplified polygons, where they are."""
+        source = self.folder.source
+        shown = source.extent
+        transform = place_of(source.transform, shown)
+        return self.cleaning.metric(transform, source.crs, shown.height, shown.width)
 
     @property
     def origin(self) -> tuple[int, int]:

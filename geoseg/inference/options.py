@@ -78,6 +78,8 @@ class PredictOptions:
     """Square metres, or pixels as in ``50px``; smaller regions go to their neighbours."""
     keep: tuple[str, ...] = ()
     """Classes whose regions do not."""
+    simplify: str | float | None = None
+    """Metres, or pixels as in ``1px``, by which borders may move to have fewer vertices."""
     clean_raster: bool = False
     """The class raster follows."""
     max_output_pixels: int = 2**30
@@ -195,7 +197,7 @@ class PredictOptions:
     @property
     def cleaning(self) -> Cleaning:
         """How polygons are cleaned."""
-        return Cleaning.from_options(min_area=self.min_area, keep=self.keep)
+        return Cleaning.from_options(min_area=self.min_area, keep=self.keep, simplify=self.simplify)
 
     @property
     def batch_size(self) -> int | None:

@@ -19,13 +19,15 @@ from contextlib import closing
 
 import rasterio
 
-from geoseg.inference.areas import area_tree
+from geoseg.classes import NODATA
+from geoseg.inference.areas import area_tree, cell_tree, cells_of
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output, vector_layer, write_vectors
 from geoseg.inference.stories import Task
-from geoseg.raster import GDAL_CACHE_BYTES, Part, read_part
+from geoseg.raster import GDAL_CACHE_BYTES, Part, read_part, read_window
 from geoseg.tiling import Block, Window
 from geoseg.vector import (
+    CELL,
     FeatureTable,
     Layer,
     PartRegions,
@@ -37,6 +39,7 @@ from geoseg.vector import (
     merged_features,
     polygonize_part,
     read_pieces,
+    simplified_part,
     write_features,
     write_pieces,
 )
@@ -54,7 +57,7 @@ def polygon_stages(
         blocks: of its plan.
         outputs: the polygon files.
     """
-    tree = area_tree(blocks)
+    tree = _tree(sheet, blocks)
     if not outputs:
         return []
     if len(tree) == 1:
@@ -78,9 +81,8 @@ def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> 
     started = time.perf_counter()
     source = sheet.folder.source
     blocks = sheet.blocks()
-    parts = _parts(sheet, blocks, area_tree(blocks)[-1][0])
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pieces = polygonize_parts(parts, process.threads, process.stopped, sheet.origin)
+        pieces = _pieces(process, sheet, blocks, _tree(sheet, blocks)[-1][0], process.threads)
         with closing(pieces):
             regions = join_parts(pieces, source.extent.height, source.extent.width)
             layer = _layer(process, sheet, outputs[0].path.stem, regions)
@@ -102,13 +104,11 @@ def polygonize_area(process: Process, sheet: Sheet, index: int) -> float:
     """
     started = time.perf_counter()
     blocks = sheet.blocks()
-    area = area_tree(blocks)[0][index]
-    parts = _parts(sheet, blocks, area)
+    area = _tree(sheet, blocks)[0][index]
     # One part at a time: the areas of a raster are made at the same time.
-    pieces = polygonize_parts(parts, 1, process.stopped, sheet.origin)
-    area = sheet.on_extent(area)
+    pieces = _pieces(process, sheet, blocks, area, 1)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(pieces):
-        _join(process, sheet, area, (0, index), pieces)
+        _join(process, sheet, sheet.on_extent(area), (0, index), pieces)
     return time.perf_counter() - started
 
 
@@ -120,7 +120,7 @@ def join_areas(process: Process, sheet: Sheet, level: int, index: int) -> float:
         SourceError: what a task below has left is missing or damaged.
     """
     started = time.perf_counter()
-    tree = area_tree(sheet.blocks())
+    tree = _tree(sheet)
     area = tree[level][index]
     below = (
         read_pieces(sheet.area_file(level - 1, number, "pieces"))
@@ -163,7 +163,7 @@ def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
     spools = [
         # An area holds no corner above its first row.
         Spool(sheet.area_file(level, number, "features"), sheet.on_extent(area).row * across)
-        for level, areas in enumerate(area_tree(sheet.blocks()))
+        for level, areas in enumerate(_tree(sheet))
         for number, area in enumerate(areas)
     ]
 
@@ -180,6 +180,33 @@ def write_joined(process: Process, sheet: Sheet, output: Output) -> float:
 
 def _layer(process: Process, sheet: Sheet, name: str, regions: Iterable[Regions]) -> Layer:
     return vector_layer(name, sheet.folder.source, process.classes, regions, sheet.attributes)
+
+
+def _tree(sheet: Sheet, blocks: Sequence[Block] | None = None) -> list[list[Window]]:
+    """The areas of a raster: of parts, or where arcs are simplified, of cells."""
+    if sheet.cleaning.simplify is None:
+        return area_tree(sheet.blocks() if blocks is None else blocks)
+    return cell_tree(sheet.folder.source.extent, CELL)
+
+
+def _pieces(
+    process: Process, sheet: Sheet, blocks: Sequence[Block], area: Window, threads: int
+) -> Generator[PartRegions, None, None]:
+    """The polygons of what lies in an area, part by part or cell by cell."""
+    if sheet.cleaning.simplify is None:
+        parts = _parts(sheet, blocks, area)
+        yield from polygonize_parts(parts, threads, process.stopped, sheet.origin)
+        return
+    metric = sheet.metric()
+    for cell in cells_of(area, sheet.folder.source.extent, CELL):
+        if process.stopped():
+            raise KeyboardInterrupt
+        labels, confidence = (
+            read_window(sheet.folder.parts(blocks, kind), cell, NODATA, margin=margin)
+            for kind, margin in ((sheet.labels_kind, 1), ("confidence", 0))
+        )
+        place = sheet.on_extent(cell)
+        yield simplified_part(labels, confidence, place.row, place.col, metric)
 
 
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:

@@ -181,7 +181,8 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     outputs = []
     for kind in kinds:
         cleaned = options.clean_raster and kind in ("classes", "preview")
-        cleaning = options.cleaning.facts() if cleaned or kind in options.vectors else {}
+        cleaning = options.cleaning.facts() if kind in options.vectors else {}
+        cleaning |= options.cleaning.facts_of_areas() if cleaned else {}
         for target, window in whole if kind in options.vectors else _shown(job) or whole:
             drawn = window or shown
             large = drawn.height * drawn.width > most and kind in RASTERS

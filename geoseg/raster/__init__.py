@@ -2,6 +2,7 @@
 
 from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
 from geoseg.raster.area import Area
+from geoseg.raster.assembly import read_window
 from geoseg.raster.chunks import (
     LEAST_PIXELS,
     chunk_areas,
@@ -96,6 +97,7 @@ __all__ = [
     "read_class_names",
     "read_fingerprint",
     "read_part",
+    "read_window",
     "refuse_impossible",
     "refuse_palette",
     "same_grid",

@@ -67,6 +67,31 @@ def assemble(
     return counts
 
 
+def read_window(
+    parts: Sequence[Part], window: Window, fill: int, *, margin: int = 0
+) -> NDArray[np.uint8]:
+    """``(height, width)`` uint8: what parts show of a window in their first band.
+
+    Args:
+        parts: in any order; the last of those that overlap counts.
+        window: in pixels of the parts' raster.
+        fill: the value where no part lies.
+        margin: pixels around the window that are read too, also beyond the raster.
+
+    Raises:
+        PartError: a part is missing or damaged, or its file is another part.
+    """
+    pixels = np.full((window.height + 2 * margin, window.width + 2 * margin), fill, np.uint8)
+    row, col = max(0, window.row - margin), max(0, window.col - margin)
+    around = Window(row, col, window.row_end + margin - row, window.col_end + margin - col)
+    for part in parts:
+        seen = Window(part.row, part.col, part.height, part.width).intersect(around)
+        if seen is not None:
+            target = seen.slices(window.row - margin, window.col - margin)
+            pixels[target] = read_part(part)[0][seen.slices(part.row, part.col)]
+    return pixels
+
+
 def _rows_of_tiles(
     parts: Sequence[Part], area: Window, bands: int, fill: int
 ) -> Iterator[NDArray[np.uint8]]:

@@ -8,6 +8,7 @@ areas, `write_features` and `write_pieces` keep what it gives, `merged_features`
 from geoseg.vector.absorb import absorb_areas, clean_labels
 from geoseg.vector.ahead import features_ahead
 from geoseg.vector.array_files import read_arrays, write_arrays
+from geoseg.vector.cells import CELL, simplified_part
 from geoseg.vector.charts import Grid
 from geoseg.vector.cleaning import AreaLimit, Cleaning
 from geoseg.vector.features import (
@@ -26,6 +27,7 @@ from geoseg.vector.placement import Placed, place
 from geoseg.vector.polygonize import LabelPolygon, Regions, polygonize
 from geoseg.vector.read import Features, read_features
 from geoseg.vector.region_graph import find_graph, graph_arrays, graph_of_arrays
+from geoseg.vector.simplify import Metric
 from geoseg.vector.spool import (
     Spool,
     merged_features,
@@ -37,6 +39,7 @@ from geoseg.vector.vector_file import no_crs
 from geoseg.vector.write import write_layers, write_polygons, write_tables
 
 __all__ = [
+    "CELL",
     "EXTRA_FIELDS",
     "FIELDS",
     "FORMATS",
@@ -47,6 +50,7 @@ __all__ = [
     "Grid",
     "LabelPolygon",
     "Layer",
+    "Metric",
     "PartRegions",
     "Placed",
     "Regions",
@@ -72,6 +76,7 @@ __all__ = [
     "read_features",
     "read_pieces",
     "read_vector_fingerprint",
+    "simplified_part",
     "write_arrays",
     "write_features",
     "write_layers",

@@ -13,8 +13,10 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, SourceError
+from geoseg.geodesy import extent
 from geoseg.tiling import Window
 from geoseg.vector.pixel_areas import PixelAreas
+from geoseg.vector.simplify import Metric
 
 Given = str | float | None
 """A size as a user gives it: 20, "20" or "50px"."""
@@ -62,6 +64,8 @@ class Cleaning:
     """Smaller regions go to their neighbours."""
     keep: tuple[str, ...] = ()
     """Classes whose regions do not vanish."""
+    simplify: Size | None = None
+    """How far borders may move."""
 
     def __post_init__(self) -> None:
         if self.keep and self.min_area is None:
@@ -70,7 +74,9 @@ class Cleaning:
             )
 
     @classmethod
-    def from_options(cls, *, min_area: Given = None, keep: str | Iterable[str] = ()) -> Cleaning:
+    def from_options(
+        cls, *, min_area: Given = None, keep: str | Iterable[str] = (), simplify: Given = None
+    ) -> Cleaning:
         """From what users give.
 
         Raises:
@@ -79,10 +85,16 @@ class Cleaning:
         return cls(
             None if min_area is None else Size.of("min_area", min_area, "square metres"),
             class_names("keep", keep),
+            None if simplify is None else Size.of("simplify", simplify, "metres"),
         )
 
     def facts(self) -> dict[str, Any]:
         """What decides the polygons; empty where nothing is cleaned."""
+        lines = {} if self.simplify is None else {"simplify": str(self.simplify)}
+        return self.facts_of_areas() | lines
+
+    def facts_of_areas(self) -> dict[str, Any]:
+        """What decides a class raster that follows."""
         return {} if self.min_area is None else {"min_area": str(self.min_area), "keep": self.keep}
 
     def refuse_unknown(self, names: Sequence[str]) -> None:
@@ -101,11 +113,14 @@ class Cleaning:
         Raises:
             SourceError: it does not.
         """
-        if crs is None and self.min_area is not None and not self.min_area.in_pixels:
-            raise SourceError(
-                f"{path}: has no coordinate system, and min_area {self.min_area.value:g} is in "
-                f"square metres; give pixels, such as {self.min_area.value:g}px"
-            )
+        for name in ("min_area", "simplify"):
+            size: Size | None = getattr(self, name)
+            if crs is None and size is not None and not size.in_pixels:
+                unit = "square metres" if name == "min_area" else "metres"
+                raise SourceError(
+                    f"{path}: has no coordinate system, and {name} {size.value:g} is in {unit}; "
+                    f"give pixels, such as {size.value:g}px"
+                )
 
     def limit(
         self, names: Sequence[str], transform: Affine, crs: Any | None, height: int, width: int
@@ -123,6 +138,16 @@ class Cleaning:
         kept = tuple(number for number, name in enumerate(names) if name in self.keep)
         areas = None if least.in_pixels else PixelAreas.of(transform, crs, height, width)
         return AreaLimit(least.value, kept, areas)
+
+    def metric(self, transform: Affine, crs: Any | None, height: int, width: int) -> Metric:
+        """What is within the tolerance on a raster, where `simplify` is given.
+
+        Metres are those along the raster's middle row and column.
+        """
+        tolerance = self.simplify or Size(1.0, in_pixels=True)
+        metres = None if tolerance.in_pixels else extent(transform, crs, height, width)
+        across, down = (1.0, 1.0) if metres is None else (metres[0] / width, metres[1] / height)
+        return Metric(across / tolerance.value, down / tolerance.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import VectorError
 from geoseg.tiling import connect
 
+COLUMN_BITS = 32
+"""Of a pixel's number: row, then column; so numbers do not depend on the raster's width."""
+
 
 @dataclass(frozen=True, slots=True)
 class Components:
@@ -34,13 +37,31 @@ class Components:
     confidence_sum: NDArray[np.int64] | None
     """Sum of the uint8 confidence over each region; None where no confidence was given."""
 
-    def first_positions(self) -> NDArray[np.int64]:
-        """Flat position in `framed` of the first pixel of each region."""
-        starts = self._starts()
+    def last_pixels(self, row: int, col: int) -> NDArray[np.int64]:
+        """The number of each region's last pixel in row-major order.
+
+        Args:
+            row: of the raster's first pixel in a larger one, in which pixels are numbered.
+            col: likewise.
+        """
+        inside = np.flatnonzero(self.region_of_run >= 0)
+        last = np.empty(self.class_id.size, np.int64)
+        ends = np.append(self._starts()[1:], self.framed.size) - 1
+        last[self.region_of_run[inside]] = ends[inside]  # of several, the last one written stays
+        return self._numbers(last, row, col)
+
+    def first_pixels(self, row: int, col: int) -> NDArray[np.int64]:
+        """The number of each region's first pixel, likewise."""
         inside = np.flatnonzero(self.region_of_run >= 0)[::-1]
         first = np.empty(self.class_id.size, np.int64)
-        first[self.region_of_run[inside]] = starts[inside]  # of several, the last one written stays
-        return first
+        first[self.region_of_run[inside]] = self._starts()[inside]
+        return self._numbers(first, row, col)
+
+    def _numbers(self, positions: NDArray[np.int64], row: int, col: int) -> NDArray[np.int64]:
+        """The numbers of pixels by their flat positions in `framed`."""
+        rows, cols = np.divmod(positions, self.framed.shape[1])
+        numbers: NDArray[np.int64] = rows - 1 + row << COLUMN_BITS | cols - 1 + col
+        return numbers
 
     def weighed(self, weights: NDArray[np.int64]) -> NDArray[np.int64]:
         """What the pixels of each region weigh together.

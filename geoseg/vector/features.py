@@ -146,14 +146,14 @@ def feature_tables(layer: Layer) -> Iterator[FeatureTable]:
         return FeatureTable(
             geometry=shapely.to_wkb(geometry),
             class_id=regions.class_id.astype(np.int32),
-            area=rule.areas(geometry, regions.pixels),
+            area=rule.areas(geometry, shapely.area(regions.geometry)),  # of pixels
             confidence=regions.confidence,
             perimeter=rule.perimeters(geometry)
             if "perimeter_m" in layer.attributes
             else np.full(len(geometry), np.nan),
             vertices=shapely.get_num_coordinates(geometry).astype(np.int64),
             rings=shapely.get_num_interior_rings(geometry).astype(np.int64) + 1,
-            last_corner=last_corners(regions.geometry, layer.width),
+            last_corner=last_corners(regions, layer.width),
         )
 
     return large_tables(map(table, layer.regions))

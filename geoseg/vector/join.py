@@ -6,7 +6,7 @@
     +---------+---------+
 
 Each pixel along a seam waits for the pixel across it. A region is closed when none of its pixels
-waits; only then is it outlined, from the sum of the corners of its pieces. So memory holds the open
+waits; only then is it outlined, from the sum of the borders of its pieces. So memory holds the open
 regions, those that wait for their turn (see `order`), and the pixels along the front of what has
 been seen, whatever the raster's size is.
 
@@ -28,12 +28,13 @@ from geoseg.tiling import Window
 from geoseg.vector.open_regions import (
     OpenRegion,
     attributes_of,
+    borders_of,
     closed_regions,
-    corners_of,
     in_batches,
 )
 from geoseg.vector.order import OrderedRegions
-from geoseg.vector.part_regions import PartRegions, Side
+from geoseg.vector.outlines import Corners
+from geoseg.vector.part_regions import Borders, PartRegions, Side
 from geoseg.vector.polygonize import Regions
 
 
@@ -75,7 +76,8 @@ def join_area(
     joining = _Joining(area, height, width)
     ordered = OrderedRegions(area, width)
     for part in parts:
-        closed = map(closed_regions, in_batches(joining.add(part)))
+        batches = in_batches(joining.add(part))
+        closed = (closed_regions(batch, joining.kind) for batch in batches)
         yield from ordered.add(part, [part.whole, *closed])
     return joining.rest()
 
@@ -108,6 +110,8 @@ class _Joining:
     height: int
     """Of the raster."""
     width: int
+    kind: type[Borders] = Corners
+    """Of the borders of all parts."""
     _open: dict[int, OpenRegion] = field(default_factory=dict)
     """The open region of each piece: the sets of a union-find, by their members."""
     _sides: defaultdict[tuple[str, int], list[_WaitingSide]] = field(
@@ -137,6 +141,7 @@ class _Joining:
             ("right", "left", right, part.row, part.right, right < self.width),
         ]
         first = self._pieces
+        self.kind = type(part.borders)
         self._pixels += part.height * part.width
         self._open_pieces(part, [side for *_, side, goes_on in seams if goes_on])
         touched = set(range(first, self._pieces))
@@ -173,11 +178,11 @@ class _Joining:
                 number[region.pieces] = len(regions)
                 regions.append(region)
         sides = [Side(number[side.piece], side.class_id) for side in borders]
-        none = closed_regions([])
+        none = closed_regions([], self.kind)
         return PartRegions(
             *(area.row, area.col, area.height, area.width, none),
             *attributes_of(regions),
-            corners_of(regions),
+            borders_of(regions, self.kind),
             *sides,
         )
 
@@ -221,21 +226,21 @@ class _Joining:
         waiting = np.zeros(count, np.int64)
         for side in seams:
             waiting += np.bincount(side.piece[side.piece >= 0], minlength=count)
-        corners = np.stack([part.corners.row, part.corners.col, part.corners.positive])
-        corners = corners.astype(np.int32)
-        stops = np.searchsorted(part.corners.region, np.arange(count + 1))
+        borders = part.borders.packed
+        stops = np.searchsorted(part.borders.region, np.arange(count + 1))
         sums = [None] * count if part.confidence_sum is None else part.confidence_sum.tolist()
         for index in range(count):
-            # A copy: a view would keep all corners of the part for as long as this piece is open.
-            own_corners = corners[:, stops[index] : stops[index + 1]].copy()
+            # A copy: a view would keep all borders of the part for as long as this piece is open.
+            own_borders = borders[:, stops[index] : stops[index + 1]].copy()
             piece = self._pieces + index
             self._open[piece] = OpenRegion(
                 int(part.class_id[index]),
                 int(part.pixels[index]),
                 sums[index],
+                int(part.last[index]),
                 int(waiting[index]),
                 [piece],
-                [own_corners],
+                [own_borders],
             )
         self._pieces += count
 

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.tiling import Window
+from geoseg.vector.components import COLUMN_BITS
 from geoseg.vector.part_regions import PartRegions
 from geoseg.vector.polygonize import Regions
 
@@ -46,7 +47,7 @@ class OrderedRegions:
         for regions in closed:
             if len(regions):
                 self._held.append(regions)
-                self._ends.append(last_corners(regions.geometry, self._width))
+                self._ends.append(last_corners(regions, self._width))
         area = self._area
         top = part.row - area.row
         self._seen[top : top + part.height] += part.width
@@ -70,35 +71,42 @@ class OrderedRegions:
             yield _chosen(held, due[first : first + _CHUNK])
 
 
-def last_corners(geometry: NDArray[np.object_], width: int) -> NDArray[np.int64]:
+def last_corners(regions: Regions, width: int) -> NDArray[np.int64]:
     """The lower right corner of each region's last pixel, as its number among all corners.
 
     Args:
-        geometry: of regions in pixel coordinates.
+        regions: of a raster.
         width: columns of the raster.
     """
-    points, region = shapely.get_coordinates(geometry, return_index=True)
+    if regions.last is not None:
+        row, col = regions.last >> COLUMN_BITS, regions.last & (1 << COLUMN_BITS) - 1
+        return (row + 1) * (width + 1) + col + 1
+    points, region = shapely.get_coordinates(regions.geometry, return_index=True)
     numbers = points[:, 1].astype(np.int64) * (width + 1) + points[:, 0].astype(np.int64)
-    starts = np.searchsorted(region, np.arange(geometry.size))
+    starts = np.searchsorted(region, np.arange(len(regions)))
     ends: NDArray[np.int64] = np.maximum.reduceat(numbers, starts)
     return ends
 
 
 def _concatenated(several: list[Regions]) -> Regions:
-    sums = [each.confidence_sum for each in several if each.confidence_sum is not None]
+    sums, last = (
+        [values for each in several if (values := getattr(each, name)) is not None]
+        for name in ("confidence_sum", "last")
+    )
     return Regions(
         np.concatenate([each.geometry for each in several]),
         np.concatenate([each.class_id for each in several]),
         np.concatenate([each.pixels for each in several]),
         np.concatenate(sums) if sums else None,
+        np.concatenate(last) if last else None,
     )
 
 
 def _chosen(regions: Regions, index: NDArray[np.int64]) -> Regions:
-    sums = regions.confidence_sum
+    sums, last = (
+        None if values is None else values[index]
+        for values in (regions.confidence_sum, regions.last)
+    )
     return Regions(
-        regions.geometry[index],
-        regions.class_id[index],
-        regions.pixels[index],
-        None if sums is None else sums[index],
+        regions.geometry[index], regions.class_id[index], regions.pixels[index], sums, last
     )

@@ -19,6 +19,7 @@ joining pieces is adding integers, and a vertex at a seam vanishes by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import shapely
@@ -37,6 +38,24 @@ class Corners:
     col: NDArray[np.int64]
     positive: NDArray[np.bool_]
     """Whether the corner's value is above 0."""
+
+    COLUMNS: ClassVar = 3
+    """Of `packed`."""
+
+    @property
+    def packed(self) -> NDArray[np.int32]:
+        """All but the regions, a column each."""
+        return np.stack([self.row, self.col, self.positive]).astype(np.int32)
+
+    @classmethod
+    def summed(cls, region: NDArray[np.int64], packed: NDArray[np.int32]) -> Corners:
+        """The sum of corners in any order."""
+        row, col, positive = packed.astype(np.int64)
+        return add_corners(region, row, col, positive > 0)
+
+    def polygons(self) -> NDArray[np.object_]:
+        """One valid polygon per region; see `outline`."""
+        return outline(self)
 
 
 def find_corners(components: Components) -> Corners:
@@ -116,7 +135,7 @@ def outline(corners: Corners) -> NDArray[np.object_]:
     # With the region on its left, an edge runs west above the region and east below it.
     head = 2 * np.arange(edges) + ~below
     tail = 2 * np.arange(edges) + below
-    path, first = _cycles(_column_mates(corners)[head] // 2)
+    path, first = cycles(_column_mates(corners)[head] // 2)
 
     ring_sizes = 2 * np.diff(first, append=path.size) + 1
     ring_stops = np.cumsum(ring_sizes)
@@ -159,7 +178,7 @@ def _column_mates(corners: Corners) -> NDArray[np.int64]:
     return mates
 
 
-def _cycles(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def cycles(following: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The cycles of a permutation, one after the other, and where each begins: at its least member.
 
     A plain loop over a list: chasing pointers is the one thing that numpy does not do faster.

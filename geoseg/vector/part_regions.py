@@ -2,23 +2,27 @@
 
 +-----------+
 | w w   p p     A region that touches no side of the part is whole (w) and is outlined here. One
-| w     p p     that touches a side may continue in the neighbour: a piece (p), kept as corners
+| w     p p     that touches a side may continue in the neighbour: a piece (p), kept as borders
 | p p p p p     until `join_parts` has seen both sides.
 +--         -
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import VectorError
-from geoseg.vector.components import find_components
-from geoseg.vector.outlines import Corners, find_corners, outline
+from geoseg.vector.components import Components, find_components
+from geoseg.vector.edges import Edges
+from geoseg.vector.outlines import Corners, find_corners
 from geoseg.vector.polygonize import Regions
+
+Borders = Corners | Edges
+"""Of regions drawn on the grid, and of those whose arcs were simplified."""
 
 
 class Side(NamedTuple):
@@ -48,8 +52,10 @@ class PartRegions:
     """Class of each piece: a region that touches a side, and may continue beyond it."""
     pixels: NDArray[np.int64]
     confidence_sum: NDArray[np.int64] | None
-    corners: Corners
-    """Corners of the pieces, in the whole raster's pixel coordinates."""
+    last: NDArray[np.int64]
+    """Of each piece, the number of its last pixel so far; see `geoseg.vector.components`."""
+    borders: Borders
+    """Of the pieces, in the whole raster's pixel coordinates."""
     top: Side
     bottom: Side
     left: Side
@@ -78,7 +84,21 @@ def polygonize_part(
         VectorError: an array is not 2-d uint8, their shapes differ, or the part is empty.
     """
     components = find_components(labels, confidence)
-    height, width = labels.shape
+    corners = find_corners(components)
+    corners = replace(corners, row=corners.row + row, col=corners.col + col)
+    return part_of(components, corners, row, col)
+
+
+def part_of(components: Components, borders: Borders, row: int, col: int) -> PartRegions:
+    """One part of a raster from its regions and their borders.
+
+    Args:
+        components: of the part.
+        borders: of all regions, in the whole raster's pixel coordinates.
+        row: the part's first row in the raster.
+        col: its first column.
+    """
+    height, width = (side - 2 for side in components.framed.shape)
     # The sides inside the frame of nodata: top, bottom, left, right.
     inside = slice(1, -1)
     places = ((1, inside), (-2, inside), (inside, 1), (inside, -2))
@@ -88,16 +108,20 @@ def polygonize_part(
         is_piece[regions[regions >= 0]] = True
     # The piece of each region that is one; the last entry is that of region -1 (nodata).
     piece = np.append(np.cumsum(is_piece) - 1, -1)
-    corners = find_corners(components)
-    of_piece = is_piece[corners.region]
+    last = components.last_pixels(row, col)
     sums = components.confidence_sum
-    whole = Regions(
-        outline(_moved(corners, ~of_piece, row, col)),
-        components.class_id[~is_piece],
-        components.pixels[~is_piece],
-        None if sums is None else sums[~is_piece],
-    )
-    piece_corners = _moved(corners, of_piece, row, col)
+
+    def attributes(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        return {
+            "class_id": components.class_id[chosen],
+            "pixels": components.pixels[chosen],
+            "confidence_sum": None if sums is None else sums[chosen],
+            "last": last[chosen],
+        }
+
+    of_piece = is_piece[borders.region]
+    pieces = _chosen(borders, of_piece)
+    whole = Regions(_chosen(borders, ~of_piece).polygons(), **attributes(~is_piece))
     top, bottom, left, right = (Side(piece[regions], class_id) for regions, class_id in lines)
     return PartRegions(
         row=row,
@@ -105,10 +129,8 @@ def polygonize_part(
         height=height,
         width=width,
         whole=whole,
-        class_id=components.class_id[is_piece],
-        pixels=components.pixels[is_piece],
-        confidence_sum=None if sums is None else sums[is_piece],
-        corners=replace(piece_corners, region=piece[piece_corners.region]),
+        **attributes(is_piece),
+        borders=replace(pieces, region=piece[pieces.region]),
         top=top,
         bottom=bottom,
         left=left,
@@ -116,11 +138,7 @@ def polygonize_part(
     )
 
 
-def _moved(corners: Corners, chosen: NDArray[np.bool_], row: int, col: int) -> Corners:
-    """Some of a part's corners, in the whole raster's pixel coordinates."""
-    return Corners(
-        corners.region[chosen],
-        corners.row[chosen] + row,
-        corners.col[chosen] + col,
-        corners.positive[chosen],
+def _chosen(borders: Borders, chosen: NDArray[np.bool_]) -> Borders:
+    return replace(
+        borders, **{each.name: getattr(borders, each.name)[chosen] for each in fields(borders)}
     )

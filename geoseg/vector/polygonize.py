@@ -26,9 +26,12 @@ class Regions:
     confidence_sum: NDArray[np.int64] | None
     """Sum of the confidence, 0..255 per pixel; None where there is none. An integer, so that it
     does not depend on how a raster is cut into parts."""
+    last: NDArray[np.int64] | None = None
+    """Number of the last pixel (see `geoseg.vector.components`); None: as the polygons, which are
+    exact, show it."""
 
     def __post_init__(self) -> None:
-        attributes = (self.class_id, self.pixels, self.confidence_sum)
+        attributes = (self.class_id, self.pixels, self.confidence_sum, self.last)
         sizes = [values.size for values in attributes if values is not None]
         if set(sizes) != {len(self)}:
             raise VectorError(

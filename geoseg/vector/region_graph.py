@@ -16,11 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.tiling import Window
-from geoseg.vector.components import Components, find_components
+from geoseg.vector.components import COLUMN_BITS, Components, find_components
 from geoseg.vector.part_regions import Side
-
-COLUMN_BITS = 32
-"""Of a pixel's number: row, then column; so numbers do not depend on the raster's width."""
 
 Large = Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.bool_]]
 """Whether regions of these classes and areas never vanish, however they grow."""
@@ -113,14 +110,12 @@ def find_graph(
         is_large: says which regions never vanish.
     """
     components = find_components(labels, None)
-    stride = components.framed.shape[1]
     inside = slice(1, -1)
     places = ((1, inside), (-2, inside), (inside, 1), (inside, -2))
     lines = [components.line(*place) for place in places]
     sides = [Side(regions.astype(np.int64), class_id) for regions, class_id in lines]
     area = components.pixels if weights is None else components.weighed(weights)
-    first_row, first_col = np.divmod(components.first_positions(), stride)
-    first = (first_row - 1 + row) << COLUMN_BITS | (first_col - 1 + col)
+    first = components.first_pixels(row, col)
 
     may_matter = ~is_large(components.class_id, area)
     for side in sides:

@@ -17,6 +17,7 @@ import numpy as np
 
 from geoseg.places import AnyPath
 from geoseg.vector.array_files import Arrays, read_arrays, write_arrays
+from geoseg.vector.edges import Edges
 from geoseg.vector.features import FeatureTable
 from geoseg.vector.open_regions import closed_regions
 from geoseg.vector.outlines import Corners
@@ -96,11 +97,10 @@ def write_pieces(path: AnyPath, area: PartRegions) -> None:
     """
     place = [area.row, area.col, area.height, area.width, area.confidence_sum is not None]
     sums = np.zeros(0, np.int64) if area.confidence_sum is None else area.confidence_sum
-    corners = [getattr(area.corners, each.name) for each in fields(area.corners)]
     sides = (area.top, area.bottom, area.left, area.right)
-    attributes = [np.array(place), area.class_id, area.pixels, sums]
+    attributes = [np.array(place), area.class_id, area.pixels, sums, area.last]
     borders = [side.piece for side in sides] + [side.class_id for side in sides]
-    write_arrays(path, [[*attributes, np.array(corners, np.int32), *borders]])
+    write_arrays(path, [[*attributes, area.borders.region, area.borders.packed, *borders]])
 
 
 def read_pieces(path: AnyPath) -> PartRegions:
@@ -109,12 +109,12 @@ def read_pieces(path: AnyPath) -> PartRegions:
     Raises:
         SourceError: the file is missing or damaged.
     """
-    ((place, class_id, pixels, sums, corners, *borders),) = read_arrays(path)
+    ((place, class_id, pixels, sums, last, region, packed, *borders),) = read_arrays(path)
     row, col, height, width, has_confidence = place.tolist()
-    region, corner_row, corner_col, positive = corners.astype(np.int64)
+    kind = next(each for each in (Corners, Edges) if len(packed) == each.COLUMNS)
     return PartRegions(
-        *(row, col, height, width, closed_regions([]), class_id, pixels),
-        *(sums if has_confidence else None, Corners(region, corner_row, corner_col, positive > 0)),
+        *(row, col, height, width, closed_regions([], kind), class_id, pixels),
+        *(sums if has_confidence else None, last, kind.summed(region, packed)),
         *map(Side, borders[:4], borders[4:]),
     )
 

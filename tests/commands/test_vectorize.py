@@ -508,3 +508,20 @@ def test_layers_are_made_at_once_and_are_those_made_one_after_the_other(
         assert len(first) > 20
         assert first.equals(second)
     assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+def test_simplified_borders_do_not_depend_on_the_parts_and_cover_what_they_covered(
+    make_classes: Make, labels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raster = make_classes()
+    monkeypatch.setattr(class_raster, "CELL", 40)
+    found = []
+    for rows in (1024, 11):
+        monkeypatch.setattr(class_raster, "_PART_ROWS", rows)
+        run(raster, tmp_path / f"{rows}.gpkg", min_area="40px", simplify="3px")
+        found.append(pyogrio.read_dataframe(tmp_path / f"{rows}.gpkg"))
+    assert found[0].equals(found[1])
+    assert shapely.coverage_is_valid(found[0].geometry.array)
+    assert found[0].area_m2.sum() == pytest.approx((labels < 254).sum() / 4, rel=1e-9)
+    with pytest.raises(ConfigError, match=r"simplify '0': give metres above 0"):
+        run(raster, tmp_path / "a.gpkg", simplify="0")

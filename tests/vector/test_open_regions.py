@@ -12,7 +12,7 @@ from geoseg.vector.open_regions import OpenRegion, in_batches
 def region(*corners: int) -> OpenRegion:
     """A region of pieces with so many corners."""
     pieces = [np.zeros((3, count), np.int32) for count in corners]
-    return OpenRegion(0, 1, None, 0, list(range(len(pieces))), pieces)
+    return OpenRegion(0, 1, None, 0, 0, list(range(len(pieces))), pieces)
 
 
 @given(st.lists(st.lists(st.integers(4, 30), min_size=1, max_size=3), max_size=20))
@@ -23,6 +23,6 @@ def test_batches_hold_all_regions_in_order_and_few_corners(sizes: list[list[int]
         batches = list(in_batches(regions))
     assert [id(each) for batch in batches for each in batch] == [id(each) for each in regions]
     for batch in batches:
-        corners = sum(each.shape[1] for one in batch for each in one.corners)
+        corners = sum(each.shape[1] for one in batch for each in one.borders)
         assert corners <= 50 or len(batch) == 1
     assert len(batches) <= 1 + sum(map(sum, sizes)) // 20

@@ -57,7 +57,7 @@ def test_each_side_knows_its_pieces_and_classes(part: PartRegions) -> None:
 def test_corners_of_pieces_are_numbered_by_piece_in_the_rasters_coordinates(
     part: PartRegions,
 ) -> None:
-    corners = part.corners
+    corners = part.borders
     found = {
         number: {
             (int(row), int(col))

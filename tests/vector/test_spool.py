@@ -124,8 +124,15 @@ def test_so_is_an_area_without_any(tmp_path: Path) -> None:
 
 def facts(area: PartRegions) -> object:
     """All that an area holds, comparable."""
-    corners, sides = area.corners, (area.top, area.bottom, area.left, area.right)
-    arrays = [area.class_id, area.pixels, area.confidence_sum, corners.region, corners.row]
+    corners, sides = area.borders, (area.top, area.bottom, area.left, area.right)
+    arrays = [
+        area.class_id,
+        area.pixels,
+        area.confidence_sum,
+        area.last,
+        corners.region,
+        corners.row,
+    ]
     arrays += [corners.col, corners.positive, *(each for side in sides for each in side)]
     place = (area.row, area.col, area.height, area.width)
     return place, [None if each is None else (each.dtype, each.tolist()) for each in arrays]

@@ -1,0 +1,55 @@
+"""Cells of a raster, on a fixed lattice: the arcs in each are simplified by themselves.
+
+So the same polygons come out whatever blocks, parts and areas there were. A border that crosses
+from one cell to the next has a vertex there, which stays; one between two cells stays as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.classes import NODATA, UNCERTAIN
+from geoseg.vector.arcs import find_arcs
+from geoseg.vector.components import find_components
+from geoseg.vector.edges import Edges
+from geoseg.vector.part_regions import PartRegions, part_of
+from geoseg.vector.simplify import Metric, simplify
+
+CELL = 4096
+"""Side of a cell, pixels."""
+
+
+def simplified_part(
+    framed: NDArray[np.uint8],
+    confidence: NDArray[np.uint8] | None,
+    row: int,
+    col: int,
+    metric: Metric,
+) -> PartRegions:
+    """Polygonize one cell of a raster with fewer vertices, for `join_parts`.
+
+    Args:
+        framed: ``(height + 2, width + 2)`` class ids of the cell and of the pixels around it, 255
+            beyond the raster; 254 and 255 make no polygon.
+        confidence: ``(height, width)`` uint8 of the cell, or None.
+        row: the cell's first row in the raster.
+        col: its first column.
+        metric: what is within the tolerance.
+
+    Raises:
+        VectorError: an array is not 2-d uint8, or shapes do not fit.
+    """
+    framed = np.where(framed == UNCERTAIN, NODATA, framed)
+    components = find_components(np.ascontiguousarray(framed[1:-1, 1:-1]), confidence)
+    arcs = find_arcs(framed, components)
+    first, last = simplify(arcs, metric)
+    begin, end = ((arcs.row[each] + row, arcs.col[each] + col) for each in (first, last))
+    number = arcs.number[first]
+    forth = np.stack([*begin, *end])
+    back = np.stack([*end, *begin])
+    region = np.concatenate([arcs.left[number], arcs.right[number]])
+    packed = np.concatenate([forth, back], axis=1)
+    inside = region >= 0
+    edges = Edges.summed(region[inside], packed[:, inside].astype(np.int32))
+    return part_of(components, edges, row, col)

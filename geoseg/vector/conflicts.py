@@ -1,0 +1,114 @@
+"""Where chords would cross or touch, or another border would change the side that it lies on."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.vector.arcs import Arcs, Ints
+
+_CHORDS = 50_000
+"""Whose neighbours are looked at at a time."""
+
+
+def find_conflicts(arcs: Arcs, chords: Ints, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The chords that must be split, among those that stand for more than one line.
+
+    Args:
+        arcs: of a cell.
+        chords: ``(2, chords)`` first and last of the vertices that each stands for.
+        fresh: the chords of which it is not known yet that they agree with all others.
+    """
+    long = chords[1] - chords[0] > 1
+    wrong = np.zeros(long.size, np.bool_)
+    if not long.any():
+        return wrong
+    boxes = _boxes(arcs, chords)
+    tree = shapely.STRtree(boxes)
+    suspects = np.flatnonzero(fresh)
+    for begin in range(0, suspects.size, _CHORDS):
+        some = suspects[begin : begin + _CHORDS]
+        at, other = tree.query(boxes[some])
+        one = some[at]
+        # Each pair once, and none of two lines.
+        chosen = (long[one] | long[other]) & ~(fresh[other] & (other >= one))
+        one, other = one[chosen], other[chosen]
+        meet = _meet(arcs, chords, one, other)
+        wrong[one[meet]] = wrong[other[meet]] = True
+        for chord, beside in ((one, other), (other, one)):
+            wrong[_jumped(arcs, chords, chord[long[chord]], beside[long[chord]])] = True
+    wrong &= long
+    return wrong
+
+
+def _boxes(arcs: Arcs, chords: Ints) -> NDArray[np.object_]:
+    """The rectangle around all vertices of each chord."""
+    order = np.argsort(chords[0])
+    bounds = []
+    for values in (arcs.col, arcs.row):
+        for extreme in (np.minimum, np.maximum):
+            # From each chord's first vertex up to the next one's, which is its own last or an arc's
+            # last: the latter is looked at too.
+            inner = extreme.reduceat(values, chords[0][order])
+            found = np.empty_like(inner)
+            found[order] = inner
+            bounds.append(extreme(found, values[chords[1]]))
+    west, east, north, south = bounds
+    boxes: NDArray[np.object_] = shapely.box(west, north, east, south)
+    return boxes
+
+
+def _meet(arcs: Arcs, chords: Ints, one: Ints, other: Ints) -> NDArray[np.bool_]:
+    """Whether pairs of chords have more in common than an end."""
+    a, b, c, d = (
+        np.stack([arcs.col[each], arcs.row[each]]) for each in (*chords[:, one], *chords[:, other])
+    )
+    ends = np.stack([(p == q).all(axis=0) for p, q in ((a, c), (a, d), (b, c), (b, d))])
+    shared = ends.sum(axis=0)
+    turns = [_turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)]
+    crossing = (turns[0] * turns[1] <= 0) & (turns[2] * turns[3] <= 0)
+    crossing &= (
+        np.maximum(np.minimum(a, b), np.minimum(c, d))
+        <= np.minimum(np.maximum(a, b), np.maximum(c, d))
+    ).all(axis=0)
+    # With an end in common they meet elsewhere only if one lies along the other.
+    at_a, at_c = ends[0] | ends[1], ends[0] | ends[2]
+    forth = np.where(at_a, b - a, a - b)
+    away = np.where(at_c, d - c, c - d)
+    along = (forth[0] * away[1] == forth[1] * away[0]) & ((forth * away).sum(axis=0) > 0)
+    meet: NDArray[np.bool_] = np.where(shared == 0, crossing, (shared == 2) | along)
+    return meet
+
+
+def _turn(a: Ints, b: Ints, c: Ints) -> Ints:
+    """The sign of the turn from a over b to c; exact, in whole numbers."""
+    turn: Ints = np.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+    return turn
+
+
+def _jumped(arcs: Arcs, chords: Ints, chord: Ints, beside: Ints) -> Ints:
+    """The chords that have an end of the other on another side than the vertices they stand for.
+
+    That is: between the chord and its vertices, counted by the lines that a ray to the right from
+    there crosses.
+    """
+    pairs = np.concatenate([np.stack([chord, chords[side][beside]]) for side in (0, 1)], axis=1)
+    x, y = arcs.col[pairs[1]], arcs.row[pairs[1]]
+    first, last = chords[:, pairs[0]]
+    own = np.zeros(x.size, np.bool_)
+    for end in (first, last):
+        own |= (arcs.col[end] == x) & (arcs.row[end] == y)
+    pairs, x, y, first, last = (each[..., ~own] for each in (pairs, x, y, first, last))
+    sizes = last - first + 1
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    begins = np.cumsum(sizes) - sizes
+    vertex = np.arange(owner.size) + (first - begins)[owner]
+    after = np.where(vertex == last[owner], first[owner], vertex + 1)
+    x_0, y_0, x_1, y_1 = arcs.col[vertex], arcs.row[vertex], arcs.col[after], arcs.row[after]
+    spans = (y_0 > y[owner]) != (y_1 > y[owner])
+    side = (x_1 - x_0) * (y[owner] - y_0) - (x[owner] - x_0) * (y_1 - y_0)
+    crossed = spans & ((side > 0) == (y_1 > y_0)) & (side != 0)
+    odd = np.bincount(owner, crossed, minlength=sizes.size) % 2 == 1
+    jumped: Ints = pairs[0][odd]
+    return jumped

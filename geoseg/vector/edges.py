@@ -1,0 +1,100 @@
+"""Borders of regions as directed edges, from a grid point to another one in any direction.
+
+As corners do for outlines along the grid, edges determine their regions, and those of a union of
+disjoint pieces are the edges of the pieces together: what lies between two pieces of one region is
+no border, so it has no edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.vector.outlines import cycles
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Edges of some regions, sorted by region and by row and column of where they begin."""
+
+    region: Ints
+    """Number of the region, which lies to the left as seen on a screen."""
+    row: Ints
+    """Where each edge begins."""
+    col: Ints
+    end_row: Ints
+    end_col: Ints
+
+    COLUMNS: ClassVar = 4
+    """Of `packed`."""
+
+    @property
+    def packed(self) -> NDArray[np.int32]:
+        """All but the regions, a column each."""
+        return np.stack([self.row, self.col, self.end_row, self.end_col]).astype(np.int32)
+
+    @classmethod
+    def summed(cls, region: Ints, packed: NDArray[np.int32]) -> Edges:
+        """The edges of the regions, given in any order."""
+        order = np.lexsort((packed[1], packed[0], region))
+        return cls(region[order], *packed[:, order].astype(np.int64))
+
+    def polygons(self) -> NDArray[np.object_]:
+        """One valid polygon per region, in the order of the regions, x = column, y = row.
+
+        Shells run counter-clockwise as seen on a screen (rows go down), holes clockwise; each ring
+        begins at its topmost point, of several at the leftmost. A region that meets itself at a
+        point gets a hole that touches there.
+        """
+        if not self.region.size:
+            return np.zeros(0, object)
+        path, first = cycles(self._following())
+        sizes = np.diff(first, append=path.size)
+        x, y = self.col[path], self.row[path]
+        end_x, end_y = self.end_col[path], self.end_row[path]
+        # Twice the area; rows go down, so it is negative where the ring is counter-clockwise.
+        area = np.add.reduceat(x * end_y - end_x * y, first)
+        ring_region = self.region[path[first]]
+        order = np.lexsort((np.arange(first.size), area > 0, ring_region))
+        begins = np.concatenate([[0], np.cumsum(sizes[order] + 1)])
+        places = np.arange(begins[-1]) - np.repeat(begins[:-1], sizes[order] + 1)
+        rings = np.repeat(order, sizes[order] + 1)
+        vertices = path[first[rings] + places % sizes[rings]]
+        coordinates = np.column_stack([self.col[vertices], self.row[vertices]]).astype(np.float64)
+        shells = np.flatnonzero(np.diff(ring_region[order], prepend=-1))
+        polygons: NDArray[np.object_] = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, coordinates, (begins, np.append(shells, first.size))
+        )
+        return polygons
+
+    def _following(self) -> Ints:
+        """The edge after each: one of its region that begins where it ends.
+
+        Where a region meets itself, two begin. What is not of the region lies to the right, between
+        the edge that comes and the one that follows: the first one on the way round, from where the
+        edge came from, over its right.
+        """
+        by_end = np.lexsort((self.end_col, self.end_row, self.region))
+        following = np.empty(self.region.size, np.int64)
+        following[by_end] = np.arange(by_end.size)
+        begins = np.stack([self.region, self.row, self.col])
+        twice = np.flatnonzero((begins[:, 1:] == begins[:, :-1]).all(axis=0))
+        for one, other in ((twice, twice + 1), (twice + 1, twice)):
+            edge = by_end[one]  # one of the two that end there
+            back = self._direction(edge) + np.pi
+            turns = [self._direction(each) - back for each in (one, other)]
+            nearer = turns[0] % (2 * np.pi) < turns[1] % (2 * np.pi)
+            following[edge] = np.where(nearer, one, other)
+        return following
+
+    def _direction(self, edge: Ints) -> NDArray[np.float64]:
+        """The angle in which edges leave, counter-clockwise as seen on a screen."""
+        up, right = self.row[edge] - self.end_row[edge], self.end_col[edge] - self.col[edge]
+        angle: NDArray[np.float64] = np.arctan2(up, right)
+        return angle
