@@ -143,6 +143,7 @@ STAGES = {
     "training": ("geoseg.training.loop", "fit"),
     "noting the result": ("geoseg.commands.compare", "write_text"),
 }
+FAULTS = [TypeError("not\nunderstood"), OSError(errno.EMFILE, "files"), MemoryError()]
 
 
 def break_run(monkeypatch, stage, error, number):
@@ -160,9 +161,14 @@ def break_run(monkeypatch, stage, error, number):
 
 
 @pytest.mark.parametrize(
-    "error", [TypeError("not\nunderstood"), OSError(errno.EMFILE, "files"), MemoryError()]
+    ("stage", "error"),
+    [
+        # Each stage and each kind once; the other pairs only in make test-all.
+        pytest.param(stage, error, marks=[] if i % len(FAULTS) == j else [pytest.mark.slow])
+        for i, stage in enumerate(STAGES)
+        for j, error in enumerate(FAULTS)
+    ],
 )
-@pytest.mark.parametrize("stage", STAGES)
 def test_whatever_one_run_raises_at_any_stage_the_others_are_trained(
     variants, tmp_path, monkeypatch, stage, error
 ):
@@ -181,8 +187,13 @@ def test_whatever_one_run_raises_at_any_stage_the_others_are_trained(
     assert again.data["variants"]["slow"]["seeds"] == [3, 5]
 
 
-@pytest.mark.parametrize("stage", ["training", "noting the result"])
-@pytest.mark.parametrize("error", [DiskError("out: the disk is full"), DeviceError("cuda: lost")])
+@pytest.mark.parametrize(
+    ("stage", "error"),
+    [
+        ("training", DeviceError("cuda: lost")),
+        ("noting the result", DiskError("out: the disk is full")),
+    ],
+)
 def test_a_fault_of_the_comparison_stops_it_once_and_lists_the_runs_that_are_left(
     variants, tmp_path, monkeypatch, stage, error
 ):
