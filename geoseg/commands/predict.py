@@ -20,6 +20,7 @@ from geoseg.errors import RunError, SchedulerLostError, SheetError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_buckets
+from geoseg.inference.area_table import refuse_foreign_areas
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
@@ -87,6 +88,7 @@ def run(
         place.refuse_unusable()
     card = load_card(model) if isinstance(model, str | os.PathLike) else model.card
     refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
+    refuse_foreign_areas(place, overwrite=chosen.overwrite)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
     jobs = find_jobs(_paths(sources), card, chosen, place, report)

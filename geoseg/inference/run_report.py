@@ -17,6 +17,7 @@ from geoseg.errors import OutputError, RunError
 from geoseg.failures import failure_line, not_done
 from geoseg.files import replace_file
 from geoseg.foreign import name_of
+from geoseg.inference.area_table import ClassAreas, total_areas, write_areas
 from geoseg.inference.keys import key_of
 from geoseg.inference.line_stream import LineStream, line_stream, remove_lines
 from geoseg.inference.options import PredictOptions
@@ -68,6 +69,7 @@ class RunReport:
         self._facts: dict[str, Any] = {}
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
+        self._areas: dict[Path, list[ClassAreas]] = {}
         self._processes = 0
         self._worker_memory = 0
         self._of_workers: list[str] = []
@@ -198,8 +200,10 @@ class RunReport:
             "pixels": pixels,
             "uncertain_pixels": int(counts[UNCERTAIN]),
             "nodata_pixels": int(counts[NODATA]),
+            "areas_m2": total_areas(result.areas).of_classes(self._classes) if result.areas else {},
             "seconds": _rounded(result.seconds),
         }
+        self._areas[path] = result.areas
         if self._processes:
             self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
@@ -230,14 +234,17 @@ class RunReport:
         }
 
     def write(self, path: AnyPath) -> None:
-        """Write the report as JSON; where it cannot be written, that is one more failure.
+        """Write the report as JSON, and beside it areas; a failure to do so is one more failure.
 
         Each input is one line, last of all: so that 100,000 of them can be read and searched.
         """
+        areas = [each for found in self._areas.values() for each in found]
         data = self.data()
         inputs = data.pop("inputs")
         head = json.dumps(finite(data), indent=2, allow_nan=False)
         try:
+            if areas:
+                write_areas(path.parent, areas, self._classes)
             with replace_file(path) as built, built.open("w", encoding="utf-8") as file:
                 file.write(head.removesuffix("\n}") + ',\n  "inputs": [')
                 for index, entry in enumerate(inputs):

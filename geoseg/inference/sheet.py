@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from geoseg.errors import PartError
 from geoseg.inference import engine
+from geoseg.inference.area_table import ClassAreas
+from geoseg.inference.class_areas import tell_areas
 from geoseg.inference.cleaned_parts import cleaning_stages
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
@@ -34,6 +36,8 @@ class RasterResult:
     """Windows run this time."""
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     """Pixels of each code 0..255 of the class raster."""
+    areas: list[ClassAreas] = field(default_factory=list)
+    """Of each class raster."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall clock from the first to the last task of each stage, of which other rasters' tasks may
     take a part; ``forward`` is the time inside the network and ``polygons`` that of all tasks that
@@ -84,6 +88,8 @@ def _tell_files(
     """Make the missing files from the parts."""
     classes = [output for output in survey.outputs if output.kind == "classes"]
     vectors = [output for output in survey.missing if output.kind in run.options.vectors]
+    # In the order in which their pixels are counted.
+    counted = sorted(classes, key=lambda output: output in survey.missing)
     needs_cleaning = vectors or any(each.cleaned and each in survey.missing for each in classes)
     cleaning = cleaning_stages(sheet, survey.blocks) if needs_cleaning else []
     polygons, *later = polygon_stages(sheet, survey.blocks, vectors) or [[]]
@@ -96,8 +102,11 @@ def _tell_files(
         progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
         yield from _mend_parts(survey, sheet, result)
         results = yield from _tell_stages(stages, took)
-    files = sum(len(output.areas(survey.job.source)) for output in classes)
-    result.counts = np.sum(results[:files], axis=0)
+    files = [number for number, each in enumerate(counted) for _ in each.areas(survey.job.source)]
+    counts = [np.zeros(256, np.int64) for _ in counted]
+    for number, found in zip(files, results, strict=False):
+        counts[number] += found
+    result.counts = np.sum(counts, axis=0)
     squares = [output for output in survey.missing if output.side]
     yield Stage("files", [Task(engine.make_index, (sheet, output)) for output in squares])
     took += results[len(tasks) - len(polygons) :]
@@ -107,6 +116,7 @@ def _tell_files(
         for output in survey.missing
         if output.kind == "preview"
     ]
+    result.areas = yield from tell_areas(sheet, counted, counts)
     for tasks in [[*previews, *(later[0] if later else [])], *later[1:]]:
         took += yield Stage("files", tasks)
     if vectors:

@@ -23,6 +23,7 @@ from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
 from geoseg.vector.graph_join import join_graphs
 from geoseg.vector.join import join_area, join_parts
 from geoseg.vector.part_regions import PartRegions, polygonize_part
+from geoseg.vector.pixel_areas import PixelAreas
 from geoseg.vector.placement import Placed, place
 from geoseg.vector.polygonize import LabelPolygon, Regions, polygonize
 from geoseg.vector.read import Features, read_features
@@ -52,6 +53,7 @@ __all__ = [
     "Layer",
     "Metric",
     "PartRegions",
+    "PixelAreas",
     "Placed",
     "Regions",
     "Spool",

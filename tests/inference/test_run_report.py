@@ -82,6 +82,7 @@ def test_a_finished_raster_is_done_with_all_that_it_took(
         "pixels": {"class 0": 10, "class 1": 0, "class 2": 30, "class 3": 40},
         "uncertain_pixels": 5,
         "nodata_pixels": 6,
+        "areas_m2": {},
         "seconds": {
             "forward": 1.235,
             "predict": 2.0,
