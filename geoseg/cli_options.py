@@ -135,6 +135,12 @@ network_options = _together(
     _network("--batch", default="auto", metavar="N|auto", help="Windows per forward."),
     _network("--device", default="auto", metavar="auto|cpu|cuda[:N|:all]"),
     _network("--precision", default="auto", type=click.Choice(["auto", "fp32", "bf16", "fp16"])),
+    _network(
+        "--backend",
+        default="torch",
+        type=click.Choice(["torch", "openvino", "compile"]),
+        help="What runs the network.",
+    ),
     _network("--scales", default="1", metavar="S,S,...", help="Averaged scales: 0.5,1,2."),
     _network("--flip", is_flag=True, help="Also average the mirrored windows."),
 )

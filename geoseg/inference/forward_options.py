@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 from geoseg.errors import ConfigError
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Backend = Literal["torch", "openvino", "compile"]
 
 
 ALL_GPUS = "cuda:all"
@@ -42,6 +44,22 @@ def check_precision(name: str) -> Precision | Literal["auto"]:
     return name  # type: ignore[return-value]  # mypy does not narrow by the line above
 
 
+def check_backend(name: str) -> Backend:
+    """The name itself.
+
+    Raises:
+        ConfigError: it is no `Backend`, or its package is not installed.
+    """
+    if name not in get_args(Backend):
+        raise ConfigError(f"backend {name!r} is unknown; use torch, openvino or compile")
+    if name == "openvino" and find_spec("openvino") is None:
+        raise ConfigError(
+            "backend openvino needs a package that is not installed; "
+            "run pip install 'geoseg[openvino]', or use --backend torch"
+        )
+    return name  # type: ignore[return-value]  # mypy does not narrow by the line above
+
+
 @dataclass(frozen=True, slots=True)
 class ForwardOptions:
     """How windows are run; part of what decides the pixels."""
@@ -56,7 +74,15 @@ class ForwardOptions:
     source_range: tuple[float, float] | None = None
     """The source's values that mean the card's value range; None: taken as they are."""
 
+    backend: Backend = "torch"
+    """What runs the network."""
+
     def __post_init__(self) -> None:
+        if self.backend == "openvino" and self.device != "cpu":
+            raise ConfigError(
+                f"backend openvino is for CPUs, the device is {self.device}; use --device cpu, "
+                "or --backend torch or compile"
+            )
         if not self.scales or not all(0.1 <= scale <= 8.0 for scale in self.scales):
             raise ConfigError(
                 f"scales {list(self.scales)}: give one or more factors between 0.1 and 8"

@@ -57,6 +57,7 @@ def pixel_settings(
         "flip": forward.flip,
         "value_range": forward.source_range,
         "precision": forward.precision,
+        "backend": forward.backend,
         "device": forward.device.partition(":")[0],  # another GPU of the machine gives the same
     }
 

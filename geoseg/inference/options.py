@@ -9,7 +9,9 @@ from typing import Any, Literal
 from geoseg.errors import ConfigError
 from geoseg.inference.forward_options import (
     ALL_GPUS,
+    Backend,
     ForwardOptions,
+    check_backend,
     check_device_name,
     check_precision,
 )
@@ -53,6 +55,8 @@ class PredictOptions:
     batch: int | Literal["auto"] = "auto"
     device: str = "auto"
     precision: str = "auto"
+    backend: Backend = "torch"
+    """What runs the network."""
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     bands: tuple[int | str, ...] | None = None
@@ -101,6 +105,7 @@ class PredictOptions:
                 raise ConfigError(message)
         check_device_name(self.device, several=True)
         check_precision(self.precision)
+        check_backend(self.backend)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
         check_attributes(self.attributes)
         for name in self.vectors:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from geoseg.errors import ConfigError, DeviceError, ModelError, one_line_reason
+from geoseg.inference.backends import with_backend
 from geoseg.inference.forward_options import (
     ForwardOptions,
     Precision,
@@ -118,7 +119,8 @@ class Predictor:
         """What pixels may hold; None where they are clipped to a range of their own."""
         self._stride = model.net.stride
         net = fold_batch_norms(model.net) if isinstance(model.net, Segmenter) else model.net
-        self._net = net.to(self.device).to(memory_format=torch.channels_last).eval()
+        net = net.to(self.device).to(memory_format=torch.channels_last).eval()
+        self._net = with_backend(net, options)
 
     @property
     def seconds(self) -> float:
@@ -209,5 +211,5 @@ class Predictor:
     def _logits(self, x: Tensor) -> Tensor:
         dtype = _DTYPES[self.options.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            logits: Tensor = self._net(x.contiguous(memory_format=torch.channels_last))
+            logits = self._net(x.contiguous(memory_format=torch.channels_last))
         return logits.float()

@@ -78,6 +78,7 @@ class PredictRun:
             options.scales,
             options.flip,
             options.value_range,
+            options.backend,
         )
         settings = pixel_settings(model, forward, options.nodata)
         return cls(model, options, forward, out, threads, settings, cluster, tuple(gpus), agreed)

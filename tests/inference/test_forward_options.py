@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from geoseg.errors import ConfigError
-from geoseg.inference.forward_options import ForwardOptions, check_device_name, check_precision
+from geoseg.inference import forward_options
+from geoseg.inference.forward_options import (
+    ForwardOptions,
+    check_backend,
+    check_device_name,
+    check_precision,
+)
 
 
 def test_scales_and_ranges_without_sense_are_refused() -> None:
@@ -48,3 +54,19 @@ def test_a_precision_is_one_of_four_names() -> None:
     assert [check_precision(name) for name in names] == names
     with pytest.raises(ConfigError, match="precision 'half' is unknown; use auto, fp32, bf16"):
         check_precision("half")
+
+
+def test_a_backend_that_is_unknown_or_not_installed_or_not_for_the_device_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigError, match="backend 'tensorrt' is unknown; use torch, openvino or"):
+        check_backend("tensorrt")
+    monkeypatch.setattr(forward_options, "find_spec", lambda name: None)
+    assert [check_backend(name) for name in ("torch", "compile")] == ["torch", "compile"]
+    said = r"backend openvino needs a package that is not installed; run pip install 'geoseg\[op"
+    with pytest.raises(ConfigError, match=said):
+        check_backend("openvino")
+    monkeypatch.setattr(forward_options, "find_spec", lambda name: object())
+    assert check_backend("openvino") == "openvino"
+    with pytest.raises(ConfigError, match="backend openvino is for CPUs, the device is cuda:1"):
+        ForwardOptions("cuda:1", backend="openvino")

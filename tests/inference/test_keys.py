@@ -66,7 +66,7 @@ def test_the_digest_counts_names_and_not_their_order(make_model: Callable[..., M
 
 def test_the_settings_are_those_that_decide_pixels(make_model: Callable[..., Model]) -> None:
     model = make_model()
-    forward = ForwardOptions("cuda:1", "bf16", (0.5, 1.0), True, (0.0, 9.0))
+    forward = ForwardOptions("cuda:1", "bf16", (0.5, 1.0), True, (0.0, 9.0), "compile")
     assert pixel_settings(model, forward, (7.0, 8.0)) == {
         "version": 5,
         "model": weights_digest(model),
@@ -75,6 +75,7 @@ def test_the_settings_are_those_that_decide_pixels(make_model: Callable[..., Mod
         "flip": True,
         "value_range": (0.0, 9.0),
         "precision": "bf16",
+        "backend": "compile",
         "device": "cuda",
     }
 

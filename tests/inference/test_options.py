@@ -25,6 +25,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "batch": "auto",
         "device": "auto",
         "precision": "auto",
+        "backend": "torch",
         "scales": (1.0,),
         "flip": False,
         "bands": None,
@@ -177,6 +178,7 @@ def test_the_lattice_is_the_cards_unless_options_say_otherwise(
     ("option", "message"),
     [
         ({"device": "tpu"}, "device 'tpu' is unknown; use auto, cpu, cuda, cuda:N or cuda:all"),
+        ({"backend": "onnx"}, "backend 'onnx' is unknown; use torch, openvino or compile"),
         ({"precision": "half"}, "precision 'half' is unknown; use auto, fp32, bf16 or fp16"),
         ({"scales": "0"}, r"factors between 0\.1 and 8"),
         ({"value_range": "9,1"}, "the first value must be below the second"),
