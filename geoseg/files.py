@@ -220,12 +220,12 @@ def write_bytes(path: AnyPath, data: bytes | memoryview, *, sync: bool = False) 
             raise
 
 
-def sweep(folder: AnyPath, abandoned: Collection[str] = ()) -> None:
+def sweep(folder: AnyPath, abandoned: Collection[str] = (), beginning: str = "") -> None:
     """Finish or remove what killed processes have left in a folder, not below it.
 
     Several processes may sweep one folder at once. Of files of the `abandoned` names, it also takes
-    what other processes, which may be frozen, have begun to build. In a bucket nothing is
-    unfinished.
+    what other processes, which may be frozen, have begun to build. Those whose names have not this
+    `beginning` are left. In a bucket nothing is unfinished.
 
     Raises:
         OutputError: files that were complete cannot be moved into place.
@@ -238,7 +238,9 @@ def sweep(folder: AnyPath, abandoned: Collection[str] = ()) -> None:
         return
     for entry in entries:
         match = _TEMPORARY.fullmatch(entry.name)
-        if match is None or _is_used(entry, int(match["process"]), match["name"] in abandoned):
+        if match is None or not match["name"].startswith(beginning):
+            continue
+        if _is_used(entry, int(match["process"]), match["name"] in abandoned):
             continue
         with (
             _temporary_path(folder / match["name"]) as own,

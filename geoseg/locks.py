@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from tempfile import gettempdir
 
 from filelock import FileLock, Timeout
 
 from geoseg.errors import FolderInUseError, OutputError
 from geoseg.files import sweep
 from geoseg.leases import lease
-from geoseg.places import AnyPath
+from geoseg.places import SITE, AnyPath, building_site
 from geoseg.stores import StorePath
 
 WORK_FOLDER = ".geoseg"
@@ -59,7 +58,7 @@ def lock_file(path: Path, option: str = "--out") -> AbstractContextManager[Calla
 @contextmanager
 def _leased(folder: StorePath, refusal: str) -> Iterator[Callable[[], None]]:
     with lease(folder / WORK_FOLDER / "lock", refusal) as refuse_lost:
-        sweep(Path(gettempdir()))  # where files for buckets are built
+        sweep(building_site(folder).parent, beginning=SITE)
         yield refuse_lost
 
 

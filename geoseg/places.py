@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath, PurePosixPath
+from socket import gethostname
 from tempfile import gettempdir
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,9 +21,12 @@ AnyPath: TypeAlias = Path | StorePath
 Companions: TypeAlias = Callable[[Any], Sequence[AnyPath]]
 """The other files that may belong to a file at a path."""
 Place = TypeVar("Place", bound=AnyPath)
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AT_ONCE = 8
+SITE = f"geoseg-{gethostname()}-"
+"""How the names of building sites begin that are among temporary files."""
+_AT_ONCE = 16
 """Small requests to a server."""
 
 
@@ -45,8 +49,11 @@ def any_path(name: str | os.PathLike[str] | StorePath) -> AnyPath:
 
 
 def building_site(path: AnyPath) -> Path:
-    """A path of this machine, beside which a file is built."""
-    return path if isinstance(path, Path) else Path(gettempdir(), path.name)
+    """A path of this machine, beside which a file is built.
+
+    Of a file for a bucket it names the machine too: several may share their temporary folder.
+    """
+    return path if isinstance(path, Path) else Path(gettempdir(), f"{SITE}{path.name}")
 
 
 def building_option(path: AnyPath, option: str = "--out") -> str:
@@ -54,12 +61,18 @@ def building_option(path: AnyPath, option: str = "--out") -> str:
     return option if isinstance(path, Path) else "TMPDIR"
 
 
-def at_once(ask: Callable[[AnyPath], Result], paths: Sequence[AnyPath]) -> list[Result]:
-    """The answers about several paths; several at once where each takes a trip to a server."""
-    if not any(isinstance(path, StorePath) for path in paths):
-        return [ask(path) for path in paths]
+def asked(ask: Callable[[Item], Result], items: Iterable[Item], place: AnyPath) -> list[Result]:
+    """The answers about several items; in a bucket, where each is a trip, several at once.
+
+    Args:
+        ask: about an item.
+        items: what is at the place.
+        place: a folder or a file.
+    """
+    if isinstance(place, Path):
+        return [ask(item) for item in items]
     with ThreadPoolExecutor(_AT_ONCE, "geoseg-ask") as pool:
-        return list(pool.map(ask, paths))
+        return list(pool.map(ask, items))
 
 
 def path_below(folder: AnyPath, path: AnyPath) -> PurePath:
@@ -95,7 +108,7 @@ def remove_tree(folder: AnyPath) -> None:
 
 def file_sizes(paths: Sequence[AnyPath]) -> list[int | None]:
     """Bytes of each file; None where there is none."""
-    return at_once(_size, paths)
+    return asked(_size, paths, paths[0]) if paths else []
 
 
 def _size(path: AnyPath) -> int | None:
@@ -112,7 +125,7 @@ def existing_files(path: AnyPath, companions: Companions = lambda _: ()) -> list
     and `sweep` finishes what was interrupted.
     """
     files = [path, *companions(path)]
-    there = at_once(_is_there, files)
+    there = asked(_is_there, files, path)
     return [file for file, is_there in zip(files, there, strict=True) if is_there]
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from geoseg import leases
 from geoseg.errors import FolderInUseError, StoreError
+from geoseg.files import replace_file
 from geoseg.locks import lock_folder
 from geoseg.stores import StorePath
 
@@ -113,3 +117,19 @@ def test_an_answer_that_got_lost_is_no_lost_lock(
         repeat(lambda: (bucket / ".geoseg/lock").version().e_tag != first.e_tag)
         refuse_lost()
     assert not (bucket / ".geoseg/lock").exists()
+
+
+def test_what_a_killed_run_was_building_for_a_bucket_goes_when_the_next_one_begins(
+    bucket: StorePath, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with replace_file(bucket / "a.tif") as built:
+        built.write_bytes(b"1")
+        (site,) = tmp_path.iterdir()
+    assert list(tmp_path.iterdir()) == []
+    left = site.name.replace(str(os.getpid()), "4194999")  # no process has this number
+    for name in (left, f".another-machine{left}"):
+        (tmp_path / name).mkdir()
+    with lock_folder(bucket):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == [f".another-machine{left}"]

@@ -24,7 +24,7 @@ from geoseg.files import naming_file
 from geoseg.inference.band import Band
 from geoseg.inference.verified import read_verified, write_verified
 from geoseg.locks import WORK_FOLDER
-from geoseg.places import AnyPath, file_sizes, remove_tree
+from geoseg.places import AnyPath, asked, file_sizes, remove_tree
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.stores import StorePath
 from geoseg.tiling import Block, TileGrid, Window
@@ -83,6 +83,11 @@ class PartFolder:
             for lattice_row, band in block.bands()
             if not self._is_finished(number, lattice_row, band, listed.get(str(lattice_row), []))
         )
+
+    def all_missing_rows(self, blocks: Sequence[Block]) -> tuple[Sequence[int], ...]:
+        """Those of each block."""
+        numbered = enumerate(blocks)
+        return tuple(asked(lambda each: self.missing_rows(*each), numbered, self.path))
 
     def _is_finished(
         self, number: int, lattice_row: int, band: Window, entry: Sequence[int]

@@ -152,12 +152,12 @@ class _Clock:
 
 def _mend_parts(survey: Survey, sheet: Sheet, result: RasterResult) -> Story:
     """Make all parts of a raster anew that are damaged or gone."""
-    numbered = list(enumerate(survey.blocks))
+    numbered = enumerate(survey.blocks)
     yield Stage(
         "files",
         (Task(engine.verify_block, (sheet, number, block.area)) for number, block in numbered),
     )
-    missing = [survey.folder.missing_rows(*each) for each in numbered]
+    missing = survey.folder.all_missing_rows(survey.blocks)
     yield from _run_blocks(survey, sheet, missing, result)
     _refuse_changed_source(survey)
 

@@ -96,8 +96,7 @@ class Survey:
                 max(1, int(most)), classes=self.folder.classes, area=self.job.source.extent
             )
         )
-        rows = tuple(self.folder.missing_rows(number, block) for number, block in enumerate(blocks))
-        return replace(self, blocks=blocks, missing_rows=rows)
+        return replace(self, blocks=blocks, missing_rows=self.folder.all_missing_rows(blocks))
 
     def plan(self, threads: int = 1) -> RasterPlan:
         """What the rest of this raster will take; `threads` find polygons."""
@@ -161,10 +160,7 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
         tuple(blocks),
         batch,
         resumed=known is not None,
-        missing_rows=tuple(
-            folder.missing_rows(number, block) if needs_parts else ()
-            for number, block in enumerate(blocks)
-        ),
+        missing_rows=folder.all_missing_rows(blocks) if needs_parts else ((),) * len(blocks),
     )
 
 

@@ -29,7 +29,8 @@ from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
 from geoseg.models import load_model
-from geoseg.places import AnyPath, building_site
+from geoseg.places import SITE, AnyPath, building_site
+from geoseg.stores import StorePath
 
 _HEARTBEAT_SECONDS = 1.0
 
@@ -74,8 +75,8 @@ def _blindness(token: AnyPath | None, sources: Sequence[Path]) -> str | None:
     """What this worker cannot see that it must, and what to do."""
     if token is not None:
         out = token.parent.parent
-        if not token.exists():
-            return f"does not see the output folder {out}; give --out on a path that all share"
+        if fault := _unseen(token):
+            return f"{fault}; give --out on a path that all share"
         own = token.with_name(f"{token.name}-{uuid.uuid4().hex}")
         try:
             write_text(own, "")
@@ -86,6 +87,16 @@ def _blindness(token: AnyPath | None, sources: Sequence[Path]) -> str | None:
         if not os.access(source, os.R_OK):
             return f"cannot read {source}; give inputs on a path that all workers share"
     return None
+
+
+def _unseen(path: AnyPath) -> str | None:
+    """Why this worker does not see a file of the output folder."""
+    try:
+        if isinstance(path, StorePath):
+            path.refuse_unusable()
+        return None if path.exists() else f"does not see the output folder {path.parent.parent}"
+    except (ConfigError, StoreError) as error:
+        return f"does not see the output folder ({error})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +245,14 @@ def _process(run: RemoteRun) -> Process:
         fault = facts.fault or (None if alike else f"is of another kind: {facts.kind}")
     if run.geoseg != geoseg.__version__:
         fault = f"has geoseg {geoseg.__version__}, the client {run.geoseg}"
-    elif not run.model.exists():
-        fault = f"does not see {run.model}, which all must share"
+    else:
+        fault = fault or _unseen(run.model)
     if fault:
         raise RefusedWorkerError(worker.address, fault)
     _leave.close()
     _leave.enter_context(allow_remote(run.allow_remote))
-    sweep(building_site(run.model).parent)  # a worker that died may have left a file for a bucket
+    if isinstance(run.model, StorePath):  # one that died may have left what it was building
+        sweep(building_site(run.model).parent, beginning=SITE)
     with local_copy(run.model) as file:
         model = load_model(file)
     return Process(

@@ -166,16 +166,17 @@ def _report(name: str, sheets: int, found: dict[str, Any], kinds: int) -> None:
         f"flight, {slots.most / WORKERS:.2f} a worker; the largest {slots.largest} bytes",
         flush=True,
     )
-    # A list is read before it is replaced; the class raster and polygons read classes, the
-    # confidence raster and polygons confidence; each task that makes files reads the plan.
+    # Before a band is written, the plan is looked at and the list read; the class raster and
+    # polygons read classes, the first also their sizes, the confidence raster and polygons
+    # confidence; each task that makes files reads the plan.
     joined = slots.counts["polygonize_area"] + slots.counts["join_areas"]
     files = slots.counts.total() - slots.counts["predict_block"]
     puts = parts + bands + sheets + joined + found["outputs"]
-    gets = bands + 2 * parts + files + joined
+    gets = 3 * bands + 2 * parts + files + joined
     dollars = DOLLARS_A_PUT * puts + DOLLARS_A_GET * gets
     print(
         f"  in a bucket: {puts} PUT (parts, a list a band, plans, areas of polygons, outputs), "
-        f"{gets} GET, {parts + plan.blocks + sheets} objects to delete; about ${dollars:.2f}",
+        f"{gets} GET and HEAD, {parts + plan.blocks + sheets} objects to delete; about ${dollars:.2f}",
         flush=True,
     )
 

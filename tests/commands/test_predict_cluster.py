@@ -6,16 +6,20 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import geoseg
+from geoseg import buckets
 from geoseg.errors import ConfigError
 from geoseg.inference import cluster as clusters
 from geoseg.progress import Progress
+from geoseg.stores import StorePath
 from tests.chaos.outcome import differences, outcome
 from tests.chaos.processes import ExternalCluster
+from tests.fixtures.bucket import assert_same
 
 Make = Callable[..., Path]
 RUN = {"confidence": True, "precision": "fp32", "device": "cpu", "block": 40}
@@ -82,6 +86,32 @@ def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
     assert [after[each] - before[each] for each in after] == [1, 1]
     assert {worker["address"] for worker in report.data["workers"]} == set(after)
     assert report.data["threads"] == torch.get_num_threads()
+
+
+def test_workers_write_the_same_bytes_into_a_bucket_with_their_own_credentials(
+    cluster: ExternalCluster,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    bucket: StorePath,
+) -> None:
+    scene = make_raster("a.tif", height=70, width=90)
+    call: dict[str, Any] = {"sources": scene, "model": model_file, **RUN}
+    geoseg.predict(**call, out=tmp_path / "out")
+    call |= {"out": str(bucket), "scheduler": cluster.address}
+    own = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
+    elsewhere = {**own, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with cluster.client() as client:
+        client.run(os.environ.update, elsewhere)
+        with pytest.raises(
+            ConfigError, match=r"worker tcp://\S+ does not see the output folder \("
+        ):
+            geoseg.predict(**call)
+        client.run(os.environ.update, own)
+        client.run(buckets.client.cache_clear)
+    report = geoseg.predict(**call)
+    assert (report.exit_code, report.data["failures"]) == (0, [])
+    assert_same(tmp_path / "out", bucket)
 
 
 def test_a_worker_that_joins_late_takes_part_and_loads_the_model_once(

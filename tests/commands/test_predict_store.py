@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
 import pytest
 import rasterio
-from geopandas.testing import assert_geodataframe_equal
 
 import geoseg
 from geoseg import leases
@@ -20,31 +18,11 @@ from geoseg.copies import local_copy
 from geoseg.errors import ConfigError, FolderInUseError, OutputError, StoreError
 from geoseg.inference import engine
 from geoseg.inference.parts import PartFolder
-from geoseg.places import AnyPath, files_in, folders_in
+from geoseg.places import folders_in
 from geoseg.stores import StorePath
+from tests.fixtures.bucket import assert_same, files
 
 OPTIONS = {"precision": "fp32", "block": 64, "probabilities": True, "preview": True}
-
-
-def files(folder: AnyPath) -> dict[str, bytes]:
-    """All files below a folder."""
-    found = {each.name: each.read_bytes() for each in files_in(folder)}
-    for inner in folders_in(folder):
-        found |= {f"{inner.name}/{name}": data for name, data in files(inner).items()}
-    return found
-
-
-def assert_same(folder: Path, bucket: StorePath) -> None:
-    """The same files with the same bytes; of polygons, the same features; no unfinished parts."""
-    here, there = files(folder), files(bucket)
-    assert sorted(here) == sorted(there)
-    for name in here:
-        if name.endswith(".gpkg"):  # has the time in it
-            with local_copy(bucket / name) as copy:
-                ours, theirs = geopandas.read_file(copy), geopandas.read_file(folder / name)
-            assert_geodataframe_equal(ours, theirs)
-        elif name != "report.json":
-            assert here[name] == there[name], name
 
 
 def test_a_bucket_holds_the_bytes_of_a_folder(
