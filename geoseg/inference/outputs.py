@@ -37,6 +37,7 @@ from geoseg.raster import (
     write_cog,
     write_index,
 )
+from geoseg.stores import StorePath
 from geoseg.tiling import Block, Window
 from geoseg.vector import (
     FeatureTable,
@@ -86,6 +87,8 @@ class Output:
 
     def is_current(self) -> bool:
         """Whether the file exists and has this key."""
+        if isinstance(self.path, StorePath):
+            return self.path.fingerprint() == self.key
         read = read_fingerprint if self._is_raster else read_vector_fingerprint
         return self.path.exists() and read(self.path) == self.key
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
 from geoseg.places import AnyPath
-from geoseg.stores import StorePath
 from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer
 from geoseg.vector.geoparquet import GeoParquet
 from geoseg.vector.paths import path_to_read
@@ -250,9 +249,7 @@ def format_of(path: AnyPath) -> type[VectorFile]:
     return kind
 
 
-def read_vector_fingerprint(path: AnyPath) -> str | None:
+def read_vector_fingerprint(path: Path) -> str | None:
     """The fingerprint in a polygon file; None where geoseg has not written it."""
-    if isinstance(path, StorePath):
-        return path.fingerprint()
     kind = FORMATS.get(path.suffix.removeprefix("."))
     return None if kind is None else kind.read_fingerprint(path)

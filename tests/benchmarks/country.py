@@ -176,7 +176,8 @@ def _report(name: str, sheets: int, found: dict[str, Any], kinds: int) -> None:
     dollars = DOLLARS_A_PUT * puts + DOLLARS_A_GET * gets
     print(
         f"  in a bucket: {puts} PUT (parts, a list a band, plans, areas of polygons, outputs), "
-        f"{gets} GET and HEAD, {parts + plan.blocks + sheets} objects to delete; about ${dollars:.2f}",
+        f"{gets} GET and HEAD, {parts + plan.blocks + sheets} objects to delete; "
+        f"about ${dollars:.2f}",
         flush=True,
     )
 
