@@ -6,13 +6,12 @@ QGIS has not geoseg's mark; it is theirs, and neither replaced nor removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from geoseg.classes import Color
-from geoseg.places import AnyPath
+from geoseg.places import AnyPath, asked
 
 SUFFIXES = (".qml", ".sld")
 _MARK = "<!-- made by geoseg -->"
@@ -24,9 +23,10 @@ RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Colours of 0, 1/4, ... 1: viridis, even steps of lightness for every eye."""
 
 
-def own_styles(path: AnyPath) -> list[Path]:
-    """The styles of geoseg's that exist beside a file; in a bucket they are not looked at."""
-    return [style for style in _places(path) if _is_own(style)] if isinstance(path, Path) else []
+def own_styles(path: AnyPath) -> list[AnyPath]:
+    """The styles of geoseg's that exist beside a file."""
+    places = _places(path)
+    return [place for place, own in zip(places, _are_own(places), strict=True) if own]
 
 
 def write_style(path: Path, suffix: str, text: str) -> None:
@@ -48,9 +48,8 @@ def leave_foreign(built: Path, path: AnyPath) -> None:
         built: a file in a temporary folder.
         path: where it goes.
     """
-    places = _places(path) if isinstance(path, Path) else []
-    for made, place in zip(_places(built), places, strict=False):
-        if place.exists() and not _is_own(place):
+    for made, own in zip(_places(built), _are_own(_places(path)), strict=True):
+        if own is False:
             made.unlink(missing_ok=True)
 
 
@@ -70,11 +69,19 @@ def hex_of(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _places(path: Path) -> list[Path]:
+def _places(path: AnyPath) -> list[AnyPath]:
     return [path.with_suffix(suffix) for suffix in SUFFIXES]
 
 
-def _is_own(style: Path) -> bool:
-    with suppress(OSError), style.open("rb") as stream:
-        return _MARK.encode() in stream.read(_HEAD)
-    return False
+def _are_own(styles: Sequence[AnyPath]) -> list[bool | None]:
+    """Of each style, whether it is geoseg's; None where there is none."""
+    return asked(_is_own, styles, styles[0])
+
+
+def _is_own(style: AnyPath) -> bool | None:
+    try:
+        return _MARK.encode() in style.read_bytes()[:_HEAD]
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return False

@@ -113,6 +113,7 @@ def test_what_was_made_from_something_else_is_replaced_when_that_is_wanted(
     call |= {"precision": "fp32", "preview": False}
     assert geoseg.predict(**call).exit_code == 0
     (bucket / "a_polygons.gpkg-wal").put(b"another program's")
+    (bucket / "a_classes.qml").put(b"<qgis>somebody's own</qgis>")
     for _ in range(2):
         report = geoseg.predict(**call, min_confidence=0.9)
         assert [line.split(" (")[0] for line in report.data["failures"]] == [
@@ -122,6 +123,7 @@ def test_what_was_made_from_something_else_is_replaced_when_that_is_wanted(
     report = geoseg.predict(**call, min_confidence=0.9, overwrite=True)
     assert report.data["inputs"][0]["status"] == "done"
     assert not (bucket / "a_polygons.gpkg-wal").exists()
+    assert (bucket / "a_classes.qml").read_bytes() == b"<qgis>somebody's own</qgis>"
     with local_copy(bucket / "a_classes.tif") as copy, rasterio.open(copy) as file:
         assert set(np.unique(file.read())) <= {0, 1, 2, 3, 254}
 
