@@ -116,6 +116,7 @@ source_options = _together(
         type=click.Choice(["first", "newest", "finest"]),
         help="Which sheet of a mosaic is on top.",
     ),
+    _source("--resample", is_flag=True, help="Bring sources to the model's ground sampling."),
     _source("--aoi", metavar="FILE", type=PATH, help="Area of interest: a file of polygons."),
     _source("--aoi-layer", metavar="NAME", help="Layer of it.  [default: the only one]"),
     _source("--crop/--no-crop", default=True, help="End outputs at its extent."),

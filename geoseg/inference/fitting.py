@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from geoseg.errors import GeosegError, MisfitError, SourceError
+from geoseg.errors import ConfigError, GeosegError, MisfitError, SourceError
 from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.models import Card
@@ -15,6 +15,8 @@ from geoseg.raster.bands import named_bands, order_by_name
 from geoseg.tiling import TileGrid
 from geoseg.vector import FORMATS, no_crs
 
+_ALIKE = 0.01
+"""Difference of ground samplings that is none."""
 _MOST_REFUSALS = 8
 """Followed one after the other: of bands, values, range, and what comes to light after these."""
 
@@ -87,16 +89,31 @@ def fit(
         source,
         bands=card.bands,
         value_range=card.value_range,
-        ground_sampling=card.ground_sampling,
+        ground_sampling=None if options.resample else card.ground_sampling,
         source_range=options.value_range,
     )
     for name in options.vectors:
         if FORMATS[name].needs_crs and source.crs is None:
             raise SourceError(no_crs(source.path, name))
+    if options.resample:
+        source = _at_ground_sampling_of(card, source)
     grid = options.grid(card, source)
     if area is not None:
         source = source.clip(area.on(source, grid.reach, crop=options.crop))
     return source, grid, warnings
+
+
+def _at_ground_sampling_of(card: Card, source: Source) -> Source:
+    """A source with pixels as large as a model's; as it is where they are within a hundredth."""
+    wanted = card.ground_sampling
+    if wanted is None:
+        raise ConfigError(
+            "resample: the model's card names no ground sampling; leave the option out, or train "
+            "with data.ground_sampling"
+        )
+    resampled = source.resample(wanted)
+    same = all(abs(scale - 1) <= _ALIKE for scale in resampled.scale)
+    return source if same else resampled
 
 
 def find_fit(path: Path, card: Card) -> Fit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from geoseg.raster import (
     common_folder,
     make_mosaic,
     opened_once,
+    parse_crs,
 )
 from geoseg.tiling import Window
 
@@ -56,7 +58,10 @@ def mosaic_jobs(
     if not sources:
         return []
     path = paths[0] if len(paths) == 1 else common_folder([each.path for each in sources])
-    mosaic, misfits = make_mosaic(path, sources, options.overlap_rule)
+    crs = None if options.crs is None else parse_crs(options.crs)
+    mosaic, misfits = make_mosaic(
+        path, sources, options.overlap_rule, crs=crs, resample=options.resample
+    )
     for sheet, line in misfits.items():
         report.refuse(sheet, line)
     while True:
@@ -67,7 +72,8 @@ def mosaic_jobs(
             report.refuse(Path(error.sheet), str(error))
             mosaic = mosaic.without(Path(error.sheet))
     name = path.resolve().name if path.is_dir() else path.stem
-    job = RasterJob(source, out / name, grid, source.see(), _targets(mosaic, found, out, options))
+    sheets = _targets(mosaic, source, found, out) if options.mosaic == "sheets" else ()
+    job = RasterJob(source, out / name, grid, source.see(), sheets)
     report.accept(job, [*warnings, *more])
     return [job]
 
@@ -76,18 +82,17 @@ def _open_sheet(
     found: FoundSource, card: Card, options: PredictOptions
 ) -> tuple[Source, list[str]]:
     with opened_once(found.path):
-        source = open_for(found.path, card, options)
+        source = open_for(found.path, card, replace(options, crs=None))
+        if source.crs is None and options.crs is not None:  # else it names that of the mosaic
+            source = open_for(found.path, card, options)
         return source, [*source.warnings, *check_bands(source, card.bands)]
 
 
 def _targets(
-    mosaic: MosaicSource, found: Sequence[FoundSource], out: AnyPath, options: PredictOptions
+    mosaic: MosaicSource, source: Source, found: Sequence[FoundSource], out: AnyPath
 ) -> tuple[tuple[AnyPath, Window], ...]:
-    """Where the rasters of each sheet go, in the order of their paths."""
-    if options.mosaic == "one":
-        return ()
-    windows = {sheet.source.path: sheet.window for sheet in mosaic.sheets}
+    """Where the rasters of each sheet go, in the order of their paths, and what they show."""
+    windows = {sheet.source.path: source.covered(sheet.window) for sheet in mosaic.sheets}
     inputs = sorted(found, key=lambda each: str(each.path))
-    return tuple(
-        (out / each.relative, windows[each.path]) for each in inputs if each.path in windows
-    )
+    placed = ((out / each.relative, windows.get(each.path)) for each in inputs)
+    return tuple((target, window) for target, window in placed if window is not None)

@@ -67,11 +67,12 @@ class PredictOptions:
     """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
     aoi: str | None = None
-    """A file of polygons; this and the next four: see `SourceOptions`."""
+    """A file of polygons; this and the next five: see `SourceOptions`."""
     aoi_layer: str | None = None
     crop: bool = True
     mosaic: Literal["sheets", "one"] | None = None
     overlap_rule: OverlapRule = "first"
+    resample: bool = False
     confidence: bool = False
     probabilities: bool = False
     min_confidence: float = 0.0
@@ -241,6 +242,7 @@ _READERS: dict[str, Reader] = {
     "nodata": or_none(numbers_of(float)),
     "aoi": or_none(path_text),
     "crop": flag,
+    "resample": flag,
     "confidence": flag,
     "probabilities": flag,
     "min_confidence": number_of(float),

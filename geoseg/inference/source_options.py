@@ -23,6 +23,8 @@ class SourceOptions:
     """Take all inputs for one raster, and write class rasters by sheet, or one; None: do not."""
     overlap_rule: OverlapRule = "first"
     """Which of two sheets is on top: by path, by date, or by ground sampling."""
+    resample: bool = False
+    """Bring sources to the model's ground sampling, and sheets to one grid."""
 
     def __post_init__(self) -> None:
         if self.aoi is None and (self.aoi_layer is not None or not self.crop):

@@ -30,18 +30,18 @@ from geoseg.raster.fingerprint import (
 )
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, opened_once, raster_companions
 from geoseg.raster.layers import Layer, class_layer, confidence_layer, probability_layer
-from geoseg.raster.mosaic import (
+from geoseg.raster.mosaic import MosaicSource
+from geoseg.raster.part import Part, part_is_whole, read_part, write_part
+from geoseg.raster.preview import PANEL_SIDE, write_preview
+from geoseg.raster.reader import Reader
+from geoseg.raster.seen import Seen, SeenSources
+from geoseg.raster.sheets import (
     OVERLAP_RULES,
-    MosaicSource,
     OverlapRule,
     common_folder,
     make_mosaic,
     open_mosaic,
 )
-from geoseg.raster.part import Part, part_is_whole, read_part, write_part
-from geoseg.raster.preview import PANEL_SIDE, write_preview
-from geoseg.raster.reader import Reader
-from geoseg.raster.seen import Seen, SeenSources
 from geoseg.raster.source import Source
 from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossible
 

@@ -76,7 +76,7 @@ def check_source(
         if not _SAMPLING_RATIOS[0] <= ratio <= _SAMPLING_RATIOS[1]:
             warnings.append(
                 f"{source.path}: ground sampling is {sampling:.3g} m, "
-                f"the model's {ground_sampling:.3g} m; expect worse results, or resample first"
+                f"the model's {ground_sampling:.3g} m; expect worse results, or give --resample"
             )
     return warnings
 

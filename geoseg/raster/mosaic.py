@@ -6,34 +6,20 @@ valid; where none is, it is no data. Which sheets a window meets is looked up in
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
-from geoseg.errors import ConfigError, SheetError, SourceError
-from geoseg.geodesy import same_crs
-from geoseg.raster.alignment import describe_grid
-from geoseg.raster.dates import date_of
-from geoseg.raster.file_source import open_raster
+from geoseg.errors import SheetError, SourceError
 from geoseg.raster.reader import Reader
-from geoseg.raster.seen import SeenSources
 from geoseg.raster.source import Source
 from geoseg.tiling import Window
 
-OverlapRule = Literal["first", "newest", "finest"]
-OVERLAP_RULES: tuple[OverlapRule, ...] = ("first", "newest", "finest")
-_SNAPPED = 0.1
-"""Pixels by which a sheet may lie off the grid: it is moved onto it."""
 _MOST_OPEN = 64
 """Sheets that a reader keeps open."""
 
@@ -45,6 +31,8 @@ class Sheet(NamedTuple):
     row: int
     """Of its upper left corner, pixels of the mosaic."""
     col: int
+    sampling: float | None = None
+    """Its own ground sampling, metres."""
 
     @property
     def window(self) -> Window:
@@ -64,10 +52,11 @@ class MosaicSource(Source):
         """As `Source.files`."""
         return tuple(file for sheet in self.sheets for file in sheet.source.files)
 
-    def see(self) -> SeenSources:
-        """As `Source.see`."""
-        facts = [(sheet.row, sheet.col, sheet.source.facts) for sheet in self.sheets]
-        return SeenSources.at(self.path, self.files, repr((self.height, self.width, facts)))
+    @property
+    def facts(self) -> str:
+        """As `Source.facts`."""
+        sheets = [(sheet.row, sheet.col, sheet.source.facts) for sheet in self.sheets]
+        return repr((self.height, self.width, sheets))
 
     def without(self, sheet: Path) -> MosaicSource:
         """The same raster with no data where this sheet alone is.
@@ -138,136 +127,3 @@ class MosaicReader(Reader):
             return self._readers[number].read(row, col, window.height, window.width)
         except SourceError as error:
             raise SheetError(str(error), str(sheet.source.path)) from error
-
-
-def open_mosaic(
-    paths: Iterable[str | Path],
-    *,
-    bands: Sequence[int | str] | None = None,
-    nodata: float | Sequence[float] | None = None,
-    crs: str | CRS | None = None,
-    overlap_rule: OverlapRule = "first",
-) -> MosaicSource:
-    """Adjoining rasters as one; nothing is decoded.
-
-    Args:
-        paths: files that GDAL reads.
-        bands: as of `open_raster`, of each.
-        nodata: likewise.
-        crs: likewise.
-        overlap_rule: which of two sheets is on top: the ``first`` by path, the ``newest`` by date,
-            or the ``finest`` by ground sampling; of equal ones the first by path.
-
-    Raises:
-        SourceError: one of them cannot be read, or does not lie on the grid of the others.
-        ConfigError: no path is given, or the rule is none of these.
-    """
-    sources = [open_raster(path, bands=bands, nodata=nodata, crs=crs) for path in paths]
-    if not sources:
-        raise ConfigError("open_mosaic: no path is given; name the sheets")
-    mosaic, misfits = make_mosaic(
-        common_folder([each.path for each in sources]), sources, overlap_rule
-    )
-    for line in misfits.values():
-        raise SourceError(line)
-    return mosaic
-
-
-def make_mosaic(
-    path: Path, sources: Iterable[Source], overlap_rule: OverlapRule = "first"
-) -> tuple[MosaicSource, dict[Path, str]]:
-    """Open rasters as one.
-
-    Args:
-        path: by which it is known.
-        sources: in any order.
-        overlap_rule: see `open_mosaic`.
-
-    Returns:
-        The mosaic, and by their paths why other rasters are no sheets of it.
-
-    Raises:
-        ConfigError: the rule is unknown.
-    """
-    if overlap_rule not in OVERLAP_RULES:
-        raise ConfigError(f"overlap_rule {overlap_rule!r}: use {', '.join(OVERLAP_RULES)}")
-    first, *others = sorted(sources, key=lambda source: str(source.path))
-    misfits = {other.path: line for other in others if (line := _misfit(other, first))}
-    members = [first, *(_alike(each, first) for each in others if each.path not in misfits)]
-    places = [_place(each, first) for each in members]
-    top, left = (min(axis) for axis in zip(*places, strict=True))
-    sheets = [
-        Sheet(each, row - top, col - left) for each, (row, col) in zip(members, places, strict=True)
-    ]
-    corner = next((each for each in sheets if (each.row, each.col) == (0, 0)), None)
-    shift = Affine.translation(left, top)
-    return MosaicSource(
-        path=path,
-        height=max(sheet.window.row_end for sheet in sheets),
-        width=max(sheet.window.col_end for sheet in sheets),
-        bands=tuple(range(1, len(first.bands) + 1)),
-        dtype=first.dtype,
-        # Of a sheet that begins there exactly, as rounding leaves traces.
-        transform=first.transform * shift if corner is None else corner.source.transform,
-        crs=first.crs,
-        file_bands=tuple(first.file_bands[band - 1] for band in first.bands),
-        bands_chosen=first.bands_chosen,
-        sheets=tuple(sorted(sheets, key=partial(_rank, rule=overlap_rule))),
-        block_bytes=max(sheet.source.block_bytes for sheet in sheets),
-    ), misfits
-
-
-def _alike(source: Source, first: Source) -> Source:
-    """A sheet that shares what it has in common with the first one: there may be thousands."""
-    alike = source.file_bands == first.file_bands
-    bands = first.file_bands if alike else source.file_bands
-    return replace(source, crs=first.crs, file_bands=bands)
-
-
-def _rank(sheet: Sheet, rule: OverlapRule) -> tuple[float, str]:
-    """Lowest on top."""
-    source = sheet.source
-    if rule == "newest":
-        return -date_of(source.path), str(source.path)
-    if rule == "finest":
-        return source.ground_sampling or math.inf, str(source.path)
-    return 0.0, str(source.path)
-
-
-def _place(source: Source, reference: Source) -> tuple[int, int]:
-    """Row and column of its corner on the grid of the reference."""
-    col, row = ~reference.transform * (source.transform * (0, 0))
-    return round(row), round(col)
-
-
-def _misfit(source: Source, reference: Source) -> str:
-    """Why a raster is no sheet beside another; empty where it is."""
-    if not (source.georeferenced and reference.georeferenced):
-        return f"{source.path}: {describe_grid(source)} is no sheet of a mosaic; give it a place"
-    both = (
-        f"{source.path}: {describe_grid(source)}, and {reference.path} {describe_grid(reference)}"
-    )
-    one, other = source.crs, reference.crs
-    if (one is None) != (other is None) or (one and other and not same_crs(one, other)):
-        return f"{both}; sheets have one coordinate system: warp it first"
-    row, col = _place(source, reference)
-    expected = reference.transform * Affine.translation(col, row)
-    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
-    moved = [~expected * (source.transform * corner) for corner in corners]
-    if np.abs(np.subtract(moved, corners)).max() > _SNAPPED:
-        return f"{both}; sheets lie on one grid, to a tenth of a pixel: warp it first"
-    if (source.dtype, len(source.bands)) != (reference.dtype, len(reference.bands)):
-        return (
-            f"{source.path}: {len(source.bands)} bands of {source.dtype}, and {reference.path} "
-            f"{len(reference.bands)} of {reference.dtype}; sheets have the same: convert it first"
-        )
-    return ""
-
-
-def common_folder(paths: Sequence[Path]) -> Path:
-    """The folder that holds some files, at whatever depth."""
-    parents = {path.parent for path in paths}
-    while len(parents) > 1:
-        deepest = max(len(each.parts) for each in parents)
-        parents = {each.parent if len(each.parts) == deepest else each for each in parents}
-    return parents.pop()

@@ -6,10 +6,11 @@ several files, another ground sampling. What works on sources knows none of thes
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 from affine import Affine
@@ -22,11 +23,14 @@ from geoseg.places import AnyPath
 from geoseg.raster.area import Area, AreaReader
 from geoseg.raster.bands import FileBand
 from geoseg.raster.reader import Reader
+from geoseg.raster.resampling import ResampledReader
+from geoseg.raster.seen import Seen, SeenSources
 from geoseg.raster.stored import Reference, read_source, write_source
 from geoseg.tiling import Window
 
-if TYPE_CHECKING:
-    from geoseg.raster.seen import Seen
+_ROUNDING = 1e-6
+"""Pixels by which a size may be beyond a whole number."""
+_SHARED = ("path", "bands", "dtype", "crs", "file_bands", "bands_chosen", "notes", "warnings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +80,13 @@ class Source(ABC):
         """
         return replace(self, reference=write_source(replace(self, reference=None), folder))
 
-    @abstractmethod
     def see(self) -> Seen:
         """The files that it is made of, as they are now.
 
         Raises:
             SourceError: one of them cannot be read.
         """
+        return SeenSources.at(self.path, self.files, self.facts)
 
     @abstractmethod
     def _open(self, overview: int | None) -> Reader:
@@ -106,6 +110,43 @@ class Source(ABC):
         Pixels farther from the area than its reach are neither read nor valid.
         """
         return replace(self, area=area)
+
+    def resample(self, ground_sampling: float) -> ResampledSource:
+        """The same raster with pixels of another size, made while it is read.
+
+        Means of areas where its own are smaller, bilinear where they are larger. Its rows and
+        columns stay where they are; pixels become square on the ground.
+
+        Args:
+            ground_sampling: metres per pixel at the raster's centre.
+
+        Raises:
+            SourceError: it has no place on the ground.
+        """
+        own = geodesy.extent(self.transform, self.crs, self.height, self.width)
+        if own is None or not self.georeferenced:
+            raise SourceError(
+                f"{self.path}: has no ground sampling, so that it cannot be resampled; give it a "
+                "place (a GeoTIFF with CRS)"
+            )
+        down = ground_sampling * self.height / own[1]
+        across = ground_sampling * self.width / own[0]
+        facts = {name: getattr(self, name) for name in _SHARED}
+        return ResampledSource(
+            below=self,
+            scale=(down, across),
+            height=math.ceil(self.height / down - _ROUNDING),
+            width=math.ceil(self.width / across - _ROUNDING),
+            transform=self.transform * Affine.scale(across, down),
+            **facts,
+        )
+
+    def covered(self, window: Window) -> Window | None:
+        """The pixels whose centres lie in a window of the rasters that it is made of.
+
+        None where there are none.
+        """
+        return window
 
     @property
     def extent(self) -> Window:
@@ -169,6 +210,48 @@ class Source(ABC):
         if not self.georeferenced:
             return None
         return geodesy.ground_sampling(self.transform, self.crs, self.height, self.width)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResampledSource(Source):
+    """A raster at another ground sampling: see `Source.resample`."""
+
+    below: Source
+    scale: tuple[float, float]
+    """Rows and columns of the raster below a row and a column."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """As `Source.files`."""
+        return self.below.files
+
+    @property
+    def facts(self) -> str:
+        """As `Source.facts`."""
+        return repr((self.scale, self.below.facts))
+
+    def covered(self, window: Window) -> Window | None:
+        """As `Source.covered`."""
+        down, across = self.scale
+        row, row_end = (math.ceil(end / down - 0.5) for end in (window.row, window.row_end))
+        col, col_end = (math.ceil(end / across - 0.5) for end in (window.col, window.col_end))
+        # The last pixels may have their centres beyond what they are made of.
+        row_end = self.height if window.row_end == self.below.height else row_end
+        col_end = self.width if window.col_end == self.below.width else col_end
+        if row_end <= row or col_end <= col:
+            return None
+        return Window(row, col, row_end - row, col_end - col)
+
+    def stored(self, value: float) -> float:
+        """As `Source.stored`."""
+        return self.below.stored(value)
+
+    def without(self, sheet: Path) -> Source:
+        """As `Source.without`."""
+        return replace(self, below=self.below.without(sheet))
+
+    def _open(self, overview: int | None) -> Reader:  # noqa: ARG002 - it has none
+        return ResampledReader(self.below.open(), self.height, self.width, self.scale)
 
 
 def _referred(reference: Reference) -> Source:

@@ -37,6 +37,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "crop": True,
         "mosaic": None,
         "overlap_rule": "first",
+        "resample": False,
         "confidence": False,
         "probabilities": False,
         "min_confidence": 0.0,

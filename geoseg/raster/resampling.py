@@ -1,0 +1,115 @@
+"""A raster at another ground sampling, made while it is read: means of areas down, bilinear up.
+
+Rows and columns are weighted one after the other, by numbers that depend on their place in the
+raster alone: a pixel is the same, bit for bit, in whatever window it is read. Invalid pixels have
+no weight. The weights are those of ``gdalwarp -r average`` and ``-r bilinear``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.raster.reader import Reader
+from geoseg.tiling import Window
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Taps(NamedTuple):
+    """What some pixels along an axis are made of."""
+
+    first: int
+    """The first of the pixels below that are needed."""
+    end: int
+    """One past the last."""
+    places: NDArray[np.int64]
+    """``(taps, pixels)``, counted from the first."""
+    weight: NDArray[np.float64]
+    """``(taps, pixels)``, 0 where a pixel has fewer taps."""
+    nearest: NDArray[np.int64]
+    """``(pixels,)``: the pixel below that holds the centre."""
+
+
+def taps_of(start: int, stop: int, scale: float, length: int) -> Taps:
+    """What the pixels from `start` to before `stop` are made of.
+
+    Args:
+        start: first pixel.
+        stop: one past the last.
+        scale: pixels below a pixel.
+        length: of the axis below.
+    """
+    pixel = np.arange(start, stop)
+    nearest = np.clip(np.floor((pixel + 0.5) * scale).astype(np.int64), 0, length - 1)
+    if scale > 1:
+        low, high = pixel * scale, np.minimum((pixel + 1) * scale, length)
+        begin = np.floor(low).astype(np.int64)
+        index = begin + np.arange(math.ceil(scale) + 1)[:, None]
+        weight = np.minimum(index + 1, high) - np.maximum(index, low)
+    else:
+        place = (pixel + 0.5) * scale - 0.5
+        begin = np.floor(place).astype(np.int64)
+        index = begin + np.arange(2)[:, None]
+        weight = 1.0 - np.abs(index - place)
+    weight = np.where((index >= 0) & (index < length), np.maximum(weight, 0.0), 0.0)
+    index = np.clip(index, 0, length - 1)
+    first = int(index.min())
+    return Taps(first, int(index.max()) + 1, index - first, weight, nearest - first)
+
+
+def _weighted(values: Floats, taps: Taps, axis: int) -> Floats:
+    """Sums along an axis, one tap after the other, so that their bits depend on nothing else."""
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    total = 0
+    for index, weight in zip(taps.places, taps.weight.astype(values.dtype), strict=True):
+        total = total + values.take(index, axis) * weight.reshape(shape)
+    return np.asarray(total)
+
+
+class ResampledReader(Reader):
+    """Windows of a raster at another ground sampling.
+
+    Args:
+        reader: of the raster; closed with this one.
+        height: rows.
+        width: columns.
+        scale: rows and columns of the raster below a row and a column.
+    """
+
+    def __init__(self, reader: Reader, height: int, width: int, scale: tuple[float, float]) -> None:
+        self.path, self.height, self.width = reader.path, height, width
+        self.bands, self.dtype = reader.bands, reader.dtype
+        self._reader, self._scale = reader, scale
+        exact = np.dtype(self.dtype).itemsize <= 2 or self.dtype == "float32"
+        self._working = np.dtype(np.float32 if exact else np.float64)
+
+    def close(self) -> None:
+        """Close the reader below."""
+        self._reader.close()
+
+    def _read(
+        self, window: Window, out: NDArray[Any] | None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        down, across = self._scale
+        rows = taps_of(window.row, window.row_end, down, self._reader.height)
+        cols = taps_of(window.col, window.col_end, across, self._reader.width)
+        place = (rows.first, cols.first, rows.end - rows.first, cols.end - cols.first)
+        below, is_valid = self._reader.read(*place)
+        values = np.where(is_valid, below, 0).astype(self._working)
+        weights = is_valid.astype(self._working)
+        total = _weighted(_weighted(weights, rows, 0), cols, 1)
+        # Where there is more than one below, any of them does; else the one at the centre counts.
+        held = weights[rows.nearest] if down <= 1 else _weighted(weights, rows, 0)
+        valid = (held[:, cols.nearest] if across <= 1 else _weighted(held, cols, 1)) > 0
+        safe = np.where(total > 0, total, 1)
+        pixels = _weighted(_weighted(values, rows, 1), cols, 2) / safe
+        if np.dtype(self.dtype).kind in "iu":
+            np.rint(pixels, out=pixels)
+        result = np.empty(pixels.shape, self.dtype) if out is None else out
+        np.copyto(result, pixels, casting="unsafe")
+        return result, valid

@@ -1,0 +1,222 @@
+"""From rasters to the sheets of a mosaic: on one grid, in the order in which they count."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+
+from geoseg.errors import ConfigError, SourceError
+from geoseg.geodesy import crs_name, same_crs
+from geoseg.raster.alignment import describe_grid
+from geoseg.raster.dates import date_of
+from geoseg.raster.file_source import open_raster
+from geoseg.raster.mosaic import MosaicSource, Sheet
+from geoseg.raster.reprojection import ReprojectedSource, reproject
+from geoseg.raster.source import Source
+from geoseg.report import counted
+
+OverlapRule = Literal["first", "newest", "finest"]
+OVERLAP_RULES: tuple[OverlapRule, ...] = ("first", "newest", "finest")
+_SNAPPED = 0.1
+"""Pixels by which a sheet may lie off the grid: it is moved onto it."""
+
+
+def open_mosaic(
+    paths: Iterable[str | Path],
+    *,
+    bands: Sequence[int | str] | None = None,
+    nodata: float | Sequence[float] | None = None,
+    crs: str | CRS | None = None,
+    overlap_rule: OverlapRule = "first",
+    resample: bool = False,
+) -> MosaicSource:
+    """Adjoining rasters as one; nothing is decoded.
+
+    Args:
+        paths: files that GDAL reads.
+        bands: as of `open_raster`, of each.
+        nodata: likewise.
+        crs: likewise.
+        overlap_rule: which of two sheets is on top: the ``first`` by path, the ``newest`` by date,
+            or the ``finest`` by ground sampling; of equal ones the first by path.
+        resample: bring sheets that do not lie on the grid of most there.
+
+    Raises:
+        SourceError: one of them cannot be read, or does not lie on the grid of the others.
+        ConfigError: no path is given, or the rule is none of these.
+    """
+    sources = [open_raster(path, bands=bands, nodata=nodata, crs=crs) for path in paths]
+    if not sources:
+        raise ConfigError("open_mosaic: no path is given; name the sheets")
+    mosaic, misfits = make_mosaic(
+        common_folder([each.path for each in sources]), sources, overlap_rule, resample=resample
+    )
+    for line in misfits.values():
+        raise SourceError(line)
+    return mosaic
+
+
+def make_mosaic(
+    path: Path,
+    sources: Iterable[Source],
+    overlap_rule: OverlapRule = "first",
+    *,
+    crs: CRS | None = None,
+    resample: bool = False,
+) -> tuple[MosaicSource, dict[Path, str]]:
+    """Open rasters as one.
+
+    Args:
+        path: by which it is known.
+        sources: in any order.
+        overlap_rule: see `open_mosaic`.
+        crs: of the mosaic; None: that of most sheets.
+        resample: bring sheets that do not lie on the grid there.
+
+    Returns:
+        The mosaic, and by their paths why other rasters are no sheets of it.
+
+    Raises:
+        ConfigError: the rule is unknown.
+    """
+    if overlap_rule not in OVERLAP_RULES:
+        raise ConfigError(f"overlap_rule {overlap_rule!r}: use {', '.join(OVERLAP_RULES)}")
+    inputs = sorted(sources, key=lambda source: str(source.path))
+    first = _reference(inputs, crs)
+    misfits: dict[Path, str] = {}
+    placed = []
+    for each in inputs:
+        try:
+            placed.append(_placed(each, first, resample=resample))
+        except SourceError as error:
+            misfits[each.path] = str(error)
+    top, left = min(sheet.row for sheet in placed), min(sheet.col for sheet in placed)
+    sheets = [each._replace(row=each.row - top, col=each.col - left) for each in placed]
+    corner = next((each for each in sheets if (each.row, each.col) == (0, 0)), None)
+    shift = Affine.translation(left, top)
+    return MosaicSource(
+        path=path,
+        height=max(sheet.window.row_end for sheet in sheets),
+        width=max(sheet.window.col_end for sheet in sheets),
+        bands=tuple(range(1, len(first.bands) + 1)),
+        dtype=first.dtype,
+        # Of a sheet that begins there exactly, as rounding leaves traces.
+        transform=first.transform * shift if corner is None else corner.source.transform,
+        crs=first.crs,
+        file_bands=tuple(first.file_bands[band - 1] for band in first.bands),
+        bands_chosen=first.bands_chosen,
+        sheets=tuple(sorted(sheets, key=partial(_rank, rule=overlap_rule))),
+        warnings=_moved(sheets, first),
+        block_bytes=max(sheet.source.block_bytes for sheet in sheets),
+    ), misfits
+
+
+def _alike(source: Source, first: Source) -> Source:
+    """A sheet that shares what it has in common with the first one: there may be thousands."""
+    alike = source.file_bands == first.file_bands
+    bands = first.file_bands if alike else source.file_bands
+    return replace(source, crs=first.crs, file_bands=bands)
+
+
+def _moved(sheets: Sequence[Sheet], first: Source) -> tuple[str, ...]:
+    """A line where sheets are brought to another grid."""
+    count = sum(isinstance(sheet.source, ReprojectedSource) for sheet in sheets)
+    if not count:
+        return ()
+    return (f"{first.path}: {counted(count, 'sheet')} of {len(sheets)} are resampled to its grid",)
+
+
+def _rank(sheet: Sheet, rule: OverlapRule) -> tuple[float, str]:
+    """Lowest on top."""
+    source = sheet.source
+    if rule == "newest":
+        return -date_of(source.path), str(source.path)
+    if rule == "finest":
+        return sheet.sampling or math.inf, str(source.path)
+    return 0.0, str(source.path)
+
+
+def _reference(inputs: Sequence[Source], crs: CRS | None) -> Source:
+    """The sheet whose grid the mosaic has: the first one in its coordinate system.
+
+    Raises:
+        SourceError: no sheet has the coordinate system that is wanted.
+    """
+    names = Counter(str(each.crs) for each in inputs)
+    most = next(iter(each for each in inputs if names[str(each.crs)] == max(names.values())))
+    wanted = crs or most.crs
+    same = (
+        each for each in inputs if each.crs == wanted or (each.crs and same_crs(each.crs, wanted))
+    )
+    found = next(same, None)
+    if found is None:
+        raise SourceError(
+            f"--crs {crs_name(wanted)}: none of the sheets has it, so that no grid is known; give "
+            f"that of one, like {crs_name(most.crs)}"
+        )
+    return found
+
+
+def _placed(source: Source, reference: Source, *, resample: bool) -> Sheet:
+    """A sheet on the grid of the reference, brought there if it has to be and may.
+
+    Raises:
+        SourceError: it is no sheet of the mosaic.
+    """
+    if not (source.georeferenced and reference.georeferenced):
+        raise SourceError(
+            f"{source.path}: {describe_grid(source)} is no sheet of a mosaic; give it a place"
+        )
+    if (source.dtype, len(source.bands)) != (reference.dtype, len(reference.bands)):
+        raise SourceError(
+            f"{source.path}: {len(source.bands)} bands of {source.dtype}, and {reference.path} "
+            f"{len(reference.bands)} of {reference.dtype}; sheets have the same: convert it first"
+        )
+    line = _off_grid(source, reference)
+    if line and not resample:
+        raise SourceError(line)
+    if line:
+        return Sheet(*reproject(source, reference), source.ground_sampling)
+    place = _place(source, reference)
+    return Sheet(_alike(source, reference), *place, source.ground_sampling)
+
+
+def _place(source: Source, reference: Source) -> tuple[int, int]:
+    """Row and column of its corner on the grid of the reference."""
+    col, row = ~reference.transform * (source.transform * (0, 0))
+    return round(row), round(col)
+
+
+def _off_grid(source: Source, reference: Source) -> str:
+    """Why a raster does not lie on the grid of another; empty where it does."""
+    both = f"{source.path}: {describe_grid(source)}, and {reference.path} has another grid "
+    both += f"({describe_grid(reference)})"
+    remedy = "--resample brings it there"
+    one, other = source.crs, reference.crs
+    if (one is None) != (other is None) or (one and other and not same_crs(one, other)):
+        return f"{both}; sheets have one coordinate system: {remedy}"
+    row, col = _place(source, reference)
+    expected = reference.transform * Affine.translation(col, row)
+    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
+    moved = [~expected * (source.transform * corner) for corner in corners]
+    if np.abs(np.subtract(moved, corners)).max() > _SNAPPED:
+        return f"{both}; sheets lie on one grid, to a tenth of a pixel: {remedy}"
+    return ""
+
+
+def common_folder(paths: Sequence[Path]) -> Path:
+    """The folder that holds some files, at whatever depth."""
+    parents = {path.parent for path in paths}
+    while len(parents) > 1:
+        deepest = max(len(each.parts) for each in parents)
+        parents = {each.parent if len(each.parts) == deepest else each for each in parents}
+    return parents.pop()

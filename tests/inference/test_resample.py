@@ -1,0 +1,101 @@
+"""Resampling on the fly: the labels of the file that was resampled first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio import Affine
+
+import geoseg
+from geoseg.errors import ConfigError
+from geoseg.models import Model
+from geoseg.raster import open_mosaic, open_raster
+from tests.conftest import GRID
+
+Make = Callable[..., Path]
+OPTIONS: dict[str, Any] = {"vectors": "none", "preview": False, "resample": True}
+
+
+@pytest.fixture
+def model(make_model: Callable[..., Model]) -> Model:
+    """Of 0.8 m; the rasters have 0.5 m."""
+    made = make_model()
+    return replace(made, card=made.card.model_copy(update={"ground_sampling": 0.8}))
+
+
+def labels(path: Path) -> tuple[np.ndarray, Affine]:
+    with rasterio.open(path) as file:
+        return file.read(1), file.transform
+
+
+def test_labels_are_those_of_the_file_that_was_resampled_first(
+    make_raster: Make, model: Model, tmp_path: Path
+) -> None:
+    data = np.random.default_rng(1).integers(1, 255, (3, 90, 110)).astype(np.uint8)
+    data[:, 30:50, 40:70] = 0
+    scene = make_raster("scene.tif", data=data, nodata=0)
+    source = open_raster(scene).resample(0.8)
+    with source.open() as reader:
+        pixels, valid = reader.read(0, 0, source.height, source.width)
+    pixels[:, ~valid] = 0
+    make_raster("warped.tif", data=pixels, nodata=0, transform=source.transform)
+    geoseg.predict(scene, model, out=tmp_path / "fly", block=25, **OPTIONS)
+    geoseg.predict(tmp_path / "warped.tif", model, out=tmp_path / "first", **OPTIONS)
+    found, transform = labels(tmp_path / "fly/scene_classes.tif")
+    expected, _ = labels(tmp_path / "first/warped_classes.tif")
+    np.testing.assert_array_equal(found, expected)
+    assert transform == source.transform
+    again = geoseg.predict(scene, model, out=tmp_path / "fly", **OPTIONS)
+    assert again.data["inputs"][0]["status"] == "kept"
+    assert not any("ground sampling" in line for line in again.data["warnings"])
+
+
+def test_sheets_of_a_resampled_mosaic_tile_its_raster(
+    make_raster: Make, model: Model, tmp_path: Path
+) -> None:
+    data = np.random.default_rng(1).integers(1, 255, (3, 60, 90)).astype(np.uint8)
+    for name, col in (("a", 0), ("b", 41)):
+        sheet = data[:, :, col : 41 if col == 0 else None]
+        place = GRID @ Affine.translation(col, 0)
+        make_raster(f"sheets/{name}.tif", data=sheet, transform=place)
+    for mosaic in ("one", "sheets"):
+        given = {**OPTIONS, "mosaic": mosaic}
+        geoseg.predict(tmp_path / "sheets", model, out=tmp_path / mosaic, **given)
+    whole, _ = labels(tmp_path / "one/sheets_classes.tif")
+    parts = [labels(tmp_path / f"sheets/{name}_classes.tif")[0] for name in ("a", "b")]
+    np.testing.assert_array_equal(np.hstack(parts), whole)
+
+
+def test_sheets_of_other_coordinate_systems_are_brought_to_that_of_most(
+    make_raster: Make, make_model: Callable[..., Model], tmp_path: Path
+) -> None:
+    data = np.random.default_rng(1).integers(1, 255, (3, 60, 60)).astype(np.uint8)
+    for number in range(2):
+        place = GRID @ Affine.translation(60 * number, 0)
+        make_raster(f"sheets/{number}.tif", data=data, transform=place)
+    other = Affine(0.5, 0, 59_960.0, 0, -0.5, 5_420_250.0)
+    make_raster("sheets/2.tif", data=data, crs="EPSG:32633", transform=other)
+    paths = sorted((tmp_path / "sheets").iterdir())
+    mosaic = open_mosaic(paths, resample=True)
+    assert mosaic.crs == open_raster(paths[0]).crs
+    assert "1 sheet of 3 are resampled to its grid" in mosaic.warnings[0]
+    assert mosaic.height > 60
+    out = tmp_path / "out"
+    refused = geoseg.predict(
+        tmp_path / "sheets", make_model(), out=out, mosaic="one", vectors="none", preview=False
+    )
+    assert refused.exit_code == 1
+    assert "sheets have one coordinate system: --resample brings it" in refused.data["failures"][0]
+
+
+def test_a_model_without_ground_sampling_is_refused(
+    make_raster: Make, make_model: Callable[..., Model], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="the model's card names no ground sampling"):
+        geoseg.predict(make_raster(), make_model(), out=tmp_path / "out", **OPTIONS)
