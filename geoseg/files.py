@@ -212,12 +212,17 @@ def write_bytes(path: AnyPath, data: bytes | memoryview, *, sync: bool = False) 
         try:
             built.write_bytes(data)
             if sync:
-                with built.open("rb+") as file:
-                    os.fsync(file.fileno())
+                sync_file(built)
             os.replace(built, path)
         except BaseException:
             built.unlink(missing_ok=True)
             raise
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the disk holds a file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sweep(folder: AnyPath, abandoned: Collection[str] = (), beginning: str = "") -> None:

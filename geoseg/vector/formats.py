@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
+from geoseg.files import sync_file
 from geoseg.places import AnyPath
 from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer
 from geoseg.vector.geoparquet import GeoParquet
+from geoseg.vector.layer_copies import connect, copy_layer
 from geoseg.vector.paths import path_to_read
 from geoseg.vector.style import add_styles
 from geoseg.vector.vector_file import FINGERPRINT, VectorFile
@@ -25,6 +28,11 @@ class GeoPackage(VectorFile):
     suffix = ".gpkg"
     driver = "GPKG"
     several_layers = True
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        super().__init__(path, fingerprint)
+        self._connection: sqlite3.Connection | None = None
+        """For copies of layers into the file."""
 
     @staticmethod
     def companions(path: AnyPath) -> list[AnyPath]:
@@ -49,9 +57,38 @@ class GeoPackage(VectorFile):
         """
         return {FINGERPRINT: self.fingerprint}
 
+    def write_table(self, layer: Layer, table: FeatureTable) -> None:
+        """Make a layer of one table; in a file that has some, by way of another."""
+        if not self.path.exists():
+            super().write_table(layer, table)
+            return
+        other = self.path.with_name(f"layer-{self.path.name}")
+        self.write_layer_to(other, layer, iter([table]))
+        self._connection = self._connection or connect(self.path)
+        copy_layer(self._connection, other, self.layer_name(layer))
+        other.unlink()
+
+    def write_layer(self, layer: Layer, tables: Iterator[FeatureTable]) -> None:
+        """Make a layer of tables, with the file open all the while."""
+        self._disconnect()
+        super().write_layer(layer, tables)
+
+    def abandon(self) -> None:
+        """Stop writing, in whatever state the file is."""
+        super().abandon()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        """Let nobody else have the file open."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def complete(self) -> None:
-        """Put the styles into the file."""
+        """Put the styles into the file, and wait until the disk holds it."""
+        self._disconnect()
         add_styles(self.path, self.styles())
+        sync_file(self.path)
 
 
 class Shapefile(VectorFile):

@@ -5,7 +5,6 @@ Classes are told apart by their names, so that files with other classes never sh
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from geoseg.classes import ClassScheme, Color
 from geoseg.styles import hex_of, qgis_style
+from geoseg.vector.layer_copies import connect
 
 _OPACITY = 0.6
 """Of the filling: imagery below stays visible."""
@@ -135,14 +135,14 @@ def add_styles(path: Path, styles: Sequence[tuple[str, str, str]]) -> None:
     """Put styles into a GeoPackage, where QGIS finds them.
 
     Args:
-        path: of the file; nobody else has it open.
+        path: of the file, which is only being built; nobody else has it open.
         styles: of some layers: its name, QML and SLD.
 
     Raises:
         sqlite3.Error: it cannot be written.
     """
     described = "colours of the classes"
-    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+    with closing(connect(path)) as file:
         file.execute("BEGIN")
         file.execute(_TABLE)
         for layer, qml, sld in styles:

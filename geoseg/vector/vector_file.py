@@ -31,8 +31,8 @@ _PATIENCE = 0.05
 class VectorFile(ABC):
     """A polygon file that is being written.
 
-    A thread has it open and is given a table at a time: at most one waits. The table that comes
-    next is made meanwhile.
+    Of a layer of several tables, a thread has it open and is given a table at a time: at most one
+    waits. The table that comes next is made meanwhile.
     """
 
     suffix: ClassVar[str]
@@ -51,6 +51,8 @@ class VectorFile(ABC):
         self.fingerprint = fingerprint
         self._shown: dict[str, tuple[ClassScheme, set[int]]] = {}
         """Of each layer: its classes, and those that its style lists."""
+        self._first: tuple[Layer, FeatureTable] | None = None
+        """Of the layer that is written, as long as there is one table of it."""
         self._writer: _Writer | None = None
 
     @classmethod
@@ -85,10 +87,18 @@ class VectorFile(ABC):
         if name not in self._shown:
             self._end_layer()
             self._shown[name] = (layer.classes, set(layer.legend))
-            self._writer = _Writer(lambda tables: self.write_layer(layer, tables))
+            self._first = layer, table
+        else:
+            self._write_further(layer, table)
         self._shown[name][1].update(np.unique(table.class_id).tolist())
-        if self._writer is not None:
-            self._writer.put(table)
+
+    def _write_further(self, layer: Layer, table: FeatureTable) -> None:
+        if self._writer is None:
+            self._writer = _Writer(lambda tables: self.write_layer(layer, tables))
+        if self._first is not None:
+            self._writer.put(self._first[1])
+            self._first = None
+        self._writer.put(table)
 
     def finish(self) -> None:
         """Complete the file after the last table."""
@@ -101,12 +111,23 @@ class VectorFile(ABC):
             self._writer.stop()
 
     def _end_layer(self) -> None:
+        first, self._first = self._first, None
         writer, self._writer = self._writer, None
+        if first is not None:  # a thread for one table would cost more than it
+            self.write_table(*first)
         if writer is not None:
             writer.end()
 
+    def write_table(self, layer: Layer, table: FeatureTable) -> None:
+        """Make a layer of one table."""
+        self.write_layer(layer, iter([table]))
+
     def write_layer(self, layer: Layer, tables: Iterator[FeatureTable]) -> None:
         """Make a layer of tables, with the file open all the while."""
+        self.write_layer_to(self.path, layer, tables)
+
+    def write_layer_to(self, path: Path, layer: Layer, tables: Iterator[FeatureTable]) -> None:
+        """Make the same layer, but in any file of this format."""
         names = {self.field_names.get(name, name): COLUMNS[name] for name in layer.fields}
         stream = ArrowStream(
             {**names, "geometry": "geometry"},
@@ -115,13 +136,13 @@ class VectorFile(ABC):
         try:
             ogr.raw.write_arrow(
                 stream,
-                self.path,
+                path,
                 layer=self.layer_name(layer),
                 driver=self.driver,
                 geometry_type="Polygon",
                 crs=None if layer.crs is None else layer.crs.to_wkt(version="WKT2_2019"),
                 encoding="UTF-8",
-                append=self.path.exists(),
+                append=path.exists(),
                 layer_metadata=self.metadata(),
                 layer_options=self.options(),
             )
