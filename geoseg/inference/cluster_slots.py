@@ -16,12 +16,13 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from distributed import CancelledError, KilledWorker
+from distributed.protocol import pickle
 
 from geoseg.errors import GeosegError, RunError, SchedulerLostError
 from geoseg.inference.agreement import GPU
 from geoseg.inference.flight import DEATHS, Flight
 from geoseg.inference.stories import Lane, Task
-from geoseg.inference.worker import RefusedWorkerError, RemoteRun, run_task, stop, topic_of
+from geoseg.inference.worker import RefusedWorkerError, RemoteCall, RemoteRun, stop, topic_of
 
 SILENT_SECONDS = 60.0
 """After which a worker that the scheduler does not hear of counts as frozen."""
@@ -30,6 +31,8 @@ WORKERLESS_SECONDS = 300.0
 RECONNECT_SECONDS = 15.0
 """That a scheduler may be away; Dask itself tries `cluster.CONNECT_SECONDS` long."""
 _LOOK_SECONDS = 1.0
+_FETCH_SECONDS = 10.0
+"""For a result that was not told of, as the scheduler was away."""
 _STOP_SECONDS = 5.0
 
 
@@ -118,13 +121,11 @@ class ClusterSlots(ExitStack):
         flight.only = self._usable() if self._refused or self._frozen else []
         on_gpu = flight.lane == "forward" and self._run.on_gpus
         with self._lock:
+            flight.answer = None
             self._flights[key] = flight
             flight.sent = self._client.submit(
-                run_task,
-                self._run,
-                flight.lane,
-                flight.task.function,
-                flight.task.arguments,
+                pickle.loads,
+                pickle.dumps(RemoteCall(self._run, flight.lane, flight.task)),
                 key=key,
                 workers=flight.only or None,
                 resources={GPU: 1} if on_gpu else None,
@@ -140,7 +141,10 @@ class ClusterSlots(ExitStack):
                 return  # another try has taken its place
             del self._flights[sent.key]
         try:
-            result, passed = sent.result()
+            if sent.status == "finished" and flight.answer is not None:
+                result, passed = pickle.loads(flight.answer)
+            else:
+                result, passed = sent.result(timeout=_FETCH_SECONDS)
         except Exception as error:
             self._failed(flight, error)
         else:
@@ -156,6 +160,8 @@ class ClusterSlots(ExitStack):
                 self._await_scheduler()
                 self._subscribe()
                 flight.begun.clear()
+            elif isinstance(error, TimeoutError):  # who has the result does not answer
+                pass
             elif isinstance(error, KilledWorker):
                 flight.begun = flight.begun or [error.last_worker.address]
             # What a worker cannot unpickle says so in many ways.
@@ -183,6 +189,8 @@ class ClusterSlots(ExitStack):
             return
         if kind == "begun":
             flight.begun.append(value)
+        elif kind == "ended":
+            flight.answer = value
         else:
             self._passed(flight, value)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from distributed import get_worker
+from distributed.protocol import pickle
 
 import geoseg
 from geoseg.copies import local_copy
@@ -28,6 +29,7 @@ from geoseg.inference.agreement import GPU, WorkerFacts
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
+from geoseg.inference.stories import Lane, Task
 from geoseg.models import load_model
 from geoseg.places import SITE, AnyPath, building_site
 from geoseg.stores import StorePath
@@ -152,6 +154,11 @@ class _Heartbeat:
             self._told = now
             get_worker().log_event(self._topic, ("passed", self._key, self.passed))
 
+    def end(self, result: Any) -> None:
+        """Tell the result too: who fetches it from a worker that has just frozen waits minutes."""
+        answer = pickle.dumps((result, self.passed))
+        get_worker().log_event(self._topic, ("ended", self._key, answer))
+
 
 class _Turn:
     """A block's turn in this process; the client is told when it comes, not while it waits."""
@@ -214,13 +221,29 @@ def run_task(
         forward=_Turn(_forward, heartbeat.begin),
     )
     try:
-        return function(here, *arguments), heartbeat.passed
+        result = function(here, *arguments)
+        heartbeat.end(result)
+        return result, heartbeat.passed
     except KeyboardInterrupt:
         # From `stopped`: nobody waits for the result, and Dask would end the worker with noise.
         return None, heartbeat.passed
     except GeosegError as error:
         error.args = (f"{error} (on worker {worker.address})", *error.args[1:])
         raise
+
+
+class RemoteCall:
+    """Becomes the result of `run_task` where it is unpickled.
+
+    A worker that cannot import what a task is made of fails that task alone; if Dask unpickled it,
+    it would end the worker, and say nothing to the client.
+    """
+
+    def __init__(self, run: RemoteRun, lane: Lane, task: Task) -> None:
+        self._arguments = (run, lane, task.function, task.arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return run_task, self._arguments
 
 
 def topic_of(run: RemoteRun) -> str:

@@ -27,7 +27,7 @@ def _content(path: Path) -> Any:
     if path.is_dir():
         return "an empty folder"
     if path.suffix == ".gpkg":
-        _, _, outlines, fields = pyogrio.raw.read(path)
+        _, _, outlines, fields = pyogrio.raw.read(path, layer=path.stem)
         return [outlines.tolist(), *(field.tolist() for field in fields)]
     if path.name == "report.json":
         inputs = json.loads(path.read_text(encoding="utf-8"))["inputs"]

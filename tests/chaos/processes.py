@@ -131,26 +131,30 @@ class ExternalCluster(ExitStack):
             return False
         return True
 
-    def start_worker(self, *options: str, threads: int = 1) -> Program:
+    def start_worker(
+        self, *options: str, threads: int = 1, changed: Mapping[str, Any] | None = None
+    ) -> Program:
         worker = self._start(
             *("worker", self.address, "--no-nanny", "--no-dashboard", "--memory-limit", "0"),
             *("--nthreads", str(threads), "--host", "127.0.0.1", *options),
+            changed=changed,
         )
         self.workers.append(worker)
         return worker
 
-    def client(self, **options: Any) -> Client:
+    def client(self) -> Client:
         """For the tests' own questions."""
-        return Client(self.address, set_as_default=False, **options)
+        return Client(self.address, set_as_default=False)
 
     def await_workers(self, count: int) -> None:
         with self.client() as client:
             client.wait_for_workers(count, timeout=60)
 
-    def _start(self, kind: str, *options: str) -> Program:
+    def _start(self, kind: str, *options: str, changed: Mapping[str, Any] | None = None) -> Program:
         folder = self._root / f"{kind}-{len(self.workers)}"
         folder.mkdir(exist_ok=True)
-        return Program(f"distributed.cli.dask_{kind}", (*options, *self._security), folder)
+        arguments = (*options, *self._security)
+        return Program(f"distributed.cli.dask_{kind}", arguments, folder, changed)
 
     def _end(self) -> None:
         for process in (*self.workers, self.scheduler):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,9 @@ from geoseg.inference import cluster_slots
 from geoseg.inference.cluster_slots import ClusterSlots
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
-from geoseg.inference.stories import Task
+from geoseg.inference.stories import Lane, Task
 from geoseg.inference.worker import RemoteRun
+from tests.chaos.faults import OTHER_KIND, OTHER_VERSION
 from tests.chaos.processes import ExternalCluster, wait_until
 
 
@@ -87,8 +92,43 @@ def test_what_a_frozen_worker_has_is_run_by_another(
     assert "is silent; others run what it had" in lines[0]
 
 
-def test_a_late_worker_of_another_kind_is_said_and_gets_no_task(
-    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path
+class Treacherous:
+    """Freezes the worker as soon as this is fetched from it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not threading.current_thread().name.startswith("Dask-Default-Threads"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return int, (7,)
+
+
+def treacherous(_: Process) -> Treacherous:
+    return Treacherous()
+
+
+def test_a_result_is_not_fetched_from_a_worker_that_may_have_frozen_since(
+    cluster: ExternalCluster, run: RemoteRun
+) -> None:
+    cluster.start_worker()
+    cluster.await_workers(1)
+    with cluster.client() as client, ClusterSlots(client, run, lambda _: None) as slots:
+        assert slots.submit("files", Task(treacherous, ())).result(timeout=60) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "changed", "reason"),
+    [
+        ((), OTHER_KIND, "is of another kind"),
+        ((), OTHER_VERSION, r"has geoseg 0\.0\.9"),
+        (("--preload", "tests.chaos.without_geoseg"), {}, "has no geoseg"),
+    ],
+)
+def test_a_late_worker_of_another_kind_or_geoseg_is_said_and_gets_no_task(
+    cluster: ExternalCluster,
+    run: RemoteRun,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    changed: dict[str, Any],
+    reason: str,
 ) -> None:
     good = cluster.start_worker()
     cluster.await_workers(1)
@@ -97,13 +137,13 @@ def test_a_late_worker_of_another_kind_is_said_and_gets_no_task(
         alike = RemoteRun("a run", run.model, run.forward, 1, 1, kinds=(kind,))
         lines: list[str] = []
         with ClusterSlots(client, alike, lambda _: None, lines.append) as slots:
-            cluster.start_worker("--preload", "tests.chaos.other_kind")
+            cluster.start_worker(*options, changed=changed)
             cluster.await_workers(2)
             slots.check()
             tasks = [slots.submit("forward", Task(harmless, (0.1, tmp_path))) for _ in range(8)]
             assert {result(slots, task) for task in tasks} == {good.pid}
     assert len(lines) == 1
-    assert "is of another kind" in lines[0]
+    assert re.fullmatch(rf"worker tcp://\S+ {reason}.*; it gets no task", lines[0])
 
 
 def kind_of_this_worker() -> str:
@@ -129,6 +169,27 @@ def test_a_scheduler_that_comes_back_in_time_is_told_again_what_is_left(
         begun = tmp_path / f"begun-{last.pid}"
         wait_until(begun.exists, "the task begins again")
         assert not future.done()
+
+
+def where(process: Process, seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_where_workers_declare_gpus_blocks_go_to_these_and_files_to_all(
+    cluster: ExternalCluster, run: RemoteRun
+) -> None:
+    plain, gpu = cluster.start_worker(), cluster.start_worker("--resources", "GPU=1")
+    cluster.await_workers(2)
+    declared = replace(run, on_gpus=True)
+    with cluster.client() as client, ClusterSlots(client, declared, lambda _: None) as slots:
+        assert (slots.capacity("forward"), slots.capacity("files")) == (2, 2)
+        ran: dict[Lane, set[int]] = {}
+        lanes: tuple[Lane, ...] = ("forward", "files")
+        for lane in lanes:
+            futures = [slots.submit(lane, Task(where, (0.1,))) for _ in range(6)]
+            ran[lane] = {result(slots, future) for future in futures}
+    assert ran == {"forward": {gpu.pid}, "files": {gpu.pid, plain.pid}}
 
 
 def test_a_scheduler_that_stays_away_interrupts(
