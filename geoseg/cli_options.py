@@ -76,6 +76,7 @@ def _cleaning(make: Callable[..., Decorator]) -> Decorator:
             metavar="M|Npx",
             help="How far borders may move to have fewer vertices: metres, or pixels as in 1px.",
         ),
+        make("--smooth", is_flag=True, help="Cut the corners of simplified borders off."),
     )
 
 

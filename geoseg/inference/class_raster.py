@@ -121,7 +121,10 @@ class ClassRaster:
                 write_part(parts[-1], pixels)
             for cell in cells_of(whole, whole, CELL):
                 framed = read_window(parts, cell, NODATA, margin=1)
-                yield simplified_part(framed, confidence(cell), cell.row, cell.col, metric)
+                yield simplified_part(
+                    *(framed, confidence(cell), cell.row, cell.col, metric),
+                    smooth=self.cleaning.smooth,
+                )
 
     def _cleaned(self) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         """The labels, part by part, without the regions that are too small."""

@@ -85,6 +85,8 @@ class PredictOptions:
     """Classes whose regions do not."""
     simplify: str | float | None = None
     """Metres, or pixels as in ``1px``, by which borders may move to have fewer vertices."""
+    smooth: bool = False
+    """Cut the corners of simplified borders off."""
     clean_raster: bool = False
     """The class raster follows."""
     max_output_pixels: int = 2**30
@@ -249,6 +251,7 @@ _READERS: dict[str, Reader] = {
     "vectors": words,
     "attributes": words,
     "keep": class_names,
+    "smooth": flag,
     "clean_raster": flag,
     "max_output_pixels": number_of(int),
     "preview": or_none(flag),

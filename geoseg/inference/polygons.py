@@ -206,7 +206,9 @@ def _pieces(
             for kind, margin in ((sheet.labels_kind, 1), ("confidence", 0))
         )
         place = sheet.on_extent(cell)
-        yield simplified_part(labels, confidence, place.row, place.col, metric)
+        yield simplified_part(
+            *(labels, confidence, place.row, place.col, metric), smooth=sheet.cleaning.smooth
+        )
 
 
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:

@@ -33,6 +33,8 @@ class Arcs:
     right: Ints
     fixed: NDArray[np.bool_]
     """Of each arc: it must not be moved, since there is no data on one side."""
+    island: NDArray[np.bool_]
+    """Of each arc: it has no node."""
 
     @property
     def number(self) -> Ints:
@@ -96,6 +98,7 @@ def find_arcs(framed: NDArray[np.uint8], components: Components) -> Arcs:
         np.where(turned, sides[1][line[first]], sides[0][line[first]]),
         np.where(turned, sides[0][line[first]], sides[1][line[first]]),
         fixed[line[first]],
+        ~vertices.is_node[tail[first]],
     )
 
 

@@ -15,6 +15,7 @@ from geoseg.vector.components import find_components
 from geoseg.vector.edges import Edges
 from geoseg.vector.part_regions import PartRegions, part_of
 from geoseg.vector.simplify import Metric, simplify
+from geoseg.vector.smooth import find_free
 
 CELL = 4096
 """Side of a cell, pixels."""
@@ -26,6 +27,8 @@ def simplified_part(
     row: int,
     col: int,
     metric: Metric,
+    *,
+    smooth: bool = False,
 ) -> PartRegions:
     """Polygonize one cell of a raster with fewer vertices, for `join_parts`.
 
@@ -36,6 +39,7 @@ def simplified_part(
         row: the cell's first row in the raster.
         col: its first column.
         metric: what is within the tolerance.
+        smooth: whether corners are cut off.
 
     Raises:
         VectorError: an array is not 2-d uint8, or shapes do not fit.
@@ -46,8 +50,11 @@ def simplified_part(
     first, last = simplify(arcs, metric)
     begin, end = ((arcs.row[each] + row, arcs.col[each] + col) for each in (first, last))
     number = arcs.number[first]
-    forth = np.stack([*begin, *end])
-    back = np.stack([*end, *begin])
+    free = np.zeros(arcs.row.size, np.bool_)
+    if smooth:
+        free = find_free(arcs, np.stack([first, last]))
+    forth = np.stack([*begin, *end, free[first]])
+    back = np.stack([*end, *begin, free[last]])
     region = np.concatenate([arcs.left[number], arcs.right[number]])
     packed = np.concatenate([forth, back], axis=1)
     inside = region >= 0

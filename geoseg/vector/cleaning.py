@@ -66,8 +66,12 @@ class Cleaning:
     """Classes whose regions do not vanish."""
     simplify: Size | None = None
     """How far borders may move."""
+    smooth: bool = False
+    """Whether their corners are cut off then."""
 
     def __post_init__(self) -> None:
+        if self.smooth and self.simplify is None:
+            raise ConfigError("smooth: cuts corners of simplified borders; give simplify too")
         if self.keep and self.min_area is None:
             raise ConfigError(
                 f"keep {','.join(self.keep)}: says what min_area leaves alone; give min_area too"
@@ -75,7 +79,12 @@ class Cleaning:
 
     @classmethod
     def from_options(
-        cls, *, min_area: Given = None, keep: str | Iterable[str] = (), simplify: Given = None
+        cls,
+        *,
+        min_area: Given = None,
+        keep: str | Iterable[str] = (),
+        simplify: Given = None,
+        smooth: bool = False,
     ) -> Cleaning:
         """From what users give.
 
@@ -86,11 +95,14 @@ class Cleaning:
             None if min_area is None else Size.of("min_area", min_area, "square metres"),
             class_names("keep", keep),
             None if simplify is None else Size.of("simplify", simplify, "metres"),
+            smooth,
         )
 
     def facts(self) -> dict[str, Any]:
         """What decides the polygons; empty where nothing is cleaned."""
-        lines = {} if self.simplify is None else {"simplify": str(self.simplify)}
+        lines: dict[str, Any] = {}
+        if self.simplify is not None:
+            lines = {"simplify": str(self.simplify), "smooth": self.smooth}
         return self.facts_of_areas() | lines
 
     def facts_of_areas(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _meet(arcs: Arcs, chords: Ints, one: Ints, other: Ints) -> NDArray[np.bool_]
     )
     ends = np.stack([(p == q).all(axis=0) for p, q in ((a, c), (a, d), (b, c), (b, d))])
     shared = ends.sum(axis=0)
-    turns = [_turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)]
+    turns = [turn(a, b, c), turn(a, b, d), turn(c, d, a), turn(c, d, b)]
     crossing = (turns[0] * turns[1] <= 0) & (turns[2] * turns[3] <= 0)
     crossing &= (
         np.maximum(np.minimum(a, b), np.minimum(c, d))
@@ -81,10 +81,10 @@ def _meet(arcs: Arcs, chords: Ints, one: Ints, other: Ints) -> NDArray[np.bool_]
     return meet
 
 
-def _turn(a: Ints, b: Ints, c: Ints) -> Ints:
+def turn(a: Ints, b: Ints, c: Ints) -> Ints:
     """The sign of the turn from a over b to c; exact, in whole numbers."""
-    turn: Ints = np.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
-    return turn
+    sign: Ints = np.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+    return sign
 
 
 def _jumped(arcs: Arcs, chords: Ints, chord: Ints, beside: Ints) -> Ints:

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.vector.outlines import cycles
+from geoseg.vector.smooth import rounded
 
 Ints = NDArray[np.int64]
 
@@ -30,20 +31,24 @@ class Edges:
     col: Ints
     end_row: Ints
     end_col: Ints
+    free: NDArray[np.bool_]
+    """Whether the corner where it begins is to be cut off."""
 
-    COLUMNS: ClassVar = 4
+    COLUMNS: ClassVar = 5
     """Of `packed`."""
 
     @property
     def packed(self) -> NDArray[np.int32]:
         """All but the regions, a column each."""
-        return np.stack([self.row, self.col, self.end_row, self.end_col]).astype(np.int32)
+        columns = [self.row, self.col, self.end_row, self.end_col, self.free]
+        return np.stack(columns).astype(np.int32)
 
     @classmethod
     def summed(cls, region: Ints, packed: NDArray[np.int32]) -> Edges:
         """The edges of the regions, given in any order."""
         order = np.lexsort((packed[1], packed[0], region))
-        return cls(region[order], *packed[:, order].astype(np.int64))
+        row, col, end_row, end_col, free = packed[:, order].astype(np.int64)
+        return cls(region[order], row, col, end_row, end_col, free > 0)
 
     def polygons(self) -> NDArray[np.object_]:
         """One valid polygon per region, in the order of the regions, x = column, y = row.
@@ -62,16 +67,14 @@ class Edges:
         area = np.add.reduceat(x * end_y - end_x * y, first)
         ring_region = self.region[path[first]]
         order = np.lexsort((np.arange(first.size), area > 0, ring_region))
-        begins = np.concatenate([[0], np.cumsum(sizes[order] + 1)])
-        places = np.arange(begins[-1]) - np.repeat(begins[:-1], sizes[order] + 1)
-        rings = np.repeat(order, sizes[order] + 1)
-        vertices = path[first[rings] + places % sizes[rings]]
+        begins = np.concatenate([[0], np.cumsum(sizes[order])])
+        rings = np.repeat(order, sizes[order])
+        vertices = path[first[rings] + np.arange(rings.size) - np.repeat(begins[:-1], sizes[order])]
         coordinates = np.column_stack([self.col[vertices], self.row[vertices]]).astype(np.float64)
+        if self.free.any():
+            coordinates, begins = rounded(coordinates, self.free[vertices], begins)
         shells = np.flatnonzero(np.diff(ring_region[order], prepend=-1))
-        polygons: NDArray[np.object_] = shapely.from_ragged_array(
-            shapely.GeometryType.POLYGON, coordinates, (begins, np.append(shells, first.size))
-        )
-        return polygons
+        return _polygons(coordinates, begins, np.append(shells, first.size))
 
     def _following(self) -> Ints:
         """The edge after each: one of its region that begins where it ends.
@@ -98,3 +101,16 @@ class Edges:
         up, right = self.row[edge] - self.end_row[edge], self.end_col[edge] - self.col[edge]
         angle: NDArray[np.float64] = np.arctan2(up, right)
         return angle
+
+
+def _polygons(coordinates: NDArray[np.float64], begins: Ints, shells: Ints) -> NDArray[np.object_]:
+    """Polygons of rings that are not closed yet."""
+    sizes = np.diff(begins) + 1
+    closed = np.concatenate([[0], np.cumsum(sizes)])
+    place = np.arange(closed[-1]) - np.repeat(closed[:-1], sizes)
+    ring = np.repeat(np.arange(sizes.size), sizes)
+    vertices = begins[ring] + np.where(place == sizes[ring] - 1, 0, place)
+    polygons: NDArray[np.object_] = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, coordinates[vertices], (closed, shells)
+    )
+    return polygons

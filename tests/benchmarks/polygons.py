@@ -65,7 +65,7 @@ def _in_process(folder: Path, size: int, way: str) -> dict[str, float]:
     return result
 
 
-def _sheet(folder: Path, size: int) -> Sheet:
+def sheet_of(folder: Path, size: int) -> Sheet:
     image = folder / f"{size}.tif"
     if not image.exists():
         place = {"crs": "EPSG:32632", "transform": from_origin(500_000, 5_400_000, 0.2, 0.2)}
@@ -91,7 +91,7 @@ def _write_parts(folder: Path, size: int, cell: int) -> None:
     tile = tile.astype(np.uint8).repeat(cell, 0).repeat(cell, 1)
     tile = np.concatenate([tile, tile[:, ::-1]], 1)
     tile = np.concatenate([tile, tile[::-1]], 0)
-    sheet = _sheet(folder, size)
+    sheet = sheet_of(folder, size)
     blocks = sheet.grid.blocks(classes=len(CLASSES))
     for number, block in enumerate(blocks):
         for lattice_row, area in block.bands():
@@ -119,7 +119,7 @@ def main(folder: Path, size: int, way: str) -> None:
     """Make the polygons one way and print what it took as JSON."""
     import pyogrio
 
-    sheet = _sheet(folder, size)
+    sheet = sheet_of(folder, size)
     output = Output("gpkg", folder / f"{way}.gpkg", "key")
     process = Process(
         None,  # type: ignore[arg-type]  # no network

@@ -46,6 +46,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "min_area": None,
         "keep": (),
         "simplify": None,
+        "smooth": False,
         "clean_raster": False,
         "max_output_pixels": 1_073_741_824,
         "preview": None,

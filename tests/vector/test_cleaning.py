@@ -32,6 +32,8 @@ def test_no_size_is_refused_with_what_to_give(given: str) -> None:
 def test_what_has_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"keep car: .* give min_area too"):
         Cleaning.from_options(keep="car")
+    with pytest.raises(ConfigError, match=r"smooth: .* give simplify too"):
+        Cleaning.from_options(smooth=True)
     metres = Cleaning.from_options(min_area=20, keep=["car", "roof"])
     with pytest.raises(ConfigError, match=r"keep 'car' is no class; the classes are road, roof"):
         metres.refuse_unknown(["road", "roof"])
