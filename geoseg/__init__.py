@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geoseg.commands.vectorize import run as vectorize
     from geoseg.datasets.raster_labels import write_label_values
     from geoseg.errors import GeosegError
+    from geoseg.inference.arrays import predict_array
     from geoseg.inference.interest import read_area
     from geoseg.models import create_model, load_model, save_model, systems
     from geoseg.models.cost import Cost, cost
@@ -45,6 +46,7 @@ _HOMES = {
     "open_raster": "geoseg.raster:open_raster",
     "polygonize": "geoseg.vector:polygonize",
     "predict": "geoseg.commands.predict:run",
+    "predict_array": "geoseg.inference.arrays:predict_array",
     "prepare": "geoseg.commands.prepare:run",
     "read_area": "geoseg.inference.interest:read_area",
     "save_model": "geoseg.models:save_model",
@@ -69,6 +71,7 @@ __all__ = [
     "open_raster",
     "polygonize",
     "predict",
+    "predict_array",
     "prepare",
     "read_area",
     "save_model",

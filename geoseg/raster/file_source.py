@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from rasterio.crs import CRS
 
 from geoseg.errors import ConfigError, SourceError
+from geoseg.raster.array_source import data_array_source
 from geoseg.raster.bands import FileBand, bands_option, names_of, order_by_name
 from geoseg.raster.crs import parse_crs
 from geoseg.raster.fingerprint import SeenSource
@@ -88,18 +90,19 @@ class FileSource(Source):
 
 
 def open_raster(
-    path: str | Path,
+    path: str | Path | Any,
     *,
     bands: Sequence[int | str] | None = None,
     wanted: Sequence[str] = (),
     nodata: float | Sequence[float] | None = None,
     crs: str | CRS | None = None,
     as_stored: bool = False,
-) -> FileSource:
+) -> Source:
     """The facts about an input raster; nothing is decoded.
 
     Args:
-        path: a file that GDAL reads.
+        path: a file that GDAL reads; or an ``xarray.DataArray`` with what rioxarray knows of it,
+            for which `bands` are numbers.
         bands: 1-based file bands to read, or their names, in this order.
         wanted: without `bands`, the names of those to read where the file has each of them once.
             Else, and without both, all but alpha are read.
@@ -112,6 +115,8 @@ def open_raster(
             that is given as nodata.
         ConfigError: `crs` is unknown, or `bands` is empty.
     """
+    if not isinstance(path, str | os.PathLike):
+        return data_array_source(path, bands=bands, nodata=given_values(nodata), crs=crs)
     path = Path(path)
     given_crs = None if crs is None else parse_crs(crs)
     given_nodata = given_values(nodata)

@@ -1,0 +1,85 @@
+"""Arrays in, arrays out: labels of an image that is in memory."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+from rasterio.crs import CRS
+
+from geoseg.inference.fitting import fit
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.predictor import choose_device, choose_precision
+from geoseg.inference.stream import predict_bands
+from geoseg.models import Model, load_model
+from geoseg.raster import Source
+from geoseg.raster.array_source import array_source, data_array_source
+
+
+def predict_array(
+    array: ArrayLike,
+    model: str | os.PathLike[str] | Model,
+    transform: Affine | None = None,
+    crs: str | CRS | None = None,
+    *,
+    bands: Sequence[int] | None = None,
+    nodata: Sequence[float] = (),
+    **options: Any,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The labels of an image in memory: those that `geoseg.predict` gives of the file.
+
+    Args:
+        array: ``(bands, height, width)`` or ``(height, width)``, or an ``xarray.DataArray`` with
+            what rioxarray knows of it. Values that are not finite are invalid.
+        model: a model file, or a loaded model.
+        transform: pixel corner to CRS; where it and `crs` are given, the ground sampling is
+            compared with the model's.
+        crs: the coordinate system.
+        bands: 1-based bands in the model's order; None: all.
+        nodata: values that mean "no data" where all bands have the same one.
+        options: ``window``, ``overlap``, ``stitch``, ``batch``, ``device``, ``precision``,
+            ``scales``, ``flip``, ``value_range``: as of `geoseg.predict`.
+
+    Returns:
+        Class ids ``(height, width)``, 255 invalid; and the confidence, round(255 p), 0 invalid.
+
+    Raises:
+        SourceError: the array does not fit the model.
+        ConfigError: an option is unknown or has no sense.
+        ModelError: the model file is wrong.
+    """
+    chosen = PredictOptions.from_keywords(**options)
+    source: Source
+    if hasattr(array, "dims"):
+        source = data_array_source(array, bands=bands, nodata=nodata, crs=crs)
+    else:
+        source = array_source(array, bands=bands, nodata=nodata, transform=transform, crs=crs)
+    loaded = load_model(Path(model)) if isinstance(model, str | os.PathLike) else model
+    source, grid, lines = fit(source, loaded.card, chosen)
+    for line in lines:
+        warnings.warn(line, stacklevel=2)
+    device = choose_device(chosen.device)
+    labels = np.empty((source.height, source.width), np.uint8)
+    confidence = np.empty_like(labels)
+    for band in predict_bands(
+        loaded,
+        source,
+        window=grid.window,
+        overlap=grid.overlap,
+        stitch=grid.stitch,
+        batch=chosen.batch_size,
+        device=str(device),
+        precision=choose_precision(chosen.precision, device),
+        scales=chosen.scales,
+        flip=chosen.flip,
+        source_range=chosen.value_range,
+    ):
+        labels[band.area.slices()] = band.labels
+        confidence[band.area.slices()] = band.confidence
+    return labels, confidence
