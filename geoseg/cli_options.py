@@ -145,6 +145,13 @@ network_options = _together(
     ),
     _network("--scales", default="1", metavar="S,S,...", help="Averaged scales: 0.5,1,2."),
     _network("--flip", is_flag=True, help="Also average the mirrored windows."),
+    _network(
+        "--encode",
+        default="auto",
+        type=click.Choice(["auto", "shared", "window"]),
+        help="Encode each pixel once, or each window by itself.",
+    ),
+    _network("--cell", type=int, metavar="PX", help="Side of what is encoded at once, if shared."),
 )
 
 _raster = _theme("Rasters that are written")

@@ -87,6 +87,7 @@ def run(
     if isinstance(place, StorePath):
         place.refuse_unusable()
     card = load_card(model) if isinstance(model, str | os.PathLike) else model.card
+    chosen.sharing(card)  # what cannot be shared is refused once, not for each input
     refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
     refuse_foreign_areas(place, overwrite=chosen.overwrite)
     chosen.cleaning.refuse_unknown(card.classes.names)
@@ -205,7 +206,7 @@ def _announce_plan(
         for survey, plan in zip(left, plans, strict=True)
         if plan.window_pixels == total.window_pixels
     )
-    probe = run.probe(largest.source, largest.grid.window)
+    probe = run.probe(largest.source, largest.grid)
     if run.processes and run.options.block == "auto":
         surveys = [survey.for_workers(probe.seconds, run.processes) for survey in surveys]
         left = [survey for survey in surveys if survey.forwards]

@@ -134,6 +134,8 @@ class BlockResult(NamedTuple):
     """Time spent in them."""
     peak_memory: int
     """Peak memory of the process so far, bytes."""
+    cells: int = 0
+    """That were encoded, where windows share."""
 
 
 def predict_block(
@@ -156,7 +158,7 @@ def predict_block(
     block = Block(sheet.grid, area)
     with process.forward:
         predictor = process.predictor.with_batch(sheet.batch)
-        forwards, seconds = predictor.forwards, predictor.seconds
+        forwards, seconds, cells = predictor.forwards, predictor.seconds, predictor.encodings
         bands = stream_block(
             block,
             sheet.folder.source,
@@ -170,18 +172,21 @@ def predict_block(
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(bands):
             _write_bands(sheet.folder, number, bands)
         return BlockResult(
-            predictor.forwards - forwards, predictor.seconds - seconds, peak_memory()
+            predictor.forwards - forwards,
+            predictor.seconds - seconds,
+            peak_memory(),
+            predictor.encodings - cells,
         )
 
 
-def measure(process: Process, source: Source, window: int) -> Probe:
+def measure(process: Process, source: Source, grid: TileGrid) -> Probe:
     """What one window of a raster takes in this process.
 
     Raises:
         ModelError: the network does not fit into memory or gives NaN.
     """
     with process.forward:
-        return probe_forward(process.predictor, source, window)
+        return probe_forward(process.predictor, source, grid)
 
 
 def pack_rows(rows: Iterable[int], block: Block) -> bytes:

@@ -76,6 +76,9 @@ def raster_facts(
         "window": grid.window,
         "overlap": grid.overlap,
         "stitch": grid.stitch,
+        # As rasters were before windows could share: their files stay current.
+        **({} if grid.multiple == 1 else {"multiple": grid.multiple}),
+        **({} if grid.cells is None else {"cells": [grid.cells.size, grid.cells.halo]}),
     }
 
 

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from geoseg.errors import ModelError, SourceError
 from geoseg.inference.predictor import NAN, Predictor
 from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.models.context.base import Maps
 from geoseg.raster import Source
-from geoseg.tiling import Block, TileGrid, Window
+from geoseg.tiling import Block, Cells, TileGrid, Window
 from geoseg.vector import polygonize_part
 from geoseg.vector.components import find_components
 from geoseg.vector.outlines import find_corners
@@ -27,21 +29,24 @@ PATTERN_SECONDS = 0.0065
 """CPU time of polygonizing `_pattern` once, where the plan's seconds were measured."""
 
 
-def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
-    """Measure the window in the raster's middle.
+def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe:
+    """Measure the window in the raster's middle, and the cell where windows share.
 
     The first time also chooses kernels and allocates; of two or more, as many as 1.5 seconds
     have room for, the median counts: other work slows down the run too, but no single hitch.
     """
-    pixels, valid = _read_middle(source, window)
-    labels = _predict(predictor, pixels, valid)
+    pixels, valid = _read_middle(source, grid.window)
+    cell_seconds, map_bytes = _encode_cell(predictor, source, grid.cells)
+    x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
+    given = x if grid.cells is None else _repeated(predictor.encode(x[:1]), predictor.batch)
+    labels = _predict(predictor, given, valid)
     seconds: list[float] = []
     # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
     # spin. On a busy machine that makes a difference of ten times.
     with ThreadPoolExecutor(1, "geoseg-probe") as thread:
         while len(seconds) < 2 or (sum(seconds) < 1.5 and len(seconds) < 20):
             started = time.perf_counter()
-            thread.submit(_predict, predictor, pixels, valid).result()
+            thread.submit(_predict, predictor, given, valid).result()
             seconds.append(time.perf_counter() - started)
     peak = peak_memory()
     components = find_components(labels, None)
@@ -55,6 +60,8 @@ def probe_forward(predictor: Predictor, source: Source, window: int) -> Probe:
         find_corners(components).region.size / labels.size,
         deflated / labels.size,
         _slowness(),
+        cell_seconds,
+        map_bytes,
         predictor.at_once,
     )
 
@@ -71,20 +78,46 @@ def _read_middle(source: Source, window: int) -> tuple[NDArray[Any], NDArray[np.
     return pixels, valid
 
 
-def _predict(predictor: Predictor, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+def _encode_cell(predictor: Predictor, source: Source, cells: Cells | None) -> tuple[float, float]:
+    """Seconds that a cell takes, and bytes a pixel of its maps; nothing where there is none."""
+    if cells is None:
+        return 0.0, 0.0
+    x = _normalized(predictor, *_read_middle(source, cells.size + 2 * cells.halo))
+    seconds = []
+    for _ in range(2):  # the first time also chooses kernels
+        started = time.perf_counter()
+        maps = predictor.encode(x)
+        check = [float(each.sum()) for each in maps.values()]  # waits for the device
+        seconds.append(time.perf_counter() - started)
+    if not np.isfinite(check).all():
+        raise ModelError(NAN)
+    size = sum(each[0, :, 0, 0].numel() * each.element_size() for each in maps.values())
+    return min(seconds), size / predictor.pitch**2
+
+
+def _repeated(maps: Maps, count: int) -> Maps:
+    return {name: x.expand(count, -1, -1, -1) for name, x in maps.items()}
+
+
+def _normalized(predictor: Predictor, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
+    there, known = (torch.from_numpy(array)[None].to(predictor.device) for array in (pixels, valid))
+    return predictor.normalize(there, known)
+
+
+def _predict(predictor: Predictor, given: Tensor | Maps, valid: NDArray[np.bool_]) -> NDArray[Any]:
     """``(height, width)`` classes of a batch of equal windows, made as a block makes them."""
     height, width = valid.shape
     area = Window(0, 0, height, width)
     grid = TileGrid(height, width, max(height, width), 0)
-    there, known = (torch.from_numpy(array)[None].to(predictor.device) for array in (pixels, valid))
-    x = predictor.normalize(there, known).expand(predictor.batch, -1, -1, -1)
+    known = torch.from_numpy(valid).to(predictor.device)
     stitcher = make_stitcher(Block(grid, area), predictor.classes, predictor.device)
-    values, logits = predictor.scores(x)
+    run = predictor.scores if isinstance(given, Tensor) else predictor.context_scores
+    values, logits = run(given)  # type: ignore[arg-type]  # which one it is goes with it
     for each in values:
-        if not stitcher.add(0, 0, Scores(each, logits)).isfinite():
+        if not stitcher.add(0, 0, Scores(each[:, :height, :width], logits)).isfinite():
             raise ModelError(NAN)
         scores, totals = stitcher.finish(area)
-        decision = classify(scores, totals, known[0])
+        decision = classify(scores, totals, known)
     return decision.labels.cpu().numpy()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
+from geoseg.inference.encode_options import Encode, EncodeOptions, make_grid
 from geoseg.inference.forward_options import (
     ALL_GPUS,
     Backend,
@@ -28,6 +29,7 @@ from geoseg.inference.option_values import (
 )
 from geoseg.inference.source_options import SourceOptions
 from geoseg.models import Card
+from geoseg.models.sharing import Sharing
 from geoseg.raster import LEAST_PIXELS, OverlapRule, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
@@ -59,6 +61,10 @@ class PredictOptions:
     """What runs the network."""
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+    encode: Encode = "auto"
+    """Whether windows share what the network makes of a pixel; this and the next: see
+    `EncodeOptions`."""
+    cell: int | None = None
     bands: tuple[int | str, ...] | None = None
     """The file's bands in the model's order, numbers from 1 or names; None: see `open_raster`."""
     value_range: tuple[float, float] | None = None
@@ -113,7 +119,7 @@ class PredictOptions:
         check_attributes(self.attributes)
         for name in self.vectors:
             FORMATS[name].check_installed()
-        _ = self.of_sources  # likewise
+        _ = self.of_sources, self.encoding  # likewise
         if self.clean_raster and self.cleaning.min_area is None:
             raise ConfigError("clean_raster: nothing is cleaned; give min_area too")
 
@@ -180,6 +186,33 @@ class PredictOptions:
         names = (option.name for option in fields(SourceOptions))
         return SourceOptions(**{name: getattr(self, name) for name in names})
 
+    @property
+    def encoding(self) -> EncodeOptions:
+        """How a raster is encoded."""
+        return EncodeOptions(self.encode, self.cell)
+
+    def sharing(self, card: Card) -> Sharing | None:
+        """What the windows of a raster share; None: nothing.
+
+        Raises:
+            ConfigError: other options leave nothing to share.
+            ModelError: the network does.
+        """
+        augmented = self.scales != (1.0,) or self.flip
+        shared = self.encoding.sharing(card.spec, augmented=augmented)
+        if shared is not None and shared.contextual and self.backend != "torch":
+            raise ConfigError(
+                f"encode shared with backend {self.backend}: only torch runs a network in parts; "
+                "use backend torch, or encode window"
+            )
+        given = [name for name in ("window", "overlap") if getattr(self, name) is not None]
+        if shared is not None and not shared.contextual and given:
+            raise ConfigError(
+                f"{given[0]} {getattr(self, given[0])}: {card.spec.system} looks at no window, it "
+                "runs in cells; give cell in its place, or encode window"
+            )
+        return shared
+
     def grid(self, card: Card, source: Source) -> TileGrid:
         """The lattice of windows over a raster.
 
@@ -188,14 +221,15 @@ class PredictOptions:
             source: the raster.
 
         Raises:
-            TilingError: window and overlap do not fit each other.
+            TilingError: window and overlap do not fit each other, or not the network's stride.
         """
-        return TileGrid(
+        return make_grid(
             source.height,
             source.width,
             card.window if self.window is None else self.window,
             card.overlap if self.overlap is None else self.overlap,
             self.stitch,
+            self.sharing(card),
         )
 
     def for_inputs(self, count: int) -> PredictOptions:
@@ -239,6 +273,7 @@ _READERS: dict[str, Reader] = {
     "batch": number_of(int, word="auto"),
     "scales": numbers_of(float),
     "flip": flag,
+    "cell": or_none(number_of(int)),
     "bands": or_none(bands),
     "value_range": or_none(value_range),
     "nodata": or_none(numbers_of(float)),

@@ -75,6 +75,10 @@ class RasterPlan:
     """Bytes that the run adds to a process: accumulator, strips, bands, GDAL's cache."""
     output: int
     """Bytes of the class raster, roughly."""
+    cells: int = 0
+    """Cells that are left to encode at most; 0: windows share nothing."""
+    mapped: int = 0
+    """Pixels of which a block holds the maps that its windows share."""
     drawing: int = 0
     """Bytes that the preview holds while it is read."""
     polygonized: int = 0
@@ -101,6 +105,7 @@ class RasterPlan:
         probabilities: bool,
         *,
         forwards: int,
+        cells: int = 0,
         confidence: bool = False,
         polygon_threads: int = 0,
         side: int = 0,
@@ -113,6 +118,7 @@ class RasterPlan:
             classes: number of classes.
             probabilities: they are written too.
             forwards: windows that are left to run.
+            cells: that are left to encode.
             confidence: it is written too.
             polygon_threads: parts that are polygonized at once; 0: no polygons are written.
             side: of the squares that rasters are cut into; 0: each is one file.
@@ -134,6 +140,8 @@ class RasterPlan:
             pixels=pixels,
             windows=len(grid),
             forwards=forwards,
+            cells=cells,
+            mapped=max(map(_mapped_pixels, blocks)),
             window_pixels=window_pixels,
             blocks=len(blocks),
             # Blocks run one after the other, so the largest decides.
@@ -161,6 +169,8 @@ class RasterPlan:
             pixels=sum(plan.pixels for plan in plans),
             windows=sum(plan.windows for plan in plans),
             forwards=sum(plan.forwards for plan in plans),
+            cells=sum(plan.cells for plan in plans),
+            mapped=max(plan.mapped for plan in plans),
             window_pixels=max(plan.window_pixels for plan in plans),
             blocks=sum(plan.blocks for plan in plans),
             memory=max(plan.memory for plan in plans),
@@ -181,8 +191,9 @@ class RasterPlan:
         polygons += self.polygonized * PART_BYTES_PER_PIXEL
         polygons += int(self.written * probe.corners_per_pixel * WRITTEN_CORNER_BYTES)
         at_once = 1 if workers else min(self.threads, self.areas)
-        blocks = self.memory + self.decoded + HEAP_BYTES
-        kept = self.decoded + int(KEPT_SHARE * max(0, self.memory - GDAL_CACHE_BYTES))
+        memory = self.memory + int(self.mapped * probe.map_bytes)
+        blocks = memory + self.decoded + HEAP_BYTES
+        kept = self.decoded + int(KEPT_SHARE * max(0, memory - GDAL_CACHE_BYTES))
         files = LIBRARIES_BYTES + SPREAD_BYTES * (self.planes > 1)
         drawn = max(at_once * polygons + self.assembled, self.drawing)
         one_by_one = max(blocks, GDAL_CACHE_BYTES + files + drawn + kept)
@@ -205,9 +216,8 @@ class RasterPlan:
             files += self.pixels * (PART_SECONDS_PER_PIXEL + polygons)
         processes = max(1, min(workers, probe.at_once))
         together = min(rasters, processes if workers else self.threads)
-        return (
-            self.forwards * probe.seconds / processes + starts + files * probe.slowness / together
-        )
+        network = self.forwards * probe.seconds + self.cells * probe.cell_seconds
+        return network / processes + starts + files * probe.slowness / together
 
     def refuse_full_disk(self, out: AnyPath) -> None:
         """Refuse a folder whose disk surely has not the room; of a bucket nobody knows it.
@@ -232,6 +242,7 @@ class RasterPlan:
             "windows": self.windows,
             "forwards": self.forwards,
             "forwards_per_window": round(self.forwards / self.windows, 4),
+            "cells": self.cells,
             "blocks": self.blocks,
             "peak_memory_bytes": self.peak(probe, workers, rasters),
             "seconds": round(self.seconds(probe, workers, rasters), 1),
@@ -244,7 +255,8 @@ class RasterPlan:
         return [
             f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "
             f"{self.windows} windows in {counted(self.blocks, 'block')}, "
-            f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)",
+            f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)"
+            + (f" of {counted(self.cells, 'cell')}" if self.cells else ""),
             f"      about {_duration(self.seconds(probe, workers, rasters))}, "
             f"{self.peak(probe, workers, rasters) / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters",
@@ -267,10 +279,24 @@ def _block_bytes(block: Block, classes: int, source: Source, probabilities: bool
     accumulator = 4 * classes * rows * block.area.width  # float32 sums
     pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
     # The strip, float32, with its mask here and on the device; rows that come, and the next ones.
+    masks = 0
+    if grid.cells is not None:
+        masks = 2 * _mapped_pixels(block)  # of the maps, here and on the device
+        seen = grid.cells.size + 2 * grid.cells.halo
+        rows, reach = min(seen, grid.height), min(reach + 2 * seen, grid.width)
     strips = rows * reach * (4 * len(source.bands) + 2) + 2 * rows * reach * (pixel_bytes + 1)
     band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
     finished = 3 * band * band_bytes  # just classified, being written, encoded
-    return accumulator + strips + finished + GDAL_CACHE_BYTES
+    return accumulator + strips + masks + finished + GDAL_CACHE_BYTES
+
+
+def _mapped_pixels(block: Block) -> int:
+    """Pixels of which a block holds the maps that its windows share; 0: they share nothing."""
+    grid, cols = block.grid, block.lattice_cols
+    if grid.cells is None:
+        return 0
+    reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
+    return (min(grid.window, grid.height) + grid.cells.size) * reach
 
 
 def _duration(seconds: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from geoseg.inference.normalize import Normalization
 from geoseg.inference.stitching import Scores
 from geoseg.inference.transfers import Stopwatch
 from geoseg.models import Model, Segmenter
+from geoseg.models.context.base import Maps
 from geoseg.models.folding import fold_batch_norms
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -102,6 +104,8 @@ class Predictor:
     """Windows per forward; where geoseg chose it, it halves when a GPU's memory runs out."""
     forwards: int
     """Windows run so far (test-time augmentation counts once per window)."""
+    encodings: int
+    """Cells encoded so far, which windows share."""
 
     def __init__(self, model: Model, options: ForwardOptions, batch: int | None = 1) -> None:
         self.classes = len(model.card.classes)
@@ -121,6 +125,7 @@ class Predictor:
         net = fold_batch_norms(model.net) if isinstance(model.net, Segmenter) else model.net
         net = net.to(self.device).to(memory_format=torch.channels_last).eval()
         self._net = with_backend(net, options)
+        self._in_parts: Any = net
 
     @property
     def seconds(self) -> float:
@@ -146,7 +151,7 @@ class Predictor:
     def _take_batch(self, batch: int | None) -> None:
         self.batch = batch or (1 if self.device.type == "cpu" else _GPU_BATCH)
         self._batch_may_shrink = batch is None
-        self.forwards = 0
+        self.forwards = self.encodings = 0
         self._stopwatch = Stopwatch(self.device)
 
     def scores(self, x: Tensor) -> Scores:
@@ -162,25 +167,81 @@ class Predictor:
             ModelError: the windows do not fit into memory.
             DeviceError: the device is lost.
         """
+        values = self._in_batches(lambda part: self._run(x[part]), len(x), x.shape[-1])
+        return Scores(values, logits=self._is_plain)
+
+    def context_scores(self, maps: Maps) -> Scores:
+        """The same of windows that are cut from the maps of cells.
+
+        Args:
+            maps: ``(n, C, h, w)`` as `encode` gives them.
+
+        Raises:
+            ModelError: the windows do not fit into memory.
+            DeviceError: the device is lost.
+        """
+        count, *_, width = next(iter(maps.values())).shape
+        values = self._in_batches(
+            lambda part: self._decode({name: x[part] for name, x in maps.items()}),
+            count,
+            width * self.pitch,
+        )
+        return Scores(values, logits=True)
+
+    def _in_batches(self, run: Callable[[slice], Tensor], count: int, side: int) -> Tensor:
+        """What is made of so many windows of a side, a batch at a time."""
         parts: list[Tensor] = []
         done = 0
-        while done < len(x):
+        while done < count:
             try:
                 with lost_device(self.device):
-                    parts.append(self._run(x[done : done + self.batch]))
+                    parts.append(run(slice(done, done + self.batch)))
                 done += self.batch
                 continue
             except torch.cuda.OutOfMemoryError:
                 # Memory is freed after this clause only: the exception holds frames, they tensors.
                 if not self._batch_may_shrink or self.batch == 1:
                     raise ModelError(
-                        f"{self.batch} windows of {x.shape[-1]} px do not fit into the GPU's "
+                        f"{self.batch} windows of {side} px do not fit into the GPU's "
                         "memory; use a smaller --batch or --window"
                     ) from None
             self.batch //= 2
             torch.cuda.empty_cache()
-        values = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return Scores(values, logits=self._is_plain)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    @property
+    def pitch(self) -> int:
+        """Pixels from one position to the next in the maps that `encode` gives."""
+        return int(self._in_parts.pitch)
+
+    def encode(self, x: Tensor) -> Maps:
+        """The maps of a cell, from which `context_scores` makes scores of windows.
+
+        Args:
+            x: ``(1, bands, height, width)`` as `scores` takes it.
+
+        Raises:
+            ModelError: the cell does not fit into memory.
+            DeviceError: the device is lost.
+        """
+        try:
+            with lost_device(self.device), self._stopwatch, self._computing():
+                maps = self._in_parts.encode(x.contiguous(memory_format=torch.channels_last))
+        except torch.cuda.OutOfMemoryError:
+            raise ModelError(
+                f"a cell of {x.shape[-1]} px does not fit into the GPU's memory; "
+                "use a smaller --cell"
+            ) from None
+        self.encodings += 1
+        return maps
+
+    def _decode(self, maps: Maps) -> Tensor:
+        with self._stopwatch, self._computing():
+            logits: Tensor = self._in_parts.decode(
+                {name: x.contiguous(memory_format=torch.channels_last) for name, x in maps.items()}
+            )
+        self.forwards += len(logits)
+        return logits.float()
 
     def _run(self, x: Tensor) -> Tensor:
         with self._stopwatch, torch.inference_mode():
@@ -209,7 +270,16 @@ class Predictor:
         return functools.reduce(torch.add, runs) / len(runs)
 
     def _logits(self, x: Tensor) -> Tensor:
-        dtype = _DTYPES[self.options.precision]
-        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+        with self._computing():
             logits = self._net(x.contiguous(memory_format=torch.channels_last))
         return logits.float()
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """In the predictor's precision, without gradients."""
+        dtype = _DTYPES[self.options.precision]
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32),
+        ):
+            yield

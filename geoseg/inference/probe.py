@@ -25,6 +25,10 @@ class Probe:
     """CPU time of deflating a pixel's class."""
     slowness: float = 1.0
     """How many times longer work takes now than its CPU time where the plan's was measured."""
+    cell_seconds: float = 0.0
+    """To encode a cell, where windows share."""
+    map_bytes: float = 0.0
+    """Of the maps that they share, a pixel."""
     at_once: int = 1
     """Windows that this machine runs at once, each in so many seconds."""
 

@@ -10,13 +10,15 @@ def move_up(buffer: Tensor, gone: int) -> int:
 
     Args:
         buffer: ``(..., rows, columns)``.
-        gone: rows, from 1 on; also more than the buffer has.
+        gone: rows, also more than the buffer has.
 
     Returns:
         How many rows were kept: from there on the buffer holds what it held before.
     """
     rows = buffer.shape[-2]
     kept = max(0, rows - gone)
+    if gone == 0:
+        return kept
     # Piece by piece, as none may overlap with where it goes.
     for top in range(0, kept, gone):
         end = min(top + gone, kept)

@@ -29,6 +29,7 @@ from geoseg.locks import WORK_FOLDER
 from geoseg.models import Model, write_model
 from geoseg.places import AnyPath
 from geoseg.raster import Source
+from geoseg.tiling import TileGrid
 
 
 @dataclass(frozen=True)
@@ -93,25 +94,25 @@ class PredictRun:
         """Worker processes that run blocks; 0: none, but threads of this process."""
         return self.options.workers if self.cluster is None else self.cluster.processes
 
-    def probe(self, source: Source, window: int) -> Probe:
+    def probe(self, source: Source, grid: TileGrid) -> Probe:
         """What one window of a raster takes, on a worker of a cluster or here.
 
         Raises:
             ModelError: the network does not fit into memory or gives NaN.
         """
         if self.cluster is None:
-            probe = probe_forward(self.predictor, source, window)
+            probe = probe_forward(self.predictor, source, grid)
             return replace(probe, at_once=len(self.gpus)) if self.gpus else probe
         if self.options.dry_run:  # nothing is written, so workers have no model
             device = choose_device("auto")
             precision = choose_precision("auto", device)
             here = replace(self.forward, device=str(device), precision=precision)
             probe = probe_forward(
-                Predictor(self.model, here, self.options.batch_size), source, window
+                Predictor(self.model, here, self.options.batch_size), source, grid
             )
         else:
             with self.open_slots(lambda _: None, workers=True) as slots:
-                task = Task(engine.measure, (source, window))
+                task = Task(engine.measure, (source, grid))
                 probe = slots.submit("forward", task).result()
         return replace(probe, at_once=self.processes)
 

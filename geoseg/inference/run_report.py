@@ -122,6 +122,7 @@ class RunReport:
             },
             "options": {
                 **asdict(run.options),
+                "encode": "window" if run.options.sharing(model.card) is None else "shared",
                 "device": forward.device,
                 "precision": forward.precision,
             },
@@ -197,6 +198,7 @@ class RunReport:
             "fingerprints": _by_kind(survey.outputs, [each.key for each in survey.outputs]),
             "windows": len(survey.job.grid),
             "forwards": result.forwards,
+            "cells": result.cells,
             "pixels": pixels,
             "uncertain_pixels": int(counts[UNCERTAIN]),
             "nodata_pixels": int(counts[NODATA]),
@@ -221,6 +223,7 @@ class RunReport:
             "plan": self.plan,
             "windows": sum(entry.get("windows", 0) for entry in inputs),
             "forwards": sum(entry.get("forwards", 0) for entry in inputs),
+            "cells": sum(entry.get("cells", 0) for entry in inputs),
             "seconds": _rounded(seconds),
             "peak_memory_bytes": peak_memory() + self._processes * self._worker_memory,
             "warnings": [

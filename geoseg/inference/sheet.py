@@ -34,6 +34,8 @@ class RasterResult:
 
     forwards: int = 0
     """Windows run this time."""
+    cells: int = 0
+    """Cells encoded this time, where windows share."""
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     """Pixels of each code 0..255 of the class raster."""
     areas: list[ClassAreas] = field(default_factory=list)
@@ -169,6 +171,7 @@ def _run_blocks(
     tasks = _block_tasks(survey.blocks, missing_rows, sheet)
     blocks: list[BlockResult] = yield Stage("forward", tasks)
     result.forwards += sum(block.forwards for block in blocks)
+    result.cells += sum(block.cells for block in blocks)
     seconds = sum(block.forward_seconds for block in blocks)
     result.seconds["forward"] = result.seconds.get("forward", 0.0) + seconds
     memory = max((block.peak_memory for block in blocks), default=0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,10 +23,9 @@ from geoseg.inference.band import Band
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import NAN, Predictor, lost_device
 from geoseg.inference.stitching import Scores, classify, make_stitcher
-from geoseg.inference.strips import FreshRows, Strip, read_rows
-from geoseg.inference.transfers import Fetched, Fetcher, Uploader
+from geoseg.inference.transfers import Fetched, Fetcher
+from geoseg.inference.windows import make_windows
 from geoseg.models import Model
-from geoseg.prefetch import prefetch
 from geoseg.raster import Source
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.tiling.grid import Stitch
@@ -120,8 +119,8 @@ class _Batch:
     """Windows of the lattice, also those without a pixel that is wanted, which are not run."""
     places: list[tuple[int, int]] = field(default_factory=list)
     """Lattice row and column of each window, row-major."""
-    pixels: list[Tensor] = field(default_factory=list)
-    """``(1, bands, height, width)`` normalized, of each window."""
+    given: list[Any] = field(default_factory=list)
+    """What the network takes of each window."""
     complete: list[tuple[int, Tensor]] = field(default_factory=list)
     """Lattice rows that finish a band, and which of its pixels get a class."""
 
@@ -176,6 +175,7 @@ class _Stream:
         self._wanted = {row: band for row, band in block.bands() if wanted is None or row in wanted}
         self._min_confidence, self._probabilities = min_confidence, probabilities
         self._stitcher = make_stitcher(block, predictor.classes, predictor.device)
+        self._windows = make_windows(block, source, predictor)
         self._fetcher = Fetcher(predictor.device)
         self._added: list[tuple[Window, Tensor]] = []
 
@@ -198,44 +198,27 @@ class _Stream:
 
     def _batches(self) -> Iterator[_Batch]:
         """The windows of the lattice that touch wanted bands, row-major."""
-        block, predictor = self._block, self._predictor
-        strip = Strip(len(self._source.bands), predictor.normalize, predictor.device)
-        # What stays on the device while the strip rolls on is a copy.
-        keep = Tensor.clone if predictor.across else lambda view: view
+        block, windows, predictor = self._block, self._windows, self._predictor
+        needed = sorted({row for band in self._wanted.values() for row in block.rows_for(band)})
         batch = _Batch()
-        for row, fresh in self._rows():
-            strip.roll_to(fresh)
+        for row in windows.rows(needed):
             for column in block.lattice_cols:
                 window = block.grid.window_at(row, column)
                 batch.passed += 1
-                if strip.has_wanted(window):
+                if windows.has_wanted(window):
                     batch.places.append((row, column))
-                    batch.pixels.append(keep(strip.window(window)))
+                    batch.given.append(windows.given(window))
                 if len(batch.places) >= predictor.batch:
                     yield batch
                     batch = _Batch()
             if row in self._wanted:
-                batch.complete.append((row, keep(strip.wanted(self._wanted[row]))))
+                wanted = windows.wanted(self._wanted[row])
+                # What stays on the device while the windows roll on is a copy.
+                batch.complete.append((row, wanted.clone() if predictor.across else wanted))
             if not (predictor.across and batch.places):
                 yield batch
                 batch = _Batch()
         yield batch
-
-    def _rows(self) -> Iterator[tuple[int, FreshRows]]:
-        """Lattice rows whose windows touch wanted bands, and the pixels that each adds."""
-        block, grid, predictor = self._block, self._block.grid, self._predictor
-        rows = sorted({row for band in self._wanted.values() for row in block.rows_for(band)})
-        first = grid.window_at(0, block.lattice_cols[0])
-        width = grid.window_at(0, block.lattice_cols[-1]).col_end - first.col
-        areas = [
-            Window(grid.row_starts[row], first.col, grid.window_at(row, 0).height, width)
-            for row in rows
-        ]
-        uploader = Uploader(predictor.device)
-        fresh = read_rows(self._source, areas, uploader, predictor.value_range)
-        # A thread for one strip would cost more than it: in each new one, PROJ opens its database.
-        ahead = fresh if len(rows) == 1 else prefetch(fresh, 1, "geoseg-reader")
-        return zip(rows, ahead, strict=True)
 
     def _run(self, batch: _Batch) -> Iterator[_Finished]:
         """Run and stitch the windows; the bands that are finished with them."""
@@ -245,13 +228,15 @@ class _Stream:
             while complete and complete[0][0] < row:
                 yield self._finish(*complete.popleft())
             window = self._block.grid.window_at(row, column)
-            self._added.append((window, self._stitcher.add(row, column, scores)))
+            # At the far edges of the raster what the network says may reach beyond it.
+            inside = Scores(scores.values[:, : window.height, : window.width], scores.logits)
+            self._added.append((window, self._stitcher.add(row, column, inside)))
         for row, valid in complete:
             yield self._finish(row, valid)
 
     def _scores(self, batch: _Batch) -> Iterator[Scores]:
         try:
-            values, logits = self._predictor.scores(torch.cat(batch.pixels))
+            values, logits = self._windows.scores(batch.given)
         except DeviceError:
             raise
         except ModelError as error:

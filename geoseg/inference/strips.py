@@ -1,4 +1,4 @@
-"""The pixels under one lattice row of a block, read ahead, sent to the device once, normalized.
+"""The pixels under one row of windows or cells, read ahead, sent to the device once, normalized.
 
 reader's thread    | rows of i+1 |    read, checked, sent: those that no row before has
 caller's thread    | row i       |    normalized into a strip that rolls down the block
@@ -53,11 +53,16 @@ def read_rows(
         SourceError: the raster cannot be read, or holds values that nobody can have measured.
     """
     read = 0
+    no_row = np.empty((0, areas[0].width), np.bool_)
+    nothing = (np.empty((len(source.bands), *no_row.shape), source.dtype), no_row, no_row)
     with source.open() as reader:
         for area in areas:
-            top = max(area.row, read)
-            place = (top, area.col)
-            pixels, valid = reader.read(*place, area.row_end - top, area.width)
+            place = (max(area.row, read), area.col)
+            rows = area.row_end - place[0]
+            if rows == 0:  # two cells see the same last row of the raster
+                yield FreshRows(area, uploader.send(*nothing), nothing[2])
+                continue
+            pixels, valid = reader.read(*place, rows, area.width)
             if value_range is not None:
                 refuse_impossible(source, pixels, valid, value_range, PREDICT, place)
             read = area.row_end
@@ -69,31 +74,26 @@ class Strip:
     """Normalized pixels, and which get a class, of one area after another down the raster.
 
     Args:
-        bands: of the pixels.
+        shape: bands of the pixels, rows of the highest area, and columns.
         normalize: what makes a network's input of them.
         device: where the network runs.
-
-    The first area is the highest.
     """
 
-    def __init__(self, bands: int, normalize: Normalization, device: torch.device) -> None:
-        self._bands, self._normalize, self._device = bands, normalize, device
+    def __init__(
+        self, shape: tuple[int, int, int], normalize: Normalization, device: torch.device
+    ) -> None:
+        self._normalize = normalize
         self._area = Window(0, 0, 1, 1)
-        self._wanted = np.empty((0, 0), np.bool_)
-        self._pixels = torch.empty(0)
-        self._there = torch.empty(0)  # the same on the device
+        self._wanted = np.empty(shape[1:], np.bool_)
+        self._pixels = torch.empty((1, *shape), device=device)
+        self._there = torch.empty(shape[1:], dtype=torch.bool, device=device)  # `_wanted` on it
 
     def roll_to(self, fresh: FreshRows) -> None:
         """Go down to the next area: keep the rows that it shares, add those that are new."""
         pixels, valid, wanted = fresh.sent.take()
-        area, kept = fresh.area, 0
-        if self._pixels.numel() == 0:
-            shape = (area.height, area.width)
-            self._pixels = torch.empty((1, self._bands, *shape), device=self._device)
-            self._there = torch.empty(shape, dtype=torch.bool, device=self._device)
-            self._wanted = np.empty(shape, np.bool_)
-        else:
-            kept, gone = area.height - len(wanted), area.row - self._area.row
+        area, gone = fresh.area, fresh.area.row - self._area.row
+        kept = area.height - len(wanted)
+        if kept:
             move_up(self._pixels, gone)
             move_up(self._there, gone)
             self._wanted[:kept] = self._wanted[gone : gone + kept]
@@ -113,4 +113,8 @@ class Strip:
 
     def has_wanted(self, window: Window) -> bool:
         """Whether any pixel of a window is valid and gets a class."""
-        return bool(self._wanted[window.slices(self._area.row, self._area.col)].any())
+        return bool(self.known_wanted(window).any())
+
+    def known_wanted(self, window: Window) -> NDArray[np.bool_]:
+        """What `wanted` gives, without asking the device."""
+        return self._wanted[window.slices(self._area.row, self._area.col)]

@@ -107,10 +107,25 @@ class Survey:
             self.folder.classes,
             self.folder.probabilities,
             forwards=self.forwards,
+            cells=sum(map(count_cells, self.blocks, self.missing_rows)),
             confidence="confidence" in kinds,
             polygon_threads=threads if kinds - {*RASTERS, "preview"} else 0,
             side=max(output.side for output in self.outputs),
         )
+
+
+def count_cells(block: Block, missing_rows: Sequence[int]) -> int:
+    """Cells under the windows that touch the missing bands."""
+    grid = block.grid
+    if grid.cells is None:
+        return 0
+    rows: set[int] = set()
+    for first, last in _runs(missing_rows):
+        needed = [block.rows_for(block.band(row)) for row in (first, last)]
+        top, bottom = (grid.window_at(row, 0) for row in (needed[0][0], needed[1][-1]))
+        rows.update(grid.cells.covering(top.row, bottom.row_end))
+    left, right = (grid.window_at(0, block.lattice_cols[end]) for end in (0, -1))
+    return len(rows) * len(grid.cells.covering(left.col, right.col_end))
 
 
 def count_forwards(block: Block, missing_rows: Sequence[int]) -> int:

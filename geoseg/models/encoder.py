@@ -17,6 +17,9 @@ from geoseg.models.weights import download_error, load_weights, pretrained_argum
 OWN_STRIDE = 32
 """Pixels from one position to the next in the deepest map of an encoder that is not dilated."""
 
+_STAGE_3_STRIDE = 16
+"""The same of the map before it."""
+
 
 class Encoder(nn.Module):
     """The deepest `stages` maps of an encoder.
@@ -29,6 +32,8 @@ class Encoder(nn.Module):
     """Channels of each map, shallow to deep."""
     stride: int
     """Pixels from one position to the next in the deepest map, before it is resized."""
+    pitch: int
+    """Pixels from one position to the next in the maps that are given."""
     multiple: int
     """Image heights and widths must be multiples of this."""
 
@@ -38,6 +43,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.model = model
         self.channels, self.stride, self.multiple = channels, stride, multiple
+        self.pitch = min(stride, _STAGE_3_STRIDE) if len(channels) == 2 else stride
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps ``(N, channels[i], h, w)`` of an image ``(N, bands, H, W)``."""
@@ -56,7 +62,7 @@ class HRNetEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.channels = (sum(branches),) * stages
-        self.stride = 4
+        self.stride = self.pitch = 4
         self.multiple = OWN_STRIDE  # the branches are added to each other at exact ratios
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.context import HEADS, Outputs
+from geoseg.models.context.base import Maps
 from geoseg.models.layers import at_least_float32, resize
 from geoseg.models.spec import SMP_SYSTEMS, ModelSpec, make_spec
 
@@ -23,10 +24,14 @@ class Segmenter(nn.Module):
     """
 
     spec: ModelSpec
+    head: Any
+    """A `ContextHead`, or a decoder that is called like one."""
     stride: int
     """The output stride: pixels from one position of the encoder's deepest map to the next."""
     multiple: int
     """Heights and widths are padded to multiples of this."""
+    pitch: int
+    """Pixels from one position to the next in the maps that `encode` gives."""
 
     def __init__(
         self,
@@ -35,12 +40,13 @@ class Segmenter(nn.Module):
         head: nn.Module,
         stride: int,
         multiple: int,
+        pitch: int = 1,
     ) -> None:
         super().__init__()
         self.spec = replace(spec, output_stride=stride)
         self.encoder = encoder
         self.head = head
-        self.stride, self.multiple = stride, multiple
+        self.stride, self.multiple, self.pitch = stride, multiple, pitch
 
     def forward(self, x: Tensor) -> Tensor | Outputs:
         """Class logits of each pixel.
@@ -69,14 +75,51 @@ class Segmenter(nn.Module):
             return torch.cat([self._outputs(image).logits for image in torch.split(x, 1)])
         return self._outputs(x).logits
 
+    def encode(self, x: Tensor) -> Maps:
+        """What `decode` needs of an image: the maps of the `local` part of a context head.
+
+        Args:
+            x: ``(1, in_channels, H, W)`` normalised image, padded as in `forward`.
+
+        Returns:
+            Maps ``(1, C, h, w)``, `pitch` pixels from one position to the next.
+        """
+        padded = self._padded(x)
+        features = [padded] if self.encoder is None else self.encoder(padded)
+        maps: Maps = self.head.local(features)
+        return maps
+
+    def decode(self, maps: Maps) -> Tensor:
+        """Class logits of windows, as `forward` gives them, from what `encode` gives.
+
+        Args:
+            maps: ``(N, C, h, w)`` windows cut from maps of a larger image, or all of them. Some may
+                be taken out.
+
+        Returns:
+            ``(N, classes, pitch·h, pitch·w)`` float32 (float64 where the weights are).
+        """
+        count, _, height, width = next(iter(maps.values())).shape
+        if count > 1 and next(iter(maps.values())).device.type == "cpu":  # as in `forward`
+            windows = [
+                {name: x[place : place + 1] for name, x in maps.items()} for place in range(count)
+            ]
+            return torch.cat([self.decode(window) for window in windows])
+        logits = at_least_float32(self.head.context(maps).logits)
+        return resize(logits, (height * self.pitch, width * self.pitch))
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """The image with its last row and column repeated up to multiples of `multiple`."""
+        if self.multiple == 1:
+            return x
+        down, right = (-side % self.multiple for side in x.shape[2:])
+        return F.pad(x, (0, right, 0, down), mode="replicate")
+
     def _outputs(self, x: Tensor) -> Outputs:
-        height, width = x.shape[2:]
-        down, right = -height % self.multiple, -width % self.multiple
-        if self.multiple > 1:
-            x = F.pad(x, (0, right, 0, down), mode="replicate")
+        (height, width), x = x.shape[2:], self._padded(x)
         logits, aux = self.head([x] if self.encoder is None else self.encoder(x))
         size = x.shape[2:]
-        if self.training and (down or right):
+        if self.training and size != (height, width):
             # Logits of a padded image cover more than its labels. At its size they can be cropped.
             aux = {name: resize(each, size)[:, :, :height, :width] for name, each in aux.items()}
         logits = resize(at_least_float32(logits), size)
@@ -164,7 +207,7 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
     )
     head = head_class(encoder.channels, spec.classes, spec.preset, **spec.options)
     complete = replace(spec, options=asdict(head.options))
-    return Segmenter(complete, encoder, head, encoder.stride, encoder.multiple)
+    return Segmenter(complete, encoder, head, encoder.stride, encoder.multiple, encoder.pitch)
 
 
 def _check_forward(net: Segmenter) -> None:

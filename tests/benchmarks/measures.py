@@ -21,6 +21,7 @@ from tests.benchmarks.costs import costs
 from tests.benchmarks.country import country
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.folding import folding
+from tests.benchmarks.halos import halos
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.labels import labels
@@ -28,6 +29,7 @@ from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
+from tests.benchmarks.sharing import shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
 from tests.benchmarks.startup import startup
 
@@ -160,5 +162,8 @@ ALL: dict[str, Callable[[Path], None]] = {
         sheets,
         country,
         costs,
+        halos,
+        shared_quality,
+        shared_speed,
     )
 }

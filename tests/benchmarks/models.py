@@ -29,7 +29,7 @@ def write_model(
         output_stride=output_stride,
         **options,
     )
-    _settle(net)
+    settle(net)
     return geoseg.save_model(
         net,
         path,
@@ -43,7 +43,7 @@ def write_model(
     )
 
 
-def _settle(net: torch.nn.Module) -> None:
+def settle(net: torch.nn.Module) -> None:
     """Give normalization layers statistics of smooth images, so that classes come in regions."""
     net.train()
     generator = torch.Generator().manual_seed(1)

@@ -16,8 +16,14 @@ from geoseg.inference import measurement as probing
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.predictor import Predictor
+from geoseg.inference.probe import Probe
 from geoseg.models import Model
-from geoseg.raster import open_raster
+from geoseg.raster import Source, open_raster
+from geoseg.tiling import TileGrid
+
+
+def probe_of(predictor: Predictor, source: Source, window: int) -> Probe:
+    return probe_forward(predictor, source, TileGrid(source.height, source.width, window, 0))
 
 
 class SlowAtFirst(nn.Module):
@@ -40,7 +46,7 @@ def test_the_time_is_a_windows_share_of_a_warm_forward(
 ) -> None:
     net = SlowAtFirst()
     predictor = Predictor(make_model(net=net), ForwardOptions(), batch=4)
-    probe = probe_forward(predictor, open_raster(make_raster()), 16)
+    probe = probe_of(predictor, open_raster(make_raster()), 16)
     assert net.shapes == [(4, 3, 16, 16)] * len(net.shapes)
     assert len(net.shapes) >= 3
     assert 0.02 < probe.seconds < 0.2, "0.1 s for 4 windows, and some for a busy machine"
@@ -58,7 +64,7 @@ def test_a_network_that_gives_nan_is_refused(
 
     said = "the network gives NaN; its weights or the card's mean and std are broken"
     with pytest.raises(ModelError, match=said):
-        probe_forward(
+        probe_of(
             Predictor(make_model(net=Broken()), ForwardOptions()), open_raster(make_raster()), 16
         )
 
@@ -78,12 +84,12 @@ def test_the_probe_counts_the_regions_of_the_window_in_the_middle(
     data = np.full((3, 48, 48), 10, np.uint8)
     data[:, 16:32:2, 16:32] = 250
     predictor = Predictor(make_model(net=Stripes()), ForwardOptions(), batch=2)
-    probe = probe_forward(predictor, open_raster(make_raster(data=data)), 16)
+    probe = probe_of(predictor, open_raster(make_raster(data=data)), 16)
     assert probe.regions_per_pixel == 16 / 256
-    small = probe_forward(predictor, open_raster(make_raster(data=data[:, 16:24, 16:20])), 16)
+    small = probe_of(predictor, open_raster(make_raster(data=data[:, 16:24, 16:20])), 16)
     assert small.regions_per_pixel == 8 / 32
     invalid = open_raster(make_raster(data=data, nodata=250), nodata=250)
-    assert probe_forward(predictor, invalid, 16).regions_per_pixel == 8 / 256
+    assert probe_of(predictor, invalid, 16).regions_per_pixel == 8 / 256
 
 
 def test_noise_has_more_regions_and_corners_and_deflates_worse_than_one_class(
@@ -93,7 +99,7 @@ def test_noise_has_more_regions_and_corners_and_deflates_worse_than_one_class(
     noise = np.random.default_rng(0).choice([10, 250], (3, 256, 256)).astype(np.uint8)
     even = np.full((3, 256, 256), 10, np.uint8)
     fine, coarse = (
-        probe_forward(predictor, open_raster(make_raster(data=data)), 256) for data in (noise, even)
+        probe_of(predictor, open_raster(make_raster(data=data)), 256) for data in (noise, even)
     )
     assert coarse.regions_per_pixel == 1 / 256**2
     assert coarse.corners_per_pixel == 4 / 256**2
@@ -125,4 +131,4 @@ def test_a_raster_that_cannot_be_read_in_its_middle_has_a_plan(
     source = open_raster(make_raster())
     source.path.unlink()
     predictor = Predictor(make_model(net=Stripes()), ForwardOptions())
-    assert probe_forward(predictor, source, 16).regions_per_pixel == 0
+    assert probe_of(predictor, source, 16).regions_per_pixel == 0

@@ -28,6 +28,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "backend": "torch",
         "scales": (1.0,),
         "flip": False,
+        "encode": "auto",
+        "cell": None,
         "bands": None,
         "value_range": None,
         "nodata": None,

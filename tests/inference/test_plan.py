@@ -269,6 +269,7 @@ def test_the_report_holds_the_plan() -> None:
         "windows": 10,
         "forwards": 12,
         "forwards_per_window": 1.2,
+        "cells": 0,
         "blocks": 2,
         "peak_memory_bytes": 10_000 + 2**30 + HEAP,
         "seconds": 1.3,
