@@ -34,7 +34,7 @@ def result(**changes: Any) -> RasterResult:
     counts[:4] = [10, 0, 30, 40]
     counts[254], counts[255] = 5, 6
     seconds = {"forward": 1.23456, "predict": 2.0, "files": 0.5, "polygons": 0.25, "total": 3.0}
-    given = {"forwards": 12, "counts": counts, "seconds": seconds, "process_memory": 0}
+    given = {"forwards": 12, "cells": 5, "counts": counts, "seconds": seconds, "process_memory": 0}
     return RasterResult(**{**given, **changes})
 
 
@@ -79,6 +79,7 @@ def test_a_finished_raster_is_done_with_all_that_it_took(
         "fingerprints": {output.kind: output.key for output in survey.outputs},
         "windows": 35,
         "forwards": 12,
+        "cells": 5,
         "pixels": {"class 0": 10, "class 1": 0, "class 2": 30, "class 3": 40},
         "uncertain_pixels": 5,
         "nodata_pixels": 6,
@@ -92,7 +93,7 @@ def test_a_finished_raster_is_done_with_all_that_it_took(
         },
     }
     assert data["plan"] == {"forwards": 42}
-    assert (data["windows"], data["forwards"]) == (35, 12)
+    assert (data["windows"], data["forwards"], data["cells"]) == (35, 12, 5)
     assert data["warnings"] == ["scene.tif: mind this"]
     assert 100.0 <= data["seconds"].pop("total") < 160.0
     assert data["seconds"] == {"forward": 1.235, "predict": 2.0, "files": 0.5, "polygons": 0.25}
@@ -141,7 +142,7 @@ def test_every_status_is_counted_and_failures_are_one_line_each(
         "warnings": [],
         "error": "refused.tif: no image",
     }
-    assert (data["windows"], data["forwards"]) == (35, 12)
+    assert (data["windows"], data["forwards"], data["cells"]) == (35, 12, 5)
     assert report.failures == data["failures"] == ["failed.tif: gone", "refused.tif: no image"]
     summary = report.to_report()
     assert summary.text.startswith("1 done, 1 refused, 1 failed, 1 interrupted, 1 not begun in 0.")
