@@ -226,7 +226,7 @@ class Predictor:
         """
         try:
             with lost_device(self.device), self._stopwatch, self._computing():
-                maps = self._in_parts.encode(x.contiguous(memory_format=torch.channels_last))
+                maps: Maps = self._in_parts.encode(x.contiguous(memory_format=torch.channels_last))
         except torch.cuda.OutOfMemoryError:
             raise ModelError(
                 f"a cell of {x.shape[-1]} px does not fit into the GPU's memory; "
