@@ -15,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.chaos")
     parser.add_argument("--workers", type=int, default=50, help="workers that die or freeze")
     parser.add_argument("--schedulers", type=int, default=20, help="schedulers that die")
-    parser.add_argument("--side", type=int, default=400, help="of the rasters, pixels")
+    parser.add_argument("--side", type=int, default=200, help="of the rasters, pixels")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     started = time.perf_counter()

@@ -1,0 +1,219 @@
+"""What a worker process says of itself, which runs it refuses, and what it tells of a task."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+import torch
+
+import geoseg
+from geoseg.errors import SourceError
+from geoseg.foreign import remote_allowed
+from geoseg.inference import worker
+from geoseg.inference.engine import Process
+from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.stories import Task
+from geoseg.inference.worker import (
+    RefusedWorkerError,
+    RemoteCall,
+    RemoteRun,
+    facts_of_worker,
+    run_task,
+    stop,
+    topic_of,
+)
+
+
+class Worker:
+    """What is asked of Dask's worker, and what was logged by it."""
+
+    address = "tcp://w:1"
+
+    def __init__(self, **resources: int) -> None:
+        self.state = SimpleNamespace(total_resources=resources)
+        self.events: list[tuple[Any, ...]] = []
+
+    def get_current_task(self) -> str:
+        return "a key"
+
+    def log_event(self, topic: str, event: tuple[Any, ...]) -> None:
+        assert topic == "geoseg-a run"
+        self.events.append(event)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """This process as a worker, which holds no run."""
+    here = Worker()
+    monkeypatch.setattr(worker, "get_worker", lambda: here)
+    threads = torch.get_num_threads()
+    worker._process.cache_clear()
+    yield here
+    worker._process.cache_clear()
+    worker._leave.close()
+    worker._stopped.clear()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def run(model_file: Path) -> RemoteRun:
+    return RemoteRun("a run", model_file, ForwardOptions(), 1, threads=1)
+
+
+def test_a_worker_says_what_decides_the_last_bits_and_whether_it_declares_a_gpu() -> None:
+    facts = facts_of_worker("cpu", "fp32", None, (), Worker(GPU=1))
+    assert (facts.address, facts.device, facts.precision) == ("tcp://w:1", "cpu", "fp32")
+    assert (facts.torch, facts.cores) == (torch.__version__, os.cpu_count())
+    assert facts.processor == torch.backends.cpu.get_cpu_capability()
+    assert (facts.declares_gpu, facts.fault) == (True, None)
+    assert not facts_of_worker("cpu", "fp32", None, (), Worker(memory=1)).declares_gpu
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "fault"),
+    [("cuda:99", "fp32", "device 'cuda:99' is not there"), ("cpu", "fp16", "fp16 is for GPUs")],
+)
+def test_what_the_machine_lacks_is_a_fault_of_the_worker(
+    device: str, precision: str, fault: str
+) -> None:
+    facts = facts_of_worker(device, precision, None, (), Worker())
+    assert fault in str(facts.fault)
+
+
+def test_a_worker_tries_to_write_where_it_sees_the_token_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "out/.geoseg/token-1"
+    blind = facts_of_worker("cpu", "fp32", token, (), Worker()).fault
+    assert blind == (
+        f"does not see the output folder {tmp_path / 'out'}; give --out on a path that all share"
+    )
+    token.parent.mkdir(parents=True)
+    token.touch()
+    assert facts_of_worker("cpu", "fp32", token, (), Worker()).fault is None
+    assert list(token.parent.iterdir()) == [token]
+
+    def denied(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", denied)
+    fault = facts_of_worker("cpu", "fp32", token, (), Worker()).fault
+    assert str(fault).startswith(f"cannot write into the output folder {tmp_path / 'out'} (")
+
+
+def test_the_first_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    seen, unseen = tmp_path / "a.tif", tmp_path / "b.tif"
+    seen.touch()
+    assert facts_of_worker("cpu", "fp32", None, [seen], Worker()).fault is None
+    fault = facts_of_worker("cpu", "fp32", None, [seen, unseen], Worker()).fault
+    assert fault == f"cannot read {unseen}; give inputs on a path that all workers share"
+
+
+def threads_and_windows(process: Process, counts: list[int]) -> int:
+    with process.forward:
+        for count in counts:
+            process.on_window(count)
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("lane", ["forward", "files"])
+def test_a_task_tells_its_begin_its_windows_once_a_second_and_its_end(
+    here: Worker, run: RemoteRun, monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    clock = iter([0.0, 0.4, 0.9, 1.0, 1.9, 2.1])
+    monkeypatch.setattr(worker.time, "monotonic", lambda: next(clock))
+    counts = [1, 2, 4, 8, 16]
+    assert run_task(replace(run, threads=2), lane, threads_and_windows, (counts,)) == (2, 31)
+    begun = [event for event in here.events if event[0] == "begun"]
+    assert begun[-1] == ("begun", "a key", "tcp://w:1")
+    told = [event for event in here.events if event[0] == "passed"]
+    assert told == [("passed", "a key", 7), ("passed", "a key", 31)]
+    kind, key, answer = here.events[-1]
+    assert (kind, key, pickle.loads(answer)) == ("ended", "a key", (2, 31))
+
+
+def fail(_: Process) -> NoReturn:
+    raise SourceError("a.tif: cannot be read")
+
+
+def until_stopped(process: Process) -> NoReturn:
+    assert process.stopped()
+    raise KeyboardInterrupt
+
+
+def test_an_error_names_the_worker_and_a_task_that_is_stopped_ends_without_one(
+    here: Worker, run: RemoteRun
+) -> None:
+    with pytest.raises(SourceError, match=r"^a\.tif: cannot be read \(on worker tcp://w:1\)$"):
+        run_task(run, "files", fail, ())
+    for name in ("a run", "a key"):
+        stop([name])
+        assert run_task(run, "files", until_stopped, ()) == (None, 0)
+        worker._stopped.clear()
+    assert {event[0] for event in here.events} == {"begun"}
+
+
+def processes(process: Process) -> int:
+    return id(process.predictor)
+
+
+def test_the_model_is_loaded_once_for_a_run_with_its_leave_to_go_online(
+    here: Worker, run: RemoteRun
+) -> None:
+    loaded = {run_task(run, "files", processes, ())[0] for _ in range(3)}
+    assert (len(loaded), remote_allowed()) == (1, False)
+    run_task(replace(run, name="a run", allow_remote=True, batch=2), "files", processes, ())
+    assert (worker._process.cache_info().misses, remote_allowed()) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"geoseg": "0.0.1"}, f"has geoseg {geoseg.__version__}, the client 0.0.1"),
+        ({"model": Path("/nowhere/m.safetensors")}, "does not see "),
+        ({"kinds": ("another",)}, "is of another kind: torch "),
+        ({"forward": ForwardOptions("cuda:99")}, "device 'cuda:99' is not there"),
+    ],
+)
+def test_a_worker_that_must_not_run_a_task_says_why(
+    here: Worker, run: RemoteRun, change: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(RefusedWorkerError) as refused:
+        run_task(replace(run, **change), "files", processes, ())
+    assert refused.value.address == here.address
+    assert refused.value.reason.startswith(reason)
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert (again.address, again.reason) == (refused.value.address, refused.value.reason)
+
+
+def device_of(process: Process) -> tuple[str, str]:
+    return process.predictor.options.device, process.predictor.options.precision
+
+
+def test_a_worker_without_a_gpu_makes_files_on_its_cpu_whatever_blocks_run_on(
+    here: Worker, run: RemoteRun
+) -> None:
+    on_gpus = replace(run, on_gpus=True, forward=ForwardOptions("cuda:99", "bf16"))
+    assert run_task(on_gpus, "files", device_of, ())[0] == ("cpu", "fp32")
+    assert here.events
+
+
+def test_a_call_is_its_result_where_it_is_unpickled_and_fails_alone_where_a_name_is_unknown(
+    here: Worker, run: RemoteRun
+) -> None:
+    sent = pickle.dumps(RemoteCall(run, "files", Task(threads_and_windows, ([3],))))
+    assert pickle.loads(sent) == (1, 3)
+    assert here.events[-1][0] == "ended"
+    with pytest.raises(AttributeError, match="threads_and_windowz"):
+        pickle.loads(sent.replace(b"threads_and_windows", b"threads_and_windowz"))
+
+
+def test_each_run_has_its_own_topic(run: RemoteRun) -> None:
+    assert topic_of(run) != topic_of(replace(run, name="another run"))
