@@ -16,6 +16,7 @@ from geoseg.cli_options import (
     PATH,
     attributes_option,
     cleaning_options,
+    further_options,
     layer_option,
     network_options,
     option_with_default,
@@ -48,6 +49,7 @@ def _numbers(
 @network_options
 @raster_options
 @polygon_options
+@further_options
 @run_options
 def predict(sources: tuple[Path, ...], model: str, out: str, **options: Any) -> None:
     """Turn orthophotos into class rasters and polygons.

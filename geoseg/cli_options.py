@@ -187,6 +187,11 @@ polygon_options = _together(
     _polygon("--clean-raster", is_flag=True, help="The class raster follows --min-area."),
 )
 
+_further = _theme("Further files")
+further_options = _together(
+    _further("--project", is_flag=True, help="Also write a QGIS project of all outputs."),
+)
+
 _run = _theme("The run")
 run_options = _together(
     _run("--dry-run", is_flag=True, help="Print the plan (windows, memory, time) and stop."),

@@ -27,6 +27,7 @@ from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
+from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import load_card
@@ -90,6 +91,8 @@ def run(
     chosen.sharing(card)  # what cannot be shared is refused once, not for each input
     refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
     refuse_foreign_areas(place, overwrite=chosen.overwrite)
+    if chosen.project:
+        refuse_project(place, overwrite=chosen.overwrite)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
     jobs = find_jobs(_paths(sources), card, chosen, place, report)
@@ -130,6 +133,9 @@ def _run_all(
             remove_sources(work)
             with begun():
                 refuse_lost()  # else it would be another run's report
+                if predict_run.options.project:
+                    with report.noting_failures():
+                        write_sheet_project(predict_run, report.finished, progress.note)
                 report.write(predict_run.out / REPORT)
 
 

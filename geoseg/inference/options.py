@@ -97,6 +97,8 @@ class PredictOptions:
     """The class raster follows."""
     max_output_pixels: int = 2**30
     """A raster of more pixels is cut into squares of at most so many, with an index."""
+    project: bool = False
+    """Also write a QGIS project over all outputs."""
     preview: bool | None = None
     """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
@@ -289,6 +291,7 @@ _READERS: dict[str, Reader] = {
     "smooth": flag,
     "clean_raster": flag,
     "max_output_pixels": number_of(int),
+    "project": flag,
     "preview": or_none(flag),
     "workers": number_of(int),
     "scheduler": or_none(path_text),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
-from geoseg.errors import OutputError, RunError
+from geoseg.errors import GeosegError, RunError
 from geoseg.failures import failure_line, not_done
 from geoseg.files import replace_file
 from geoseg.foreign import name_of
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from geoseg.inference.sheet import RasterResult
 
 _STAGES = ("forward", "predict", "files", "polygons")
-
 
 REPORT = "report.json"
 STREAM = "report.jsonl"
@@ -64,6 +63,8 @@ class RunReport:
     def __init__(self, options: PredictOptions, started: float) -> None:
         self.plan: dict[str, Any] = {}
         """What the run was planned to take; empty where no window was left to run."""
+        self.finished: list[Survey] = []
+        """Inputs whose outputs are complete."""
         self._options = options
         self._classes: Sequence[str] = ()
         self._facts: dict[str, Any] = {}
@@ -206,6 +207,7 @@ class RunReport:
             "seconds": _rounded(result.seconds),
         }
         self._areas[path] = result.areas
+        self.finished.append(survey)
         if self._processes:
             self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
@@ -245,7 +247,7 @@ class RunReport:
         data = self.data()
         inputs = data.pop("inputs")
         head = json.dumps(finite(data), indent=2, allow_nan=False)
-        try:
+        with self.noting_failures():
             if areas:
                 write_areas(path.parent, areas, self._classes)
             with replace_file(path) as built, built.open("w", encoding="utf-8") as file:
@@ -255,10 +257,15 @@ class RunReport:
                 file.write("\n  ]\n}\n")
                 file.flush()
                 os.fsync(file.fileno())
-        except OutputError as error:
-            self._of_the_run.append(str(error))
-        else:
             remove_lines(path.parent / WORK_FOLDER / STREAM)
+
+    @contextmanager
+    def noting_failures(self) -> Iterator[None]:
+        """Note an error that concerns no input, and go on."""
+        try:
+            yield
+        except GeosegError as error:
+            self._of_the_run.append(str(error))
 
     def to_report(self) -> Report:
         """What the command returns."""

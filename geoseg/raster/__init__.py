@@ -43,6 +43,7 @@ from geoseg.raster.sheets import (
     open_mosaic,
 )
 from geoseg.raster.source import Source
+from geoseg.raster.style import imagery_style, raster_style
 from geoseg.raster.undeclared import PREPARE, TRAIN, check_image, refuse_impossible
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "every_class",
     "find_sources",
     "has_fingerprint",
+    "imagery_style",
     "index_files",
     "is_index",
     "is_of_index",
@@ -94,6 +96,7 @@ __all__ = [
     "place_of",
     "probability_layer",
     "raster_companions",
+    "raster_style",
     "read_class_names",
     "read_fingerprint",
     "read_part",

@@ -115,26 +115,50 @@ def _colored(labels: NDArray[np.uint8], classes: ClassScheme) -> NDArray[np.uint
     return np.take(table, labels, axis=0)
 
 
-def _imagery(source: Source, area: Window | None) -> NDArray[np.uint8]:
+def _imagery(source: Source, area: Window | None = None) -> NDArray[np.uint8]:
     """``(height, width, 3)`` uint8, invalid pixels grey."""
-    bands = [source.file_bands[band - 1] for band in source.bands]
-    natural = order_by_name(("red", "green", "blue"), bands)
-    if natural is not None:
-        shown = [band - 1 for band in natural]
-    else:
-        shown = [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
     pixels, valid = _decimated(source, PANEL_SIDE, area)
-    bands_last = np.moveaxis(pixels[shown], 0, -1)
+    bands_last = np.moveaxis(pixels[shown_bands(source)], 0, -1)
     picture = bands_last.copy() if bands_last.dtype == np.uint8 else _stretched(bands_last, valid)
     picture[~valid] = _NO_DATA
     return picture
+
+
+def shown_bands(source: Source) -> list[int]:
+    """What of a source's bands is shown as red, green and blue, counted from 0.
+
+    Bands of these names, else the first three, else the first as grey.
+    """
+    bands = [source.file_bands[band - 1] for band in source.bands]
+    natural = order_by_name(("red", "green", "blue"), bands)
+    if natural is not None:
+        return [band - 1 for band in natural]
+    return [0, 1, 2] if len(bands) >= 3 else [0, 0, 0]
+
+
+def shown_range(source: Source) -> tuple[float, float]:
+    """The values that are shown as black and as full colour.
+
+    Raises:
+        SourceError: the imagery cannot be read.
+    """
+    if source.dtype == "uint8":
+        return 0.0, 255.0
+    pixels, valid = _decimated(source, PANEL_SIDE)
+    return _spread(np.moveaxis(pixels[shown_bands(source)], 0, -1)[valid])
+
+
+def _spread(values: NDArray[Any]) -> tuple[float, float]:
+    """The 2nd and the 98th percentile."""
+    low, high = np.percentile(values, (2, 98)) if values.size else (0.0, 1.0)
+    return float(low), float(high)
 
 
 def _stretched(picture: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The 2nd to 98th percentile of the valid values of all bands, spread over 0..255."""
     if not valid.any():
         return np.zeros(picture.shape, np.uint8)
-    low, high = np.percentile(picture[valid], (2, 98))
+    low, high = _spread(picture[valid])
     values = np.where(valid[..., None], picture, low).astype(np.float64)
     shares: NDArray[np.float64] = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
     return (shares * 255).astype(np.uint8)

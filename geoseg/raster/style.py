@@ -8,7 +8,9 @@ from xml.sax.saxutils import quoteattr
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.raster.layers import Layer
+from geoseg.raster.preview import shown_bands, shown_range
 from geoseg.raster.raster_vrt import class_meanings
+from geoseg.raster.source import Source
 from geoseg.styles import RAMP, hex_of, qgis_style
 
 
@@ -19,6 +21,25 @@ def raster_style(layer: Layer) -> str:
     """
     lines = _probability() if layer.classes is None else _classes(layer.classes)
     pipe = chain(["<pipe>"], lines, ["</pipe>"])
+    return qgis_style(pipe, {"styleCategories": "Symbology"})
+
+
+def imagery_style(source: Source) -> str:
+    """A QGIS style of imagery, as previews show it.
+
+    Raises:
+        SourceError: the imagery cannot be read.
+    """
+    low, high = shown_range(source)
+    colors = list(zip(("red", "green", "blue"), shown_bands(source), strict=True))
+    bands = " ".join(f'{color}Band="{source.bands[band]}"' for color, band in colors)
+    lines = [f'<rasterrenderer type="multibandcolor" {bands} opacity="1" alphaBand="-1">']
+    for color, _ in colors:
+        lines += [
+            f"<{color}ContrastEnhancement><minValue>{low!r}</minValue><maxValue>{high!r}</maxValue>"
+            f"<algorithm>StretchToMinimumMaximum</algorithm></{color}ContrastEnhancement>"
+        ]
+    pipe = ["<pipe>", *lines, "</rasterrenderer>", "</pipe>"]
     return qgis_style(pipe, {"styleCategories": "Symbology"})
 
 

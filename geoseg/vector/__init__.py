@@ -36,6 +36,7 @@ from geoseg.vector.spool import (
     write_features,
     write_pieces,
 )
+from geoseg.vector.style import polygon_style
 from geoseg.vector.vector_file import no_crs
 from geoseg.vector.write import write_layers, write_polygons, write_tables
 
@@ -72,6 +73,7 @@ __all__ = [
     "merged_features",
     "no_crs",
     "place",
+    "polygon_style",
     "polygonize",
     "polygonize_part",
     "read_arrays",

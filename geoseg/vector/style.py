@@ -73,6 +73,11 @@ def qml_of(classes: ClassScheme, shown: Sequence[int]) -> str:
     return qgis_style(lines, {"styleCategories": "Symbology|Labeling", "labelsEnabled": "1"})
 
 
+def polygon_style(classes: ClassScheme) -> str:
+    """A QGIS style of polygons with all classes in the legend."""
+    return qml_of(classes, range(len(classes)))
+
+
 def _qgis_symbol(index: int, color: Color) -> Iterator[str]:
     options = {
         "color": _qgis_color(color, round(255 * _OPACITY)),

@@ -1,0 +1,107 @@
+"""The layers of a QGIS project over what a run has made of its sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ConfigError
+from geoseg.inference.outputs import RASTERS, Output, layer_of
+from geoseg.inference.qgis_project import ProjectLayer, refuse_foreign_project, write_project
+from geoseg.inference.survey import Survey
+from geoseg.places import AnyPath
+from geoseg.raster import Source, imagery_style, raster_style
+from geoseg.vector import polygon_style
+
+if TYPE_CHECKING:
+    from geoseg.inference.run import PredictRun
+
+PROJECT = "project.qgz"
+MOST_SHEETS = 200
+"""Of a project: QGIS opens every layer."""
+_CLASSES_OPACITY = 0.6
+_POLYGONS = ("gpkg", "fgb", "shp", "geojson", "geojsonl")
+"""Formats that any QGIS reads, the fastest first."""
+
+
+def refuse_project(place: AnyPath, *, overwrite: bool) -> None:
+    """Refuse what cannot become the folder of a project.
+
+    Raises:
+        ConfigError: it is in a bucket.
+        OutputError: it holds another project, and that is not to be replaced.
+    """
+    if not isinstance(place, Path):
+        raise ConfigError(f"project: {place} is a bucket; give a folder of this machine with --out")
+    if not overwrite:
+        refuse_foreign_project(place / PROJECT)
+
+
+def write_sheet_project(
+    run: PredictRun, surveys: Sequence[Survey], note: Callable[[str], None]
+) -> None:
+    """Write the project of a run: polygons, classes and confidence over the imagery.
+
+    Args:
+        run: of the sheets.
+        surveys: of those whose outputs are complete.
+        note: is told where there are too many.
+
+    Raises:
+        OutputError: it cannot be written.
+        SourceError: imagery cannot be read.
+    """
+    folder = Path(str(run.out))
+    if len(surveys) > MOST_SHEETS:
+        note(f"no project of more than {MOST_SHEETS} sheets: QGIS would open each")
+        return
+    if not surveys:
+        return
+    classes = run.model.card.classes
+    layers = [layer for survey in surveys for layer in _layers(folder, survey, classes)]
+    order = ["polygons", "classes", "confidence", "imagery"]
+    layers.sort(key=lambda layer: order.index(layer.group))
+    first = surveys[0].job.source
+    outlines = [_outline(each.job.source) for each in surveys if each.job.source.crs == first.crs]
+    write_project(folder / PROJECT, layers, shapely.box(*shapely.total_bounds(outlines)))
+
+
+def _layers(folder: Path, survey: Survey, classes: ClassScheme) -> Iterator[ProjectLayer]:
+    source = survey.job.source
+    vectors = [each for kind in _POLYGONS for each in survey.outputs if each.kind == kind]
+    for output in [*vectors[:1], *(each for each in survey.outputs if each.kind in RASTERS[:2])]:
+        path = Path(str(output.path))
+        name = _name(folder, output)
+        if output.kind in RASTERS:
+            style = raster_style(layer_of(output.kind, classes))
+            is_classes = output.kind == "classes"
+            opacity = _CLASSES_OPACITY if is_classes else 1.0
+            yield ProjectLayer(
+                output.kind, name, path, source.crs, style, opacity=opacity, shown=is_classes
+            )
+        else:
+            style = polygon_style(classes)
+            yield ProjectLayer("polygons", name, path, source.crs, style, True, shown=False)
+    style = imagery_style(source)
+    for path in source.files:
+        yield ProjectLayer("imagery", path.stem, path, source.crs, style)
+
+
+def _name(folder: Path, output: Output) -> str:
+    below = Path(str(output.path)).relative_to(folder).with_suffix("")
+    ending = output.kind if output.kind in RASTERS else "polygons"
+    return below.as_posix().removesuffix(f"_{ending}")
+
+
+def _outline(source: Source) -> shapely.Polygon:
+    shown = source.extent
+    corners = np.array(
+        [(shown.col, shown.row), (shown.col_end, shown.row), (shown.col_end, shown.row_end),
+         (shown.col, shown.row_end)], float
+    )  # fmt: skip
+    return shapely.Polygon(np.column_stack(source.transform * corners.T))

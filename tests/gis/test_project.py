@@ -1,0 +1,90 @@
+"""Real QGIS opens the project of a run as a map; see `tests/gis/test_qgis.py`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+import geoseg
+from geoseg.scenes import write_folder
+from tests.gis.python import needs_qgis, run_script
+
+pytestmark = needs_qgis
+
+MODEL = files("geoseg") / "data/demo.safetensors"
+
+
+def opened(project: Path, picture: Path, width: int, height: int) -> dict[str, Any]:
+    printed = run_script("project.py", str(project), str(picture), str(width), str(height))
+    found: dict[str, Any] = json.loads(printed.partition("project: ")[2])
+    return found
+
+
+def picture_of(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read((1, 2, 3)).astype(float)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Imagery and results, which are moved before they are looked at."""
+    write_folder(tmp_path / "made/images", scenes=2, size=256, seed=5)
+    images = tmp_path / "made/images/images"
+    report = geoseg.predict(
+        images, MODEL, out=tmp_path / "made/out", project=True, confidence=True, vectors="gpkg,fgb"
+    )
+    assert report.exit_code == 0
+    shutil.move(tmp_path / "made", tmp_path / "moved")
+    return tmp_path / "moved"
+
+
+def test_a_project_shows_classes_over_the_imagery_with_nothing_set_by_hand(folder: Path) -> None:
+    found = opened(folder / "out/project.qgz", folder / "map.png", 256, 256)
+    assert (found["read"], found["crs"]) == (True, "EPSG:32632")
+    groups: dict[str, list[Any]] = {}
+    for layer in found["layers"]:
+        groups.setdefault(layer["group"], []).append(layer)
+        assert layer["valid"]
+        assert layer["crs"] == "EPSG:32632"
+    assert list(groups) == ["polygons", "classes", "confidence", "imagery"]
+    assert {name: {layer["shown"] for layer in group} for name, group in groups.items()} == {
+        "polygons": {False},
+        "classes": {True},
+        "confidence": {False},
+        "imagery": {True},
+    }
+    assert [layer["opacity"] for layer in groups["classes"]] == pytest.approx([0.6, 0.6])
+    assert {layer["kind"] for layer in groups["polygons"]} == {"categorizedSymbol"}
+    assert len({layer["name"] for layer in groups["classes"]}) == 2
+
+
+def test_the_map_is_imagery_under_the_colours_of_the_preview(tmp_path: Path) -> None:
+    (scene,) = write_folder(tmp_path, scenes=1, size=256, seed=5)
+    geoseg.predict(scene.image, MODEL, out=tmp_path / "out", project=True)
+    found = opened(tmp_path / "out/project.qgz", tmp_path / "map.png", 256, 256)
+    assert [layer["name"] for layer in found["layers"]] == ["polygons", "classes", "imagery"]
+    with rasterio.open(scene.image) as file:
+        assert found["extent"] == pytest.approx(list(file.bounds))
+    image = picture_of(scene.image)
+    with rasterio.open(tmp_path / f"out/{scene.image.stem}_classes.tif") as file:
+        labels, palette = file.read(1), file.colormap(1)
+    colors = np.moveaxis(np.array([palette[value][:3] for value in range(256)])[labels], -1, 0)
+    expected = np.where(
+        labels == 255, 255.0 * (image.sum(0) == 0) + image, 0.6 * colors + 0.4 * image
+    )
+    drawn = picture_of(tmp_path / "map.png")
+    inside = labels != 255
+    assert np.abs(drawn - expected)[:, inside].mean() < 2
+    # In the preview, classes are the right one of two panels of the same size.
+    preview = picture_of(tmp_path / f"out/{scene.image.stem}_preview.png")
+    left = preview.shape[2] // 2
+    panel = preview[:, 24 : 24 + 256, -266:-10]
+    assert left < preview.shape[2] - 256
+    assert (np.abs(panel - colors).max(0) < 3)[inside].mean() > 0.99
