@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ pytest_plugins = [
 settings.register_profile("geoseg", deadline=None, max_examples=50, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=50)
 settings.load_profile("geoseg")
+
+# Nothing is kept in the user's own cache folder.
+os.environ["GEOSEG_CACHE"] = ""
 
 UTM = "EPSG:32632"
 GRID = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)

@@ -212,7 +212,7 @@ def _announce_plan(
         for survey, plan in zip(left, plans, strict=True)
         if plan.window_pixels == total.window_pixels
     )
-    probe = run.probe(largest.source, largest.grid)
+    probe = run.probe(largest.source, largest.grid, total.forwards, progress.note)
     if run.processes and run.options.block == "auto":
         surveys = [survey.for_workers(probe.seconds, run.processes) for survey in surveys]
         left = [survey for survey in surveys if survey.forwards]

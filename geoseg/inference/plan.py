@@ -235,7 +235,7 @@ class RasterPlan:
                 f"{self.output / 1e6:.0f} MB; free the disk or choose another --out"
             )
 
-    def to_json(self, probe: Probe, workers: int, rasters: int = 1) -> dict[str, float]:
+    def to_json(self, probe: Probe, workers: int, rasters: int = 1) -> dict[str, float | str]:
         """The plan for the report."""
         return {
             "pixels": self.pixels,
@@ -247,6 +247,7 @@ class RasterPlan:
             "peak_memory_bytes": self.peak(probe, workers, rasters),
             "seconds": round(self.seconds(probe, workers, rasters), 1),
             "output_bytes": self.output,
+            "rate": f"measured {probe.kept_since}" if probe.kept_since else "measured now",
         }
 
     def lines(self, rasters: int, probe: Probe, workers: int) -> list[str]:
@@ -259,7 +260,8 @@ class RasterPlan:
             + (f" of {counted(self.cells, 'cell')}" if self.cells else ""),
             f"      about {_duration(self.seconds(probe, workers, rasters))}, "
             f"{self.peak(probe, workers, rasters) / 2**30:.1f} GiB of memory, "
-            f"{self.output / 1e6:.1f} MB of class rasters",
+            f"{self.output / 1e6:.1f} MB of class rasters"
+            + (f" (by a rate measured {probe.kept_since})" if probe.kept_since else ""),
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,8 +22,9 @@ from geoseg.inference.gpus import facts_of_gpus, visible_gpus, workers_on
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.predictor import Predictor, choose_device, choose_precision
+from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
 from geoseg.inference.probe import Probe
+from geoseg.inference.rates import KeptRate
 from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Slots, Task
 from geoseg.locks import WORK_FOLDER
@@ -94,14 +96,28 @@ class PredictRun:
         """Worker processes that run blocks; 0: none, but threads of this process."""
         return self.options.workers if self.cluster is None else self.cluster.processes
 
-    def probe(self, source: Source, grid: TileGrid) -> Probe:
+    def probe(
+        self, source: Source, grid: TileGrid, forwards: int, note: Callable[[str], None]
+    ) -> Probe:
         """What one window of a raster takes, on a worker of a cluster or here.
+
+        Here, a rate that an earlier run has measured does for a short run.
+
+        Args:
+            source: the raster.
+            grid: its lattice.
+            forwards: windows that are left to run.
+            note: called with a line about rates that cannot be kept.
 
         Raises:
             ModelError: the network does not fit into memory or gives NaN.
         """
         if self.cluster is None:
-            probe = probe_forward(self.predictor, source, grid)
+            kept = KeptRate(self._facts_of_rate(grid), note)
+            probe = None if self.options.dry_run else kept.read(forwards)
+            if probe is None:
+                probe = probe_forward(self.predictor, source, grid)
+                kept.write(probe)
             return replace(probe, at_once=len(self.gpus)) if self.gpus else probe
         if self.options.dry_run:  # nothing is written, so workers have no model
             device = choose_device("auto")
@@ -115,6 +131,19 @@ class PredictRun:
                 task = Task(engine.measure, (source, grid))
                 probe = slots.submit("forward", task).result()
         return replace(probe, at_once=self.processes)
+
+    def _facts_of_rate(self, grid: TileGrid) -> dict[str, Any]:
+        """All that the time of a window depends on."""
+        return {
+            "settings": self.settings,
+            "window": grid.window,
+            "cells": grid.cells,
+            "batch": self.options.batch,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "machine": platform.node(),
+            "processor": processor_of(torch.device(self.forward.device)),
+        }
 
     @contextmanager
     def open_slots(

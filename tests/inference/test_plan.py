@@ -274,6 +274,7 @@ def test_the_report_holds_the_plan() -> None:
         "peak_memory_bytes": 10_000 + 2**30 + HEAP,
         "seconds": 1.3,
         "output_bytes": 150,
+        "rate": "measured now",
     }
     several = given.to_json(Probe(0.04, 10_000), 0, rasters=2)
     assert several["seconds"] == 1.6
@@ -289,6 +290,8 @@ def test_the_printed_plan_has_two_lines() -> None:
         "      about 53 s, 1.5 GiB of memory, 3.0 MB of class rasters",
     ]
     assert plan.lines(3, Probe(0.5, 2**30), 2)[0].startswith("plan: 3 rasters, ")
+    kept = plan.lines(1, Probe(0.5, 2**30, kept_since="yesterday"), 0)[1]
+    assert kept.endswith(" of class rasters (by a rate measured yesterday)")
 
 
 @pytest.mark.parametrize(
