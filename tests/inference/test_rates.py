@@ -14,7 +14,7 @@ from geoseg.inference import run as running
 from geoseg.inference.probe import Probe
 from geoseg.inference.rates import KeptRate, cache_folder
 
-PROBE = Probe(0.5, 2**30, 0.1, 0.2, 1e-9, 1.5, 2)
+PROBE = Probe(0.5, 2**30, 0.1, 0.2, 1e-9, 1.5, at_once=2)
 
 
 @pytest.fixture
