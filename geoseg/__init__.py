@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geoseg.errors import GeosegError
     from geoseg.inference.arrays import predict_array
     from geoseg.inference.interest import read_area
-    from geoseg.models import create_model, load_model, save_model, systems
+    from geoseg.models import create_model, load_model, save_model, systems, wrap
     from geoseg.models.cost import Cost, cost
     from geoseg.raster import open_mosaic, open_raster
     from geoseg.vector.polygonize import polygonize
@@ -54,6 +54,7 @@ _HOMES = {
     "systems": "geoseg.models:systems",
     "train": "geoseg.commands.train:run",
     "vectorize": "geoseg.commands.vectorize:run",
+    "wrap": "geoseg.models:wrap",
     "write_label_values": "geoseg.datasets.raster_labels:write_label_values",
 }
 
@@ -79,6 +80,7 @@ __all__ = [
     "systems",
     "train",
     "vectorize",
+    "wrap",
     "write_label_values",
 ]
 

@@ -126,6 +126,7 @@ source_options = _together(
 
 _network = _theme("How the network runs")
 network_options = _together(
+    _network("--card", metavar="FILE", help="Card (YAML) of a network of another program."),
     _network(
         "--window", type=int, metavar="PX", help="Side of the windows.  [default: the model's]"
     ),

@@ -21,6 +21,7 @@ from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_buckets
 from geoseg.inference.area_table import refuse_foreign_areas
+from geoseg.inference.external_options import bound_options
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
@@ -87,7 +88,8 @@ def run(
         sources, place = [each.absolute() for each in _paths(sources)], place.absolute()
     if isinstance(place, StorePath):
         place.refuse_unusable()
-    card = load_card(model) if isinstance(model, str | os.PathLike) else model.card
+    card = load_card(model, chosen.card) if isinstance(model, str | os.PathLike) else model.card
+    chosen = bound_options(chosen, card)
     chosen.sharing(card)  # what cannot be shared is refused once, not for each input
     refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
     refuse_foreign_areas(place, overwrite=chosen.overwrite)
@@ -166,7 +168,7 @@ def _load(
     from geoseg.models import load_model
 
     imports = time.perf_counter() - before
-    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
+    loaded = load_model(model, options.card) if isinstance(model, str | os.PathLike) else model
     cluster = None
     if options.scheduler is not None:
         from geoseg.inference.cluster import join_cluster

@@ -10,6 +10,8 @@ from torch.export import Dim, ExportedProgram, export
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models import Segmenter
+from geoseg.models.external import External
+from geoseg.models.modelfile import Network
 
 INPUT, OUTPUT = "image", "probabilities"
 MOST_PIXELS = 2**16
@@ -23,7 +25,7 @@ _REFUSED = {
 class Probabilities(nn.Module):
     """A network and its softmax."""
 
-    def __init__(self, net: Segmenter) -> None:
+    def __init__(self, net: Network) -> None:
         super().__init__()
         self.net = net
 
@@ -39,23 +41,26 @@ class Probabilities(nn.Module):
         return torch.softmax(self.net(image), dim=1)
 
 
-def refuse_unexportable(net: Segmenter) -> None:
-    """Refuse a network that no export can hold.
+def refuse_unexportable(net: Network) -> Segmenter:
+    """The network itself, if an export can hold it.
 
     Raises:
         ModelError: it is one; the message says what to do.
     """
     if net.spec.system in _REFUSED:
         raise ModelError(f"{net.spec.system} cannot be exported: {_REFUSED[net.spec.system]}")
+    if isinstance(net, External):
+        raise ModelError("the network is another program's; give its own file to others")
+    return net
 
 
-def trace(net: Segmenter) -> ExportedProgram:
+def trace(net: Network) -> ExportedProgram:
     """The network as one graph for any batch and for sides that are multiples of `net.multiple`.
 
     Raises:
         ModelError: the network cannot be traced.
     """
-    refuse_unexportable(net)
+    net = refuse_unexportable(net)
     probabilities = Probabilities(net).eval()
     step = net.multiple
     rows, columns = (Dim(name, min=1, max=MOST_PIXELS // step) for name in ("rows", "columns"))

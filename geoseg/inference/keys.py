@@ -37,7 +37,12 @@ def weights_digest(model: Model) -> str:
     """Hexadecimal digest of a model's card and weights as they are now in memory."""
     import torch  # a model is there, so it is imported already
 
+    from geoseg.models.external import External
+
     digest = hashlib.sha256(model.card.to_json().encode())
+    if isinstance(model.net, External):
+        digest.update(model.net.identity.encode())
+        return digest.hexdigest()
     for name, tensor in sorted(model.net.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())

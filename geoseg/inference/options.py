@@ -48,6 +48,8 @@ class PredictOptions:
     names the option as the user wrote it with what to give, which a schema library would not do.
     """
 
+    card: str | None = None
+    """A card file (YAML) for a network of another program."""
     window: int | None = None
     """Side of the windows, pixels; None: the card's."""
     overlap: int | None = None
@@ -269,6 +271,7 @@ class PredictOptions:
 
 
 _READERS: dict[str, Reader] = {
+    "card": or_none(path_text),
     "window": or_none(number_of(int)),
     "overlap": or_none(number_of(int)),
     "block": number_of(int, word="auto"),

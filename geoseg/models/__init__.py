@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from geoseg.models.modelfile import Model, load_model, save_model, write_model
     from geoseg.models.segmenter import Segmenter, build_segmenter, create_model
     from geoseg.models.spec import ModelSpec, systems
+    from geoseg.models.wrap import wrap
 
 _HOMES = {
     "HEADS": "geoseg.models.context:HEADS",
@@ -32,6 +33,7 @@ _HOMES = {
     "load_model": "geoseg.models.modelfile:load_model",
     "save_model": "geoseg.models.modelfile:save_model",
     "systems": "geoseg.models.spec:systems",
+    "wrap": "geoseg.models.wrap:wrap",
     "write_model": "geoseg.models.modelfile:write_model",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "load_model",
     "save_model",
     "systems",
+    "wrap",
     "write_model",
 ]
 

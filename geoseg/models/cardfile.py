@@ -10,27 +10,42 @@ from typing import Any
 
 from safetensors import safe_open
 
-from geoseg.errors import GeosegError, ModelError, one_line_reason
+from geoseg.errors import ConfigError, GeosegError, ModelError, one_line_reason
 from geoseg.foreign import named_elsewhere
 from geoseg.models.card import Card
+from geoseg.models.external_file import SOURCES, read_external_card
 from geoseg.models.named import model_file
 
 CARD_KEY = "geoseg"
 """The key of the card in the file's metadata."""
 
 
-def load_card(path: str | os.PathLike[str]) -> Card:
+def load_card(path: str | os.PathLike[str], card: str | os.PathLike[str] | None = None) -> Card:
     """The card of a model, without importing torch or building the network.
 
     Args:
         path: a model file, or another name of a model; see `model_file`.
+        card: a card file (YAML), for networks of other programs.
 
     Raises:
         ModelError: the file is missing, damaged, no geoseg model, or from a newer geoseg.
     """
     path = model_file(path)
+    if path.suffix in SOURCES:
+        return read_external_card(path, None if card is None else Path(card))
+    refuse_card(path, card)
     with open_model_file(path, framework="numpy") as file:
         return read_card(path, file.metadata())
+
+
+def refuse_card(path: Path, card: str | os.PathLike[str] | None) -> None:
+    """Refuse a card for a model that has its own.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if card is not None:
+        raise ConfigError(f"{path} has a card of its own; leave --card {os.fspath(card)} out")
 
 
 @contextmanager

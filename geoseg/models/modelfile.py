@@ -15,17 +15,26 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.files import write_bytes
 from geoseg.models.card import Card
-from geoseg.models.cardfile import CARD_KEY, damaged_error, open_model_file, read_card
+from geoseg.models.cardfile import (
+    CARD_KEY,
+    damaged_error,
+    open_model_file,
+    read_card,
+    refuse_card,
+)
 from geoseg.models.checksum import checksum
+from geoseg.models.external import External
+from geoseg.models.external_file import SOURCES, load_external_network, read_external_card
 from geoseg.models.named import model_file
 from geoseg.models.segmenter import Segmenter, build_segmenter
-from geoseg.models.spec import ModelSpec
+from geoseg.models.spec import EXTERNAL, ModelSpec
 
 _CHECKSUM_KEY = "checksum"
 """The key of the checksum of card and tensors, beside those of the card.
@@ -34,11 +43,17 @@ Not in the file's metadata, which safetensors writes in no fixed order: the same
 same card is the same file."""
 
 
+_CONTENT_KEY = "content"
+"""The tensor that holds the file of a network of another program."""
+Network = Segmenter | External
+"""What `geoseg.predict` runs: logits of images, at their size."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A network that is ready to predict, and its card."""
 
-    net: Segmenter
+    net: Network
     """In eval mode."""
     card: Card
     digest: str = ""
@@ -48,7 +63,7 @@ class Model:
 
 
 def save_model(
-    net: Segmenter,
+    net: Network,
     path: str | Path,
     *,
     classes: Sequence[str] | ClassScheme,
@@ -104,7 +119,7 @@ def save_model(
     return write_model(net, card, path)
 
 
-def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
+def write_model(net: Network, card: Card, path: str | Path) -> Path:
     """Write a network under an existing card.
 
     Raises:
@@ -117,6 +132,9 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
             f"{path}: a model file ends in .safetensors; "
             f"name it {path.with_suffix('.safetensors').name}"
         )
+    if isinstance(net, External):
+        net = net.portable()
+        card = card.model_copy(update={"spec": net.spec})
     if card.spec != net.spec:
         raise ModelError(
             "the card describes another network than the one to be saved; "
@@ -125,7 +143,7 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
     # Plain copies: safetensors refuses tensors that share memory or are in channels_last order.
     tensors = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in net.state_dict().items()
+        for name, tensor in _tensors_of(net).items()
     }
     text = card.to_json()
     document = {**json.loads(text), _CHECKSUM_KEY: checksum(tensors, text)}
@@ -133,36 +151,75 @@ def write_model(net: Segmenter, card: Card, path: str | Path) -> Path:
     return path
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
+def _tensors_of(net: Network) -> dict[str, Tensor]:
+    """What a model file holds of a network."""
+    if not isinstance(net, External):
+        return net.state_dict()
+    assert net.content is not None  # noqa: S101 - portable networks have it
+    return {_CONTENT_KEY: torch.frombuffer(bytearray(net.content), dtype=torch.uint8)}
+
+
+def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None = None) -> Model:
     """The model of a file, in eval mode on the CPU.
 
     Args:
         path: a model file, the name of a model that comes with geoseg (``"demo"``), or one of a
-            model hub (``"hf://USER/NAME"``), fetched where it is not in the hub's cache.
+            model hub (``"hf://USER/NAME"``), fetched where it is not in the hub's cache. Also a
+            network of another program: ``.onnx``, ``.pt2`` (`torch.export`), ``.pt`` (TorchScript),
+            or a folder with an ONNX file and ``card.yaml``.
+        card: a card file (YAML) for such a network, which says what its file does not.
 
     Raises:
         ModelError: the file is missing, damaged, no geoseg model, from a newer geoseg, or its
             tensors do not fit its card.
     """
     path = model_file(path)
+    if path.suffix in SOURCES:
+        return _load_external(path, None if card is None else Path(card))
+    refuse_card(path, card)
     with open_model_file(path, framework="pt") as file:
         metadata = file.metadata() or {}
-        card = read_card(path, metadata)
+        own = read_card(path, metadata)
         names = file.keys()  # not a mapping
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
         # Before any memory is taken: the card may ask for any width.
-        _check_shapes(path, _wanted_shapes(path, card.spec), shapes)
+        if own.spec.system != EXTERNAL:
+            _check_shapes(path, _wanted_shapes(path, own.spec), shapes)
         tensors = {name: file.get_tensor(name) for name in names}
     # Files of other programs and of older versions have no checksum.
     document = json.loads(metadata[CARD_KEY])
     stated = document.pop(_CHECKSUM_KEY, None)
     if stated not in (None, checksum(tensors, json.dumps(document))):
         raise damaged_error(path, "its checksum does not fit")
-    net = build_segmenter(card.spec)
-    net.load_state_dict(tensors)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Model(net.eval(), card, digest, path)
+    if own.spec.system == EXTERNAL:
+        return Model(_unpack_external(path, own, tensors), own, digest, path)
+    net = build_segmenter(own.spec)
+    net.load_state_dict(tensors)
+    return Model(net.eval(), own, digest, path)
+
+
+def _load_external(path: Path, card_file: Path | None) -> Model:
+    """A network of another program, from its own file."""
+    card = read_external_card(path, card_file)
+    content = path.read_bytes()
+    network = load_external_network(str(card.spec.options["source"]), content, str(path))
+    net = External(network, card.spec, content)
+    return Model(net.eval(), card, hashlib.sha256(content).hexdigest(), path)
+
+
+def _unpack_external(path: Path, card: Card, tensors: Mapping[str, Tensor]) -> External:
+    """A network of another program, from a model file that holds the content of its file.
+
+    Raises:
+        ModelError: the file does not hold it.
+    """
+    if tensors.keys() != {_CONTENT_KEY}:
+        raise ModelError(f"{path}: lacks the network that its card tells of; save the model again")
+    content = tensors[_CONTENT_KEY].numpy().tobytes()
+    network = load_external_network(str(card.spec.options["source"]), content, str(path))
+    return External(network, card.spec, content).eval()
 
 
 class _RangesHaveValues(TorchFunctionMode):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from geoseg.models.hub import fetch, is_hub_name
+from geoseg.errors import ModelError
+from geoseg.models.hub import HUB_FILE, fetch, is_hub_name
 
 _DATA = Path(__file__).parents[1] / "data"
 SHIPPED = {"demo": _DATA / "demo.safetensors"}
@@ -16,14 +17,28 @@ def model_file(name: str | os.PathLike[str]) -> Path:
     """The file of a model; a file of that name comes before a model that comes with geoseg.
 
     Args:
-        name: a path, a name in `SHIPPED`, or ``hf://USER/NAME``, which is fetched where it is not
-            in the hub's cache.
+        name: a path (of a folder too, that holds one model), a name in `SHIPPED`, or
+            ``hf://USER/NAME``, which is fetched where it is not in the hub's cache.
 
     Raises:
-        ModelError: a model of a hub cannot be fetched.
+        ModelError: a model of a hub cannot be fetched, or a folder holds no model, or several.
     """
     text = os.fspath(name)
     if is_hub_name(text):
         return fetch(text)
     path = Path(text)
+    if path.is_dir() and text not in SHIPPED:
+        return _file_in(path)
     return SHIPPED[text] if text in SHIPPED and not path.is_file() else path
+
+
+def _file_in(folder: Path) -> Path:
+    """The one model in a folder: ``model.safetensors``, or an ONNX file."""
+    whole = folder / HUB_FILE
+    found = [whole] if whole.is_file() else sorted(folder.glob("*.onnx"))
+    if len(found) != 1:
+        raise ModelError(
+            f"{folder}: holds {len(found)} models; give the path of a model file, or of a folder "
+            f"with {HUB_FILE} or one .onnx file"
+        )
+    return found[0]

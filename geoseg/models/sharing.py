@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from geoseg.errors import ModelError
-from geoseg.models.spec import ModelSpec
+from geoseg.models.spec import EXTERNAL, ModelSpec
 from geoseg.tiling import Cells
 
 CELL_MULTIPLE = 32
@@ -56,6 +56,8 @@ def sharing(spec: ModelSpec, cell: int | None = None) -> Sharing:
     Raises:
         ModelError: nothing can; the message says why.
     """
+    if spec.system == EXTERNAL:
+        raise ModelError("a network of another program is not known in parts; use encode window")
     stride = spec.output_stride or 1
     local = spec.system in _ALL_LOCAL
     if spec.system.startswith("smp."):

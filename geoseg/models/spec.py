@@ -19,6 +19,9 @@ SMP_SYSTEMS = (
 )
 """The decoders of segmentation-models-pytorch. Listed, as asking it takes seconds."""
 
+EXTERNAL = "external"
+"""The system of networks that geoseg does not build: modules, ONNX files, exported programs."""
+
 
 def systems() -> tuple[str, ...]:
     """The names that `create_model` takes: context systems, baselines, and smp's own decoders."""
@@ -59,7 +62,8 @@ class ModelSpec:
             for name, value in self.options.items()
         }
         object.__setattr__(self, "options", options)
-        check_system(self.system)
+        if self.system != EXTERNAL:
+            check_system(self.system)
         if self.in_channels < 1:
             raise ModelError(f"in_channels={self.in_channels}: an image has 1 band or more")
         if not 1 <= self.classes <= MAX_CLASSES:
@@ -77,6 +81,8 @@ class ModelSpec:
         Raises:
             ModelError: the message says what the system has.
         """
+        if self.system == EXTERNAL:
+            raise ModelError("the network is another program's; geoseg cannot build it")
         if self.system in SMP_SYSTEMS:
             from geoseg.models.smp_decoders import check_options
 

@@ -18,6 +18,7 @@ from geoseg.tiling import TileGrid
 
 def test_the_defaults_are_the_documented_ones() -> None:
     assert asdict(PredictOptions.from_keywords()) == {
+        "card": None,
         "window": None,
         "overlap": None,
         "stitch": "blend",

@@ -1,0 +1,219 @@
+"""Networks that others have built, as geoseg's engine runs its own: images in, logits out."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import uuid
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError, one_line_reason
+from geoseg.models.external_card import OUTPUTS
+from geoseg.models.external_file import trace_module
+from geoseg.models.layers import resize
+from geoseg.models.spec import ModelSpec
+
+_LEAST = 1e-12
+"""Probability that stands for none, so that its logarithm is a number."""
+_ROUNDING = 1e-3
+"""By which a probability may leave 0..1."""
+_TRACED = 64
+"""Side of the image that a module is traced on, at least, in pixels."""
+_KNOWN_KEYS = ("out", "logits", "probabilities", "masks")
+"""Of networks that give a mapping: torchvision's, transformers'."""
+
+
+class External(nn.Module):
+    """A network of whatever make, in eval mode.
+
+    Args:
+        network: in eval mode; takes ``(1, bands, H, W)`` float32 images, standardised by the
+            card's mean and std.
+        spec: from `external_spec`.
+        content: of the file that it came from; None for a module.
+        key: says which network it is, in place of its weights and its graph.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        spec: ModelSpec,
+        content: bytes | None = None,
+        key: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.training = False
+        self.spec = spec
+        self.content = content
+        self.key = key
+        self.stride = self.multiple = int(spec.options["multiple"])
+        self._output: str = spec.options["output"]
+        self._side: int | None = spec.options["side"]
+
+    def train(self, mode: bool = True) -> External:  # noqa: ARG002 - exported programs have no modes
+        """Itself: it is never trained here, and stays in eval mode."""
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of images.
+
+        Args:
+            x: ``(N, bands, H, W)`` float32, standardised. Sides are padded by repeating the last
+                row and column to multiples of `multiple`, or to the network's fixed side.
+
+        Returns:
+            ``(N, classes, H, W)`` float32.
+
+        Raises:
+            ModelError: the network fails, or gives something else than its card says.
+        """
+        # One after the other: kernels may sum in another order in another batch.
+        return torch.cat([self._one(image) for image in torch.split(x, 1)])
+
+    def _one(self, image: Tensor) -> Tensor:
+        height, width = image.shape[2:]
+        if self._side is not None and max(height, width) > self._side:
+            raise ModelError(
+                f"the network takes images of {self._side} px, not {height} x {width}; "
+                f"use --window {self._side}"
+            )
+        down, right = (
+            (-side % self.multiple) if self._side is None else self._side - side
+            for side in (height, width)
+        )
+        padded = F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
+        try:
+            given = self.network(padded)
+        except ModelError:
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise ModelError(
+                f"the network does not run on {tuple(padded.shape)} ({one_line_reason(error)}); "
+                "say in its card which bands, window and multiple it takes"
+            ) from error
+        logits = self._as_logits(_tensor(given))
+        return resize(logits, padded.shape[2:])[:, :, :height, :width]
+
+    def _as_logits(self, given: Tensor) -> Tensor:
+        """Scores whose softmax is what the network means.
+
+        Raises:
+            ModelError: it is not what the card says.
+        """
+        classes, kind = self.spec.classes, self._output
+        if given.ndim == 3:
+            given = given[:, None]
+        channels = 1 if kind == "labels" else classes
+        if kind.startswith("sigmoid") and given.shape[1:2] == (1,) and classes == 2:
+            channels = 1
+        if given.ndim != 4 or given.shape[1] != channels:
+            raise ModelError(
+                f"the network gives {tuple(given.shape)}; for {classes} classes and "
+                f"output: {kind} its card promises (1, {channels}, H, W); give the right classes "
+                f"or output ({', '.join(OUTPUTS)})"
+            )
+        if kind == "labels":
+            return self._of_ids(given[:, 0])
+        if kind == "logits":
+            return given.float()
+        values = given.float().sigmoid() if kind == "sigmoid-logits" else given.float()
+        low, high = float(values.min()), float(values.max())
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
+            raise ModelError(
+                f"the network gives values from {low:.3g} to {high:.3g}, its card promises "
+                f"output: {kind}, which lie between 0 and 1; say output: "
+                f"{'sigmoid-logits' if kind == 'sigmoid' else 'logits'} in its card"
+            )
+        if channels < classes:
+            values = torch.cat([1 - values, values], 1)
+        return values.clamp(min=_LEAST).log()
+
+    def _of_ids(self, ids: Tensor) -> Tensor:
+        """Scores that leave no doubt."""
+        lowest, highest = int(ids.min()), int(ids.max())
+        if lowest < 0 or highest >= self.spec.classes:
+            raise ModelError(
+                f"the network gives class {lowest if lowest < 0 else highest}, its card names "
+                f"{self.spec.classes} classes, counted from 0; name all of them in its card"
+            )
+        one_hot = F.one_hot(ids.long(), self.spec.classes).permute(0, 3, 1, 2).float()
+        return one_hot.clamp(min=_LEAST).log()
+
+    @cached_property
+    def identity(self) -> str:
+        """Hexadecimal digits of what the network computes: of its file, or its weights and graph.
+
+        A module that cannot be traced has other digits each time, which a warning says: runs that
+        were interrupted begin anew. A key of the user's comes first.
+        """
+        if self.key is not None:
+            return hashlib.sha256(self.key.encode()).hexdigest()
+        if self.content is not None:
+            return hashlib.sha256(self.content).hexdigest()
+        digest = hashlib.sha256()
+        try:
+            digest.update(self._graph().encode())
+        except Exception as error:  # what tracing makes of foreign code has no end
+            warnings.warn(
+                f"the module cannot be traced ({one_line_reason(error)}), so nothing says whether "
+                "it is the same next time: an interrupted run begins anew, and finished outputs "
+                "are not known again; give wrap a key",
+                stacklevel=2,
+            )
+            return uuid.uuid4().hex
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def portable(self) -> External:
+        """This network with the content of a file, from which other processes make it.
+
+        Raises:
+            ModelError: it is a module that cannot be traced.
+        """
+        if self.content is not None:
+            return self
+        options = self.spec.options
+        module = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)
+        content = trace_module(module, self.spec.in_channels, self.multiple, options["side"])
+        spec = replace(self.spec, options={**options, "source": "torch.export"})
+        return External(self.network, spec, content, self.identity)
+
+    def _graph(self) -> str:
+        """What the module does to an image, as code."""
+        side = self.multiple * math.ceil(_TRACED / self.multiple)
+        parameter = next(self.network.parameters(), torch.zeros(0))
+        image = torch.zeros(1, self.spec.in_channels, side, side, device=parameter.device)
+        return str(torch.export.export(self.network, (image,)).graph_module.code)
+
+
+def _tensor(given: Any) -> Tensor:
+    """The main output of a network.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if isinstance(given, Tensor):
+        return given
+    if isinstance(given, Mapping):
+        for key in _KNOWN_KEYS:
+            found = given.get(key)
+            if isinstance(found, Tensor):
+                return found
+    if isinstance(given, tuple | list) and given and isinstance(given[0], Tensor):
+        return given[0]
+    raise ModelError(
+        f"the network gives {type(given).__name__}; wrap a module that gives one tensor, "
+        "(N, classes, H, W)"
+    )

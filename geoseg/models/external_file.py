@@ -1,0 +1,208 @@
+"""Networks in files of other programs: ONNX, `torch.export`, TorchScript."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoseg.errors import ModelError, one_line_reason
+from geoseg.models.card import Card
+from geoseg.models.external_card import (
+    CARD_FILE,
+    CARD_KEY,
+    FOLDER_CARDS,
+    deepness_facts,
+    external_card,
+    external_spec,
+    read_card_file,
+    with_background,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SOURCES = {".onnx": "onnx", ".pt2": "torch.export", ".pt": "torchscript", ".ts": "torchscript"}
+"""What files hold, by suffix."""
+
+
+def read_external_card(path: Path, given: Path | None) -> Card:
+    """The card of a network in a file.
+
+    Args:
+        path: the file.
+        given: a card file (YAML), whose facts come before those of the file; None: ``card.yaml``
+            beside an ONNX file, if there is one.
+
+    Raises:
+        ModelError: the file cannot be read, or something is missing.
+        ConfigError: the card file is wrong.
+    """
+    beside = [path.with_name(name) for name in FOLDER_CARDS]
+    said = given or next((file for file in beside if file.is_file()), None)
+    own = {} if said is None else read_card_file(said)
+    if SOURCES[path.suffix] == "onnx":
+        return _onnx_card(path, own)
+    if SOURCES[path.suffix] == "torch.export":
+        card = _program_card(path)
+        if card is not None and not own:
+            # An exported program ends in a softmax and takes sides of the network's stride.
+            return external_like(card, "torch.export", multiple=card.spec.output_stride or 1)
+    return external_card(path, SOURCES[path.suffix], own)
+
+
+def external_like(card: Card, source: str, multiple: int) -> Card:
+    """The card of a model that geoseg has exported: of probabilities."""
+    spec = external_spec(
+        source, len(card.bands), len(card.classes), "probabilities", multiple=multiple
+    )
+    return card.model_copy(update={"spec": spec})
+
+
+def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None) -> bytes:
+    """A module as the content of a `torch.export` file, for images of any size that it takes.
+
+    Args:
+        module: in eval mode, on the CPU.
+        bands: of its images.
+        multiple: of which their sides must be.
+        side: of its images, where it takes one size only.
+
+    Raises:
+        ModelError: it cannot be traced.
+    """
+    import torch
+    from torch.export import Dim, export
+
+    edge = side or max(64, 4 * multiple)
+    axes = {name: multiple * Dim(name, min=1, max=2**16 // multiple) for name in ("rows", "cols")}
+    shapes = None if side else ({2: axes["rows"], 3: axes["cols"]},)
+    try:
+        program = export(module, (torch.zeros(1, bands, edge, edge),), dynamic_shapes=shapes)
+    except Exception as error:  # what tracing makes of foreign code has no end
+        raise ModelError(
+            f"the module cannot be traced, so that no other process can have it "
+            f"({one_line_reason(error)}); run it without workers, or give an ONNX file of it"
+        ) from error
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
+    """The network of a file's content, on the CPU.
+
+    Args:
+        source: what it is; see `SOURCES`.
+        content: all bytes of the file.
+        where: its name, for messages.
+
+    Raises:
+        ModelError: it is damaged, or a package is missing that runs it.
+    """
+    import torch
+
+    if source == "onnx":
+        from geoseg.models.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(content, where)
+    try:
+        if source == "torch.export":
+            module: nn.Module = torch.export.load(io.BytesIO(content)).module()
+        else:
+            jit: Any = torch.jit
+            module = jit.load(io.BytesIO(content), map_location="cpu").eval()
+    except Exception as error:  # what torch makes of damaged bytes has no end
+        raise ModelError(
+            f"{where}: is no {source} file that this torch reads ({one_line_reason(error)}); "
+            "write it again with this torch"
+        ) from error
+    return module
+
+
+def open_session(content: bytes, where: str, threads: int = 1) -> Any:
+    """An onnxruntime session of a file's content.
+
+    Args:
+        content: all bytes of the file.
+        where: its name, for messages.
+        threads: that one run takes.
+
+    Raises:
+        ModelError: onnxruntime is missing, or does not take the file.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise ModelError(
+            f"{where}: needs onnxruntime, which is not installed; pip install 'geoseg[export]'"
+        )
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(content, options, onnxruntime.get_available_providers())
+    except Exception as error:  # its own exceptions have no common class but this
+        raise ModelError(
+            f"{where}: onnxruntime does not take it ({one_line_reason(error)}); "
+            "a file whose weights lie in another file must be written as one"
+        ) from error
+
+
+def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
+    session = open_session(_content(path), str(path))
+    metadata = session.get_modelmeta().custom_metadata_map
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        shapes = ", ".join(str(each.shape) for each in inputs)
+        raise ModelError(
+            f"{path}: takes {len(inputs)} inputs ({shapes}); geoseg runs networks of one image, "
+            "(N, bands, H, W)"
+        )
+    _, bands, height, width = (n if isinstance(n, int) else None for n in inputs[0].shape)
+    if CARD_KEY in metadata and not own:
+        return external_like(Card.from_json(metadata[CARD_KEY]), "onnx", multiple=1)
+    if height != width:
+        raise ModelError(
+            f"{path}: takes images of {height} x {width}; geoseg's windows are square: export it "
+            "with free or equal sides"
+        )
+    facts = {**deepness_facts(path, metadata, bands), **own}
+    shape = outputs[0].shape
+    channels = (1 if len(shape) == 3 else shape[1]) if len(shape) in (3, 4) else None
+    if not own.get("output"):
+        facts = with_background(facts, channels if isinstance(channels, int) else None)
+    if height is not None:
+        facts["side"] = height
+        facts["overlap"] = min(facts.get("overlap", height // 4), height - 1)
+    card = external_card(path, "onnx", facts)
+    if bands is not None and bands != len(card.bands):
+        raise ModelError(
+            f"{path}: takes {bands} bands, its card names {len(card.bands)} "
+            f"({', '.join(card.bands)}); give --card FILE with the right bands"
+        )
+    return card
+
+
+def _program_card(path: Path) -> Card | None:
+    """The card inside an exported program; None where there is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(CARD_FILE)]
+            return Card.from_json(archive.read(names[0]).decode()) if names else None
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(
+            f"{path}: is no torch.export file ({one_line_reason(error)}); give one that "
+            "torch.export.save has written"
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path") from error

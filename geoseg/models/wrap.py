@@ -1,0 +1,86 @@
+"""Any torch module as a model: what geoseg must know about it is given, nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from geoseg.classes import ClassScheme
+from geoseg.errors import ModelError
+from geoseg.models.card import Card
+from geoseg.models.external import External
+from geoseg.models.external_card import external_spec
+from geoseg.models.modelfile import Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def wrap(
+    module: nn.Module,
+    *,
+    classes: Sequence[str] | ClassScheme,
+    bands: Sequence[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+    value_range: Sequence[float],
+    window: int = 512,
+    overlap: int = 128,
+    ground_sampling: float | None = None,
+    colors: Sequence[Sequence[int]] | None = None,
+    output: str = "logits",
+    multiple: int = 1,
+    key: str | None = None,
+    license: str | None = None,  # noqa: A002 - the card's own word
+) -> Model:
+    """A module as a model that `geoseg.predict` takes.
+
+    Args:
+        module: takes ``(N, bands, H, W)`` float32 images, ``(values - mean) / std``, and gives one
+            tensor, a tuple that begins with it, or a mapping with ``out`` or ``logits``. It is put
+            into eval mode.
+        classes: names of the classes in the order of its channels, or their scheme.
+        bands: names of the bands in order.
+        mean: of each band, in units of the value range.
+        std: of each band, likewise.
+        value_range: lowest and highest value of the rasters, such as ``(0, 255)``.
+        window: side in pixels of the windows to predict on.
+        overlap: pixels that neighbouring windows share.
+        ground_sampling: metres on the ground a pixel.
+        colors: RGB of each class, where `classes` are names; made up where left out.
+        output: ``logits``, ``probabilities``, ``sigmoid`` or ``sigmoid-logits`` (of classes that do
+            not exclude one another, or of one channel for the second of two classes), ``labels``.
+        multiple: of which the sides of its images must be, in pixels; they are padded to it.
+        key: says which weights and code these are, for outputs to be known again and interrupted
+            runs to be continued; left out, the weights and the traced graph say it.
+        license: terms of use of the weights.
+
+    Raises:
+        ModelError: the facts do not fit each other, or `module` is none.
+    """
+    from torch import nn
+
+    if not isinstance(module, nn.Module):
+        raise ModelError(
+            f"wrap takes a torch.nn.Module, not {type(module).__name__}; "
+            "give the path of an ONNX file to geoseg.load_model"
+        )
+    if isinstance(classes, ClassScheme) and colors is not None:
+        raise ModelError("colors are given with a ClassScheme that has its own; leave them out")
+    scheme = (
+        classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
+    )
+    spec = external_spec("module", len(bands), len(scheme), output, multiple)
+    card = Card(
+        spec=spec,
+        classes=scheme,
+        bands=tuple(bands),
+        value_range=tuple(map(float, value_range)),  # type: ignore[arg-type]  # the card counts them
+        mean=tuple(map(float, mean)),
+        std=tuple(map(float, std)),
+        window=window,
+        overlap=overlap,
+        ground_sampling=ground_sampling,
+        license=license,
+    )
+    return Model(External(module.eval(), spec, key=key), card)

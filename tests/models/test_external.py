@@ -1,0 +1,151 @@
+"""Networks of other programs: what they give is understood as their card says, or refused."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError
+from geoseg.models.external import External
+from geoseg.models.external_card import external_spec
+
+
+class Gives(nn.Module):
+    """Gives the same whatever it is shown."""
+
+    def __init__(self, given: Any) -> None:
+        super().__init__()
+        self.given = given
+
+    def forward(self, _: Tensor) -> Any:
+        return self.given
+
+
+def external(given: Any, output: str, classes: int = 3) -> External:
+    return External(Gives(given), external_spec("module", 2, classes, output))
+
+
+IMAGE = torch.zeros(1, 2, 5, 7)
+PROBABILITIES = torch.rand(1, 3, 5, 7, generator=torch.Generator().manual_seed(0)).softmax(1)
+
+
+@pytest.mark.parametrize("as_given", [lambda t: t, lambda t: (t, None), lambda t: {"out": t}])
+@pytest.mark.parametrize(
+    ("output", "given"),
+    [
+        ("logits", PROBABILITIES.log() + 3),
+        ("probabilities", PROBABILITIES),
+        ("labels", PROBABILITIES.argmax(1)),
+        ("labels", PROBABILITIES.argmax(1, keepdim=True)),
+    ],
+)
+def test_what_it_gives_becomes_logits_of_the_same_classes(
+    output: str, given: Tensor, as_given: Any
+) -> None:
+    found = external(as_given(given), output)(IMAGE).softmax(1)
+    if output == "labels":
+        assert torch.equal(found.argmax(1), PROBABILITIES.argmax(1))
+        assert found.max(1).values.min() > 0.999
+    else:
+        torch.testing.assert_close(found, PROBABILITIES)
+
+
+@pytest.mark.parametrize("axes", [3, 4])
+def test_one_channel_is_the_probability_of_the_second_of_two_classes(axes: int) -> None:
+    roof = torch.tensor([[[0.1, 0.5, 0.9]]])
+    given = roof if axes == 3 else roof[None]
+    for output, values in (("sigmoid", given), ("sigmoid-logits", given.logit())):
+        found = external(values, output, classes=2)(torch.zeros(1, 2, 1, 3)).softmax(1)
+        torch.testing.assert_close(found[0, 1], roof[0])
+        torch.testing.assert_close(found[0, 0], 1 - roof[0])
+
+
+def test_classes_that_do_not_exclude_one_another_keep_their_order() -> None:
+    each = torch.tensor([0.2, 0.9, 0.6]).view(1, 3, 1, 1).expand(1, 3, 5, 7)
+    found = external(each, "sigmoid")(IMAGE).softmax(1)[0, :, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([0.2, 0.9, 0.6]) / 1.7)
+
+
+def test_smaller_maps_are_brought_to_the_images_size() -> None:
+    assert external(torch.rand(1, 3, 2, 3), "logits")(IMAGE).shape == (1, 3, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("given", "output", "message"),
+    [
+        (torch.rand(1, 4, 5, 7), "logits", r"gives \(1, 4, 5, 7\); for 3 classes .* right classes"),
+        (torch.rand(1, 1, 5, 7), "sigmoid", r"gives \(1, 1, 5, 7\); for 3 classes"),
+        (torch.full((1, 3, 5, 7), 2.0), "probabilities", "from 2 to 2, .*say output: logits"),
+        (torch.full((1, 3, 5, 7), -1.0), "sigmoid", "say output: sigmoid-logits"),
+        (torch.full((1, 5, 7), 3), "labels", "gives class 3, its card names 3 classes"),
+        (torch.full((1, 5, 7), -1), "labels", "gives class -1, its card names 3 classes"),
+        ([], "logits", "the network gives list; wrap a module that gives one tensor"),
+        ({"loss": torch.rand(1)}, "logits", "the network gives dict"),
+    ],
+)
+def test_something_else_is_refused_with_what_to_say(given: Any, output: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        external(given, output)(IMAGE)
+
+
+def test_images_are_padded_to_the_multiple_and_cropped_again() -> None:
+    class Checked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[2] % 8 == x.shape[3] % 8 == 0
+            return x
+
+    net = External(Checked(), external_spec("module", 2, 2, multiple=8))
+    image = torch.rand(3, 2, 13, 24)
+    assert torch.equal(net(image), image)
+
+
+def test_a_network_of_one_size_is_given_that_size() -> None:
+    class Checked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[2:] == (16, 16)
+            return x
+
+    net = External(Checked(), external_spec("onnx", 2, 2, side=16))
+    image = torch.rand(1, 2, 16, 9)
+    assert torch.equal(net(image), image)
+    with pytest.raises(ModelError, match="takes images of 16 px, not 16 x 17; use --window 16"):
+        net(torch.rand(1, 2, 16, 17))
+
+
+def test_a_network_that_fails_is_named_with_what_it_was_shown() -> None:
+    net = External(nn.Conv2d(3, 2, 1), external_spec("module", 2, 2))
+    with pytest.raises(ModelError, match=r"does not run on \(1, 2, 5, 7\) .*in its card"):
+        net(IMAGE)
+
+
+def test_identity_follows_weights_and_graph_and_a_key_comes_first() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(2, 3, 1).eval()
+    spec = external_spec("module", 2, 3)
+    same = External(conv, spec).identity
+    assert External(conv, spec).identity == same
+    assert External(nn.Sequential(conv, nn.ReLU()).eval(), spec).identity != same
+    keyed = External(conv, spec, key="a").identity
+    with torch.no_grad():
+        conv.weight += 1
+    assert External(conv, spec).identity != same
+    assert External(conv, spec, key="a").identity == keyed != External(conv, spec, key="b").identity
+
+
+def test_a_module_that_cannot_be_traced_is_another_one_each_time_and_says_so() -> None:
+    class Choosing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if float(x.sum()) > 0 else -x
+
+    spec = external_spec("module", 2, 2)
+    with pytest.warns(UserWarning, match="cannot be traced .*give wrap a key"):
+        first = External(Choosing(), spec).identity
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert External(Choosing(), spec).identity != first
+    with pytest.raises(ModelError, match="cannot be traced, so that no other process can have it"):
+        External(Choosing(), spec).portable()
