@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geoseg.models.external_file import open_session
+from geoseg.models.onnx_session import open_session
 
 _TYPES = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
