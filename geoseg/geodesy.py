@@ -218,6 +218,30 @@ def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
     return crs if inner is None else _horizontal(inner)
 
 
+def to_longitude_latitude(
+    pixels: shapely.Polygon, transform: Affine, crs: Any | None
+) -> shapely.Polygon | None:
+    """A polygon in pixel coordinates on WGS 84, longitude first.
+
+    Args:
+        pixels: x = column, y = row.
+        transform: pixel corner to CRS.
+        crs: a rasterio CRS, or None.
+
+    Returns:
+        None without a CRS, or where it has no longitude and latitude.
+    """
+    if crs is None or not (crs.is_geographic or crs.is_projected):
+        return None
+    move = pyproj.Transformer.from_crs(horizontal_crs(crs), 4326, always_xy=True)
+
+    def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(move.transform(*(transform * points.T)))
+
+    moved = shapely.transform(pixels, place)
+    return moved if np.isfinite(shapely.get_coordinates(moved)).all() else None
+
+
 def horizontal_crs(crs: Any) -> pyproj.CRS:
     """The part of a CRS that places points on the ground, with its datum shift where it has one.
 

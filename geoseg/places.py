@@ -80,6 +80,15 @@ def path_below(folder: AnyPath, path: AnyPath) -> PurePath:
     return PurePath(str(path)).relative_to(str(folder))
 
 
+def relative_name(path: Path, folder: Path) -> str:
+    """How a document in a folder names a file: with slashes, whole where it is on another drive."""
+    try:
+        relative = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+    except ValueError:
+        return path.absolute().as_posix()
+    return relative if relative.startswith("../") else f"./{relative}"
+
+
 def files_in(folder: AnyPath) -> list[AnyPath]:
     """The files in a folder, sorted; none where there is no folder."""
     if isinstance(folder, Path):

@@ -29,6 +29,7 @@ from geoseg.inference.outputs import output_folders
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
 from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
+from geoseg.inference.stac_files import refuse_stac, write_stac
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import load_card
@@ -95,6 +96,8 @@ def run(
     refuse_foreign_areas(place, overwrite=chosen.overwrite)
     if chosen.project:
         refuse_project(place, overwrite=chosen.overwrite)
+    if chosen.stac:
+        refuse_stac(place, overwrite=chosen.overwrite)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
     jobs = find_jobs(_paths(sources), card, chosen, place, report)
@@ -138,6 +141,9 @@ def _run_all(
                 if predict_run.options.project:
                     with report.noting_failures():
                         write_sheet_project(predict_run, report.finished, progress.note)
+                if predict_run.options.stac:
+                    with report.noting_failures():
+                        write_stac(predict_run, report.finished)
                 report.write(predict_run.out / REPORT)
 
 

@@ -100,7 +100,8 @@ class PredictOptions:
     max_output_pixels: int = 2**30
     """A raster of more pixels is cut into squares of at most so many, with an index."""
     project: bool = False
-    """Also write a QGIS project over all outputs."""
+    """Also write a QGIS project; `stac`: STAC documents."""
+    stac: bool = False
     preview: bool | None = None
     """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
@@ -295,6 +296,7 @@ _READERS: dict[str, Reader] = {
     "clean_raster": flag,
     "max_output_pixels": number_of(int),
     "project": flag,
+    "stac": flag,
     "preview": or_none(flag),
     "workers": number_of(int),
     "scheduler": or_none(path_text),

@@ -18,6 +18,7 @@ from rasterio.crs import CRS
 from geoseg.errors import OutputError
 from geoseg.files import replace_file
 from geoseg.geodesy import crs_name
+from geoseg.places import relative_name
 
 _MARK = b"made by geoseg"
 """The ZIP file's comment: QGIS does not keep it when it saves a project."""
@@ -127,7 +128,7 @@ def _map_layer(folder: Path, key: str, title: str, layer: ProjectLayer) -> ET.El
         attributes |= {"geometry": "Polygon", "labelsEnabled": style.get("labelsEnabled", "0")}
     found = ET.Element("maplayer", attributes)
     ET.SubElement(found, "id").text = key
-    ET.SubElement(found, "datasource").text = _relative(layer.path, folder)
+    ET.SubElement(found, "datasource").text = relative_name(layer.path, folder)
     ET.SubElement(found, "layername").text = title
     ET.SubElement(found, "srs").extend(_crs(layer.crs))
     ET.SubElement(found, "provider").text = "ogr" if layer.is_vector else "gdal"
@@ -135,15 +136,6 @@ def _map_layer(folder: Path, key: str, title: str, layer: ProjectLayer) -> ET.El
         renderer.set("opacity", str(layer.opacity))
     found.extend(style)
     return found
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """As QGIS writes paths: with slashes, from the project's folder, or whole on another drive."""
-    try:
-        relative = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
-    except ValueError:
-        return path.absolute().as_posix()
-    return relative if relative.startswith("../") else f"./{relative}"
 
 
 def _crs(crs: CRS | None) -> Iterable[ET.Element]:

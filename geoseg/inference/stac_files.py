@@ -1,0 +1,126 @@
+"""The STAC documents of a run, beside its outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import shapely
+
+from geoseg.errors import ConfigError, OutputError
+from geoseg.files import write_text
+from geoseg.geodesy import to_longitude_latitude
+from geoseg.inference.outputs import RASTERS, Output, layer_of
+from geoseg.inference.stac import Asset, Item, collection_of
+from geoseg.inference.survey import Survey
+from geoseg.own_reports import refuse_foreign_report
+from geoseg.places import AnyPath, relative_name
+from geoseg.raster import place_of
+
+if TYPE_CHECKING:
+    from geoseg.inference.run import PredictRun
+
+COLLECTION = "collection.json"
+_OWN_KEYS = ("stac_version", "links", "summaries")
+_ROLES = {"preview": "overview"}
+_STEP = 64
+"""Of points along the border of a sheet, pixels at most a 64th of its sides apart."""
+
+
+def refuse_stac(place: AnyPath, *, overwrite: bool) -> None:
+    """Refuse what cannot become the folder of a collection.
+
+    Raises:
+        ConfigError: it is in a bucket.
+        OutputError: it holds another file of the name, and that is not to be replaced.
+    """
+    if not isinstance(place, Path):
+        raise ConfigError(f"stac: {place} is a bucket; give a folder of this machine with --out")
+    if not overwrite:
+        advice = "use --overwrite to replace it"
+        refuse_foreign_report(place / COLLECTION, _OWN_KEYS, "predict", way_out=advice)
+
+
+def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
+    """Write an item for each sheet whose outputs are complete, and the collection.
+
+    Raises:
+        OutputError: one cannot be written, or an output cannot be read.
+    """
+    folder, model = Path(str(run.out)), run.settings["model"]
+    items = [_item(folder, survey, run) for survey in surveys]
+    for item in items:
+        _write(folder / item.path, item.to_json(model))
+    if items:
+        _write(folder / COLLECTION, collection_of(items, model))
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    write_text(path, json.dumps(document, indent=2) + "\n")
+
+
+def _item(folder: Path, survey: Survey, run: PredictRun) -> Item:
+    job, source = survey.job, survey.job.source
+    shown = source.extent
+    transform = place_of(source.transform, shown)
+    path = Path(f"{job.target}.stac.json")
+    corners = shapely.segmentize(
+        shapely.box(0, 0, shown.width, shown.height), max(shown.height, shown.width) / _STEP
+    )
+    footprint = to_longitude_latitude(corners, transform, source.crs)
+    below = path.relative_to(folder).as_posix()
+    assets = dict(_assets(path.parent, survey, run))
+    return Item(
+        below.removesuffix(".stac.json").replace("/", "__"),
+        below,
+        footprint,
+        _time_of(source.files),
+        source.crs,
+        (shown.height, shown.width),
+        tuple(transform)[:6],
+        [relative_name(file, path.parent) for file in source.files],
+        assets,
+    )
+
+
+def _assets(folder: Path, survey: Survey, run: PredictRun) -> Iterator[tuple[str, Asset]]:
+    classes = run.model.card.classes
+    counts: dict[str, int] = {}
+    for output in survey.outputs:
+        is_raster = output.kind in RASTERS
+        layer = layer_of(output.kind, classes) if is_raster else None
+        kind = output.kind if is_raster or output.kind == "preview" else f"polygons_{output.kind}"
+        for file in _files(output, survey):
+            number = counts[kind] = counts.get(kind, 0) + 1
+            name = kind if number == 1 else f"{kind}_{number}"
+            size, digest = _digest(file)
+            role = _ROLES.get(output.kind, "data")
+            title = kind.replace("_", " ")
+            yield name, Asset(relative_name(file, folder), title, role, size, digest, layer)
+
+
+def _files(output: Output, survey: Survey) -> list[Path]:
+    """The file, or an index and the squares that it is over."""
+    squares = [output.file(area) for area in output.areas(survey.job.source)] if output.side else []
+    return [Path(str(path)) for path in (output.path, *squares)]
+
+
+def _digest(file: Path) -> tuple[int, str]:
+    """Bytes of a file, and their SHA-256."""
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+            return os.fstat(stream.fileno()).st_size, digest.hexdigest()
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be read for its checksum ({error.strerror})") from error
+
+
+def _time_of(files: Sequence[Path]) -> datetime:
+    """When the imagery was last changed: files seldom say when it was taken."""
+    newest = max(file.stat().st_mtime for file in files)
+    return datetime.fromtimestamp(newest, UTC)
