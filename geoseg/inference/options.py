@@ -33,7 +33,7 @@ from geoseg.models.sharing import Sharing
 from geoseg.raster import LEAST_PIXELS, OverlapRule, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
-from geoseg.vector import FORMATS, Cleaning, check_attributes
+from geoseg.vector import FORMATS, Cleaning, check_polygons
 from geoseg.vector.cleaning import class_names
 
 MOST_PREVIEWS = 200
@@ -121,9 +121,7 @@ class PredictOptions:
         check_precision(self.precision)
         check_backend(self.backend)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
-        check_attributes(self.attributes)
-        for name in self.vectors:
-            FORMATS[name].check_installed()
+        check_polygons(self.vectors, self.attributes)
         _ = self.of_sources, self.encoding  # likewise
         if self.clean_raster and self.cleaning.min_area is None:
             raise ConfigError("clean_raster: nothing is cleaned; give min_area too")
@@ -295,8 +293,7 @@ _READERS: dict[str, Reader] = {
     "smooth": flag,
     "clean_raster": flag,
     "max_output_pixels": number_of(int),
-    "project": flag,
-    "stac": flag,
+    **dict.fromkeys(("project", "stac"), flag),
     "preview": or_none(flag),
     "workers": number_of(int),
     "scheduler": or_none(path_text),

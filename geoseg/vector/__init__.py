@@ -19,7 +19,7 @@ from geoseg.vector.features import (
     check_attributes,
     feature_tables,
 )
-from geoseg.vector.formats import FORMATS, format_of, read_vector_fingerprint
+from geoseg.vector.formats import FORMATS, check_polygons, format_of, read_vector_fingerprint
 from geoseg.vector.graph_join import join_graphs
 from geoseg.vector.join import join_area, join_parts
 from geoseg.vector.part_regions import PartRegions, polygonize_part
@@ -60,6 +60,7 @@ __all__ = [
     "Spool",
     "absorb_areas",
     "check_attributes",
+    "check_polygons",
     "clean_labels",
     "feature_tables",
     "features_ahead",

@@ -13,7 +13,7 @@ from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
 from geoseg.files import sync_file
 from geoseg.places import AnyPath
-from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer
+from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer, check_attributes
 from geoseg.vector.geoparquet import GeoParquet
 from geoseg.vector.layer_copies import connect, copy_layer
 from geoseg.vector.paths import path_to_read
@@ -284,6 +284,17 @@ def format_of(path: AnyPath) -> type[VectorFile]:
         )
     kind.check_installed()
     return kind
+
+
+def check_polygons(formats: Sequence[str], attributes: Sequence[str]) -> None:
+    """Refuse formats whose packages are missing, and attributes that polygons cannot have.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    check_attributes(attributes)
+    for name in formats:
+        FORMATS[name].check_installed()
 
 
 def read_vector_fingerprint(path: Path) -> str | None:

@@ -58,9 +58,7 @@ def test_an_item_says_where_its_pixels_lie(out: Path) -> None:
         assert properties["proj:shape"] == [file.height, file.width]
         assert properties["proj:transform"] == list(file.transform)[:6]
         assert properties["proj:code"] == str(file.crs) == "EPSG:32632"
-        west, south, east, north = rasterio.warp.transform_bounds(
-            file.crs, "EPSG:4326", *file.bounds
-        )
+        bounds = rasterio.warp.transform_bounds(file.crs, "EPSG:4326", *file.bounds)
     assert properties["proj:projjson"]["type"] == "ProjectedCRS"
     assert item_of(out)["bbox"] == pytest.approx(list(bounds), abs=1e-6)
     assert shapely.geometry.shape(item_of(out)["geometry"]).is_valid
