@@ -22,8 +22,8 @@ pytest_plugins = [
 
 # Examples take as long as the machine's other work lets them.
 # The gate draws the same examples each time; `make test-all` looks for new ones.
-settings.register_profile("geoseg", deadline=None, max_examples=50, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=50)
+settings.register_profile("geoseg", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=100)
 settings.load_profile("geoseg")
 
 # Nothing is kept in the user's own cache folder.

@@ -91,6 +91,7 @@ def test_every_file_of_the_project_has_a_name_that_windows_takes() -> None:
     assert len({name.casefold() for name in names}) == len(names)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_where_os_and_signal_lack_what_windows_lacks(tmp_path: Path) -> None:
     code = f"""
 import functools, os, signal, sys

@@ -159,6 +159,7 @@ def test_a_raster_is_described_and_missing_files_are_refused_without_what_comes_
         assert heavy == set(), arguments[0]
 
 
+@pytest.mark.slow
 def test_smp_and_timm_are_imported_only_where_an_encoder_of_theirs_is_built(
     model_file: Path, make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:

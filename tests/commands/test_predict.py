@@ -618,6 +618,7 @@ def start_and_stop(command, out, stop, **options):
     return process, errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
     scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
     process, errors = start_and_stop(
@@ -633,14 +634,10 @@ def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp
     assert not list(out.glob("scene*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "number"),
-    [
-        (0, signal.SIGTERM),
-        pytest.param(0, signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(2, signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param(2, signal.SIGINT, marks=pytest.mark.slow),
-    ],
+    [(0, signal.SIGTERM), (0, signal.SIGINT), (2, signal.SIGTERM), (2, signal.SIGINT)],
 )
 def test_a_second_signal_ends_a_run_and_its_workers_at_once_and_it_is_resumed(
     make_raster, hcnet_file, tmp_path, workers, number

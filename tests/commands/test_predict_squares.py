@@ -78,7 +78,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_squares_are_the_one_file_level_by_level(
     scene: Path, model_file: Path, tmp_path: Path, workers: int
 ) -> None:

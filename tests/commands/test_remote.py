@@ -84,7 +84,7 @@ def test_the_others_are_predicted_and_a_config_may_not_name_servers_either(
     assert not server.was_asked()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_advice_of_a_refused_server_is_followed_to_the_letter(
     server: Server, make_raster: Make, model_file: Path, tmp_path: Path, workers: int
 ) -> None:

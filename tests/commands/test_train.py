@@ -378,6 +378,7 @@ def test_class_weights_may_be_given_or_left_out(config: dict[str, Any], tmp_path
     assert len(set(texts)) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_training_with_workers_leaves_none_and_is_resumed(
     config: dict[str, Any], tmp_path: Path
 ) -> None:

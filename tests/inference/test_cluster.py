@@ -47,6 +47,7 @@ def test_a_worker_that_is_killed_in_its_work_leaves_it_to_the_others() -> None:
         assert len(client.gather(futures)) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked")
 def test_ctrl_c_never_reaches_a_worker_while_it_starts_or_later() -> None:
     def blocked() -> tuple[bool, Any]:

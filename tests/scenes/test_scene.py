@@ -96,6 +96,7 @@ def test_plants_are_bright_in_near_infrared(varied: tuple[np.ndarray, np.ndarray
     assert abs(np.median(index[~green])) < 0.08
 
 
+@pytest.mark.slow
 def test_colour_alone_does_not_decide(varied: tuple[np.ndarray, np.ndarray]) -> None:
     """A boosted classifier of all four bands stays under 0.55 in towns that it has not seen."""
     colours, classes = varied

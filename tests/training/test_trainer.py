@@ -359,6 +359,7 @@ def losses_and_ious(folder: Path) -> list[tuple[str, str]]:
     return [(row["loss"], row["mean_iou"]) for row in read_rows(folder / "metrics.csv")]
 
 
+@pytest.mark.slow
 def test_data_that_one_of_two_processes_cannot_read_ends_both_and_both_continue(
     config_file: Path, tmp_path: Path
 ) -> None:
