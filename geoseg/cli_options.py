@@ -118,6 +118,13 @@ source_options = _together(
         help="Which sheet of a mosaic is on top.",
     ),
     _source("--resample", is_flag=True, help="Bring sources to the model's ground sampling."),
+    _source(
+        "--grid",
+        "output_grid",
+        default="source",
+        type=click.Choice(["source", "model"]),
+        help="Whose pixels the outputs of resampled sources have.",
+    ),
     _source("--aoi", metavar="FILE", type=PATH, help="Area of interest: a file of polygons."),
     _source("--aoi-layer", metavar="NAME", help="Layer of it.  [default: the only one]"),
     _source("--crop/--no-crop", default=True, help="End outputs at its extent."),

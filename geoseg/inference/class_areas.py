@@ -64,7 +64,8 @@ def measure_raster(
         SourceError: it cannot be read.
     """
     sizes, found = _pixel_areas(sheet), np.zeros(256, np.int64)
-    place = sheet.on_extent(area)
+    shown = sheet.folder.source.shown
+    place = area.moved(-shown.row, -shown.col)
     with (
         rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES),
         local_copy(output.file(area)) as file,
@@ -80,7 +81,6 @@ def measure_raster(
 
 
 def _pixel_areas(sheet: Sheet) -> PixelAreas:
-    source = sheet.folder.source
-    shown = source.extent
+    source, shown = sheet.folder.source.target, sheet.folder.source.shown
     transform = place_of(source.transform, shown)
     return PixelAreas.of(transform, source.crs, shown.height, shown.width)

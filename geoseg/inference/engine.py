@@ -288,6 +288,6 @@ def make_preview(process: Process, sheet: Sheet, output: Output, classes: Output
             output.path,
             classes=process.classes,
             fingerprint=output.key,
-            source=source,
+            source=source.target,
             area=output.shown,
         )

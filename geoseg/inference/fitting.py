@@ -96,14 +96,14 @@ def fit(
         if FORMATS[name].needs_crs and source.crs is None:
             raise SourceError(no_crs(source.path, name))
     if options.resample:
-        source = _at_ground_sampling_of(card, source)
+        source = _at_ground_sampling_of(card, source, back=options.output_grid == "source")
     grid = options.grid(card, source)
     if area is not None:
         source = source.clip(area.on(source, grid.reach, crop=options.crop))
     return source, grid, warnings
 
 
-def _at_ground_sampling_of(card: Card, source: Source) -> Source:
+def _at_ground_sampling_of(card: Card, source: Source, *, back: bool) -> Source:
     """A source with pixels as large as a model's; as it is where they are within a hundredth."""
     wanted = card.ground_sampling
     if wanted is None:
@@ -111,7 +111,7 @@ def _at_ground_sampling_of(card: Card, source: Source) -> Source:
             "resample: the model's card names no ground sampling; leave the option out, or train "
             "with data.ground_sampling"
         )
-    resampled = source.resample(wanted)
+    resampled = source.resample(wanted, back=back)
     same = all(abs(scale - 1) <= _ALIKE for scale in resampled.scale)
     return source if same else resampled
 

@@ -75,12 +75,13 @@ class PredictOptions:
     """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
     aoi: str | None = None
-    """A file of polygons; this and the next five: see `SourceOptions`."""
+    """A file of polygons; this and the next six: see `SourceOptions`."""
     aoi_layer: str | None = None
     crop: bool = True
     mosaic: Literal["sheets", "one"] | None = None
     overlap_rule: OverlapRule = "first"
     resample: bool = False
+    output_grid: Literal["source", "model"] = "source"
     confidence: bool = False
     probabilities: bool = False
     min_confidence: float = 0.0

@@ -71,8 +71,8 @@ class Output:
     """Of a class raster: made from the parts without regions that are too small."""
 
     def areas(self, source: Source) -> list[Window]:
-        """What each file of a raster shows of the source's grid."""
-        shown = self.shown or Window(0, 0, source.height, source.width)
+        """What each file of a raster shows of the source's grid: that of its target."""
+        shown = self.shown or source.shown
         squares = chunk_areas(
             shown.height, shown.width, self.side or max(shown.height, shown.width)
         )
@@ -154,14 +154,17 @@ def write_raster(
         PartError: a part is missing or damaged, or its file is another part.
     """
     masked = output.kind == "probabilities"
+    onto = folder.source.onto
+    needed = area if onto is None else onto.needed(area)
     return write_cog(
         layer_of(output.kind, classes),
-        folder.parts(blocks, "cleaned" if output.cleaned else output.kind, area),
+        folder.parts(blocks, "cleaned" if output.cleaned else output.kind, needed),
         output.file(area),
-        valid=folder.parts(blocks, "classes", area) if masked else (),
+        valid=folder.parts(blocks, "classes", needed) if masked else (),
         area=area,
+        onto=onto,
         overviews=chunk_overviews(output.side) if output.side else None,
-        **_common(output, folder.source),
+        **_common(output, folder.source.target),
     )
 
 
@@ -172,6 +175,7 @@ def write_raster_index(output: Output, source: Source, classes: ClassScheme) -> 
         OutputError: the disk is full or the folder cannot be written.
         SourceError: a square is missing or damaged.
     """
+    source = source.target
     place = _common(output, source)
     if shown := output.shown:
         place |= {
@@ -235,7 +239,7 @@ def classes_at_hand(output: Output, source: Source, classes: ClassScheme) -> Ite
         with local_copy(output.path) as file:
             yield file
         return
-    shown = output.shown or Window(0, 0, source.height, source.width)
+    shown = output.shown or source.shown
     with level_at_hand(
         class_layer(classes),
         output.path,

@@ -25,6 +25,8 @@ class SourceOptions:
     """Which of two sheets is on top: by path, by date, or by ground sampling."""
     resample: bool = False
     """Bring sources to the model's ground sampling, and sheets to one grid."""
+    output_grid: Literal["source", "model"] = "source"
+    """Whose pixels the rasters have that are written: the source's, or those of the model."""
 
     def __post_init__(self) -> None:
         if self.aoi is None and (self.aoi_layer is not None or not self.crop):
@@ -35,3 +37,7 @@ class SourceOptions:
             raise ConfigError(f"overlap_rule {self.overlap_rule!r}: use {', '.join(OVERLAP_RULES)}")
         if self.mosaic is None and self.overlap_rule != "first":
             raise ConfigError("overlap_rule is about the sheets of a mosaic; give mosaic too")
+        if self.output_grid not in ("source", "model"):
+            raise ConfigError(f"output_grid {self.output_grid!r}: give source or model")
+        if self.output_grid == "model" and not self.resample:
+            raise ConfigError("output_grid model is about resampled sources; give resample too")

@@ -186,7 +186,7 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     kinds += ["confidence"] if options.confidence else []
     kinds += ["probabilities"] if options.probabilities else []
     kinds += options.vectors
-    shown = job.source.extent
+    shown = job.source.shown
     most = options.max_output_pixels
     whole = [(job.target, None if job.source.area is None else shown)]
     outputs = []
@@ -210,7 +210,7 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
 
 def _shown(job: RasterJob) -> list[tuple[AnyPath, Window | None]]:
     """What is shown of each sheet; nothing where rasters are not written by sheet."""
-    cut = [(target, sheet.intersect(job.source.extent)) for target, sheet in job.sheets]
+    cut = [(target, sheet.intersect(job.source.shown)) for target, sheet in job.sheets]
     return [(target, window) for target, window in cut if window is not None]
 
 

@@ -21,6 +21,7 @@ from rasterio.crs import CRS
 from geoseg.errors import DiskError
 from geoseg.places import AnyPath, building_option, file_sizes
 from geoseg.raster.assembly import assemble
+from geoseg.raster.bring_back import Onto
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.integrity import is_whole_cog
@@ -61,6 +62,7 @@ def write_cog(
     fingerprint: str,
     valid: Sequence[Part] = (),
     area: Window | None = None,
+    onto: Onto | None = None,
     overviews: int | None = None,
 ) -> NDArray[np.int64]:
     """Write an output raster, or a rectangle of it.
@@ -79,6 +81,7 @@ def write_cog(
         fingerprint: what the raster was made from, kept in the file.
         valid: where the layer has no nodata, the class parts, whose 255 are the invalid pixels.
         area: what of the raster the file shows; None: all.
+        onto: how pixels of the parts become those of the raster; None: they are.
         overviews: how many; None: until one fits into a tile.
 
     Returns:
@@ -92,9 +95,14 @@ def write_cog(
     with replace_raster(out, fingerprint) as made, rasterio.Env(**ENVIRONMENT):
         _refuse_full_disk([*parts, *valid], made, out)
         base = made.with_name("base.tif")
+        assembled = base if onto is None else made.with_name("assembled.tif")
+        stored = shown if onto is None else onto.needed(shown)
         counts = assemble(
-            parts, base, shown, bands=len(layer.bands), fill=layer.nodata or 0, valid=valid
+            parts, assembled, stored, bands=len(layer.bands), fill=layer.nodata or 0, valid=valid
         )
+        if onto is not None:
+            counts = onto.bring_back(assembled, base, shown, bilinear=bool(valid))
+            assembled.unlink()
         write_layer(
             layer,
             base,

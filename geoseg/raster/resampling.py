@@ -61,7 +61,22 @@ def taps_of(start: int, stop: int, scale: float, length: int) -> Taps:
     return Taps(first, int(index.max()) + 1, index - first, weight, nearest - first)
 
 
-def _weighted(values: Floats, taps: Taps, axis: int) -> Floats:
+def centred(start: int, stop: int, scale: float, length: int, other: int) -> tuple[int, int]:
+    """First and end of the pixels whose centres lie between two pixels of another axis.
+
+    Args:
+        start: first of them.
+        stop: one past the last.
+        scale: of them a pixel.
+        length: of their axis.
+        other: of the axis of the result.
+    """
+    first, end = (min(other, math.ceil(place / scale - 0.5)) for place in (start, stop))
+    # The last pixels may have their centres beyond what they are made of.
+    return first, other if stop == length else end
+
+
+def weighted(values: Floats, taps: Taps, axis: int) -> Floats:
     """Sums along an axis, one tap after the other, so that their bits depend on nothing else."""
     shape = [1] * values.ndim
     shape[axis] = -1
@@ -102,12 +117,12 @@ class ResampledReader(Reader):
         below, is_valid = self._reader.read(*place)
         values = np.where(is_valid, below, 0).astype(self._working)
         weights = is_valid.astype(self._working)
-        total = _weighted(_weighted(weights, rows, 0), cols, 1)
+        total = weighted(weighted(weights, rows, 0), cols, 1)
         # Where there is more than one below, any of them does; else the one at the centre counts.
-        held = weights[rows.nearest] if down <= 1 else _weighted(weights, rows, 0)
-        valid = (held[:, cols.nearest] if across <= 1 else _weighted(held, cols, 1)) > 0
+        held = weights[rows.nearest] if down <= 1 else weighted(weights, rows, 0)
+        valid = (held[:, cols.nearest] if across <= 1 else weighted(held, cols, 1)) > 0
         safe = np.where(total > 0, total, 1)
-        pixels = _weighted(_weighted(values, rows, 1), cols, 2) / safe
+        pixels = weighted(weighted(values, rows, 1), cols, 2) / safe
         if np.dtype(self.dtype).kind in "iu":
             np.rint(pixels, out=pixels)
         result = np.empty(pixels.shape, self.dtype) if out is None else out

@@ -22,10 +22,11 @@ from geoseg.errors import SourceError
 from geoseg.places import AnyPath
 from geoseg.raster.area import Area, AreaReader
 from geoseg.raster.bands import FileBand
+from geoseg.raster.bring_back import Onto
 from geoseg.raster.reader import Reader
-from geoseg.raster.resampling import ResampledReader
+from geoseg.raster.resampling import ResampledReader, centred
 from geoseg.raster.seen import Seen, SeenSources
-from geoseg.raster.stored import Reference, read_source, write_source
+from geoseg.raster.stored import Reference, referred, write_source
 from geoseg.tiling import Window
 
 _ROUNDING = 1e-6
@@ -70,7 +71,7 @@ class Source(ABC):
         """Pickled, it is its reference, if it has one."""
         if self.reference is None:
             return object.__reduce_ex__(self, protocol)
-        return _referred, (self.reference,)
+        return referred, (self.reference,)
 
     def stored_in(self, folder: AnyPath) -> Self:
         """The same source, pickled as a reference to a file in this folder if it is large.
@@ -111,7 +112,7 @@ class Source(ABC):
         """
         return replace(self, area=area)
 
-    def resample(self, ground_sampling: float) -> ResampledSource:
+    def resample(self, ground_sampling: float, *, back: bool = False) -> ResampledSource:
         """The same raster with pixels of another size, made while it is read.
 
         Means of areas where its own are smaller, bilinear where they are larger. Its rows and
@@ -119,6 +120,7 @@ class Source(ABC):
 
         Args:
             ground_sampling: metres per pixel at the raster's centre.
+            back: outputs of a prediction are brought back to the raster's own pixels.
 
         Raises:
             SourceError: it has no place on the ground.
@@ -134,6 +136,7 @@ class Source(ABC):
         facts = {name: getattr(self, name) for name in _SHARED}
         return ResampledSource(
             below=self,
+            back=back,
             scale=(down, across),
             height=math.ceil(self.height / down - _ROUNDING),
             width=math.ceil(self.width / across - _ROUNDING),
@@ -142,11 +145,30 @@ class Source(ABC):
         )
 
     def covered(self, window: Window) -> Window | None:
-        """The pixels whose centres lie in a window of the rasters that it is made of.
+        """The pixels of `target` whose centres lie in a window of the rasters that it is made of.
 
         None where there are none.
         """
         return window
+
+    @property
+    def target(self) -> Source:
+        """The raster whose pixels outputs have."""
+        return self
+
+    @property
+    def onto(self) -> Onto | None:
+        """How outputs are brought to the pixels of `target`; None where they are its own."""
+        return None
+
+    def on_target(self, window: Window) -> Window:
+        """The pixels of `target` whose centres lie in a window."""
+        return window
+
+    @property
+    def shown(self) -> Window:
+        """The rectangle of `target` that outputs show."""
+        return self.on_target(self.extent)
 
     @property
     def extent(self) -> Window:
@@ -219,6 +241,29 @@ class ResampledSource(Source):
     below: Source
     scale: tuple[float, float]
     """Rows and columns of the raster below a row and a column."""
+    back: bool = False
+    """Whether outputs have the pixels of the raster below."""
+
+    @property
+    def target(self) -> Source:
+        """As `Source.target`."""
+        return self.below if self.back else self
+
+    @property
+    def onto(self) -> Onto | None:
+        """As `Source.onto`."""
+        scale = 1 / self.scale[0], 1 / self.scale[1]
+        return Onto(self.height, self.width, scale) if self.back else None
+
+    def on_target(self, window: Window) -> Window:
+        """As `Source.on_target`."""
+        if not self.back:
+            return window
+        rows = centred(
+            window.row, window.row_end, 1 / self.scale[0], self.height, self.below.height
+        )
+        cols = centred(window.col, window.col_end, 1 / self.scale[1], self.width, self.below.width)
+        return Window(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0])
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -228,16 +273,18 @@ class ResampledSource(Source):
     @property
     def facts(self) -> str:
         """As `Source.facts`."""
-        return repr((self.scale, self.below.facts))
+        return repr((self.scale, self.back, self.below.facts))
 
     def covered(self, window: Window) -> Window | None:
         """As `Source.covered`."""
-        down, across = self.scale
-        row, row_end = (math.ceil(end / down - 0.5) for end in (window.row, window.row_end))
-        col, col_end = (math.ceil(end / across - 0.5) for end in (window.col, window.col_end))
-        # The last pixels may have their centres beyond what they are made of.
-        row_end = self.height if window.row_end == self.below.height else row_end
-        col_end = self.width if window.col_end == self.below.width else col_end
+        if self.back:
+            return window
+        row, row_end = centred(
+            window.row, window.row_end, self.scale[0], self.below.height, self.height
+        )
+        col, col_end = centred(
+            window.col, window.col_end, self.scale[1], self.below.width, self.width
+        )
         if row_end <= row or col_end <= col:
             return None
         return Window(row, col, row_end - row, col_end - col)
@@ -252,9 +299,3 @@ class ResampledSource(Source):
 
     def _open(self, overview: int | None) -> Reader:  # noqa: ARG002 - it has none
         return ResampledReader(self.below.open(), self.height, self.width, self.scale)
-
-
-def _referred(reference: Reference) -> Source:
-    """The source in a file."""
-    source: Source = replace(read_source(reference), reference=reference)
-    return source

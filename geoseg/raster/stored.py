@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -66,6 +67,15 @@ def read_source(reference: Reference) -> Any:
     if hashlib.sha256(content).hexdigest() != reference.digest:
         raise _lost(reference)
     return pickle.loads(content)  # noqa: S301
+
+
+def referred(reference: Reference) -> Any:
+    """The source in a file, which knows that it is there.
+
+    Raises:
+        SourceError: as `read_source`.
+    """
+    return replace(read_source(reference), reference=reference)
 
 
 def _lost(reference: Reference) -> SourceError:

@@ -41,6 +41,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "mosaic": None,
         "overlap_rule": "first",
         "resample": False,
+        "output_grid": "source",
         "confidence": False,
         "probabilities": False,
         "min_confidence": 0.0,

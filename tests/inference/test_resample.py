@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.warp
 from rasterio import Affine
+from rasterio.enums import Resampling
 
 import geoseg
 from geoseg.errors import ConfigError
 from geoseg.models import Model
 from geoseg.raster import open_mosaic, open_raster
-from tests.conftest import GRID
+from tests.conftest import GRID, UTM
 
 Make = Callable[..., Path]
 OPTIONS: dict[str, Any] = {"vectors": "none", "preview": False, "resample": True}
+ON_MODEL = {**OPTIONS, "output_grid": "model"}
 
 
 @pytest.fixture
@@ -45,15 +48,77 @@ def test_labels_are_those_of_the_file_that_was_resampled_first(
         pixels, valid = reader.read(0, 0, source.height, source.width)
     pixels[:, ~valid] = 0
     make_raster("warped.tif", data=pixels, nodata=0, transform=source.transform)
-    geoseg.predict(scene, model, out=tmp_path / "fly", block=25, **OPTIONS)
+    geoseg.predict(scene, model, out=tmp_path / "fly", block=25, **ON_MODEL)
     geoseg.predict(tmp_path / "warped.tif", model, out=tmp_path / "first", **OPTIONS)
     found, transform = labels(tmp_path / "fly/scene_classes.tif")
     expected, _ = labels(tmp_path / "first/warped_classes.tif")
     np.testing.assert_array_equal(found, expected)
     assert transform == source.transform
-    again = geoseg.predict(scene, model, out=tmp_path / "fly", **OPTIONS)
+    again = geoseg.predict(scene, model, out=tmp_path / "fly", **ON_MODEL)
     assert again.data["inputs"][0]["status"] == "kept"
     assert not any("ground sampling" in line for line in again.data["warnings"])
+
+
+@pytest.mark.parametrize("sampling", [0.8, pytest.param(0.3, marks=pytest.mark.slow)])
+def test_outputs_come_back_to_the_pixels_of_the_source(
+    make_raster: Make, model: Model, tmp_path: Path, sampling: float
+) -> None:
+    data = np.random.default_rng(1).integers(1, 255, (3, 90, 110)).astype(np.uint8)
+    data[:, 30:50, 40:70] = 0
+    scene = make_raster("scene.tif", data=data, nodata=0)
+    own = replace(model, card=model.card.model_copy(update={"ground_sampling": sampling}))
+    given = {"confidence": True, "probabilities": True}
+    geoseg.predict(scene, own, out=tmp_path / "model", **ON_MODEL, **given)
+    geoseg.predict(scene, own, out=tmp_path / "source", **OPTIONS, **given)
+    scale = sampling / 0.5
+    for kind in ("classes", "confidence", "probabilities"):
+        with rasterio.open(tmp_path / f"model/scene_{kind}.tif") as file:
+            coarse, mask = file.read(), file.dataset_mask()
+        with rasterio.open(tmp_path / f"source/scene_{kind}.tif") as file:
+            found, found_mask = file.read(), file.dataset_mask()
+            assert (file.shape, file.transform) == ((90, 110), GRID)
+        rows = np.minimum((np.arange(90) + 0.5) / scale, coarse.shape[1] - 1).astype(int)
+        cols = np.minimum((np.arange(110) + 0.5) / scale, coarse.shape[2] - 1).astype(int)
+        np.testing.assert_array_equal(found_mask, mask[rows][:, cols])
+        if kind != "probabilities":
+            np.testing.assert_array_equal(found, coarse[:, rows][:, :, cols])
+            continue
+        sums = found.astype(int).sum(axis=0)[found_mask != 0]
+        assert np.abs(sums - 255).max() <= 4  # of four rounded means
+        method = Resampling.bilinear if scale > 1 else Resampling.average
+        rasterio.warp.reproject(
+            np.where(mask != 0, coarse + 1.0, 0.0).astype(np.float32),
+            warped := np.zeros(found.shape, np.float32),
+            src_transform=GRID @ Affine.scale(scale),
+            src_crs=UTM,
+            src_nodata=0,
+            dst_transform=GRID,
+            dst_crs=UTM,
+            dst_nodata=0,
+            resampling=method,
+            tolerance=0,
+            UNIFIED_SRC_NODATA="YES",
+        )
+        inner = (found_mask != 0) & (warped > 0).all(axis=0)
+        inner[int(89 / scale * scale) - 1 :] = False
+        expected = np.rint(warped - 1)
+        close = np.abs(found.astype(int) - expected)[:, inner] <= 1
+        assert close.mean() >= 0.99
+
+
+def test_squares_of_outputs_that_come_back_are_those_of_the_whole(
+    make_raster: Make, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, cols = np.mgrid[:300, :330]
+    data = np.stack([127 + 120 * np.sin(rows / a + cols / 9) for a in (9, 5, 3)]).astype(np.uint8)
+    scene = make_raster("scene.tif", data=data)
+    monkeypatch.setattr("geoseg.inference.options.LEAST_PIXELS", 1)
+    geoseg.predict(scene, model, out=tmp_path / "one", **OPTIONS)
+    geoseg.predict(scene, model, out=tmp_path / "many", max_output_pixels=128**2, **OPTIONS)
+    np.testing.assert_array_equal(
+        labels(tmp_path / "many/scene_classes.vrt")[0],
+        labels(tmp_path / "one/scene_classes.tif")[0],
+    )
 
 
 def test_sheets_of_a_resampled_mosaic_tile_its_raster(
@@ -64,12 +129,16 @@ def test_sheets_of_a_resampled_mosaic_tile_its_raster(
         sheet = data[:, :, col : 41 if col == 0 else None]
         place = GRID @ Affine.translation(col, 0)
         make_raster(f"sheets/{name}.tif", data=sheet, transform=place)
-    for mosaic in ("one", "sheets"):
-        given = {**OPTIONS, "mosaic": mosaic}
-        geoseg.predict(tmp_path / "sheets", model, out=tmp_path / mosaic, **given)
-    whole, _ = labels(tmp_path / "one/sheets_classes.tif")
-    parts = [labels(tmp_path / f"sheets/{name}_classes.tif")[0] for name in ("a", "b")]
-    np.testing.assert_array_equal(np.hstack(parts), whole)
+    for given in (OPTIONS, ON_MODEL):
+        out = tmp_path / given.get("output_grid", "source")
+        for mosaic in ("one", "sheets"):
+            options = {**given, "mosaic": mosaic}
+            geoseg.predict(tmp_path / "sheets", model, out=out / mosaic, **options)
+        whole, _ = labels(out / "one/sheets_classes.tif")
+        parts = [labels(out / f"sheets/{name}_classes.tif")[0] for name in ("a", "b")]
+        np.testing.assert_array_equal(np.hstack(parts), whole)
+    assert whole.shape == (38, 57)
+    assert labels(tmp_path / "source/one/sheets_classes.tif")[0].shape == (60, 90)
 
 
 def test_sheets_of_other_coordinate_systems_are_brought_to_that_of_most(
