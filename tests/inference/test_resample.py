@@ -106,6 +106,7 @@ def test_outputs_come_back_to_the_pixels_of_the_source(
         assert close.mean() >= 0.99
 
 
+@pytest.mark.slow
 def test_squares_of_outputs_that_come_back_are_those_of_the_whole(
     make_raster: Make, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,10 +116,8 @@ def test_squares_of_outputs_that_come_back_are_those_of_the_whole(
     monkeypatch.setattr("geoseg.inference.options.LEAST_PIXELS", 1)
     geoseg.predict(scene, model, out=tmp_path / "one", **OPTIONS)
     geoseg.predict(scene, model, out=tmp_path / "many", max_output_pixels=128**2, **OPTIONS)
-    np.testing.assert_array_equal(
-        labels(tmp_path / "many/scene_classes.vrt")[0],
-        labels(tmp_path / "one/scene_classes.tif")[0],
-    )
+    one, _ = labels(tmp_path / "one/scene_classes.tif")
+    np.testing.assert_array_equal(labels(tmp_path / "many/scene_classes.vrt")[0], one)
 
 
 def test_sheets_of_a_resampled_mosaic_tile_its_raster(
