@@ -15,11 +15,12 @@ from rasterio.crs import CRS
 
 from geoseg.inference.fitting import fit
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.predictor import choose_device, choose_precision
-from geoseg.inference.stream import predict_bands
+from geoseg.inference.run import PredictRun
+from geoseg.inference.stream import stream_block
 from geoseg.models import Model, load_model
 from geoseg.raster import Source
 from geoseg.raster.array_source import array_source, data_array_source
+from geoseg.tiling import Block, Window
 
 
 def predict_array(
@@ -43,8 +44,8 @@ def predict_array(
         crs: the coordinate system.
         bands: 1-based bands in the model's order; None: all.
         nodata: values that mean "no data" where all bands have the same one.
-        options: ``window``, ``overlap``, ``stitch``, ``batch``, ``device``, ``precision``,
-            ``scales``, ``flip``, ``value_range``: as of `geoseg.predict`.
+        options: as of `geoseg.predict`, what concerns files and workers apart: ``window``,
+            ``overlap``, ``device``, ``scales``, ``value_range``, ``min_confidence`` ...
 
     Returns:
         Class ids ``(height, width)``, 255 invalid; and the confidence, round(255 p), 0 invalid.
@@ -64,22 +65,12 @@ def predict_array(
     source, grid, lines = fit(source, loaded.card, chosen)
     for line in lines:
         warnings.warn(line, stacklevel=2)
-    device = choose_device(chosen.device)
+    run = PredictRun.from_options(loaded, chosen, Path())
     labels = np.empty((source.height, source.width), np.uint8)
     confidence = np.empty_like(labels)
-    for band in predict_bands(
-        loaded,
-        source,
-        window=grid.window,
-        overlap=grid.overlap,
-        stitch=grid.stitch,
-        batch=chosen.batch_size,
-        device=str(device),
-        precision=choose_precision(chosen.precision, device),
-        scales=chosen.scales,
-        flip=chosen.flip,
-        source_range=chosen.value_range,
-    ):
+    whole = Block(grid, Window(0, 0, source.height, source.width))
+    finished = stream_block(whole, source, run.predictor, min_confidence=chosen.min_confidence)
+    for _, band in finished:
         labels[band.area.slices()] = band.labels
         confidence[band.area.slices()] = band.confidence
     return labels, confidence

@@ -27,7 +27,7 @@ from geoseg.inference.option_values import (
     value_range,
     words,
 )
-from geoseg.inference.source_options import SourceOptions
+from geoseg.inference.source_options import SOURCE_READERS, SourceOptions
 from geoseg.models import Card
 from geoseg.models.sharing import Sharing
 from geoseg.raster import LEAST_PIXELS, OverlapRule, Source
@@ -187,8 +187,7 @@ class PredictOptions:
     @property
     def of_sources(self) -> SourceOptions:
         """What becomes of the inputs before windows are cut from them."""
-        names = (option.name for option in fields(SourceOptions))
-        return SourceOptions(**{name: getattr(self, name) for name in names})
+        return SourceOptions.of(self)
 
     @property
     def encoding(self) -> EncodeOptions:
@@ -282,9 +281,7 @@ _READERS: dict[str, Reader] = {
     "bands": or_none(bands),
     "value_range": or_none(value_range),
     "nodata": or_none(numbers_of(float)),
-    "aoi": or_none(path_text),
-    "crop": flag,
-    "resample": flag,
+    **SOURCE_READERS,
     "confidence": flag,
     "probabilities": flag,
     "min_confidence": number_of(float),

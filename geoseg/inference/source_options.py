@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from geoseg.errors import ConfigError
+from geoseg.inference.option_values import Reader, flag, or_none, path_text
 from geoseg.raster import OVERLAP_RULES, OverlapRule
+
+SOURCE_READERS: dict[str, Reader] = {
+    "aoi": or_none(path_text),
+    "crop": flag,
+    "resample": flag,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,11 @@ class SourceOptions:
     """Bring sources to the model's ground sampling, and sheets to one grid."""
     output_grid: Literal["source", "model"] = "source"
     """Whose pixels the rasters have that are written: the source's, or those of the model."""
+
+    @classmethod
+    def of(cls, options: Any) -> SourceOptions:
+        """Those among the options of ``geoseg predict``."""
+        return cls(**{option.name: getattr(options, option.name) for option in fields(cls)})
 
     def __post_init__(self) -> None:
         if self.aoi is None and (self.aoi_layer is not None or not self.crop):

@@ -259,10 +259,9 @@ class ResampledSource(Source):
         """As `Source.on_target`."""
         if not self.back:
             return window
-        rows = centred(
-            window.row, window.row_end, 1 / self.scale[0], self.height, self.below.height
-        )
-        cols = centred(window.col, window.col_end, 1 / self.scale[1], self.width, self.below.width)
+        (down, across), below = self.scale, self.below
+        rows = centred(window.row, window.row_end, 1 / down, self.height, below.height)
+        cols = centred(window.col, window.col_end, 1 / across, self.width, below.width)
         return Window(rows[0], cols[0], rows[1] - rows[0], cols[1] - cols[0])
 
     @property
@@ -279,12 +278,9 @@ class ResampledSource(Source):
         """As `Source.covered`."""
         if self.back:
             return window
-        row, row_end = centred(
-            window.row, window.row_end, self.scale[0], self.below.height, self.height
-        )
-        col, col_end = centred(
-            window.col, window.col_end, self.scale[1], self.below.width, self.width
-        )
+        (down, across), below = self.scale, self.below
+        row, row_end = centred(window.row, window.row_end, down, below.height, self.height)
+        col, col_end = centred(window.col, window.col_end, across, below.width, self.width)
         if row_end <= row or col_end <= col:
             return None
         return Window(row, col, row_end - row, col_end - col)
