@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
+PEERS := .venv-peers
 
-.PHONY: demo test test-all test-gis test-oldest mutants kills chaos fuzz lint bench clean
+.PHONY: demo test test-all test-gis test-oldest mutants kills chaos fuzz lint bench bench-peers clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -69,5 +70,16 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks
 
+$(PEERS)/.dev: pyproject.toml
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
+	$(PEERS)/bin/python -m pip install --quiet --editable . monai
+	$(PEERS)/bin/python -m pip install --quiet geoai-py || echo 'geoai-py cannot be installed here; its row says so'
+	touch $@
+
+# The same network in other tools, through their public interfaces: CASES=unet-2048 for one table.
+bench-peers: $(PEERS)/.dev
+	$(PEERS)/bin/python -m tests.benchmarks.peers $(CASES)
+
 clean:
-	rm -rf $(VENV) $(OLDEST) demo runs build dist
+	rm -rf $(VENV) $(OLDEST) $(PEERS) demo runs build dist

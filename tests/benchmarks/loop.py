@@ -6,7 +6,9 @@ raster out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -17,11 +19,17 @@ import geoseg
 
 
 def predict_by_hand(
-    image: Path, model_file: Path, out: Path, window: int = 512, overlap: int = 128
+    image: Path,
+    model_file: Path,
+    out: Path,
+    window: int = 512,
+    overlap: int = 128,
+    watch: Callable[[Any], object] = lambda net: None,
 ) -> None:
-    """Write the classes of `image` to `out`."""
+    """Write the classes of `image` to `out`; `watch` is given the network."""
     model = geoseg.load_model(model_file)
     net, card = model.net, model.card
+    watch(net)
     mean = np.array(card.mean, np.float32)[:, None, None]
     std = np.array(card.std, np.float32)[:, None, None]
     stride, margin = window - overlap, overlap // 2

@@ -1,0 +1,1 @@
+"""geoseg beside other tools that predict large rasters."""
