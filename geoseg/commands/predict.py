@@ -27,6 +27,7 @@ from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
 from geoseg.inference.plan import RasterPlan
+from geoseg.inference.results import PredictReport
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
 from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
 from geoseg.inference.stac_files import refuse_stac, write_stac
@@ -37,7 +38,7 @@ from geoseg.places import AnyPath, any_path
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
 from geoseg.raster.stored import remove_sources
-from geoseg.report import Report, counted
+from geoseg.report import counted
 from geoseg.stores import StorePath
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(
     *,
     progress: Progress | None = None,
     **options: Any,
-) -> Report:
+) -> PredictReport:
     """Predict rasters with a model.
 
     Args:
@@ -71,7 +72,8 @@ def run(
             processes import the script.
 
     Returns:
-        What was done, also written to ``out/report.json``; `exit_code` 1 where some inputs failed.
+        What was done, with the outputs of each input; also written to ``out/report.json``.
+        Its `exit_code` is 1 where some inputs failed.
 
     Raises:
         ConfigError: an option is wrong, or no input can be used; nothing was started.

@@ -23,12 +23,13 @@ from geoseg.inference.line_stream import LineStream, line_stream, remove_lines
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import Output
 from geoseg.inference.probe import peak_memory
+from geoseg.inference.results import PredictReport
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.locks import WORK_FOLDER
 from geoseg.own_reports import refuse_foreign_report
 from geoseg.places import AnyPath
 from geoseg.raster import FoundSources
-from geoseg.report import Report, finite
+from geoseg.report import finite
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -267,12 +268,12 @@ class RunReport:
         except GeosegError as error:
             self._of_the_run.append(str(error))
 
-    def to_report(self) -> Report:
+    def to_report(self) -> PredictReport:
         """What the command returns."""
         data = self.data()
         exit_code = 1 if self.failures else 0
         if self._options.dry_run:
-            return Report("dry run: nothing was written", finite(data), exit_code)
+            return PredictReport("dry run: nothing was written", finite(data), exit_code)
         statuses = [entry["status"] for entry in data["inputs"]]
         counted = [
             f"{statuses.count(status)} {status}"
@@ -284,7 +285,7 @@ class RunReport:
             f"{', '.join(counted)} in {seconds['total']:.1f} s "
             f"({seconds['forward']:.1f} s of it in the network)"
         )
-        return Report(text, finite(data), exit_code)
+        return PredictReport(text, finite(data), exit_code)
 
 
 def _by_kind(outputs: Sequence[Output], texts: Sequence[str]) -> dict[str, str | list[str]]:
