@@ -26,7 +26,7 @@ from geoseg.inference.predictor import Predictor, choose_device, choose_precisio
 from geoseg.inference.probe import Probe
 from geoseg.inference.rates import KeptRate
 from geoseg.inference.slots import ThreadSlots
-from geoseg.inference.stories import Slots, Task
+from geoseg.inference.stories import Slots, Stage, Story, Task, tell_stories
 from geoseg.locks import WORK_FOLDER
 from geoseg.models import Model, write_model
 from geoseg.places import AnyPath
@@ -129,7 +129,7 @@ class PredictRun:
         else:
             with self.open_slots(lambda _: None, workers=True) as slots:
                 task = Task(engine.measure, (source, grid))
-                probe = slots.submit("forward", task).result()
+                probe = _result_of(task, slots)
         return replace(probe, at_once=self.processes)
 
     def _facts_of_rate(self, grid: TileGrid) -> dict[str, Any]:
@@ -216,3 +216,14 @@ class PredictRun:
     def work(self) -> AnyPath:
         """The folder of unfinished parts."""
         return self.out / WORK_FOLDER
+
+
+def _result_of(task: Task, slots: Slots) -> Any:
+    """Of one task for the network; the slots are looked after meanwhile, as workers may freeze."""
+    results: list[Any] = []
+
+    def story() -> Story:
+        results.extend((yield Stage("forward", [task])))
+
+    tell_stories([story()], slots)
+    return results[0]

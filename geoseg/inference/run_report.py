@@ -244,7 +244,7 @@ class RunReport:
 
         Each input is one line, last of all: so that 100,000 of them can be read and searched.
         """
-        areas = [each for found in self._areas.values() for each in found]
+        areas = [each for source in self._inputs for each in self._areas.get(source, [])]
         data = self.data()
         inputs = data.pop("inputs")
         head = json.dumps(finite(data), indent=2, allow_nan=False)

@@ -26,8 +26,6 @@ def main() -> int:
             print(line, flush=True)
         if campaign.faults:
             print((root / "log").read_text(encoding="utf-8"))
-    for fault in campaign.faults:
-        print(fault)
     print(f"{campaign.runs} runs, {time.perf_counter() - started:.0f} s")
     return int(bool(campaign.faults))
 

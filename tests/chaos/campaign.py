@@ -61,7 +61,9 @@ class Campaign:
             for _ in range(WORKERS):
                 self._cluster.start_worker()
             while self.worker_deaths or self.scheduler_deaths:
+                known = len(self.faults)
                 self._predict_disturbed(undisturbed)
+                yield from self.faults[known:]
                 yield (
                     f"run {self.runs}: {workers - self.worker_deaths} workers and "
                     f"{schedulers - self.scheduler_deaths} schedulers dead, "

@@ -114,6 +114,35 @@ def test_workers_write_the_same_bytes_into_a_bucket_with_their_own_credentials(
     assert_same(tmp_path / "out", bucket)
 
 
+@pytest.mark.slow
+def test_every_way_of_running_gives_the_same_bytes_features_and_counts(
+    cluster: ExternalCluster,
+    make_raster: Make,
+    hcnet_file: Path,
+    tmp_path: Path,
+) -> None:
+    """With a network whose context depends on where its window lies."""
+    for name in ("a.tif", "sub/b.tif"):
+        make_raster(f"in/{name}", height=90, width=130)
+    ways: dict[str, dict[str, Any]] = {
+        "threads": {"block": "auto"},
+        "blocks": {"block": 50},
+        "workers": {"workers": 2},
+        "cluster": {"scheduler": cluster.file, "progress": Deleting(hcnet_file)},
+    }
+    run = {"confidence": True, "probabilities": True, "precision": "fp32", "device": "cpu"}
+    outcomes = {}
+    for way, options in ways.items():
+        report = geoseg.predict(tmp_path / "in", hcnet_file, tmp_path / way, **run, **options)
+        assert report.exit_code == 0, (way, report.data["failures"])
+        outcomes[way] = outcome(tmp_path / way)
+    assert not hcnet_file.exists()
+    rasters = {name for name in outcomes["threads"] if name.endswith(".tif")}
+    assert len(rasters) == 6
+    found = {way: differences(each, outcomes["threads"]) for way, each in outcomes.items()}
+    assert found == {way: [] for way in ways}
+
+
 def test_a_worker_that_joins_late_takes_part_and_loads_the_model_once(
     cluster: ExternalCluster, make_raster: Make, model_file: Path, tmp_path: Path
 ) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import torch
 
 from geoseg.errors import ConfigError
+from geoseg.inference import run as run_module
+from geoseg.inference import stories
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.run import PredictRun
-from geoseg.inference.stories import Task
+from geoseg.inference.stories import Lane, Task
 from geoseg.models import Model
 
 MakeRun = Callable[..., PredictRun]
@@ -60,3 +63,24 @@ def test_a_block_that_runs_here_has_the_threads_that_a_workers_has(
     with make_run(workers=workers).open_slots(lambda _: None, workers=False) as slots:
         seen = slots.submit("forward", Task(lambda _: torch.get_num_threads(), ())).result()
     assert (seen, torch.get_num_threads()) == (threads, 5)
+
+
+class Freezing:
+    """Slots whose task is run only once they have been looked after."""
+
+    def capacity(self, lane: Lane) -> int:
+        return 1
+
+    def submit(self, lane: Lane, task: Task) -> Future[int]:
+        self.future: Future[int] = Future()
+        return self.future
+
+    def check(self) -> None:
+        self.future.set_result(7)
+
+
+def test_workers_are_looked_after_while_a_window_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stories, "_WAIT_SECONDS", 0.01)
+    assert run_module._result_of(Task(print, ()), Freezing()) == 7

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import geoseg
 from geoseg.errors import OutputError
 from geoseg.inference import run_report
+from geoseg.inference.area_table import ClassAreas
 from geoseg.inference.keys import key_of
 from geoseg.inference.run import PredictRun
 from geoseg.inference.run_report import RunReport, refuse_foreign_file
@@ -256,3 +258,20 @@ def test_a_stream_that_cannot_be_written_is_an_error_of_the_output(
     stream = report_of(make_run(), 0.0).streaming(tmp_path / "none/report.jsonl")
     with pytest.raises(OutputError, match=r"report\.jsonl: cannot be written"), stream:
         pytest.fail("begun")
+
+
+def test_areas_are_listed_in_the_order_of_the_inputs_whichever_ends_first(
+    make_run: MakeRun, make_job: MakeJob, tmp_path: Path
+) -> None:
+    run = make_run()
+    report = report_of(run, time.perf_counter())
+    jobs = [make_job(run, f"{name}.tif") for name in "abc"]
+    for job in jobs:
+        report.accept(job, [])
+    for job in reversed(jobs):
+        survey = survey_raster(run, job)
+        areas = ClassAreas(survey.outputs[0].path, np.ones(5, np.int64), np.ones(5))
+        report.finish(survey, result(areas=[areas]))
+    report.write(run.out / "report.json")
+    rows = (run.out / "areas.csv").read_text().splitlines()[1:]
+    assert list(dict.fromkeys(row.split(",")[0] for row in rows)) == ["a", "b", "c", "total"]
