@@ -30,6 +30,7 @@ from geoseg.raster import (
     PREPARE,
     check_image,
     open_raster,
+    opened_once,
     refuse_palette,
     source_fingerprint,
 )
@@ -102,8 +103,12 @@ def plan_tiles(
     """
     plans: list[TilePlan] = []
     failures: list[str] = []
-    planned = look_ahead(lambda tile: _plan_tile(pairs[tile], parts[tile], options), parts)
-    for tile, plan in zip(parts, planned, strict=True):
+
+    def plan_one(tile: str) -> TilePlan:
+        with opened_once(pairs[tile].raster):
+            return _plan_tile(pairs[tile], parts[tile], options)
+
+    for tile, plan in zip(parts, look_ahead(plan_one, parts), strict=True):
         try:
             plans.append(plan.result())
         except ConfigError:

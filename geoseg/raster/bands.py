@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class FileBand:
         return "" if self.color in _NO_COLOR else same_name(self.color)
 
 
+@functools.lru_cache  # of all bands of all sheets, again and again
 def same_name(name: str) -> str:
     """The form in which names are compared: lower-case letters and digits, one synonym."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())

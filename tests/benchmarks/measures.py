@@ -27,11 +27,13 @@ from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.labels import labels
 from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
+from tests.benchmarks.one_block import one_block
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
 from tests.benchmarks.sharing import shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
 from tests.benchmarks.startup import startup
+from tests.benchmarks.thousands import thousands
 
 
 def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, object]:
@@ -160,6 +162,8 @@ ALL: dict[str, Callable[[Path], None]] = {
         labels,
         assembly,
         sheets,
+        one_block,
+        thousands,
         country,
         costs,
         halos,

@@ -1,0 +1,122 @@
+"""A folder of sheets of one block each: worker processes, threads, and the bare forwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from geoseg import scenes
+from tests.benchmarks.models import write_model
+
+_SIDE, _SHEETS, _FEW = 1024, 40, 4
+_ROUNDS = 2
+_RUN = """
+import json, sys
+import geoseg
+from tests.benchmarks.one_block import bare_seconds
+
+if __name__ == "__main__":
+    sheets, model, out, options = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
+    data = geoseg.predict(sheets, model, out=out, precision="fp32", **options).data
+    bare = 0.0 if options else bare_seconds(model, sheets, data["forwards"])
+    print(json.dumps({"total": data["seconds"]["total"], "bare": bare}))
+"""
+
+
+def one_block(folder: Path) -> None:
+    """40 sheets of 1,024^2, FCN on ResNet-18: 2 workers against a thread; 2 threads' total."""
+    model = write_model(folder / "resnet18.safetensors", "fcn", "resnet18")
+    script = folder / "run.py"
+    script.write_text(_RUN)
+    sheets = {
+        count: _write_sheets(folder / f"one-block-{count}", count) for count in (_FEW, _SHEETS)
+    }
+    kinds = {"1 thread": {}, "2 workers": {"workers": 2}}
+    seconds = {name: dict.fromkeys(sheets, float("inf")) for name in kinds}
+    shares = []
+    for _ in range(_ROUNDS):
+        for count, given in sheets.items():
+            for name, options in kinds.items():
+                total = _run(script, given, model, folder / "out", 1, options)["total"]
+                seconds[name][count] = min(seconds[name][count], total)
+        both = _run(script, sheets[_SHEETS], model, folder / "out", 2, {})
+        shares.append(both["total"] / both["bare"])
+        print(f"2 threads: total {both['total']:.1f} s, bare {both['bare']:.1f} s", flush=True)
+    print(f"seconds, best of {_ROUNDS}, by sheets: {seconds}", flush=True)
+    alone, workers = seconds["1 thread"], seconds["2 workers"]
+    print(
+        f"1 thread against 2 workers: ratio {alone[_SHEETS] / workers[_SHEETS]:.2f}, without "
+        f"their start {_of_one(alone) / _of_one(workers):.2f}; "
+        f"2 threads, total against bare forwards: ratio {min(shares):.3f}",
+        flush=True,
+    )
+
+
+def bare_seconds(model_file: str, sheets: str, forwards: int) -> float:
+    """Seconds of so many forwards of a window of the first sheet, in this process."""
+    import numpy as np
+    import rasterio
+    import torch
+
+    import geoseg
+    from geoseg.inference.forward_options import ForwardOptions
+    from geoseg.inference.predictor import Predictor
+
+    model = geoseg.load_model(model_file)
+    predictor = Predictor(model, ForwardOptions("cpu", "fp32"))
+    side = model.card.window
+    with rasterio.open(min(Path(sheets).iterdir())) as source:
+        pixels = source.read([1, 2, 3], window=rasterio.windows.Window(0, 0, side, side))[None]
+    valid = np.ones((1, side, side), bool)
+    x = predictor.normalize(torch.from_numpy(pixels), torch.from_numpy(valid))
+    predictor.scores(x)
+    before = predictor.seconds
+    for _ in range(forwards):
+        predictor.scores(x)
+    return predictor.seconds - before
+
+
+def _of_one(seconds: dict[int, float]) -> float:
+    """What one more sheet takes."""
+    return (seconds[_SHEETS] - seconds[_FEW]) / (_SHEETS - _FEW)
+
+
+def _write_sheets(folder: Path, count: int) -> Path:
+    """So many sheets of a town, without nodata, in the three bands of the model."""
+    import rasterio
+
+    folder.mkdir()
+    for number in range(count):
+        image, _ = scenes.render(7, 0, number * _SIDE, _SIDE, _SIDE)
+        place = rasterio.transform.from_origin(5e5 + number * _SIDE * 0.2, 5.4e6, 0.2, 0.2)
+        profile = {"driver": "GTiff", "width": _SIDE, "height": _SIDE, "count": 3, "dtype": "uint8"}
+        with rasterio.open(
+            folder / f"{number:02d}.tif",
+            "w",
+            **profile,
+            crs="EPSG:25832",
+            transform=place,
+            photometric="MINISBLACK",
+        ) as file:
+            file.write(image[:3])
+    return folder
+
+
+def _run(
+    script: Path, sheets: Path, model: Path, out: Path, threads: int, options: dict[str, int]
+) -> dict[str, float]:
+    """The measures of one run in a process of its own, into a new folder."""
+    shutil.rmtree(out, ignore_errors=True)
+    done = subprocess.run(
+        [sys.executable, str(script), str(sheets), str(model), str(out), json.dumps(options)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path.cwd())},
+    )
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
