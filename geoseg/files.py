@@ -15,7 +15,7 @@ import re
 import shutil
 import uuid
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def replace_file(
     *,
     companions: Companions = lambda _: (),
     errors: tuple[type[Exception], ...] = (OSError,),
-    fingerprint: str | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> Iterator[Path]:
     """A path of the same name in a temporary folder, moved to `path` when the block succeeds.
 
@@ -92,8 +92,8 @@ def replace_file(
             from an older one.
         errors: what the block may raise by writing; each becomes an `OutputError`. Give none where
             the block does other work too, and put `naming_file` round what writes.
-        fingerprint: what the file is made from; told with an object of a bucket, so that nobody has
-            to open it.
+        facts: about the file, as they are when the block ends; told with an object of a bucket, so
+            that nobody has to open it.
 
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
@@ -107,13 +107,13 @@ def replace_file(
             made = [other.name for other in companions(built) if other.exists()]
             old = [other.name for other in existing_files(path, companions) if other != path]
             if isinstance(path, StorePath):
-                _send(built, path, made, old, fingerprint)
+                _send(built, path, made, old, facts or {})
             else:
                 _put_in_place(built, path, made, old)
 
 
 def _send(
-    built: Path, path: StorePath, made: list[str], old: list[str], fingerprint: str | None
+    built: Path, path: StorePath, made: list[str], old: list[str], facts: Mapping[str, str]
 ) -> None:
     """Put a file into its bucket, last of all; an old one goes first where it has companions."""
     if made or old:
@@ -122,7 +122,7 @@ def _send(
         path.with_name(name).unlink(missing_ok=True)
     for name in made:
         path.with_name(name).put(built.with_name(name))
-    path.put(built, fingerprint)
+    path.put(built, facts)
 
 
 def _put_in_place(built: Path, path: Path, made: list[str], old: list[str]) -> None:

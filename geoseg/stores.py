@@ -7,14 +7,18 @@ object has its name when it is whole, for a PUT is one step, also where it is se
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
 from geoseg.buckets import asking, client, library
 
-_FINGERPRINT = "geosegfingerprint"
-"""In an object's metadata, what it was made from; Azure takes letters and digits only."""
+FINGERPRINT = "fingerprint"
+"""The fact what an object was made from."""
+_FACT = "geoseg"
+"""How the names of facts begin in an object's metadata; Azure takes letters and digits only."""
+_NONE: Mapping[str, str] = {}
 _PIECE = 8 * 2**20
 """Bytes that a large file is sent and fetched in at a time; four pieces are sent at once."""
 _MOST_PIECES = 9_000
@@ -99,10 +103,10 @@ class StorePath:
         except FileNotFoundError:
             return None
 
-    def fingerprint(self) -> str | None:
-        """What geoseg has made the object from; None of another one, and where there is none."""
+    def fact(self, name: str) -> str | None:
+        """What was put with the object; None of another one's, and where there is none."""
         try:
-            found = self._get(head=True).attributes.get(_FINGERPRINT)
+            found = self._get(head=True).attributes.get(f"{_FACT}{name}")
         except FileNotFoundError:
             return None
         return None if found is None else str(found)
@@ -127,12 +131,12 @@ class StorePath:
             for piece in self._get(head=False).stream(min_chunk_size=_PIECE):
                 out.write(piece)
 
-    def put(self, content: bytes | memoryview | Path, fingerprint: str | None = None) -> None:
+    def put(self, content: bytes | memoryview | Path, facts: Mapping[str, str] = _NONE) -> None:
         """Replace the object in one step.
 
         Args:
             content: all of it, or a file of this machine that has it.
-            fingerprint: what it was made from.
+            facts: about it, so that nobody has to open it; 2 kB at most.
         """
         size = content.stat().st_size if isinstance(content, Path) else len(content)
         with asking(self.bucket, str(self)):
@@ -140,7 +144,7 @@ class StorePath:
                 client(self.bucket),
                 str(self.key),
                 content,
-                attributes=None if fingerprint is None else {_FINGERPRINT: fingerprint},
+                attributes={f"{_FACT}{name}": text for name, text in facts.items()} or None,
                 chunk_size=max(_PIECE, -(-size // _MOST_PIECES)),
                 max_concurrency=4,
             )

@@ -51,15 +51,15 @@ def test_an_object_is_what_was_put_with_what_it_was_made_from(
     bucket: StorePath, tmp_path: Path
 ) -> None:
     place = bucket / "a#?%20.bin"
-    assert (place.exists(), place.size(), place.fingerprint()) == (False, None, None)
+    assert (place.exists(), place.size(), place.fact("x")) == (False, None, None)
     with pytest.raises(FileNotFoundError):
         place.read_bytes()
     place.put(memoryview(b"abc"))
-    assert (place.read_bytes(), place.size(), place.fingerprint()) == (b"abc", 3, None)
+    assert (place.read_bytes(), place.size(), place.fact("x")) == (b"abc", 3, None)
     large = tmp_path / "large"
     large.write_bytes(os.urandom(2**10) * 9 * 2**10)  # sent in two pieces
-    place.put(large, "0123")
-    assert (place.size(), place.fingerprint()) == (9 * 2**20, "0123")
+    place.put(large, {"x": "0123"})
+    assert (place.size(), place.fact("x")) == (9 * 2**20, "0123")
     place.fetch(tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
     place.unlink()

@@ -33,11 +33,12 @@ from geoseg.raster import (
     place_of,
     probability_layer,
     raster_companions,
+    read_counts,
     read_fingerprint,
     write_cog,
     write_index,
 )
-from geoseg.stores import StorePath
+from geoseg.stores import FINGERPRINT, StorePath
 from geoseg.tiling import Block, Window
 from geoseg.vector import (
     FeatureTable,
@@ -88,7 +89,7 @@ class Output:
     def is_current(self) -> bool:
         """Whether the file exists and has this key."""
         if isinstance(self.path, StorePath):
-            return self.path.fingerprint() == self.key
+            return self.path.fact(FINGERPRINT) == self.key
         read = read_fingerprint if self._is_raster else read_vector_fingerprint
         return self.path.exists() and read(self.path) == self.key
 
@@ -257,6 +258,9 @@ def count_classes(labels: AnyPath) -> NDArray[np.int64]:
     Raises:
         SourceError: it cannot be read.
     """
+    told = read_counts(labels) if isinstance(labels, StorePath) else None
+    if told is not None:
+        return told
     counts = np.zeros(256, np.int64)
     with local_copy(labels) as file, open_raster(file).open() as reader:
         rows = max(1, _CHUNK_PIXELS // reader.width)

@@ -19,6 +19,7 @@ from geoseg.raster.chunks import (
 from geoseg.raster.class_names import every_class, read_class_names
 from geoseg.raster.cog import place_of, write_cog
 from geoseg.raster.compatibility import check_bands, check_source, refuse_palette, shared_notes
+from geoseg.raster.counts import read_counts
 from geoseg.raster.crs import parse_crs
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
 from geoseg.raster.file_source import FileSource, open_raster
@@ -98,6 +99,7 @@ __all__ = [
     "raster_companions",
     "raster_style",
     "read_class_names",
+    "read_counts",
     "read_fingerprint",
     "read_part",
     "read_window",

@@ -34,6 +34,7 @@ from geoseg.raster.overviews import count_overviews, write_overviews
 from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.raster_vrt import RasterVRT
 from geoseg.raster.style import raster_style
+from geoseg.stores import FINGERPRINT
 from geoseg.styles import write_style
 from geoseg.tiling import Window
 
@@ -152,7 +153,9 @@ def write_index(
         vrt = level(number, below, number if number <= own else number - own - 1)
         write_text(path, vrt.to_xml())
     beside = Path(above.parent.name)
-    with replace_raster(index, fingerprint) as made:  # with what belongs to an older one
+    with replace_raster(
+        index, {FINGERPRINT: fingerprint}
+    ) as made:  # with what belongs to an older one
         vrt = level(0, squares(0, beside), 0)
         made.write_text(vrt.to_xml([beside / path.name for path in overviews]), encoding="utf-8")
         write_style(made, ".qml", raster_style(layer))
@@ -219,7 +222,8 @@ def level_at_hand(
 
 def _write_above(layer: Layer, out: AnyPath, below: RasterVRT) -> None:
     """Write the levels above one that is the squares' own."""
-    with replace_raster(out) as made, rasterio.Env(**ENVIRONMENT):
+    facts = {FINGERPRINT: below.tags[TAG]}
+    with replace_raster(out, facts) as made, rasterio.Env(**ENVIRONMENT):
         source = made.with_name("below.vrt")
         source.write_text(below.to_xml(), encoding="utf-8")
         (half,) = write_overviews(source, made.parent, layer.halve, 1, nodata=layer.nodata)

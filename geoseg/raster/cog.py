@@ -22,6 +22,7 @@ from geoseg.errors import DiskError
 from geoseg.places import AnyPath, building_option, file_sizes
 from geoseg.raster.assembly import assemble
 from geoseg.raster.bring_back import Onto
+from geoseg.raster.counts import counts_as_facts
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.integrity import is_whole_cog
@@ -30,6 +31,7 @@ from geoseg.raster.overviews import count_overviews, write_overviews
 from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.raster_vrt import RasterVRT
 from geoseg.raster.style import raster_style
+from geoseg.stores import FINGERPRINT
 from geoseg.styles import write_style
 from geoseg.tiling import Window
 
@@ -92,7 +94,8 @@ def write_cog(
         OutputError: the disk is full or the folder cannot be written.
     """
     shown = area or Window(0, 0, height, width)
-    with replace_raster(out, fingerprint) as made, rasterio.Env(**ENVIRONMENT):
+    facts = {FINGERPRINT: fingerprint}
+    with replace_raster(out, facts) as made, rasterio.Env(**ENVIRONMENT):
         _refuse_full_disk([*parts, *valid], made, out)
         base = made.with_name("base.tif")
         assembled = base if onto is None else made.with_name("assembled.tif")
@@ -103,6 +106,8 @@ def write_cog(
         if onto is not None:
             counts = onto.bring_back(assembled, base, shown, bilinear=bool(valid))
             assembled.unlink()
+        if layer.classes is not None:
+            facts |= counts_as_facts(counts)
         write_layer(
             layer,
             base,

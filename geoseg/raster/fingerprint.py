@@ -19,7 +19,7 @@ from geoseg.raster.content import raster_driver, tiff_metadata
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.references import follow_references
 from geoseg.raster.tile_index import is_xml, read_tile_index
-from geoseg.stores import StorePath
+from geoseg.stores import FINGERPRINT, StorePath
 
 TAG = "GEOSEG_FINGERPRINT"
 """The metadata item by which geoseg knows its own rasters and previews, whatever their names."""
@@ -155,7 +155,7 @@ def _fingerprint(path: Path) -> tuple[str, tuple[Path, ...]]:
 def read_fingerprint(path: str | AnyPath) -> str | None:
     """The fingerprint in a file of geoseg's own making; None in any other file, readable or not."""
     if isinstance(path, StorePath):
-        return path.fingerprint()
+        return path.fact(FINGERPRINT)
     try:
         if not _may_have_tag(Path(path)):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,16 +173,14 @@ def _driver_of(path: Path) -> str:
 
 
 @contextmanager
-def replace_raster(path: AnyPath, fingerprint: str | None = None) -> Iterator[Path]:
+def replace_raster(path: AnyPath, facts: Mapping[str, str] | None = None) -> Iterator[Path]:
     """As `geoseg.files.replace_file`, with GDAL's sidecars and errors, and with styles.
 
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
     """
     errors = (*GDAL_ERRORS, OSError)
-    with replace_file(
-        path, companions=raster_companions, errors=errors, fingerprint=fingerprint
-    ) as built:
+    with replace_file(path, companions=raster_companions, errors=errors, facts=facts) as built:
         yield built
         leave_foreign(built, path)
 

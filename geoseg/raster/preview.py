@@ -17,6 +17,7 @@ from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source
+from geoseg.stores import FINGERPRINT
 from geoseg.tiling import Window
 
 _SIDE = 1600
@@ -60,7 +61,7 @@ def write_preview(
     if source is not None:
         panels.insert(0, (source.path.name, _imagery(source, area)))
     figure = _figure(panels, _legend(labels, classes))
-    with replace_raster(out, fingerprint) as made:
+    with replace_raster(out, {FINGERPRINT: fingerprint}) as made:
         figure.savefig(made, format="png", metadata={TAG: fingerprint})
 
 

@@ -14,6 +14,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError
 from geoseg.files import naming_file, replace_file
 from geoseg.places import AnyPath
+from geoseg.stores import FINGERPRINT
 from geoseg.styles import leave_foreign
 from geoseg.vector.features import FeatureTable, Layer, feature_tables, large_tables
 from geoseg.vector.formats import format_of
@@ -102,7 +103,7 @@ def _replacing(path: AnyPath, fingerprint: str) -> Iterator[VectorFile]:
         raise OutputError(f"{path} is a folder; give the name of a polygon file")
     # Errors of the regions that arrive in the meantime are not errors of this file.
     with replace_file(
-        path, companions=kind.companions, errors=(), fingerprint=fingerprint
+        path, companions=kind.companions, errors=(), facts={FINGERPRINT: fingerprint}
     ) as built:
         with path_to_write(built) as plain, _abandoned_on_failure(kind(plain, fingerprint)) as file:
             yield file
