@@ -200,6 +200,6 @@ def _refuse_full_disk(parts: Sequence[Part], made: Path, out: AnyPath) -> None:
     free = shutil.disk_usage(made.parent).free
     if free < needed:
         raise DiskError(
-            f"{out}: needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free in "
-            f"{made.parent.parent}; free the disk or choose another {building_option(out)}"
+            f"{out}: needs about {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; "
+            f"free the disk or choose another {building_option(out)}"
         )
