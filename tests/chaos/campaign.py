@@ -26,6 +26,8 @@ _PATIENT = _SILENT | dict.fromkeys(_WAITS, 60)
 _IMPATIENT = _SILENT | dict.fromkeys(_WAITS, 1)
 _MOST_DISTURBANCES = 5
 """Of a call: its end is to come too."""
+_LONGEST_CALL = 600.0
+"""Seconds, after which it counts as one that never ends."""
 _DEATHS = "workers died while they ran it"
 """What fails a sheet: three deaths in one block, which the kills bring about too."""
 
@@ -97,12 +99,16 @@ class Campaign:
         )
         comes_back = self._chance.random() < 0.5
         loses_it = kills_scheduler and not comes_back
+        schedulers = self.scheduler_deaths
         disturbances = self._chance.randrange(1, _MOST_DISTURBANCES + 1)
         process = self._start(_IMPATIENT if loses_it else _PATIENT, out)
         parts = out / ".geoseg"
         wait_until(lambda: not process.is_alive() or _any_part(parts), "a first part")
         time.sleep(self._chance.random())
+        deadline = time.monotonic() + _LONGEST_CALL
         while process.is_alive():
+            if time.monotonic() > deadline:
+                process.end()  # exit code -9 is a fault
             if kills_scheduler and self.scheduler_deaths:
                 self._kill_scheduler(process, comes_back=comes_back)
                 kills_scheduler = False
@@ -111,13 +117,18 @@ class Campaign:
                 disturbances -= 1
             time.sleep(0.1 + self._chance.random())
         self._revive()
-        code = process.exitcode
-        failures = json.loads((out / "report.json").read_text())["failures"] if code == 1 else []
-        if code not in ((0, 1, 130) if loses_it else (0, 1)):
-            self.faults.append(f"run {self.runs}: exit code {code}")
-        unexpected = [line for line in failures if _DEATHS not in line]
-        self.faults += [f"run {self.runs}: {line}" for line in unexpected]
-        return code in (1, 130)
+        expected = {0, 1}
+        if schedulers > self.scheduler_deaths:  # 2: it died as the client joined it
+            expected |= {2, 130} if loses_it else {2}
+        failures = self._failures(out) if process.exitcode == 1 else []
+        self.faults += [f"run {self.runs}: {line}" for line in failures if _DEATHS not in line]
+        if process.exitcode not in expected:
+            self.faults.append(f"run {self.runs}: exit code {process.exitcode}")
+        return process.exitcode in expected - {0}
+
+    def _failures(self, out: Path) -> list[str]:
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        return [str(line) for line in report["failures"]]
 
     def _start(self, changed: dict[str, int], out: Path) -> Program:
         inputs = self.root / "inputs"
