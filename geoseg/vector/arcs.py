@@ -19,6 +19,10 @@ from geoseg.vector.components import Components
 Ints = NDArray[np.int64]
 
 
+_ROWS = 128
+"""That are looked at at a time: as many as stay in a processor's cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arcs:
     """Arcs, one after the other, as lists of vertices."""
@@ -103,18 +107,27 @@ def find_arcs(framed: NDArray[np.uint8], components: Components) -> Arcs:
 
 
 def _vertices(framed: NDArray[np.uint8]) -> _Vertices:
-    across = framed[:, 1:] != framed[:, :-1]
-    down = framed[1:] != framed[:-1]
-    above, below, left, right = across[:-1], across[1:], down[:, :-1], down[:, 1:]
-    found = (above | below) & (left | right)
-    # A border that crosses a side of the cell.
-    for line in (0, -1):
-        found[line] |= above[line] & below[line]
-        found[:, line] |= left[:, line] & right[:, line]
-    row, col = np.nonzero(found)
-    meeting = sum(side[row, col].astype(np.int8) for side in (above, below, left, right))
-    on_side = (row == 0) | (col == 0) | (row == found.shape[0] - 1) | (col == found.shape[1] - 1)
-    return _Vertices(row, col, right[row, col], below[row, col], on_side | (meeting > 2))
+    """The vertices of a cell row by row, found in some rows at a time."""
+    height, width = framed.shape[0] - 2, framed.shape[1] - 2
+    found = []
+    for first in range(0, height + 1, _ROWS):
+        rows = framed[first : first + _ROWS + 1]
+        across, down = rows[:, 1:] != rows[:, :-1], rows[1:] != rows[:-1]
+        above, below, left, right = across[:-1], across[1:], down[:, :-1], down[:, 1:]
+        here = (above | below) & (left | right)
+        # A border that crosses a side of the cell.
+        for line in ({0, height - first} if not first else {height - first}) & {*range(_ROWS)}:
+            here[line] |= above[line] & below[line]
+        for line in (0, -1):
+            here[:, line] |= left[:, line] & right[:, line]
+        row, col = np.nonzero(here)
+        sides = [side[row, col] for side in (above, below, left, right)]
+        found.append((row + first, col, *sides))
+    row, col, *sides = (np.concatenate(each) for each in zip(*found, strict=True))
+    _, below, _, right = sides
+    meeting = sum(side.astype(np.int8) for side in sides)
+    on_side = (row == 0) | (col == 0) | (row == height) | (col == width)
+    return _Vertices(row, col, right, below, on_side | (meeting > 2))
 
 
 def _following(vertices: _Vertices, start: Ints, end: Ints, lines: int) -> Ints:

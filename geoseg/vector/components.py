@@ -28,6 +28,8 @@ class Components:
     """``(height + 2, width + 2)`` labels in a frame of `NODATA`; `UNCERTAIN` became `NODATA`."""
     run: NDArray[np.int32]
     """Number of the run that holds each pixel of `framed`, flat."""
+    starts: NDArray[np.int64]
+    """Flat position in `framed` of the first pixel of each run."""
     region_of_run: NDArray[np.int32]
     """Region of each run; -1 where there is none."""
     class_id: NDArray[np.uint8]
@@ -46,7 +48,7 @@ class Components:
         """
         inside = np.flatnonzero(self.region_of_run >= 0)
         last = np.empty(self.class_id.size, np.int64)
-        ends = np.append(self._starts()[1:], self.framed.size) - 1
+        ends = np.append(self.starts[1:], self.framed.size) - 1
         last[self.region_of_run[inside]] = ends[inside]  # of several, the last one written stays
         return self._numbers(last, row, col)
 
@@ -54,7 +56,7 @@ class Components:
         """The number of each region's first pixel, likewise."""
         inside = np.flatnonzero(self.region_of_run >= 0)[::-1]
         first = np.empty(self.class_id.size, np.int64)
-        first[self.region_of_run[inside]] = self._starts()[inside]
+        first[self.region_of_run[inside]] = self.starts[inside]
         return self._numbers(first, row, col)
 
     def _numbers(self, positions: NDArray[np.int64], row: int, col: int) -> NDArray[np.int64]:
@@ -69,15 +71,11 @@ class Components:
         Args:
             weights: ``(height, width)``, of the pixels of the raster.
         """
-        of_run = np.add.reduceat(np.pad(weights, 1).ravel(), self._starts())
+        of_run = np.add.reduceat(np.pad(weights, 1).ravel(), self.starts)
         inside = self.region_of_run >= 0
         sums = np.zeros(self.class_id.size, np.int64)
         np.add.at(sums, self.region_of_run[inside], of_run[inside])
         return sums
-
-    def _starts(self) -> NDArray[np.int64]:
-        """Flat position in `framed` of the first pixel of each run."""
-        return np.flatnonzero(np.diff(self.run, prepend=-1))
 
     def region_at(self, positions: NDArray[np.int64]) -> NDArray[np.int32]:
         """Region of pixels by their flat position in `framed`; -1 where there is none."""
@@ -146,7 +144,7 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
     if confidence is not None:
         beside = np.pad(confidence, 1).ravel()
         sums = total(np.add.reduceat(beside, starts, dtype=np.int64))
-    return Components(framed, run, region_of_run, class_id, total(lengths), sums)
+    return Components(framed, run, starts, region_of_run, class_id, total(lengths), sums)
 
 
 def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:

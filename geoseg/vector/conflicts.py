@@ -12,51 +12,55 @@ _CHORDS = 50_000
 """Whose neighbours are looked at at a time."""
 
 
-def find_conflicts(arcs: Arcs, chords: Ints, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def find_conflicts(
+    arcs: Arcs, chords: Ints, boxes: NDArray[np.object_], fresh: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """The chords that must be split, among those that stand for more than one line.
 
     Args:
         arcs: of a cell.
         chords: ``(2, chords)`` first and last of the vertices that each stands for.
+        boxes: around each, from `boxes_of`.
         fresh: the chords of which it is not known yet that they agree with all others.
     """
     long = chords[1] - chords[0] > 1
     wrong = np.zeros(long.size, np.bool_)
     if not long.any():
         return wrong
-    boxes = _boxes(arcs, chords)
-    tree = shapely.STRtree(boxes)
+    bounds = shapely.bounds(boxes)
     suspects = np.flatnonzero(fresh)
-    for begin in range(0, suspects.size, _CHORDS):
-        some = suspects[begin : begin + _CHORDS]
-        at, other = tree.query(boxes[some])
-        one = some[at]
+    tree = shapely.STRtree(boxes[suspects])
+    for begin in range(0, fresh.size, _CHORDS):
+        other, one = tree.query(boxes[begin : begin + _CHORDS])
+        one, other = suspects[one], other + begin
         # Each pair once, and none of two lines.
         chosen = (long[one] | long[other]) & ~(fresh[other] & (other >= one))
         one, other = one[chosen], other[chosen]
         meet = _meet(arcs, chords, one, other)
         wrong[one[meet]] = wrong[other[meet]] = True
         for chord, beside in ((one, other), (other, one)):
-            wrong[_jumped(arcs, chords, chord[long[chord]], beside[long[chord]])] = True
+            pairs = np.stack([chord, beside])[:, long[chord]]
+            wrong[_jumped(arcs, chords, pairs, bounds)] = True
     wrong &= long
     return wrong
 
 
-def _boxes(arcs: Arcs, chords: Ints) -> NDArray[np.object_]:
-    """The rectangle around all vertices of each chord."""
-    order = np.argsort(chords[0])
-    bounds = []
-    for values in (arcs.col, arcs.row):
-        for extreme in (np.minimum, np.maximum):
-            # From each chord's first vertex up to the next one's, which is its own last or an arc's
-            # last: the latter is looked at too.
-            inner = extreme.reduceat(values, chords[0][order])
-            found = np.empty_like(inner)
-            found[order] = inner
-            bounds.append(extreme(found, values[chords[1]]))
-    west, east, north, south = bounds
-    boxes: NDArray[np.object_] = shapely.box(west, north, east, south)
-    return boxes
+def boxes_of(arcs: Arcs, chords: Ints) -> NDArray[np.object_]:
+    """A line across the rectangle around all vertices of each chord."""
+    # Every second stretch is a chord, from its first vertex to its last; the others are left out.
+    ends = np.stack([chords[0], chords[1] + 1]).T.ravel()
+    west, east, north, south = (
+        extreme.reduceat(np.append(values, values[-1:]), ends)[::2]
+        for values in (arcs.col, arcs.row)
+        for extreme in (np.minimum, np.maximum)
+    )
+    return diagonals(np.stack([west, north]), np.stack([east, south]))
+
+
+def diagonals(one: Ints, other: Ints) -> NDArray[np.object_]:
+    """Lines from points to points, both ``(2, n)``; a tree sees the rectangles around them."""
+    lines: NDArray[np.object_] = shapely.linestrings(np.stack([one.T, other.T], axis=1))
+    return lines
 
 
 def _meet(arcs: Arcs, chords: Ints, one: Ints, other: Ints) -> NDArray[np.bool_]:
@@ -87,14 +91,23 @@ def turn(a: Ints, b: Ints, c: Ints) -> Ints:
     return sign
 
 
-def _jumped(arcs: Arcs, chords: Ints, chord: Ints, beside: Ints) -> Ints:
+def _jumped(arcs: Arcs, chords: Ints, both: Ints, bounds: NDArray[np.float64]) -> Ints:
     """The chords that have an end of the other on another side than the vertices they stand for.
 
     That is: between the chord and its vertices, counted by the lines that a ray to the right from
     there crosses.
+
+    Args:
+        arcs: of a cell.
+        chords: ``(2, chords)`` as above.
+        both: ``(2, pairs)`` chords, and others that may be near.
+        bounds: ``(chords, 4)`` of all vertices of each chord.
     """
-    pairs = np.concatenate([np.stack([chord, chords[side][beside]]) for side in (0, 1)], axis=1)
+    pairs = np.concatenate([np.stack([both[0], chords[side][both[1]]]) for side in (0, 1)], axis=1)
     x, y = arcs.col[pairs[1]], arcs.row[pairs[1]]
+    west, north, east, south = bounds[pairs[0]].T
+    near = (west <= x) & (x <= east) & (north <= y) & (y <= south)
+    pairs, x, y = pairs[:, near], x[near], y[near]
     first, last = chords[:, pairs[0]]
     own = np.zeros(x.size, np.bool_)
     for end in (first, last):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geoseg.vector.arcs import Arcs, Ints
 from geoseg.vector.cones import long_chords
-from geoseg.vector.conflicts import find_conflicts
+from geoseg.vector.conflicts import boxes_of, find_conflicts
 
 Chords = NDArray[np.int64]
 """``(2, chords)`` first and last of the vertices that each stands for, in the lists of arcs."""
@@ -42,14 +42,15 @@ def simplify(arcs: Arcs, metric: Metric) -> Chords:
     """
     x, y = arcs.col * metric.across, arcs.row * metric.down
     chords = _coarse(arcs, x, y)
-    fresh = np.ones(chords.shape[1], np.bool_)
+    boxes, fresh = boxes_of(arcs, chords), np.ones(chords.shape[1], np.bool_)
     while True:
-        wrong = find_conflicts(arcs, chords, fresh)
+        wrong = find_conflicts(arcs, chords, boxes, fresh)
         if not wrong.any():
             return chords[:, np.argsort(chords[0])]
         split = chords[:, wrong]
         halves = _split(split, _farthest(split, x, y)[1])
         chords = np.concatenate([chords[:, ~wrong], halves], axis=1)
+        boxes = np.concatenate([boxes[~wrong], boxes_of(arcs, halves)])
         fresh = np.arange(chords.shape[1]) >= chords.shape[1] - halves.shape[1]
 
 

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.vector.arcs import Arcs, Ints
-from geoseg.vector.conflicts import turn
+from geoseg.vector.conflicts import diagonals, turn
 
 ROUNDS = 2
 """After a third one, a border would pass the middles where an edge has one end that stays."""
@@ -65,7 +65,7 @@ def _reached(arcs: Arcs, chords: Ints, before: Ints, after: Ints) -> NDArray[np.
     other = (corner + point[:, chords[1][after]]) // 2
     begin, end = point[:, chords[0]], point[:, chords[1]]
     boxes = [
-        shapely.box(*np.minimum.reduce(around), *np.maximum.reduce(around))
+        diagonals(np.minimum.reduce(around), np.maximum.reduce(around))
         for around in ((begin, end), (corner, one, other))
     ]
     tree = shapely.STRtree(boxes[0])
