@@ -98,7 +98,7 @@ class ClassRaster:
                 (values,), _ = beside.read(window.row, window.col, window.height, window.width)
                 return values
 
-            if self.cleaning.simplify is None:
+            if not self.cleaning.in_cells:
                 for window, labels in self._cleaned():
                     yield polygonize_part(labels, confidence(window), window.row, window.col)
             else:

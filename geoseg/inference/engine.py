@@ -89,8 +89,8 @@ class Sheet:
         place = (place_of(source.transform, shown), source.crs, shown.height, shown.width)
         return self.cleaning.limit(classes.names, *place)
 
-    def metric(self) -> Metric:
-        """What is within the tolerance of simplified polygons, where they are."""
+    def metric(self) -> Metric | None:
+        """What is within the tolerance of simplified polygons; None where they are not."""
         source = self.folder.source
         shown = source.extent
         transform = place_of(source.transform, shown)

@@ -183,8 +183,8 @@ def _layer(process: Process, sheet: Sheet, name: str, regions: Iterable[Regions]
 
 
 def _tree(sheet: Sheet, blocks: Sequence[Block] | None = None) -> list[list[Window]]:
-    """The areas of a raster: of parts, or where arcs are simplified, of cells."""
-    if sheet.cleaning.simplify is None:
+    """The areas of a raster: of parts, or where they are cleaned, of cells."""
+    if not sheet.cleaning.in_cells:
         return area_tree(sheet.blocks() if blocks is None else blocks)
     return cell_tree(sheet.folder.source.extent, CELL)
 
@@ -193,7 +193,7 @@ def _pieces(
     process: Process, sheet: Sheet, blocks: Sequence[Block], area: Window, threads: int
 ) -> Generator[PartRegions, None, None]:
     """The polygons of what lies in an area, part by part or cell by cell."""
-    if sheet.cleaning.simplify is None:
+    if not sheet.cleaning.in_cells:
         parts = _parts(sheet, blocks, area)
         yield from polygonize_parts(parts, threads, process.stopped, sheet.origin)
         return

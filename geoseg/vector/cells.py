@@ -14,7 +14,7 @@ from geoseg.vector.arcs import find_arcs
 from geoseg.vector.components import find_components
 from geoseg.vector.edges import Edges
 from geoseg.vector.part_regions import PartRegions, part_of
-from geoseg.vector.simplify import Metric, simplify
+from geoseg.vector.simplify import Metric, lines_of, simplify
 from geoseg.vector.smooth import find_free
 
 CELL = 4096
@@ -26,11 +26,14 @@ def simplified_part(
     confidence: NDArray[np.uint8] | None,
     row: int,
     col: int,
-    metric: Metric,
+    metric: Metric | None,
     *,
     smooth: bool = False,
 ) -> PartRegions:
-    """Polygonize one cell of a raster with fewer vertices, for `join_parts`.
+    """Polygonize one cell of a raster, for `join_parts`.
+
+    Regions side by side have the same vertices on the border between them, also where a third one
+    ends: what polygons are after `simplify`, and before it those of `polygonize_part` are not.
 
     Args:
         framed: ``(height + 2, width + 2)`` class ids of the cell and of the pixels around it, 255
@@ -38,7 +41,7 @@ def simplified_part(
         confidence: ``(height, width)`` uint8 of the cell, or None.
         row: the cell's first row in the raster.
         col: its first column.
-        metric: what is within the tolerance.
+        metric: what is within the tolerance; None: borders stay as they are.
         smooth: whether corners are cut off.
 
     Raises:
@@ -47,7 +50,7 @@ def simplified_part(
     framed = np.where(framed == UNCERTAIN, NODATA, framed)
     components = find_components(np.ascontiguousarray(framed[1:-1, 1:-1]), confidence)
     arcs = find_arcs(framed, components)
-    first, last = simplify(arcs, metric)
+    first, last = lines_of(arcs) if metric is None else simplify(arcs, metric)
     begin, end = ((arcs.row[each] + row, arcs.col[each] + col) for each in (first, last))
     number = arcs.number[first]
     free = np.zeros(arcs.row.size, np.bool_)

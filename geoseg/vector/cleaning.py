@@ -151,12 +151,19 @@ class Cleaning:
         areas = None if least.in_pixels else PixelAreas.of(transform, crs, height, width)
         return AreaLimit(least.value, kept, areas)
 
-    def metric(self, transform: Affine, crs: Any | None, height: int, width: int) -> Metric:
-        """What is within the tolerance on a raster, where `simplify` is given.
+    @property
+    def in_cells(self) -> bool:
+        """Whether regions side by side are to have the same vertices on their border."""
+        return self.min_area is not None or self.simplify is not None
+
+    def metric(self, transform: Affine, crs: Any | None, height: int, width: int) -> Metric | None:
+        """What is within the tolerance on a raster; None where borders stay as they are.
 
         Metres are those along the raster's middle row and column.
         """
-        tolerance = self.simplify or Size(1.0, in_pixels=True)
+        tolerance = self.simplify
+        if tolerance is None:
+            return None
         metres = None if tolerance.in_pixels else extent(transform, crs, height, width)
         across, down = (1.0, 1.0) if metres is None else (metres[0] / width, metres[1] / height)
         return Metric(across / tolerance.value, down / tolerance.value)

@@ -33,6 +33,13 @@ class Metric:
     """Likewise along a column."""
 
 
+def lines_of(arcs: Arcs) -> Chords:
+    """The arcs as they are: a chord for each line."""
+    number = arcs.number
+    first = np.flatnonzero(number[1:] == number[:-1])
+    return np.stack([first, first + 1])
+
+
 def simplify(arcs: Arcs, metric: Metric) -> Chords:
     """The chords that stand for the arcs, in their order.
 
@@ -57,10 +64,8 @@ def simplify(arcs: Arcs, metric: Metric) -> Chords:
 def _coarse(arcs: Arcs, x: Floats, y: Floats) -> Chords:
     """Chords within the tolerance, each arc by itself."""
     whole = np.stack([arcs.first[:-1], arcs.first[1:] - 1])
-    number = arcs.number
-    inside = np.flatnonzero(number[1:] == number[:-1])
-    of_fixed = inside[arcs.fixed[number[inside]]]
-    done = [np.stack([of_fixed, of_fixed + 1])]
+    lines = lines_of(arcs)
+    done = [lines[:, arcs.fixed[arcs.number[lines[0]]]]]
     active = whole[:, ~arcs.fixed]
     # One that ends where it begins becomes a quadrangle at least.
     closed = (arcs.row[active[0]] == arcs.row[active[1]]) & (

@@ -125,6 +125,7 @@ class _Clock:
     """Wall clock and CPU time of a block."""
 
     def __enter__(self) -> _Clock:
+        self._memory = peak_memory()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
 
@@ -133,8 +134,8 @@ class _Clock:
         self._cpu = time.process_time() - self._cpu
 
     def result(self, path: Path) -> dict[str, float]:
-        """With peak memory, and what the file holds."""
-        memory = peak_memory()
+        """With the memory that the block added to the libraries, and what the file holds."""
+        memory = peak_memory() - self._memory
         _, _, geometry, _ = pyogrio.raw.read(path, layer=path.stem, columns=[])
         return {
             "wall": self._wall,

@@ -471,6 +471,7 @@ def test_small_regions_go_to_their_neighbours_and_none_of_them_is_left(
     frame = pyogrio.read_dataframe(tmp_path / "a.gpkg")
     exact = sum(each.pixels for each in polygonize(labels.astype(np.uint8), Affine.identity()))
     assert frame.area_m2.min() >= least
+    assert shapely.coverage_is_valid(frame.geometry.array)
     assert len(frame) < 150
     assert shapely.area(frame.geometry.array).sum() * 1e6 == pytest.approx(exact)
     assert run(raster, tmp_path / "a.gpkg", min_area=least).data["kept"]
