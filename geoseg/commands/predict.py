@@ -215,7 +215,8 @@ def _announce_plan(
     if not left:
         progress.note("plan: no window is left to run")
         return surveys
-    plans = [survey.plan(run.threads) for survey in left]
+    cell = run.options.cleaning.cell
+    plans = [survey.plan(run.threads, cell) for survey in left]
     total = RasterPlan.total(plans)
     largest = next(
         survey.job
@@ -226,7 +227,9 @@ def _announce_plan(
     if run.processes and run.options.block == "auto":
         surveys = [survey.for_workers(probe.seconds, run.processes) for survey in surveys]
         left = [survey for survey in surveys if survey.forwards]
-        total = RasterPlan.total([survey.plan(run.threads) for survey in left])
+        total = RasterPlan.total(
+            [survey.plan(run.threads, run.options.cleaning.cell) for survey in left]
+        )
     report.plan = total.to_json(probe, run.processes, len(left))
     for line in total.lines(len(left), probe, run.processes):
         progress.note(line)

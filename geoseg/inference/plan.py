@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geoseg.errors import OutputError
-from geoseg.inference.areas import area_tree
+from geoseg.inference.areas import area_tree, cell_tree
 from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, Source
@@ -109,6 +109,7 @@ class RasterPlan:
         confidence: bool = False,
         polygon_threads: int = 0,
         side: int = 0,
+        cell: int = 0,
     ) -> RasterPlan:
         """The plan of running `forwards` windows, cut into `blocks`, over a raster.
 
@@ -122,15 +123,19 @@ class RasterPlan:
             confidence: it is written too.
             polygon_threads: parts that are polygonized at once; 0: no polygons are written.
             side: of the squares that rasters are cut into; 0: each is one file.
+            cell: side of the cells in which polygons are made; 0: they are made part by part.
         """
         grid = blocks[0].grid
         shown = source.extent
         pixels = shown.height * shown.width
         window_pixels = min(grid.window, grid.height) * min(grid.window, grid.width)
         largest_part = max(block.tallest_band * block.area.width for block in blocks)
-        areas = area_tree(blocks)[0] if polygon_threads else []
+        tree = cell_tree(source.extent, cell) if cell else area_tree(blocks)
+        areas = tree[0] if polygon_threads else []
         # Those that are made meanwhile, and one that is joined.
         held_parts = polygon_threads + 1 if len(areas) == 1 else 2 * bool(areas)
+        if cell:  # one at a time
+            held_parts, largest_part = int(bool(areas)), cell**2
         pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         planes = 1 + confidence + probabilities * classes
         at_once = max(1, polygon_threads) * max(1, probabilities * classes) if side else planes

@@ -98,8 +98,13 @@ class Survey:
         )
         return replace(self, blocks=blocks, missing_rows=self.folder.all_missing_rows(blocks))
 
-    def plan(self, threads: int = 1) -> RasterPlan:
-        """What the rest of this raster will take; `threads` find polygons."""
+    def plan(self, threads: int = 1, cell: int = 0) -> RasterPlan:
+        """What the rest of this raster will take.
+
+        Args:
+            threads: that find polygons.
+            cell: side of the cells in which they do; 0: part by part.
+        """
         kinds = {output.kind for output in self.missing}
         return RasterPlan.from_blocks(
             self.blocks,
@@ -111,6 +116,7 @@ class Survey:
             confidence="confidence" in kinds,
             polygon_threads=threads if kinds - {*RASTERS, "preview"} else 0,
             side=max(output.side for output in self.outputs),
+            cell=cell,
         )
 
 

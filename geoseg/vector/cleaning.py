@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoseg.errors import ConfigError, SourceError
 from geoseg.geodesy import extent
 from geoseg.tiling import Window
+from geoseg.vector.cells import CELL
 from geoseg.vector.pixel_areas import PixelAreas
 from geoseg.vector.simplify import Metric
 
@@ -155,6 +156,11 @@ class Cleaning:
     def in_cells(self) -> bool:
         """Whether regions side by side are to have the same vertices on their border."""
         return self.min_area is not None or self.simplify is not None
+
+    @property
+    def cell(self) -> int:
+        """Side of the cells in which they are made then; 0 where they are not."""
+        return CELL if self.in_cells else 0
 
     def metric(self, transform: Affine, crs: Any | None, height: int, width: int) -> Metric | None:
         """What is within the tolerance on a raster; None where borders stay as they are.
