@@ -20,6 +20,7 @@ from torch import Tensor
 
 from geoseg.errors import DeviceError, ModelError
 from geoseg.inference.band import Band
+from geoseg.inference.encode_options import Encode, EncodeOptions, make_grid
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import NAN, Predictor, lost_device
 from geoseg.inference.stitching import Scores, classify, make_stitcher
@@ -27,7 +28,7 @@ from geoseg.inference.transfers import Fetched, Fetcher
 from geoseg.inference.windows import make_windows
 from geoseg.models import Model
 from geoseg.raster import Source
-from geoseg.tiling import Block, TileGrid, Window
+from geoseg.tiling import Block, Window
 from geoseg.tiling.grid import Stitch
 
 
@@ -44,6 +45,8 @@ def predict_bands(
     scales: tuple[float, ...] = (1.0,),
     flip: bool = False,
     source_range: tuple[float, float] | None = None,
+    encode: Encode = "auto",
+    cell: int | None = None,
 ) -> Iterator[Band]:
     """Predict a raster in this process, yielding whole-width bands from top to bottom.
 
@@ -61,14 +64,19 @@ def predict_bands(
         scales: sizes at which each window is run.
         flip: run each also mirrored.
         source_range: the source's values that mean the card's value range.
+        encode: ``shared``: each pixel once; see `EncodeOptions`, also for the next.
+        cell: side of the cells; None: the encoder family's.
     """
     card = model.card
-    grid = TileGrid(
+    augmented = scales != (1.0,) or flip
+    shared = EncodeOptions(encode, cell).sharing(card.spec, augmented=augmented)
+    grid = make_grid(
         source.height,
         source.width,
         card.window if window is None else window,
         card.overlap if overlap is None else overlap,
         stitch,
+        shared,
     )
     predictor = Predictor(
         model, ForwardOptions(device, precision, scales, flip, source_range), batch
