@@ -31,7 +31,7 @@ class StopAfter(Progress):
 def hcnet_file(tmp_path):
     torch.manual_seed(0)
     net = create_model(
-        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
+        "hcnet", encoder="tu-test_resnet", classes=4, in_channels=3, channels=16, prior_channels=8
     )
     with torch.no_grad():
         for name, parameter in net.named_parameters():
@@ -71,9 +71,11 @@ def test_blocks_interruptions_and_areas_change_no_label(scene, hcnet_file, tmp_p
     geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32632").to_file(area)
     inside = geoseg.predict(scene, hcnet_file, out=tmp_path / "area", aoi=area, **OPTIONS)
     np.testing.assert_array_equal(labels_of(tmp_path / "area")[0], labels[20:60, 10:40])
-    assert inside.data["cells"] < whole.data["cells"] == 3 * 3
+    assert inside.data["cells"] < whole.data["cells"] == whole.data["plan"]["cells"] == 3 * 3
+    assert whole.data["options"]["encode"] == "shared"
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_shared_and_other_cells_are_other_outputs(
     scene, hcnet_file, tmp_path
 ):

@@ -5,22 +5,26 @@ from pathlib import Path
 
 import pytest
 
+from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError
 from geoseg.inference.keys import raster_facts
 from geoseg.inference.options import PredictOptions
-from geoseg.models import Card, create_model, load_card, save_model
+from geoseg.models import Card, ModelSpec, load_card
 from geoseg.raster import Source, open_raster
 
 
 @pytest.fixture
-def hcnet(tmp_path: Path) -> Card:
-    net = create_model(
-        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=8, prior_channels=8
+def hcnet() -> Card:
+    return Card(
+        spec=ModelSpec("hcnet", "resnet18", 8, 3, 4),
+        classes=ClassScheme.from_names(list("abcd")),
+        bands=("r", "g", "b"),
+        value_range=(0.0, 255.0),
+        mean=(120.0,) * 3,
+        std=(60.0,) * 3,
+        window=256,
+        overlap=64,
     )
-    facts = {"classes": list("abcd"), "bands": list("rgb"), "value_range": (0, 255)}
-    file = tmp_path / "hcnet.safetensors"
-    save_model(net, file, **facts, mean=[120.0] * 3, std=[60.0] * 3, window=256, overlap=64)
-    return load_card(file)
 
 
 @pytest.fixture

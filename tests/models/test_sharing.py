@@ -37,7 +37,9 @@ def test_of_other_decoders_those_share_that_nothing_brings_together(system: str)
         sharing(spec)
 
 
-@pytest.mark.parametrize("system", LOCAL_SMP)
+@pytest.mark.parametrize(
+    "system", ["smp.unet", *(pytest.param(name, marks=pytest.mark.slow) for name in LOCAL_SMP[1:])]
+)
 def test_a_decoder_that_shares_is_local(system: str) -> None:
     torch.manual_seed(0)
     options = {} if system == "smp.linknet" else {"decoder_channels": (16, 8, 8, 8, 8)}
@@ -54,11 +56,12 @@ def test_a_decoder_with_attention_does_not_share(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "resnet18",
         "tu-test_resnet",
-        "tu-tf_efficientnet_lite0",
         "mobilenet_v2",
-        "tu-hrnet_w18_small",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("resnet18", "tu-tf_efficientnet_lite0", "tu-hrnet_w18_small")
+        ),
     ],
 )
 def test_an_encoder_that_shares_is_local_and_its_cells_keep_the_phase(name: str) -> None:
@@ -71,7 +74,7 @@ def test_an_encoder_that_shares_is_local_and_its_cells_keep_the_phase(name: str)
 
 
 @pytest.mark.parametrize("system", ["fcn", "ocrnet"])
-@pytest.mark.parametrize("encoder", ["resnet18", "tu-tf_efficientnet_lite0", "mit_b0"])
+@pytest.mark.parametrize("encoder", ["tu-test_resnet", "mobilenet_v2"])
 def test_maps_lie_as_far_apart_as_the_network_says(system: str, encoder: str) -> None:
     net = create_model(system, encoder=encoder, classes=3, channels=8).eval()
     with torch.no_grad():
