@@ -31,7 +31,7 @@ class StopAfter(Progress):
 def hcnet_file(tmp_path):
     torch.manual_seed(0)
     net = create_model(
-        "hcnet", encoder="tu-test_resnet", classes=4, in_channels=3, channels=16, prior_channels=8
+        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
     )
     with torch.no_grad():
         for name, parameter in net.named_parameters():

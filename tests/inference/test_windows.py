@@ -142,7 +142,7 @@ def net(request):
     """A real network whose gates are not 0, so that its context depends on the window."""
     torch.manual_seed(0)
     options = {"channels": 16}
-    net = create_model(request.param, encoder="tu-test_resnet", classes=4, in_channels=3, **options)
+    net = create_model(request.param, encoder="resnet18", classes=4, in_channels=3, **options)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("alpha"):
