@@ -197,6 +197,7 @@ polygon_options = _together(
 
 _further = _theme("Further files")
 further_options = _together(
+    _further("--zones", metavar="FILE", type=PATH, help="Also measure classes in these polygons."),
     _further("--project", is_flag=True, help="Also write a QGIS project of all outputs."),
     _further("--stac", is_flag=True, help="Also write STAC items and a collection."),
 )

@@ -20,8 +20,8 @@ from geoseg.errors import RunError, SchedulerLostError, SheetError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_buckets
-from geoseg.inference.area_table import refuse_foreign_areas
 from geoseg.inference.external_options import bound_options
+from geoseg.inference.further_files import refuse_further, write_further
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
@@ -29,8 +29,6 @@ from geoseg.inference.outputs import output_folders
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.results import PredictReport
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
-from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
-from geoseg.inference.stac_files import refuse_stac, write_stac
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import load_card
@@ -95,11 +93,7 @@ def run(
     chosen = bound_options(chosen, card)
     chosen.sharing(card)  # what cannot be shared is refused once, not for each input
     refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
-    refuse_foreign_areas(place, overwrite=chosen.overwrite)
-    if chosen.project:
-        refuse_project(place, overwrite=chosen.overwrite)
-    if chosen.stac:
-        refuse_stac(place, overwrite=chosen.overwrite)
+    refuse_further(place, chosen)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
     jobs = find_jobs(_paths(sources), card, chosen, place, report)
@@ -140,12 +134,7 @@ def _run_all(
             remove_sources(work)
             with begun():
                 refuse_lost()  # else it would be another run's report
-                if predict_run.options.project:
-                    with report.noting_failures():
-                        write_sheet_project(predict_run, report.finished, progress.note)
-                if predict_run.options.stac:
-                    with report.noting_failures():
-                        write_stac(predict_run, report.finished)
+                write_further(predict_run, report, progress.note)
                 report.write(predict_run.out / REPORT)
 
 

@@ -16,8 +16,9 @@ from geoseg.errors import OutputError
 from geoseg.files import write_text
 from geoseg.places import AnyPath, existing_files, path_below
 
-AREAS = "areas.csv"
-_COLUMNS = ("sheet", "class", "pixels", "m2", "ha", "share")
+AREAS, ZONES = "areas.csv", "zones.csv"
+_COLUMNS = ("class", "pixels", "m2", "ha", "share")
+"""After the one that says where."""
 _TOTAL = "total"
 
 
@@ -27,9 +28,12 @@ class ClassAreas:
 
     raster: AnyPath | None
     """The class raster; None: several."""
-    pixels: NDArray[np.int64]
+    pixels: NDArray[Any]
+    """Whole ones; parts of them in a zone."""
     metres: NDArray[np.float64]
     """Square metres; NaN without CRS."""
+    zone: int | None = None
+    """The polygon that is measured, if one is."""
 
     def rows(self, sheet: str, names: Sequence[str]) -> list[list[Any]]:
         """A row a class, and one of what is uncertain where anything is.
@@ -46,7 +50,8 @@ class ClassAreas:
         for index, name in enumerate(listed):
             metres, share = float(self.metres[index]), float(shares[index])
             sizes = [round(metres, 4), round(metres / 1e4, 8)] if known else ["", ""]
-            rows.append([sheet, name, int(self.pixels[index]), *sizes, round(share, 6)])
+            pixels = round(self.pixels[index].item(), 4)
+            rows.append([sheet, name, pixels, *sizes, round(share, 6)])
         return rows
 
     def of_classes(self, names: Sequence[str]) -> dict[str, float | None]:
@@ -56,11 +61,17 @@ class ClassAreas:
 
 
 def total_areas(areas: Iterable[ClassAreas]) -> ClassAreas:
-    """All sheets together: what several of them show counts as often."""
+    """All sheets, or zones, together: what several of them show counts as often."""
     listed = list(areas)
     pixels = np.sum([each.pixels for each in listed], axis=0)
     metres = np.sum([each.metres for each in listed], axis=0)
     return ClassAreas(None, pixels, metres)
+
+
+def areas_of_sheets(areas: Iterable[ClassAreas], names: Sequence[str]) -> dict[str, float | None]:
+    """Square metres of each class on all sheets together; see `ClassAreas.of_classes`."""
+    sheets = [each for each in areas if each.zone is None]
+    return total_areas(sheets).of_classes(names) if sheets else {}
 
 
 def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
@@ -69,34 +80,50 @@ def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
     Raises:
         OutputError: there is one.
     """
-    path = folder / AREAS
-    if overwrite or not existing_files(path):
-        return
-    head = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-    if head.strip() != ",".join(_COLUMNS):
-        raise OutputError(
-            f"{path} exists and was not written by geoseg predict; use --overwrite to replace it, "
-            "or choose another --out"
-        )
+    for name, column in ((AREAS, "sheet"), (ZONES, "zone")):
+        path = folder / name
+        if overwrite or not existing_files(path):
+            continue
+        head = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+        if head.strip() != ",".join((column, *_COLUMNS)):
+            raise OutputError(
+                f"{path} exists and was not written by geoseg predict; use --overwrite to replace "
+                "it, or choose another --out"
+            )
 
 
 def write_areas(folder: AnyPath, areas: Sequence[ClassAreas], names: Sequence[str]) -> None:
-    """Write the table: a row a class of each sheet, then of all together.
+    """Write the tables: a row a class of each sheet, then of all; likewise of zones, if there are.
 
     Args:
         folder: of the outputs; the names of sheets are paths below it.
-        areas: of each sheet.
+        areas: of each sheet, and of zones on each of them.
         names: of the classes.
 
     Raises:
         OutputError: it cannot be written.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_COLUMNS)
-    for each in areas:
+    sheets = [each for each in areas if each.zone is None]
+    rows = []
+    for each in sheets:
         if each.raster is not None:
             below = path_below(folder, each.raster).with_suffix("").as_posix()
-            table.writerows(each.rows(below.removesuffix("_classes"), names))
-    table.writerows(total_areas(areas).rows(_TOTAL, names))
-    write_text(folder / AREAS, text.getvalue())
+            rows += each.rows(below.removesuffix("_classes"), names)
+    rows += total_areas(sheets).rows(_TOTAL, names)
+    _write(folder / AREAS, "sheet", rows)
+    zones: dict[int, list[ClassAreas]] = {}
+    for each in areas:
+        if each.zone is not None:
+            zones.setdefault(each.zone, []).append(each)
+    if zones:
+        parts = [(str(zone), total_areas(found)) for zone, found in sorted(zones.items())]
+        rows = [row for zone, found in parts for row in found.rows(zone, names)]
+        _write(folder / ZONES, "zone", rows)
+
+
+def _write(path: AnyPath, first_column: str, rows: Sequence[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow((first_column, *_COLUMNS))
+    table.writerows(rows)
+    write_text(path, text.getvalue())

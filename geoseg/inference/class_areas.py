@@ -15,6 +15,7 @@ from geoseg.inference.area_table import ClassAreas
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output
 from geoseg.inference.stories import Stage, Task
+from geoseg.inference.zones import measure_zones
 from geoseg.raster import GDAL_CACHE_BYTES, open_raster, place_of
 from geoseg.tiling import Window
 from geoseg.vector import PixelAreas
@@ -24,7 +25,10 @@ _CHUNK_PIXELS = 2**20
 
 
 def tell_areas(
-    sheet: Sheet, classes: Sequence[Output], counts: Sequence[NDArray[np.int64]]
+    sheet: Sheet,
+    classes: Sequence[Output],
+    counts: Sequence[NDArray[np.int64]],
+    zones: str | None = None,
 ) -> Generator[Stage, list[Any], list[ClassAreas]]:
     """What the classes cover in each class raster of a sheet, whose files are complete.
 
@@ -34,22 +38,26 @@ def tell_areas(
         sheet: the raster.
         classes: its class rasters.
         counts: pixels of each code in each of them.
+        zones: a file of polygons, in each of which the classes are measured too.
     """
     sizes, source = _pixel_areas(sheet), sheet.folder.source
     units: list[NDArray[np.int64]] = list(counts)
+    files = [(number, area) for number, each in enumerate(classes) for area in each.areas(source)]
     if sizes.ellipsoid is not None:
-        files = [
-            (number, area) for number, each in enumerate(classes) for area in each.areas(source)
-        ]
         tasks = [Task(measure_raster, (sheet, classes[number], area)) for number, area in files]
         units = [np.zeros(256, np.int64) for _ in classes]
         for (number, _), measured in zip(files, (yield Stage("files", tasks)), strict=True):
             units[number] += measured
     codes = [*range(sheet.folder.classes), UNCERTAIN]
-    return [
+    areas = [
         ClassAreas(output.path, pixels[codes], np.float64(sizes.unit) * measured[codes])
         for output, pixels, measured in zip(classes, counts, units, strict=True)
     ]
+    if zones is not None:
+        tasks = [Task(measure_zones, (sheet, classes[n], area, zones)) for n, area in files]
+        for covered in (yield Stage("files", tasks)):
+            areas += [ClassAreas(None, pixels, metres, zone) for zone, pixels, metres in covered]
+    return areas
 
 
 def measure_raster(

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from geoseg.errors import ConfigError
 
 Reader = Callable[[str, Any], Any]
 """Takes an option's name and what was given for it; raises `ConfigError` where that is wrong."""
+
+
+def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names that are no options, with the nearest one that is.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"option {name!r} is unknown{hint}")
 
 
 def number_of(kind: type[int] | type[float], *, word: str | None = None) -> Reader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from geoseg.inference.option_values import (
     numbers_of,
     or_none,
     path_text,
+    refuse_unknown,
     value_range,
     words,
 )
@@ -100,6 +100,8 @@ class PredictOptions:
     """The class raster follows."""
     max_output_pixels: int = 2**30
     """A raster of more pixels is cut into squares of at most so many, with an index."""
+    zones: str | None = None
+    """A file of polygons in which classes are measured."""
     project: bool = False
     """Also write a QGIS project; `stac`: STAC documents."""
     stac: bool = False
@@ -256,12 +258,7 @@ class PredictOptions:
         Raises:
             ConfigError: an option is unknown or has no sense.
         """
-        defaults = {option.name: option.default for option in fields(cls)}
-        for name in options:
-            if name not in defaults:
-                near = difflib.get_close_matches(name, defaults, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"option {name!r} is unknown{hint}")
+        refuse_unknown(options, [option.name for option in fields(cls)])
         read = {
             name: _READERS[name](name, given) if name in _READERS else given
             for name, given in options.items()
@@ -270,7 +267,7 @@ class PredictOptions:
 
 
 _READERS: dict[str, Reader] = {
-    "card": or_none(path_text),
+    **dict.fromkeys(("card", "zones"), or_none(path_text)),
     "window": or_none(number_of(int)),
     "overlap": or_none(number_of(int)),
     "block": number_of(int, word="auto"),

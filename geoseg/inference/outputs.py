@@ -252,6 +252,14 @@ def classes_at_hand(output: Output, source: Source, classes: ClassScheme) -> Ite
         yield file
 
 
+def by_kind(outputs: Sequence[Output], texts: Sequence[str]) -> dict[str, str | list[str]]:
+    """What is said of each output; a list where there are several of a kind."""
+    found: dict[str, list[str]] = {}
+    for output, text in zip(outputs, texts, strict=True):
+        found.setdefault(output.kind, []).append(text)
+    return {kind: each[0] if len(each) == 1 else each for kind, each in found.items()}
+
+
 def count_classes(labels: AnyPath) -> NDArray[np.int64]:
     """Pixels of each code 0..255 of a class raster.
 

@@ -17,11 +17,11 @@ from geoseg.errors import GeosegError, RunError
 from geoseg.failures import failure_line, not_done
 from geoseg.files import replace_file
 from geoseg.foreign import name_of
-from geoseg.inference.area_table import ClassAreas, total_areas, write_areas
+from geoseg.inference.area_table import ClassAreas, areas_of_sheets
 from geoseg.inference.keys import key_of
 from geoseg.inference.line_stream import LineStream, line_stream, remove_lines
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.outputs import Output
+from geoseg.inference.outputs import by_kind
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.results import PredictReport
 from geoseg.inference.survey import RasterJob, Survey
@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 
 _STAGES = ("forward", "predict", "files", "polygons")
 
-REPORT = "report.json"
-STREAM = "report.jsonl"
-"""In the folder of unfinished parts, while a run goes on and after one that was killed."""
+REPORT, STREAM = "report.json", "report.jsonl"
+"""The second in the folder of unfinished parts, while a run goes on and after one was killed."""
 
 
 def refuse_foreign_file(path: AnyPath, *, overwrite: bool) -> None:
@@ -49,8 +48,8 @@ def refuse_foreign_file(path: AnyPath, *, overwrite: bool) -> None:
         OutputError: there is one.
     """
     if not overwrite:
-        advice = "use --overwrite to replace it"
-        refuse_foreign_report(path, ("geoseg", "inputs"), "predict", way_out=advice)
+        way_out = "use --overwrite to replace it"
+        refuse_foreign_report(path, ("geoseg", "inputs"), "predict", way_out=way_out)
 
 
 class RunReport:
@@ -64,14 +63,12 @@ class RunReport:
     def __init__(self, options: PredictOptions, started: float) -> None:
         self.plan: dict[str, Any] = {}
         """What the run was planned to take; empty where no window was left to run."""
-        self.finished: list[Survey] = []
-        """Inputs whose outputs are complete."""
+        self._finished: dict[Path, tuple[Survey, list[ClassAreas]]] = {}
         self._options = options
         self._classes: Sequence[str] = ()
         self._facts: dict[str, Any] = {}
         self._started = started
         self._inputs: dict[Path, dict[str, Any]] = {}
-        self._areas: dict[Path, list[ClassAreas]] = {}
         self._processes = 0
         self._worker_memory = 0
         self._of_workers: list[str] = []
@@ -139,6 +136,11 @@ class RunReport:
             self._facts["workers"] = [asdict(worker) for worker in run.cluster.workers]
 
     @property
+    def finished(self) -> list[tuple[Survey, list[ClassAreas]]]:
+        """Inputs whose outputs are complete, in their order, and what classes cover on them."""
+        return [self._finished[path] for path in self._inputs if path in self._finished]
+
+    @property
     def failures(self) -> list[str]:
         """One line for each input that was refused or failed, and for what stopped the run."""
         of_inputs = [entry["error"] for entry in self._inputs.values() if "error" in entry]
@@ -196,19 +198,18 @@ class RunReport:
         entry = self._inputs[path]
         entry |= {
             "status": "done" if survey.missing else "kept",
-            "outputs": _by_kind(survey.outputs, [str(each.path) for each in survey.outputs]),
-            "fingerprints": _by_kind(survey.outputs, [each.key for each in survey.outputs]),
+            "outputs": by_kind(survey.outputs, [str(each.path) for each in survey.outputs]),
+            "fingerprints": by_kind(survey.outputs, [each.key for each in survey.outputs]),
             "windows": len(survey.job.grid),
             "forwards": result.forwards,
             "cells": result.cells,
             "pixels": pixels,
             "uncertain_pixels": int(counts[UNCERTAIN]),
             "nodata_pixels": int(counts[NODATA]),
-            "areas_m2": total_areas(result.areas).of_classes(self._classes) if result.areas else {},
+            "areas_m2": areas_of_sheets(result.areas, self._classes),
             "seconds": _rounded(result.seconds),
         }
-        self._areas[path] = result.areas
-        self.finished.append(survey)
+        self._finished[path] = survey, result.areas
         if self._processes:
             self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
@@ -240,17 +241,14 @@ class RunReport:
         }
 
     def write(self, path: AnyPath) -> None:
-        """Write the report as JSON, and beside it areas; a failure to do so is one more failure.
+        """Write the report as JSON; where it cannot be written, that is one more failure.
 
         Each input is one line, last of all: so that 100,000 of them can be read and searched.
         """
-        areas = [each for source in self._inputs for each in self._areas.get(source, [])]
         data = self.data()
         inputs = data.pop("inputs")
         head = json.dumps(finite(data), indent=2, allow_nan=False)
         with self.noting_failures():
-            if areas:
-                write_areas(path.parent, areas, self._classes)
             with replace_file(path) as built, built.open("w", encoding="utf-8") as file:
                 file.write(head.removesuffix("\n}") + ',\n  "inputs": [')
                 for index, entry in enumerate(inputs):
@@ -286,14 +284,6 @@ class RunReport:
             f"({seconds['forward']:.1f} s of it in the network)"
         )
         return PredictReport(text, finite(data), exit_code)
-
-
-def _by_kind(outputs: Sequence[Output], texts: Sequence[str]) -> dict[str, str | list[str]]:
-    """What is said of each output; a list where there are several of a kind."""
-    found: dict[str, list[str]] = {}
-    for output, text in zip(outputs, texts, strict=True):
-        found.setdefault(output.kind, []).append(text)
-    return {kind: each[0] if len(each) == 1 else each for kind, each in found.items()}
 
 
 def _line(entry: dict[str, Any]) -> str:

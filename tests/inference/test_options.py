@@ -53,6 +53,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "smooth": False,
         "clean_raster": False,
         "max_output_pixels": 1_073_741_824,
+        "zones": None,
         "project": False,
         "stac": False,
         "preview": None,

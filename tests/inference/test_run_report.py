@@ -15,6 +15,7 @@ import geoseg
 from geoseg.errors import OutputError
 from geoseg.inference import run_report
 from geoseg.inference.area_table import ClassAreas
+from geoseg.inference.further_files import write_further
 from geoseg.inference.keys import key_of
 from geoseg.inference.run import PredictRun
 from geoseg.inference.run_report import RunReport, refuse_foreign_file
@@ -260,7 +261,7 @@ def test_a_stream_that_cannot_be_written_is_an_error_of_the_output(
         pytest.fail("begun")
 
 
-def test_areas_are_listed_in_the_order_of_the_inputs_whichever_ends_first(
+def test_what_is_finished_is_listed_in_the_order_of_the_inputs_whichever_ends_first(
     make_run: MakeRun, make_job: MakeJob, tmp_path: Path
 ) -> None:
     run = make_run()
@@ -272,6 +273,7 @@ def test_areas_are_listed_in_the_order_of_the_inputs_whichever_ends_first(
         survey = survey_raster(run, job)
         areas = ClassAreas(survey.outputs[0].path, np.ones(5, np.int64), np.ones(5))
         report.finish(survey, result(areas=[areas]))
-    report.write(run.out / "report.json")
+    assert [survey.job for survey, _ in report.finished] == jobs
+    write_further(run, report, pytest.fail)
     rows = (run.out / "areas.csv").read_text().splitlines()[1:]
     assert list(dict.fromkeys(row.split(",")[0] for row in rows)) == ["a", "b", "c", "total"]
