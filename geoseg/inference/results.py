@@ -12,7 +12,10 @@ from typing import Any
 
 import rasterio
 
+from geoseg.buckets import is_store_url
+from geoseg.copies import local_copy
 from geoseg.errors import ConfigError
+from geoseg.places import any_path
 from geoseg.report import Report
 
 _SHOWN = 20
@@ -90,7 +93,8 @@ class InputResult:
         import geopandas
 
         read = geopandas.read_parquet if path.endswith(".parquet") else geopandas.read_file
-        return read(path)
+        with local_copy(any_path(path)) as file:
+            return read(file)
 
     def __repr__(self) -> str:
         """The input, what became of it, and the kinds of its outputs."""
@@ -103,10 +107,12 @@ class InputResult:
         if importlib.util.find_spec("rioxarray") is not None:
             import rioxarray
 
-            opened: Any = rioxarray.open_rasterio(path)
-            return opened.squeeze("band", drop=True)
-        with rasterio.open(path) as file:
-            return file.read(1)
+            with local_copy(any_path(path)) as file:
+                opened: Any = rioxarray.open_rasterio(file)
+                found = opened.squeeze("band", drop=True)
+                return found.load() if is_store_url(path) else found  # the copy goes now
+        with local_copy(any_path(path)) as file, rasterio.open(file) as pixels:
+            return pixels.read(1)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -155,8 +161,8 @@ class PredictReport(Report):
 
 
 def _picture(path: str | None) -> str:
-    """A preview inside the page; nothing where there is none on this machine."""
-    if path is None or not Path(path).is_file():
+    """A preview inside the page; nothing where there is none."""
+    if path is None or not any_path(path).is_file():
         return ""
-    data = base64.b64encode(Path(path).read_bytes()).decode()
+    data = base64.b64encode(any_path(path).read_bytes()).decode()
     return f'<img src="data:image/png;base64,{data}" style="max-width: 32%">'

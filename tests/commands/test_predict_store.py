@@ -38,6 +38,9 @@ def test_a_bucket_holds_the_bytes_of_a_folder(
     report = geoseg.predict(tmp_path / "in", model_file, out=str(bucket), **options)
     assert (report.exit_code, report.data["failures"]) == (0, [])
     assert_same(tmp_path / "out", bucket)
+    with rasterio.open(tmp_path / "out/north/ä b_classes.tif") as file:
+        np.testing.assert_array_equal(report.inputs[0].classes, file.read(1))
+    assert "data:image/png" in report._repr_html_()
     written = json.loads((bucket / "report.json").read_text())
     assert written["inputs"][0]["outputs"]["classes"] == f"{bucket}/north/ä b_classes.tif"
     with monkeypatch.context() as patched:
