@@ -24,6 +24,7 @@ from geoseg.inference.external_options import bound_options
 from geoseg.inference.further_files import refuse_further, write_further
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
+from geoseg.inference.mosaics import survey_without
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
 from geoseg.inference.plan import RasterPlan
@@ -268,8 +269,7 @@ def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progres
                     yield from tell_raster(run, survey, progress, result)
                     break
                 except SheetError as error:
-                    report.refuse(Path(error.sheet), str(error))
-                    survey = _survey_without(survey, run, Path(error.sheet))
+                    survey = survey_without(survey, run, error, report)
             report.finish(survey, result)
     except SchedulerLostError:
         report.interrupt(job)
@@ -280,15 +280,3 @@ def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progres
     except (KeyboardInterrupt, GeneratorExit):
         report.interrupt(job)
         raise
-
-
-def _survey_without(survey: Survey, run: PredictRun, sheet: Path) -> Survey:
-    """A mosaic begun anew: there is no data where a sheet of it alone was, which cannot be read.
-
-    Raises:
-        SourceError: it was the last one.
-    """
-    survey.folder.remove()
-    source = survey.job.source.without(sheet)
-    job = replace(survey.job, source=source.stored_in(run.work), seen=source.see())
-    return survey_raster(run, job)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from geoseg.errors import SheetError
+from geoseg.errors import SheetError, SourceError
 from geoseg.failures import per_input
 from geoseg.inference.fitting import fit, open_for
 from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
-from geoseg.inference.survey import RasterJob
+from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.inference.unreadable import note_unreadable, unreadable_sheets
 from geoseg.models import Card
 from geoseg.places import AnyPath
 from geoseg.prefetch import look_ahead
 from geoseg.raster import (
     FoundSource,
     MosaicSource,
+    SeenSource,
     Source,
     check_bands,
     common_folder,
@@ -28,6 +31,9 @@ from geoseg.raster import (
     parse_crs,
 )
 from geoseg.tiling import Window
+
+if TYPE_CHECKING:
+    from geoseg.inference.run import PredictRun
 
 
 def mosaic_jobs(
@@ -49,7 +55,8 @@ def mosaic_jobs(
         SourceError: the mosaic does not fit the model.
     """
     sources, warnings = [], []
-    looks = look_ahead(partial(_open_sheet, card=card, options=options), found)
+    known = unreadable_sheets(out)
+    looks = look_ahead(partial(_open_sheet, card=card, options=options, known=known), found)
     for each, look in zip(found, looks, strict=True):
         with per_input(each.path, partial(report.refuse, each.path)):
             source, lines = look.result()
@@ -78,10 +85,28 @@ def mosaic_jobs(
     return [job]
 
 
+def survey_without(survey: Survey, run: PredictRun, error: SheetError, report: RunReport) -> Survey:
+    """A mosaic begun anew: there is no data where a sheet of it alone was, which cannot be read.
+
+    Raises:
+        SourceError: it was the last one.
+    """
+    sheet = Path(error.sheet)
+    report.refuse(sheet, str(error))
+    note_unreadable(run.out, sheet, str(error))
+    survey.folder.remove()
+    source = survey.job.source.without(sheet)
+    job = replace(survey.job, source=source.stored_in(run.work), seen=source.see())
+    return survey_raster(run, job)
+
+
 def _open_sheet(
-    found: FoundSource, card: Card, options: PredictOptions
+    found: FoundSource, card: Card, options: PredictOptions, known: Mapping[str, str]
 ) -> tuple[Source, list[str]]:
     with opened_once(found.path):
+        line = known and known.get(SeenSource.at(found.path).fingerprint)
+        if line:
+            raise SourceError(line)
         source = open_for(found.path, card, replace(options, crs=None))
         if source.crs is None and options.crs is not None:  # else it names that of the mosaic
             source = open_for(found.path, card, options)

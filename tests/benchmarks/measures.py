@@ -33,6 +33,7 @@ from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
 from tests.benchmarks.sharing import shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
+from tests.benchmarks.sources import area_of_interest, mosaic_of_nine, mosaic_plan, resampling
 from tests.benchmarks.startup import startup
 from tests.benchmarks.thousands import thousands
 
@@ -167,6 +168,10 @@ ALL: dict[str, Callable[[Path], None]] = {
         one_block,
         thousands,
         country,
+        mosaic_of_nine,
+        area_of_interest,
+        resampling,
+        mosaic_plan,
         costs,
         halos,
         shared_quality,

@@ -17,6 +17,7 @@ def write_model(
     encoder: str | None,
     *,
     output_stride: int | None = None,
+    ground_sampling: float | None = None,
     **options: object,
 ) -> Path:
     """A geoseg model file of three uint8 bands and six classes."""
@@ -40,6 +41,7 @@ def write_model(
         std=[45.0, 45.0, 45.0],
         window=512,
         overlap=128,
+        ground_sampling=ground_sampling,
     )
 
 

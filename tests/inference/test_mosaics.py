@@ -141,11 +141,47 @@ def test_a_damaged_sheet_is_no_data_and_named(
     assert len(report.data["failures"]) == 2
     assert any("zz.tif: the file is empty" in line for line in report.data["failures"])
     assert any(damaged.name in line for line in report.data["failures"])
+    again = geoseg.predict(
+        tmp_path / "sheets", make_model(), out=out, mosaic="one", vectors="none", preview=False
+    )
+    assert again.exit_code == 1
+    assert sorted(again.data["failures"]) == sorted(report.data["failures"])
+    assert "kept" in [entry["status"] for entry in again.data["inputs"]]
     with rasterio.open(out / "sheets_classes.tif") as file:
         row, col = file.index(window.left + 0.1, window.top - 0.1)
         labels = file.read(1)
     assert (labels[row : row + 5, col : col + 5] == 255).all()
     assert (labels != 255).sum() > 3000
+
+
+def test_a_sheet_that_is_damaged_meanwhile_is_left_out_then_and_in_the_next_run(
+    make_raster: Make,
+    make_model: Callable[..., Model],
+    data: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from geoseg.commands import predict as command
+
+    cut(make_raster, data)
+    lost = sorted((tmp_path / "sheets").iterdir())[-1]
+    find = command.find_jobs
+
+    def find_and_lose(*arguments: Any) -> Any:
+        jobs = find(*arguments)
+        lost.write_bytes(lost.read_bytes()[:200])
+        return jobs
+
+    monkeypatch.setattr(command, "find_jobs", find_and_lose)
+    options: dict[str, Any] = {"mosaic": "one", "vectors": "none", "preview": False}
+    report = geoseg.predict(tmp_path / "sheets", make_model(), out=tmp_path / "out", **options)
+    assert report.exit_code == 1
+    assert [lost.name in line for line in report.data["failures"]] == [True]
+    assert [each["status"] for each in report.data["inputs"]] == ["done", "refused"]
+    monkeypatch.setattr(command, "find_jobs", find)
+    again = geoseg.predict(tmp_path / "sheets", make_model(), out=tmp_path / "out", **options)
+    assert again.exit_code == 1
+    assert sorted(each["status"] for each in again.data["inputs"]) == ["kept", "refused"]
 
 
 def test_an_area_on_a_mosaic_is_that_of_the_whole_run(
