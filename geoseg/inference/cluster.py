@@ -24,6 +24,7 @@ from geoseg.errors import ConfigError, OutputError, one_line_reason
 from geoseg.files import write_text
 from geoseg.inference.agreement import Cluster, WorkerFacts, agree
 from geoseg.inference.options import PredictOptions
+from geoseg.inference.roll_call import known_workers, silent_workers, versions_of
 from geoseg.inference.worker import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
@@ -188,7 +189,7 @@ def _address(scheduler: str) -> str:
 def ask_workers(
     client: Any, options: PredictOptions, out: AnyPath, sources: Sequence[Path]
 ) -> list[WorkerFacts]:
-    """The facts of all workers of a cluster.
+    """The facts of all workers of a cluster that are not frozen.
 
     Args:
         client: of the cluster.
@@ -200,8 +201,8 @@ def ask_workers(
         ConfigError: a worker cannot take part; it names the worker and what to do.
         OutputError: the output folder cannot be written here.
     """
-    found = client.get_versions(packages=["geoseg"])["workers"]
-    versions = {address: each["packages"].get("geoseg") for address, each in found.items()}
+    workers = known_workers(client)
+    versions = versions_of(client, workers.keys() - silent_workers(workers))
     refuse_versions(versions)
     with ExitStack() as stack:
         token = None if options.dry_run else stack.enter_context(_token(out))

@@ -21,11 +21,10 @@ from distributed.protocol import pickle
 from geoseg.errors import GeosegError, RunError, SchedulerLostError
 from geoseg.inference.agreement import GPU
 from geoseg.inference.flight import DEATHS, Flight
+from geoseg.inference.roll_call import known_workers, silent_workers, versions_of
 from geoseg.inference.stories import Lane, Task
 from geoseg.inference.worker import RefusedWorkerError, RemoteCall, RemoteRun, stop, topic_of
 
-SILENT_SECONDS = 60.0
-"""After which a worker that the scheduler does not hear of counts as frozen."""
 WORKERLESS_SECONDS = 300.0
 """After which a cluster without a worker counts as lost."""
 RECONNECT_SECONDS = 15.0
@@ -203,12 +202,9 @@ class ClusterSlots(ExitStack):
 
     def _refuse_by_version(self) -> bool:
         """Whether workers joined that have another geoseg, or none; they get no further task."""
-        found = self._client.get_versions(packages=["geoseg"])["workers"]
-        wrong = {
-            address: each["packages"].get("geoseg")
-            for address, each in found.items()
-            if each["packages"].get("geoseg") != self._run.geoseg
-        }
+        workers = known_workers(self._client)
+        found = versions_of(self._client, workers.keys() - silent_workers(workers))
+        wrong = {each: found[each] for each in found if found[each] != self._run.geoseg}
         for address, version in wrong.items():
             self._refuse(address, f"has {f'geoseg {version}' if version else 'no geoseg'}")
         return bool(wrong)
@@ -228,18 +224,16 @@ class ClusterSlots(ExitStack):
             )
 
     def _look(self) -> None:
-        self._workers = dict(self._client.scheduler_info(n_workers=-1)["workers"])
+        self._workers = known_workers(self._client)
         self._looked = time.monotonic()
 
     def _watch_the_frozen(self) -> None:
         """Send what a frozen worker holds to others; once it wakes, it is not to finish that."""
-        seen = {address: each["last_seen"] for address, each in self._workers.items()}
-        for gone in self._frozen.keys() - seen.keys():
+        for gone in self._frozen.keys() - self._workers.keys():
             del self._frozen[gone]
-        # By the scheduler's clock, which need not be this machine's.
-        newest = max(seen.values(), default=0.0)
-        for address, last in seen.items():
-            silent = newest - last > SILENT_SECONDS
+        all_silent = silent_workers(self._workers)
+        for address in self._workers:
+            silent = address in all_silent
             if silent and address not in self._frozen:
                 self._frozen[address] = list(self._client.processing([address])[address])
                 self._note(f"worker {address} is silent; others run what it had")

@@ -19,7 +19,7 @@ from tests.kills.jobs import write_inputs
 WORKERS = 2
 _OPTIONS = {"device": "cpu", "precision": "fp32", "block": 40, "vectors": "gpkg"}
 _CLUSTER, _SLOTS = "geoseg.inference.cluster", "geoseg.inference.cluster_slots"
-_SILENT = {f"{_SLOTS}:SILENT_SECONDS": 4}
+_SILENT = {"geoseg.inference.roll_call:SILENT_SECONDS": 4}
 """Seconds after which the client takes a worker for frozen; a minute, if it is not hurried."""
 _WAITS = (f"{_SLOTS}:RECONNECT_SECONDS", f"{_CLUSTER}:CONNECT_SECONDS")
 _PATIENT = _SILENT | dict.fromkeys(_WAITS, 60)

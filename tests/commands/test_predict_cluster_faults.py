@@ -12,11 +12,12 @@ import trustme
 
 import geoseg
 from geoseg.errors import ConfigError, SchedulerLostError
-from geoseg.inference import cluster_slots
+from geoseg.inference import cluster_slots, roll_call
+from geoseg.inference.roll_call import known_workers, silent_workers
 from geoseg.progress import Progress
 from tests.chaos.faults import BLIND, OTHER_VERSION, READ_ONLY
 from tests.chaos.outcome import differences, outcome
-from tests.chaos.processes import ExternalCluster
+from tests.chaos.processes import ExternalCluster, wait_until
 
 Make = Callable[..., Path]
 RUN: dict[str, Any] = {"precision": "fp32", "device": "cpu", "block": 40}
@@ -73,6 +74,27 @@ def test_a_worker_that_cannot_read_or_write_is_refused_with_its_address(
     with pytest.raises(ConfigError, match=rf"^worker tcp://\S+ {message}$"):
         geoseg.predict(make_raster(), model_file, tmp_path / "out", scheduler=cluster.file, **RUN)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_that_is_frozen_before_the_start_is_not_waited_for(
+    cluster: ExternalCluster,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(roll_call, "SILENT_SECONDS", 1.5)
+    frozen = cluster.start_worker()
+    cluster.start_worker()
+    cluster.await_workers(2)
+    frozen.freeze()
+    with cluster.client() as client:
+        wait_until(lambda: silent_workers(known_workers(client)), "it is silent")
+    report = geoseg.predict(
+        make_raster(), model_file, tmp_path / "out", scheduler=cluster.file, **RUN
+    )
+    assert report.exit_code == 0
+    assert len(report.data["workers"]) == 1
 
 
 class Losing(Progress):

@@ -16,7 +16,7 @@ import pytest
 from distributed import get_worker
 
 from geoseg.errors import SchedulerLostError, SourceError
-from geoseg.inference import cluster_slots
+from geoseg.inference import cluster_slots, roll_call
 from geoseg.inference.cluster_slots import ClusterSlots
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
@@ -78,7 +78,7 @@ def test_a_block_that_three_workers_died_of_fails_alone_and_names_them(
 def test_what_a_frozen_worker_has_is_run_by_another(
     cluster: ExternalCluster, run: RemoteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_slots, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(roll_call, "SILENT_SECONDS", 3.0)
     frozen = cluster.start_worker()
     cluster.await_workers(1)
     lines: list[str] = []
