@@ -14,6 +14,7 @@ import psutil
 import pyogrio
 import pytest
 import rasterio
+import shapely
 import torch
 from rasterio.features import rasterize
 
@@ -731,3 +732,19 @@ def test_small_regions_vanish_from_polygons_and_where_asked_from_the_class_raste
     geoseg.vectorize(apart / "scene_classes.tif", tmp_path / "v.gpkg", **options)
     same = geopandas.read_file(tmp_path / "v.gpkg")
     assert same.drop(columns="confidence").equals(polygons.drop(columns="confidence"))
+
+
+def test_cleaned_polygons_are_the_same_whatever_the_blocks_were(
+    make_raster, model_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("geoseg.inference.polygons.CELL", 64)
+    scene, found = smooth(make_raster), []
+    for block in ("auto", 37, 90):
+        out = tmp_path / f"out {block}"
+        options = {"min_area": 5, "simplify": 0.5, "smooth": True, "keep": "tree"}
+        geoseg.predict(scene, model_file, out=out, block=block, preview=False, **options)
+        found.append(geopandas.read_file(out / "scene_polygons.gpkg"))
+    assert found[0].equals(found[1])
+    assert found[0].equals(found[2])
+    assert shapely.coverage_is_valid(found[0].geometry.array)
+    assert found[0].area_m2.sum() == pytest.approx(150 * 170 * 0.25, rel=1e-9)
