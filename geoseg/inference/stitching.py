@@ -210,7 +210,7 @@ def classify(
     labels = torch.empty(valid.shape, dtype=torch.uint8, device=valid.device)
     confidence = torch.empty_like(labels)
     spread = scores.new_empty(scores.shape, dtype=torch.uint8) if probabilities else None
-    for rows in _pieces(scores):
+    for rows in _pieces(scores, planes=3):  # each class is looked at once, and then no more
         invalid = ~valid[rows]
         winner, best = _argmax(scores[:, rows])
         if totals is not None:
@@ -243,11 +243,16 @@ def _quantized(probability: Tensor) -> Tensor:
     return probability.clamp(max=1.0).mul_(255.0).round_().to(torch.uint8)
 
 
-def _pieces(scores: Tensor) -> Iterator[slice]:
-    """Rows of ``(classes, height, width)`` that are worked on together."""
+def _pieces(scores: Tensor, planes: int | None = None) -> Iterator[slice]:
+    """Rows of ``(classes, height, width)`` that are worked on together.
+
+    Args:
+        scores: of which rows are taken.
+        planes: float32 values of a pixel that are touched again and again; None: all classes.
+    """
     classes, height, width = scores.shape
     step = height
     if scores.device.type == "cpu":
-        step = max(1, _CACHED_BYTES // (4 * classes * width))
+        step = max(1, _CACHED_BYTES // (4 * (planes or classes) * width))
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))

@@ -23,6 +23,7 @@ from tests.benchmarks.peers.runners import RUNNERS
 ROUNDS = 3
 CASES = {
     "tiny": ("pixel", None, 1024),
+    "unet-1024": ("smp.unet", "resnet18", 1024),
     "unet-2048": ("smp.unet", "resnet18", 2048),
     "unet-4096": ("smp.unet", "resnet18", 4096),
     "pixel-8192": ("pixel", None, 8192),
