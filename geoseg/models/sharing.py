@@ -12,9 +12,9 @@ from geoseg.tiling import Cells
 CELL_MULTIPLE = 32
 """Pixels. The encoders' strides divide it, so in each cell the features lie as in the whole."""
 _FAMILIES: tuple[tuple[str, str, Cells], ...] = (
-    ("ResNet", r"(tu-)?(wide_)?resne(x)?t\d+(_2|_32x\d+d)?|tu-test_resnet", Cells(768, 32)),
+    ("ResNet", r"(tu-)?(wide_)?resne(x)?t\d+(_2|_32x\d+d)?|tu-test_resnet", Cells(1024, 64)),
     ("MobileNetV2", r"mobilenet_v2|tu-mobilenetv2_\d+", Cells(512, 32)),
-    ("EfficientNet-Lite", r"tu-(tf_)?efficientnet_lite\d", Cells(512, 32)),
+    ("EfficientNet-Lite", r"tu-(tf_)?efficientnet_lite\d", Cells(512, 64)),
     ("HRNet", r"tu-hrnet_w\d+\w*", Cells(512, 64)),
 )
 """Encoders that are local, as regular expressions of their names, and the sizes for them: see
@@ -23,8 +23,8 @@ _ALL_LOCAL = ("pixel", "fcn", "smp.unet", "smp.unetplusplus", "smp.linknet")
 """Systems in which nothing brings positions together. All heads of geoseg's own can be split."""
 _LOCAL_HALO = 96
 """Of these systems: nothing is blended, so no neighbour makes up for what a cell does not see."""
-_LOCAL_MORE = 256
-"""By so much larger are their cells, which no window has to fit; a halo costs less there."""
+_LOCAL_LEAST = 768
+"""The least side of their cells: there a wide halo costs less."""
 _GLOBAL_OPTIONS = ("decoder_attention_type", "decoder_use_norm", "decoder_use_batchnorm")
 """Options of these that may."""
 
@@ -73,7 +73,7 @@ def sharing(spec: ModelSpec, cell: int | None = None) -> Sharing:
             )
     cells = Cells(512, 0) if spec.encoder is None else _cells_of(spec.encoder)
     if local and spec.encoder is not None:
-        cells = Cells(cells.size + _LOCAL_MORE, _LOCAL_HALO)
+        cells = Cells(max(cells.size, _LOCAL_LEAST), _LOCAL_HALO)
     return Sharing(Cells(cell or cells.size, cells.halo), stride, not local)
 
 
