@@ -35,6 +35,7 @@ from tests.benchmarks.sharing import shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
 from tests.benchmarks.sources import area_of_interest, mosaic_of_nine, mosaic_plan, resampling
 from tests.benchmarks.startup import startup
+from tests.benchmarks.stitching import stitching
 from tests.benchmarks.thousands import thousands
 
 
@@ -162,6 +163,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         heads,
         dilated,
         folding,
+        stitching,
         labels,
         assembly,
         sheets,
