@@ -41,8 +41,8 @@ from geoseg.vector import (
     simplified_part,
 )
 
-_PART_ROWS, _PART_COLS = 1024, 8192
-"""Rows and columns polygonized at a time: whole tiles of a COG, about 200 MB in use."""
+_PART_ROWS, _PART_COLS = 512, 8192
+"""Rows and columns polygonized at a time: whole tiles of a COG, about 100 MB in use."""
 
 MadeLayer = tuple[Layer, Iterable[FeatureTable]]
 """A layer and its features."""

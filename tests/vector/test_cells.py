@@ -78,7 +78,7 @@ def rasters(draw: st.DrawFn) -> np.ndarray:
     return draw(arrays(np.uint8, shapes, elements=st.sampled_from(values)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rasters(), st.integers(1, 15), st.sampled_from([0.0, 0.6, 1.0, 1.5, 3.0, 8.0]), st.booleans()
 )
