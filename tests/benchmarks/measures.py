@@ -37,6 +37,7 @@ from tests.benchmarks.sources import area_of_interest, mosaic_of_nine, mosaic_pl
 from tests.benchmarks.startup import startup
 from tests.benchmarks.stitching import stitching
 from tests.benchmarks.thousands import thousands
+from tests.benchmarks.writing import writing
 
 
 def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, object]:
@@ -159,6 +160,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         polygons,
         polygons_large,
         clean,
+        writing,
         startup,
         heads,
         dilated,

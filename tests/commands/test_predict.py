@@ -527,7 +527,7 @@ def test_another_ground_sampling_is_a_warning(make_raster, model_file, tmp_path)
         ({"value_range": "9,3"}, "the first value must be below the second"),
         (
             {"vectors": "dwg"},
-            "vectors 'dwg' is not a format that geoseg writes; use gpkg, shp or none",
+            "vectors 'dwg' is not a format that geoseg writes; use gpkg, shp, fgb",
         ),
         ({"min_confidence": 2.0}, "min_confidence 2.0: give a probability"),
         ({"bands": "0,1,2"}, "bands count from 1"),
