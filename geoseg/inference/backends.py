@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import ConfigError, ModelError, one_line_reason
-from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.forward_options import ForwardOptions, check_backend
 
 Network = Callable[[Tensor], Tensor]
 """Windows ``(n, bands, height, width)`` to logits ``(n, classes, height, width)``."""
@@ -32,6 +32,7 @@ def with_backend(net: nn.Module, options: ForwardOptions) -> Network:
     Raises:
         ConfigError: this machine lacks what the backend needs.
     """
+    check_backend(options.backend)  # a worker may lack what the client has
     if options.backend == "openvino":
         return _OpenVino(net, options.precision)
     if options.backend == "compile":
