@@ -158,7 +158,7 @@ def test_one_of_several_layers_is_named_or_all_are_listed(tmp_path: Path) -> Non
         geopandas.GeoDataFrame(geometry=geometry, crs="EPSG:32631").to_file(path, layer=layer)
     with pytest.raises(
         VectorError,
-        match=r"a.gpkg: holds 2 layers \(roofs, roads\); name one \(--layer NAME, layer: NAME in",
+        match=r"a.gpkg: holds 2 layers \(roofs, roads\); name one \(--layer NAME, --aoi-layer",
     ):
         read_features(path)
     assert [read_features(path, layer).count for layer in ("roofs", "roads")] == [2, 1]
