@@ -10,6 +10,7 @@ import numpy as np
 
 from geoseg.errors import OutputError
 from geoseg.inference.areas import area_tree, cell_tree
+from geoseg.inference.block_memory import block_bytes, mapped_pixels
 from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, Source
@@ -146,11 +147,11 @@ class RasterPlan:
             windows=len(grid),
             forwards=forwards,
             cells=cells,
-            mapped=max(map(_mapped_pixels, blocks)),
+            mapped=max(map(mapped_pixels, blocks)),
             window_pixels=window_pixels,
             blocks=len(blocks),
             # Blocks run one after the other, so the largest decides.
-            memory=max(_block_bytes(block, classes, source, probabilities) for block in blocks),
+            memory=max(block_bytes(block, classes, source, probabilities) for block in blocks),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
             drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1),
             polygonized=min(pixels, held_parts * largest_part),
@@ -273,37 +274,6 @@ class RasterPlan:
 def _polygon_cost(probe: Probe, region: float, corner: float) -> float:
     """What polygons cost per pixel, given the cost of each and of each of their corners."""
     return probe.regions_per_pixel * region + probe.corners_per_pixel * corner
-
-
-def _block_bytes(block: Block, classes: int, source: Source, probabilities: bool) -> int:
-    """Bytes that a block holds at its peak: what `stream_block` and its writer allocate."""
-    grid, cols = block.grid, block.lattice_cols
-    rows = min(grid.window, grid.height)
-    # Windows of a block reach beyond its sides; a strip holds all that they see.
-    reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
-    band = block.tallest_band * block.area.width
-
-    accumulator = 4 * classes * rows * block.area.width  # float32 sums
-    pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
-    # The strip, float32, with its mask here and on the device; rows that come, and the next ones.
-    masks = 0
-    if grid.cells is not None:
-        masks = 2 * _mapped_pixels(block)  # of the maps, here and on the device
-        seen = grid.cells.size + 2 * grid.cells.halo
-        rows, reach = min(seen, grid.height), min(reach + 2 * seen, grid.width)
-    strips = rows * reach * (4 * len(source.bands) + 2) + 2 * rows * reach * (pixel_bytes + 1)
-    band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
-    finished = 3 * band * band_bytes  # just classified, being written, encoded
-    return accumulator + strips + masks + finished + GDAL_CACHE_BYTES
-
-
-def _mapped_pixels(block: Block) -> int:
-    """Pixels of which a block holds the maps that its windows share; 0: they share nothing."""
-    grid, cols = block.grid, block.lattice_cols
-    if grid.cells is None:
-        return 0
-    reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
-    return (min(grid.window, grid.height) + grid.cells.size) * reach
 
 
 def _duration(seconds: float) -> str:

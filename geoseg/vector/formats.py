@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from geoseg import ogr
 from geoseg.errors import ConfigError, OutputError, VectorError
@@ -17,6 +16,7 @@ from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer, check_attr
 from geoseg.vector.geoparquet import GeoParquet
 from geoseg.vector.layer_copies import connect, copy_layer
 from geoseg.vector.paths import path_to_read
+from geoseg.vector.sidecar import read_sidecar, write_sidecar
 from geoseg.vector.style import add_styles
 from geoseg.vector.vector_file import FINGERPRINT, VectorFile
 from geoseg.vector_content import vector_name
@@ -118,7 +118,7 @@ class Shapefile(VectorFile):
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
         """The entry in the sidecar, if the files are still those that it was written for."""
-        return _read_sidecar(path.with_suffix(_SIDECAR), path, _SHAPEFILE)
+        return read_sidecar(path.with_suffix(_SIDECAR), path, _SHAPEFILE)
 
     def layer_name(self, layer: Layer) -> str:  # noqa: ARG002 - whatever the layer is called
         """The file's stem: GDAL would name another file after the layer."""
@@ -150,7 +150,7 @@ class Shapefile(VectorFile):
     def complete(self) -> None:
         """Add styles, and the fingerprint, for which the format has no place."""
         super().complete()
-        _write_sidecar(self.path.with_suffix(_SIDECAR), self.path, _SHAPEFILE, self.fingerprint)
+        write_sidecar(self.path.with_suffix(_SIDECAR), self.path, _SHAPEFILE, self.fingerprint)
 
 
 class FlatGeobuf(VectorFile):
@@ -206,7 +206,7 @@ class GeoJSONSeq(VectorFile):
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
         """The entry in the sidecar, if the file is still the one that it was written for."""
-        return _read_sidecar(path.with_suffix(_LINES_SIDECAR), path, (path.suffix,))
+        return read_sidecar(path.with_suffix(_LINES_SIDECAR), path, (path.suffix,))
 
     def options(self) -> Mapping[str, str]:
         """Lines without the sign that may stand before them."""
@@ -216,7 +216,7 @@ class GeoJSONSeq(VectorFile):
         """Add styles, and the fingerprint, for which the format has no place."""
         super().complete()
         sidecar = self.path.with_suffix(_LINES_SIDECAR)
-        _write_sidecar(sidecar, self.path, (self.suffix,), self.fingerprint)
+        write_sidecar(sidecar, self.path, (self.suffix,), self.fingerprint)
 
 
 _PRECISION = {"COORDINATE_PRECISION": "9"}
@@ -243,23 +243,6 @@ def _layer_metadata(path: Path) -> dict[str, str]:
 def _described(text: str) -> str | None:
     found = re.search(rf"{FINGERPRINT}=([^\"]+)", text)
     return found[1] if found else None
-
-
-def _read_sidecar(sidecar: Path, path: Path, parts: Sequence[str]) -> str | None:
-    try:
-        entry: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
-        return str(entry[FINGERPRINT]) if entry["bytes"] == _sizes(path, parts) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _write_sidecar(sidecar: Path, path: Path, parts: Sequence[str], fingerprint: str) -> None:
-    entry = {FINGERPRINT: fingerprint, "bytes": _sizes(path, parts)}
-    sidecar.write_text(json.dumps(entry) + "\n", encoding="utf-8")
-
-
-def _sizes(path: Path, parts: Sequence[str]) -> dict[str, int]:
-    return {part: path.with_suffix(part).stat().st_size for part in parts}
 
 
 FORMATS: dict[str, type[VectorFile]] = {
