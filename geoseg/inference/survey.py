@@ -222,7 +222,9 @@ def _shown(job: RasterJob) -> list[tuple[AnyPath, Window | None]]:
 
 def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, ...]:
     missing = tuple(output for output in outputs if not output.is_current())
-    in_the_way = [path for output in missing for path in output.existing()]
+    # Polygon files of one stem share their styles: those of a file that is kept are geoseg's own.
+    kept = {path for each in outputs if each not in missing for path in each.existing()}
+    in_the_way = [path for each in missing for path in each.existing() if path not in kept]
     if in_the_way and not overwrite:
         raise OutputError(
             f"{in_the_way[0]} exists, made from another source, model or options "
