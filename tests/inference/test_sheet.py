@@ -336,6 +336,7 @@ def test_a_source_that_is_replaced_meanwhile_fails(
     assert result.forwards == 35
 
 
+@pytest.mark.slow
 def test_workers_run_what_is_missing_with_the_model_in_memory(
     make_run: MakeRun, make_job: MakeJob, model_file: Path
 ) -> None:

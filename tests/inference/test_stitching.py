@@ -151,7 +151,7 @@ def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
     assert band.probabilities.tolist() == [[[230, 153, 0]], [[26, 102, 0]]]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     st.integers(1, 254),
     st.integers(1, 20),

@@ -69,7 +69,7 @@ def same(first, second):
         np.testing.assert_array_equal(one, other)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
 @given(
     st.integers(1, 60),
     st.integers(1, 60),
