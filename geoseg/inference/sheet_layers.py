@@ -21,12 +21,16 @@ from geoseg.vector import polygon_style
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
 
-PROJECT = "project.qgz"
 MOST_SHEETS = 200
 """Of a project: QGIS opens every layer."""
 _CLASSES_OPACITY = 0.6
 _POLYGONS = ("gpkg", "fgb", "shp", "geojson", "geojsonl")
 """Formats that any QGIS reads, the fastest first."""
+
+
+def project_file(folder: Path) -> Path:
+    """The project of a run's folder, named after it."""
+    return folder / f"{folder.absolute().name or 'project'}.qgz"
 
 
 def refuse_project(place: AnyPath, *, overwrite: bool) -> None:
@@ -39,7 +43,7 @@ def refuse_project(place: AnyPath, *, overwrite: bool) -> None:
     if not isinstance(place, Path):
         raise ConfigError(f"project: {place} is a bucket; give a folder of this machine with --out")
     if not overwrite:
-        refuse_foreign_project(place / PROJECT)
+        refuse_foreign_project(project_file(place))
 
 
 def write_sheet_project(
@@ -68,7 +72,7 @@ def write_sheet_project(
     layers.sort(key=lambda layer: order.index(layer.group))
     first = surveys[0].job.source
     outlines = [_outline(each.job.source) for each in surveys if each.job.source.crs == first.crs]
-    write_project(folder / PROJECT, layers, shapely.box(*shapely.total_bounds(outlines)))
+    write_project(project_file(folder), layers, shapely.box(*shapely.total_bounds(outlines)))
 
 
 def _layers(folder: Path, survey: Survey, classes: ClassScheme) -> Iterator[ProjectLayer]:

@@ -16,6 +16,7 @@ from geoseg.errors import ConfigError, OutputError
 from geoseg.files import write_text
 from geoseg.geodesy import to_longitude_latitude
 from geoseg.inference.outputs import RASTERS, Output, layer_of
+from geoseg.inference.run_report import REPORT
 from geoseg.inference.stac import Asset, Item, collection_of
 from geoseg.inference.survey import Survey
 from geoseg.own_reports import refuse_foreign_report
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 COLLECTION = "collection.json"
 _OWN_KEYS = ("stac_version", "links", "summaries")
+_ITEM_KEYS = ("stac_version", "links", "assets")
 _ROLES = {"preview": "overview"}
 _STEP = 64
 """Of points along the border of a sheet, pixels at most a 64th of its sides apart."""
@@ -42,8 +44,7 @@ def refuse_stac(place: AnyPath, *, overwrite: bool) -> None:
     if not isinstance(place, Path):
         raise ConfigError(f"stac: {place} is a bucket; give a folder of this machine with --out")
     if not overwrite:
-        advice = "use --overwrite to replace it"
-        refuse_foreign_report(place / COLLECTION, _OWN_KEYS, "predict", way_out=advice)
+        _refuse_foreign(place / COLLECTION, _OWN_KEYS)
 
 
 def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
@@ -55,9 +56,22 @@ def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
     folder, model = Path(str(run.out)), run.settings["model"]
     items = [_item(folder, survey, run) for survey in surveys]
     for item in items:
-        _write(folder / item.path, item.to_json(model))
+        path = folder / item.path
+        if not run.options.overwrite:
+            _refuse_foreign(path, _ITEM_KEYS)
+        _write(path, item.to_json(model))
     if items:
         _write(folder / COLLECTION, collection_of(items, model))
+
+
+def _refuse_foreign(path: AnyPath, keys: Sequence[str]) -> None:
+    refuse_foreign_report(path, keys, "predict", way_out="use --overwrite to replace it")
+
+
+def _item_path(target: AnyPath, folder: Path) -> Path:
+    """Where the item of a sheet lies; no sheet takes the name of a file of the run."""
+    path = Path(f"{target}.json")
+    return Path(f"{target}.stac.json") if path in (folder / REPORT, folder / COLLECTION) else path
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
@@ -68,7 +82,7 @@ def _item(folder: Path, survey: Survey, run: PredictRun) -> Item:
     job, source = survey.job, survey.job.source
     shown = source.extent
     transform = place_of(source.transform, shown)
-    path = Path(f"{job.target}.stac.json")
+    path = _item_path(job.target, folder)
     corners = shapely.segmentize(
         shapely.box(0, 0, shown.width, shown.height), max(shown.height, shown.width) / _STEP
     )
@@ -76,7 +90,7 @@ def _item(folder: Path, survey: Survey, run: PredictRun) -> Item:
     below = path.relative_to(folder).as_posix()
     assets = dict(_assets(path.parent, survey, run))
     return Item(
-        below.removesuffix(".stac.json").replace("/", "__"),
+        below.removesuffix(".json").replace("/", "__"),
         below,
         footprint,
         _time_of(source.files),

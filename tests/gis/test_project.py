@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_project_shows_classes_over_the_imagery_with_nothing_set_by_hand(folder: Path) -> None:
-    found = opened(folder / "out/project.qgz", folder / "map.png", 256, 256)
+    found = opened(folder / "out/out.qgz", folder / "map.png", 256, 256)
     assert (found["read"], found["crs"]) == (True, "EPSG:32632")
     groups: dict[str, list[Any]] = {}
     for layer in found["layers"]:
@@ -68,7 +68,7 @@ def test_a_project_shows_classes_over_the_imagery_with_nothing_set_by_hand(folde
 def test_the_map_is_imagery_under_the_colours_of_the_preview(tmp_path: Path) -> None:
     (scene,) = write_folder(tmp_path, scenes=1, size=256, seed=5)
     geoseg.predict(scene.image, MODEL, out=tmp_path / "out", project=True)
-    found = opened(tmp_path / "out/project.qgz", tmp_path / "map.png", 256, 256)
+    found = opened(tmp_path / "out/out.qgz", tmp_path / "map.png", 256, 256)
     assert [layer["name"] for layer in found["layers"]] == ["polygons", "classes", "imagery"]
     with rasterio.open(scene.image) as file:
         assert found["extent"] == pytest.approx(list(file.bounds))

@@ -14,8 +14,8 @@ Make = Callable[..., Path]
 
 
 def project_of(out: Path) -> ET.Element:
-    with zipfile.ZipFile(out / "project.qgz") as file:
-        return ET.fromstring(file.read("project.qgs"))
+    with zipfile.ZipFile(out / "out.qgz") as file:
+        return ET.fromstring(file.read("out.qgs"))
 
 
 def test_a_run_writes_a_project_of_what_it_has_made_or_kept(
@@ -37,16 +37,16 @@ def test_a_run_writes_a_project_of_what_it_has_made_or_kept(
         "../in/b.tif",
         "../in/north/a.tif",
     ]
-    before = (out / "project.qgz").read_bytes()
+    before = (out / "out.qgz").read_bytes()
     assert geoseg.predict(tmp_path / "in", model_file, out, project=True, **run).exit_code == 0
-    assert (out / "project.qgz").read_bytes() == before
-    (out / "project.qgz").write_bytes(b"mine")
+    assert (out / "out.qgz").read_bytes() == before
+    (out / "out.qgz").write_bytes(b"mine")
     with pytest.raises(geoseg.GeosegError, match="saved by another program"):
         geoseg.predict(tmp_path / "in", model_file, out, project=True, **run)
-    (out / "project.qgz").unlink()
+    (out / "out.qgz").unlink()
     monkeypatch.setattr(sheet_layers, "MOST_SHEETS", 1)
     geoseg.predict(tmp_path / "in", model_file, out, project=True, **run)
-    assert not (out / "project.qgz").exists()
+    assert not (out / "out.qgz").exists()
 
 
 def test_a_project_in_a_bucket_is_refused(make_raster: Make, model_file: Path) -> None:

@@ -32,7 +32,7 @@ def out(make_raster: Make, model_file: Path, tmp_path: Path) -> Path:
 
 
 def item_of(out: Path) -> dict[str, Any]:
-    return json.loads((out / "north/a.stac.json").read_text())
+    return json.loads((out / "north/a.json").read_text())
 
 
 def test_pystac_reads_the_collection_and_finds_each_item_and_asset(out: Path) -> None:
@@ -117,7 +117,7 @@ def test_without_crs_an_item_has_no_geometry(
 ) -> None:
     image = make_raster("c.tif", crs=None, transform=None)
     geoseg.predict(image, model_file, tmp_path / "out", stac=True, preview=False, vectors="none")
-    document = json.loads((tmp_path / "out/c.stac.json").read_text())
+    document = json.loads((tmp_path / "out/c.json").read_text())
     assert (document["geometry"], document["properties"]["proj:code"]) == (None, None)
     assert "bbox" not in document
     pystac.Item.from_dict(document)
@@ -129,7 +129,7 @@ def test_squares_are_assets_beside_their_index(
     image = make_raster("c.tif", data=np.ones((3, 600, 520), np.uint8))
     run = {"preview": False, "vectors": "none", "max_output_pixels": 2**18}
     geoseg.predict(image, model_file, tmp_path / "out", stac=True, **run)
-    assets = json.loads((tmp_path / "out/c.stac.json").read_text())["assets"]
+    assets = json.loads((tmp_path / "out/c.json").read_text())["assets"]
     assert [asset["href"] for asset in assets.values()] == [
         "./c_classes.vrt",
         *(f"./c_classes/c_classes_r00{row}_c00{col}.tif" for row in (0, 1) for col in (0, 1)),
@@ -143,3 +143,20 @@ def test_a_collection_of_somebody_else_and_a_bucket_are_refused(tmp_path: Path) 
         refuse_stac(tmp_path, overwrite=False)
     with pytest.raises(geoseg.GeosegError, match=r"stac: s3://b/out is a bucket"):
         refuse_stac(any_path("s3://b/out"), overwrite=True)
+
+
+def test_no_item_takes_the_place_of_another_file(
+    make_raster: Callable[..., Path], model_file: Path, tmp_path: Path
+) -> None:
+    run = {"preview": False, "vectors": "none", "stac": True, "out": tmp_path / "out"}
+    image = make_raster("report.tif")
+    report = geoseg.predict(image, model_file, **run)
+    assert json.loads((tmp_path / "out/report.json").read_text())["inputs"]
+    assert "stac_version" in json.loads((tmp_path / "out/report.stac.json").read_text())
+    assert report.exit_code == 0
+    mine = tmp_path / "out/mine.json"
+    mine.write_text('{"notes": 1}')
+    foreign = geoseg.predict(make_raster("mine.tif"), model_file, **run)
+    assert foreign.exit_code == 1
+    assert "mine.json exists and was not written by geoseg" in foreign.data["failures"][0]
+    assert mine.read_text() == '{"notes": 1}'
