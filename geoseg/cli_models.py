@@ -14,9 +14,10 @@ from geoseg.cli_options import MODEL, PATH, option_with_default, remote_option
 @command
 @argument("file")
 @option("--model", metavar=MODEL, help="Also say which options the raster needs for this model.")
+@option("--plot", type=PATH, help="Picture of where the sheets of a folder lie (.png).")
 @remote_option
 def info(file: str, **options: Any) -> None:
-    """Describe a raster or a model file as geoseg reads it."""
+    """Describe a raster, a folder of them, or a model file as geoseg reads it."""
     call("info", file, **options)
 
 

@@ -20,22 +20,32 @@ _MODEL = ".safetensors"
 
 
 @with_allow_remote
-def run(file: str | os.PathLike[str], model: str | os.PathLike[str] | None = None) -> Report:
-    """Describe a model file or a raster.
+def run(
+    file: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None = None,
+    plot: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Describe a model file, a raster, or a folder of rasters.
 
     Args:
-        file: the raster, or a model: its file, or a name that `geoseg.load_model` takes.
+        file: the raster, a folder of them, or a model: its file, or a name that `geoseg.load_model`
+            takes.
         model: a model; then also the options that the raster needs for it.
+        plot: a picture (``.png``) of where the rasters of a folder lie.
 
     Raises:
         ModelError: a model file that is not a geoseg model.
         SourceError: the raster is missing or geoseg would refuse it; the message says why.
-        ConfigError: `file` is a folder, or it is a model and `model` is given.
+        ConfigError: it is a model and `model` is given; `plot` is given for another thing than a
+            folder; or no raster of a folder can be read.
     """
     if os.path.isdir(file):
-        raise ConfigError(
-            f"{os.fspath(file)} is a folder; name one of the rasters in it, or a model file"
-        )
+        from geoseg.commands.info_folder import describe_folder
+
+        chosen = None if model is None else os.fspath(model)
+        return describe_folder(Path(file), chosen, None if plot is None else Path(plot))
+    if plot is not None:
+        raise ConfigError(f"--plot {os.fspath(plot)}: draws the sheets of a folder; give a folder")
     path = model_file(file)
     if path.suffix == _MODEL:
         if model is not None:

@@ -11,7 +11,7 @@ from rasterio.transform import from_origin
 import geoseg
 from geoseg.cli import cli
 from geoseg.commands.info import run
-from geoseg.errors import ConfigError, SourceError
+from geoseg.errors import ConfigError, GeosegError, SourceError
 
 
 def line_of(report, name):
@@ -125,6 +125,11 @@ def test_leave_to_go_online_is_part_of_the_command(make_raster, model_file):
     assert command.endswith(" --allow-remote")
 
 
-def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(ConfigError, match="is a folder; name one of the rasters in it"):
+def test_a_folder_without_a_raster_is_refused(tmp_path):
+    with pytest.raises(GeosegError, match=str(tmp_path)):
         run(tmp_path)
+
+
+def test_a_picture_is_of_a_folder(tmp_path):
+    with pytest.raises(ConfigError, match=r"--plot .*: draws the sheets of a folder"):
+        run(tmp_path / "a.tif", plot=tmp_path / "a.png")

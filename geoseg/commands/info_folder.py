@@ -1,0 +1,201 @@
+"""A folder of rasters as geoseg reads it: how many sheets, of which kinds, where they lie."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import shapely
+
+from geoseg.failures import per_input
+from geoseg.files import write_bytes
+from geoseg.geodesy import crs_name
+from geoseg.prefetch import look_ahead
+from geoseg.raster import GDAL_CACHE_BYTES, Source, find_sources, open_raster
+from geoseg.report import Report, counted, nothing_usable
+
+_SHOWN = 8
+"""Kinds, and what a model makes of them, that are printed; the JSON has all."""
+_OFFSET = 0.1
+"""Of a pixel: sheets whose pixels lie closer to one another's share a grid."""
+
+
+def describe_folder(folder: Path, model: str | None, plot: Path | None) -> Report:
+    """Describe the rasters in a folder, and those below it.
+
+    Args:
+        folder: is searched as ``geoseg predict`` does.
+        model: a model; then also what ``geoseg predict`` would do with each raster.
+        plot: a picture (``.png``) of where they lie, to be written.
+
+    Returns:
+        Sheets, pixels, bytes, kinds, coverage; exit code 1 where some cannot be read.
+
+    Raises:
+        ConfigError: none can be read.
+        OutputError: the picture cannot be written.
+    """
+    sources, failures = _open_all(folder)
+    kinds = Counter(map(_kind, sources))
+    places = _places(sources)
+    size = sum(source.path.stat().st_size for source in sources)
+    pixels = sum(source.height * source.width for source in sources)
+    sheets = counted(len(sources), "raster")
+    lines = [
+        (
+            "sheets",
+            f"{sheets}, {pixels / 1e6:,.1f} Mpx, {size / 1e6:,.1f} MB",
+        ),
+        *(("kind", f"{number:,} of {kind}") for kind, number in kinds.most_common(_SHOWN)),
+        *(("place", _place_line(place)) for place in places),
+    ]
+    data: dict[str, Any] = {
+        "path": str(folder),
+        "sheets": len(sources),
+        "pixels": pixels,
+        "bytes": size,
+        "kinds": dict(kinds.most_common()),
+        "places": places,
+        "failures": failures,
+    }
+    if model is not None:
+        fits = _fits(sources, model)
+        data["model"] = {"model": model, "fits": fits}
+        first = list(fits.items())[:_SHOWN]
+        lines += [("model", f"{len(paths):,} {what}") for what, paths in first]
+    if plot is not None:
+        write_bytes(plot, _picture(sources))
+        data["plot"] = str(plot)
+        lines.append(("plot", str(plot)))
+    width = max(len(name) for name, _ in lines)
+    text = "\n".join([str(folder), *(f"{name:<{width}}  {value}" for name, value in lines)])
+    return Report(text, data, 1 if failures else 0)
+
+
+def _open_all(folder: Path) -> tuple[list[Source], list[str]]:
+    """The rasters in a folder, and why others cannot be read.
+
+    Raises:
+        ConfigError: none can.
+    """
+    found = find_sources([folder])
+    sources: list[Source] = []
+    failures = list(found.failures.values())
+    with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        looks = look_ahead(open_raster, [each.path for each in found.sources])
+        for each, look in zip(found.sources, looks, strict=True):
+            with per_input(each.path, failures.append):
+                sources.append(look.result())
+    if not sources:
+        raise nothing_usable(failures)
+    return sources, failures
+
+
+def _kind(source: Source) -> str:
+    """What sheets that need the same options have in common."""
+    sampling = source.ground_sampling
+    return ", ".join(
+        [
+            f"{counted(len(source.bands), 'band')} of {source.dtype}",
+            _crs(source),
+            "no ground sampling" if sampling is None else f"{sampling:.4g} m",
+        ]
+    )
+
+
+def _crs(source: Source) -> str:
+    return "no CRS" if source.crs is None else crs_name(source.crs)
+
+
+def _outline(source: Source) -> shapely.Polygon:
+    """The sheet in coordinates of its CRS."""
+    pixels = shapely.box(0, 0, source.width, source.height)
+    return shapely.transform(pixels, lambda xy: np.column_stack(source.transform * xy.T))
+
+
+def _places(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """For each CRS, how its sheets lie to one another."""
+    groups = defaultdict(list)
+    for source in sources:
+        if source.georeferenced:
+            groups[_crs(source)].append(source)
+    places = []
+    for name, members in sorted(groups.items(), key=lambda group: -len(group[1])):
+        outlines = [_outline(each) for each in members]
+        union = shapely.union_all(outlines)
+        parts = shapely.get_parts(union)
+        covered = sum(outline.area for outline in outlines)
+        places.append(
+            {
+                "crs": name,
+                "sheets": len(members),
+                "one_grid": _on_one_grid(members),
+                "bounds": list(union.bounds),
+                "overlap": max(0.0, 1 - union.area / covered),
+                "pieces": len(parts),
+                "holes": sum(len(part.interiors) for part in parts),
+            }
+        )
+    return places
+
+
+def _on_one_grid(sources: Sequence[Source]) -> bool:
+    """Whether all pixels lie on those of the first sheet, continued."""
+    first = sources[0].transform
+    for source in sources[1:]:
+        here = ~first * source.transform
+        offsets = np.abs(np.array([here.c, here.f]) - np.round([here.c, here.f]))
+        same_pixels = np.allclose([here.a, here.b, here.d, here.e], [1, 0, 0, 1], atol=1e-6)
+        if not same_pixels or offsets.max() > _OFFSET:
+            return False
+    return True
+
+
+def _place_line(place: dict[str, Any]) -> str:
+    grid = "on one grid" if place["one_grid"] else "on several grids"
+    return (
+        f"{place['crs']}: {counted(place['sheets'], 'sheet')} {grid}, in "
+        f"{counted(place['pieces'], 'piece')} with {counted(place['holes'], 'hole')}; "
+        f"{100 * place['overlap']:.1f} % of their area lies on other sheets"
+    )
+
+
+def _fits(sources: Sequence[Source], model: str) -> dict[str, list[str]]:
+    """The paths of the sheets by what ``geoseg predict`` would do with them."""
+    from geoseg.inference.fitting import find_fit
+    from geoseg.models import load_card
+
+    card = load_card(model)
+    found = defaultdict(list)
+    for source in sources:
+        fit = find_fit(source.path, card)
+        if fit.refusal:
+            what = f"refused: {fit.refusal.removeprefix(f'{source.path}: ')}"
+        else:
+            what = f"with {fit.arguments}" if fit.options else "as they are"
+        found[what].append(str(source.path))
+    return dict(sorted(found.items(), key=lambda each: -len(each[1])))
+
+
+def _picture(sources: Sequence[Source]) -> bytes:
+    """Where the sheets of the most frequent CRS lie, as a PNG."""
+    from matplotlib.figure import Figure  # takes half a second to import
+
+    name = Counter(_crs(each) for each in sources if each.georeferenced).most_common(1)
+    shown = [each for each in sources if each.georeferenced and name and _crs(each) == name[0][0]]
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    for source in shown:
+        outline = shapely.get_coordinates(_outline(source))
+        axes.fill(*outline.T, facecolor="#4c72b040", edgecolor="#4c72b0", linewidth=0.8)
+    axes.set_title(f"{counted(len(shown), 'sheet')}, {name[0][0] if name else 'none has a place'}")
+    axes.ticklabel_format(useOffset=False, style="plain")
+    axes.tick_params(labelsize=7)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()

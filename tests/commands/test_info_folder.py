@@ -1,0 +1,54 @@
+"""A folder of sheets: kinds, places and fits are those of the sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rasterio import Affine
+
+from geoseg.commands.info import run
+from tests.conftest import GRID
+
+Make = Callable[..., Path]
+
+
+def test_sheets_are_counted_by_kind_and_place(make_raster: Make, tmp_path: Path) -> None:
+    for number, (col, row) in enumerate([(0, 0), (64, 0), (0, 64), (32, 64)]):
+        moved = GRID @ Affine.translation(col, row)
+        make_raster(f"in/{number}.tif", height=64, width=64, transform=moved)
+    make_raster("in/far.tif", height=64, width=64, crs="EPSG:3035")
+    (tmp_path / "in/torn.tif").write_bytes(b"II*\0torn")
+    report = run(tmp_path / "in", plot=tmp_path / "map.png")
+    assert report.exit_code == 1
+    assert [line for line in report.data["failures"] if "torn.tif" in line]
+    assert report.data["sheets"] == 5
+    assert report.data["pixels"] == 5 * 64 * 64
+    assert sorted(report.data["kinds"].values()) == [1, 4]
+    first, second = report.data["places"]
+    assert (first["sheets"], first["one_grid"], first["pieces"], first["holes"]) == (4, True, 1, 0)
+    assert first["overlap"] == pytest.approx(32 / 256)  # half a sheet of four lies on another
+    assert second["crs"] == "EPSG:3035"
+    assert imread(tmp_path / "map.png").std() > 0
+    assert "4 sheets on one grid, in 1 piece with 0 holes; 12.5 %" in report.text
+
+
+def test_sheets_between_pixels_are_on_several_grids(make_raster: Make, tmp_path: Path) -> None:
+    make_raster("in/a.tif", height=64, width=64)
+    make_raster("in/b.tif", height=64, width=64, transform=GRID @ Affine.translation(64.5, 0))
+    (place,) = run(tmp_path / "in").data["places"]
+    assert (place["one_grid"], place["pieces"]) == (False, 2)
+
+
+def test_what_a_model_would_do_is_said_of_each(
+    make_raster: Make, model_file: Path, tmp_path: Path
+) -> None:
+    make_raster("in/a.tif")
+    make_raster("in/b.tif", data=np.ones((1, 64, 64), np.uint8))
+    fits = run(tmp_path / "in", model=model_file).data["model"]["fits"]
+    assert {Path(path).name for paths in fits.values() for path in paths} == {"a.tif", "b.tif"}
+    (refused,) = [what for what, paths in fits.items() if paths[0].endswith("b.tif")]
+    assert refused.startswith("refused: ")
