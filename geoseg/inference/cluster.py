@@ -6,6 +6,7 @@ are asked for, as distributed takes a while.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -128,13 +129,19 @@ def remote_cluster(scheduler: str) -> Iterator[Any]:
     with dask.config.set({"distributed.admin.log-format": "%(message)s"}), ExitStack() as stack:
         for logger in ("distributed", "distributed.client"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)
+        client, reason = None, ""
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TypeError, ValueError, RuntimeError) as error:
+            reason = one_line_reason(error)
+        if client is None:
+            # A client that could not start closes when it is collected, in any thread: in that of
+            # the next client, the two would wait for one another.
+            gc.collect()
             raise ConfigError(
-                f"scheduler {address} cannot be reached ({one_line_reason(error)}); start one with "
+                f"scheduler {address} cannot be reached ({reason}); start one with "
                 "`dask scheduler` (tls:// needs Dask's own TLS settings), or use --workers N"
-            ) from error
+            )
         stack.enter_context(client)
         try:
             client.wait_for_workers(1, timeout=WORKERS_SECONDS)

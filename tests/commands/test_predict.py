@@ -104,7 +104,13 @@ def test_rasterizing_the_polygons_restores_the_classes(make_raster, hcnet_file, 
 
 
 @pytest.mark.parametrize(
-    "options", [{"block": 64}, {"block": 100}, {"batch": 4}, {"block": 64, "batch": 3}]
+    "options",
+    [
+        pytest.param({"block": 64}, marks=pytest.mark.slow),
+        {"block": 100},
+        pytest.param({"batch": 4}, marks=pytest.mark.slow),
+        {"block": 64, "batch": 3},
+    ],
 )
 @pytest.mark.parametrize("stitch", ["blend", "crop"])
 def test_labels_and_confidence_do_not_depend_on_how_they_were_computed(

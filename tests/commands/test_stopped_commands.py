@@ -57,7 +57,14 @@ def allow_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGINT] * 2])
+@pytest.mark.parametrize(
+    "signals",
+    [
+        [signal.SIGTERM],
+        pytest.param([signal.SIGINT], marks=pytest.mark.slow),
+        [signal.SIGINT] * 2,
+    ],
+)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_stopped_command_says_one_line_leaves_nothing_torn_and_can_be_run_again(
     make_raster: Make, command: str, signals: list[signal.Signals]
