@@ -21,7 +21,6 @@ MOST_DIFFERENCE = 1e-3
 """Of any probability, from the network in fp32."""
 LEAST_LABELS = 0.999
 """Share of pixels of the same class, likewise."""
-_TILES = 4
 _COARSE = 8
 """Sides of the coarse noise that generated tiles are drawn from, in cells."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from geoseg.errors import ModelError, OutputError
-from geoseg.files import naming_file, write_text
+from geoseg.files import naming_file, write_bytes, write_text
 from geoseg.models import Card, Model
 from geoseg.models.hub import HUB_FILE
 
@@ -36,10 +35,7 @@ def write_folder(model: Model, folder: Path) -> None:
     write_text(folder / "README.md", model_card(model.card))
     target = folder / HUB_FILE
     if not (target.exists() and target.samefile(model.path)):
-        with naming_file(target):
-            part = target.with_name(f".{HUB_FILE}.part")
-            shutil.copyfile(model.path, part)
-            part.replace(target)
+        write_bytes(target, model.path.read_bytes())
 
 
 def model_card(card: Card) -> str:

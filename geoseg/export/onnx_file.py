@@ -22,7 +22,6 @@ from geoseg.export.traced import INPUT, Probabilities, trace
 from geoseg.files import temporary_folder, write_bytes
 from geoseg.models import Model
 
-PRECISIONS = ("fp32", "fp16", "int8")
 CARD_KEY, AGREEMENT_KEY = "geoseg_card", "geoseg_agreement"
 """Of the file's metadata: the model's card, and how the file was found to agree with it."""
 _LARGEST = 2**31 - 1

@@ -99,13 +99,9 @@ def save_model(
         ModelError: the facts do not fit the network, or each other.
         OutputError: the file cannot be written.
     """
-    if isinstance(classes, ClassScheme) and colors is not None:
-        raise ModelError("colors are given with a ClassScheme that has its own; leave them out")
     card = Card(
         spec=net.spec,
-        classes=(
-            classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
-        ),
+        classes=scheme_of(classes, colors),
         bands=tuple(bands),
         value_range=tuple(map(float, value_range)),  # type: ignore[arg-type]  # the card counts them
         mean=tuple(map(float, mean)),
@@ -117,6 +113,25 @@ def save_model(
         license=license,
     )
     return write_model(net, card, path)
+
+
+def scheme_of(
+    classes: Sequence[str] | ClassScheme, colors: Sequence[Sequence[int]] | None
+) -> ClassScheme:
+    """The classes by their names, or as they are.
+
+    Args:
+        classes: names in order, or their scheme.
+        colors: RGB of each name; made up where left out.
+
+    Raises:
+        ModelError: colours are given for a scheme, which has its own.
+    """
+    if not isinstance(classes, ClassScheme):
+        return ClassScheme.from_names(classes, colors)
+    if colors is not None:
+        raise ModelError("colors are given with a ClassScheme that has its own; leave them out")
+    return classes
 
 
 def write_model(net: Network, card: Card, path: str | Path) -> Path:

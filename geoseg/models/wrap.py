@@ -10,7 +10,7 @@ from geoseg.errors import ModelError
 from geoseg.models.card import Card
 from geoseg.models.external import External
 from geoseg.models.external_card import external_spec
-from geoseg.models.modelfile import Model
+from geoseg.models.modelfile import Model, scheme_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,11 +65,7 @@ def wrap(
             f"wrap takes a torch.nn.Module, not {type(module).__name__}; "
             "give the path of an ONNX file to geoseg.load_model"
         )
-    if isinstance(classes, ClassScheme) and colors is not None:
-        raise ModelError("colors are given with a ClassScheme that has its own; leave them out")
-    scheme = (
-        classes if isinstance(classes, ClassScheme) else ClassScheme.from_names(classes, colors)
-    )
+    scheme = scheme_of(classes, colors)
     spec = external_spec("module", len(bands), len(scheme), output, multiple)
     card = Card(
         spec=spec,
