@@ -10,8 +10,6 @@ from geoseg.files import naming_file, write_bytes, write_text
 from geoseg.models import Card, Model
 from geoseg.models.hub import HUB_FILE
 
-FILES = (HUB_FILE, "config.json", "README.md")
-
 
 def write_folder(model: Model, folder: Path) -> None:
     """Write the folder: ``model.safetensors`` as it is, ``config.json`` and ``README.md``.

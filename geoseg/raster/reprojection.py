@@ -21,7 +21,7 @@ from rasterio.crs import CRS
 
 from geoseg.errors import SourceError
 from geoseg.geodesy import crs_name, horizontal_crs
-from geoseg.raster.reader import Reader
+from geoseg.raster.reader import Reader, RegriddedReader
 from geoseg.raster.source import Source
 from geoseg.tiling import Window
 
@@ -137,7 +137,7 @@ def reproject(source: Source, grid: Source) -> tuple[ReprojectedSource, int, int
     )
 
 
-class ReprojectedReader(Reader):
+class ReprojectedReader(RegriddedReader):
     """Windows of a raster on another grid.
 
     Args:
@@ -148,15 +148,8 @@ class ReprojectedReader(Reader):
     """
 
     def __init__(self, reader: Reader, height: int, width: int, way: Way) -> None:
-        self.path, self.height, self.width = reader.path, height, width
-        self.bands, self.dtype = reader.bands, reader.dtype
-        self._reader, self._way = reader, way
-        exact = np.dtype(self.dtype).itemsize <= 2 or self.dtype == "float32"
-        self._working = np.dtype(np.float32 if exact else np.float64)
-
-    def close(self) -> None:
-        """Close the reader below."""
-        self._reader.close()
+        super().__init__(reader, height, width)
+        self._way = way
 
     def _read(
         self, window: Window, out: NDArray[Any] | None

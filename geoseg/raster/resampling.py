@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.raster.reader import Reader
+from geoseg.raster.reader import Reader, RegriddedReader
 from geoseg.tiling import Window
 
 Floats = NDArray[np.floating[Any]]
@@ -86,7 +86,7 @@ def weighted(values: Floats, taps: Taps, axis: int) -> Floats:
     return np.asarray(total)
 
 
-class ResampledReader(Reader):
+class ResampledReader(RegriddedReader):
     """Windows of a raster at another ground sampling.
 
     Args:
@@ -97,15 +97,8 @@ class ResampledReader(Reader):
     """
 
     def __init__(self, reader: Reader, height: int, width: int, scale: tuple[float, float]) -> None:
-        self.path, self.height, self.width = reader.path, height, width
-        self.bands, self.dtype = reader.bands, reader.dtype
-        self._reader, self._scale = reader, scale
-        exact = np.dtype(self.dtype).itemsize <= 2 or self.dtype == "float32"
-        self._working = np.dtype(np.float32 if exact else np.float64)
-
-    def close(self) -> None:
-        """Close the reader below."""
-        self._reader.close()
+        super().__init__(reader, height, width)
+        self._scale = scale
 
     def _read(
         self, window: Window, out: NDArray[Any] | None

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 import geoseg
-from geoseg.export.hub import FILES, write_folder
+from geoseg.export.hub import write_folder
 from geoseg.models import Card, Model
 
 
@@ -17,7 +17,11 @@ def test_the_folder_holds_the_model_its_card_and_a_text(
 ) -> None:
     folder = tmp_path / "a" / "model"
     write_folder(exported_model, folder)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
     assert geoseg.load_model(folder / "model.safetensors").digest == exported_model.digest
     config = (folder / "config.json").read_text(encoding="utf-8")
     assert Card.from_json(config) == exported_model.card
