@@ -11,7 +11,7 @@ from torch.export import Dim, ExportedProgram, export
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models import Segmenter
 from geoseg.models.external import External
-from geoseg.models.modelfile import Network
+from geoseg.models.stored_tensors import Network
 
 INPUT, OUTPUT = "image", "probabilities"
 MOST_PIXELS = 2**16

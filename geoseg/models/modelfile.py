@@ -33,20 +33,15 @@ from geoseg.models.checksum import checksum
 from geoseg.models.external import External
 from geoseg.models.external_file import SOURCES, load_external_network, read_external_card
 from geoseg.models.named import model_file
-from geoseg.models.segmenter import Segmenter, build_segmenter
+from geoseg.models.segmenter import build_segmenter
 from geoseg.models.spec import EXTERNAL, ModelSpec
+from geoseg.models.stored_tensors import CONTENT_KEY, Network, stored_tensors
 
 _CHECKSUM_KEY = "checksum"
 """The key of the checksum of card and tensors, beside those of the card.
 
 Not in the file's metadata, which safetensors writes in no fixed order: the same network under the
 same card is the same file."""
-
-
-_CONTENT_KEY = "content"
-"""The tensor that holds the file of a network of another program."""
-Network = Segmenter | External
-"""What `geoseg.predict` runs: logits of images, at their size."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,7 @@ def save_model(
     colors: Sequence[Sequence[int]] | None = None,
     training: Mapping[str, Any] | None = None,
     license: str | None = None,  # noqa: A002 - the card's own word
+    half: bool = False,
 ) -> Path:
     """Write a network and its card; the file gets its name when it is complete.
 
@@ -94,6 +90,7 @@ def save_model(
         colors: RGB of each class, where `classes` are names; made up where left out.
         training: how the weights came about.
         license: terms of use of the weights.
+        half: store kernels and matrices as float16, in a file of half the size; see `write_model`.
 
     Raises:
         ModelError: the facts do not fit the network, or each other.
@@ -112,7 +109,7 @@ def save_model(
         training=dict(training or {}),
         license=license,
     )
-    return write_model(net, card, path)
+    return write_model(net, card, path, half=half)
 
 
 def scheme_of(
@@ -134,11 +131,20 @@ def scheme_of(
     return classes
 
 
-def write_model(net: Network, card: Card, path: str | Path) -> Path:
+def write_model(net: Network, card: Card, path: str | Path, *, half: bool = False) -> Path:
     """Write a network under an existing card.
 
+    Args:
+        net: the network.
+        card: its own.
+        path: where to, ending in ``.safetensors``.
+        half: store kernels and matrices as float16, rounded to 11 bits. What has one axis stays as
+            it is: variances of normalizations may be below what float16 knows. Whoever loads the
+            file gets float32 and computes in it.
+
     Raises:
-        ModelError: the card is another network's, or the name does not end in ``.safetensors``.
+        ModelError: the card is another network's, the name does not end in ``.safetensors``, or
+            `half` cannot hold the weights.
         OutputError: the file cannot be written.
     """
     path = Path(path)
@@ -155,23 +161,11 @@ def write_model(net: Network, card: Card, path: str | Path) -> Path:
             "the card describes another network than the one to be saved; "
             "make the card from net.spec"
         )
-    # Plain copies: safetensors refuses tensors that share memory or are in channels_last order.
-    tensors = {
-        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in _tensors_of(net).items()
-    }
+    tensors = stored_tensors(net, half=half)
     text = card.to_json()
     document = {**json.loads(text), _CHECKSUM_KEY: checksum(tensors, text)}
     write_bytes(path, save(tensors, metadata={CARD_KEY: json.dumps(document)}))
     return path
-
-
-def _tensors_of(net: Network) -> dict[str, Tensor]:
-    """What a model file holds of a network."""
-    if not isinstance(net, External):
-        return net.state_dict()
-    assert net.content is not None  # noqa: S101 - portable networks have it
-    return {_CONTENT_KEY: torch.frombuffer(bytearray(net.content), dtype=torch.uint8)}
 
 
 def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None = None) -> Model:
@@ -230,9 +224,9 @@ def _unpack_external(path: Path, card: Card, tensors: Mapping[str, Tensor]) -> E
     Raises:
         ModelError: the file does not hold it.
     """
-    if tensors.keys() != {_CONTENT_KEY}:
+    if tensors.keys() != {CONTENT_KEY}:
         raise ModelError(f"{path}: lacks the network that its card tells of; save the model again")
-    content = tensors[_CONTENT_KEY].numpy().tobytes()
+    content = tensors[CONTENT_KEY].numpy().tobytes()
     network = load_external_network(str(card.spec.options["source"]), content, str(path))
     return External(network, card.spec, content).eval()
 

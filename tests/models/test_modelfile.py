@@ -91,6 +91,24 @@ def test_tied_and_channels_last_tensors_are_saved(net: Segmenter, tmp_path: Path
     torch.testing.assert_close(load_model(path).net(x), net(x), rtol=1e-4, atol=1e-4)
 
 
+def test_a_file_of_halves_is_half_as_large_and_computes_in_float32(
+    net: Segmenter, saved: Path, tmp_path: Path
+) -> None:
+    half = save_model(net, tmp_path / "half.safetensors", **FACTS, half=True)
+    assert half.stat().st_size < 0.55 * saved.stat().st_size
+    model = load_model(half)
+    assert {weights.dtype for weights in model.net.parameters()} == {torch.float32}
+    with torch.no_grad():
+        for weights in net.parameters():
+            if weights.ndim > 1:
+                weights.copy_(weights.half())
+    x = torch.randn(1, 3, 40, 50)
+    assert torch.equal(model.net(x), net(x))
+    again = write_model(model.net, model.card, tmp_path / "again.safetensors", half=True)
+    assert load_file(again).keys() == load_file(half).keys()
+    assert again.read_bytes() == half.read_bytes(), "rounded once"
+
+
 def test_the_file_is_safetensors_with_a_json_card(saved: Path) -> None:
     with safe_open(saved, "pt") as file:
         card = json.loads(file.metadata()["geoseg"])
