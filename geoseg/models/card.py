@@ -132,6 +132,7 @@ class Card(BaseModel):
             ) from error
         if not is_card:
             raise ModelError("its card is not a geoseg card; train or save the model again")
+        _name_resizing(document)
         if version > FORMAT:
             raise ModelError(
                 f"its card has format {version}, this geoseg reads up to {FORMAT}; upgrade geoseg"
@@ -147,6 +148,16 @@ class Card(BaseModel):
             raise ModelError(
                 f"its card is inconsistent ({error}); upgrade geoseg, or save the model again"
             ) from error
+
+
+def _name_resizing(document: dict[str, Any]) -> None:
+    """Say how maps are resized where a card does not: it was written before there was a choice.
+
+    A preset may mean another one today.
+    """
+    match document:
+        case {"spec": {"preset": "released", "options": dict() as options}} if options:
+            options.setdefault("resizing", "own")
 
 
 def _is_deeper(node: Any, levels: int) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason, shown
+from geoseg.models.context.base import Resizing
 from geoseg.models.dilated import replace_dilated_convolutions
 from geoseg.models.layers import resize
 from geoseg.models.weights import download_error, load_weights, pretrained_argument
@@ -37,6 +38,9 @@ class Encoder(nn.Module):
     multiple: int
     """Image heights and widths must be multiples of this."""
 
+    corners: bool = False
+    """Whether maps are resized so that their outer positions stay the outer ones."""
+
     def __init__(
         self, model: nn.Module, channels: tuple[int, ...], stride: int, multiple: int
     ) -> None:
@@ -49,7 +53,7 @@ class Encoder(nn.Module):
         """Maps ``(N, channels[i], h, w)`` of an image ``(N, bands, H, W)``."""
         # Encoders that start at stride 4 give an empty map for stride 2.
         maps = [features for features in self.model(x) if features.shape[1]][-len(self.channels) :]
-        return _resized(maps)
+        return _resized(maps, corners=self.corners)
 
 
 class HRNetEncoder(nn.Module):
@@ -57,6 +61,9 @@ class HRNetEncoder(nn.Module):
 
     All stages get this one map.
     """
+
+    corners: bool = False
+    """Whether they are resized so that their outer positions stay the outer ones."""
 
     def __init__(self, model: nn.Module, branches: list[int], stages: int) -> None:
         super().__init__()
@@ -67,13 +74,13 @@ class HRNetEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The same map ``(N, channels[0], H/4, W/4)`` for each stage."""
-        return [torch.cat(_resized(self.model(x)), 1)] * len(self.channels)
+        return [torch.cat(_resized(self.model(x), corners=self.corners), 1)] * len(self.channels)
 
 
-def _resized(maps: list[Tensor]) -> list[Tensor]:
+def _resized(maps: list[Tensor], *, corners: bool) -> list[Tensor]:
     """All maps at the size of the first."""
     size = maps[0].shape[2:]
-    return [resize(x, size) for x in maps]
+    return [resize(x, size, corners=corners) for x in maps]
 
 
 def build_encoder(
@@ -83,6 +90,7 @@ def build_encoder(
     output_stride: int | None = None,
     weights: str | None = None,
     stages: int = 1,
+    resizing: Resizing = "own",
 ) -> Encoder | HRNetEncoder:
     """An encoder by smp's name (``resnet50``, ``tu-tf_efficientnet_lite0``).
 
@@ -94,6 +102,7 @@ def build_encoder(
         weights: None (random), ``imagenet`` (downloaded), a file, ``positions:FILE`` or
             ``package:NAME``.
         stages: how many of the deepest maps to give.
+        resizing: see `HeadOptions`.
 
     Raises:
         ModelError: there is no such encoder, it does not run at that stride, or the weights do not
@@ -103,8 +112,21 @@ def build_encoder(
     arguments = (name, in_channels, output_stride, pretrained_argument(name, weights), stages)
     is_hrnet = name.startswith("tu-hrnet_w")
     encoder = _build_hrnet(*arguments) if is_hrnet else _build_pyramid(*arguments)
+    _set_resizing(encoder, resizing)
     load_weights(encoder, weights)
     return encoder
+
+
+def _set_resizing(encoder: Encoder | HRNetEncoder, resizing: Resizing) -> None:
+    """Have maps brought to other sizes as another library does; see `HeadOptions`."""
+    if resizing == "own":
+        return
+    encoder.corners = resizing != "bilinear"
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.Upsample):  # HRNet's
+            module.mode, module.align_corners = "bilinear", encoder.corners
+        elif resizing == "openseg" and name.endswith("maxpool"):  # ResNet's
+            module.ceil_mode = True
 
 
 def check_name(name: str) -> None:

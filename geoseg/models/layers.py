@@ -64,11 +64,17 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """A map ``(N, C, h, w)`` at this ``(height, width)``, bilinear; itself where it has it."""
+def resize(x: Tensor, size: Sequence[int], *, corners: bool = False) -> Tensor:
+    """A map ``(N, C, h, w)`` at this ``(height, width)``, bilinear; itself where it has it.
+
+    Args:
+        x: the map.
+        size: the height and the width that are wanted.
+        corners: whether the outer positions stay the outer ones.
+    """
     if x.shape[2:] == torch.Size(size):
         return x
-    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=corners)
 
 
 def tokens(x: Tensor) -> Tensor:

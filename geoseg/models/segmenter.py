@@ -32,6 +32,9 @@ class Segmenter(nn.Module):
     """Heights and widths are padded to multiples of this."""
     pitch: int
     """Pixels from one position to the next in the maps that `encode` gives."""
+    corners: bool
+    """Whether logits are resized so that the outer positions stay the outer ones. Maps of such a
+    network depend on the size of the image, and none can be cut from those of a larger one."""
 
     def __init__(
         self,
@@ -41,8 +44,11 @@ class Segmenter(nn.Module):
         stride: int,
         multiple: int,
         pitch: int = 1,
+        *,
+        corners: bool = False,
     ) -> None:
         super().__init__()
+        self.corners = corners
         self.spec = replace(spec, output_stride=stride)
         self.encoder = encoder
         self.head = head
@@ -121,8 +127,11 @@ class Segmenter(nn.Module):
         size = x.shape[2:]
         if self.training and size != (height, width):
             # Logits of a padded image cover more than its labels. At its size they can be cropped.
-            aux = {name: resize(each, size)[:, :, :height, :width] for name, each in aux.items()}
-        logits = resize(at_least_float32(logits), size)
+            aux = {
+                name: resize(each, size, corners=self.corners)[:, :, :height, :width]
+                for name, each in aux.items()
+            }
+        logits = resize(at_least_float32(logits), size, corners=self.corners)
         return Outputs(logits[:, :, :height, :width], aux)
 
 
@@ -198,16 +207,19 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
     from geoseg.models.encoder import build_encoder
 
     head_class = HEADS[spec.system]
+    options = head_class.choose_options(spec.preset, spec.options)
     encoder = build_encoder(
         spec.encoder,
         in_channels=spec.in_channels,
         output_stride=spec.output_stride,
         weights=encoder_weights,
         stages=head_class.stages,
+        resizing=options.resizing,
     )
     head = head_class(encoder.channels, spec.classes, spec.preset, **spec.options)
     complete = replace(spec, options=asdict(head.options))
-    return Segmenter(complete, encoder, head, encoder.stride, encoder.multiple, encoder.pitch)
+    sizes = (encoder.stride, encoder.multiple, encoder.pitch)
+    return Segmenter(complete, encoder, head, *sizes, corners=options.corners)
 
 
 def _check_forward(net: Segmenter) -> None:

@@ -71,6 +71,10 @@ def sharing(spec: ModelSpec, cell: int | None = None) -> Sharing:
                 f"{spec.system}{f' with {own[0]}' if own else ''} looks at its whole window; "
                 "use encode window"
             )
+    if spec.options.get("resizing", "own") in ("corners", "openseg"):
+        raise ModelError(
+            f"resizing {spec.options['resizing']} depends on the window's size; use encode window"
+        )
     cells = Cells(512, 0) if spec.encoder is None else _cells_of(spec.encoder)
     if local and spec.encoder is not None:
         cells = Cells(max(cells.size, _LOCAL_LEAST), _LOCAL_HALO)

@@ -34,6 +34,15 @@ def test_json_gives_the_card_back() -> None:
     assert Card.from_json(Card(**FACTS).to_json()) == Card(**FACTS)
 
 
+def test_a_card_from_before_the_choice_of_resizing_keeps_what_its_network_was() -> None:
+    options = {"relation": "two", "resizing": "openseg"}
+    spec = ModelSpec("ocrnet", "resnet18", 8, 3, 6, "released", options)
+    document = json.loads(Card(**{**FACTS, "spec": spec}).to_json())
+    assert Card.from_json(json.dumps(document)).spec.options["resizing"] == "openseg"
+    del document["spec"]["options"]["resizing"]
+    assert Card.from_json(json.dumps(document)).spec.options["resizing"] == "own"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from geoseg.models.context.base import Resizing
 from geoseg.models.encoder import build_encoder
 
 
@@ -52,3 +54,30 @@ def test_the_empty_map_of_encoders_that_start_at_stride_4_is_left_out(name: str)
 def test_an_encoder_that_cannot_be_dilated_runs_at_its_own_stride() -> None:
     assert build_encoder("densenet121").stride == 32
     assert build_encoder("resnet18").stride == 8
+
+
+@pytest.mark.parametrize(("resizing", "corners"), [("bilinear", False), ("corners", True)])
+def test_hrnets_branches_are_brought_to_each_others_size_as_asked(
+    resizing: Resizing, corners: bool
+) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder("tu-hrnet_w18_small", resizing=resizing).eval()
+    module = encoder.model.stage2[0]
+    x = [torch.randn(1, 16, 16, 24), torch.randn(1, 32, 8, 12)]
+    with torch.no_grad():
+        wide, deep = module.branches[0](x[0]), module.branches[1](x[1])
+        from_deep = module.fuse_layers[0][1][:2](deep)
+        found = module(list(x))[0]
+    expected = F.interpolate(from_deep, (16, 24), mode="bilinear", align_corners=corners)
+    torch.testing.assert_close(found, torch.relu(wide + expected))
+    whole = encoder(torch.randn(1, 3, 64, 96))[0]
+    assert whole.shape[2:] == (16, 24)
+
+
+def test_openseg_keeps_the_last_row_and_column_of_resnets() -> None:
+    x = torch.randn(1, 3, 64, 95)
+    with torch.no_grad():
+        for name in ("resnet18", "tu-resnet50c"):
+            (own,) = build_encoder(name, output_stride=8).eval()(x[:, :, :, :64])
+            (kept,) = build_encoder(name, output_stride=8, resizing="openseg").eval()(x)
+            assert (own.shape[2:], kept.shape[2:]) == ((8, 8), (9, 13))

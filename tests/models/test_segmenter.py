@@ -139,6 +139,7 @@ def test_spec_names_all_switches_and_the_stride_that_was_found() -> None:
     spec = make_net(output_stride=None).spec
     assert spec.output_stride == 8
     assert spec.options == {
+        "resizing": "own",
         "channels": 16,
         "prior_channels": 8,
         "norm": "relu",

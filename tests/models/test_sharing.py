@@ -53,6 +53,12 @@ def test_a_decoder_with_attention_does_not_share(name: str) -> None:
         sharing(spec_of(name, stride=32, decoder_attention_type="scse"))
 
 
+def test_maps_that_depend_on_the_windows_size_do_not_share() -> None:
+    with pytest.raises(ModelError, match="resizing openseg depends on the window's size; use enc"):
+        sharing(spec_of("ocrnet", resizing="openseg"))
+    assert sharing(spec_of("ocrnet", resizing="bilinear")).contextual
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,9 +1,10 @@
 """DeepLabv3's atrous pyramid: each pixel with those at three distances, and the image's mean."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -22,6 +23,8 @@ class ASPPOptions(HeadOptions):
     """Width of each branch and of the fusion."""
     kernel: Literal[1, 3] = 1
     """Side of the convolution that fuses the branches: 1 in the paper, 3 in ISNet's comparison."""
+    rates: Annotated[tuple[Size, ...], Field(min_length=1, max_length=16)] = RATES
+    """Dilations of the 3x3 convolutions; half of these at output stride 16."""
 
 
 class ASPPHead(ContextHead):
@@ -40,8 +43,9 @@ class ASPPHead(ContextHead):
     ) -> None:
         super().__init__(in_channels, classes, preset, **options)
         width = self.options.channels
-        self.pyramid = AtrousPyramid(in_channels[-1], width)
-        self.fuse = conv_bn_relu(5 * width, width, self.options.kernel)
+        rates = self.options.rates
+        self.pyramid = AtrousPyramid(in_channels[-1], width, rates)
+        self.fuse = conv_bn_relu((2 + len(rates)) * width, width, self.options.kernel)
         self.classify = Classifier(width, classes)
 
     def local(self, features: Sequence[Tensor]) -> Maps:
@@ -56,12 +60,12 @@ class ASPPHead(ContextHead):
 class AtrousPyramid(nn.Module):
     """A 1x1 convolution, three dilated 3x3 ones and the image's mean, each to `channels`."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, rates: Sequence[int] = RATES) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             [
                 conv_bn_relu(in_channels, channels),
-                *(conv_bn_relu(in_channels, channels, 3, rate) for rate in RATES),
+                *(conv_bn_relu(in_channels, channels, 3, rate) for rate in rates),
             ]
         )
         self.image = conv_bn_relu(in_channels, channels)

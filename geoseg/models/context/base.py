@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -17,6 +17,8 @@ Size = Annotated[int, Field(gt=0, le=MAX_SIZE)]
 """A width or a number of things."""
 DropoutShare = Annotated[float, Field(ge=0, lt=1)]
 """Share of the features that is dropped in training."""
+Resizing = Literal["own", "bilinear", "corners", "openseg"]
+"""How a network brings maps to another size; see `HeadOptions`."""
 
 
 Maps = dict[str, Tensor]
@@ -40,6 +42,19 @@ class HeadOptions:
     Strict: 2.0 is not a width, 1 not a truth value and a list not a tuple (`ModelSpec` makes tuples
     of the lists of a YAML file).
     """
+
+    resizing: Resizing = "own"
+    """How maps are brought to another size, for networks that were trained elsewhere. ``own``:
+    bilinear, positions being the centres of squares, and inside an encoder as its library does it.
+    ``bilinear``: inside HRNet too, which takes the nearest position in timm (mmsegmentation).
+    ``corners``: likewise, but the outer positions stay the outer ones, ``align_corners`` (HRNet's
+    code). ``openseg``: likewise, and ResNet's pooling keeps the last row and column, ``ceil_mode``.
+    """
+
+    @property
+    def corners(self) -> bool:
+        """Whether the outer positions of a map stay the outer ones, ``align_corners``."""
+        return self.resizing in ("corners", "openseg")
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,7 @@ class ContextHead(nn.Module, ABC):
     """The name in `geoseg.systems()`."""
     paper: ClassVar[str]
     """Title, year and link of the paper."""
-    radius: ClassVar[int]
+    radius: int
     """Positions on each side that decide what `local` gives at a position, at most."""
     contextual: ClassVar[bool] = True
     """Whether `context` brings positions together; if not, the head is local throughout."""

@@ -24,14 +24,18 @@ class OCRNetOptions(HeadOptions):
     """Whether the relation φᵀψ of eq. (5) is divided by the square root of `key_channels`."""
     relation: Literal["one", "two"] = "one"
     """How many 1x1 convolutions φ and ψ of eq. (5) have."""
-    coarse: Literal["linear", "conv"] = "linear"
-    """What makes the soft regions of eq. (4): a 1x1 convolution, or one after a 3x3 convolution."""
+    coarse: Literal["linear", "conv", "pointwise"] = "linear"
+    """What makes the soft regions of eq. (4): a 1x1 convolution, or one after a 3x3 convolution, or
+    one after another 1x1 convolution (HRNet's code, 720 -> 720 channels)."""
+    coarse_channels: Size | None = None
+    """Width of the convolution before it; None is `channels`, or for ``pointwise`` that of its
+    map."""
     pixels: Literal["conv", "aspp"] = "conv"
     """What makes x, eq. (4), of stage 4: a 3x3 convolution, or an atrous pyramid with branches of
     `key_channels` and a 1x1 convolution. Sec. 4.4 combines "OCR with ASPP" and says no more; the
     released code has OCR as a further branch."""
     dropout: DropoutShare = 0.0
-    """Dropout before both classifiers (the coarse one only with a convolution before it)."""
+    """Dropout before both classifiers (the coarse one only after a 3x3 convolution)."""
 
 
 class OCRNetHead(ContextHead):
@@ -40,8 +44,10 @@ class OCRNetHead(ContextHead):
     Takes stage 3 for the coarse segmentation and stage 4 for the pixels. Preset ``paper`` is the
     printed text (sec. 3.3), ``released`` follows openseg.pytorch (two convolutions in φ and ψ, a
     3x3 convolution before the coarse logits, scaled relations, dropout; its biases before a batch
-    normalisation have no effect and are left out). ``geoseg`` is ``paper`` but for the scale: at
-    256 ReLU channels unscaled relations saturate the softmax.
+    normalisation have no effect and are left out; maps are resized as there). Where both stages are
+    one map, which has one width, it follows HRNet's code: the convolution before the coarse logits
+    is 1x1 then. ``geoseg`` is ``paper`` but for the scale: at 256 ReLU channels unscaled relations
+    saturate the softmax.
 
     The ideal that the paper measures in sec. 3.4, regions and relations from the true labels, is
     not built: a head gets features only.
@@ -57,23 +63,20 @@ class OCRNetHead(ContextHead):
     presets: ClassVar = {
         "geoseg": OCRNetOptions(),
         "paper": OCRNetOptions(scale=False),
-        "released": OCRNetOptions(relation="two", coarse="conv", dropout=0.05),
+        "released": OCRNetOptions(relation="two", coarse="conv", dropout=0.05, resizing="openseg"),
     }
     aux_weights: ClassVar = {"coarse": 0.4}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any
     ) -> None:
-        super().__init__(in_channels, classes, preset, **options)
         middle, deep = in_channels
+        if preset == "released" and middle == deep:
+            options = {"coarse": "pointwise", **options}
+        super().__init__(in_channels, classes, preset, **options)
         width, keys = self.options.channels, self.options.key_channels
         dropout = self.options.dropout
-        if self.options.coarse == "linear":
-            self.coarse: nn.Module = Classifier(middle, classes)
-        else:
-            self.coarse = nn.Sequential(
-                conv_bn_relu(middle, width, 3), Classifier(width, classes, dropout)
-            )
+        self.coarse = self._coarse(middle, classes)
         if self.options.pixels == "conv":
             self.reduce: nn.Module = conv_bn_relu(deep, width, 3)
         else:
@@ -84,6 +87,18 @@ class OCRNetHead(ContextHead):
         self.rho = conv_bn_relu(keys, width)
         self.g = conv_bn_relu(2 * width, width)
         self.classify = Classifier(width, classes, dropout)
+
+    def _coarse(self, channels: int, classes: int) -> nn.Module:
+        """What makes coarse logits of a map of so many channels."""
+        options = self.options
+        if options.coarse == "linear":
+            return Classifier(channels, classes)
+        pointwise = options.coarse == "pointwise"
+        width = options.coarse_channels or (channels if pointwise else options.channels)
+        return nn.Sequential(
+            conv_bn_relu(channels, width, 1 if pointwise else 3),
+            Classifier(width, classes, 0.0 if pointwise else options.dropout),
+        )
 
     def _relation(self, width: int, keys: int) -> nn.Sequential:
         first = conv_bn_relu(width, keys)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.models.context.base import ContextHead, Maps, Outputs, WidthOptions
-from geoseg.models.layers import Classifier, conv_bn_relu, pool_pyramid
+from geoseg.models.layers import Classifier, conv_bn_relu, pool_pyramid, resize
 
 SIZES = (1, 2, 3, 6)
 """Cells along each side of the grids."""
@@ -28,7 +27,7 @@ class PPMHead(ContextHead):
         super().__init__(in_channels, classes, preset, **options)
         width, deep = self.options.channels, in_channels[-1]
         level = max(1, deep // len(SIZES))
-        self.pyramid = PyramidPooling(deep, level)
+        self.pyramid = PyramidPooling(deep, level, corners=self.options.corners)
         self.fuse = conv_bn_relu(deep + len(SIZES) * level, width, 3)
         self.classify = Classifier(width, classes)
 
@@ -45,8 +44,9 @@ class PPMHead(ContextHead):
 class PyramidPooling(nn.Module):
     """Each grid's means through a 1x1 convolution, interpolated to the map's size, concatenated."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, *, corners: bool = False) -> None:
         super().__init__()
+        self.corners = corners
         self.levels = nn.ModuleList(conv_bn_relu(in_channels, channels) for _ in SIZES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,5 +56,5 @@ class PyramidPooling(nn.Module):
             level(means.reshape(*means.shape[:2], size, size))
             for level, means, size in zip(self.levels, grids, SIZES, strict=True)
         ]
-        maps = [F.interpolate(y, x.shape[2:], mode="bilinear", align_corners=False) for y in pooled]
+        maps = [resize(y, x.shape[2:], corners=self.corners) for y in pooled]
         return torch.cat(maps, 1)

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from geoseg.models.context.base import ContextHead, Maps, Outputs, Size, WidthOptions
-from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, tokens
+from geoseg.models.layers import Classifier, at_least_float32, conv_bn_relu, resize, tokens
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class PSANetHead(ContextHead):
     """Two branches, collect and distribute, at half the map's size, concatenated and fused.
 
     Weights are a softmax over the positions that a pixel collects from, as in the released code.
-    Resizing keeps corners where the other heads keep them (``align_corners=False``).
+    The released code resizes with ``align_corners=True``, which is the option `resizing` here.
     """
 
     name = "psanet"
@@ -44,8 +43,9 @@ class PSANetHead(ContextHead):
         super().__init__(in_channels, classes, preset, **options)
         width, deep = self.options.channels, in_channels[-1]
         reach = (self.options.size + 1) // 2 - 1
-        self.collect = PointwiseAttention(deep, width, reach, distribute=False)
-        self.distribute = PointwiseAttention(deep, width, reach, distribute=True)
+        corners = self.options.corners
+        self.collect = PointwiseAttention(deep, width, reach, distribute=False, corners=corners)
+        self.distribute = PointwiseAttention(deep, width, reach, distribute=True, corners=corners)
         self.project = conv_bn_relu(2 * width, deep)
         self.fuse = conv_bn_relu(2 * deep, width, 3)
         self.classify = Classifier(width, classes)
@@ -58,7 +58,7 @@ class PSANetHead(ContextHead):
         """Logits ``(N, classes, h, w)``."""
         x = maps["deep"]
         context = self.project(torch.cat([self.collect(x), self.distribute(x)], 1))
-        context = F.interpolate(context, size=x.shape[2:], mode="bilinear", align_corners=False)
+        context = resize(context, x.shape[2:], corners=self.options.corners)
         return Outputs(self.classify(self.fuse(torch.cat([x, context], 1))), {})
 
 
@@ -69,8 +69,17 @@ class PointwiseAttention(nn.Module):
     much it gives to each, i among them. The map over relative positions has side 2·reach + 1.
     """
 
-    def __init__(self, in_channels: int, channels: int, reach: int, *, distribute: bool) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        reach: int,
+        *,
+        distribute: bool,
+        corners: bool = False,
+    ) -> None:
         super().__init__()
+        self.corners = corners
         self.reach = reach
         self.distribute = distribute
         self.reduce = conv_bn_relu(in_channels, channels)
@@ -81,7 +90,7 @@ class PointwiseAttention(nn.Module):
         """``(N, channels, ⌈h/2⌉, ⌈w/2⌉)`` of a map ``(N, in_channels, h, w)``."""
         x = self.reduce(x)
         half = ((x.shape[2] + 1) // 2, (x.shape[3] + 1) // 2)
-        x = F.interpolate(x, size=half, mode="bilinear", align_corners=False)
+        x = resize(x, half, corners=self.corners)
         predicted = tokens(self.predict(self.adapt(x)))  # (N, T, (2·reach + 1)²)
         index = self._relative(half, x.device).expand(x.shape[0], -1, -1)
         with torch.autocast(x.device.type, enabled=False):

@@ -20,7 +20,7 @@ def test_acf_gives_each_pixel_the_centers_of_its_classes() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(ACFHead.presets["geoseg"]) == {"channels": 512}
+    assert asdict(ACFHead.presets["geoseg"]) == {"resizing": "own", "channels": 512}
     assert (ACFHead.name, ACFHead.stages) == ("acf", 2)
     assert ACFHead.aux_weights == {"coarse": 0.4}
 

@@ -34,7 +34,11 @@ def test_ann_attends_to_a_pooled_pyramid() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(ANNHead.presets["geoseg"]) == {"channels": 512, "key_channels": 256}
+    assert asdict(ANNHead.presets["geoseg"]) == {
+        "resizing": "own",
+        "channels": 512,
+        "key_channels": 256,
+    }
     assert (ANNHead.name, ANNHead.stages) == ("ann", 2)
     assert ANNHead.aux_weights == {}
 

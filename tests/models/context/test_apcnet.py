@@ -104,6 +104,7 @@ def test_parameters_are_those_of_isnet_s_table_2() -> None:
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(APCNetHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "scales": (1, 2, 3, 6),
         "gla": True,

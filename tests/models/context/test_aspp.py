@@ -21,6 +21,11 @@ def test_aspp_is_five_branches_of_which_one_is_the_mean() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(ASPPHead.presets["geoseg"]) == {"channels": 256, "kernel": 1}
+    assert asdict(ASPPHead.presets["geoseg"]) == {
+        "resizing": "own",
+        "channels": 256,
+        "kernel": 1,
+        "rates": (12, 24, 36),
+    }
     assert (ASPPHead.name, ASPPHead.stages) == ("aspp", 1)
     assert ASPPHead.aux_weights == {}

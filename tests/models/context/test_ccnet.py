@@ -38,6 +38,6 @@ def test_two_loops_carry_every_pixel_to_every_other_and_one_does_not() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(CCNetHead.presets["geoseg"]) == {"channels": 512, "loops": 2}
+    assert asdict(CCNetHead.presets["geoseg"]) == {"resizing": "own", "channels": 512, "loops": 2}
     assert (CCNetHead.name, CCNetHead.stages) == ("ccnet", 1)
     assert CCNetHead.aux_weights == {}

@@ -38,6 +38,10 @@ def test_the_branches_are_added() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(DANetHead.presets["geoseg"]) == {"channels": 512, "attention": "both"}
+    assert asdict(DANetHead.presets["geoseg"]) == {
+        "resizing": "own",
+        "channels": 512,
+        "attention": "both",
+    }
     assert (DANetHead.name, DANetHead.stages) == ("danet", 1)
     assert DANetHead.aux_weights == {}

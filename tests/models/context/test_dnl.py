@@ -26,6 +26,7 @@ def test_dnl_adds_a_whitened_pairwise_and_a_unary_term(temperature: float) -> No
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(DNLHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "key_channels": 256,
         "temperature": 1.0,

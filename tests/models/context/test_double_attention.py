@@ -21,6 +21,7 @@ def test_double_attention_gathers_and_distributes() -> None:
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(DoubleAttentionHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "key_channels": 256,
         "descriptors": 64,

@@ -53,6 +53,21 @@ def test_hrnet_gives_one_map_of_720_channels_for_regions_and_pixels() -> None:
     assert outputs.aux["coarse"].shape == (2, 19, 16, 24)
 
 
+def test_released_over_one_map_of_720_channels_has_hrnets_coarse_head() -> None:
+    with FakeTensorMode():
+        net = create_model("ocrnet", encoder="tu-hrnet_w48", classes=19, preset="released")
+    (conv, norm, _), classify = net.head.coarse
+    assert (conv.kernel_size, conv.in_channels, conv.out_channels) == ((1, 1), 720, 720)
+    assert (norm.num_features, classify.conv.in_channels, classify.dropout.p) == (720, 720, 0)
+    assert (net.spec.options["coarse"], net.spec.options["resizing"]) == ("pointwise", "openseg")
+
+
+def test_the_convolution_before_the_coarse_logits_has_a_width_of_its_own() -> None:
+    (conv, *_), classify = OCRNetHead((6, 10), 4, "released", coarse_channels=5).coarse
+    assert conv.weight.shape == (5, 6, 3, 3)
+    assert classify.conv.in_channels == 5
+
+
 def test_atrous_pyramid_makes_the_pixels_on_request() -> None:
     head = OCRNetHead((6, 10), 4, channels=12, key_channels=8, pixels="aspp")
     pyramid, fuse = head.reduce
@@ -62,11 +77,13 @@ def test_atrous_pyramid_makes_the_pixels_on_request() -> None:
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(OCRNetHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "key_channels": 256,
         "scale": True,
         "relation": "one",
         "coarse": "linear",
+        "coarse_channels": None,
         "pixels": "conv",
         "dropout": 0.0,
     }
@@ -78,6 +95,11 @@ def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
         asdict(OCRNetHead.presets["released"]).items()
         - asdict(OCRNetHead.presets["geoseg"]).items()
     )
-    assert dict(changed) == {"relation": "two", "coarse": "conv", "dropout": 0.05}
+    assert dict(changed) == {
+        "relation": "two",
+        "coarse": "conv",
+        "dropout": 0.05,
+        "resizing": "openseg",
+    }
     assert (OCRNetHead.name, OCRNetHead.stages) == ("ocrnet", 2)
     assert OCRNetHead.aux_weights == {"coarse": 0.4}

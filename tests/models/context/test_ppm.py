@@ -25,6 +25,6 @@ def test_the_pyramid_is_as_wide_as_the_map() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(PPMHead.presets["geoseg"]) == {"channels": 512}
+    assert asdict(PPMHead.presets["geoseg"]) == {"resizing": "own", "channels": 512}
     assert (PPMHead.name, PPMHead.stages) == ("ppm", 1)
     assert PPMHead.aux_weights == {}

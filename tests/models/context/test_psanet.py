@@ -35,6 +35,6 @@ def test_every_relative_position_of_a_training_map_has_its_own_weight() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(PSANetHead.presets["geoseg"]) == {"channels": 512, "size": 97}
+    assert asdict(PSANetHead.presets["geoseg"]) == {"resizing": "own", "channels": 512, "size": 97}
     assert (PSANetHead.name, PSANetHead.stages) == ("psanet", 1)
     assert PSANetHead.aux_weights == {}

@@ -18,6 +18,10 @@ def test_self_attention_is_a_softmax_over_all_positions() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(SelfAttentionHead.presets["geoseg"]) == {"channels": 512, "key_channels": 256}
+    assert asdict(SelfAttentionHead.presets["geoseg"]) == {
+        "resizing": "own",
+        "channels": 512,
+        "key_channels": 256,
+    }
     assert (SelfAttentionHead.name, SelfAttentionHead.stages) == ("self_attention", 1)
     assert SelfAttentionHead.aux_weights == {}

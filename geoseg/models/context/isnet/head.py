@@ -164,7 +164,7 @@ class ImageContext(nn.Module):
         super().__init__()
         width, ilcm = options.channels, options.image == "ilcm"
         projected = options.attention == "projected"
-        self.pyramid = None if ilcm else _Pyramid(width, options.image)
+        self.pyramid = None if ilcm else _Pyramid(options)
         self.transform = conv_bn_relu(2 * width, width) if ilcm and not projected else None
         self.project = Projections(options, 2 * width if ilcm else width) if projected else None
 
@@ -193,11 +193,16 @@ class ImageContext(nn.Module):
 class _Pyramid(nn.Module):
     """ASPP or pyramid pooling, fused by a 3x3 convolution as in the paper's table 2."""
 
-    def __init__(self, width: int, kind: Image) -> None:
+    def __init__(self, options: ISNetOptions) -> None:
         super().__init__()
+        width = options.channels
         level = max(1, width // len(SIZES))
-        self.beside = kind == "ppm"  # the map itself is concatenated
-        self.pyramid = PyramidPooling(width, level) if self.beside else AtrousPyramid(width, width)
+        self.beside = options.image == "ppm"  # the map itself is concatenated
+        self.pyramid = (
+            PyramidPooling(width, level, corners=options.corners)
+            if self.beside
+            else AtrousPyramid(width, width)
+        )
         channels = width + len(SIZES) * level if self.beside else 5 * width
         self.fuse = conv_bn_relu(channels, width, 3)
 

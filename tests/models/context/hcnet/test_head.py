@@ -286,6 +286,7 @@ def test_pixel_context_under_bfloat16_autocast_sums_in_float32() -> None:
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(HCNetHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "prior_channels": 64,
         "norm": "relu",

@@ -173,6 +173,7 @@ def test_levels_of_the_pyramid_share_the_width_and_have_at_least_one_channel(
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(ISNetHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "key_channels": 256,
         "image": "ilcm",

@@ -138,6 +138,7 @@ def test_neither_score_map_is_refused() -> None:
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
     assert asdict(RANetHead.presets["geoseg"]) == {
+        "resizing": "own",
         "channels": 512,
         "representatives": 8,
         "boundary": True,
