@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 
 _END: Any = object()
 """What comes after the last item."""
+_AHEAD_BYTES = 2**25
+"""Of results that wait for their turn in `shared_out`."""
 
 
 def prefetch(
@@ -72,11 +74,35 @@ def work_ahead(
         futures.close()
 
 
+def shared_out(
+    work: Callable[[Item], Result], items: Sequence[Item], size: int
+) -> Generator[Result]:
+    """The result of work on each item, in the order of the items, made by threads.
+
+    There are as many threads as processors, 8 at most, and fewer where results are large: those
+    that wait for their turn have 32 MiB at most. Close it, as by `contextlib.closing`: then no
+    further work is begun. An error of one is raised in its turn.
+
+    Args:
+        work: on an item.
+        items: in the order of the results.
+        size: of a result, bytes.
+    """
+    threads = min(8, os.cpu_count() or 1, _AHEAD_BYTES // size, len(items))
+    if threads < 2:
+        yield from map(work, items)
+        return
+    with closing(look_ahead(work, items, "geoseg-share", threads, threads)) as futures:
+        for future in futures:
+            yield future.result()
+
+
 def look_ahead(
     look: Callable[[Item], Result],
     items: Iterable[Item],
     name: str = "geoseg-look",
     threads: int | None = None,
+    depth: int | None = None,
 ) -> Generator[Future[Result]]:
     """A look at each item, in a few threads; the looks in the order of the items, done or not.
 
@@ -88,14 +114,16 @@ def look_ahead(
         items: few of them are taken ahead.
         name: of the threads.
         threads: how many; by default two more than processors, 8 at most.
+        depth: how many items are taken ahead; by default four a thread.
     """
     threads = threads or min(8, (os.cpu_count() or 1) + 2)
+    depth = depth or 4 * threads
     ahead: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, name) as pool:
         try:
             for item in items:
                 ahead.append(pool.submit(look, item))
-                if len(ahead) > 4 * threads:
+                if len(ahead) > depth:
                     yield ahead.popleft()
             while ahead:
                 yield ahead.popleft()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from geoseg.prefetch import look_ahead, prefetch, work_ahead
+from geoseg.prefetch import look_ahead, prefetch, shared_out, work_ahead
 
 
 def threads() -> list[str]:
@@ -129,3 +129,32 @@ def test_work_that_is_closed_is_stopped_and_no_more_begun() -> None:
     results.close()
     assert len(begun) <= 9
     assert not [each for each in threading.enumerate() if each.name.startswith("geoseg-work")]
+
+
+@pytest.mark.parametrize("processors", [1, 4])
+def test_what_threads_share_out_comes_in_order_and_an_error_in_its_turn(
+    monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+
+    def work(number: int) -> float:
+        time.sleep(0.002 * (number % 3))
+        return 1 / number
+
+    results = shared_out(work, [1, 2, 4, 5, 0, 8], 1)
+    assert [next(results) for _ in range(4)] == [1, 0.5, 0.25, 0.2]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert not [each for each in threading.enumerate() if each.name.startswith("geoseg-share")]
+
+
+def test_of_large_results_few_wait_and_none_is_begun_for_a_caller_who_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    for size, most in ((1, 17), (2**23, 9), (2**25, 1)):
+        begun: list[int] = []
+        results = shared_out(lambda number, begun=begun: begun.append(number), range(1000), size)
+        next(results)
+        results.close()
+        assert 1 <= len(begun) <= most, size

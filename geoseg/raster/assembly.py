@@ -1,13 +1,15 @@
 """Parts to one plain raster: each part is read and verified once, from top to bottom.
 
 What is held are the rows of tiles that the parts at hand reach into, so that each tile is written
-once, whole, and the time grows with the number of parts alone.
+once, whole, and the time grows with the number of parts alone. Threads read the next parts, and
+compress what is written.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 from rasterio import windows
 
 from geoseg.classes import NODATA
-from geoseg.raster.part import BLOCK, Part, plain_profile, read_part
+from geoseg.prefetch import shared_out
+from geoseg.raster.part import BLOCK, Part, large_profile, read_part
 from geoseg.tiling import Window
 
 _COUNTED_ROWS = 16
@@ -49,12 +52,16 @@ def assemble(
         PartError: a part is missing or damaged, or its file is another part.
         rasterio.errors.RasterioError: the file cannot be written.
     """
-    profile = plain_profile(bands, area.height, area.width)
     counts = np.zeros(256, np.int64)
-    masks = _rows_of_tiles(valid, area, 1, NODATA) if valid else None
-    with rasterio.open(out, "w", bigtiff="if_safer", **profile) as file:
+    with ExitStack() as stack:
+        rows_of_tiles = stack.enter_context(closing(_rows_of_tiles(parts, area, bands, fill)))
+        masks = None
+        if valid:
+            masks = stack.enter_context(closing(_rows_of_tiles(valid, area, 1, NODATA)))
+        profile = large_profile(bands, area.height, area.width)
+        file = stack.enter_context(rasterio.open(out, "w", **profile))
         row = 0
-        for pixels in _rows_of_tiles(parts, area, bands, fill):
+        for pixels in rows_of_tiles:
             place = windows.Window(0, row, area.width, pixels.shape[1])
             for band, plane in enumerate(pixels, start=1):
                 file.write(plane, band, window=place)
@@ -94,7 +101,7 @@ def read_window(
 
 def _rows_of_tiles(
     parts: Sequence[Part], area: Window, bands: int, fill: int
-) -> Iterator[NDArray[np.uint8]]:
+) -> Generator[NDArray[np.uint8]]:
     """``(bands, height, width)`` uint8: the rectangle's rows of tiles; the last may be lower."""
     held: deque[NDArray[np.uint8]] = deque()
     top = area.row
@@ -103,16 +110,20 @@ def _rows_of_tiles(
         pixels = held.popleft() if held else _empty_row(area, bands, fill)
         return pixels[:, : area.row_end - top]
 
-    for part in sorted(parts, key=lambda part: part.row):
-        seen = Window(part.row, part.col, part.height, part.width).intersect(area)
-        if seen is None:
-            continue
-        while top + BLOCK <= seen.row:
-            yield next_row()
-            top += BLOCK
-        while top + BLOCK * len(held) < seen.row_end:
-            held.append(_empty_row(area, bands, fill))
-        _place(read_part(part), part, seen, held, top, area.col)
+    shown = [
+        (part, seen)
+        for part in sorted(parts, key=lambda part: part.row)
+        if (seen := Window(part.row, part.col, part.height, part.width).intersect(area))
+    ]
+    largest = max((part.height * part.width for part, _ in shown), default=1)
+    with closing(shared_out(read_part, [part for part, _ in shown], bands * largest)) as read:
+        for (part, seen), pixels in zip(shown, read, strict=True):
+            while top + BLOCK <= seen.row:
+                yield next_row()
+                top += BLOCK
+            while top + BLOCK * len(held) < seen.row_end:
+                held.append(_empty_row(area, bands, fill))
+            _place(pixels, part, seen, held, top, area.col)
     while top < area.row_end:
         yield next_row()
         top += BLOCK

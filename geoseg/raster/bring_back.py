@@ -11,7 +11,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window as FileWindow
 
-from geoseg.raster.part import BLOCK, plain_profile
+from geoseg.raster.part import BLOCK, large_profile
 from geoseg.raster.resampling import Taps, taps_of, weighted
 from geoseg.tiling import Window
 
@@ -56,8 +56,8 @@ class Onto:
         stored, cols = self.needed(shown), self._cols(shown)
         counts = np.zeros(256, np.int64)
         with rasterio.open(base) as below:
-            profile = plain_profile(below.count, shown.height, shown.width)
-            with rasterio.open(out, "w", bigtiff="if_safer", **profile) as file:
+            profile = large_profile(below.count, shown.height, shown.width)
+            with rasterio.open(out, "w", **profile) as file:
                 for row in range(shown.row, shown.row_end, BLOCK):
                     height = min(BLOCK, shown.row_end - row)
                     rows = self._rows(row, row + height)

@@ -6,7 +6,10 @@ file itself.
 
 from __future__ import annotations
 
+import itertools
+import queue
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,14 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from geoseg.raster.gdal import open_dataset
-from geoseg.raster.part import BLOCK, plain_profile
+from geoseg.prefetch import shared_out
+from geoseg.raster.gdal import GDAL_CACHE_BYTES, open_dataset
+from geoseg.raster.part import BLOCK, large_profile
 
 _CHUNK_ROWS, _CHUNK_COLS = 2 * BLOCK, 8 * BLOCK
 """What is halved at a time: whole tiles of the level below and of the level above, 4 MiB a band."""
+_MASK = 0
+"""The number that stands for the mask of a raster among those of its bands."""
 
 Halve = Callable[[NDArray[np.uint8], NDArray[np.bool_]], NDArray[np.uint8]]
 """From values and validity, both ``(height, width)``, to values of half the size, rounded up."""
@@ -89,26 +95,46 @@ def write_overviews(
 
 
 def _write_level(below: Path, level: Path, halve: Halve, nodata: int | None) -> None:
-    with open_dataset(below) as source:
-        size = -(-source.height // 2), -(-source.width // 2)
-        profile = plain_profile(source.count, *size)
-        with rasterio.open(level, "w", bigtiff="if_safer", **profile) as target:
-            for window in _chunks(source.height, source.width):
-                _halve_window(source, target, window, halve, nodata)
+    """Threads read and halve; those of a raster with a mask begin with it at each window."""
+    with ExitStack() as files:
+        source = files.enter_context(open_dataset(below))
+        unused: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        unused.put(source)
+
+        def halved(piece: tuple[Window, int]) -> NDArray[np.uint8]:
+            with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+                try:
+                    file = unused.get_nowait()
+                except queue.Empty:  # each thread reads by a file of its own
+                    file = files.enter_context(open_dataset(below))
+                try:
+                    return _halve_window(file, *piece, halve, nodata)
+                finally:
+                    unused.put(file)
+
+        bands = range(1 if nodata is not None else _MASK, source.count + 1)
+        pieces = list(itertools.product(_chunks(source.height, source.width), bands))
+        profile = large_profile(source.count, -(-source.height // 2), -(-source.width // 2))
+        with (
+            rasterio.open(level, "w", **profile) as target,
+            closing(shared_out(halved, pieces, _CHUNK_ROWS * _CHUNK_COLS)) as made,
+        ):
+            for (window, band), half in zip(pieces, made, strict=True):
+                place = Window(window.col_off // 2, window.row_off // 2, *half.shape[::-1])
+                if band == _MASK:
+                    target.write_mask(half, window=place)
+                else:
+                    target.write(half, band, window=place)
 
 
 def _halve_window(
-    source: Any, target: Any, window: Window, halve: Halve, nodata: int | None
-) -> None:
-    height, width = -(-window.height // 2), -(-window.width // 2)
-    place = Window(window.col_off // 2, window.row_off // 2, width, height)
+    source: Any, window: Window, band: int, halve: Halve, nodata: int | None
+) -> NDArray[np.uint8]:
     masked = None if nodata is not None else source.read_masks(1, window=window).astype(np.bool_)
-    for band in range(1, source.count + 1):
-        values = source.read(band, window=window)
-        valid = values != nodata if masked is None else masked
-        target.write(halve(values, valid), band, window=place)
-    if masked is not None:
-        target.write_mask(_sum(masked) > 0, window=place)
+    if masked is not None and band == _MASK:
+        return np.where(_sum(masked) > 0, np.uint8(255), np.uint8(0))
+    values = source.read(band, window=window)
+    return halve(values, values != nodata if masked is None else masked)
 
 
 def _chunks(height: int, width: int) -> Iterator[Window]:

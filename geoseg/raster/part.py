@@ -76,6 +76,11 @@ def plain_profile(bands: int, height: int, width: int) -> dict[str, Any]:
     return {**_PROFILE, **size, "blockxsize": cols, "blockysize": rows}
 
 
+def large_profile(bands: int, height: int, width: int) -> dict[str, Any]:
+    """The same of one that may have any size: threads compress its tiles."""
+    return plain_profile(bands, height, width) | {"bigtiff": "if_safer", "num_threads": "all_cpus"}
+
+
 def write_part(part: Part, data: NDArray[np.uint8]) -> int:
     """Write a part in one step: its file is complete, or does not exist.
 

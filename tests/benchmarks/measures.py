@@ -21,7 +21,9 @@ from tests.benchmarks.clean import clean
 from tests.benchmarks.costs import costs
 from tests.benchmarks.country import country
 from tests.benchmarks.dilated import dilated
+from tests.benchmarks.finishing import finishing
 from tests.benchmarks.folding import folding
+from tests.benchmarks.gigapixel import gigapixel
 from tests.benchmarks.halos import halos
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
@@ -168,6 +170,8 @@ ALL: dict[str, Callable[[Path], None]] = {
         stitching,
         labels,
         assembly,
+        finishing,
+        gigapixel,
         sheets,
         one_block,
         thousands,

@@ -15,6 +15,7 @@ from geoseg.errors import OutputError, PartError
 from geoseg.raster import (
     Part,
     class_layer,
+    cog,
     confidence_layer,
     probability_layer,
     read_class_names,
@@ -191,6 +192,22 @@ def test_probabilities_have_a_band_a_class_and_a_mask(labels, cut, out, check_la
         valid = labels != 255
         some = valid[::2, ::2] | valid[1::2, ::2] | valid[::2, 1::2] | valid[1::2, 1::2]
         assert ((file.read_masks(1) > 0) == some).all()
+
+
+def test_bytes_do_not_depend_on_how_many_threads_make_them(labels, cut, tmp_path, monkeypatch):
+    classes = ClassScheme.from_names(["road", "roof", "tree"])
+    codes = np.random.default_rng(0).integers(0, 256, (3, HEIGHT, WIDTH), dtype=np.uint8)
+    made = {}
+    for threads in (1, 5):
+        monkeypatch.setattr("os.cpu_count", lambda threads=threads: threads)
+        monkeypatch.setitem(cog._OPTIONS, "NUM_THREADS", threads)
+        out = tmp_path / f"{threads}/scene.tif"
+        write_cog(ISPRS_LAYER, cut(labels), out, **PLACE)
+        probabilities = out.with_name("p.tif")
+        layer = probability_layer(classes)
+        write_cog(layer, cut(codes, "p"), probabilities, valid=cut(labels), **PLACE)
+        made[threads] = out.read_bytes(), probabilities.read_bytes()
+    assert made[1] == made[5]
 
 
 @pytest.mark.parametrize(
