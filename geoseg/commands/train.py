@@ -129,7 +129,8 @@ def _learn(
     sample = PixelSample(len(scheme), seed=recipe.seed)
     seen = see_tiles(train + val, scheme)
     statistics, drawn = _statistics(tiles, config, sample, progress)
-    progress.note(_summary(scheme.names, statistics, len(train), len(val)))
+    padding = recipe.padding_warnings(net.multiple)  # said before hours are spent
+    progress.note("\n".join([_summary(scheme.names, statistics, len(train), len(val)), *padding]))
     began = _began(out) if resume else f"{_MARK}\n{dump_config(config)}"
     card = _card(config, _digest(began), net, tiles, statistics)
     class_weights = choose_class_weights(recipe, np.array(statistics.class_pixels))
@@ -140,7 +141,7 @@ def _learn(
     options: dict[str, Any] = {"seen": seen, "resume": resume, "progress": progress}
     with begun():
         outcome = fit(net, card, patches, val, recipe, class_weights, out, **options)
-    warnings = tiles.warnings + ground_sampling_warnings(train)
+    warnings = tiles.warnings + padding + ground_sampling_warnings(train)
     warnings += absent_class_warnings(statistics, scheme.names)
     rasters = (tile.labels for tile in train + val if isinstance(tile.labels, Source))
     warnings += nodata_warnings(rasters, scheme) + shared_notes(rasters_of(train + val))

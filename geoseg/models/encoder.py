@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
@@ -13,6 +14,8 @@ from geoseg.errors import ModelError, one_line_reason, shown
 from geoseg.models.context.base import Resizing
 from geoseg.models.dilated import replace_dilated_convolutions
 from geoseg.models.layers import resize
+from geoseg.models.neck import Neck
+from geoseg.models.plain import PlainTransformer, is_plain, size_arguments
 from geoseg.models.weights import download_error, load_weights, pretrained_argument
 
 OWN_STRIDE = 32
@@ -21,9 +24,12 @@ OWN_STRIDE = 32
 _STAGE_3_STRIDE = 16
 """The same of the map before it."""
 
+_DILATED_STRIDE = 8
+"""The same in an encoder that is dilated, unless it is told otherwise."""
+
 
 class Encoder(nn.Module):
-    """The deepest `stages` maps of an encoder.
+    """The deepest `stages` maps of an encoder, or what a neck makes of its maps.
 
     Where their strides differ (in an encoder that is not dilated), the deeper ones are resized
     bilinearly to the shallowest, which so loses no detail.
@@ -37,23 +43,37 @@ class Encoder(nn.Module):
     """Pixels from one position to the next in the maps that are given."""
     multiple: int
     """Image heights and widths must be multiples of this."""
+    neck: Neck | None
+    """It is no part of what is pretrained."""
 
     corners: bool = False
     """Whether maps are resized so that their outer positions stay the outer ones."""
 
     def __init__(
-        self, model: nn.Module, channels: tuple[int, ...], stride: int, multiple: int
+        self,
+        model: nn.Module,
+        channels: tuple[int, ...],
+        stride: int,
+        multiple: int,
+        neck: Neck | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
-        self.channels, self.stride, self.multiple = channels, stride, multiple
-        self.pitch = min(stride, _STAGE_3_STRIDE) if len(channels) == 2 else stride
+        self.model, self.neck = model, neck
+        self.channels = channels if neck is None else neck.channels
+        self.stride, self.multiple = stride, multiple
+        deeper = len(self.channels) == 2 and stride == OWN_STRIDE
+        self.pitch = _STAGE_3_STRIDE if deeper else stride
+        self._maps = len(channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps ``(N, channels[i], h, w)`` of an image ``(N, bands, H, W)``."""
         # Encoders that start at stride 4 give an empty map for stride 2.
-        maps = [features for features in self.model(x) if features.shape[1]][-len(self.channels) :]
-        return _resized(maps, corners=self.corners)
+        maps = [features for features in self.model(x) if features.shape[1]][-self._maps :]
+        if self.neck is None:
+            return _resized(maps, corners=self.corners)
+        size = (x.shape[2] // self.stride, x.shape[3] // self.stride)
+        joined: list[Tensor] = self.neck(maps, size)
+        return joined
 
 
 class HRNetEncoder(nn.Module):
@@ -98,7 +118,9 @@ def build_encoder(
         name: of smp's encoders, or ``tu-`` and the name of timm's; ``tu-hrnet_w*`` gives its
             branches.
         in_channels: bands of the image.
-        output_stride: 8, 16 or 32; None is 8 where the encoder can be dilated, else its own.
+        output_stride: 8, 16 or 32 (7 or 14 with patches of 14); None is 8 where the encoder can be
+            dilated, else its own. A finer stride than an encoder has without dilation is that of a
+            `Neck` over its maps.
         weights: None (random), ``imagenet`` (downloaded), a file, ``positions:FILE`` or
             ``package:NAME``.
         stages: how many of the deepest maps to give.
@@ -110,10 +132,14 @@ def build_encoder(
     """
     check_name(name)
     arguments = (name, in_channels, output_stride, pretrained_argument(name, weights), stages)
-    is_hrnet = name.startswith("tu-hrnet_w")
-    encoder = _build_hrnet(*arguments) if is_hrnet else _build_pyramid(*arguments)
+    if name.startswith("tu-hrnet_w"):
+        encoder: Encoder | HRNetEncoder = _build_hrnet(*arguments)
+    elif is_plain(name):
+        encoder = _build_plain(*arguments)
+    else:
+        encoder = _build_pyramid(*arguments)
     _set_resizing(encoder, resizing)
-    load_weights(encoder, weights)
+    load_weights(encoder.model, weights)
     return encoder
 
 
@@ -144,10 +170,6 @@ def check_name(name: str) -> None:
     )
 
 
-class NotDilatableError(ModelError):
-    """An encoder whose stride cannot be changed was asked for another one."""
-
-
 def _build_pyramid(
     name: str,
     in_channels: int,
@@ -155,33 +177,69 @@ def _build_pyramid(
     pretrained: str | bool | None,
     stages: int,
 ) -> Encoder:
+    stride = output_stride or _DILATED_STRIDE
+    model = _dilated(name, in_channels, stride, pretrained)
+    if model is not None:
+        # The attention of mix transformers looks at patches of 32 pixels, dilated or not.
+        multiple = OWN_STRIDE if name.startswith("mit_") else stride
+        return Encoder(model, _deepest(model, stages), stride, multiple)
+    model = _dilated(name, in_channels, OWN_STRIDE, pretrained)
     if output_stride is None:
-        try:
-            return _build_pyramid(name, in_channels, 8, pretrained, stages)
-        except NotDilatableError:
-            return _build_pyramid(name, in_channels, OWN_STRIDE, pretrained, stages)
+        return Encoder(model, _deepest(model, stages), OWN_STRIDE, OWN_STRIDE)
+    finer = (OWN_STRIDE // output_stride).bit_length()  # the maps from that stride on
+    channels = _deepest(model, max(finer, stages))
+    return Encoder(model, channels, output_stride, OWN_STRIDE, Neck(channels, stages))
+
+
+def _deepest(model: Any, maps: int) -> tuple[int, ...]:
+    """Channels of the deepest maps of smp's encoder, shallow to deep."""
+    return tuple([count for count in model.out_channels if count][-maps:])
+
+
+def _dilated(name: str, in_channels: int, output_stride: int, pretrained: str | bool | None) -> Any:
+    """The encoder of smp at this stride; None if it cannot be dilated to it."""
     try:
         model = smp.encoders.get_encoder(
-            name, in_channels=in_channels, weights=pretrained, output_stride=output_stride
+            name,
+            in_channels=in_channels,
+            weights=pretrained,
+            output_stride=output_stride,
+            **size_arguments(name),
         )
     except OSError as error:
         raise download_error(name, error) from error
     except (AssertionError, TypeError, ValueError) as error:
         if output_stride != OWN_STRIDE:
-            raise NotDilatableError(
-                f"encoder {name} does not run at output stride {output_stride}; leave it out or "
-                f"give {OWN_STRIDE} (its own), or choose an encoder that can be dilated, such as "
-                "resnet50 or tu-tf_efficientnet_lite0"
-            ) from error
+            return None
         raise ModelError(
             f"encoder {name} gives no pyramid of maps ({one_line_reason(error)}); "
             "choose another, such as resnet50"
         ) from error
     replace_dilated_convolutions(model)
-    channels = [count for count in model.out_channels if count]
-    # The attention of mix transformers looks at patches of 32 pixels, dilated or not.
-    multiple = OWN_STRIDE if name.startswith("mit_") else output_stride
-    return Encoder(model, tuple(channels[-stages:]), output_stride, multiple)
+    return model
+
+
+def _build_plain(
+    name: str,
+    in_channels: int,
+    output_stride: int | None,
+    pretrained: str | bool | None,
+    stages: int,
+) -> Encoder:
+    try:
+        model = PlainTransformer(name, in_channels, bool(pretrained), stages)
+    except OSError as error:
+        raise download_error(name, error) from error
+    channels = (model.channels,) * stages
+    if output_stride in (None, model.patch):
+        return Encoder(model, channels, model.patch, model.patch)
+    if output_stride > model.patch or model.patch % output_stride:
+        finer = [str(model.patch // part) for part in (1, 2, 4) if model.patch % part == 0]
+        raise ModelError(
+            f"encoder {name} has patches of {model.patch} pixels and does not run at output stride "
+            f"{output_stride}; leave it out or give {' or '.join(finer)}"
+        )
+    return Encoder(model, channels, output_stride, model.patch, Neck(channels, stages))
 
 
 def _build_hrnet(

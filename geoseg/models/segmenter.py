@@ -81,6 +81,11 @@ class Segmenter(nn.Module):
             return torch.cat([self._outputs(image).logits for image in torch.split(x, 1)])
         return self._outputs(x).logits
 
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """The encoder's, without those of a neck: it is trained as the head is."""
+        named = [] if self.encoder is None else self.encoder.named_parameters()
+        return [parameter for name, parameter in named if not name.startswith("neck.")]
+
     def encode(self, x: Tensor) -> Maps:
         """What `decode` needs of an image: the maps of the `local` part of a context head.
 
@@ -154,8 +159,9 @@ def create_model(
             takes none).
         classes: number of classes, 1..254.
         in_channels: bands of the image.
-        output_stride: 8, 16 or 32. Left out, 8 where the encoder can be dilated, else its own; for
-            ``smp.*`` smp's.
+        output_stride: 8, 16 or 32 (7 or 14 with patches of 14). Left out, 8 where the encoder can
+            be dilated, else its own, and for ``smp.*`` smp's. A finer one than the encoder has is
+            that of a feature pyramid over its maps.
         encoder_weights: None (random), ``imagenet`` (downloaded), a safetensors or torch file, or
             ``package:NAME``; ``positions:FILE`` for a torch file of other names in the same order.
         preset: a reading of the paper: ``geoseg``, and ``paper`` or ``released`` where the system

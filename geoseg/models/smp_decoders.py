@@ -15,6 +15,7 @@ from geoseg.models.context.base import MAX_SIZE, Outputs
 from geoseg.models.dilated import replace_dilated_convolutions
 from geoseg.models.encoder import check_name
 from geoseg.models.layers import at_least_float32
+from geoseg.models.plain import size_arguments
 from geoseg.models.weights import download_error, load_weights, pretrained_argument
 
 _MODELS: dict[str, type[nn.Module]] = {
@@ -80,7 +81,11 @@ def build_smp_model(
             do not fit.
     """
     check_name(encoder)
-    arguments = {**options, "encoder_weights": pretrained_argument(encoder, weights)}
+    arguments = {
+        **options,
+        **size_arguments(encoder),
+        "encoder_weights": pretrained_argument(encoder, weights),
+    }
     if output_stride is not None and "encoder_output_stride" in _argument_names(system):
         arguments["encoder_output_stride"] = output_stride
     if system == "smp.dpt":  # else a vision transformer takes images of one size only

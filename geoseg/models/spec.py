@@ -68,9 +68,10 @@ class ModelSpec:
             raise ModelError(f"in_channels={self.in_channels}: an image has 1 band or more")
         if not 1 <= self.classes <= MAX_CLASSES:
             raise ModelError(f"classes={self.classes}: give 1 to {MAX_CLASSES}")
-        if self.output_stride not in (None, 1, 4, 8, 16, 32):
+        if self.output_stride not in (None, 1, 4, 7, 8, 14, 16, 32):
             raise ModelError(
-                f"output_stride={self.output_stride}: give 8, 16 or 32, or leave it out"
+                f"output_stride={self.output_stride}: give 8, 16 or 32 (7 or 14 where an encoder "
+                "has patches of 14 pixels), or leave it out"
             )
 
     def check_choices(self) -> None:

@@ -14,7 +14,7 @@ def make_optimizer(net: Segmenter, recipe: Recipe) -> torch.optim.Optimizer:
 
     Without `decay_norms`, each group is split in two: with weight decay and without.
     """
-    encoder: list[nn.Parameter] = [] if net.encoder is None else list(net.encoder.parameters())
+    encoder = net.encoder_parameters()
     in_encoder = {id(parameter) for parameter in encoder}
     rest = [parameter for parameter in net.parameters() if id(parameter) not in in_encoder]
     rates = (

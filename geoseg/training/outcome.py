@@ -122,9 +122,8 @@ def training_report(
         "validation": outcome.validation,
         "total": outcome.compute + outcome.wait + outcome.validation,
     }
-    encoder = [] if net.encoder is None else list(net.encoder.parameters())
     parameters = {
-        "encoder": sum(part.numel() for part in encoder),
+        "encoder": sum(part.numel() for part in net.encoder_parameters()),
         "all": sum(part.numel() for part in net.parameters()),
     }
     lines = [

@@ -148,3 +148,15 @@ class Recipe:
     def crop_size(self) -> tuple[int, int]:
         """Height and width of the patches."""
         return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
+
+    def padding_warnings(self, multiple: int) -> list[str]:
+        """A warning where crops do not fit a network that takes multiples of so many pixels."""
+        for side in self.crop_size:
+            below = side // multiple * multiple
+            if below != side:
+                fitting = " or ".join(str(each) for each in (below, below + multiple) if each)
+                return [
+                    f"crops of {side} pixels are padded to multiples of {multiple}, as the encoder "
+                    f"needs them; {fitting} would fit"
+                ]
+        return []
