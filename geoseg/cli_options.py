@@ -208,6 +208,11 @@ run_options = _together(
     _run("--workers", default=0, metavar="N", help="Worker processes; 0: threads in this one."),
     _run("--scheduler", metavar="ADDRESS|FILE", help="A Dask cluster that runs already."),
     _run("--mixed", is_flag=True, help="Take workers, or GPUs, that are not alike."),
+    _run(
+        "--max-memory",
+        metavar="SIZE",
+        help="That all processes may take: 2GiB, 1500MB.  [default: 60 % of what is free]",
+    ),
     _run("--overwrite", is_flag=True, help="Replace outputs that were made from something else."),
     _quiet(_run),
 )

@@ -23,7 +23,17 @@ FLOORS = [
         "own_reports",
         "warned",
     }
-    | {"lazy", "ogr", "report", "progress", "prefetch", "stopping", "foreign", "vector_content"},
+    | {
+        "lazy",
+        "memory",
+        "ogr",
+        "report",
+        "progress",
+        "prefetch",
+        "stopping",
+        "foreign",
+        "vector_content",
+    },
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},

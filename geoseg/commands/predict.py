@@ -20,6 +20,8 @@ from geoseg.errors import RunError, SchedulerLostError, SheetError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_buckets
+from geoseg.inference.budget import Budget, fit_memory
+from geoseg.inference.choice import Choice
 from geoseg.inference.external_options import bound_options
 from geoseg.inference.further_files import refuse_further, write_further
 from geoseg.inference.jobs import find_jobs
@@ -27,7 +29,6 @@ from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.mosaics import survey_without
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
-from geoseg.inference.plan import RasterPlan
 from geoseg.inference.results import PredictReport
 from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
@@ -121,10 +122,11 @@ def _run_all(
         work = predict_run.work
         jobs = [replace(job, source=job.source.stored_in(work)) for job in jobs]
         surveyed = _survey_all(jobs, predict_run, report)
-        surveys = _announce_plan(surveyed, predict_run, report, progress)
+        surveys, choice = _announce_plan(surveyed, predict_run, report, progress)
+        chosen = replace(predict_run, choice=choice)
         try:
             with report.streaming(predict_run.work / STREAM), begun():
-                _make(surveys, predict_run, report, progress, refuse_lost)
+                _make(surveys, chosen, report, progress, refuse_lost)
         except SchedulerLostError:  # an interrupted run, not a failed one
             raise
         except RunError as error:
@@ -192,39 +194,38 @@ def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -
 
 def _announce_plan(
     surveys: Sequence[Survey], run: PredictRun, report: RunReport, progress: Progress
-) -> Sequence[Survey]:
+) -> tuple[list[Survey], Choice]:
     """Print the plan of what is left, and keep its numbers for the report.
 
     Returns:
-        The surveys, for workers cut into blocks of the time that a window takes.
+        The surveys, cut into blocks that fit into memory, and what is in memory at once.
 
     Raises:
+        ConfigError: they cannot be run in so much memory.
         OutputError: the disk has less room than the outputs will surely take.
     """
     left = [survey for survey in surveys if survey.forwards]
     if not left:
         progress.note("plan: no window is left to run")
-        return surveys
-    cell = run.options.cleaning.cell
-    plans = [survey.plan(run.threads, cell) for survey in left]
-    total = RasterPlan.total(plans)
-    largest = next(
-        survey.job
-        for survey, plan in zip(left, plans, strict=True)
-        if plan.window_pixels == total.window_pixels
-    )
-    probe = run.probe(largest.source, largest.grid, total.forwards, progress.note)
-    if run.processes and run.options.block == "auto":
-        surveys = [survey.for_workers(probe.seconds, run.processes) for survey in surveys]
-        left = [survey for survey in surveys if survey.forwards]
-        total = RasterPlan.total(
-            [survey.plan(run.threads, run.options.cleaning.cell) for survey in left]
-        )
-    report.plan = total.to_json(probe, run.processes, len(left))
-    for line in total.lines(len(left), probe, run.processes):
+        return list(surveys), Choice(run.file_threads, run.processes)
+    largest = max(left, key=_window_pixels)
+    forwards = sum(survey.forwards for survey in left)
+    probe = run.probe(largest.job.source, largest.job.grid, forwards, progress.note)
+    budget = Budget.of(run)
+    choice, cut, total, memory = fit_memory(left, run, probe, budget)
+    report.plan = total.to_json(probe, choice, memory, len(left)) | budget.to_json(choice)
+    for line in total.lines(probe, choice, memory, budget.of_all, len(left)):
+        progress.note(line)
+    for line in choice.lines(budget.of_all):
         progress.note(line)
     total.refuse_full_disk(run.out)
-    return surveys
+    fitted = {survey.job.source.path: survey for survey in cut}
+    return [fitted.get(survey.job.source.path, survey) for survey in surveys], choice
+
+
+def _window_pixels(survey: Survey) -> int:
+    window = survey.job.grid.window_at(0, 0)
+    return window.height * window.width
 
 
 def _make(

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from geoseg.errors import ConfigError
+from geoseg.memory import FREE_SHARE
 
+LIMIT_SHARE = 0.75
+"""Of a worker's memory limit: at 80 % of it Dask gives the worker no more tasks."""
 GPU = "GPU"
 """The Dask resource that workers with a GPU may declare; blocks then go to these alone."""
 
@@ -31,6 +34,10 @@ class WorkerFacts:
     fault: str | None = None
     """Why it cannot take part, and what to do."""
     declares_gpu: bool = False
+    memory_limit: int | None = None
+    """Bytes that it was started with; None: without a limit."""
+    free_memory: int = 0
+    """Bytes that its host has left, and that it holds itself."""
 
     @property
     def kind(self) -> str:
@@ -80,6 +87,17 @@ class Cluster:
     def processes(self) -> int:
         """How many run blocks."""
         return len(runs_blocks(self.workers))
+
+    @property
+    def memory(self) -> int:
+        """Bytes that each worker may hold, as the least of them has."""
+        hosts = Counter(worker.host for worker in self.workers)
+        return min(
+            int(LIMIT_SHARE * worker.memory_limit)
+            if worker.memory_limit
+            else int(FREE_SHARE * worker.free_memory) // hosts[worker.host]
+            for worker in self.workers
+        )
 
 
 def agree(workers: Sequence[WorkerFacts], *, mixed: bool, threads: int | None) -> Agreement:

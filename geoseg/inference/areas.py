@@ -9,7 +9,7 @@ from math import ceil, inf
 from geoseg.tiling import Block, Window
 
 AREA_PIXELS = 2**25
-"""What a task polygonizes at most, unless a part is larger: some ten seconds of work."""
+"""What a task polygonizes as a rule, unless a part is larger: some ten seconds of work."""
 _JOINED = 16
 """Areas that a task joins at most."""
 
@@ -17,19 +17,20 @@ Edges = tuple[list[int], list[int]]
 """First row of each row of areas, first column of each column of areas; and the ends of both."""
 
 
-def area_tree(blocks: Sequence[Block]) -> list[list[Window]]:
+def area_tree(blocks: Sequence[Block], most: int | None = None) -> list[list[Window]]:
     """The areas of a raster: first those that hold parts, then those that hold these, and so on.
 
     The last is all that the blocks cover, alone. Each level covers it once, in row-major order.
 
     Args:
         blocks: all of its plan, row-major.
+        most: pixels of one of the first, unless a part has more; None: `AREA_PIXELS`.
     """
-    return _tree(_part_edges(blocks))
+    return _tree(_part_edges(blocks), most)
 
 
-def _tree(edges: Edges) -> list[list[Window]]:
-    edges = _grouped(edges, most_pixels=AREA_PIXELS)
+def _tree(edges: Edges, most: int | None) -> list[list[Window]]:
+    edges = _grouped(edges, most_pixels=most or AREA_PIXELS)
     levels = [_windows(edges)]
     while len(levels[-1]) > 1:
         edges = _grouped(edges, most=_JOINED)
@@ -37,19 +38,19 @@ def _tree(edges: Edges) -> list[list[Window]]:
     return levels
 
 
-def cell_tree(extent: Window, side: int) -> list[list[Window]]:
+def cell_tree(extent: Window, side: int, most: int | None = None) -> list[list[Window]]:
     """The areas of a raster that is worked on in cells of a fixed lattice, as `area_tree` has them.
 
     Args:
         extent: of the raster; cells are counted from its corner.
         side: of a cell.
+        most: as of `area_tree`.
     """
-    return _tree(
-        (
-            [*range(extent.row, extent.row_end, side), extent.row_end],
-            [*range(extent.col, extent.col_end, side), extent.col_end],
-        )
+    cells = (
+        [*range(extent.row, extent.row_end, side), extent.row_end],
+        [*range(extent.col, extent.col_end, side), extent.col_end],
     )
+    return _tree(cells, most)
 
 
 def cells_of(area: Window, extent: Window, side: int) -> list[Window]:

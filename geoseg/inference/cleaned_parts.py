@@ -41,7 +41,7 @@ def cleaning_stages(sheet: Sheet, blocks: Sequence[Block]) -> list[list[Task]]:
     """
     if sheet.cleaning.min_area is None:
         return []
-    areas = range(len(area_tree(blocks)[0]))
+    areas = range(len(area_tree(blocks, sheet.area)[0]))
     return [
         [Task(graph_area, (sheet, index)) for index in areas],
         [Task(absorb_regions, (sheet,))],
@@ -81,7 +81,7 @@ def absorb_regions(process: Process, sheet: Sheet) -> float:
     """
     started = time.perf_counter()
     shown = sheet.folder.source.extent
-    areas = range(len(area_tree(sheet.blocks())[0]))
+    areas = range(len(area_tree(sheet.blocks(), sheet.area)[0]))
     graphs = [
         graph_of_arrays(arrays)
         for index in areas
@@ -117,7 +117,7 @@ def clean_area(process: Process, sheet: Sheet, index: int) -> float:
 def _area(sheet: Sheet, index: int, kind: str) -> tuple[Window, list[Part]]:
     """One of the lowest areas, and its parts of a kind from top to bottom."""
     blocks = sheet.blocks()
-    area = area_tree(blocks)[0][index]
+    area = area_tree(blocks, sheet.area)[0][index]
     parts = sheet.folder.parts(blocks, kind, area)
     return area, sorted(parts, key=lambda part: (part.row, part.col))
 

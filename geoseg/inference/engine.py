@@ -76,6 +76,8 @@ class Sheet:
     """Of its polygons."""
     attributes: tuple[str, ...] = ()
     """Of these, beside those that all have."""
+    area: int | None = None
+    """Pixels whose polygons a task makes at most, unless a part has more; None: as usual."""
 
     @property
     def labels_kind(self) -> str:

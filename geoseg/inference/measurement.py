@@ -18,6 +18,7 @@ from geoseg.errors import ModelError, SourceError
 from geoseg.inference.predictor import NAN, Predictor
 from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.memory import held_memory, trim_heap
 from geoseg.models.context.base import Maps
 from geoseg.raster import Source
 from geoseg.tiling import Block, Cells, TileGrid, Window
@@ -49,6 +50,8 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
             thread.submit(_predict, predictor, given, valid).result()
             seconds.append(time.perf_counter() - started)
     peak = peak_memory()
+    trim_heap()
+    held = held_memory()
     components = find_components(labels, None)
     started = time.thread_time()  # a thousandth of a second: too short to meet other load
     zlib.compress(labels.tobytes())
@@ -63,6 +66,7 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
         cell_seconds,
         map_bytes,
         predictor.at_once,
+        held,
     )
 
 

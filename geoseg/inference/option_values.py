@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from geoseg.errors import ConfigError
+from geoseg.memory import parse_size
 
 Reader = Callable[[str, Any], Any]
 """Takes an option's name and what was given for it; raises `ConfigError` where that is wrong."""
@@ -58,6 +59,16 @@ def numbers_of(kind: type[int] | type[float]) -> Reader:
         return _numbers(name, given, items(given), kind, wanted)
 
     return read
+
+
+def size(name: str, given: Any) -> int:
+    """Bytes: a whole number of them, or text with a unit."""
+    found = parse_size(given) if isinstance(given, str) else None
+    if isinstance(given, int) and not isinstance(given, bool):
+        found = given
+    if found is None or found < 1:
+        raise ConfigError(f"{name} {given!r}: give a size with its unit, such as 2GiB or 1500MB")
+    return found
 
 
 def value_range(name: str, given: Any) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from geoseg.errors import ConfigError
 from geoseg.inference.encode_options import Encode, EncodeOptions, make_grid
 from geoseg.inference.forward_options import (
-    ALL_GPUS,
     Backend,
     ForwardOptions,
     check_backend,
@@ -27,6 +26,7 @@ from geoseg.inference.option_values import (
     value_range,
     words,
 )
+from geoseg.inference.run_options import RUN_READERS, RunOptions
 from geoseg.inference.source_options import SOURCE_READERS, SourceOptions
 from geoseg.models import Card
 from geoseg.models.sharing import Sharing
@@ -108,11 +108,10 @@ class PredictOptions:
     preview: bool | None = None
     """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
-    """Worker processes; 0: threads in this process."""
+    """Worker processes; 0: threads in this process. This and the next three: see `RunOptions`."""
     scheduler: str | None = None
-    """Address of a Dask scheduler whose workers run all tasks, or a file that it has written."""
     mixed: bool = False
-    """Take workers, or GPUs, that are not alike."""
+    max_memory: int | None = None
     overwrite: bool = False
     dry_run: bool = False
 
@@ -125,7 +124,7 @@ class PredictOptions:
         check_backend(self.backend)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
         check_polygons(self.vectors, self.attributes)
-        _ = self.of_sources, self.encoding  # likewise
+        _ = self.of_sources, self.encoding, RunOptions.of(self)  # likewise
         if self.clean_raster and self.cleaning.min_area is None:
             raise ConfigError("clean_raster: nothing is cleaned; give min_area too")
 
@@ -153,23 +152,6 @@ class PredictOptions:
                 self.max_output_pixels >= LEAST_PIXELS,
                 f"max_output_pixels {self.max_output_pixels}: give {LEAST_PIXELS} (512 x 512) "
                 "or more",
-            ),
-            (
-                self.workers >= 0,
-                f"workers {self.workers}: give the number of worker processes, or 0 for none",
-            ),
-            (
-                not (self.workers and self.scheduler),
-                f"workers {self.workers} and scheduler {self.scheduler}: give one of them",
-            ),
-            (
-                self.scheduler is not None or self.device == ALL_GPUS or not self.mixed,
-                "mixed is about the workers of a cluster; give scheduler, or device cuda:all",
-            ),
-            (
-                self.scheduler is None or self.device != ALL_GPUS,
-                "device cuda:all is about this machine; with scheduler give cuda, and start a "
-                "worker for each GPU",
             ),
             (
                 bands_from_1,
@@ -290,9 +272,7 @@ _READERS: dict[str, Reader] = {
     "max_output_pixels": number_of(int),
     **dict.fromkeys(("project", "stac"), flag),
     "preview": or_none(flag),
-    "workers": number_of(int),
-    "scheduler": or_none(path_text),
-    "mixed": flag,
+    **RUN_READERS,
     "overwrite": flag,
     "dry_run": flag,
 }

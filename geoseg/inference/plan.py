@@ -5,37 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from geoseg.errors import OutputError
 from geoseg.inference.areas import area_tree, cell_tree
 from geoseg.inference.block_memory import block_bytes, mapped_pixels
+from geoseg.inference.choice import Choice
 from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath
-from geoseg.raster import GDAL_CACHE_BYTES, Source
+from geoseg.raster import Source
 from geoseg.report import counted
 from geoseg.stores import StorePath
 from geoseg.tiling import Block
 
-# Bytes as `python -m tests.benchmarks plan` measures them.
 CLASS_BYTES_PER_PIXEL = 0.15
 """Bytes a pixel of a compressed class raster with overviews usually takes; noise takes more."""
-HEAP_BYTES = 32 * 2**20
-"""What running blocks takes besides arrays."""
-LIBRARIES_BYTES = 128 * 2**20
-"""Likewise of writing files: the libraries that draw and write polygons are loaded then."""
-KEPT_SHARE = 0.4
-"""Of a block's arrays: what the heap keeps of them while files are written."""
-SPREAD_BYTES = 96 * 2**20
-"""What writing confidence and probabilities takes more."""
-PART_BYTES_PER_PIXEL = 24
-"""Of a part that is polygonized."""
-REGION_BYTES = 190
-"""Of a polygon of such a part, and of each of its corners."""
-CORNER_BYTES = 75
-WRITTEN_CORNER_BYTES = 33
-"""What the heap keeps of each corner of all polygons that a task has written."""
 PREVIEW_ROWS = 512
 """Rows that are read at once for the preview."""
 ASSEMBLED_ROWS = 2048
@@ -94,8 +80,6 @@ class RasterPlan:
     """Planes of all rasters that are written."""
     decoded: int = 0
     """Bytes that GDAL decodes at once of the source: a whole strip or tile."""
-    threads: int = 1
-    """Files that one process makes at once."""
 
     @classmethod
     def from_blocks(
@@ -107,8 +91,9 @@ class RasterPlan:
         *,
         forwards: int,
         cells: int = 0,
+        choice: Choice | None = None,
         confidence: bool = False,
-        polygon_threads: int = 0,
+        polygons: bool = False,
         side: int = 0,
         cell: int = 0,
     ) -> RasterPlan:
@@ -121,25 +106,28 @@ class RasterPlan:
             probabilities: they are written too.
             forwards: windows that are left to run.
             cells: that are left to encode.
+            choice: what is in memory at once; None: one thing after the other.
             confidence: it is written too.
-            polygon_threads: parts that are polygonized at once; 0: no polygons are written.
+            polygons: they are written.
             side: of the squares that rasters are cut into; 0: each is one file.
             cell: side of the cells in which polygons are made; 0: they are made part by part.
         """
+        choice = choice or Choice()
         grid = blocks[0].grid
         shown = source.extent
         pixels = shown.height * shown.width
         window_pixels = min(grid.window, grid.height) * min(grid.window, grid.width)
         largest_part = max(block.tallest_band * block.area.width for block in blocks)
-        tree = cell_tree(source.extent, cell) if cell else area_tree(blocks)
-        areas = tree[0] if polygon_threads else []
+        most = choice.area
+        tree = cell_tree(source.extent, cell, most) if cell else area_tree(blocks, most)
+        areas = tree[0] if polygons else []
         # Those that are made meanwhile, and one that is joined.
-        held_parts = polygon_threads + 1 if len(areas) == 1 else 2 * bool(areas)
+        held_parts = choice.threads + 1 if len(areas) == 1 else 2 * bool(areas)
         if cell:  # one at a time
             held_parts, largest_part = int(bool(areas)), cell**2
         pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         planes = 1 + confidence + probabilities * classes
-        at_once = max(1, polygon_threads) * max(1, probabilities * classes) if side else planes
+        at_once = choice.threads * max(1, probabilities * classes) if side else planes
         tallest_part = max(block.tallest_band for block in blocks)
         held_rows = min(shown.height, tallest_part + ASSEMBLED_ROWS)
         return cls(
@@ -160,7 +148,6 @@ class RasterPlan:
             assembled=at_once * held_rows * min(shown.width, side or shown.width),
             planes=planes,
             decoded=source.block_bytes,
-            threads=max(1, polygon_threads),
         )
 
     @property
@@ -188,40 +175,18 @@ class RasterPlan:
             assembled=max(plan.assembled for plan in plans),
             planes=max(plan.planes for plan in plans),
             decoded=max(plan.decoded for plan in plans),
-            threads=plans[0].threads,
         )
 
-    def peak(self, probe: Probe, workers: int, rasters: int = 1) -> int:
-        """Bytes that all processes will hold; each worker loads torch and the model too."""
-        polygons = int(self.polygonized * _polygon_cost(probe, REGION_BYTES, CORNER_BYTES))
-        polygons += self.polygonized * PART_BYTES_PER_PIXEL
-        polygons += int(self.written * probe.corners_per_pixel * WRITTEN_CORNER_BYTES)
-        at_once = 1 if workers else min(self.threads, self.areas)
-        memory = self.memory + int(self.mapped * probe.map_bytes)
-        blocks = memory + self.decoded + HEAP_BYTES
-        kept = self.decoded + int(KEPT_SHARE * max(0, memory - GDAL_CACHE_BYTES))
-        files = LIBRARIES_BYTES + SPREAD_BYTES * (self.planes > 1)
-        drawn = max(at_once * polygons + self.assembled, self.drawing)
-        one_by_one = max(blocks, GDAL_CACHE_BYTES + files + drawn + kept)
-        if workers:
-            return probe.peak_bytes + workers * (probe.peak_bytes + one_by_one)
-        if rasters == 1:
-            return probe.peak_bytes + one_by_one
-        # The files of some rasters are made while the network runs for the next.
-        made = at_once * polygons + self.assembled
-        drawn = max(made, min(rasters, self.threads) * self.drawing)
-        return probe.peak_bytes + blocks + files + drawn
-
-    def seconds(self, probe: Probe, workers: int, rasters: int = 1) -> float:
+    def seconds(self, probe: Probe, choice: Choice, rasters: int = 1) -> float:
         """Seconds that forwards, rasters, polygons and previews will take."""
         plane = PLANE_SECONDS_PER_PIXEL + DEFLATE_SHARE * probe.deflate_seconds
-        starts = (START_SECONDS + WORKER_SECONDS * workers) * probe.slowness
+        starts = (START_SECONDS + WORKER_SECONDS * choice.workers) * probe.slowness
         files = RASTER_SECONDS * rasters + self.pixels * self.planes * plane
         if self.polygonized:
-            polygons = _polygon_cost(probe, REGION_SECONDS, CORNER_SECONDS)
+            polygons = polygon_cost(probe, REGION_SECONDS, CORNER_SECONDS)
             files += self.pixels * (PART_SECONDS_PER_PIXEL + polygons)
-        processes = max(1, min(workers, probe.at_once))
-        together = min(rasters, processes if workers else self.threads)
+        processes = max(1, min(choice.workers, probe.at_once))
+        together = min(rasters, processes if choice.workers else choice.threads)
         network = self.forwards * probe.seconds + self.cells * probe.cell_seconds
         return network / processes + starts + files * probe.slowness / together
 
@@ -241,8 +206,10 @@ class RasterPlan:
                 f"{self.output / 1e6:.0f} MB; free the disk or choose another --out"
             )
 
-    def to_json(self, probe: Probe, workers: int, rasters: int = 1) -> dict[str, float | str]:
-        """The plan for the report."""
+    def to_json(
+        self, probe: Probe, choice: Choice, memory: int, rasters: int = 1
+    ) -> dict[str, Any]:
+        """The plan for the report; see `lines`."""
         return {
             "pixels": self.pixels,
             "windows": self.windows,
@@ -250,28 +217,38 @@ class RasterPlan:
             "forwards_per_window": round(self.forwards / self.windows, 4),
             "cells": self.cells,
             "blocks": self.blocks,
-            "peak_memory_bytes": self.peak(probe, workers, rasters),
-            "seconds": round(self.seconds(probe, workers, rasters), 1),
+            "peak_memory_bytes": memory,
+            "seconds": round(self.seconds(probe, choice, rasters), 1),
             "output_bytes": self.output,
             "rate": f"measured {probe.kept_since}" if probe.kept_since else "measured now",
         }
 
-    def lines(self, rasters: int, probe: Probe, workers: int) -> list[str]:
-        """The plan in two lines, for people."""
+    def lines(
+        self, probe: Probe, choice: Choice, memory: int, most: int, rasters: int
+    ) -> list[str]:
+        """The plan in two lines, for people.
+
+        Args:
+            probe: what a window takes.
+            choice: what is in memory at once.
+            memory: bytes that the run will hold.
+            most: bytes that the run may take.
+            rasters: how many there are.
+        """
         per_pixel = self.forwards * self.window_pixels / self.pixels
         return [
             f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "
             f"{self.windows} windows in {counted(self.blocks, 'block')}, "
             f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)"
             + (f" of {counted(self.cells, 'cell')}" if self.cells else ""),
-            f"      about {_duration(self.seconds(probe, workers, rasters))}, "
-            f"{self.peak(probe, workers, rasters) / 2**30:.1f} GiB of memory, "
+            f"      about {_duration(self.seconds(probe, choice, rasters))}, "
+            f"{memory / 2**30:.1f} of {most / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters"
             + (f" (by a rate measured {probe.kept_since})" if probe.kept_since else ""),
         ]
 
 
-def _polygon_cost(probe: Probe, region: float, corner: float) -> float:
+def polygon_cost(probe: Probe, region: float, corner: float) -> float:
     """What polygons cost per pixel, given the cost of each and of each of their corners."""
     return probe.regions_per_pixel * region + probe.corners_per_pixel * corner
 

@@ -185,8 +185,8 @@ def _layer(process: Process, sheet: Sheet, name: str, regions: Iterable[Regions]
 def _tree(sheet: Sheet, blocks: Sequence[Block] | None = None) -> list[list[Window]]:
     """The areas of a raster: of parts, or where they are cleaned, of cells."""
     if not sheet.cleaning.in_cells:
-        return area_tree(sheet.blocks() if blocks is None else blocks)
-    return cell_tree(sheet.folder.source.extent, CELL)
+        return area_tree(sheet.blocks() if blocks is None else blocks, sheet.area)
+    return cell_tree(sheet.folder.source.extent, CELL, sheet.area)
 
 
 def _pieces(

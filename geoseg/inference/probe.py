@@ -31,6 +31,8 @@ class Probe:
     """Of the maps that they share, a pixel."""
     at_once: int = 1
     """Windows that this machine runs at once, each in so many seconds."""
+    held_bytes: int = 0
+    """What the process holds between forwards."""
     kept_since: str = ""
     """When an earlier run has measured it; empty: this one has."""
 

@@ -16,6 +16,7 @@ from geoseg.files import replace_file
 from geoseg.foreign import remote_allowed
 from geoseg.inference import engine
 from geoseg.inference.agreement import Agreement, Cluster, agree
+from geoseg.inference.choice import Choice
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ALL_GPUS, ForwardOptions, Precision
 from geoseg.inference.gpus import facts_of_gpus, visible_gpus, workers_on
@@ -23,11 +24,12 @@ from geoseg.inference.keys import pixel_settings
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
-from geoseg.inference.probe import Probe
+from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.rates import KeptRate
 from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Slots, Stage, Story, Task, tell_stories
 from geoseg.locks import WORK_FOLDER
+from geoseg.memory import held_memory
 from geoseg.models import Model, write_model
 from geoseg.places import AnyPath
 from geoseg.raster import Source
@@ -52,6 +54,8 @@ class PredictRun:
     """That the worker processes share, as CUDA_VISIBLE_DEVICES names them; none: each sees all."""
     agreement: Agreement | None = None
     """Of the workers of the cluster, or of the GPUs."""
+    choice: Choice | None = None
+    """What is in memory at once, once it is planned."""
 
     @classmethod
     def from_options(
@@ -96,6 +100,11 @@ class PredictRun:
         """Worker processes that run blocks; 0: none, but threads of this process."""
         return self.options.workers if self.cluster is None else self.cluster.processes
 
+    @property
+    def file_threads(self) -> int:
+        """Threads of a process that make files."""
+        return self.threads if self.processes else torch.get_num_threads()
+
     def probe(
         self, source: Source, grid: TileGrid, forwards: int, note: Callable[[str], None]
     ) -> Probe:
@@ -115,7 +124,14 @@ class PredictRun:
         if self.cluster is None:
             kept = KeptRate(self._facts_of_rate(grid), note)
             probe = None if self.options.dry_run else kept.read(forwards)
-            if probe is None:
+            if probe is not None:  # this run may have read more before
+                more = max(0, held_memory() - probe.held_bytes)
+                probe = replace(
+                    probe,
+                    peak_bytes=max(peak_memory(), probe.peak_bytes + more),
+                    held_bytes=probe.held_bytes + more,
+                )
+            else:
                 probe = probe_forward(self.predictor, source, grid)
                 kept.write(probe)
             return replace(probe, at_once=len(self.gpus)) if self.gpus else probe
@@ -160,12 +176,13 @@ class PredictRun:
             workers: use those that the options ask for; else all is done in this process.
             note: called with lines about workers.
         """
+        choice = self.choice or Choice(self.file_threads, self.processes)
         if self.cluster is None and not (workers and self.options.workers):
             cores = torch.get_num_threads()
-            process = Process(self.predictor, self.model.card.classes, cores, on_window)
+            process = Process(self.predictor, self.model.card.classes, choice.threads, on_window)
             torch.set_num_threads(self.threads)  # also of parts of workers that are made anew here
             try:
-                with ThreadSlots(process, cores) as slots:
+                with ThreadSlots(process, choice.threads, beside=choice.beside) as slots:
                     yield slots
             finally:
                 torch.set_num_threads(cores)
@@ -182,11 +199,12 @@ class PredictRun:
                 self.forward,
                 self.options.batch_size,
                 self.threads,
+                choice.threads,
                 kinds=self._kinds,
                 allow_remote=remote_allowed(),
             )
             if self.cluster is None:
-                client = stack.enter_context(local_cluster(self.options.workers, self.gpus))
+                client = stack.enter_context(local_cluster(choice.workers, self.gpus))
             else:
                 client = self.cluster.client
                 run = replace(run, name=self.cluster.name, on_gpus=self.cluster.on_gpus)

@@ -67,6 +67,7 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
     sheet = Sheet(
         *(survey.folder, survey.job.grid, options.min_confidence, survey.batch),
         *(options.cleaning, options.attributes),
+        *(() if run.choice is None else (run.choice.area,)),
     )
     if survey.needs_parts:
         _clear_stale(run, survey, progress)

@@ -185,7 +185,11 @@ class _Stream:
         self._stitcher = make_stitcher(block, predictor.classes, predictor.device)
         self._windows = make_windows(block, source, predictor)
         self._fetcher = Fetcher(predictor.device)
-        self._added: list[tuple[Window, Tensor]] = []
+        self._added: list[Window] = []
+        # One tensor for all of them: a small one made after each window would keep the heap from
+        # using the room of its scores for the next window's.
+        most = len(block.lattice_rows) * len(block.lattice_cols)
+        self._checks = torch.empty(most, device=predictor.device)
 
     def bands(
         self, stopped: Callable[[], bool], on_window: Callable[[int], None]
@@ -238,7 +242,8 @@ class _Stream:
             window = self._block.grid.window_at(row, column)
             # At the far edges of the raster what the network says may reach beyond it.
             inside = Scores(scores.values[:, : window.height, : window.width], scores.logits)
-            self._added.append((window, self._stitcher.add(row, column, inside)))
+            self._checks[len(self._added)] = self._stitcher.add(row, column, inside)
+            self._added.append(window)
         for row, valid in complete:
             yield self._finish(row, valid)
 
@@ -261,9 +266,8 @@ class _Stream:
             min_confidence=self._min_confidence,
             probabilities=self._probabilities,
         )
-        windows = [window for window, _ in self._added]
-        checks = torch.stack([check for _, check in self._added]) if windows else valid.new_empty(0)
-        self._added.clear()
+        windows, self._added = self._added, []
+        checks = self._checks[: len(windows)].clone()
         there = [each for each in decision if each is not None]
         fetch = self._fetcher.fetch
         return _Finished(lattice_row, area, fetch(there), windows, fetch([checks]))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoseg.errors import OutputError
+from geoseg.inference.choice import Choice
 from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
@@ -80,30 +81,35 @@ class Survey:
             yield output.path
             yield from map(output.file, output.areas(self.job.source))
 
-    def for_workers(self, seconds: float, workers: int) -> Survey:
-        """This raster cut into blocks of some minutes at most, and so many that no worker idles.
+    def cut(self, choice: Choice, seconds: float, block: int | Literal["auto"]) -> Survey:
+        """This raster cut into blocks as chosen; for workers, so many that none idles.
+
+        Of these, blocks take some minutes at most.
 
         Args:
+            choice: what is in memory at once.
             seconds: that a window takes.
-            workers: processes that run blocks.
+            block: as the user asks for it.
         """
-        if self.resumed or not self.needs_parts:
-            return self  # an earlier run chose its blocks
-        grid = self.job.grid
-        most = min(BLOCK_SECONDS / seconds, len(grid) / (2 * workers))
-        blocks = tuple(
-            grid.small_blocks(
-                max(1, int(most)), classes=self.folder.classes, area=self.job.source.extent
-            )
-        )
-        return replace(self, blocks=blocks, missing_rows=self.folder.all_missing_rows(blocks))
+        if self.resumed or not self.needs_parts or block != "auto":
+            return self  # an earlier run or the user chose its blocks
+        if choice.widest is None and not choice.workers:
+            return self
+        grid, extent, classes = self.job.grid, self.job.source.extent, self.folder.classes
+        if choice.workers:
+            most = max(1, int(min(BLOCK_SECONDS / seconds, len(grid) / (2 * choice.workers))))
+            blocks = grid.small_blocks(most, classes=classes, area=extent, widest=choice.widest)
+        else:
+            blocks = grid.blocks(classes=classes, area=extent, widest=choice.widest)
+        missing = self.folder.all_missing_rows(blocks)
+        return replace(self, blocks=tuple(blocks), missing_rows=missing)
 
-    def plan(self, threads: int = 1, cell: int = 0) -> RasterPlan:
+    def plan(self, choice: Choice, cell: int = 0) -> RasterPlan:
         """What the rest of this raster will take.
 
         Args:
-            threads: that find polygons.
-            cell: side of the cells in which they do; 0: part by part.
+            choice: what is in memory at once.
+            cell: side of the cells in which polygons are found; 0: part by part.
         """
         kinds = {output.kind for output in self.missing}
         return RasterPlan.from_blocks(
@@ -113,8 +119,9 @@ class Survey:
             self.folder.probabilities,
             forwards=self.forwards,
             cells=sum(map(count_cells, self.blocks, self.missing_rows)),
+            choice=choice,
             confidence="confidence" in kinds,
-            polygon_threads=threads if kinds - {*RASTERS, "preview"} else 0,
+            polygons=bool(kinds - {*RASTERS, "preview"}),
             side=max(output.side for output in self.outputs),
             cell=cell,
         )

@@ -30,6 +30,7 @@ from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
 from geoseg.inference.stories import Lane, Task
+from geoseg.memory import free_memory, held_memory, trim_heap
 from geoseg.models import load_model
 from geoseg.places import SITE, AnyPath, building_site
 from geoseg.stores import StorePath
@@ -70,6 +71,8 @@ def facts_of_worker(
         effective,
         fault,
         GPU in dask_worker.state.total_resources,
+        dask_worker.memory_manager.memory_limit,
+        free_memory() + held_memory(),
     )
 
 
@@ -113,6 +116,8 @@ class RemoteRun:
     batch: int | None
     threads: int
     """Torch threads of each worker; Dask's nanny leaves it one, whatever the machine has."""
+    parts: int = 1
+    """Whose polygons a task makes at once."""
     geoseg: str = geoseg.__version__
     """Of the client."""
     kinds: tuple[str, ...] = ()
@@ -230,6 +235,8 @@ def run_task(
     except GeosegError as error:
         error.args = (f"{error} (on worker {worker.address})", *error.args[1:])
         raise
+    finally:
+        trim_heap()
 
 
 class RemoteCall:
@@ -281,6 +288,6 @@ def _process(run: RemoteRun) -> Process:
     return Process(
         Predictor(model, forward, run.batch),
         model.card.classes,
-        threads=run.threads,
+        threads=run.parts,
         on_window=lambda _: None,
     )

@@ -139,6 +139,7 @@ class TileGrid:
         *,
         classes: int = 1,
         area: Window | None = None,
+        widest: int | None = None,
     ) -> list[Block]:
         """The raster, or a rectangle of it, cut into units of work, row-major.
 
@@ -148,13 +149,14 @@ class TileGrid:
                 bytes within 128 MiB, never narrower than 4,096 pixels.
             classes: channels of the accumulator.
             area: what the blocks cover; None: the raster.
+            widest: pixels of a strip across at most; None: as said of ``auto``.
 
         Raises:
             TilingError: `block` is below 1.
         """
         area = area or Window(0, 0, self.height, self.width)
         if block == "auto":
-            widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
+            widest = widest or self.widest_strip(classes)
             rows = [area.row, area.row_end]
             cols = divided(area.col, area.width, ceil(area.width / widest))
         elif block < 1:
@@ -168,8 +170,17 @@ class TileGrid:
             rows, cols = snapped(rows, self.row_edges), snapped(cols, self.col_edges)
         return self._cut(rows, cols)
 
+    def widest_strip(self, classes: int) -> int:
+        """Pixels across that keep the accumulator of so many classes small, or cost few seams."""
+        return max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
+
     def small_blocks(
-        self, forwards: int, *, classes: int = 1, area: Window | None = None
+        self,
+        forwards: int,
+        *,
+        classes: int = 1,
+        area: Window | None = None,
+        widest: int | None = None,
     ) -> list[Block]:
         """The raster, or a rectangle of it, cut for many processes: into blocks of few windows.
 
@@ -179,9 +190,10 @@ class TileGrid:
             forwards: windows that a block should take at most.
             classes: channels of the accumulator, which bounds a block's width as in `blocks`.
             area: what the blocks cover; None: the raster.
+            widest: pixels of a block across at most; None: as in `blocks`.
         """
         area = area or Window(0, 0, self.height, self.width)
-        widest = max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
+        widest = widest or self.widest_strip(classes)
         whole = Block(self, area)
         rows, cols = len(whole.lattice_rows), len(whole.lattice_cols)
         # Lattice rows and columns of a neighbour whose windows reach into a block.

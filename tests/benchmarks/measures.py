@@ -17,6 +17,7 @@ import geoseg
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from tests.benchmarks.assembly import assembly
+from tests.benchmarks.budgets import budgets
 from tests.benchmarks.clean import clean
 from tests.benchmarks.costs import costs
 from tests.benchmarks.country import country
@@ -159,6 +160,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         precision_resnet50,
         memory,
         plan,
+        budgets,
         polygons,
         polygons_large,
         clean,

@@ -100,8 +100,8 @@ UNSEEN: dict[str, dict[str, Any]] = {
 """Shapes that were measured last, with the constants as they are."""
 
 
-def _image(path: Path, shape: dict[str, Any]) -> Path:
-    """Squares of even colour, or noise where they are a pixel large."""
+def write_image(path: Path, shape: dict[str, Any]) -> Path:
+    """A raster of squares of even colour, or noise where they are a pixel large."""
     (height, width), bands = shape["size"], shape.get("bands", 3)
     cell, dtype = shape.get("cell", 64), shape.get("dtype", "uint8")
     profile = {
@@ -127,7 +127,8 @@ def _image(path: Path, shape: dict[str, Any]) -> Path:
     return path
 
 
-def _model(path: Path, shape: dict[str, Any]) -> Path:
+def write_model(path: Path, shape: dict[str, Any]) -> Path:
+    """A model with random weights for such a raster."""
     classes, bands = shape.get("classes", 6), shape.get("bands", 3)
     torch.manual_seed(0)
     return geoseg.save_model(
@@ -156,8 +157,8 @@ def _against_plan(work: Path, name: str, shape: dict[str, Any]) -> None:
     images = work / "images"
     images.mkdir(parents=True)
     for number in range(shape.get("images", 1)):
-        _image(images / f"{number}.tif", shape)
-    model = _model(work / "model.safetensors", shape)
+        write_image(images / f"{number}.tif", shape)
+    model = write_model(work / "model.safetensors", shape)
     command = [sys.executable, "-m", "geoseg.cli", "predict", str(images)]
     command += ["--model", str(model), "--out", str(work / "out"), "--quiet"]
     numbers = ",".join(map(str, range(1, shape.get("bands", 3) + 1)))

@@ -60,6 +60,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "workers": 0,
         "scheduler": None,
         "mixed": False,
+        "max_memory": None,
         "overwrite": False,
         "dry_run": False,
     }

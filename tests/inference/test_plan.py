@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from geoseg.inference import areas
+from geoseg.inference.choice import Choice
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 from geoseg.raster import Source, open_raster
@@ -71,11 +71,8 @@ def test_assembling_holds_a_part_and_four_rows_of_tiles_of_each_raster(make_rast
     rows = 20 + 4 * 512
     assert assembled() == rows * 60
     assert assembled(True, confidence=True) == 7 * rows * 60
-    assert assembled(confidence=True, polygon_threads=3, side=32) == 3 * rows * 32
-    assert assembled(True, polygon_threads=3, side=32) == 3 * 5 * rows * 32
-    assert plan(assembled=2**30).peak(Probe(0.5, 0), 0) == plan(drawing=2**30).peak(
-        Probe(0.5, 0), 0
-    )
+    assert assembled(confidence=True, choice=Choice(3), side=32) == 3 * rows * 32
+    assert assembled(True, choice=Choice(3), side=32) == 3 * 5 * rows * 32
 
 
 def test_a_raster_smaller_than_a_window_takes_its_own_size(make_raster: Any) -> None:
@@ -154,88 +151,39 @@ def test_rasters_add_up_but_for_memory_which_the_largest_decides() -> None:
     assert RasterPlan.total(plans()[:1]) == plans()[0]
 
 
-HEAP, LIBRARIES = 32 * 2**20, 128 * 2**20
-"""What running blocks and writing files takes besides arrays."""
-
-
 def plan(**changes: Any) -> RasterPlan:
     given = {"pixels": 10**6, "windows": 9, "forwards": 12, "window_pixels": 400, "blocks": 1}
     return RasterPlan(**{**given, "memory": 0, "output": 0, **changes})
 
 
-def test_a_peak_is_that_of_the_blocks_or_of_the_files_whichever_is_larger() -> None:
-    probe = Probe(0.5, 10_000, regions_per_pixel=0.25, corners_per_pixel=2.0)
-    here = 10_000 + GDAL + LIBRARIES
-    assert plan(memory=2**30).peak(probe, 0) == 10_000 + 2**30 + HEAP
-    assert plan(memory=2**30, drawing=2**20).peak(probe, 0) == 10_000 + 2**30 + HEAP
-    assert plan(memory=7, drawing=2**30).peak(probe, 0) == here + 2**30
-    # Each pixel of a part takes 24 bytes, each polygon 190, and each of its corners 75; of all
-    # corners that were written, 33 are kept.
-    polygons = int(2**20 * (24 + 190 / 4 + 2 * 75)) + 10**6 * 2 * 33
-    given = {"memory": 7, "polygonized": 2**20, "written": 10**6}
-    assert plan(**given).peak(probe, 0) == here + polygons
-    # As many areas are polygonized as there are threads; a worker makes one after the other.
-    assert plan(**given, threads=2).peak(probe, 0) == here + polygons
-    assert plan(**given, threads=2, areas=5).peak(probe, 0) == here + 2 * polygons
-    assert plan(**given, threads=2, areas=5).peak(probe, 1) == 10_000 + here + polygons
-    assert plan(polygonized=2**20).peak(Probe(0.5, 10_000), 0) == here + 2**20 * 24
-
-
-def test_blocks_run_beside_the_files_of_other_rasters() -> None:
-    probe, given = Probe(0.5, 10_000), {"memory": 2**30, "drawing": 2**20, "threads": 2}
-    blocks = 10_000 + 2**30 + HEAP
-    assert plan(**given).peak(probe, 0, rasters=1) == blocks
-    assert plan(**given).peak(probe, 0, rasters=2) == blocks + LIBRARIES + 2 * 2**20
-    assert plan(**given).peak(probe, 0, rasters=9) == blocks + LIBRARIES + 2 * 2**20
-
-
-def test_a_block_leaves_some_of_its_arrays_and_a_strip_is_decoded_whole() -> None:
-    probe = Probe(0.5, 10_000)
-    files = 10_000 + GDAL + LIBRARIES + 2**30
-    assert plan(drawing=2**30, memory=GDAL + 1000).peak(probe, 0) == files + 400
-    assert plan(drawing=2**30, decoded=77).peak(probe, 0) == files + 77
-    assert plan(memory=2**30, decoded=77).peak(probe, 0) == 10_000 + 2**30 + HEAP + 77
-    assert plan(decoded=77, memory=5).peak(probe, 1) == 2 * 10_000 + GDAL + LIBRARIES + 77
-
-
-def test_writing_confidence_or_probabilities_takes_more_than_classes_alone() -> None:
-    probe, files = Probe(0.5, 10_000), 10_000 + GDAL + LIBRARIES
-    assert plan(planes=1).peak(probe, 0) == files
-    assert plan(planes=2).peak(probe, 0) == files + 96 * 2**20
-
-
-def test_every_worker_holds_the_model_and_a_block_or_what_files_take() -> None:
-    probe, files = Probe(0.5, 10_000), GDAL + LIBRARIES + 2**30
-    assert plan(memory=7, drawing=2**30).peak(probe, 1) == 10_000 + 10_000 + files
-    assert plan(memory=2**30).peak(probe, 1) == 10_000 + 10_000 + 2**30 + HEAP
-    assert plan(memory=2**30).peak(probe, 3, rasters=2) == 10_000 + 3 * (10_000 + 2**30 + HEAP)
-
-
+ALONE = Choice()
 FILES = 0.5 + 0.3 + 0.016
 """Seconds for libraries, for one raster, and for one plane of a million pixels."""
 
 
 def test_workers_share_the_forwards_as_far_as_the_machine_has_room() -> None:
     probe = Probe(0.5, 10_000, at_once=2)
-    assert plan().seconds(probe, 0) == pytest.approx(6.0 + FILES)
-    assert plan().seconds(probe, 1) == pytest.approx(6.0 + FILES + 3)  # it has to start
-    assert plan().seconds(probe, 2) == pytest.approx(3.0 + FILES + 6)
-    assert plan().seconds(probe, 3) == pytest.approx(3.0 + FILES + 9)
+    assert plan().seconds(probe, Choice(workers=0)) == pytest.approx(6.0 + FILES)
+    assert plan().seconds(probe, Choice(workers=1)) == pytest.approx(
+        6.0 + FILES + 3
+    )  # it has to start
+    assert plan().seconds(probe, Choice(workers=2)) == pytest.approx(3.0 + FILES + 6)
+    assert plan().seconds(probe, Choice(workers=3)) == pytest.approx(3.0 + FILES + 9)
 
 
 def test_the_time_counts_planes_previews_and_polygons() -> None:
     probe = Probe(0.0, 10_000, regions_per_pixel=0.5, corners_per_pixel=2.0)
-    assert plan(planes=8).seconds(probe, 0) == pytest.approx(FILES + 7 * 0.016)
-    assert plan().seconds(probe, 0, rasters=3) == pytest.approx(FILES + 2 * 0.3)
-    assert plan(threads=2).seconds(probe, 0, rasters=3) == pytest.approx(0.5 + (0.9 + 0.016) / 2)
+    assert plan(planes=8).seconds(probe, ALONE) == pytest.approx(FILES + 7 * 0.016)
+    assert plan().seconds(probe, ALONE, rasters=3) == pytest.approx(FILES + 2 * 0.3)
+    assert plan().seconds(probe, Choice(2), rasters=3) == pytest.approx(0.5 + (0.9 + 0.016) / 2)
     polygons = 0.01 + 500_000 * 5e-6 + 2_000_000 * 1.6e-6
-    assert plan(polygonized=1).seconds(probe, 0) == pytest.approx(FILES + polygons)
+    assert plan(polygonized=1).seconds(probe, ALONE) == pytest.approx(FILES + polygons)
     deflated = Probe(0.0, 10_000, deflate_seconds=1e-6)
-    assert plan().seconds(deflated, 0) == pytest.approx(FILES + 0.65)
+    assert plan().seconds(deflated, ALONE) == pytest.approx(FILES + 0.65)
 
 
 def test_a_slow_or_busy_machine_takes_longer_for_files_too() -> None:
-    assert plan().seconds(Probe(0.5, 10_000, slowness=4.0), 0) == pytest.approx(6.0 + 4 * FILES)
+    assert plan().seconds(Probe(0.5, 10_000, slowness=4.0), ALONE) == pytest.approx(6.0 + 4 * FILES)
 
 
 def test_what_is_written_and_how_decides_planes_and_what_is_held(source: Source) -> None:
@@ -243,54 +191,63 @@ def test_what_is_written_and_how_decides_planes_and_what_is_held(source: Source)
     few = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1)
     assert (few.planes, few.polygonized, few.drawing) == (1, 0, 60 * 80 * 7)
     many = RasterPlan.from_blocks(
-        blocks, source, 5, True, forwards=1, confidence=True, polygon_threads=1
+        blocks, source, 5, True, forwards=1, confidence=True, polygons=True
     )
     assert (many.planes, many.polygonized) == (7, 2 * 20 * 80), "one is made, one is joined"
-    all_at_once = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1, polygon_threads=50)
+    all_at_once = RasterPlan.from_blocks(
+        blocks, source, 5, False, forwards=1, polygons=True, choice=Choice(50)
+    )
     assert all_at_once.polygonized == 60 * 80, "no more than the raster has"
     assert (few.areas, many.areas, many.written) == (1, 1, 60 * 80)
 
 
 def test_a_raster_of_several_areas_is_polygonized_in_each_part_by_part(
-    source: Source, monkeypatch: pytest.MonkeyPatch
+    source: Source,
 ) -> None:
-    monkeypatch.setattr(areas, "AREA_PIXELS", 1700)  # a part has 20 x 80 pixels at most
     blocks = TileGrid(60, 80, 20, 8).blocks()
-    shared = RasterPlan.from_blocks(blocks, source, 5, False, forwards=1, polygon_threads=3)
+    # A part has 20 x 80 pixels at most.
+    shared = RasterPlan.from_blocks(
+        blocks, source, 5, False, forwards=1, polygons=True, choice=Choice(3, area=1700)
+    )
     assert shared.areas == 5, "one a lattice row"
     assert shared.written == 20 * 80
     assert shared.polygonized == 2 * 20 * 80, "one is made, one is joined"
 
 
+PROBE = Probe(0.04, 10_000)
+
+
 def test_the_report_holds_the_plan() -> None:
     given = plan(pixels=1000, windows=10, blocks=2, memory=2**30, output=150)
-    assert given.to_json(Probe(0.04, 10_000), 0) == {
+    assert given.to_json(PROBE, ALONE, 77) == {
         "pixels": 1000,
         "windows": 10,
         "forwards": 12,
         "forwards_per_window": 1.2,
         "cells": 0,
         "blocks": 2,
-        "peak_memory_bytes": 10_000 + 2**30 + HEAP,
+        "peak_memory_bytes": 77,
         "seconds": 1.3,
         "output_bytes": 150,
         "rate": "measured now",
     }
-    several = given.to_json(Probe(0.04, 10_000), 0, rasters=2)
+    several = given.to_json(PROBE, ALONE, 78, rasters=2)
     assert several["seconds"] == 1.6
-    assert several["peak_memory_bytes"] == 10_000 + 2**30 + HEAP + LIBRARIES
-    third = RasterPlan(1000, 3, 4, 400, 1, 1, 1).to_json(Probe(1 / 3, 1), 0)
+    assert several["peak_memory_bytes"] == 78
+    third = RasterPlan(1000, 3, 4, 400, 1, 1, 1).to_json(Probe(1 / 3, 1), ALONE, 1)
     assert (third["forwards_per_window"], third["seconds"]) == (1.3333, 2.1)
 
 
 def test_the_printed_plan_has_two_lines() -> None:
     plan = RasterPlan(20_000_000, 100, 104, 250_000, 2, memory=2**29, output=3_000_000)
-    assert plan.lines(1, Probe(0.5, 2**30), 0) == [
+    assert plan.lines(Probe(0.5, 2**30), ALONE, 3 * 2**29, 2**32, 1) == [
         "plan: 1 raster, 20.0 Mpx, 100 windows in 2 blocks, 104 forwards at most (1.30 per pixel)",
-        "      about 53 s, 1.5 GiB of memory, 3.0 MB of class rasters",
+        "      about 53 s, 1.5 of 4.0 GiB of memory, 3.0 MB of class rasters",
     ]
-    assert plan.lines(3, Probe(0.5, 2**30), 2)[0].startswith("plan: 3 rasters, ")
-    kept = plan.lines(1, Probe(0.5, 2**30, kept_since="yesterday"), 0)[1]
+    assert plan.lines(Probe(0.5, 2**30), Choice(workers=2), 1, 2**32, 3)[0].startswith(
+        "plan: 3 rasters, "
+    )
+    kept = plan.lines(Probe(0.5, 2**30, kept_since="yesterday"), ALONE, 3 * 2**29, 2**32, 1)[1]
     assert kept.endswith(" of class rasters (by a rate measured yesterday)")
 
 
@@ -307,4 +264,6 @@ def test_the_printed_plan_has_two_lines() -> None:
 )
 def test_times_have_the_unit_that_suits_them(seconds: float, text: str) -> None:
     plan = RasterPlan(1, 1, 1, 1, 1, 1, 1)
-    assert f"about {text}, " in plan.lines(1, Probe(seconds - 0.8, 1), 0)[1]  # 0.8 s of files
+    assert (
+        f"about {text}, " in plan.lines(Probe(seconds - 0.8, 1), ALONE, 3 * 2**29, 2**32, 1)[1]
+    )  # 0.8 s of files

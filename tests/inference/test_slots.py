@@ -60,3 +60,13 @@ def test_leaving_stops_what_runs_and_drops_what_waits(process: Process) -> None:
     assert seen == ["stopped"]
     assert waiting.cancelled()
     assert not any(each.name.startswith("geoseg-f") for each in threading.enumerate())
+
+
+def test_one_thread_does_all_where_nothing_is_to_run_beside_the_network(process: Process) -> None:
+    def who(_: Process) -> str:
+        return threading.current_thread().name
+
+    with ThreadSlots(process, 5, beside=False) as slots:
+        seen = {slots.submit(lane, Task(who, ())).result() for lane in ("forward", "files")}
+        assert seen == {"geoseg-forward_0"}
+        assert slots.capacity("files") == 2

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from geoseg.errors import OutputError
 from geoseg.inference.band import Band
+from geoseg.inference.choice import Choice
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import tell_stories
@@ -112,14 +113,14 @@ def test_blocks_for_workers_last_two_minutes_at_most_and_keep_a_resumed_runs(
 ) -> None:
     run = make_run(window=16, overlap=0)
     survey = survey_raster(run, make_job(run, height=160, width=160))  # 10 x 10 windows
-    assert len(survey.for_workers(0.1, 1).blocks) == 2, "two for each process"
-    slow = survey.for_workers(12.0, 1)  # seconds a window: ten windows a block
+    assert len(survey.cut(Choice(workers=1), 0.1, "auto").blocks) == 2, "two for each process"
+    slow = survey.cut(Choice(workers=1), 12.0, "auto")  # seconds a window: ten windows a block
     assert len(slow.blocks) == 10
     assert slow.forwards == survey.forwards == 100
     write_parts(survey, lambda number, row: row == 0)
     resumed = survey_raster(run, survey.job)
     assert resumed.resumed
-    assert resumed.for_workers(12.0, 1) == resumed
+    assert resumed.cut(Choice(workers=1), 12.0, "auto") == resumed
 
 
 def test_a_finished_raster_is_complete_under_the_same_options_only(
@@ -170,7 +171,7 @@ def test_a_resumed_run_keeps_blocks_and_batch_and_counts_what_is_left(
     # Windows start at rows 0, 12, 24, ...: rows 24..35 are seen from 12 and 24, rows 0..11 from 0.
     columns = [len(block.lattice_cols) for block in survey.blocks]
     assert survey.forwards == 2 * columns[0] + 1 * columns[1]
-    plan = survey.plan()
+    plan = survey.plan(Choice())
     assert (plan.forwards, plan.blocks, plan.pixels) == (survey.forwards, 4, 64 * 80)
     assert plan.windows == len(job.grid)
 
@@ -240,7 +241,7 @@ def test_a_new_raster_of_a_trillion_pixels_is_surveyed_without_a_look_at_each_ba
     job = RasterJob(source, run.out / "sparse", grid, SeenSource.at(source.path))
     monkeypatch.setattr(Block, "bands", lambda block: pytest.fail("each band was visited"))
     survey = survey_raster(run, job)
-    assert survey.plan().windows == 41_667**2
+    assert survey.plan(Choice()).windows == 41_667**2
     assert survey.forwards >= 41_667**2
 
 

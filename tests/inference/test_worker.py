@@ -38,6 +38,7 @@ class Worker:
 
     def __init__(self, **resources: int) -> None:
         self.state = SimpleNamespace(total_resources=resources)
+        self.memory_manager = SimpleNamespace(memory_limit=None)
         self.events: list[tuple[Any, ...]] = []
 
     def get_current_task(self) -> str:

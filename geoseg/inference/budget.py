@@ -1,0 +1,136 @@
+"""How much memory a run may take, and the choice of what is in memory at once to stay below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from geoseg.errors import ConfigError
+from geoseg.inference.agreement import LIMIT_SHARE
+from geoseg.inference.choice import Choice
+from geoseg.inference.peak import peak_of
+from geoseg.inference.plan import RasterPlan
+from geoseg.inference.probe import Probe
+from geoseg.memory import FREE_SHARE, free_memory, held_memory, size_text
+
+if TYPE_CHECKING:
+    from geoseg.inference.run import PredictRun
+    from geoseg.inference.survey import Survey
+
+_SPARE = 1.05
+"""By which the least is given larger: the next run may hold a little more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most memory that a run may hold, of all its processes."""
+
+    bytes: int
+    given: bool = True
+    """By the user; else it is a share of what is free."""
+    workers: int = 0
+    """Of a cluster: then it is what one of them may hold."""
+
+    @classmethod
+    def of(cls, run: PredictRun) -> Budget:
+        """What the user has given, or what a cluster's workers have, or a share of what is free."""
+        if run.cluster is not None:
+            return cls(run.cluster.memory, given=False, workers=run.processes)
+        if run.options.max_memory is not None:
+            return cls(run.options.max_memory)
+        return cls(int(FREE_SHARE * (free_memory() + held_memory())), given=False)
+
+    @property
+    def of_all(self) -> int:
+        """Bytes of all processes together."""
+        return self.bytes * max(1, self.workers)
+
+    def share(self, peak: int) -> int:
+        """What of the memory of all processes is to stay below `bytes`."""
+        return peak // (self.workers + 1) if self.workers else peak
+
+    def to_json(self, choice: Choice) -> dict[str, Any]:
+        """For the report: bytes, and what was chosen to stay below."""
+        return {"max_memory_bytes": self.of_all, "max_memory_given": self.given} | {
+            "choice": asdict(choice)
+        }
+
+    def refusal(self, least: int, *, choosable: bool) -> ConfigError:
+        """Why a run cannot be, and what to do.
+
+        Args:
+            least: bytes that would do.
+            choosable: geoseg has chosen the blocks.
+        """
+        enough, have = size_text(least * _SPARE), size_text(self.bytes)
+        other = "a smaller --window or --batch" if choosable else "--block auto, or a smaller one"
+        if self.workers:
+            limit = size_text(least * _SPARE / LIMIT_SHARE)
+            return ConfigError(
+                f"a worker needs at least {enough} of memory for this run and has {have}; start "
+                f"workers with --memory-limit {limit}, or give {other}"
+            )
+        if self.given:
+            what = f"--max-memory is {have}"
+        else:
+            what = f"{FREE_SHARE:.0%} of what is free is {have}"
+        return ConfigError(
+            f"this run needs at least {enough} of memory, and {what}; give --max-memory {enough}, "
+            f"or {other}"
+        )
+
+
+class Fitted(NamedTuple):
+    """A run that stays within its memory."""
+
+    choice: Choice
+    surveys: list[Survey]
+    """Cut into blocks as chosen."""
+    plan: RasterPlan
+    """Of all of them."""
+    memory: int
+    """Bytes that it will hold, by `peak_of`."""
+
+
+def fit_memory(surveys: Sequence[Survey], run: PredictRun, probe: Probe, budget: Budget) -> Fitted:
+    """The first way to run that fits, of those that ever less memory; what is quickest goes first.
+
+    Args:
+        surveys: of rasters that have windows left.
+        run: of them.
+        probe: what a window takes.
+        budget: bytes.
+
+    Raises:
+        ConfigError: none fits; the least that would do is named.
+    """
+    fitting: list[Fitted] = []
+    peaks: list[int] = []
+    counts = [run.processes] if run.cluster else range(run.processes, min(run.processes, 1) - 1, -1)
+    for workers in counts:
+        for fitted in _ways(surveys, run, probe, workers):
+            peaks.append(budget.share(fitted.memory))
+            if peaks[-1] <= budget.bytes:
+                fitting.append(fitted)
+                break
+        if fitting and fitting[-1].choice.widest is None:
+            break  # fewer workers would only be slower
+    if not fitting:
+        raise budget.refusal(min(peaks), choosable=run.options.block == "auto")
+    return min(fitting, key=lambda each: each.plan.seconds(probe, each.choice, len(surveys)))
+
+
+def _ways(
+    surveys: Sequence[Survey], run: PredictRun, probe: Probe, workers: int
+) -> Iterator[Fitted]:
+    """Ever less memory; each is cut only when it is asked for."""
+    widest = max(block.area.width for survey in surveys for block in survey.blocks)
+    narrowest = widest
+    if run.options.block == "auto":
+        narrowest = min(widest, max(survey.job.grid.window for survey in surveys))
+    for choice in Choice(run.file_threads, workers).tighter(widest, narrowest):
+        cut = [survey.cut(choice, probe.seconds, run.options.block) for survey in surveys]
+        cell = run.options.cleaning.cell
+        plan = RasterPlan.total([survey.plan(choice, cell) for survey in cut])
+        yield Fitted(choice, cut, plan, peak_of(plan, probe, choice, len(surveys)))

@@ -1,0 +1,58 @@
+"""How much of a run is in memory at once. No pixel depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from geoseg.inference.areas import AREA_PIXELS
+
+_SMALL_AREA = 2**22
+"""Pixels of the least areas: two thousand squared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is in memory at once."""
+
+    threads: int = 1
+    """Files that a process makes at once, and parts whose polygons a task makes."""
+    workers: int = 0
+    """Worker processes; 0: threads in this one."""
+    beside: bool = True
+    """Whether files of one raster are made while the network runs for the next."""
+    widest: int | None = None
+    """Pixels of a block across; None: as many as `TileGrid.blocks` allows."""
+    area: int | None = None
+    """Pixels whose polygons a task makes at most, unless a part has more; None: `AREA_PIXELS`."""
+
+    def tighter(self, width: int, narrowest: int) -> Iterator[Choice]:
+        """This one and others that take ever less memory; what costs the least time goes first.
+
+        Args:
+            width: of the widest block, pixels.
+            narrowest: that a block may become.
+        """
+        yield self
+        area = AREA_PIXELS
+        while area > _SMALL_AREA:
+            area //= 2
+            yield replace(self, area=area)
+        alone = replace(self, area=area, threads=1, beside=False)
+        yield alone
+        while width > narrowest:
+            width = max(narrowest, width * 3 // 4)
+            yield replace(alone, widest=width)
+
+    def lines(self, most: int) -> list[str]:
+        """What was given up to stay below so many bytes, in a line; none where nothing was."""
+        given_up = []
+        if self.widest is not None:
+            given_up.append(f"blocks of {self.widest} px")
+        if self.area is not None:
+            given_up.append(f"polygons of {self.area / 1e6:.0f} Mpx at once")
+        if not self.beside:
+            given_up.append("one thing at a time")
+        if not given_up:
+            return []
+        return [f"      to stay within {most / 2**30:.1f} GiB: {', '.join(given_up)}"]

@@ -1,0 +1,34 @@
+"""What is given up to save memory: always less, the quickest ways first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geoseg.inference.choice import Choice
+
+
+@given(st.integers(1, 200_000), st.integers(1, 5000), st.integers(1, 8))
+def test_choices_take_ever_less_down_to_the_narrowest_block(
+    width: int, narrowest: int, threads: int
+) -> None:
+    first = Choice(threads)
+    ways = list(first.tighter(width, narrowest))
+    assert ways[0] == first
+    areas = [way.area or 2**25 for way in ways]
+    assert areas == sorted(areas, reverse=True)
+    assert [way.beside for way in ways] == sorted((way.beside for way in ways), reverse=True)
+    widths = [way.widest for way in ways if way.widest is not None]
+    assert widths == sorted(set(widths), reverse=True)
+    assert widths[-1:] == ([narrowest] if width > narrowest else [])
+    assert all(way.threads == 1 and not way.beside for way in ways if way.widest is not None)
+    assert len(ways) < 60
+
+
+def test_what_was_given_up_is_said_in_one_line() -> None:
+    assert Choice(4).lines(2**31) == []
+    (line,) = Choice(1, beside=False, widest=900, area=2**22).lines(2**31)
+    assert line == (
+        "      to stay within 2.0 GiB: blocks of 900 px, polygons of 4 Mpx at once, "
+        "one thing at a time"
+    )
