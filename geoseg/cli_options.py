@@ -77,6 +77,17 @@ def _cleaning(make: Callable[..., Decorator]) -> Decorator:
             help="How far borders may move to have fewer vertices: metres, or pixels as in 1px.",
         ),
         make("--smooth", is_flag=True, help="Cut the corners of simplified borders off."),
+        make(
+            "--regularize",
+            metavar="CLASS,...",
+            default="",
+            help="Classes whose simplified borders get right angles.",
+        ),
+        make(
+            "--regularize-tolerance",
+            metavar="M|Npx",
+            help="How far these may move in all.  [default: 6 times --simplify]",
+        ),
     )
 
 

@@ -112,7 +112,8 @@ class ClassRaster:
         """The polygons of each cell; a cell needs pixels of those around it, so parts are kept."""
         labels = self.labels
         whole = Window(0, 0, labels.height, labels.width)
-        metric = self.cleaning.metric(labels.transform, labels.crs, whole.height, whole.width)
+        place = (labels.transform, labels.crs, whole.height, whole.width)
+        drawing = self.cleaning.drawing(self.classes.names, *place)
         with TemporaryDirectory(prefix="geoseg-") as folder:
             parts = []
             for number, (window, pixels) in enumerate(self._cleaned()):
@@ -121,10 +122,7 @@ class ClassRaster:
                 write_part(parts[-1], pixels)
             for cell in cells_of(whole, whole, CELL):
                 framed = read_window(parts, cell, NODATA, margin=1)
-                yield simplified_part(
-                    *(framed, confidence(cell), cell.row, cell.col, metric),
-                    smooth=self.cleaning.smooth,
-                )
+                yield simplified_part(framed, confidence(cell), cell.row, cell.col, drawing)
 
     def _cleaned(self) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         """The labels, part by part, without the regions that are too small."""

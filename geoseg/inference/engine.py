@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
@@ -44,7 +45,7 @@ from geoseg.inference.stream import stream_block
 from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, Source, has_fingerprint, place_of, write_preview
 from geoseg.tiling import Block, TileGrid, Window
-from geoseg.vector import AreaLimit, Cleaning, Metric
+from geoseg.vector import AreaLimit, Cleaning, Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +87,16 @@ class Sheet:
 
     def limit(self, classes: ClassScheme) -> AreaLimit:
         """What is too small in it, where anything is."""
-        source = self.folder.source
-        shown = source.extent
-        place = (place_of(source.transform, shown), source.crs, shown.height, shown.width)
-        return self.cleaning.limit(classes.names, *place)
+        return self.cleaning.limit(classes.names, *self._place)
 
-    def metric(self) -> Metric | None:
-        """What is within the tolerance of simplified polygons; None where they are not."""
-        source = self.folder.source
-        shown = source.extent
-        transform = place_of(source.transform, shown)
-        return self.cleaning.metric(transform, source.crs, shown.height, shown.width)
+    def drawing(self, classes: ClassScheme) -> Drawing:
+        """How the borders of cleaned polygons are drawn."""
+        return self.cleaning.drawing(classes.names, *self._place)
+
+    @property
+    def _place(self) -> tuple[Affine, Any, int, int]:
+        source, shown = self.folder.source, self.folder.source.extent
+        return place_of(source.transform, shown), source.crs, shown.height, shown.width
 
     @property
     def origin(self) -> tuple[int, int]:

@@ -96,6 +96,10 @@ class PredictOptions:
     """Metres, or pixels as in ``1px``, by which borders may move to have fewer vertices."""
     smooth: bool = False
     """Cut the corners of simplified borders off."""
+    regularize: tuple[str, ...] = ()
+    """Classes whose regions get right angles."""
+    regularize_tolerance: str | float | None = None
+    """Metres, or pixels, by which their borders may move for that."""
     clean_raster: bool = False
     """The class raster follows."""
     max_output_pixels: int = 2**30
@@ -226,7 +230,8 @@ class PredictOptions:
     @property
     def cleaning(self) -> Cleaning:
         """How polygons are cleaned."""
-        return Cleaning.from_options(min_area=self.min_area, keep=self.keep, simplify=self.simplify)
+        names = [each.name for each in fields(Cleaning)]
+        return Cleaning.from_options(**{name: getattr(self, name) for name in names})
 
     @property
     def batch_size(self) -> int | None:
@@ -261,19 +266,14 @@ _READERS: dict[str, Reader] = {
     "value_range": or_none(value_range),
     "nodata": or_none(numbers_of(float)),
     **SOURCE_READERS,
-    "confidence": flag,
-    "probabilities": flag,
     "min_confidence": number_of(float),
     "vectors": words,
     "attributes": words,
-    "keep": class_names,
-    "smooth": flag,
-    "clean_raster": flag,
+    **dict.fromkeys(("keep", "regularize"), class_names),
     "max_output_pixels": number_of(int),
-    **dict.fromkeys(("project", "stac"), flag),
+    **dict.fromkeys(("confidence", "probabilities", "smooth", "clean_raster"), flag),
+    **dict.fromkeys(("project", "stac", "mixed", "overwrite", "dry_run"), flag),
     "preview": or_none(flag),
     **RUN_READERS,
-    "overwrite": flag,
-    "dry_run": flag,
 }
 """How the value of each option is read; of those that are not here, what is given is the value."""

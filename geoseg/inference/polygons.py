@@ -197,7 +197,7 @@ def _pieces(
         parts = _parts(sheet, blocks, area)
         yield from polygonize_parts(parts, threads, process.stopped, sheet.origin)
         return
-    metric = sheet.metric()
+    drawing = sheet.drawing(process.classes)
     for cell in cells_of(area, sheet.folder.source.extent, CELL):
         if process.stopped():
             raise KeyboardInterrupt
@@ -206,9 +206,7 @@ def _pieces(
             for kind, margin in ((sheet.labels_kind, 1), ("confidence", 0))
         )
         place = sheet.on_extent(cell)
-        yield simplified_part(
-            *(labels, confidence, place.row, place.col, metric), smooth=sheet.cleaning.smooth
-        )
+        yield simplified_part(labels, confidence, place.row, place.col, drawing)
 
 
 def _parts(sheet: Sheet, blocks: Sequence[Block], area: Window) -> list[tuple[Part, Part]]:

@@ -8,7 +8,7 @@ areas, `write_features` and `write_pieces` keep what it gives, `merged_features`
 from geoseg.vector.absorb import absorb_areas, clean_labels
 from geoseg.vector.ahead import features_ahead
 from geoseg.vector.array_files import read_arrays, write_arrays
-from geoseg.vector.cells import CELL, simplified_part
+from geoseg.vector.cells import CELL, Drawing, simplified_part
 from geoseg.vector.charts import Grid
 from geoseg.vector.cleaning import AreaLimit, Cleaning
 from geoseg.vector.features import (
@@ -47,6 +47,7 @@ __all__ = [
     "FORMATS",
     "AreaLimit",
     "Cleaning",
+    "Drawing",
     "FeatureTable",
     "Features",
     "Grid",

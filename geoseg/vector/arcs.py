@@ -8,7 +8,7 @@ a a | c c       is. An arc runs from node to node between the same two regions, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from geoseg.vector.components import Components
 
 Ints = NDArray[np.int64]
 
+UNIT = 64
+"""Parts of a pixel in which drawn arcs are counted."""
 
 _ROWS = 128
 """That are looked at at a time: as many as stay in a processor's cache."""
@@ -44,6 +46,17 @@ class Arcs:
     def number(self) -> Ints:
         """The arc of each vertex."""
         return np.repeat(np.arange(self.left.size), np.diff(self.first))
+
+    def drawn(self, chords: Ints) -> Arcs:
+        """The arcs with the ends of chords alone, in units of 1 / `UNIT` pixel.
+
+        Args:
+            chords: ``(2, chords)`` first and last of the vertices that each stands for.
+        """
+        used = np.zeros(self.row.size, np.bool_)
+        used[chords] = True
+        first = np.concatenate([[0], np.cumsum(used)])[self.first]
+        return replace(self, row=self.row[used] * UNIT, col=self.col[used] * UNIT, first=first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,17 @@ from one cell to the next has a vertex there, which stays; one between two cells
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN
-from geoseg.vector.arcs import find_arcs
+from geoseg.vector.arcs import UNIT, find_arcs
 from geoseg.vector.components import find_components
 from geoseg.vector.edges import Edges
 from geoseg.vector.part_regions import PartRegions, part_of
+from geoseg.vector.regularize import RightAngles, regularize
 from geoseg.vector.simplify import Metric, lines_of, simplify
 from geoseg.vector.smooth import find_free
 
@@ -21,14 +24,24 @@ CELL = 4096
 """Side of a cell, pixels."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the borders in a cell are drawn; by default as they are."""
+
+    metric: Metric | None = None
+    """What is within the tolerance of `simplify`; None: nothing is."""
+    smooth: bool = False
+    """Whether corners are cut off."""
+    angles: RightAngles | None = None
+    """Which regions get right angles; their corners are not cut off."""
+
+
 def simplified_part(
     framed: NDArray[np.uint8],
     confidence: NDArray[np.uint8] | None,
     row: int,
     col: int,
-    metric: Metric | None,
-    *,
-    smooth: bool = False,
+    drawing: Drawing,
 ) -> PartRegions:
     """Polygonize one cell of a raster, for `join_parts`.
 
@@ -41,8 +54,7 @@ def simplified_part(
         confidence: ``(height, width)`` uint8 of the cell, or None.
         row: the cell's first row in the raster.
         col: its first column.
-        metric: what is within the tolerance; None: borders stay as they are.
-        smooth: whether corners are cut off.
+        drawing: how borders are drawn.
 
     Raises:
         VectorError: an array is not 2-d uint8, or shapes do not fit.
@@ -50,12 +62,23 @@ def simplified_part(
     framed = np.where(framed == UNCERTAIN, NODATA, framed)
     components = find_components(np.ascontiguousarray(framed[1:-1, 1:-1]), confidence)
     arcs = find_arcs(framed, components)
-    first, last = lines_of(arcs) if metric is None else simplify(arcs, metric)
-    begin, end = ((arcs.row[each] + row, arcs.col[each] + col) for each in (first, last))
-    number = arcs.number[first]
+    height, width = (side - 2 for side in framed.shape)
+    metric = drawing.metric
+    chords = lines_of(arcs) if metric is None else simplify(arcs, metric, height, width)
+    arcs = arcs.drawn(chords)
+    squared = np.zeros(arcs.left.size, np.bool_)
+    if drawing.angles is not None:
+        size = height * UNIT, width * UNIT
+        arcs, squared = regularize(arcs, components.class_id, *size, drawing.angles)
+    lines = lines_of(arcs)
     free = np.zeros(arcs.row.size, np.bool_)
-    if smooth:
-        free = find_free(arcs, np.stack([first, last]))
+    if drawing.smooth:
+        free = find_free(arcs, lines, ~squared)
+    first, last = lines
+    begin, end = (
+        (arcs.row[each] + row * UNIT, arcs.col[each] + col * UNIT) for each in (first, last)
+    )
+    number = arcs.number[first]
     forth = np.stack([*begin, *end, free[first]])
     back = np.stack([*end, *begin, free[last]])
     region = np.concatenate([arcs.left[number], arcs.right[number]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from geoseg.errors import ConfigError, SourceError
 from geoseg.geodesy import extent
 from geoseg.tiling import Window
-from geoseg.vector.cells import CELL
+from geoseg.vector.cells import CELL, Drawing
 from geoseg.vector.pixel_areas import PixelAreas
+from geoseg.vector.regularize import RightAngles
 from geoseg.vector.simplify import Metric
 
 Given = str | float | None
 """A size as a user gives it: 20, "20" or "50px"."""
+
+_ANGLES_WITHIN = 6
+"""Times what `simplify` allows: a corner that a network has rounded off is some pixels farther out
+than the border."""
 
 _SIZE = re.compile(r"\s*(?P<number>[^\s]+?)\s*(?P<pixels>px)?\s*", re.ASCII)
 
@@ -32,6 +37,11 @@ class Size:
     value: float
     in_pixels: bool
     """Else in square metres, or metres."""
+
+    @property
+    def text(self) -> str:
+        """As a user gives it."""
+        return f"{self.value:g}px" if self.in_pixels else f"{self.value:g}"
 
     @classmethod
     def of(cls, name: str, given: str | float, unit: str) -> Size:
@@ -69,13 +79,38 @@ class Cleaning:
     """How far borders may move."""
     smooth: bool = False
     """Whether their corners are cut off then."""
+    regularize: tuple[str, ...] = ()
+    """Classes whose regions get right angles."""
+    regularize_tolerance: Size | None = None
+    """How far their borders may move for that in all; None: six times as far as others."""
 
     def __post_init__(self) -> None:
+        self._check_regularize()
         if self.smooth and self.simplify is None:
             raise ConfigError("smooth: cuts corners of simplified borders; give simplify too")
         if self.keep and self.min_area is None:
             raise ConfigError(
                 f"keep {','.join(self.keep)}: says what min_area leaves alone; give min_area too"
+            )
+
+    def _check_regularize(self) -> None:
+        simplify, tolerance = self.simplify, self.regularize_tolerance
+        if self.regularize and simplify is None:
+            raise ConfigError(
+                f"regularize {','.join(self.regularize)}: straightens simplified borders; give "
+                "simplify too, such as 1px"
+            )
+        if tolerance is not None and not self.regularize:
+            raise ConfigError(
+                f"regularize_tolerance {tolerance.text}: says how far borders may move for right "
+                "angles; give regularize too"
+            )
+        if tolerance is None or simplify is None:
+            return
+        if tolerance.in_pixels != simplify.in_pixels or tolerance.value <= simplify.value:
+            raise ConfigError(
+                f"regularize_tolerance {tolerance.text}: what simplify {simplify.text} moves is "
+                "part of it; give more than that, in the same unit"
             )
 
     @classmethod
@@ -86,6 +121,8 @@ class Cleaning:
         keep: str | Iterable[str] = (),
         simplify: Given = None,
         smooth: bool = False,
+        regularize: str | Iterable[str] = (),
+        regularize_tolerance: Given = None,
     ) -> Cleaning:
         """From what users give.
 
@@ -97,6 +134,10 @@ class Cleaning:
             class_names("keep", keep),
             None if simplify is None else Size.of("simplify", simplify, "metres"),
             smooth,
+            class_names("regularize", regularize),
+            None
+            if regularize_tolerance is None
+            else Size.of("regularize_tolerance", regularize_tolerance, "metres"),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -104,6 +145,8 @@ class Cleaning:
         lines: dict[str, Any] = {}
         if self.simplify is not None:
             lines = {"simplify": str(self.simplify), "smooth": self.smooth}
+        if self.regularize:
+            lines |= {"regularize": self.regularize, "by": str(self._angles_within)}
         return self.facts_of_areas() | lines
 
     def facts_of_areas(self) -> dict[str, Any]:
@@ -116,9 +159,11 @@ class Cleaning:
         Raises:
             ConfigError: one is not.
         """
-        for name in self.keep:
-            if name not in names:
-                raise ConfigError(f"keep {name!r} is no class; the classes are {', '.join(names)}")
+        for option in ("keep", "regularize"):
+            for name in getattr(self, option):
+                if name not in names:
+                    known = ", ".join(names)
+                    raise ConfigError(f"{option} {name!r} is no class; the classes are {known}")
 
     def refuse_unmeasurable(self, path: Any, crs: Any | None) -> None:
         """Refuse metres where the raster says of no pixel how large it is.
@@ -162,17 +207,30 @@ class Cleaning:
         """Side of the cells in which they are made then; 0 where they are not."""
         return CELL if self.in_cells else 0
 
-    def metric(self, transform: Affine, crs: Any | None, height: int, width: int) -> Metric | None:
-        """What is within the tolerance on a raster; None where borders stay as they are.
+    @property
+    def _angles_within(self) -> Size | None:
+        """How far right angles may be from where borders were."""
+        if self.regularize_tolerance is not None or self.simplify is None:
+            return self.regularize_tolerance
+        return replace(self.simplify, value=_ANGLES_WITHIN * self.simplify.value)
 
-        Metres are those along the raster's middle row and column.
+    def drawing(
+        self, names: Sequence[str], transform: Affine, crs: Any | None, height: int, width: int
+    ) -> Drawing:
+        """How the borders on a raster are drawn.
+
+        Metres are those along the raster's middle row and column. Takes what `limit` takes.
         """
-        tolerance = self.simplify
-        if tolerance is None:
-            return None
+        tolerance, within = self.simplify, self._angles_within
+        if tolerance is None or within is None:
+            return Drawing()
         metres = None if tolerance.in_pixels else extent(transform, crs, height, width)
         across, down = (1.0, 1.0) if metres is None else (metres[0] / width, metres[1] / height)
-        return Metric(across / tolerance.value, down / tolerance.value)
+        metric = Metric(across / tolerance.value, down / tolerance.value)
+        classes = tuple(names.index(name) for name in self.regularize)
+        left = within.value - tolerance.value
+        angles = RightAngles(classes, Metric(across / left, down / left)) if classes else None
+        return Drawing(metric, self.smooth, angles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -43,6 +46,67 @@ def find_conflicts(
             wrong[_jumped(arcs, chords, pairs, bounds)] = True
     wrong &= long
     return wrong
+
+
+def meeting(arcs: Arcs, lines: Ints, name: Ints, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The lines that have no length, or more in common with another one than an end.
+
+    Args:
+        arcs: of a cell.
+        lines: ``(2, lines)`` first and last vertex of each.
+        name: of each vertex; an end that two lines have in common has the same.
+        fresh: those of which it is not known yet that they agree with all others.
+    """
+    ends = [np.stack([arcs.col[each], arcs.row[each]]) for each in lines]
+    wrong: NDArray[np.bool_] = (ends[0] == ends[1]).all(axis=0)
+    ends_of = list(zip(ends, name[lines], strict=True))
+    boxes, suspects = diagonals(*ends), np.flatnonzero(fresh)
+    tree = shapely.STRtree(boxes[suspects])
+    for begin in range(0, fresh.size, _CHORDS):
+        other, one = tree.query(boxes[begin : begin + _CHORDS])
+        one, other = suspects[one], other + begin
+        chosen = ~(fresh[other] & (other >= one))
+        one, other = one[chosen], other[chosen]
+        meet = _meet(arcs, lines, one, other)
+        for end, far in itertools.product(ends_of, repeat=2):
+            same = (end[0][:, one] == far[0][:, other]).all(axis=0)
+            meet |= same & (end[1][one] != far[1][other])
+        wrong[one[meet]] = wrong[other[meet]] = True
+    return wrong
+
+
+def around(
+    corners: Ints, begins: Ints, points: Ints, apart: Callable[[Ints, Ints], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """The polygons in which some point lies, or on whose sides.
+
+    Args:
+        corners: ``(2, corners)`` columns and rows of polygons, one after the other.
+        begins: where each begins; one entry more at the end.
+        points: ``(2, points)``.
+        apart: whether points, by the numbers of polygons and points, are to be looked at.
+    """
+    found = np.zeros(begins.size - 1, np.bool_)
+    if not found.size:
+        return found
+    low, high = (each.reduceat(corners, begins[:-1], axis=1) for each in (np.minimum, np.maximum))
+    at, which = shapely.STRtree(shapely.points(*points)).query(diagonals(low, high))[::-1]
+    chosen = apart(which, at)
+    which, at = which[chosen], at[chosen]
+    sizes = np.diff(begins)[which]
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    step = np.arange(owner.size) - (np.cumsum(sizes) - sizes)[owner]
+    corner = begins[which][owner] + step
+    after = np.where(step + 1 == sizes[owner], begins[which][owner], corner + 1)
+    (x_0, y_0), (x_1, y_1) = corners[:, corner], corners[:, after]
+    x, y = points[:, at[owner]]
+    side = (x_1 - x_0) * (y - y_0) - (x - x_0) * (y_1 - y_0)
+    crossed = ((y_0 > y) != (y_1 > y)) & ((side > 0) == (y_1 > y_0)) & (side != 0)
+    upon = (side == 0) & (np.minimum(x_0, x_1) <= x) & (x <= np.maximum(x_0, x_1))
+    upon &= (np.minimum(y_0, y_1) <= y) & (y <= np.maximum(y_0, y_1))
+    odd, touched = (np.bincount(owner, each, minlength=at.size) for each in (crossed, upon))
+    found[which[(odd % 2 == 1) | (touched > 0)]] = True
+    return found
 
 
 def boxes_of(arcs: Arcs, chords: Ints) -> NDArray[np.object_]:

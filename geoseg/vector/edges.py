@@ -1,4 +1,4 @@
-"""Borders of regions as directed edges, from a grid point to another one in any direction.
+"""Borders of regions as directed edges, from one point to another in any direction.
 
 As corners do for outlines along the grid, edges determine their regions, and those of a union of
 disjoint pieces are the edges of the pieces together: what lies between two pieces of one region is
@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geoseg.vector.arcs import UNIT
 from geoseg.vector.outlines import cycles
 from geoseg.vector.smooth import rounded
 
@@ -27,7 +28,7 @@ class Edges:
     region: Ints
     """Number of the region, which lies to the left as seen on a screen."""
     row: Ints
-    """Where each edge begins."""
+    """Where each edge begins, in units of 1 / `UNIT` pixel, as all the others."""
     col: Ints
     end_row: Ints
     end_col: Ints
@@ -70,7 +71,7 @@ class Edges:
         begins = np.concatenate([[0], np.cumsum(sizes[order])])
         rings = np.repeat(order, sizes[order])
         vertices = path[first[rings] + np.arange(rings.size) - np.repeat(begins[:-1], sizes[order])]
-        coordinates = np.column_stack([self.col[vertices], self.row[vertices]]).astype(np.float64)
+        coordinates = np.column_stack([self.col[vertices], self.row[vertices]]) / UNIT
         if self.free.any():
             coordinates, begins = rounded(coordinates, self.free[vertices], begins)
         shells = np.flatnonzero(np.diff(ring_region[order], prepend=-1))

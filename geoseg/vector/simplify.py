@@ -40,18 +40,21 @@ def lines_of(arcs: Arcs) -> Chords:
     return np.stack([first, first + 1])
 
 
-def simplify(arcs: Arcs, metric: Metric) -> Chords:
+def simplify(arcs: Arcs, metric: Metric, height: int, width: int) -> Chords:
     """The chords that stand for the arcs, in their order.
 
     Args:
         arcs: of a cell.
         metric: what is within the tolerance.
+        height: of the cell.
+        width: likewise.
     """
     x, y = arcs.col * metric.across, arcs.row * metric.down
     chords = _coarse(arcs, x, y)
     boxes, fresh = boxes_of(arcs, chords), np.ones(chords.shape[1], np.bool_)
     while True:
         wrong = find_conflicts(arcs, chords, boxes, fresh)
+        wrong |= _beside(arcs, chords, height, width)
         if not wrong.any():
             return chords[:, np.argsort(chords[0])]
         split = chords[:, wrong]
@@ -59,6 +62,20 @@ def simplify(arcs: Arcs, metric: Metric) -> Chords:
         chords = np.concatenate([chords[:, ~wrong], halves], axis=1)
         boxes = np.concatenate([boxes[~wrong], boxes_of(arcs, halves)])
         fresh = np.arange(chords.shape[1]) >= chords.shape[1] - halves.shape[1]
+
+
+def _beside(arcs: Arcs, chords: Chords, height: int, width: int) -> NDArray[np.bool_]:
+    """The chords along a side of the cell that stand for vertices inside.
+
+    Nothing would be left of a region that the side cuts into two such halves.
+    """
+    ends = arcs.row[chords], arcs.col[chords]
+    sides = zip((ends[0], ends[0], ends[1], ends[1]), (0, height, 0, width), strict=True)
+    beside = np.zeros(chords.shape[1], np.bool_)
+    for each, side in sides:
+        beside |= (each == side).all(axis=0)
+    beside &= chords[1] - chords[0] > 1
+    return beside
 
 
 def _coarse(arcs: Arcs, x: Floats, y: Floats) -> Chords:

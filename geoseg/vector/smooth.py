@@ -25,27 +25,28 @@ _CORNERS = 50_000
 """Whose neighbours are looked at at a time."""
 
 
-def find_free(arcs: Arcs, chords: Ints) -> NDArray[np.bool_]:
+def find_free(arcs: Arcs, lines: Ints, smooth: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which of the vertices of arcs may be cut off: none of an end, or beside no data.
 
     Args:
-        arcs: of a cell.
-        chords: ``(2, chords)`` first and last of the vertices that each stands for, in their order.
+        arcs: drawn ones of a cell.
+        lines: ``(2, lines)`` first and last vertex of each, in their order.
+        smooth: arcs whose corners are to be cut off.
     """
     free = np.zeros(arcs.row.size, np.bool_)
-    number = arcs.number[chords[0]]
+    number = arcs.number[lines[0]]
     before = np.flatnonzero(number[1:] == number[:-1])
     after = before + 1
-    # An island's first vertex lies between its last and its first chord.
+    # An island's first vertex lies between its last and its first line.
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     ends = np.append(begins[1:], number.size) - 1
     islands = arcs.island[number[begins]]
     before = np.concatenate([before, ends[islands]])
     after = np.concatenate([after, begins[islands]])
-    loose = ~arcs.fixed[number[before]]
+    loose = (smooth & ~arcs.fixed)[number[before]]
     before, after = before[loose], after[loose]
-    cut = ~_reached(arcs, chords, before, after)
-    free[chords[1][before[cut]]] = free[chords[0][after[cut]]] = True
+    cut = ~_reached(arcs, lines, before, after)
+    free[lines[1][before[cut]]] = free[lines[0][after[cut]]] = True
     return free
 
 
@@ -58,7 +59,7 @@ def _reached(arcs: Arcs, chords: Ints, before: Ints, after: Ints) -> NDArray[np.
         before: the chord to each corner.
         after: the one from there on.
     """
-    # In half pixels, so that middles are whole numbers.
+    # In half units, so that middles are whole numbers.
     point = 2 * np.stack([arcs.col, arcs.row])
     corner = point[:, chords[1][before]]
     one = (corner + point[:, chords[0][before]]) // 2

@@ -34,6 +34,7 @@ from tests.benchmarks.models import write_model
 from tests.benchmarks.one_block import one_block
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
+from tests.benchmarks.right_angles import right_angles
 from tests.benchmarks.sharing import shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
 from tests.benchmarks.sources import area_of_interest, mosaic_of_nine, mosaic_plan, resampling
@@ -164,6 +165,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         polygons,
         polygons_large,
         clean,
+        right_angles,
         writing,
         startup,
         heads,

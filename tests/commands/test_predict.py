@@ -745,10 +745,20 @@ def test_cleaned_polygons_are_the_same_whatever_the_blocks_were(
     scene, found = smooth(make_raster), []
     for block in ("auto", 37, 90):
         out = tmp_path / f"out {block}"
-        options = {"min_area": 5, "simplify": 0.5, "smooth": True, "keep": "tree"}
+        options = {"min_area": 5, "simplify": 0.5, "keep": "tree", "regularize": "tree"}
         geoseg.predict(scene, model_file, out=out, block=block, preview=False, **options)
         found.append(geopandas.read_file(out / "scene_polygons.gpkg"))
     assert found[0].equals(found[1])
     assert found[0].equals(found[2])
     assert shapely.coverage_is_valid(found[0].geometry.array)
     assert found[0].area_m2.sum() == pytest.approx(150 * 170 * 0.25, rel=1e-9)
+
+
+@pytest.mark.parametrize("option", [{"smooth": True}, {"regularize": "tree"}])
+def test_each_way_to_draw_borders_draws_others(make_raster, model_file, tmp_path, option):
+    scene, found = smooth(make_raster), []
+    for options in ({}, option):
+        out = tmp_path / f"out {len(options)}"
+        geoseg.predict(scene, model_file, out=out, simplify=0.5, preview=False, **options)
+        found.append(geopandas.read_file(out / "scene_polygons.gpkg"))
+    assert not found[0].equals(found[1])

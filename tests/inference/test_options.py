@@ -51,6 +51,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "keep": (),
         "simplify": None,
         "smooth": False,
+        "regularize": (),
+        "regularize_tolerance": None,
         "clean_raster": False,
         "max_output_pixels": 1_073_741_824,
         "zones": None,

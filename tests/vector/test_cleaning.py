@@ -34,6 +34,17 @@ def test_what_has_no_sense_is_refused() -> None:
         Cleaning.from_options(keep="car")
     with pytest.raises(ConfigError, match=r"smooth: .* give simplify too"):
         Cleaning.from_options(smooth=True)
+    with pytest.raises(ConfigError, match=r"regularize roof: .* give simplify too"):
+        Cleaning.from_options(regularize="roof")
+    with pytest.raises(ConfigError, match=r"regularize_tolerance 2px: .* give regularize too"):
+        Cleaning.from_options(simplify=1, regularize_tolerance="2px")
+    for tolerance in ("1px", 4):
+        options = {"simplify": "1px", "regularize": "roof", "regularize_tolerance": tolerance}
+        with pytest.raises(ConfigError, match=r"simplify 1px moves .* give more than that, in the"):
+            Cleaning.from_options(**options)
+    squared = Cleaning.from_options(simplify="1px", regularize=["roof"])
+    with pytest.raises(ConfigError, match=r"regularize 'roof' is no class; the classes are road"):
+        squared.refuse_unknown(["road"])
     metres = Cleaning.from_options(min_area=20, keep=["car", "roof"])
     with pytest.raises(ConfigError, match=r"keep 'car' is no class; the classes are road, roof"):
         metres.refuse_unknown(["road", "roof"])
@@ -51,3 +62,17 @@ def test_a_limit_counts_pixels_or_square_metres_and_spares_what_is_kept() -> Non
     metres = Cleaning.from_options(min_area=1.0).limit(names, *place)
     assert pixels(class_id, area).tolist() == [True, False, True]
     assert metres(class_id, area).tolist() == [False, False, True]
+
+
+def test_right_angles_may_move_borders_by_what_simplifying_leaves() -> None:
+    place = (Affine(0.5, 0, 5e5, 0, -0.5, 5e6), CRS.from_epsg(32632), 10, 10)
+    names = ["road", "roof", "car"]
+    options = {"simplify": 0.5, "regularize": "car,roof"}
+    angles = Cleaning.from_options(**options).drawing(names, *place).angles
+    assert angles is not None
+    assert angles.classes == (2, 1)
+    assert (angles.metric.across, angles.metric.down) == pytest.approx((0.2, 0.2))
+    wider = Cleaning.from_options(**options, regularize_tolerance=1).drawing(names, *place).angles
+    assert wider is not None
+    assert wider.metric.down == pytest.approx(1)
+    assert Cleaning.from_options(simplify=1).drawing(names, *place).angles is None
