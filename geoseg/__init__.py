@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geoseg.classes import ClassScheme
     from geoseg.commands.compare import run as compare
     from geoseg.commands.evaluate import run as evaluate
+    from geoseg.commands.import_ import run as import_model
     from geoseg.commands.predict import run as predict
     from geoseg.commands.prepare import run as prepare
     from geoseg.commands.train import run as train
@@ -40,6 +41,7 @@ _HOMES = {
     "cost": "geoseg.models.cost:cost",
     "create_model": "geoseg.models:create_model",
     "evaluate": "geoseg.commands.evaluate:run",
+    "import_model": "geoseg.commands.import_:run",
     "load_model": "geoseg.models:load_model",
     "metrics": "geoseg.metrics",
     "open_mosaic": "geoseg.raster:open_mosaic",
@@ -66,6 +68,7 @@ __all__ = [
     "cost",
     "create_model",
     "evaluate",
+    "import_model",
     "load_model",
     "metrics",
     "open_mosaic",

@@ -52,8 +52,11 @@ def cli() -> None:
 
 
 def command(function: Callable[..., None]) -> click.Command:
-    """A command with the options that all have."""
-    command = cli.command(cls=ThemedCommand)(function)
+    """A command with the options that all have, under its function's name.
+
+    A function whose command's name is a word of Python ends in an underscore.
+    """
+    command = cli.command(function.__name__.rstrip("_"), cls=ThemedCommand)(function)
     command.params += [_DEBUG, _JSON]
     return command
 

@@ -1,14 +1,16 @@
-"""The commands about models and files: info, systems, models, export."""
+"""The commands about models and files: info, systems, models, export, import."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 from click import argument, option
 
 from geoseg.cli_group import call, command
-from geoseg.cli_options import MODEL, PATH, option_with_default, remote_option
+from geoseg.cli_options import MODEL, PATH, card_options, option_with_default, remote_option
+from geoseg.importing.origins import ORIGINS
 
 
 @command
@@ -52,6 +54,44 @@ def export(model: str, **options: Any) -> None:
     mlm: a STAC item that describes the model. hf: a folder for a model hub.
     """
     call("export", model, **options)
+
+
+@command
+@argument("file", type=PATH)
+@option("--as", "origin", required=True, type=click.Choice(ORIGINS), help="Where it comes from.")
+@option("--out", required=True, type=PATH, help="File to write (.safetensors).")
+@card_options
+@option("--system", metavar="NAME", help="Of a state dict of smp: smp.unet and so on.")
+@option("--encoder", metavar="NAME", help="By smp's or timm's name: resnet34, tu-resnet50c.")
+@option("--output-stride", type=int, help="Of the encoder: 8, 16 or 32.")
+@option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of the system, which the tensors do not tell; may be repeated.",
+)
+@option("--encoder-only", is_flag=True, help="Write the encoder alone, to train from.")
+@option(
+    "--leave-out",
+    multiple=True,
+    metavar="NAME",
+    help="Tensors of the file to do without, by the beginning of their names; may be repeated.",
+)
+@option(
+    "--initial",
+    multiple=True,
+    metavar="NAME",
+    help="Tensors of the network that may begin at random, likewise.",
+)
+@option("--overwrite", is_flag=True, help="Replace what exists.")
+def import_(file: Path, origin: str, out: Path, **options: Any) -> None:
+    """Make a model file of weights that another program has trained.
+
+    FILE is a state dict (.pth, .safetensors), or a folder that segmentation-models-pytorch's
+    save_pretrained has written. What became of each tensor is printed.
+    """
+    call("import_", file, origin, out, **options)
 
 
 @command

@@ -227,3 +227,17 @@ run_options = _together(
     _run("--overwrite", is_flag=True, help="Replace outputs that were made from something else."),
     _quiet(_run),
 )
+
+_card = _theme("The card")
+card_options = _together(
+    _card("--card", metavar="FILE", type=PATH, help="File (YAML) with what the options below say."),
+    _card("--classes", metavar="NAME,...|FILE|isprs|cityscapes", help="In the network's order."),
+    _card("--bands", metavar="NAME,...", help="In the network's order: red,green,blue."),
+    _card("--value-range", metavar="LO,HI", help="Values from black to white: 0,255."),
+    _card("--mean", metavar="V,...", help="Of each band, in these values."),
+    _card("--std", metavar="V,...", help="Of each band, likewise."),
+    _card("--window", type=int, metavar="PX", help="Side of the windows.  [default: 512]"),
+    _card("--overlap", type=int, metavar="PX", help="That they share.  [default: 128]"),
+    _card("--ground-sampling", type=float, metavar="M", help="Metres on the ground a pixel."),
+    _card("--license", metavar="TEXT", help="Under which terms the weights may be used."),
+)

@@ -99,7 +99,7 @@ def _end_interrupted() -> NoReturn:
 def _end_by(error: Exception, command: str, *, as_json: bool, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
-    lines = [failure_line(command, error)]
+    lines = [failure_line(command.rstrip("_"), error)]
     if isinstance(error, GeosegError):
         lines = str(error).splitlines()
     _print_error(lines, type(error).__name__, exit_code_of(error), as_json=as_json)

@@ -37,7 +37,7 @@ FLOORS = [
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},
-    {"inference", "training", "evaluation", "scenes", "export"},
+    {"inference", "training", "evaluation", "scenes", "export", "importing"},
     {"config"},
     {"commands"},
     {"cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},

@@ -23,6 +23,8 @@ _POSITIONS_PREFIX = "positions:"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _WRAPPERS = frozenset({"module", "model", "encoder", "backbone"})
 """Leading parts of a tensor's name that name what its network was wrapped in."""
+_NESTED = ("state_dict", "model_state_dict", "model", "net")
+"""Keys under which checkpoints hold their tensors."""
 _TIMEOUT = 5.0
 """Seconds that the hub may take to answer."""
 _WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -88,12 +90,23 @@ def _package_file(name: str) -> Path:
 
 
 def _read(path: Path) -> Mapping[str, object]:
-    """The tensors of a safetensors or torch file, without unpickling anything but tensors."""
+    """The tensors of a file of encoder weights."""
     if not path.is_file():
         raise ModelError(
             f"encoder weights {str(path)!r}: no such file; "
             "give null, imagenet, a file, positions:FILE or package:NAME"
         )
+    return read_tensors(path)
+
+
+def read_tensors(path: Path) -> Mapping[str, object]:
+    """What a safetensors or torch file holds by name, without running code from it.
+
+    A checkpoint may hold its tensors one level down, under ``state_dict`` for instance.
+
+    Raises:
+        ModelError: it is damaged, holds more than tensors and plain values, or no names.
+    """
     try:
         if path.suffix == ".safetensors":
             return dict(sorted(load_file(path).items()))
@@ -107,8 +120,8 @@ def _read(path: Path) -> Mapping[str, object]:
         raise ModelError(
             f"{path}: not a readable weights file ({one_line_reason(error)}); download it again"
         ) from error
-    while isinstance(content, Mapping):  # a checkpoint may hold the tensors one level down
-        keys = [key for key in ("state_dict", "model_state_dict", "model") if key in content]
+    while isinstance(content, Mapping):
+        keys = [key for key in _NESTED if key in content]
         if not keys or not isinstance(content[keys[0]], Mapping):
             return content
         content = content[keys[0]]
