@@ -216,6 +216,7 @@ EXAMPLES = {
     "info": ("a.tif",),
     "systems": (),
     "export": ("demo", "--to", "onnx", "--out", "m.onnx"),
+    "import": ("a.pth", "--as", "smp", "--out", "m.safetensors"),
     "models": (),
     "demo": (),
 }
@@ -236,7 +237,8 @@ class Recorder:
 
 def record(monkeypatch, name, outcome):
     recorder = Recorder(outcome)
-    monkeypatch.setattr(importlib.import_module(f"geoseg.commands.{name}"), "run", recorder)
+    module = "import_" if name == "import" else name  # a word of Python
+    monkeypatch.setattr(importlib.import_module(f"geoseg.commands.{module}"), "run", recorder)
     return recorder
 
 
@@ -254,7 +256,7 @@ def test_a_command_calls_its_run_and_prints_its_report(name, monkeypatch):
     as_json = call(name, *EXAMPLES[name], "--json")
     assert json.loads(as_json.stdout) == {"warnings": ["w"], "failures": ["f"], "x": "nan"}
     assert not {"as_json", "quiet", "debug"} & set(recorder.options)
-    silent = name in ("vectorize", "info", "systems", "export", "models")
+    silent = name in ("vectorize", "info", "systems", "export", "import", "models")
     if silent:
         assert "progress" not in recorder.options
         return

@@ -80,6 +80,20 @@ def test_predict_refuses_files_and_options_before_torch(
         assert heavy == set(), message
 
 
+def test_import_refuses_files_and_cards_before_torch(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"")
+    common = ["--as", "smp", "--out", tmp_path / "a.safetensors", "--classes", "a,b"]
+    told = ["--bands", "red", "--value-range", "0,255", "--mean", "1", "--std", "1"]
+    for arguments, message in (
+        (["a.pth", *common], "nothing says the network's bands, value_range, mean, std"),
+        (["nowhere.pth", *common, *told], "nowhere.pth: no such file or folder"),
+        (["a.pth", *common, *told, "--system", "unet"], "there is no system 'unet'"),
+    ):
+        errors, heavy = imported_by("import", tmp_path / str(arguments[0]), *arguments[1:])
+        assert message in errors
+        assert heavy == set(), message
+
+
 @pytest.mark.parametrize(
     ("command", "key", "message"),
     [

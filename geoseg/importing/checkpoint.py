@@ -64,12 +64,10 @@ class Checkpoint:
             )
         inside, outside = {}, list(self.outside)
         for name, tensor in self.tensors.items():
-            if name.startswith(prefix):
-                inside[name.removeprefix(prefix)] = tensor
-            elif _parts_of_training(name):
+            if _is_of_training(name):
                 outside.append(name)
             else:
-                inside[name] = tensor
+                inside[name.removeprefix(prefix)] = tensor
         return Checkpoint(self.path, inside, self.config, tuple(outside))
 
     def _prefix_before(self, anchor: str) -> str | None:
@@ -107,5 +105,6 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     return config
 
 
-def _parts_of_training(name: str) -> bool:
+def _is_of_training(name: str) -> bool:
+    """Whether a tensor belongs to a loss or a metric, itself in a wrapper or not."""
     return any(part in _OF_TRAINING for part in name.split(".")[:2])

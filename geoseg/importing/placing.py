@@ -64,6 +64,7 @@ class Placing:
         self._placed: dict[str, Tensor] = {}
         self._biases: dict[str, Tensor] = {}
         self._unknown: list[str] = []
+        self._misfits: list[str] = []
         self._told: dict[tuple[str, str, str, str], list[str]] = {}
 
     def place(self, tensors: Mapping[str, Tensor], rules: Iterable[Rule]) -> dict[str, Tensor]:
@@ -77,6 +78,8 @@ class Placing:
         for name, tensor in tensors.items():
             self._place_one(name, tensor, next((r for r in by_length if r.fits(name)), None))
         self._refuse_unknown()
+        if self._misfits:  # after those without a place, which tell more of another network
+            raise ModelError(self._misfits[0])
         for norm, bias in self._biases.items():
             mean = f"{norm}.running_mean"
             if mean in self._placed:
@@ -118,7 +121,7 @@ class Placing:
         wanted = self.wanted[target]
         found = tensor if rule.change is None else rule.change(tensor)
         if found.shape != wanted.shape:
-            raise ModelError(
+            self._misfits.append(
                 f"{self.where}: {name!r} is {tuple(tensor.shape)}, {target!r} of {self.network} is "
                 f"{tuple(wanted.shape)}; give the --encoder and --option of the file's network"
             )
@@ -128,8 +131,8 @@ class Placing:
         if self._unknown:
             raise ModelError(
                 f"{self.where}: {_first(self._unknown)} of no layer of {self.network}; give the "
-                "--encoder and --as of the file's network, or do without them by --leave-out "
-                f"{self._unknown[0].rpartition('.')[0] or self._unknown[0]}"
+                "--encoder and --as of the file's network, or do without by --leave-out "
+                f"{_module_of(self._unknown[0])}"
             )
 
     def _completed(self) -> dict[str, Tensor]:
@@ -147,9 +150,9 @@ class Placing:
                 missing.append(name)
         if missing:
             raise ModelError(
-                f"{self.where}: lacks {_first(missing)} of {self.network}; give the --encoder and "
-                "--option of the file's network, or let them begin at random by --initial "
-                f"{missing[0].rpartition('.')[0]}"
+                f"{self.where}: {_first(missing)} of {self.network} but not in the file; give the "
+                "--encoder and --option of the file's network, or begin at random by --initial "
+                f"{_module_of(missing[0])}"
             )
         return complete
 
@@ -162,10 +165,15 @@ def _begins(name: str, beginning: str) -> bool:
 
 
 def _first(names: Sequence[str]) -> str:
-    """The first of some tensors, and how many more there are, as the subject of a sentence."""
+    """The first of some tensors and how many more there are, and that they are."""
     if len(names) == 1:
-        return f"{names[0]!r}"
-    return f"{names[0]!r} and {counted(len(names) - 1, 'more tensor')}"
+        return f"{names[0]!r} is"
+    return f"{names[0]!r} and {counted(len(names) - 1, 'more tensor')} are"
+
+
+def _module_of(name: str) -> str:
+    """What a tensor is of: its name without the last part."""
+    return name.rpartition(".")[0] or name
 
 
 def table(entries: Sequence[Entry]) -> list[str]:

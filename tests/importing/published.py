@@ -72,7 +72,8 @@ class PSP(nn.Module):
     def __init__(self, deep: int, width: int, classes: int) -> None:
         super().__init__()
         self.psp_modules = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(s), ConvModule(deep, deep // 4)) for s in (1, 2, 3, 6)
+            nn.Sequential(nn.AdaptiveAvgPool2d(s), ConvModule(deep, deep // 4))
+            for s in (1, 2, 3, 6)
         )
         self.bottleneck = ConvModule(2 * deep, width, 3)
         self.conv_seg = nn.Conv2d(width, classes, 1)
@@ -153,9 +154,7 @@ class CC(nn.Module):
         height, width = x.shape[2:]
         places = [(r, c) for r in range(height) for c in range(width)]
         cross = torch.tensor([[r == i or c == j for i, j in places] for r, c in places])
-        query, key, value = (
-            self.cca[f"{n}_conv"](x).flatten(2) for n in ("query", "key", "value")
-        )
+        query, key, value = (self.cca[f"{n}_conv"](x).flatten(2) for n in ("query", "key", "value"))
         pairs = torch.einsum("ncp,ncq->npq", query, key).masked_fill(~cross, -torch.inf)
         summed = torch.einsum("npq,ncq->ncp", pairs.softmax(2), value).reshape(x.shape)
         return x + self.cca["gamma"].scale * summed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,7 @@ def pointwise(*channels: int, bias: bool) -> nn.Sequential:
     """1x1 convolutions, each with a norm in a sequence of its own."""
     layers = [
         (nn.Conv2d(cin, cout, 1, bias=bias), bn_relu(cout))
-        for cin, cout in zip(channels, channels[1:], strict=False)
+        for cin, cout in itertools.pairwise(channels)
     ]
     return nn.Sequential(*(part for pair in layers for part in pair))
 

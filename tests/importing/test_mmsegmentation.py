@@ -87,5 +87,7 @@ def test_over_hrnet_branches_are_resized_as_there() -> None:
 
 
 def test_the_file_that_is_cut_short_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"has no convolution 'decode_head.bottleneck.conv.weight'"):
+    with pytest.raises(
+        ValueError, match=r"has no convolution 'decode_head.bottleneck.conv.weight'"
+    ):
         read({"decode_head.psp_modules.0.1.conv.weight": torch.zeros(1, 1, 1, 1)}, None)

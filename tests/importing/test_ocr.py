@@ -34,5 +34,5 @@ def test_hrnet_gives_the_published_logits_from_one_map() -> None:
 
 
 def test_norms_with_a_leaky_relu_inside_are_refused() -> None:
-    with pytest.raises(ModelError, match="InPlaceABN's, with a leaky ReLU inside, .* geoseg.wrap"):
+    with pytest.raises(ModelError, match=r"InPlaceABN's, with a leaky ReLU inside, .* geoseg.wrap"):
         read_openseg({"conv_3x3.1.weight": torch.zeros(3)})
