@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from geoseg.inference.interest import read_area
     from geoseg.models import create_model, load_model, save_model, systems, wrap
     from geoseg.models.cost import Cost, cost
-    from geoseg.raster import open_mosaic, open_raster
+    from geoseg.raster import open_mosaic, open_raster, stack
     from geoseg.vector.polygonize import polygonize
 
 __version__ = "0.1.0"
@@ -53,6 +53,7 @@ _HOMES = {
     "read_area": "geoseg.inference.interest:read_area",
     "save_model": "geoseg.models:save_model",
     "scenes": "geoseg.scenes",
+    "stack": "geoseg.raster:stack",
     "systems": "geoseg.models:systems",
     "train": "geoseg.commands.train:run",
     "vectorize": "geoseg.commands.vectorize:run",
@@ -80,6 +81,7 @@ __all__ = [
     "read_area",
     "save_model",
     "scenes",
+    "stack",
     "systems",
     "train",
     "vectorize",

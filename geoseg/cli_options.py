@@ -116,7 +116,17 @@ source_options = _together(
         metavar="N,N,...",
         help="The file's bands in the model's order: 4,1,2 or nir,red,green.  [default: by name]",
     ),
-    _source("--value-range", metavar="LO,HI", help="Source values that mean the model's range."),
+    _source(
+        "--value-range",
+        metavar="LO,HI[,...]",
+        help="Source values that mean the model's range; or a pair for each band.",
+    ),
+    _source(
+        "--stack",
+        multiple=True,
+        metavar="PATTERN",
+        help="File with more bands of a source: '{stem}_dsm.tif', beside it.",
+    ),
     _source("--nodata", metavar="V,...", help="Source values that mean no data in all bands."),
     _source("--crs", metavar="EPSG:N", help="CRS of sources that have none."),
     _source(

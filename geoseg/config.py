@@ -11,9 +11,6 @@ from typing import Annotated, Any
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -21,8 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from geoseg.classes import NODATA, ClassScheme
-from geoseg.datasets.class_files import read_classes
+from geoseg.config_data import Data, Section
 from geoseg.errors import ConfigError, shown
 from geoseg.models.spec import check_system
 from geoseg.training.recipe import Recipe
@@ -38,84 +34,7 @@ _FREE_IN_RESUME: Any = {
 """Keys that a resumed run may change: no step depends on them."""
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class Rasters(_Section):
-    """Images and their labels, paired by a shared key; see `geoseg.datasets.pairing`."""
-
-    images: str
-    """A file, a folder, or a pattern whose stars are the key; so are the labels."""
-    labels: str
-    """Rasters of class values or colours, or polygons."""
-    attribute: str | None = None
-    """Of polygons, that holds the class's name or value."""
-    layer: str | None = None
-    """Of polygons, where a file has several."""
-
-
-class ClassEntry(_Section):
-    """One class."""
-
-    name: str
-    id: Annotated[tuple[int, ...], BeforeValidator(_as_list)]
-    """The values in label rasters that mean it."""
-    color: tuple[int, int, int]
-
-
-class Data(_Section):
-    """The training data, and what its numbers mean."""
-
-    train: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list), Field(min_length=1)]
-    val: Annotated[tuple[Rasters, ...], BeforeValidator(_as_list)] = ()
-    bands: tuple[int | str, ...] | dict[str, int] | None = None
-    """The file's bands: names in their order, or name: number, or numbers. None: all."""
-    value_range: tuple[float, float] | None = None
-    """Of the files' values; left out, 0 to 255 for uint8; must be given for other types."""
-    nodata: Annotated[tuple[float, ...], BeforeValidator(_as_list)] = ()
-    """Values that mean no data in all bands; left out, what a file declares."""
-    mean: tuple[float, ...] | None = None
-    """Of each band, in the files' units; left out, it is measured on the training rasters."""
-    std: tuple[float, ...] | None = None
-    ground_sampling: Annotated[float, Field(gt=0)] | None = None
-    """Metres per pixel; left out, that of the training rasters where they are georeferenced."""
-    classes: tuple[ClassEntry, ...]
-    """Names or {id, name, color}; in the file also a classes file, isprs or cityscapes."""
-    ignore: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = (NODATA,)
-    """Values in label rasters that mean "no label"."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve_classes(cls, document: Any) -> Any:
-        """Classes in whatever form they are given become full entries."""
-        if not isinstance(document, Mapping) or "classes" not in document:
-            return document
-        scheme = read_classes(document["classes"], document.get("ignore"))
-        entries = [
-            {"name": name, "id": list(values), "color": list(color)}
-            for name, values, color in zip(scheme.names, scheme.values, scheme.colors, strict=True)
-        ]
-        return {**document, "classes": entries, "ignore": list(scheme.ignore)}
-
-    @property
-    def scheme(self) -> ClassScheme:
-        """The classes as the rest of geoseg takes them."""
-        return ClassScheme(
-            tuple(entry.name for entry in self.classes),
-            tuple(entry.color for entry in self.classes),
-            tuple(entry.id for entry in self.classes),
-            self.ignore,
-        )
-
-
-class Network(_Section):
+class Network(Section):
     """What `create_model` makes."""
 
     system: Annotated[str, AfterValidator(check_system)]
@@ -141,7 +60,7 @@ class Network(_Section):
         return self
 
 
-class Lattice(_Section):
+class Lattice(Section):
     """How the model is run by default; validation runs it in the same way."""
 
     window: Annotated[int, Field(ge=1)]
@@ -156,7 +75,7 @@ class Lattice(_Section):
         return self
 
 
-class Comparison(_Section):
+class Comparison(Section):
     """What ``geoseg compare`` compares; everything else is in the config."""
 
     systems: tuple[str, ...] = ()
@@ -207,7 +126,7 @@ class Comparison(_Section):
         return systems | self.variants
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """A whole config file."""
 
     data: Data

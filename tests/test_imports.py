@@ -22,6 +22,7 @@ FLOORS = [
         "leases",
         "own_reports",
         "warned",
+        "value_ranges",
     }
     | {
         "lazy",
@@ -38,7 +39,7 @@ FLOORS = [
     {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},
     {"inference", "training", "evaluation", "scenes", "export", "importing"},
-    {"config"},
+    {"config", "config_data"},
     {"commands"},
     {"cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
 ]

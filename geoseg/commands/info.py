@@ -15,6 +15,7 @@ from geoseg.models.named import model_file
 from geoseg.raster import open_raster
 from geoseg.raster.description import describe_raster, description_lines
 from geoseg.report import Report
+from geoseg.value_ranges import as_lists, as_value_range, ranges_words
 
 _MODEL = ".safetensors"
 
@@ -85,7 +86,7 @@ def _fit(path: Path, model: str) -> dict[str, Any]:
     return {
         "model": model,
         "bands": list(card.bands),
-        "value_range": list(card.value_range),
+        "value_range": as_lists(card.value_range),
         "ground_sampling": card.ground_sampling,
         "fits": not fit.refusal,
         "options": fit.options,
@@ -102,8 +103,7 @@ def _typed(path: str | Path) -> str:
 
 
 def _fit_lines(path: Path, fit: dict[str, Any]) -> list[tuple[str, str]]:
-    low, high = fit["value_range"]
-    takes = f"{', '.join(fit['bands'])}; values {_formatted(low)} to {_formatted(high)}"
+    takes = f"{', '.join(fit['bands'])}; values {ranges_words(as_value_range(fit['value_range']))}"
     sampling = fit["ground_sampling"]
     takes += "" if sampling is None else f"; {_formatted(sampling)} m"
     lines = [("model", fit["model"]), ("model takes", takes)]
@@ -128,7 +128,7 @@ def _model_facts(path: Path) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.net.parameters()),
         "classes": list(card.classes.names),
         "bands": list(card.bands),
-        "value_range": list(card.value_range),
+        "value_range": as_lists(card.value_range),
         "mean": list(card.mean),
         "std": list(card.std),
         "ground_sampling": card.ground_sampling,

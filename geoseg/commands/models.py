@@ -5,6 +5,7 @@ from __future__ import annotations
 from geoseg.models import load_card
 from geoseg.models.named import SHIPPED
 from geoseg.report import Report
+from geoseg.value_ranges import as_lists
 
 
 def run() -> Report:
@@ -30,7 +31,7 @@ def run() -> Report:
                 "encoder": card.spec.encoder,
                 "classes": list(card.classes.names),
                 "bands": list(card.bands),
-                "value_range": list(card.value_range),
+                "value_range": as_lists(card.value_range),
                 "ground_sampling": card.ground_sampling,
                 "license": card.license,
                 "megabytes": megabytes,

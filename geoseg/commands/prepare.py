@@ -38,6 +38,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import parse_crs
+from geoseg.raster.companions import given_patterns
 from geoseg.raster.nodata import given_values
 from geoseg.report import Report, counted, nothing_usable
 
@@ -61,6 +62,7 @@ def run(
     layer: str | None = None,
     crs: str | None = None,
     nodata: float | Sequence[float] | None = None,
+    stack: PathLike | Sequence[PathLike] = (),
     block: int | None = None,
     gap: int | None = None,
     overwrite: bool = False,
@@ -88,6 +90,7 @@ def run(
         layer: of the polygons, where a file has several.
         crs: the coordinate system of images that have none.
         nodata: values of images that mean no data, in place of the one that they declare.
+        stack: patterns of files with more bands of each image, such as ``{stem}_dsm.tif``.
         block: approximate side of the areas of split ``blocks``.
         gap: pixels between areas of ``train`` and ``val``; 64 by default.
         overwrite: remove what exists in `dst` from another preparation.
@@ -97,8 +100,7 @@ def run(
         The content of `dst`. `exit_code` is 1 where files were left out.
 
     Raises:
-        ConfigError: an option is wrong, a part of the split stays empty, or no image can be used;
-            nothing was started.
+        ConfigError: an option is wrong, a part of the split is empty, or no image can be used.
         OutputError: `dst` holds something else, cannot be written, or another run writes into it.
     """
     started = time.perf_counter()
@@ -107,9 +109,8 @@ def run(
     if crs is not None:
         parse_crs(crs)  # also where no image needs it
     spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
-    options = PrepareOptions(
-        layout, scheme, attribute, layer, crs, patches, spatial, given_values(nodata)
-    )
+    more = given_values(nodata), given_patterns("--stack", stack)
+    options = PrepareOptions(layout, scheme, attribute, layer, crs, patches, spatial, *more)
     root, image_files = _root_of(Path(src), images)
     label_files = None if labels is None else os.fspath(labels)
     pairs, failures = find_labelled_images(layout, root, image_files, label_files)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import geoseg
-from geoseg.config import Data, TrainConfig, dump_config, load_config, require_same_config
+from geoseg.config import TrainConfig, dump_config, load_config, require_same_config
+from geoseg.config_data import Data
 from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.datasets.statistics import (
@@ -37,6 +38,7 @@ from geoseg.datasets.training_tiles import (
     find_pairs,
     ground_sampling_warnings,
     median_ground_sampling,
+    open_image,
     open_tiles,
 )
 from geoseg.errors import ConfigError, OutputError
@@ -45,7 +47,7 @@ from geoseg.files import sweep, write_text
 from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
-from geoseg.raster import Source, open_raster, shared_notes
+from geoseg.raster import Source, shared_notes
 from geoseg.report import Report
 from geoseg.training.outcome import (
     CONFIG,
@@ -58,6 +60,7 @@ from geoseg.training.outcome import (
     training_report,
 )
 from geoseg.training.statefile import read_facts
+from geoseg.value_ranges import ValueRange
 
 if TYPE_CHECKING:
     from geoseg.models import Card, Segmenter
@@ -124,8 +127,7 @@ def _learn(
     from geoseg.training.patches import Patches
     from geoseg.training.sampling import choose_sampler
 
-    train, val = tiles.train, tiles.val
-    recipe, scheme = config.train, config.data.scheme
+    train, val, recipe, scheme = tiles.train, tiles.val, config.train, config.data.scheme
     sample = PixelSample(len(scheme), seed=recipe.seed)
     seen = see_tiles(train + val, scheme)
     statistics, drawn = _statistics(tiles, config, sample, progress)
@@ -197,7 +199,7 @@ class _Tiles:
     """What is trained and validated on, opened and checked."""
 
     bands: Bands
-    value_range: tuple[float, float]
+    value_range: ValueRange
     train: list[Tile]
     val: list[Tile]
     warnings: list[str]
@@ -208,9 +210,9 @@ def _open(data: Data) -> _Tiles:
         find_pairs((entry.images, entry.labels, entry.attribute, entry.layer) for entry in entries)
         for entries in (data.train, data.val)
     )
-    bands = choose_bands(data.bands, open_raster(train[0][0].raster))
+    bands = choose_bands(data.bands, open_image(train[0][0]))
     tiles, val_tiles = (open_tiles(pairs, bands, data.nodata) for pairs in (train, val))
-    value_range = choose_value_range(data.value_range, tiles)
+    value_range = choose_value_range(data.value_range, tiles, bands.names)
     warnings = check_values(tiles + val_tiles, value_range)
     return _Tiles(bands, value_range, tiles, val_tiles, warnings)
 

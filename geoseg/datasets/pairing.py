@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,7 @@ from geoseg.datasets.file_keys import (
 from geoseg.errors import ConfigError
 from geoseg.foreign import named_elsewhere
 from geoseg.listing import list_folder
+from geoseg.raster.companions import check_pattern, companions
 from geoseg.report import shorten
 from geoseg.vector.read import refuse_other_vectors
 
@@ -57,6 +58,8 @@ class Pair:
     """An image, or a class raster to score."""
     labels: Path
     """A label raster, or polygons."""
+    companions: tuple[Path, ...] = ()
+    """Files beside an image that hold more of its bands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +109,54 @@ def pair_files(
     return _match(found, others, skip)
 
 
-def pair_all(images: str, labels: str) -> list[Pair]:
+def pair_all(images: str, labels: str, what: str = "label") -> list[Pair]:
     """Images with their labels, sorted by image, none left over; what `train` uses.
+
+    Args:
+        images: see `pair_files`.
+        labels: likewise.
+        what: they are called in messages.
 
     Raises:
         ConfigError: nothing is found on one side, or a file has no partner or several.
     """
     pairing = pair_files(images, labels, first="names")
     problems = (
-        unseen(images, labels) + pairing.ambiguous + describe_unpaired(pairing, images, labels)
+        unseen(images, labels)
+        + pairing.ambiguous
+        + describe_unpaired(pairing, images, labels, ("image", what))
     )
     if problems:
         raise ConfigError(problems[0])
     return sorted(pairing.pairs, key=lambda pair: (pair.raster, pair.labels))
+
+
+def with_companions(pairs: Sequence[Pair], images: Sequence[str]) -> list[Pair]:
+    """Pairs with the files that hold more bands of their images.
+
+    Args:
+        pairs: from `pair_all` with the first of `images`.
+        images: as a config names them. Further ones are patterns with ``{stem}`` (see
+            `geoseg.raster.companions`), one file for all images, or belong to the images as labels
+            do.
+
+    Raises:
+        ConfigError: a pattern means nothing, or a file has no partner or several.
+        SourceError: a pattern names a file that is not there.
+    """
+    found: dict[Path, list[Path]] = {pair.raster: [] for pair in pairs}
+    for given in images[1:]:
+        if "{" in given:
+            check_pattern("images", given)
+            for raster, files in found.items():
+                files += companions(raster, [given])
+        elif os.path.isfile(given):
+            for files in found.values():
+                files.append(Path(given))
+        else:
+            for pair in pair_all(images[0], given, "further image"):
+                found[pair.raster].append(pair.labels)
+    return [replace(pair, companions=tuple(found[pair.raster])) for pair in pairs]
 
 
 def objects_by_tile(given: str) -> Files:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import rasterio
@@ -28,12 +29,14 @@ from geoseg.prefetch import look_ahead, work_ahead
 from geoseg.raster import (
     GDAL_CACHE_BYTES,
     PREPARE,
+    Source,
     check_image,
     open_raster,
     opened_once,
     refuse_palette,
-    source_fingerprint,
+    stack,
 )
+from geoseg.raster.companions import companions
 
 _VERSION = 2
 """Version of what is written; a change of it makes everything again."""
@@ -55,6 +58,8 @@ class PrepareOptions:
     spatial_split: SpatialSplit
     nodata: tuple[float, ...] = ()
     """Values of images that mean no data, in place of the declared one."""
+    stack: tuple[str, ...] = ()
+    """Patterns of files that hold more bands of each image: see `geoseg.raster.companions`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class TilePlan:
             [astuple(crop) for crop in self.crops],
         )
         digest = hashlib.sha256(repr(facts + self.nodata).encode())
-        digest.update(source_fingerprint(image.path).encode())
+        digest.update(image.see().fingerprint.encode())
         digest.update(labels.fingerprint.encode())
         return digest.hexdigest()
 
@@ -223,12 +228,7 @@ def _refuse_misplaced(plans: Sequence[TilePlan]) -> None:
 
 
 def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
-    image = open_raster(pair.raster)
-    names = options.layout.band_names(pair.raster, len(image.file_bands))
-    # A data set that is known to have a fourth band has it as imagery, whatever the file says.
-    bands = None if names is None else range(1, len(names) + 1)
-    crs = options.crs if image.crs is None else None
-    image = open_raster(pair.raster, bands=bands, crs=crs, nodata=options.nodata)
+    image, names = _open_image(pair.raster, options)
     refuse_palette(image, "images need values of bands")
     crops = [whole_raster(part, image.height, image.width)]
     if part == "blocks":
@@ -240,13 +240,31 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
             for crop in crops
             for patch in (cut_patches(crop, options.patches) if crop.part == "train" else [crop])
         ]
-    profile = OutputProfile(image, names or image.band_names, options.scheme)
+    profile = OutputProfile(image, names, options.scheme)
     of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
     plan = TilePlan(
         pair.tile, profile, find_labels(pair.labels, *of_polygons), tuple(crops), options.nodata
     )
     with open_labels(plan.labels, image, options.scheme, "count") as labels:
         return replace(plan, drawn=labels.drawn if isinstance(labels, PolygonLabels) else None)
+
+
+def _open_image(path: Path, options: PrepareOptions) -> tuple[Source, tuple[str, ...]]:
+    """An image with the files beside it, and what its bands are called."""
+    own = open_raster(path)
+    files = [path, *companions(path, options.stack)]
+    open_files = partial(
+        stack, files, nodata=options.nodata, crs=options.crs if own.crs is None else None
+    )
+    count = len(own.file_bands)
+    names = options.layout.band_names(path, count)
+    image = open_files()
+    if names is None:
+        return image, image.band_names
+    # A data set that is known to have a fourth band has it as imagery, whatever the file says.
+    more = [band for band in image.bands if band > count]
+    names += tuple(image.file_bands[band - 1].name for band in more)
+    return open_files(bands=[*range(1, count + 1), *more]), names
 
 
 def _with_same_bands(plans: list[TilePlan], failures: list[str]) -> list[TilePlan]:

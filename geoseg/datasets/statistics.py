@@ -16,6 +16,7 @@ from geoseg.errors import SourceError
 from geoseg.progress import Progress
 from geoseg.raster import TRAIN, refuse_impossible
 from geoseg.tiling import Window
+from geoseg.value_ranges import ValueRange
 
 Floats = NDArray[np.float64]
 
@@ -140,7 +141,7 @@ def collect_statistics(
     scheme: ClassScheme,
     progress: Progress | None = None,
     sample: PixelSample | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: ValueRange | None = None,
     drawn: list[DrawnFeatures] | None = None,
 ) -> Statistics:
     """Those of all training tiles, each read once.
@@ -177,7 +178,7 @@ def check_references(
     tiles: Sequence[Tile],
     scheme: ClassScheme,
     progress: Progress | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: ValueRange | None = None,
     drawn: list[DrawnFeatures] | None = None,
 ) -> None:
     """Read all validation labels once, and images whose type can hold impossible values.
@@ -207,7 +208,7 @@ def check_references(
 
 
 def _refuse_impossible(
-    reader: TileReader, window: Window, patch: Patch, value_range: tuple[float, float]
+    reader: TileReader, window: Window, patch: Patch, value_range: ValueRange
 ) -> None:
     image, place = reader.tile.image, (window.row, window.col)
     refuse_impossible(image, patch.pixels, patch.valid, value_range, TRAIN, place)

@@ -23,11 +23,13 @@ from geoseg.datasets.raster_labels import Policy, RasterLabels
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import (
     SeenSource,
+    SeenSources,
     Source,
     describe_grid,
     open_raster,
     refuse_palette,
     same_grid,
+    stack,
 )
 from geoseg.tiling import Window
 from geoseg.vector.read import refuse_other_vectors
@@ -36,7 +38,7 @@ LabelSource = Source | Polygons
 """Where labels are read from; no open file."""
 Labels = RasterLabels | PolygonLabels
 """Open labels of one image."""
-Seen = SeenSource | SeenPolygons
+Seen = SeenSource | SeenSources | SeenPolygons
 """An image, or labels, as they were once."""
 
 
@@ -182,7 +184,7 @@ def strips(height: int, width: int, pixels: int) -> Iterator[Window]:
 
 
 def open_tile(
-    image: Path,
+    image: Path | Sequence[Path],
     labels: Path,
     bands: Sequence[int] | None = None,
     attribute: str | None = None,
@@ -193,7 +195,8 @@ def open_tile(
     """An image with its labels, the files checked.
 
     Args:
-        image: any raster that GDAL reads.
+        image: any raster that GDAL reads, or several files that hold its bands: see
+            `geoseg.raster.stack`.
         labels: values or colours on the same grid (a georeference may be missing), or polygons.
         bands: 1-based bands of `image`, all where None.
         attribute: of polygons, that holds the class's name or value.
@@ -205,7 +208,8 @@ def open_tile(
         SourceError: a file cannot be read, or the two do not fit together.
         VectorError: the labels are a vector file of a format that is not read.
     """
-    source = open_raster(image, bands=bands, nodata=nodata)
+    files = [image] if isinstance(image, Path) else image
+    source = stack(files, bands=bands, nodata=nodata)
     refuse_palette(source, "images need values of bands")
     return Tile(source, find_labels(labels, attribute, layer))
 
@@ -223,9 +227,10 @@ def see_tiles(tiles: Iterable[Tile], scheme: ClassScheme) -> list[Seen]:
         SourceError: a file cannot be read.
         VectorError: polygons cannot be read, or have an unknown class.
     """
-    images = {tile.image.path: tile.image for tile in tiles}
+    images = {tile.image.files: tile.image for tile in tiles}
     labels = {tile.labels.path: tile.labels for tile in tiles}
-    return [see_labels(each, scheme) for each in (*images.values(), *labels.values())]
+    seen: list[Seen] = [image.see() for image in images.values()]
+    return seen + [see_labels(each, scheme) for each in labels.values()]
 
 
 class TileReader(ExitStack):

@@ -6,11 +6,12 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from geoseg.datasets.pairing import Pair, pair_all
+from geoseg.datasets.pairing import Pair, pair_all, with_companions
 from geoseg.datasets.tiles import Tile, open_tile
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import TRAIN, Source, check_image, open_raster
+from geoseg.raster import TRAIN, Source, check_image, stack
 from geoseg.raster.bands import descriptions_contradict, order_by_name
+from geoseg.value_ranges import Range, ValueRange, shortest
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ _ALIKE = 1.25
 
 
 def find_pairs(
-    rasters: Iterable[tuple[str, str, str | None, str | None]],
+    rasters: Iterable[tuple[str | Sequence[str], str, str | None, str | None]],
 ) -> list[LabelledImage]:
     """Images with their labels, and the attribute and the layer of polygons.
 
@@ -140,10 +141,20 @@ def find_pairs(
         ConfigError: nothing is found, or a file has no partner or several.
     """
     found: dict[tuple[str, str], LabelledImage] = {}
-    for images, labels, attribute, layer in rasters:
-        for pair in pair_all(images, labels):
+    for given, labels, attribute, layer in rasters:
+        images = [given] if isinstance(given, str) else given
+        for pair in with_companions(pair_all(images[0], labels), images):
             found.setdefault((str(pair.raster), str(pair.labels)), (pair, attribute, layer))
     return list(found.values())
+
+
+def open_image(pair: Pair) -> Source:
+    """The image of a pair with all its bands.
+
+    Raises:
+        SourceError: a file cannot be read.
+    """
+    return stack([pair.raster, *pair.companions])
 
 
 def open_tiles(
@@ -165,11 +176,10 @@ def open_tiles(
     tiles: list[Tile] = []
     for pair, *polygons in pairs:
         try:
-            tiles.append(
-                open_tile(pair.raster, pair.labels, bands.numbers, *polygons, nodata=nodata)
-            )
+            files = [pair.raster, *pair.companions]
+            tiles.append(open_tile(files, pair.labels, bands.numbers, *polygons, nodata=nodata))
         except SourceError:
-            bands.refuse_missing(open_raster(pair.raster))  # which names the key of the config
+            bands.refuse_missing(open_image(pair))  # which names the key of the config
             raise
     for tile in tiles:
         refuse_other_bands(tiles[0].image, tile.image)
@@ -177,29 +187,56 @@ def open_tiles(
 
 
 def choose_value_range(
-    given: tuple[float, float] | None, tiles: Sequence[Tile]
-) -> tuple[float, float]:
+    given: Range | Mapping[str, Range] | None, tiles: Sequence[Tile], bands: Sequence[str]
+) -> ValueRange:
     """The value range that a config means: that of uint8 is known, others must be given.
 
+    Args:
+        given: of all bands, or of some of them by name.
+        tiles: the images.
+        bands: names of the bands, in order.
+
+    Returns:
+        One range, or that of each band where they differ.
+
     Raises:
-        ConfigError: it is needed and not given, or empty.
+        ConfigError: one is needed and not given, or empty, or of a band that there is not.
     """
-    if given is not None:
-        if not given[0] < given[1]:
+    named = given if isinstance(given, Mapping) else dict.fromkeys(bands, given)
+    for name, pair in named.items():
+        if name not in bands:
             raise ConfigError(
-                f"data.value_range: {list(given)}; the first value must be below the second"
+                f"data.value_range: there is no band {name!r}; the bands are {', '.join(bands)}"
             )
-        return given
+        if pair is not None and not pair[0] < pair[1]:
+            raise ConfigError(
+                f"data.value_range: {list(pair)}; the first value must be below the second"
+            )
+    found = []
+    for position, name in enumerate(bands):
+        pair = named.get(name)
+        if pair is None:
+            _refuse_unknown_range(position, name, tiles, several=len(bands) > 1)
+        found.append(pair or (0.0, 255.0))
+    return shortest(found)
+
+
+def _refuse_unknown_range(
+    position: int, name: str, tiles: Sequence[Tile], *, several: bool
+) -> None:
+    """Refuse a band whose values are no bytes: nothing says what they may be."""
     for tile in tiles:
-        if tile.image.dtype != "uint8":
+        part = next(part for part, positions in tile.image.parts if position in positions)
+        if part.dtype != "uint8":
+            alone = part is tile.image or not several
+            such = "[0, 10000]" if alone else f"{{{name}: [0, 100]}}"
             raise ConfigError(
-                f"data.value_range: is missing, and {tile.image.path} is {tile.image.dtype}; give "
-                "the range of its values, such as [0, 10000]"
+                f"data.value_range: is missing, and {part.path} is {part.dtype}; give the range "
+                f"of its values, such as {such}"
             )
-    return 0.0, 255.0
 
 
-def check_values(tiles: Sequence[Tile], value_range: tuple[float, float]) -> list[str]:
+def check_values(tiles: Sequence[Tile], value_range: ValueRange) -> list[str]:
     """Warnings on the values of images, at most so many of them, spread over all.
 
     Raises:

@@ -9,6 +9,7 @@ from geoseg.errors import ModelError, OutputError
 from geoseg.files import naming_file, write_bytes, write_text
 from geoseg.models import Card, Model
 from geoseg.models.hub import HUB_FILE
+from geoseg.value_ranges import ranges_words
 
 
 def write_folder(model: Model, folder: Path) -> None:
@@ -55,7 +56,6 @@ def model_card(card: Card) -> str:
         )
     )
     training = "\n".join(f"- {name}: {value}" for name, value in card.training.items())
-    low, high = card.value_range
     return f"""---
 {front}
 ---
@@ -67,7 +67,7 @@ A segmentation model for orthophotos, made with geoseg.
 | takes | |
 |---|---|
 | bands, in this order | {", ".join(card.bands)} |
-| values | {low:g} to {high:g} |
+| values | {ranges_words(card.value_range)} |
 | ground sampling | {sampling} |
 | windows | {card.window} px, {card.overlap} px of overlap |
 

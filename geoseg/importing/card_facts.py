@@ -10,6 +10,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, ModelError, one_line_reason
 from geoseg.models import Card, ModelSpec
 from geoseg.models.external_card import NEEDED, read_card_file
+from geoseg.value_ranges import as_value_range
 
 _OF_OTHERS = ("output", "multiple", "side")
 """Keys of a card that are about networks which geoseg does not build."""
@@ -68,7 +69,7 @@ def make_card(spec: ModelSpec, facts: Mapping[str, Any], training: Mapping[str, 
             spec=spec,
             classes=scheme_of(facts),
             bands=tuple(map(str, facts["bands"])),
-            value_range=tuple(map(float, facts["value_range"])),  # type: ignore[arg-type]  # the card counts
+            value_range=as_value_range(facts["value_range"]),
             mean=tuple(map(float, facts["mean"])),
             std=tuple(map(float, facts["std"])),
             training=dict(training),

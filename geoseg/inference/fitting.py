@@ -10,8 +10,10 @@ from geoseg.errors import ConfigError, GeosegError, MisfitError, SourceError
 from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.models import Card
-from geoseg.raster import Source, check_source, open_raster
+from geoseg.raster import Source, check_source
+from geoseg.raster.band_stack import stack
 from geoseg.raster.bands import named_bands, order_by_name
+from geoseg.raster.companions import companions
 from geoseg.tiling import TileGrid
 from geoseg.vector import FORMATS, no_crs
 
@@ -57,11 +59,15 @@ def open_for(path: Path, card: Card, options: PredictOptions) -> Source:
     """A raster opened as the options say, its bands those of a model where names decide.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or a file beside it that holds more bands is missing.
         ConfigError: an option has no sense for it.
     """
-    return open_raster(
-        path, bands=options.bands, wanted=card.bands, nodata=options.nodata, crs=options.crs
+    return stack(
+        [path, *companions(path, options.stack)],
+        bands=options.bands,
+        wanted=card.bands,
+        nodata=options.nodata,
+        crs=options.crs,
     )
 
 

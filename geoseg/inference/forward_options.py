@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Literal, get_args
 
 from geoseg.errors import ConfigError
+from geoseg.value_ranges import ValueRange, per_band
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Backend = Literal["torch", "openvino", "compile"]
@@ -71,7 +72,7 @@ class ForwardOptions:
     """Each window is run at these sizes; probabilities are averaged in this order."""
     flip: bool = False
     """Each scale is also run mirrored left to right."""
-    source_range: tuple[float, float] | None = None
+    source_range: ValueRange | None = None
     """The source's values that mean the card's value range; None: taken as they are."""
 
     backend: Backend = "torch"
@@ -87,7 +88,8 @@ class ForwardOptions:
             raise ConfigError(
                 f"scales {list(self.scales)}: give one or more factors between 0.1 and 8"
             )
-        if self.source_range is not None and not self.source_range[0] < self.source_range[1]:
-            raise ConfigError(
-                f"value range {self.source_range}: the first value must be below the second"
-            )
+        for low, high in () if self.source_range is None else per_band(self.source_range, None):
+            if not low < high:
+                raise ConfigError(
+                    f"value range {(low, high)}: the first value must be below the second"
+                )

@@ -26,6 +26,7 @@ from geoseg.raster import (
     find_sources,
     opened_once,
 )
+from geoseg.raster.companions import without_companions
 from geoseg.report import nothing_usable
 
 
@@ -41,13 +42,16 @@ def find_jobs(
     area = None if options.aoi is None else read_area(options.aoi, options.aoi_layer)
     found = find_sources(paths, tiles=options.mosaic is not None)
     report.leave_out(found)
+    inputs, beside = without_companions(found.sources, options.stack)
+    for line in beside:
+        report.pass_over(line)
     if options.mosaic is not None:
-        jobs = _mosaic_jobs(paths, found.sources, card, options, out, area, report)
+        jobs = _mosaic_jobs(paths, inputs, card, options, out, area, report)
         return _usable(jobs, options, report)
     look = partial(_check, card=card, options=options, out=out, area=area)
-    checks = look_ahead(look, found.sources)
+    checks = look_ahead(look, inputs)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # else a twentieth of the machine's memory
-        for each, check in zip(found.sources, checks, strict=True):
+        for each, check in zip(inputs, checks, strict=True):
             with per_input(each.path, partial(report.refuse, each.path)):
                 try:
                     job, warnings = check.result()

@@ -15,14 +15,13 @@ from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
-from geoseg.inference.unreadable import note_unreadable, unreadable_sheets
+from geoseg.inference.unreadable import note_unreadable, sheet_fingerprint, unreadable_sheets
 from geoseg.models import Card
 from geoseg.places import AnyPath
 from geoseg.prefetch import look_ahead
 from geoseg.raster import (
     FoundSource,
     MosaicSource,
-    SeenSource,
     Source,
     check_bands,
     common_folder,
@@ -93,7 +92,7 @@ def survey_without(survey: Survey, run: PredictRun, error: SheetError, report: R
     """
     sheet = Path(error.sheet)
     report.refuse(sheet, str(error))
-    note_unreadable(run.out, sheet, str(error))
+    note_unreadable(run.out, sheet, run.options.stack, str(error))
     survey.folder.remove()
     source = survey.job.source.without(sheet)
     job = replace(survey.job, source=source.stored_in(run.work), seen=source.see())
@@ -104,7 +103,7 @@ def _open_sheet(
     found: FoundSource, card: Card, options: PredictOptions, known: Mapping[str, str]
 ) -> tuple[Source, list[str]]:
     with opened_once(found.path):
-        line = known and known.get(SeenSource.at(found.path).fingerprint)
+        line = known and known.get(sheet_fingerprint(found.path, options.stack))
         if line:
             raise SourceError(line)
         source = open_for(found.path, card, replace(options, crs=None))

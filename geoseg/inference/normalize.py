@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from geoseg.models import Card
+from geoseg.value_ranges import Range, ValueRange, per_band
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +19,13 @@ class Normalization:
     """Mean of each band, in units of `value_range`."""
     std: tuple[float, ...]
     """Standard deviation of each band, likewise."""
-    value_range: tuple[float, float]
+    value_range: ValueRange
     """The range that mean and std refer to."""
-    source_range: tuple[float, float] | None = None
+    source_range: ValueRange | None = None
     """The source's values that mean `value_range`; others are clipped. None: taken as they are."""
 
     @classmethod
-    def from_card(
-        cls, card: Card, source_range: tuple[float, float] | None = None
-    ) -> Normalization:
+    def from_card(cls, card: Card, source_range: ValueRange | None = None) -> Normalization:
         """The normalization that a model's card asks for."""
         return cls(card.mean, card.std, card.value_range, source_range)
 
@@ -46,16 +45,32 @@ class Normalization:
 
     def fill(self, target: Tensor, pixels: Tensor, valid: Tensor) -> None:
         """The same into `target`, which has the shape of `pixels` and any layout."""
-        mean = torch.tensor(self.mean, dtype=torch.float64)
-        std = torch.tensor(self.std, dtype=torch.float64)
         target.copy_(pixels)
-        scale, shift = 1.0 / std, -mean / std
         if self.source_range is not None:
-            low, high = self.source_range
-            target.clamp_(low, high)
-            gain = (self.value_range[1] - self.value_range[0]) / (high - low)
-            scale, shift = gain / std, (self.value_range[0] - low * gain - mean) / std
-        for band, plane in enumerate(target.unbind(1)):
-            plane.mul_(float(scale[band])).add_(float(shift[band]))
+            for (low, high), plane in zip(self._source_ranges(), target.unbind(1), strict=True):
+                plane.clamp_(low, high)
+        for (scale, shift), plane in zip(self._lines(), target.unbind(1), strict=True):
+            plane.mul_(scale).add_(shift)
         if target.device.type != "cpu" or not bool(valid.all()):
             target.masked_fill_(~valid[:, None], 0.0)
+
+    def _source_ranges(self) -> tuple[Range, ...]:
+        return per_band(self.source_range or self.value_range, len(self.mean))
+
+    def _lines(self) -> list[tuple[float, float]]:
+        """Factor and summand of each band."""
+        if self.source_range is None:
+            each = zip(self.mean, self.std, strict=True)
+            return [(1.0 / std, -mean / std) for mean, std in each]
+        found = []
+        bands = zip(
+            self.mean,
+            self.std,
+            per_band(self.value_range, len(self.mean)),
+            self._source_ranges(),
+            strict=True,
+        )
+        for mean, std, (low, high), (from_low, from_high) in bands:
+            gain = (high - low) / (from_high - from_low)
+            found.append((gain / std, (low - from_low * gain - mean) / std))
+        return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from geoseg.errors import ConfigError
 from geoseg.memory import parse_size
+from geoseg.value_ranges import ValueRange
 
 Reader = Callable[[str, Any], Any]
 """Takes an option's name and what was given for it; raises `ConfigError` where that is wrong."""
@@ -71,12 +72,21 @@ def size(name: str, given: Any) -> int:
     return found
 
 
-def value_range(name: str, given: Any) -> tuple[float, float]:
-    """The lowest and the highest value."""
-    numbers = numbers_of(float)(name, given)
-    if len(numbers) != 2:
-        raise ConfigError(f"{name} {given!r}: give two numbers, such as 0,65535")
-    return numbers[0], numbers[1]
+def value_range(name: str, given: Any) -> ValueRange:
+    """The lowest and the highest value; or those of each band, one after the other or in pairs."""
+    flat = [each for item in items(given) for each in (items(item) if is_list(item) else [item])]
+    numbers = numbers_of(float)(name, flat)
+    if len(numbers) % 2 or not numbers:
+        raise ConfigError(
+            f"{name} {given!r}: give two numbers, such as 0,65535, or two for each band"
+        )
+    pairs = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return pairs[0] if len(pairs) == 1 else pairs
+
+
+def is_list(given: Any) -> bool:
+    """Whether it is several things, and no text."""
+    return isinstance(given, Iterable) and not isinstance(given, str)
 
 
 def flag(name: str, given: Any) -> bool:

@@ -16,14 +16,12 @@ from geoseg.inference.forward_options import (
 )
 from geoseg.inference.option_values import (
     Reader,
-    bands,
     flag,
     number_of,
     numbers_of,
     or_none,
     path_text,
     refuse_unknown,
-    value_range,
     words,
 )
 from geoseg.inference.run_options import RUN_READERS, RunOptions
@@ -33,6 +31,7 @@ from geoseg.models.sharing import Sharing
 from geoseg.raster import LEAST_PIXELS, OverlapRule, Source
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
+from geoseg.value_ranges import ValueRange
 from geoseg.vector import FORMATS, Cleaning, check_polygons
 from geoseg.vector.cleaning import class_names
 
@@ -69,13 +68,14 @@ class PredictOptions:
     cell: int | None = None
     bands: tuple[int | str, ...] | None = None
     """The file's bands in the model's order, numbers from 1 or names; None: see `open_raster`."""
-    value_range: tuple[float, float] | None = None
+    value_range: ValueRange | None = None
     """The source's values that mean the card's value range; None: they are the same."""
     nodata: tuple[float, ...] | None = None
     """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
+    stack: tuple[str, ...] = ()
+    """Patterns of files beside each input; this and the next seven: see `SourceOptions`."""
     aoi: str | None = None
-    """A file of polygons; this and the next six: see `SourceOptions`."""
     aoi_layer: str | None = None
     crop: bool = True
     mosaic: Literal["sheets", "one"] | None = None
@@ -262,9 +262,6 @@ _READERS: dict[str, Reader] = {
     "scales": numbers_of(float),
     "flip": flag,
     "cell": or_none(number_of(int)),
-    "bands": or_none(bands),
-    "value_range": or_none(value_range),
-    "nodata": or_none(numbers_of(float)),
     **SOURCE_READERS,
     "min_confidence": number_of(float),
     "vectors": words,

@@ -119,8 +119,8 @@ class Predictor:
         """Bands that may wait for their copy from the device while the network runs on."""
         self._is_plain = options.scales == (1.0,) and not options.flip
         self.normalize = Normalization.from_card(model.card, options.source_range)
-        self.value_range = model.card.value_range if options.source_range is None else None
-        """What pixels may hold; None where they are clipped to a range of their own."""
+        self.ranges = model.card.ranges if options.source_range is None else None
+        """What each band may hold; None where values are clipped to ranges of their own."""
         self._stride = model.net.stride
         net = fold_batch_norms(model.net) if isinstance(model.net, Segmenter) else model.net
         net = net.to(self.device).to(memory_format=torch.channels_last).eval()

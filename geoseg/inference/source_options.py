@@ -6,10 +6,23 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
-from geoseg.inference.option_values import Reader, flag, or_none, path_text
+from geoseg.inference.option_values import (
+    Reader,
+    bands,
+    flag,
+    numbers_of,
+    or_none,
+    path_text,
+    value_range,
+)
 from geoseg.raster import OVERLAP_RULES, OverlapRule
+from geoseg.raster.companions import given_patterns
 
 SOURCE_READERS: dict[str, Reader] = {
+    "bands": or_none(bands),
+    "value_range": or_none(value_range),
+    "nodata": or_none(numbers_of(float)),
+    "stack": given_patterns,
     "aoi": or_none(path_text),
     "crop": flag,
     "resample": flag,
@@ -20,6 +33,8 @@ SOURCE_READERS: dict[str, Reader] = {
 class SourceOptions:
     """What becomes of the inputs before windows are cut from them."""
 
+    stack: tuple[str, ...] = ()
+    """Patterns of files that hold more bands of an input: see `geoseg.raster.companions`."""
     aoi: str | None = None
     """A vector file: what lies outside of its polygons is neither predicted nor shown."""
     aoi_layer: str | None = None

@@ -30,6 +30,7 @@ from geoseg.models import Model
 from geoseg.raster import Source
 from geoseg.tiling import Block, Window
 from geoseg.tiling.grid import Stitch
+from geoseg.value_ranges import ValueRange
 
 
 def predict_bands(
@@ -44,7 +45,7 @@ def predict_bands(
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     scales: tuple[float, ...] = (1.0,),
     flip: bool = False,
-    source_range: tuple[float, float] | None = None,
+    source_range: ValueRange | None = None,
     encode: Encode = "auto",
     cell: int | None = None,
 ) -> Iterator[Band]:

@@ -20,6 +20,7 @@ from geoseg.inference.transfers import Sent, Uploader
 from geoseg.raster import Source
 from geoseg.raster.undeclared import PREDICT, refuse_impossible
 from geoseg.tiling import Window
+from geoseg.value_ranges import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def read_rows(
     source: Source,
     areas: Sequence[Window],
     uploader: Uploader,
-    value_range: tuple[float, float] | None,
+    ranges: tuple[Range, ...] | None,
 ) -> Generator[FreshRows]:
     """What each strip adds to the one before; each pixel is read and sent once.
 
@@ -46,8 +47,8 @@ def read_rows(
         source: the raster.
         areas: strips of one width, from top to bottom.
         uploader: to the device.
-        value_range: values that cannot lie in it are refused, for they would spoil all windows
-            that they touch; None: all are taken.
+        ranges: of each band; values that cannot lie there are refused, for they would spoil all
+            windows that they touch; None: all are taken.
 
     Raises:
         SourceError: the raster cannot be read, or holds values that nobody can have measured.
@@ -63,8 +64,8 @@ def read_rows(
                 yield FreshRows(area, uploader.send(*nothing), nothing[2])
                 continue
             pixels, valid = reader.read(*place, rows, area.width)
-            if value_range is not None:
-                refuse_impossible(source, pixels, valid, value_range, PREDICT, place)
+            if ranges is not None:
+                refuse_impossible(source, pixels, valid, ranges, PREDICT, place)
             read = area.row_end
             wanted = source.wanted(valid, Window(*place, *valid.shape))
             yield FreshRows(area, uploader.send(pixels, valid, wanted), wanted)

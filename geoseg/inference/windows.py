@@ -152,6 +152,6 @@ def _make_strip(source: Source, predictor: Predictor, height: int, width: int) -
 def _read_ahead(
     source: Source, areas: Sequence[Window], predictor: Predictor
 ) -> Iterator[FreshRows]:
-    fresh = read_rows(source, areas, Uploader(predictor.device), predictor.value_range)
+    fresh = read_rows(source, areas, Uploader(predictor.device), predictor.ranges)
     # A thread for one strip would cost more than it: in each new one, PROJ opens its database.
     return fresh if len(areas) == 1 else prefetch(fresh, 1, "geoseg-reader")

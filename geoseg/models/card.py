@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -17,6 +19,7 @@ from pydantic import (
 from geoseg.classes import ClassScheme, check_name
 from geoseg.errors import ModelError
 from geoseg.models.spec import ModelSpec
+from geoseg.value_ranges import Range, is_per_band, per_band
 from geoseg.yaml_files import first_error
 
 FORMAT = 1
@@ -25,6 +28,11 @@ it."""
 _DEEPEST = 32
 """Mappings and lists inside one another that a card may hold."""
 _Number = Annotated[float, Field(strict=True)]
+_Pair = tuple[_Number, _Number]
+_Ranges = Annotated[
+    Annotated[_Pair, Tag("one")] | Annotated[tuple[_Pair, ...], Tag("each")],
+    Discriminator(lambda given: "each" if is_per_band(given) else "one"),
+]
 _Pixels = Annotated[int, Field(strict=True, le=1_000_000)]
 
 
@@ -45,8 +53,9 @@ class Card(BaseModel):
     """Names and colours of the classes."""
     bands: tuple[str, ...]
     """Names of the bands it takes, in order."""
-    value_range: tuple[_Number, _Number]
-    """The values from black to white of the rasters it was trained on, such as (0, 255)."""
+    value_range: _Ranges
+    """The values from black to white of the rasters it was trained on, such as (0, 255); a pair for
+    each band where they differ."""
     mean: tuple[_Number, ...]
     """Mean of each band, in units of the value range."""
     std: tuple[Annotated[float, Field(gt=0, strict=True)], ...]
@@ -91,8 +100,11 @@ class Card(BaseModel):
                 )
         if len(set(self.bands)) != len(self.bands):
             raise ModelError(f"bands {', '.join(self.bands)}: names must differ")
-        low, high = self.value_range
-        if low >= high:
+        try:
+            ranges = self.ranges
+        except ValueError as error:
+            raise ModelError(f"value_range: {error}; give one, or one for each band") from None
+        if any(low >= high for low, high in ranges):
             raise ModelError(f"value_range {self.value_range}: give low and high, such as (0, 255)")
         if not 0 <= self.overlap < self.window:
             raise ModelError(
@@ -100,6 +112,11 @@ class Card(BaseModel):
                 "overlap goes from 0 to window - 1"
             )
         return self
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """The value range of each band."""
+        return per_band(self.value_range, len(self.bands))
 
     def to_json(self) -> str:
         """The card as JSON, version first.

@@ -15,6 +15,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, ModelError, one_line_reason, shown
 from geoseg.models.card import Card
 from geoseg.models.spec import EXTERNAL, ModelSpec
+from geoseg.value_ranges import as_value_range
 from geoseg.yaml_files import read_yaml
 
 OUTPUTS = ("logits", "probabilities", "sigmoid", "sigmoid-logits", "labels")
@@ -116,7 +117,7 @@ def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
             spec=spec,
             classes=classes,
             bands=tuple(map(str, facts["bands"])),
-            value_range=tuple(map(float, facts["value_range"])),  # type: ignore[arg-type]  # the card counts
+            value_range=as_value_range(facts["value_range"]),
             mean=tuple(map(float, facts["mean"])),
             std=tuple(map(float, facts["std"])),
             window=window,

@@ -36,6 +36,7 @@ from geoseg.models.named import model_file
 from geoseg.models.segmenter import build_segmenter
 from geoseg.models.spec import EXTERNAL, ModelSpec
 from geoseg.models.stored_tensors import CONTENT_KEY, Network, stored_tensors
+from geoseg.value_ranges import as_value_range
 
 _CHECKSUM_KEY = "checksum"
 """The key of the checksum of card and tensors, beside those of the card.
@@ -63,7 +64,7 @@ def save_model(
     *,
     classes: Sequence[str] | ClassScheme,
     bands: Sequence[str],
-    value_range: Sequence[float],
+    value_range: Sequence[float] | Sequence[Sequence[float]],
     mean: Sequence[float],
     std: Sequence[float],
     window: int = 512,
@@ -81,7 +82,8 @@ def save_model(
         path: where to, ending in ``.safetensors``.
         classes: names of the classes in the order of the logits, or their scheme.
         bands: names of the bands in order.
-        value_range: lowest and highest value of the rasters, such as ``(0, 255)``.
+        value_range: lowest and highest value of the rasters, such as ``(0, 255)``; a pair for each
+            band where they differ.
         mean: of each band, in units of the value range.
         std: of each band, in units of the value range.
         window: side in pixels of the windows to predict on.
@@ -100,7 +102,7 @@ def save_model(
         spec=net.spec,
         classes=scheme_of(classes, colors),
         bands=tuple(bands),
-        value_range=tuple(map(float, value_range)),  # type: ignore[arg-type]  # the card counts them
+        value_range=as_value_range(value_range),
         mean=tuple(map(float, mean)),
         std=tuple(map(float, std)),
         window=window,

@@ -11,6 +11,7 @@ from geoseg.models.card import Card
 from geoseg.models.external import External
 from geoseg.models.external_card import external_spec
 from geoseg.models.modelfile import Model, scheme_of
+from geoseg.value_ranges import as_value_range
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +24,7 @@ def wrap(
     bands: Sequence[str],
     mean: Sequence[float],
     std: Sequence[float],
-    value_range: Sequence[float],
+    value_range: Sequence[float] | Sequence[Sequence[float]],
     window: int = 512,
     overlap: int = 128,
     ground_sampling: float | None = None,
@@ -43,7 +44,8 @@ def wrap(
         bands: names of the bands in order.
         mean: of each band, in units of the value range.
         std: of each band, likewise.
-        value_range: lowest and highest value of the rasters, such as ``(0, 255)``.
+        value_range: lowest and highest value of the rasters, such as ``(0, 255)``; a pair for each
+            band where they differ.
         window: side in pixels of the windows to predict on.
         overlap: pixels that neighbouring windows share.
         ground_sampling: metres on the ground a pixel.
@@ -71,7 +73,7 @@ def wrap(
         spec=spec,
         classes=scheme,
         bands=tuple(bands),
-        value_range=tuple(map(float, value_range)),  # type: ignore[arg-type]  # the card counts them
+        value_range=as_value_range(value_range),
         mean=tuple(map(float, mean)),
         std=tuple(map(float, std)),
         window=window,

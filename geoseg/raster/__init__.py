@@ -3,6 +3,7 @@
 from geoseg.raster.alignment import WarpedReader, describe_grid, same_grid
 from geoseg.raster.area import Area
 from geoseg.raster.assembly import read_window
+from geoseg.raster.band_stack import StackSource, stack
 from geoseg.raster.chunks import (
     LEAST_PIXELS,
     chunk_areas,
@@ -68,6 +69,7 @@ __all__ = [
     "SeenSource",
     "SeenSources",
     "Source",
+    "StackSource",
     "WarpedReader",
     "check_bands",
     "check_image",
@@ -108,6 +110,7 @@ __all__ = [
     "same_grid",
     "shared_notes",
     "source_fingerprint",
+    "stack",
     "write_cog",
     "write_index",
     "write_part",

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, MisfitError, SourceError
 from geoseg.raster.bands import (
@@ -23,35 +21,29 @@ from geoseg.raster.bands import (
     order_by_name,
 )
 from geoseg.raster.below import shows_palettes
-from geoseg.raster.fills import find_fills, without
-from geoseg.raster.nodata import number_text
+from geoseg.raster.nodata import ranges_text
 from geoseg.raster.source import Source
-from geoseg.raster.undeclared import CLIPPED, PREDICT, Look, refuse_impossible
+from geoseg.raster.value_checks import check_values
+from geoseg.value_ranges import ValueRange, per_band
 
 _SAMPLING_RATIOS = (0.8, 1.25)
-_OUTLIERS = 0.01
-"""Share of sampled pixels that may lie outside the range: glints and dead pixels."""
-_LEAST_SHARE = 1 / 64
-"""Values below this share of the range are taken for another scale: 0..1 in 0..255 is 1/255."""
-_USUAL_LIMITS = (1, 255, 1023, 2047, 4095, 10_000, 16_383, 65_535)
-_CLIPPED = 0.05
-"""Share of sampled values that a given range may clip unsaid: percentiles are given as well."""
 
 
 def check_source(
     source: Source,
     *,
     bands: Sequence[str],
-    value_range: tuple[float, float],
+    value_range: ValueRange,
     ground_sampling: float | None,
-    source_range: tuple[float, float] | None = None,
+    source_range: ValueRange | None = None,
 ) -> list[str]:
     """What a user should know before a model runs on `source`, one line each.
 
     Args:
         source: the input.
         bands: the model's band names, in its order.
-        value_range: the values that the model was trained on, lowest and highest possible.
+        value_range: the values that the model was trained on, lowest and highest possible; a pair
+            for each band where they differ.
         ground_sampling: the model's, in metres; not checked without it.
         source_range: the source's own lowest and highest possible value; then values are rescaled
             and clipped, and what does not fit is a warning.
@@ -62,14 +54,9 @@ def check_source(
     """
     warnings = list(source.warnings)
     warnings += check_bands(source, bands)
-    if source_range is not None and not (
-        np.isfinite(source_range).all() and source_range[0] < source_range[1]
-    ):
-        raise ConfigError(
-            f"--value-range {_range(source_range)}: "
-            "give the lowest and the highest value, lowest first"
-        )
-    warnings += _check_values(source, value_range, source_range)
+    if source_range is not None:
+        _refuse_wrong_range(source_range, bands)
+    warnings += check_values(source, value_range, source_range)
     sampling = source.ground_sampling
     if ground_sampling and sampling:
         ratio = sampling / ground_sampling
@@ -79,6 +66,18 @@ def check_source(
                 f"the model's {ground_sampling:.3g} m; expect worse results, or give --resample"
             )
     return warnings
+
+
+def _refuse_wrong_range(value_range: ValueRange, bands: Sequence[str]) -> None:
+    pairs = per_band(value_range, None)
+    given = f"--value-range {ranges_text(value_range)}"
+    if len(pairs) not in (1, len(bands)):
+        raise ConfigError(
+            f"{given}: {2 * len(pairs)} numbers; give two, or two for each of {', '.join(bands)}"
+        )
+    for pair in pairs:
+        if not (np.isfinite(pair).all() and pair[0] < pair[1]):
+            raise ConfigError(f"{given}: give the lowest and the highest value, lowest first")
 
 
 def refuse_palette(source: Source, needs: str) -> None:
@@ -154,104 +153,3 @@ def check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
             f"or say {bands_option(source.bands)} if they are the model's all the same"
         ]
     return []
-
-
-def _check_values(
-    source: Source, value_range: tuple[float, float], source_range: tuple[float, float] | None
-) -> list[str]:
-    """Refuse values on another scale, and undeclared nodata; warn of what a given range clips."""
-    needs = f"the model takes {_range(value_range, ' to ')}"
-    if source.dtype == "uint8" and source_range is None and tuple(value_range) != (0, 255):
-        raise MisfitError(
-            f"{source.path}: uint8 values (0 to 255), {needs}; "
-            "say that its full range differs: --value-range 0,255",
-            value_range="0,255",
-        )
-    look = Look.at(source)
-    limits = value_range if source_range is None else source_range
-    warnings = look.border_warning(limits, PREDICT)
-    if source.dtype == "uint8" and source_range is None:
-        return warnings
-    fills = find_fills(look.values, limits)
-    values = without(look.values, fills)
-    if source_range is not None:
-        lines = [look.fills_line(fills, _range(limits), CLIPPED)] if fills else []
-        return warnings + lines + _range_warnings(source, values, limits)
-    whole_numbers = np.dtype(source.dtype).kind in "iu" and tuple(value_range) == (0, 255)
-    if whole_numbers or _on_another_scale(values, value_range):
-        _refuse_scale(look, needs, whole_numbers=whole_numbers)
-    if fills:
-        masked = {} if any(fill.partly for fill in fills) else {"nodata": look.nodata(fills)}
-        raise MisfitError(look.fills_line(fills, _range(value_range), PREDICT), **masked)
-    every = np.ones(look.values.shape[1], np.bool_)
-    refuse_impossible(source, look.values, every, value_range, PREDICT)
-    return warnings
-
-
-def _on_another_scale(values: NDArray[Any], limits: tuple[float, float]) -> bool:
-    if values.size == 0:
-        return False
-    return _beyond(values, limits) > _OUTLIERS or _too_small(values, limits)
-
-
-def _beyond(values: NDArray[Any], limits: tuple[float, float]) -> float:
-    return float(np.mean((values < limits[0]) | (values > limits[1])))
-
-
-def _too_small(values: NDArray[Any], limits: tuple[float, float]) -> bool:
-    largest = max(-float(values.min()), float(values.max()))
-    return bool(0 < largest < _LEAST_SHARE * max(-limits[0], limits[1]))
-
-
-def _refuse_scale(look: Look, needs: str, *, whole_numbers: bool) -> NoReturn:
-    """Refuse values on another scale; nodata values stand out from the others alone."""
-    fills = [fill for fill in find_fills(look.values) if not fill.partly]
-    values = without(look.values, fills)
-    options = {"nodata": look.nodata(fills)} if fills else {}
-    options["value_range"] = _range(_likely_range(values))
-    advice = f"give the file's full range, like --value-range {options['value_range']}"
-    if fills:
-        advice += f", and if {look.counts(fills)} because they mean no data, "
-        advice += PREDICT.nodata.format(options["nodata"])
-    how = "values" if whole_numbers else "values on another scale"
-    raise MisfitError(
-        f"{look.source.path}: {look.source.dtype} {how} ({_found(values)}), {needs}; {advice}",
-        **options,
-    )
-
-
-def _range_warnings(source: Source, values: NDArray[Any], limits: tuple[float, float]) -> list[str]:
-    """A warning where a range that is given for the source does not seem to be its own."""
-    if values.size == 0:
-        return []
-    beyond = _beyond(values, limits)
-    if beyond > _CLIPPED:
-        what = f"{beyond:.0%} of its sampled values lie outside and are clipped"
-    elif _too_small(values, limits):
-        what = "its values fill next to nothing of it"
-    else:
-        return []
-    return [
-        f"{source.path}: --value-range {_range(limits)}: {what} ({_found(values)}); if this is not "
-        f"meant, give the file's full range, like --value-range {_range(_likely_range(values))}"
-    ]
-
-
-def _found(values: NDArray[Any]) -> str:
-    if values.size == 0:
-        return "no valid pixel in a sample"
-    return f"{values.min():g} to {values.max():g} in a sample"
-
-
-def _likely_range(values: NDArray[Any]) -> tuple[float, float]:
-    """The range of a usual scale (unit, 8 bit, reflectance, ...) that holds all but outliers."""
-    if values.size == 0:
-        return 0.0, 65_535.0
-    bottom, top = (float(value) for value in np.quantile(values, (0.001, 0.999)))
-    largest = max(-bottom, top)
-    limit = next((limit for limit in _USUAL_LIMITS if largest <= limit), largest)
-    return (-limit if bottom < 0 else 0.0), limit
-
-
-def _range(values: tuple[float, float], between: str = ",") -> str:
-    return f"{number_text(values[0])}{between}{number_text(values[1])}"

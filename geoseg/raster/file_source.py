@@ -127,15 +127,15 @@ def open_raster(
         )
         alphas = [number for number, band in enumerate(file_bands, 1) if band.color == "alpha"]
         if bands is None:
-            used = _bands_by_default(path, file_bands, wanted)
+            used = bands_by_default(path, file_bands, wanted)
         else:
-            used = _chosen_bands(path, file_bands, bands)
+            used = chosen_bands(path, file_bands, bands)
         dtype = _common_dtype(path, [file.dtypes[band - 1] for band in used])
         refuse_cut_short(path, file)
         refuse_broken_metadata(path, file, used, given_crs)
         white, negative_note = find_negative(path, file, used, as_stored=as_stored)
         notes = [*filter(None, [negative_note]), *value_notes(file, used)]
-        lines = _band_notes(file_bands, used, chosen=bands is not None)
+        lines = band_notes(file_bands, used, chosen=bands is not None)
         refuse_impossible(path, [file.dtypes[band - 1] for band in used], given_nodata)
         lines += [*notes, place_note(file, given_crs)]
         return FileSource(
@@ -166,7 +166,7 @@ def _common_dtype(path: Path, names: Sequence[str]) -> np.dtype[Any]:
     return np.result_type(*names)
 
 
-def _band_notes(file_bands: Sequence[FileBand], used: Sequence[int], *, chosen: bool) -> list[str]:
+def band_notes(file_bands: Sequence[FileBand], used: Sequence[int], *, chosen: bool) -> list[str]:
     """What is worth knowing about the bands that are read."""
     lines = [
         f"band {band} is marked as alpha; it is read as imagery, as given, and masks nothing"
@@ -197,7 +197,7 @@ def _imagery_bands(file_bands: Sequence[FileBand]) -> tuple[int, ...]:
     return tuple(number for number, band in enumerate(file_bands, 1) if band.color != "alpha")
 
 
-def _bands_by_default(
+def bands_by_default(
     path: Path, file_bands: Sequence[FileBand], wanted: Sequence[str]
 ) -> tuple[int, ...]:
     """The wanted bands where names decide, else all; alpha never."""
@@ -208,7 +208,7 @@ def _bands_by_default(
     return by_name if by_name and set(by_name) <= set(imagery) else imagery
 
 
-def _chosen_bands(
+def chosen_bands(
     path: Path, file_bands: Sequence[FileBand], bands: Sequence[int | str]
 ) -> tuple[int, ...]:
     """The bands that the caller chose, names looked up."""

@@ -131,6 +131,7 @@ def reproject(source: Source, grid: Source) -> tuple[ReprojectedSource, int, int
             bands_chosen=source.bands_chosen,
             below=source,
             block_bytes=source.block_bytes,
+            beside=source.beside,
         ),
         top,
         left,

@@ -117,6 +117,7 @@ def make_mosaic(
         sheets=tuple(sorted(sheets, key=partial(_rank, rule=overlap_rule))),
         warnings=_moved(sheets, first),
         block_bytes=max(sheet.source.block_bytes for sheet in sheets),
+        beside=first.beside,
     ), misfits
 
 
@@ -181,13 +182,23 @@ def _placed(source: Source, reference: Source, *, resample: bool) -> Sheet:
             f"{source.path}: {len(source.bands)} bands of {source.dtype}, and {reference.path} "
             f"{len(reference.bands)} of {reference.dtype}; sheets have the same: convert it first"
         )
+    sheet = place_on(source, reference, resample=resample)
+    moved = isinstance(sheet.source, ReprojectedSource)
+    return sheet if moved else sheet._replace(source=_alike(source, reference))
+
+
+def place_on(source: Source, reference: Source, *, resample: bool) -> Sheet:
+    """A raster on the grid of another one, brought there if it has to be and may.
+
+    Raises:
+        SourceError: it does not lie on that grid, or cannot be brought there.
+    """
     line = _off_grid(source, reference)
     if line and not resample:
         raise SourceError(line)
     if line:
         return Sheet(*reproject(source, reference), source.ground_sampling)
-    place = _place(source, reference)
-    return Sheet(_alike(source, reference), *place, source.ground_sampling)
+    return Sheet(source, *_place(source, reference), source.ground_sampling)
 
 
 def _place(source: Source, reference: Source) -> tuple[int, int]:

@@ -29,9 +29,8 @@ from geoseg.raster.seen import Seen, SeenSources
 from geoseg.raster.stored import Reference, referred, write_source
 from geoseg.tiling import Window
 
-_ROUNDING = 1e-6
-"""Pixels by which a size may be beyond a whole number."""
-_SHARED = ("path", "bands", "dtype", "crs", "file_bands", "bands_chosen", "notes", "warnings")
+_ROUNDING = 1e-6  # pixels by which a size may be beyond a whole number
+_SHARED = ("path", "bands", "dtype", "crs", "file_bands", "bands_chosen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +40,8 @@ class Source(ABC):
     path: Path
     """By which it is known: a file, or the folder or list that names several."""
     height: int
-    """Pixels."""
     width: int
-    """Pixels."""
+    """Pixels, as the height is."""
     bands: tuple[int, ...]
     """The 1-based bands of `file_bands` that are read, in this order; alpha only if asked for."""
     dtype: str
@@ -62,6 +60,8 @@ class Source(ABC):
     """What a user should know about the file, the notes too, one line each."""
     block_bytes: int = 0
     """Of a file's strips or tiles: GDAL decodes a whole one, however little of it is read."""
+    beside: tuple[int, ...] = ()
+    """Positions of bands from files beside the image: options on nodata say nothing of them."""
     area: Area | None = None
     """What of it is wanted; None: all."""
     reference: Reference | None = field(default=None, repr=False, compare=False)
@@ -131,9 +131,7 @@ class Source(ABC):
                 f"{self.path}: has no ground sampling, so that it cannot be resampled; give it a "
                 "place (a GeoTIFF with CRS)"
             )
-        down = ground_sampling * self.height / own[1]
-        across = ground_sampling * self.width / own[0]
-        facts = {name: getattr(self, name) for name in _SHARED}
+        down, across = ground_sampling * self.height / own[1], ground_sampling * self.width / own[0]
         return ResampledSource(
             below=self,
             back=back,
@@ -141,14 +139,14 @@ class Source(ABC):
             height=math.ceil(self.height / down - _ROUNDING),
             width=math.ceil(self.width / across - _ROUNDING),
             transform=self.transform * Affine.scale(across, down),
-            **facts,
+            notes=self.notes,
+            warnings=self.warnings,
+            beside=self.beside,
+            **{name: getattr(self, name) for name in _SHARED},
         )
 
     def covered(self, window: Window) -> Window | None:
-        """The pixels of `target` whose centres lie in a window of the rasters that it is made of.
-
-        None where there are none.
-        """
+        """The pixels of `target` whose centres lie in a window of what it is made of, if any do."""
         return window
 
     @property
@@ -210,6 +208,11 @@ class Source(ABC):
             SourceError: it has no other files.
         """
         raise SourceError(f"{sheet}: cannot be read any more; check it")
+
+    @property
+    def parts(self) -> tuple[tuple[Source, tuple[int, ...]], ...]:
+        """The rasters whose values are looked at one by one, and which of its bands are theirs."""
+        return ((self, tuple(range(len(self.bands)))),)
 
     @property
     def facts(self) -> str:

@@ -23,6 +23,7 @@ from torchvision.transforms import v2
 
 from geoseg.datasets.tiles import Patch
 from geoseg.training.recipe import Augment
+from geoseg.value_ranges import ValueRange, per_band
 
 _WHOLE = 0.999
 """The share of a mean's weights that counts as all of them: sums of weights are rounded."""
@@ -75,7 +76,7 @@ def resize(sample: Sample, size: tuple[int, int]) -> Sample:
 
 
 def augment_sample(
-    sample: Sample, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator
+    sample: Sample, augment: Augment, value_range: ValueRange, rng: np.random.Generator
 ) -> Sample:
     """Mirror and turn (square samples), and change brightness and contrast.
 
@@ -97,14 +98,18 @@ def augment_sample(
 
 
 def jitter(
-    sample: Sample, augment: Augment, value_range: tuple[float, float], rng: np.random.Generator
+    sample: Sample, augment: Augment, value_range: ValueRange, rng: np.random.Generator
 ) -> Sample:
-    """Each band stretched about its mean, and all shifted alike, within the value range."""
-    low, high = value_range
+    """Each band stretched about its mean, and all shifted alike, within their value ranges."""
     gain = 1.0 + augment.contrast * rng.uniform(-1, 1)
-    shift = augment.brightness * rng.uniform(-1, 1) * (high - low)
+    step = augment.brightness * rng.uniform(-1, 1)
     if not sample.valid.any():
         return sample
     means = sample.pixels[:, sample.valid].double().mean(1).float()[:, None, None]
-    pixels = ((sample.pixels - means) * gain + means + shift).clamp(low, high)
-    return sample._replace(pixels=pixels)
+    ranges = per_band(value_range, len(sample.pixels))
+    # In double precision, as a single range has always been taken.
+    ends = torch.tensor(ranges, dtype=torch.float64)[:, :, None, None]
+    low, high = ends.float().unbind(1)
+    shift = (step * (ends[:, 1] - ends[:, 0])).float()
+    stretched = (sample.pixels - means) * gain + means + shift
+    return sample._replace(pixels=stretched.clamp(low, high))

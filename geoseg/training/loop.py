@@ -29,6 +29,7 @@ from geoseg.training.summary import metric_value, summarize
 from geoseg.training.trainer import Trainer
 from geoseg.training.validation import validate
 from geoseg.training.validation_images import Panel, draw_page, panels_of
+from geoseg.value_ranges import as_lists
 
 
 class UnreadableBatchError(SourceError):
@@ -131,12 +132,8 @@ def _save_state(trainer: Trainer, folder: Path, outcome: Outcome, card: Card) ->
 
 def _make_history(trainer: Trainer, card: Card, folder: Path, outcome: Outcome) -> History:
     """The metrics file of this run, from the step on where it begins."""
-    return History(
-        folder,
-        card.classes.names,
-        first_step=outcome.step,
-        tensorboard=trainer.recipe.tensorboard,
-    )
+    shown = trainer.recipe.tensorboard
+    return History(folder, card.classes.names, first_step=outcome.step, tensorboard=shown)
 
 
 def _data_facts(card: Card) -> dict[str, Any]:
@@ -144,7 +141,7 @@ def _data_facts(card: Card) -> dict[str, Any]:
     return {
         "tiles": card.training.get("tiles"),
         "labelled pixels": card.training.get("class_pixels"),
-        "range of values": list(card.value_range),
+        "range of values": as_lists(card.value_range),
         "mean": list(card.mean),
         "deviation": list(card.std),
     }

@@ -13,6 +13,7 @@ from geoseg.datasets.statistics import Statistics
 from geoseg.errors import ConfigError
 from geoseg.models import Card, ModelSpec
 from geoseg.report import Report
+from geoseg.value_ranges import ValueRange, per_band
 
 if TYPE_CHECKING:
     from geoseg.models import Segmenter
@@ -32,7 +33,7 @@ def make_card(
     spec: ModelSpec,
     scheme: ClassScheme,
     bands: Sequence[str],
-    value_range: tuple[float, float],
+    value_range: ValueRange,
     statistics: Statistics,
     *,
     mean: Sequence[float] | None = None,
@@ -46,7 +47,7 @@ def make_card(
         spec: of the network.
         scheme: its classes.
         bands: names of its bands.
-        value_range: of the rasters' values.
+        value_range: of the rasters' values, or of each band's.
         statistics: of the training rasters.
         mean: of each band, instead of the measured one.
         std: likewise.
@@ -57,12 +58,7 @@ def make_card(
         ConfigError: the rasters hold values outside `value_range`, or there is not one mean and one
             standard deviation for each band.
     """
-    low, high = min(statistics.low), max(statistics.high)
-    if not value_range[0] <= low <= high <= value_range[1]:
-        raise ConfigError(
-            f"data.value_range: {list(value_range)}, but the training rasters hold {low:g} to "
-            f"{high:g}; give the range of their values"
-        )
+    _refuse_other_values(bands, value_range, statistics)
     for key, values in (("mean", mean), ("std", std)):
         if values and len(values) != len(bands):
             raise ConfigError(
@@ -79,6 +75,24 @@ def make_card(
         training={**training, "class_pixels": class_pixels},
         **more,
     )
+
+
+def _refuse_other_values(
+    bands: Sequence[str], value_range: ValueRange, statistics: Statistics
+) -> None:
+    """Refuse values outside of the range that is given for them."""
+    ranges = per_band(value_range, len(bands))
+    for pair in dict.fromkeys(ranges):
+        those = [place for place, each in enumerate(ranges) if each == pair]
+        low, high = statistics.low[those].min(), statistics.high[those].max()
+        if not pair[0] <= low <= high <= pair[1]:
+            in_bands = (
+                "" if len(those) == len(bands) else f" in {', '.join(bands[i] for i in those)}"
+            )
+            raise ConfigError(
+                f"data.value_range: {list(pair)}, but the training rasters hold {low:g} to "
+                f"{high:g}{in_bands}; give the range of their values"
+            )
 
 
 @dataclass

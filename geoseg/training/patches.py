@@ -26,6 +26,7 @@ from geoseg.tiling import Window
 from geoseg.training.augment import Sample, augment_sample, resize, zoom_factor
 from geoseg.training.recipe import Recipe
 from geoseg.training.sampling import Sampler, Target, Uniform
+from geoseg.value_ranges import ValueRange
 
 _OPEN_TILES = 100
 """Tiles kept open at once by one process; systems allow a process some 1,000 files."""
@@ -61,7 +62,7 @@ class Patches(Dataset[tuple[Tensor, ...]]):
         tiles: Sequence[Tile],
         scheme: ClassScheme,
         recipe: Recipe,
-        value_range: tuple[float, float],
+        value_range: ValueRange,
         sampler: Sampler | None = None,
     ) -> None:
         """Patches of these tiles; without a sampler, uniform over the area of all."""

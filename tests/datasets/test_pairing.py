@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from geoseg.datasets.pairing import (
+    Pair,
     Pairing,
     describe_unpaired,
     objects_by_tile,
     pair_all,
     pair_files,
+    with_companions,
 )
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, GeosegError
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -311,3 +313,22 @@ def test_objects_are_found_by_the_text_of_their_patterns_stars(tmp_path: Path) -
     assert [found[tile][0].name for tile in ("t0", "t1")] == ["t0_inst.tif", "t1_inst.tif"]
     assert list(objects_by_tile(f"{tmp_path}/c/*/*_gtFine_instanceIds.png")) == ["ulm_1"]
     assert list(objects_by_tile(f"{tmp_path}/c/*/*.png")) == ["ulm_1"]
+
+
+@pytest.mark.parametrize("second", ["../dsm/{stem}_dsm.tif", "dsm/*_dsm.tif", "dsm/a_dsm.tif"])
+def test_further_images_belong_to_the_first_by_a_pattern_by_stars_or_to_all(
+    tmp_path: Path, second: str
+) -> None:
+    for name in ("top/a.tif", "top/b.tif", "dsm/a_dsm.tif", "dsm/b_dsm.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    images = [str(tmp_path / "top/*.tif"), second if "{" in second else str(tmp_path / second)]
+    pairs = [Pair(stem, tmp_path / f"top/{stem}.tif", tmp_path / "labels") for stem in "ab"]
+    found = with_companions(pairs, images)
+    names = ["a_dsm.tif", "a_dsm.tif" if second == "dsm/a_dsm.tif" else "b_dsm.tif"]
+    assert [pair.companions for pair in found] == [(tmp_path / "dsm" / name,) for name in names]
+    assert with_companions(pairs, images[:1]) == pairs
+    (tmp_path / "dsm/b_dsm.tif").unlink()
+    if second != "dsm/a_dsm.tif":
+        with pytest.raises(GeosegError, match=r"without a further image|b_dsm\.tif is not there"):
+            with_companions(pairs, images)

@@ -32,6 +32,7 @@ from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import Source, open_raster
 
 MakeTile = Callable[..., Tile]
+RGB = ("red", "green", "blue")
 
 
 def entry(image: Path, labels: Path) -> tuple[Pair, None]:
@@ -158,12 +159,26 @@ def test_a_later_image_without_the_bands_is_named_in_the_words_of_the_config(
 def test_bytes_need_no_value_range_and_other_types_do(make_tile: MakeTile) -> None:
     plain = make_tile("a")
     deep = make_tile("b", image=np.ones((3, 64, 80), np.uint16))
-    assert choose_value_range(None, [plain]) == (0, 255)
-    assert choose_value_range((0, 4095), [deep]) == (0, 4095)
+    assert choose_value_range(None, [plain], RGB) == (0, 255)
+    assert choose_value_range((0, 4095), [deep], RGB) == (0, 4095)
     with pytest.raises(ConfigError, match=r"data\.value_range: is missing, and .*b\.tif is uint16"):
-        choose_value_range(None, [plain, deep])
+        choose_value_range(None, [plain, deep], RGB)
     with pytest.raises(ConfigError, match="the first value must be below the second"):
-        choose_value_range((1, 1), [plain])
+        choose_value_range((1, 1), [plain], RGB)
+
+
+def test_bands_may_have_ranges_of_their_own_by_name(make_tile: MakeTile) -> None:
+    mixed, bands = make_tile("a", image=np.ones((3, 64, 80), np.float32)), ("red", "nir", "height")
+    ranges = {"red": (0.0, 255.0), "nir": (0.0, 255.0), "height": (0.0, 60.0)}
+    assert choose_value_range(ranges, [mixed], bands) == ((0, 255), (0, 255), (0, 60))
+    assert choose_value_range({**ranges, "height": (0.0, 255.0)}, [mixed], bands) == (0, 255)
+    assert choose_value_range({"height": (0, 9)}, [make_tile("b")], bands)[1:] == ((0, 255), (0, 9))
+    with pytest.raises(ConfigError, match=r"is missing, and .*a\.tif is float32; give the range"):
+        choose_value_range({"height": (0, 60)}, [mixed], bands)
+    with pytest.raises(
+        ConfigError, match="there is no band 'hight'; the bands are red, nir, height"
+    ):
+        choose_value_range({"hight": (0, 60)}, [mixed], bands)
 
 
 def test_a_pair_that_two_patterns_name_counts_once(make_tile: MakeTile, tmp_path: Path) -> None:

@@ -35,6 +35,16 @@ def test_a_source_range_is_mapped_onto_the_value_range_and_clipped() -> None:
     np.testing.assert_allclose(found.flatten().numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
+def test_each_band_may_have_ranges_of_its_own() -> None:
+    x = pixels().float()
+    valid = torch.ones((3, 4, 5), dtype=torch.bool)
+    ranges, given = ((0.0, 255.0), (200.0, 400.0)), ((0.0, 1000.0), (100.0, 150.0))
+    together = Normalization(MEAN, STD, ranges, given)(x, valid)
+    for band in (0, 1):
+        alone = Normalization(MEAN[band:][:1], STD[band:][:1], ranges[band], given[band])
+        assert torch.equal(together[:, band], alone(x[:, band : band + 1], valid)[:, 0])
+
+
 def test_invalid_pixels_of_all_bands_become_the_mean_and_the_others_stay() -> None:
     x = pixels().float()
     normalize = Normalization(MEAN, STD, (0.0, 255.0))

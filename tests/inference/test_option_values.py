@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import ConfigError
-from geoseg.inference.option_values import bands, flag, number_of, numbers_of, or_none, words
+from geoseg.inference.option_values import (
+    bands,
+    flag,
+    number_of,
+    numbers_of,
+    or_none,
+    value_range,
+    words,
+)
 
 
 @given(st.lists(st.integers(), min_size=1))
@@ -53,3 +61,13 @@ def test_bands_are_numbers_or_names() -> None:
     assert bands("b", 2) == (2,)
     with pytest.raises(ConfigError, match=r"b '1.5': give names or whole numbers"):
         bands("b", "1.5")
+
+
+@pytest.mark.parametrize("each", ["0,255,200,400", [(0, 255), (200, 400)], [0, 255, 200, 400]])
+def test_a_range_is_of_all_bands_or_of_each(each: Any) -> None:
+    assert value_range("r", "0,255") == value_range("r", (0, 255)) == (0.0, 255.0)
+    assert value_range("r", each) == ((0.0, 255.0), (200.0, 400.0))
+    with pytest.raises(
+        ConfigError, match="give two numbers, such as 0,65535, or two for each band"
+    ):
+        value_range("r", "0,255,9")

@@ -32,6 +32,10 @@ def test_json_gives_the_card_back() -> None:
     )
     assert Card.from_json(card.to_json()) == card
     assert Card.from_json(Card(**FACTS).to_json()) == Card(**FACTS)
+    ranges = ((0.0, 255.0), (0.0, 255.0), (200.0, 400.0))
+    mixed = Card(**{**FACTS, "value_range": ranges})
+    assert Card.from_json(mixed.to_json()) == mixed
+    assert (mixed.ranges, Card(**FACTS).ranges) == (ranges, ((0.0, 255.0),) * 3)
 
 
 def test_a_card_from_before_the_choice_of_resizing_keeps_what_its_network_was() -> None:
@@ -57,6 +61,12 @@ def test_a_card_from_before_the_choice_of_resizing_keeps_what_its_network_was() 
         ({"mean": (1.0, math.nan, 1.0)}, r"mean\[1\]: nan is not a finite number"),
         ({"value_range": (255.0, 0.0)}, r"value_range \(255.0, 0.0\): give low and high"),
         ({"value_range": (5, 5)}, "give low and high"),
+        ({"value_range": ((0, 1), (3, 2), (0, 1))}, "give low and high"),
+        ({"value_range": ((0, 1), (0, 2))}, "2 ranges of values for 3 bands; give one, or one for"),
+        (
+            {"value_range": ((0, 1), (0, "x"), (0, 1))},
+            r"value_range\[1\]\[1\]: 'x' is not a number",
+        ),
         ({"value_range": (0,)}, r"value_range\[1\]: is missing"),
         ({"value_range": (0, math.inf)}, r"value_range\[1\]: inf is not a finite number"),
         ({"overlap": 512}, "window 512 and overlap 512: overlap goes from 0 to window - 1"),

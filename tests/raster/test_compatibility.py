@@ -39,6 +39,44 @@ def test_fitting_source_has_no_warning(make_raster):
     assert check(open_raster(make_raster()), ground_sampling=0.5) == []
 
 
+MIXED = ((0, 255), (0, 255), (200, 400))
+
+
+@pytest.mark.parametrize("wrong", [(0, 1), (3000, 5000), (900, 1000)])
+def test_each_band_is_compared_with_its_own_range(make_raster, wrong):
+    def mixed(low, high):
+        data = np.random.default_rng(0).uniform(0, 255, (3, 64, 80)).astype(np.float32)
+        data[2] = np.random.default_rng(1).uniform(low, high, (64, 80))
+        return open_raster(make_raster(data=data))
+
+    assert check(mixed(210, 390), value_range=MIXED) == []
+    with pytest.raises(
+        SourceError, match=r"float32 values on another scale .* 200 to 400; "
+    ) as found:
+        check(mixed(*wrong), value_range=MIXED)
+    # The advice changes the range of that band alone, and followed to the letter it helps.
+    numbers = str(found.value).partition("--value-range ")[2].split(",")
+    ranges = tuple(zip(*[iter(map(float, numbers))] * 2, strict=True))
+    assert ranges[:2] == MIXED[:2]
+    assert check(mixed(*wrong), value_range=MIXED, source_range=ranges) == []
+
+
+def test_ranges_of_some_bands_alone_are_no_ranges_of_all(make_raster):
+    with pytest.raises(
+        ConfigError, match="0,255,0,9: 4 numbers; give two, or two for each of red, "
+    ):
+        check(open_raster(make_raster()), source_range=((0, 255), (0, 9)))
+
+
+def test_small_heights_beside_colours_are_heights_of_a_flat_place(make_raster):
+    data = np.random.default_rng(0).uniform(0, 255, (3, 64, 80)).astype(np.float32)
+    data[2] /= 500
+    source = open_raster(make_raster(data=data))
+    assert check(source, value_range=((0, 255), (0, 255), (0, 60))) == []
+    with pytest.raises(SourceError, match="another scale"):
+        check(source, value_range=((0, 60), (0, 60), (0, 255)))
+
+
 def test_warnings_of_the_source_come_along(make_raster):
     (line,) = check(open_raster(make_raster(crs=None)), ground_sampling=0.5)
     assert "scene.tif: has no coordinate system" in line

@@ -10,6 +10,7 @@ from torch import Tensor
 from geoseg.datasets.tiles import Patch
 from geoseg.training.augment import Sample, augment_sample, jitter, resize, zoom_factor
 from geoseg.training.recipe import Augment
+from geoseg.value_ranges import ValueRange
 
 RANGE = (0.0, 255.0)
 STILL = Augment(flip=False, turn=False)
@@ -81,11 +82,16 @@ def noise(low: float, high: float, bands: int = 3) -> Sample:
     return sample_of(pixels, np.ones((16, 16), bool))
 
 
-def changed(
-    sample: Sample, seed: int, value_range: tuple[float, float] = RANGE, **how: float
-) -> Tensor:
+def changed(sample: Sample, seed: int, value_range: ValueRange = RANGE, **how: float) -> Tensor:
     augment = Augment(flip=False, turn=False, **how)  # type: ignore[arg-type]
     return augment_sample(sample, augment, value_range, np.random.default_rng(seed)).pixels
+
+
+def test_brightness_moves_each_band_by_its_own_range() -> None:
+    sample = noise(100, 150)
+    together = changed(sample, 4, ((0.0, 255.0), (0.0, 1000.0), (90.0, 160.0)), brightness=0.2)
+    for band, limits in enumerate([(0.0, 255.0), (0.0, 1000.0), (90.0, 160.0)]):
+        assert torch.equal(together[band], changed(sample, 4, limits, brightness=0.2)[band])
 
 
 def test_contrast_stretches_each_band_about_its_own_mean() -> None:
