@@ -34,6 +34,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "bands": None,
         "value_range": None,
         "nodata": None,
+        "stack": (),
         "crs": None,
         "aoi": None,
         "aoi_layer": None,
