@@ -27,6 +27,7 @@ from geoseg.cli_options import (
     run_options,
     set_option,
     source_options,
+    stack_option,
 )
 from geoseg.stopping import STOPPING
 
@@ -173,12 +174,7 @@ def compare(config: Path, **options: Any) -> None:
     callback=_numbers,
     help="Values of images that mean no data in all bands.",
 )
-@option(
-    "--stack",
-    multiple=True,
-    metavar="PATTERN",
-    help="File with more bands of an image: '{stem}_dsm.tif', beside it.",
-)
+@stack_option
 @option("--block", type=int, metavar="PX", help="Side of the blocks of --split blocks.")
 @option("--gap", type=int, metavar="PX", help="Between blocks of train and val.  [default: 64]")
 @option("--overwrite", is_flag=True, help="Remove another preparation from DST.")

@@ -9,13 +9,21 @@ import click
 from click import argument, option
 
 from geoseg.cli_group import call, command
-from geoseg.cli_options import MODEL, PATH, card_options, option_with_default, remote_option
+from geoseg.cli_options import (
+    MODEL,
+    PATH,
+    card_options,
+    option_with_default,
+    remote_option,
+    stack_option,
+)
 from geoseg.importing.origins import ORIGINS
 
 
 @command
 @argument("file")
 @option("--model", metavar=MODEL, help="Also say which options the raster needs for this model.")
+@stack_option
 @option("--plot", type=PATH, help="Picture of where the sheets of a folder lie (.png).")
 @remote_option
 def info(file: str, **options: Any) -> None:

@@ -63,6 +63,11 @@ def _remote(make: Callable[..., Decorator]) -> Decorator:
     return make("--allow-remote", is_flag=True, help=text)
 
 
+def _stack(make: Callable[..., Decorator]) -> Decorator:
+    text = "File with more bands of each image: '{stem}_dsm.tif', beside it."
+    return make("--stack", multiple=True, metavar="PATTERN", help=text)
+
+
 def _cleaning(make: Callable[..., Decorator]) -> Decorator:
     return _together(
         make(
@@ -92,6 +97,7 @@ def _cleaning(make: Callable[..., Decorator]) -> Decorator:
 
 
 quiet_option = _quiet(option)
+stack_option = _stack(option)
 remote_option = _remote(option)
 set_option = option(
     "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Change a config value."
@@ -121,12 +127,7 @@ source_options = _together(
         metavar="LO,HI[,...]",
         help="Source values that mean the model's range; or a pair for each band.",
     ),
-    _source(
-        "--stack",
-        multiple=True,
-        metavar="PATTERN",
-        help="File with more bands of a source: '{stem}_dsm.tif', beside it.",
-    ),
+    _stack(_source),
     _source("--nodata", metavar="V,...", help="Source values that mean no data in all bands."),
     _source("--crs", metavar="EPSG:N", help="CRS of sources that have none."),
     _source(

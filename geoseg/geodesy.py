@@ -261,7 +261,12 @@ def same_crs(one: Any, other: Any) -> bool:
         one: as `horizontal_crs` takes it.
         other: likewise.
     """
-    first, second = (_horizontal(_as_pyproj(crs)).to_2d() for crs in (one, other))
+    return _alike(_wkt(one), _wkt(other))
+
+
+@lru_cache(maxsize=256)  # of all sheets of a mosaic, again and again
+def _alike(one: str, other: str) -> bool:
+    first, second = (_horizontal(pyproj.CRS.from_wkt(wkt)).to_2d() for wkt in (one, other))
     return bool(first.equals(second, ignore_axis_order=True))
 
 

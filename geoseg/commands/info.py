@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import rasterio
 from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
 from geoseg.models.named import model_file
-from geoseg.raster import open_raster
+from geoseg.raster import describe_grid, open_raster
+from geoseg.raster import stack as stack_files
+from geoseg.raster.companions import Patterns, companions, given_patterns
 from geoseg.raster.description import describe_raster, description_lines
 from geoseg.report import Report
 from geoseg.value_ranges import as_lists, as_value_range, ranges_words
@@ -25,6 +28,7 @@ def run(
     file: str | os.PathLike[str],
     model: str | os.PathLike[str] | None = None,
     plot: str | os.PathLike[str] | None = None,
+    stack: Patterns = (),
 ) -> Report:
     """Describe a model file, a raster, or a folder of rasters.
 
@@ -33,6 +37,7 @@ def run(
             takes.
         model: a model; then also the options that the raster needs for it.
         plot: a picture (``.png``) of where the rasters of a folder lie.
+        stack: patterns of files with more bands of each raster, such as ``{stem}_dsm.tif``.
 
     Raises:
         ModelError: a model file that is not a geoseg model.
@@ -40,24 +45,32 @@ def run(
         ConfigError: it is a model and `model` is given; `plot` is given for another thing than a
             folder; or no raster of a folder can be read.
     """
+    patterns = given_patterns("--stack", stack)
     if os.path.isdir(file):
         from geoseg.commands.info_folder import describe_folder
 
         chosen = None if model is None else os.fspath(model)
-        return describe_folder(Path(file), chosen, None if plot is None else Path(plot))
+        drawn = None if plot is None else Path(plot)
+        return describe_folder(Path(file), chosen, drawn, patterns)
     if plot is not None:
         raise ConfigError(f"--plot {os.fspath(plot)}: draws the sheets of a folder; give a folder")
     path = model_file(file)
     if path.suffix == _MODEL:
         if model is not None:
             raise ConfigError(f"{path} is a model itself; --model goes with a raster")
+        if patterns:
+            raise ConfigError(f"--stack {patterns[0]}: goes with rasters, and {path} is a model")
         facts = _model_facts(path)
         lines = [(name.replace("_", " "), _formatted(value)) for name, value in facts.items()]
         return _report(path, facts, lines)
-    fit = None if model is None else _fit(path, os.fspath(model))
-    source = open_raster(path)
-    facts = describe_raster(source)
-    lines = [*description_lines(facts), ("gdal", rasterio.__gdal_version__)]
+    fit = None if model is None else _fit(path, os.fspath(model), patterns)
+    facts = describe_raster(open_raster(path))
+    lines = [*description_lines(facts)]
+    if patterns:
+        facts["stack"], more = _beside(path, patterns)
+        facts["warnings"] = list(dict.fromkeys([*facts["warnings"], *more]))
+        lines += [("beside", _beside_line(each)) for each in facts["stack"]]
+    lines.append(("gdal", rasterio.__gdal_version__))
     facts["gdal"] = rasterio.__gdal_version__
     if fit is not None:
         facts["fit"] = fit
@@ -72,15 +85,40 @@ def _report(path: Path, facts: dict[str, Any], lines: list[tuple[str, str]]) -> 
     return Report("\n".join([str(path), *text]), {"path": str(path), **facts})
 
 
-def _fit(path: Path, model: str) -> dict[str, Any]:
+def _beside(path: Path, patterns: Sequence[str]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The files that hold more bands of a raster, as JSON holds them, and what is to be known."""
+    whole = stack_files([path, *companions(path, patterns)])
+    found = []
+    for part, positions in whole.parts:
+        if part.path != path:
+            bands = [whole.bands[position] for position in positions]
+            names = [whole.file_bands[band - 1].name for band in bands]
+            grid = describe_grid(part)
+            found.append(
+                {"path": str(part.path), "bands": bands, "band_names": names, "grid": grid}
+                | {"dtype": part.dtype, "nodata": part.nodata, "masked_by": list(part.masked_by)}
+            )
+    return found, whole.warnings
+
+
+def _beside_line(each: dict[str, Any]) -> str:
+    named = zip(each["bands"], each["band_names"], strict=True)
+    bands = ", ".join(f"{number} {name}" for number, name in named)
+    masked = ", ".join(each["masked_by"]) or "nothing"
+    return f"bands {bands}: {each['path']}, {each['dtype']}, {each['grid']}, masked by {masked}"
+
+
+def _fit(path: Path, model: str, patterns: Sequence[str]) -> dict[str, Any]:
     """The options that a raster needs for a model, as JSON holds them."""
     # A raster alone needs neither.
     from geoseg.inference.fitting import find_fit
     from geoseg.models import load_card
 
     card = load_card(model)
-    fit = find_fit(path, card)
-    command = f"geoseg predict {_typed(path)} --model {_typed(model)} --out OUT {fit.arguments}"
+    fit = find_fit(path, card, patterns)
+    given = "".join(f"--stack {shlex.quote(pattern)} " for pattern in patterns)
+    command = f"geoseg predict {_typed(path)} --model {_typed(model)} --out OUT "
+    command += f"{given}{fit.arguments}"
     if remote_allowed():
         command += " --allow-remote"
     return {

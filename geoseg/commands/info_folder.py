@@ -17,6 +17,7 @@ from geoseg.files import write_bytes
 from geoseg.geodesy import crs_name
 from geoseg.prefetch import look_ahead
 from geoseg.raster import GDAL_CACHE_BYTES, Source, find_sources, open_raster
+from geoseg.raster.companions import without_companions
 from geoseg.report import Report, counted, nothing_usable
 
 _SHOWN = 8
@@ -25,13 +26,16 @@ _OFFSET = 0.1
 """Of a pixel: sheets whose pixels lie closer to one another's share a grid."""
 
 
-def describe_folder(folder: Path, model: str | None, plot: Path | None) -> Report:
+def describe_folder(
+    folder: Path, model: str | None, plot: Path | None, patterns: Sequence[str] = ()
+) -> Report:
     """Describe the rasters in a folder, and those below it.
 
     Args:
         folder: is searched as ``geoseg predict`` does.
         model: a model; then also what ``geoseg predict`` would do with each raster.
         plot: a picture (``.png``) of where they lie, to be written.
+        patterns: of files that hold more bands of each; these files are no sheets.
 
     Returns:
         Sheets, pixels, bytes, kinds, coverage; exit code 1 where some cannot be read.
@@ -40,7 +44,7 @@ def describe_folder(folder: Path, model: str | None, plot: Path | None) -> Repor
         ConfigError: none can be read.
         OutputError: the picture cannot be written.
     """
-    sources, failures = _open_all(folder)
+    sources, beside, failures = _open_all(folder, patterns)
     kinds = Counter(map(_kind, sources))
     places = _places(sources)
     size = sum(source.path.stat().st_size for source in sources)
@@ -61,10 +65,13 @@ def describe_folder(folder: Path, model: str | None, plot: Path | None) -> Repor
         "bytes": size,
         "kinds": dict(kinds.most_common()),
         "places": places,
+        "beside": beside,
         "failures": failures,
     }
+    if patterns:
+        lines.append(("beside", f"{counted(len(beside), 'file')} with more bands of them"))
     if model is not None:
-        fits = _fits(sources, model)
+        fits = _fits(sources, model, patterns)
         data["model"] = {"model": model, "fits": fits}
         first = list(fits.items())[:_SHOWN]
         lines += [("model", f"{len(paths):,} {what}") for what, paths in first]
@@ -77,23 +84,24 @@ def describe_folder(folder: Path, model: str | None, plot: Path | None) -> Repor
     return Report(text, data, 1 if failures else 0)
 
 
-def _open_all(folder: Path) -> tuple[list[Source], list[str]]:
-    """The rasters in a folder, and why others cannot be read.
+def _open_all(folder: Path, patterns: Sequence[str]) -> tuple[list[Source], list[str], list[str]]:
+    """The rasters in a folder, those beside them, and why others cannot be read.
 
     Raises:
         ConfigError: none can.
     """
     found = find_sources([folder])
+    images, beside = without_companions(found.sources, patterns)
     sources: list[Source] = []
     failures = list(found.failures.values())
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        looks = look_ahead(open_raster, [each.path for each in found.sources])
-        for each, look in zip(found.sources, looks, strict=True):
+        looks = look_ahead(open_raster, [each.path for each in images])
+        for each, look in zip(images, looks, strict=True):
             with per_input(each.path, failures.append):
                 sources.append(look.result())
     if not sources:
         raise nothing_usable(failures)
-    return sources, failures
+    return sources, beside, failures
 
 
 def _kind(source: Source) -> str:
@@ -165,7 +173,7 @@ def _place_line(place: dict[str, Any]) -> str:
     )
 
 
-def _fits(sources: Sequence[Source], model: str) -> dict[str, list[str]]:
+def _fits(sources: Sequence[Source], model: str, patterns: Sequence[str]) -> dict[str, list[str]]:
     """The paths of the sheets by what ``geoseg predict`` would do with them."""
     from geoseg.inference.fitting import find_fit
     from geoseg.models import load_card
@@ -173,7 +181,7 @@ def _fits(sources: Sequence[Source], model: str) -> dict[str, list[str]]:
     card = load_card(model)
     found = defaultdict(list)
     for source in sources:
-        fit = find_fit(source.path, card)
+        fit = find_fit(source.path, card, patterns)
         if fit.refusal:
             what = f"refused: {fit.refusal.removeprefix(f'{source.path}: ')}"
         else:

@@ -38,7 +38,7 @@ from geoseg.foreign import with_allow_remote
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import parse_crs
-from geoseg.raster.companions import given_patterns
+from geoseg.raster.companions import Patterns, given_patterns
 from geoseg.raster.nodata import given_values
 from geoseg.report import Report, counted, nothing_usable
 
@@ -62,7 +62,7 @@ def run(
     layer: str | None = None,
     crs: str | None = None,
     nodata: float | Sequence[float] | None = None,
-    stack: PathLike | Sequence[PathLike] = (),
+    stack: Patterns = (),
     block: int | None = None,
     gap: int | None = None,
     overwrite: bool = False,

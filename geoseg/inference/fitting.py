@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +11,7 @@ from geoseg.errors import ConfigError, GeosegError, MisfitError, SourceError
 from geoseg.inference.interest import AreaOfInterest
 from geoseg.inference.options import PredictOptions
 from geoseg.models import Card
-from geoseg.raster import Source, check_source
-from geoseg.raster.band_stack import stack
+from geoseg.raster import Source, check_source, stack
 from geoseg.raster.bands import named_bands, order_by_name
 from geoseg.raster.companions import companions
 from geoseg.tiling import TileGrid
@@ -122,8 +122,13 @@ def _at_ground_sampling_of(card: Card, source: Source, *, back: bool) -> Source:
     return source if same else resampled
 
 
-def find_fit(path: Path, card: Card) -> Fit:
+def find_fit(path: Path, card: Card, patterns: Sequence[str] = ()) -> Fit:
     """The options that a raster needs for a model: the advice of each refusal, followed.
+
+    Args:
+        path: the raster.
+        card: of the model.
+        patterns: of files that hold more of its bands.
 
     Bands that are chosen by name are named, so that the choice is seen.
     """
@@ -132,7 +137,7 @@ def find_fit(path: Path, card: Card) -> Fit:
     refusal = ""
     for _ in range(_MOST_REFUSALS):
         try:
-            given = PredictOptions.from_keywords(**options)
+            given = PredictOptions.from_keywords(stack=patterns, **options)
             source, _, warnings = open_fitting(path, card, given)
         except MisfitError as misfit:
             refusal = str(misfit)

@@ -43,9 +43,11 @@ def check_pattern(option: str, pattern: str) -> None:
         )
 
 
-def given_patterns(
-    option: str, given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-) -> tuple[str, ...]:
+Patterns = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One or several, as a caller gives them."""
+
+
+def given_patterns(option: str, given: Patterns) -> tuple[str, ...]:
     """One pattern or several, checked.
 
     Raises:

@@ -32,7 +32,7 @@ class Sheet(NamedTuple):
     """Of its upper left corner, pixels of the mosaic."""
     col: int
     sampling: float | None = None
-    """Its own ground sampling, metres."""
+    """Its own ground sampling, metres, where it decides which is on top."""
 
     @property
     def window(self) -> Window:

@@ -96,7 +96,10 @@ def make_mosaic(
     placed = []
     for each in inputs:
         try:
-            placed.append(_placed(each, first, resample=resample))
+            sheet = _placed(each, first, resample=resample)
+            if overlap_rule == "finest":  # of thousands of sheets it takes seconds
+                sheet = sheet._replace(sampling=each.ground_sampling)
+            placed.append(sheet)
         except SourceError as error:
             misfits[each.path] = str(error)
     top, left = min(sheet.row for sheet in placed), min(sheet.col for sheet in placed)
@@ -197,8 +200,8 @@ def place_on(source: Source, reference: Source, *, resample: bool) -> Sheet:
     if line and not resample:
         raise SourceError(line)
     if line:
-        return Sheet(*reproject(source, reference), source.ground_sampling)
-    return Sheet(source, *_place(source, reference), source.ground_sampling)
+        return Sheet(*reproject(source, reference))
+    return Sheet(source, *_place(source, reference))
 
 
 def _place(source: Source, reference: Source) -> tuple[int, int]:
@@ -209,19 +212,22 @@ def _place(source: Source, reference: Source) -> tuple[int, int]:
 
 def _off_grid(source: Source, reference: Source) -> str:
     """Why a raster does not lie on the grid of another; empty where it does."""
-    both = f"{source.path}: {describe_grid(source)}, and {reference.path} has another grid "
-    both += f"({describe_grid(reference)})"
-    remedy = "--resample brings it there"
     one, other = source.crs, reference.crs
     if (one is None) != (other is None) or (one and other and not same_crs(one, other)):
-        return f"{both}; sheets have one coordinate system: {remedy}"
-    row, col = _place(source, reference)
-    expected = reference.transform * Affine.translation(col, row)
-    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
-    moved = [~expected * (source.transform * corner) for corner in corners]
-    if np.abs(np.subtract(moved, corners)).max() > _SNAPPED:
-        return f"{both}; sheets lie on one grid, to a tenth of a pixel: {remedy}"
-    return ""
+        why = "sheets have one coordinate system"
+    else:
+        row, col = _place(source, reference)
+        expected = reference.transform @ Affine.translation(col, row)
+        corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
+        moved = [~expected @ (source.transform @ corner) for corner in corners]
+        if np.abs(np.subtract(moved, corners)).max() <= _SNAPPED:
+            return ""
+        why = "sheets lie on one grid, to a tenth of a pixel"
+    # Said of few: to describe a grid takes longer than to compare it.
+    return (
+        f"{source.path}: {describe_grid(source)}, and {reference.path} has another grid "
+        f"({describe_grid(reference)}); {why}: --resample brings it there"
+    )
 
 
 def common_folder(paths: Sequence[Path]) -> Path:

@@ -11,6 +11,8 @@ from matplotlib.image import imread
 from rasterio import Affine
 
 from geoseg.commands.info import run
+from geoseg.errors import ConfigError
+from geoseg.models import create_model, save_model
 from tests.conftest import GRID
 
 Make = Callable[..., Path]
@@ -52,3 +54,36 @@ def test_what_a_model_would_do_is_said_of_each(
     assert {Path(path).name for paths in fits.values() for path in paths} == {"a.tif", "b.tif"}
     (refused,) = [what for what, paths in fits.items() if paths[0].endswith("b.tif")]
     assert refused.startswith("refused: ")
+
+
+def test_files_beside_rasters_are_described_with_them_and_are_no_sheets(
+    make_raster: Make, tmp_path: Path
+) -> None:
+    pattern = "{stem}_dsm.tif"
+    path = make_raster("in/a.tif", photometric="rgb")
+    data = np.random.default_rng(0).uniform(200, 300, (1, 32, 40)).astype(np.float32)
+    coarse = GRID @ Affine.scale(2)
+    beside = make_raster("in/a_dsm.tif", data=data, transform=coarse, nodata=-9999)
+    model = save_model(
+        create_model("pixel", classes=2, in_channels=4),
+        tmp_path / "model.safetensors",
+        classes=["low", "high"],
+        bands=["red", "green", "blue", "dsm"],
+        value_range=[(0, 255), (0, 255), (0, 255), (150, 400)],
+        mean=[9] * 4,
+        std=[9] * 4,
+    )
+    one = run(path, model=model, stack=pattern)
+    (found,) = one.data["stack"]
+    assert (found["path"], found["bands"], found["band_names"]) == (str(beside), [4], ["dsm"])
+    assert (found["dtype"], found["masked_by"]) == ("float32", ["nodata"])
+    assert "bands 4 dsm: " in one.text
+    assert one.data["fit"]["fits"]
+    assert "--stack '{stem}_dsm.tif'" in one.data["fit"]["command"]
+    assert any("dsm: resampled to its pixels" in line for line in one.data["warnings"])
+    folder = run(tmp_path / "in", model=model, stack=pattern)
+    assert (folder.data["sheets"], len(folder.data["beside"])) == (1, 1)
+    assert list(folder.data["model"]["fits"].values()) == [[str(path)]]
+    assert not [what for what in folder.data["model"]["fits"] if what.startswith("refused")]
+    with pytest.raises(ConfigError, match=r"goes with rasters, and .* is a model"):
+        run(model, stack=pattern)

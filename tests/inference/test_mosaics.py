@@ -9,8 +9,10 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
+import shapely
 from rasterio import Affine
 
 import geoseg
@@ -221,8 +223,42 @@ def test_options_that_have_no_sense_are_refused(
             geoseg.predict(make_raster(), make_model(), out=tmp_path / "out", **options)
 
 
+def write_index(path: Path, places: dict[str, Any]) -> Path:
+    """A tile index of the sheets, as ``gdaltindex`` writes it."""
+    corners = [
+        (GRID @ (cols.start, rows.stop), GRID @ (cols.stop, rows.start))
+        for rows, cols in places.values()
+    ]
+    boxes = [shapely.to_wkb(shapely.box(*low, *high)) for low, high in corners]
+    pyogrio.raw.write(
+        str(path),
+        np.array(boxes, object),
+        [np.array([f"sheets/{name}.tif" for name in places], object)],
+        ["location"],
+        geometry_type="Polygon",
+        crs="EPSG:32632",
+        driver="GPKG",
+    )
+    return path
+
+
+def test_a_tile_index_is_a_mosaic_of_its_tiles_and_alone_a_raster(
+    make_raster: Make, make_model: Callable[..., Model], data: np.ndarray, tmp_path: Path
+) -> None:
+    index = write_index(tmp_path / "town.gti.gpkg", cut(make_raster, data))
+    whole, model = make_raster("whole.tif", data=data, nodata=0), make_model()
+    options = {**OPTIONS, "vectors": "none"}
+    geoseg.predict(whole, model, out=tmp_path / "whole", **options)
+    expected = read(tmp_path / "whole/whole_classes.tif")
+    for name, more in (("mosaic", {"mosaic": "one"}), ("alone", {"nodata": 0})):
+        report = geoseg.predict(index, model, out=tmp_path / name, **options, **more)
+        assert report.exit_code == 0
+        (path,) = (tmp_path / name).glob("*_classes.tif")
+        np.testing.assert_array_equal(read(path), expected)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_workers_give_the_same_bits(
     make_raster: Make, model_file: Path, data: np.ndarray, tmp_path: Path, workers: int
 ) -> None:

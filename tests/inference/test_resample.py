@@ -12,12 +12,13 @@ import pytest
 import rasterio
 import rasterio.warp
 from rasterio import Affine
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 import geoseg
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, SourceError
 from geoseg.models import Model
-from geoseg.raster import open_mosaic, open_raster
+from geoseg.raster import make_mosaic, open_mosaic, open_raster
 from tests.conftest import GRID, UTM
 
 Make = Callable[..., Path]
@@ -154,6 +155,16 @@ def test_sheets_of_other_coordinate_systems_are_brought_to_that_of_most(
     assert mosaic.crs == open_raster(paths[0]).crs
     assert "1 sheet of 3 are resampled to its grid" in mosaic.warnings[0]
     assert mosaic.height > 60
+    sources = [open_raster(path) for path in paths]
+    chosen, _ = make_mosaic(tmp_path, sources, crs=CRS.from_epsg(32633), resample=True)
+    assert (chosen.crs, "2 sheets of 3 are" in chosen.warnings[0]) == (sources[2].crs, True)
+    (own,) = [sheet for sheet in chosen.sheets if sheet.source.path == paths[2]]
+    with chosen.open() as reader:
+        pixels, valid = reader.read(own.row, own.col, 60, 60)
+    np.testing.assert_array_equal(pixels[:, valid], data[:, valid])
+    assert valid.all()
+    with pytest.raises(SourceError, match="--crs EPSG:3035: none of the sheets has it"):
+        make_mosaic(tmp_path, sources, crs=CRS.from_epsg(3035), resample=True)
     out = tmp_path / "out"
     refused = geoseg.predict(
         tmp_path / "sheets", make_model(), out=out, mosaic="one", vectors="none", preview=False
