@@ -6,13 +6,14 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 
+from geoseg.inference.decision import Asked
 from geoseg.inference.fitting import fit
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run import PredictRun
@@ -69,8 +70,10 @@ def predict_array(
     labels = np.empty((source.height, source.width), np.uint8)
     confidence = np.empty_like(labels)
     whole = Block(grid, Window(0, 0, source.height, source.width))
-    finished = stream_block(whole, source, run.predictor, min_confidence=chosen.min_confidence)
+    finished = stream_block(
+        whole, source, run.predictor, asked=Asked(min_confidence=chosen.min_confidence)
+    )
     for _, band in finished:
         labels[band.area.slices()] = band.labels
-        confidence[band.area.slices()] = band.confidence
+        confidence[band.area.slices()] = cast("NDArray[np.uint8]", band.confidence)  # asked for
     return labels, confidence

@@ -18,7 +18,7 @@ class Band:
     """Where it lies in the raster."""
     labels: NDArray[np.uint8]
     """``(height, width)`` class ids; 255 invalid, 254 below the least confidence."""
-    confidence: NDArray[np.uint8]
-    """``(height, width)`` maximum probability as round(255 p); 0 invalid."""
+    confidence: NDArray[np.uint8] | None
+    """``(height, width)`` maximum probability as round(255 p), 0 invalid; None unless asked for."""
     probabilities: NDArray[np.uint8] | None
     """``(classes, height, width)`` as round(255 p), 0 invalid; None unless asked for."""

@@ -15,8 +15,11 @@ def block_bytes(block: Block, classes: int, source: Source, probabilities: bool)
     # Windows of a block reach beyond its sides; a strip holds all that they see.
     reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
     band = block.tallest_band * block.area.width
+    band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
 
     accumulator = 4 * classes * rows * block.area.width  # float32 sums
+    if grid.stitch == "crop":
+        accumulator = band * band_bytes  # what is decided already
     pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
     # The strip, float32, with its mask here and on the device; rows that come, and the next ones.
     masks = 0
@@ -25,7 +28,6 @@ def block_bytes(block: Block, classes: int, source: Source, probabilities: bool)
         seen = grid.cells.size + 2 * grid.cells.halo
         rows, reach = min(seen, grid.height), min(reach + 2 * seen, grid.width)
     strips = rows * reach * (4 * len(source.bands) + 2) + 2 * rows * reach * (pixel_bytes + 1)
-    band_bytes = 2 + (classes if probabilities else 0)  # labels, confidence, probabilities: uint8
     finished = 3 * band * band_bytes  # just classified, being written, encoded
     return accumulator + strips + masks + finished + GDAL_CACHE_BYTES
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from geoseg.errors import ConfigError
 from geoseg.models import ModelSpec
-from geoseg.models.sharing import CELL_MULTIPLE, Sharing, sharing
+from geoseg.models.sharing import CELL_MULTIPLE, Sharing, exact_sharing, sharing
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
 
@@ -35,17 +35,20 @@ class EncodeOptions:
         if self.cell is not None and self.encode != "shared":
             raise ConfigError(f"cell {self.cell}: cells are those of encode shared; give it too")
 
-    def sharing(self, spec: ModelSpec, *, augmented: bool) -> Sharing | None:
+    def sharing(self, spec: ModelSpec, *, augmented: bool, sized: bool = False) -> Sharing | None:
         """What the windows of a raster share; None: nothing.
 
         Args:
             spec: of the model.
             augmented: windows are also run at other scales or mirrored, which cells are not.
+            sized: the window or its overlap is asked for.
 
         Raises:
             ConfigError: other options leave nothing to share.
             ModelError: the network does.
         """
+        if self.encode == "auto" and not (augmented or sized):
+            return exact_sharing(spec)
         if self.encode != "shared":
             return None
         if augmented:

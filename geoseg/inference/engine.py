@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.inference.band import Band
+from geoseg.inference.decision import Asked
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.outputs import (
     Output,
@@ -165,8 +166,7 @@ def predict_block(
             block,
             sheet.folder.source,
             predictor,
-            min_confidence=sheet.min_confidence,
-            probabilities=sheet.folder.probabilities,
+            asked=Asked(sheet.folder.confidence, sheet.folder.probabilities, sheet.min_confidence),
             wanted=frozenset(unpack_rows(missing, block)),
             stopped=process.stopped,
             on_window=process.on_window,

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError, SourceError
+from geoseg.inference.decision import Asked
 from geoseg.inference.predictor import NAN, Predictor
 from geoseg.inference.probe import Probe, peak_memory
-from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.inference.stitching import Scores, make_stitcher
 from geoseg.memory import held_memory, trim_heap
 from geoseg.models.context.base import Maps
 from geoseg.raster import Source
@@ -114,14 +115,13 @@ def _predict(predictor: Predictor, given: Tensor | Maps, valid: NDArray[np.bool_
     area = Window(0, 0, height, width)
     grid = TileGrid(height, width, max(height, width), 0)
     known = torch.from_numpy(valid).to(predictor.device)
-    stitcher = make_stitcher(Block(grid, area), predictor.classes, predictor.device)
+    stitcher = make_stitcher(Block(grid, area), predictor.classes, predictor.device, Asked())
     run = predictor.scores if isinstance(given, Tensor) else predictor.context_scores
     values, logits = run(given)  # type: ignore[arg-type]  # which one it is goes with it
     for each in values:
         if not stitcher.add(0, 0, Scores(each[:, :height, :width], logits)).isfinite():
             raise ModelError(NAN)
-        scores, totals = stitcher.finish(area)
-        decision = classify(scores, totals, known)
+        decision = stitcher.decide(area, known)
     return decision.labels.cpu().numpy()
 
 

@@ -190,13 +190,13 @@ class PredictOptions:
             ModelError: the network does.
         """
         augmented = self.scales != (1.0,) or self.flip
-        shared = self.encoding.sharing(card.spec, augmented=augmented)
+        given = [name for name in ("window", "overlap") if getattr(self, name) is not None]
+        shared = self.encoding.sharing(card.spec, augmented=augmented, sized=bool(given))
         if shared is not None and shared.contextual and self.backend != "torch":
             raise ConfigError(
                 f"encode shared with backend {self.backend}: only torch runs a network in parts; "
                 "use backend torch, or encode window"
             )
-        given = [name for name in ("window", "overlap") if getattr(self, name) is not None]
         if shared is not None and not shared.contextual and given:
             raise ConfigError(
                 f"{given[0]} {getattr(self, given[0])}: {card.spec.system} looks at no window, it "

@@ -123,7 +123,11 @@ class Predictor:
         """What each band may hold; None where values are clipped to ranges of their own."""
         self._stride = model.net.stride
         net = fold_batch_norms(model.net) if isinstance(model.net, Segmenter) else model.net
-        net = net.to(self.device).to(memory_format=torch.channels_last).eval()
+        # Convolutions of neighbours want the channels of a pixel side by side. Those of single
+        # pixels, all that a network without an encoder has, are ten times as fast in planes.
+        is_local = isinstance(net, Segmenter) and net.encoder is None
+        self._layout = torch.contiguous_format if is_local else torch.channels_last
+        net = net.to(self.device).to(memory_format=self._layout).eval()
         self._net = with_backend(net, options)
         self._in_parts: Any = net
 
@@ -226,7 +230,7 @@ class Predictor:
         """
         try:
             with lost_device(self.device), self._stopwatch, self._computing():
-                maps: Maps = self._in_parts.encode(x.contiguous(memory_format=torch.channels_last))
+                maps: Maps = self._in_parts.encode(x.contiguous(memory_format=self._layout))
         except torch.cuda.OutOfMemoryError:
             raise ModelError(
                 f"a cell of {x.shape[-1]} px does not fit into the GPU's memory; "
@@ -238,7 +242,7 @@ class Predictor:
     def _decode(self, maps: Maps) -> Tensor:
         with self._stopwatch, self._computing():
             logits: Tensor = self._in_parts.decode(
-                {name: x.contiguous(memory_format=torch.channels_last) for name, x in maps.items()}
+                {name: x.contiguous(memory_format=self._layout) for name, x in maps.items()}
             )
         self.forwards += len(logits)
         return logits.float()
@@ -271,7 +275,7 @@ class Predictor:
 
     def _logits(self, x: Tensor) -> Tensor:
         with self._computing():
-            logits = self._net(x.contiguous(memory_format=torch.channels_last))
+            logits = self._net(x.contiguous(memory_format=self._layout))
         return logits.float()
 
     @contextmanager

@@ -2,25 +2,27 @@
 
 Windows come lattice row by lattice row, from left to right. What a lattice row finishes is a
 *band*: the rows that no later window sees (`blend`), or those to which its windows are the nearest
-(`crop`). All of it is tensors of one device, a CPU or a GPU.
-
-On a CPU a few rows at a time go through all steps, as long as they are in the processor's cache.
+(`crop`). All of it is tensors of one device, a CPU or a GPU. Where nothing is blended, the highest
+score is the class whatever it is, so probabilities are made only where they are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from geoseg.classes import NODATA, UNCERTAIN
+from geoseg.inference.decision import (
+    Asked,
+    Decision,
+    argmax,
+    classify,
+    decision_of,
+    pieces_of,
+)
 from geoseg.inference.rolling import move_up
 from geoseg.tiling import Block, Window, edge_weights, weight_totals
-
-_CACHED_BYTES = 2**19
-"""Of the scores that go through all steps together on a CPU."""
 
 
 class Scores(NamedTuple):
@@ -58,9 +60,9 @@ class BlendStitcher:
     depend on where blocks were cut: float addition gives other bits in another order.
     """
 
-    def __init__(self, block: Block, classes: int, device: torch.device) -> None:
+    def __init__(self, block: Block, classes: int, device: torch.device, asked: Asked) -> None:
         grid = block.grid
-        self._block, self._device = block, device
+        self._block, self._device, self._asked = block, device, asked
         self._top = grid.row_starts[block.lattice_rows[0]]  # raster row of the buffer's first row
         self._sums = torch.zeros(
             (classes, min(grid.window, grid.height), block.area.width), device=device
@@ -88,7 +90,7 @@ class BlendStitcher:
         self._roll_to(window.row)
         sums = self._sums[:, :, left - area.col : right - area.col]
         total = torch.zeros((), device=self._device)
-        for rows in _pieces(scores.values):
+        for rows in pieces_of(scores.values):
             # Whole rows of the window: what a vector of the processor holds never depends on the
             # block, so neither do the last bits of its exponentials.
             probabilities = scores.probabilities(rows)
@@ -109,6 +111,10 @@ class BlendStitcher:
         rows, cols = band.slices()
         totals = self._row_totals[rows, None] * self._col_totals[None, cols]
         return self._sums[:, : band.height], totals
+
+    def decide(self, band: Window, valid: Tensor) -> Decision:
+        """The classes of a band; `valid` is ``(height, width)`` bool."""
+        return classify(*self.finish(band), valid, self._asked)
 
     def _roll_to(self, top: int) -> None:
         """Drop the rows above `top`, which are finished, and make room below."""
@@ -138,12 +144,16 @@ class BlendStitcher:
 class CropStitcher:
     """Each pixel from the one window whose centre is nearest; blocks are cut on these borders."""
 
-    def __init__(self, block: Block, classes: int, device: torch.device) -> None:
-        self._block = block
-        self._scores = torch.zeros((classes, block.tallest_band, block.area.width), device=device)
+    def __init__(self, block: Block, classes: int, device: torch.device, asked: Asked) -> None:
+        self._block, self._classes, self._device, self._asked = block, classes, device, asked
+        self._decided = self._empty()
+
+    def _empty(self) -> Decision:
+        shape = (self._block.tallest_band, self._block.area.width)
+        return Decision.empty(self._classes, *shape, self._device, self._asked)
 
     def add(self, lattice_row: int, lattice_col: int, scores: Scores) -> Tensor:
-        """Take what a window owns of its ``(classes, height, width)`` scores.
+        """Decide what a window owns, by its ``(classes, height, width)`` scores.
 
         Returns:
             A number, on the device, that is finite where all of these scores are.
@@ -152,107 +162,46 @@ class CropStitcher:
         window = grid.window_at(lattice_row, lattice_col)
         top, bottom = grid.row_edges[lattice_row], grid.row_edges[lattice_row + 1]
         left, right = grid.col_edges[lattice_col], grid.col_edges[lattice_col + 1]
-        total = torch.zeros((), device=self._scores.device)
+        total = torch.zeros((), device=self._device)
         owned = Window(top, left, bottom - top, right - left).intersect(area)
         if owned is None:
             return total
         own, cols = owned.slices(window.row, window.col)
         _, place = owned.slices(0, area.col)
-        for piece in _pieces(scores.values):
-            first, end = max(piece.start, own.start), min(piece.stop, own.stop)
-            if first < end:
-                probabilities = scores.probabilities(piece)  # whole rows: see `BlendStitcher.add`
-                total += probabilities[0].sum()
-                kept = probabilities[:, first - piece.start : end - piece.start, cols]
-                self._scores[:, first - own.start : end - own.start, place] = kept
+        for piece in pieces_of(scores.values):
+            rows = slice(max(piece.start, own.start), min(piece.stop, own.stop))
+            if rows.start < rows.stop:
+                decision, check = self._decide(scores, piece, rows, cols)
+                total += check
+                here = slice(rows.start - own.start, rows.stop - own.start)
+                self._decided.put(decision, here, place)
         return total
 
-    def finish(self, band: Window) -> tuple[Tensor, None]:
-        """Scores ``(classes, height, width)`` of a band, as a view; no weights, as all are 1."""
-        return self._scores[:, : band.height], None
+    def _decide(
+        self, scores: Scores, piece: slice, rows: slice, cols: slice
+    ) -> tuple[Decision, Tensor]:
+        """Of some rows and columns of a window that lie in a piece of it; and a check of them."""
+        winner, best = argmax(scores.values[:, rows, cols])
+        check = best.sum()  # of the highest: NaN and infinity of any class are among them
+        spread = None
+        if self._asked.probabilities or self._asked.least_or_confidence:
+            # Whole rows of the window: see `BlendStitcher.add`.
+            probabilities = scores.probabilities(piece)
+            spread = probabilities[:, rows.start - piece.start : rows.stop - piece.start, cols]
+            best = spread.amax(0)
+        return decision_of(winner, best, spread, self._asked), check
+
+    def decide(self, band: Window, valid: Tensor) -> Decision:
+        """The classes of a band; `valid` is ``(height, width)`` bool."""
+        decided, self._decided = self._decided, self._empty()
+        return decided.at(band.height, valid)
 
 
 Stitcher = BlendStitcher | CropStitcher
-"""Takes the windows of a block, row by row, and returns what each lattice row finishes."""
+"""Takes the windows of a block, row by row, and decides what each lattice row finishes."""
 
 
-def make_stitcher(block: Block, classes: int, device: torch.device) -> Stitcher:
+def make_stitcher(block: Block, classes: int, device: torch.device, asked: Asked) -> Stitcher:
     """The stitcher that the block's grid asks for."""
     kind = CropStitcher if block.grid.stitch == "crop" else BlendStitcher
-    return kind(block, classes, device)
-
-
-class Decision(NamedTuple):
-    """The classes of a band, still on the device; see `Band`."""
-
-    labels: Tensor
-    confidence: Tensor
-    probabilities: Tensor | None
-
-
-def classify(
-    scores: Tensor,
-    totals: Tensor | None,
-    valid: Tensor,
-    *,
-    min_confidence: float = 0.0,
-    probabilities: bool = False,
-) -> Decision:
-    """A band's classes: the highest score, ties to the lowest id.
-
-    Args:
-        scores: ``(classes, height, width)`` float32 sums of probabilities.
-        totals: ``(height, width)`` float32 weight sums; None where they are 1.
-        valid: ``(height, width)`` bool.
-        min_confidence: valid pixels whose probability is below it get 254.
-        probabilities: also return the probabilities of all classes.
-    """
-    labels = torch.empty(valid.shape, dtype=torch.uint8, device=valid.device)
-    confidence = torch.empty_like(labels)
-    spread = scores.new_empty(scores.shape, dtype=torch.uint8) if probabilities else None
-    for rows in _pieces(scores, planes=3):  # each class is looked at once, and then no more
-        invalid = ~valid[rows]
-        winner, best = _argmax(scores[:, rows])
-        if totals is not None:
-            best /= totals[rows]
-        if min_confidence > 0.0:
-            winner.masked_fill_(best < min_confidence, UNCERTAIN)
-        labels[rows] = winner.masked_fill_(invalid, NODATA)
-        confidence[rows] = _quantized(best).masked_fill_(invalid, 0)
-        if spread is not None:
-            each = scores[:, rows] if totals is None else scores[:, rows] / totals[rows]
-            spread[:, rows] = _quantized(each).masked_fill_(invalid, 0)
-    return Decision(labels, confidence, spread)
-
-
-def _argmax(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The class of the highest score, uint8, and that score; `Tensor.max` takes 4 times as long."""
-    best = scores[0].clone()
-    winner = torch.zeros(best.shape, dtype=torch.uint8, device=best.device)
-    mark = torch.empty_like(winner)
-    for class_id, plane in enumerate(scores[1:], 1):
-        torch.gt(plane, best, out=mark.view(torch.bool))  # not >=: ties stay with the lower id
-        # Ids rise, so the latest that was higher is the highest that was.
-        torch.maximum(winner, mark.mul_(class_id), out=winner)
-        torch.maximum(best, plane, out=best)
-    return winner, best
-
-
-def _quantized(probability: Tensor) -> Tensor:
-    """``round(255 p)``; rounding errors may lift a mean of probabilities just above 1."""
-    return probability.clamp(max=1.0).mul_(255.0).round_().to(torch.uint8)
-
-
-def _pieces(scores: Tensor, planes: int | None = None) -> Iterator[slice]:
-    """Rows of ``(classes, height, width)`` that are worked on together.
-
-    Args:
-        scores: of which rows are taken.
-        planes: float32 values of a pixel that are touched again and again; None: all classes.
-    """
-    classes, height, width = scores.shape
-    step = height
-    if scores.device.type == "cpu":
-        step = max(1, _CACHED_BYTES // (4 * (planes or classes) * width))
-    for top in range(0, height, step):
-        yield slice(top, min(top + step, height))
+    return kind(block, classes, device, asked)

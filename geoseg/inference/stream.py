@@ -20,10 +20,11 @@ from torch import Tensor
 
 from geoseg.errors import DeviceError, ModelError
 from geoseg.inference.band import Band
+from geoseg.inference.decision import Asked
 from geoseg.inference.encode_options import Encode, EncodeOptions, make_grid
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import NAN, Predictor, lost_device
-from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.inference.stitching import Scores, make_stitcher
 from geoseg.inference.transfers import Fetched, Fetcher
 from geoseg.inference.windows import make_windows
 from geoseg.models import Model
@@ -70,7 +71,8 @@ def predict_bands(
     """
     card = model.card
     augmented = scales != (1.0,) or flip
-    shared = EncodeOptions(encode, cell).sharing(card.spec, augmented=augmented)
+    sized = window is not None or overlap is not None
+    shared = EncodeOptions(encode, cell).sharing(card.spec, augmented=augmented, sized=sized)
     grid = make_grid(
         source.height,
         source.width,
@@ -92,8 +94,7 @@ def stream_block(
     source: Source,
     predictor: Predictor,
     *,
-    min_confidence: float = 0.0,
-    probabilities: bool = False,
+    asked: Asked | None = None,
     wanted: Collection[int] | None = None,
     stopped: Callable[[], bool] = lambda: False,
     on_window: Callable[[int], None] = lambda _: None,
@@ -104,8 +105,7 @@ def stream_block(
         block: the area and its windows.
         source: the raster, bands in the model's order.
         predictor: the model, ready to run.
-        min_confidence: valid pixels whose probability is below it get 254.
-        probabilities: bands also carry the probabilities of all classes.
+        asked: what bands hold besides classes; None: their confidence.
         wanted: lattice rows whose bands are needed, None for all; only windows that touch them run.
         stopped: asked before each forward; True ends the stream with KeyboardInterrupt.
         on_window: called with the number of windows that were run or found empty.
@@ -115,9 +115,8 @@ def stream_block(
         ModelError: the network does not fit into memory or gives NaN.
     """
     with lost_device(predictor.device):
-        yield from _Stream(block, source, predictor, wanted, min_confidence, probabilities).bands(
-            stopped, on_window
-        )
+        stream = _Stream(block, source, predictor, wanted, asked or Asked())
+        yield from stream.bands(stopped, on_window)
 
 
 @dataclass(slots=True)
@@ -141,7 +140,8 @@ class _Finished:
     lattice_row: int
     area: Window
     decision: Fetched
-    """Labels, confidence, and probabilities if asked for."""
+    """Labels, and what else is asked for."""
+    asked: Asked
     windows: list[Window]
     """That were added since the band before."""
     checks: Fetched
@@ -153,7 +153,10 @@ class _Finished:
         Raises:
             ModelError: the network has given NaN; with the place and the values of the window.
         """
-        labels, confidence, *spread = self.decision.arrays()
+        held = iter(self.decision.arrays())
+        labels = next(held)
+        confidence = next(held) if self.asked.confidence else None
+        probabilities = next(held) if self.asked.probabilities else None
         (checks,) = self.checks.arrays()
         if not np.isfinite(checks).all():
             window = self.windows[int(np.isfinite(checks).argmin())]
@@ -164,7 +167,6 @@ class _Finished:
                 f"{source.path}: window at row {window.row}, column {window.col}, "
                 f"values {values.min():g} to {values.max():g}: {NAN}"
             )
-        probabilities = spread[0] if spread else None
         return self.lattice_row, Band(self.area, labels, confidence, probabilities)
 
 
@@ -177,13 +179,12 @@ class _Stream:
         source: Source,
         predictor: Predictor,
         wanted: Collection[int] | None,
-        min_confidence: float,
-        probabilities: bool,
+        asked: Asked,
     ) -> None:
         self._block, self._source, self._predictor = block, source, predictor
         self._wanted = {row: band for row, band in block.bands() if wanted is None or row in wanted}
-        self._min_confidence, self._probabilities = min_confidence, probabilities
-        self._stitcher = make_stitcher(block, predictor.classes, predictor.device)
+        self._asked = asked
+        self._stitcher = make_stitcher(block, predictor.classes, predictor.device, asked)
         self._windows = make_windows(block, source, predictor)
         self._fetcher = Fetcher(predictor.device)
         self._added: list[Window] = []
@@ -259,16 +260,9 @@ class _Stream:
 
     def _finish(self, lattice_row: int, valid: Tensor) -> _Finished:
         area = self._wanted[lattice_row]
-        scores, totals = self._stitcher.finish(area)
-        decision = classify(
-            scores,
-            totals,
-            valid,
-            min_confidence=self._min_confidence,
-            probabilities=self._probabilities,
-        )
+        decision = self._stitcher.decide(area, valid)
         windows, self._added = self._added, []
         checks = self._checks[: len(windows)].clone()
         there = [each for each in decision if each is not None]
         fetch = self._fetcher.fetch
-        return _Finished(lattice_row, area, fetch(there), windows, fetch([checks]))
+        return _Finished(lattice_row, area, fetch(there), self._asked, windows, fetch([checks]))

@@ -67,7 +67,7 @@ class PixelWindows:
         Raises:
             ModelError: the windows do not fit into memory.
         """
-        return self._predictor.scores(torch.cat(list(given)))
+        return self._predictor.scores(given[0] if len(given) == 1 else torch.cat(list(given)))
 
 
 class SharedWindows:

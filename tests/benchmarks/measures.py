@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from tests.benchmarks.halos import halos
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.labels import labels
-from tests.benchmarks.loop import predict_by_hand
 from tests.benchmarks.models import write_model
 from tests.benchmarks.one_block import one_block
 from tests.benchmarks.planning import plan
@@ -41,47 +39,12 @@ from tests.benchmarks.sources import area_of_interest, mosaic_of_nine, mosaic_pl
 from tests.benchmarks.startup import startup
 from tests.benchmarks.stitching import stitching
 from tests.benchmarks.thousands import thousands
+from tests.benchmarks.throughput import throughput_pixel, throughput_plain, throughput_resnet18
 from tests.benchmarks.writing import writing
 
 
 def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, object]:
     return geoseg.predict(image, model, out=out, **options).data
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _against_loop(
-    folder: Path, name: str, system: str, encoder: str | None, size: int, precision: str
-) -> None:
-    image = write_imagery(folder / f"{size}.tif", size)
-    model = write_model(folder / f"{name}.safetensors", system, encoder)
-    hand = _timed(lambda: predict_by_hand(image, model, folder / "hand.tif"))
-    data: dict[str, object] = {}
-    out = folder / f"{name}-{precision}"
-    ours = _timed(
-        lambda: data.update(_predict(image, model, out, vectors="none", precision=precision))
-    )
-    mega = size * size / 1e6
-    print(
-        f"{name} {size}^2 {data['options']['precision']}: by hand {mega / hand:.2f} MPix/s, "
-        f"geoseg {mega / ours:.2f} MPix/s, ratio {hand / ours:.2f}; stages {data['seconds']}",
-        flush=True,
-    )
-
-
-def throughput_pixel(folder: Path) -> None:
-    """`pixel` against the loop written by hand, 8192 x 8192."""
-    _against_loop(folder, "pixel", "pixel", None, 8192, "auto")
-
-
-def throughput_resnet18(folder: Path) -> None:
-    """FCN on ResNet-18 against the loop written by hand, 4096 x 4096, auto and fp32."""
-    for precision in ("auto", "fp32"):
-        _against_loop(folder, "fcn-resnet18", "fcn", "resnet18", 4096, precision)
 
 
 def overhead(folder: Path) -> None:
@@ -157,6 +120,7 @@ ALL: dict[str, Callable[[Path], None]] = {
     for benchmark in (
         throughput_pixel,
         throughput_resnet18,
+        throughput_plain,
         overhead,
         precision_resnet50,
         memory,

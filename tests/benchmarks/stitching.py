@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.inference.decision import Asked
+from geoseg.inference.stitching import Scores, make_stitcher
 from geoseg.tiling import Block, TileGrid
 from tests.inference import plain_stitching as plain
 
@@ -40,13 +41,12 @@ def stitching(_: Path) -> None:
 
 def _here(block: Block, logits: Tensor) -> None:
     with torch.inference_mode():
-        stitcher = make_stitcher(block, logits.shape[1], CPU)
+        stitcher = make_stitcher(block, logits.shape[1], CPU, Asked())
         for row in block.lattice_rows:
             for column in block.lattice_cols:
                 stitcher.add(row, column, Scores(logits[0], logits=True)).isfinite()
             band = block.band(row)
-            scores, totals = stitcher.finish(band)
-            classify(scores, totals, torch.ones(band.height, band.width, dtype=torch.bool))
+            stitcher.decide(band, torch.ones(band.height, band.width, dtype=torch.bool))
 
 
 def _in_numpy(block: Block, logits: Tensor) -> None:

@@ -14,7 +14,7 @@ from geoseg.classes import ClassScheme
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import RasterJob
-from geoseg.models import Card, Model, create_model, save_model
+from geoseg.models import Card, Model, ModelSpec, create_model, save_model
 from geoseg.raster import SeenSource, open_raster
 
 
@@ -71,7 +71,7 @@ def make_model() -> Callable[..., Model]:
         overlap: int = 4,
         net: nn.Module | None = None,
     ) -> Model:
-        spec = create_model("pixel", encoder=None, classes=classes, in_channels=bands).spec
+        spec = ModelSpec("smp.pspnet", "resnet18", 8, bands, classes)  # its windows share nothing
         card = Card(
             spec=spec,
             classes=ClassScheme.from_names([f"class {index}" for index in range(classes)]),

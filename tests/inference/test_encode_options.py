@@ -55,6 +55,18 @@ def test_a_network_without_context_runs_on_cells_that_own_their_pixels(
     assert grid.window > load_card(model_file).window
 
 
+def test_a_network_of_single_pixels_takes_cells_unless_windows_are_asked_for(
+    model_file: Path, source: Source
+) -> None:
+    card = load_card(model_file)
+    assert grid_of(card, source) == grid_of(card, source, encode="shared")
+    window = {"window": 64, "overlap": 16}
+    for asked in ({"window": 64}, {"overlap": 16}, {"flip": True}, {"scales": "1,2"}, window):
+        grid = grid_of(card, source, **asked)
+        assert grid.overlap == asked.get("overlap", card.overlap)
+        assert grid.window == asked.get("window", card.window)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

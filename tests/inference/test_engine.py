@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError, SourceError
 from geoseg.inference import parts as parts_module
+from geoseg.inference.decision import Asked
 from geoseg.inference.engine import (
     BlockResult,
     Process,
@@ -98,8 +99,7 @@ def test_the_missing_rows_are_written_as_the_whole_block_gives_them(
             WHOLE_BLOCK,
             whole_folder.source,
             Predictor(make_model(), ForwardOptions()),
-            min_confidence=0.5,
-            probabilities=True,
+            asked=Asked(probabilities=True, min_confidence=0.5),
         )
     )
     names = {path.name for path in whole_folder.path.iterdir()}

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.inference import stitching
-from geoseg.inference.stitching import Scores, classify, make_stitcher
+from geoseg.inference import decision
+from geoseg.inference.decision import Asked, classify
+from geoseg.inference.stitching import BlendStitcher, Scores, make_stitcher
 from geoseg.tiling import TileGrid, Window, edge_weights
 from tests.inference import plain_stitching as plain
 
@@ -18,7 +19,7 @@ CPU = torch.device("cpu")
 def small_cache():
     """Windows of a few pixels are worked on in several pieces, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stitching, "_CACHED_BYTES", 400)
+        patch.setattr(decision, "_CACHED_BYTES", 400)
         yield
 
 
@@ -26,15 +27,19 @@ def scores_of(probabilities):
     return Scores(torch.from_numpy(probabilities), logits=False)
 
 
+def blender(block, classes):
+    return BlendStitcher(block, classes, CPU, Asked())
+
+
 @st.composite
-def cases(draw):
+def cases(draw, stitch="blend"):
     window = draw(st.integers(1, 12))
     grid = TileGrid(
         height=draw(st.integers(1, 40)),
         width=draw(st.integers(1, 40)),
         window=window,
         overlap=draw(st.integers(0, window - 1)),
-        stitch=draw(st.sampled_from(["blend", "crop"])),
+        stitch=stitch,
     )
     return (
         grid,
@@ -59,20 +64,11 @@ def whole(grid, classes, seed, dtype):
         for j, left in enumerate(grid.col_starts):
             probabilities = window_probabilities(grid, i, j, classes, seed).astype(dtype)
             place = (slice(top, top + grid.window), slice(left, left + grid.window))
-            if grid.stitch == "blend":
-                down = edge_weights(grid.window, grid.overlap, first=i == 0, last=i == last_row)
-                across = edge_weights(grid.window, grid.overlap, first=j == 0, last=j == last_col)
-                weights = (down[:, None] * across).astype(dtype)
-                scores[(slice(None), *place)] += probabilities * weights
-                totals[place] += weights
-            else:
-                own = np.zeros((rows, cols), bool)
-                own[
-                    grid.row_edges[i] : grid.row_edges[i + 1],
-                    grid.col_edges[j] : grid.col_edges[j + 1],
-                ] = True
-                scores[(slice(None), *place)][:, own[place]] = probabilities[:, own[place]]
-                totals[place][own[place]] = 1
+            down = edge_weights(grid.window, grid.overlap, first=i == 0, last=i == last_row)
+            across = edge_weights(grid.window, grid.overlap, first=j == 0, last=j == last_col)
+            weights = (down[:, None] * across).astype(dtype)
+            scores[(slice(None), *place)] += probabilities * weights
+            totals[place] += weights
     return scores[:, : grid.height, : grid.width], totals[: grid.height, : grid.width]
 
 
@@ -80,7 +76,7 @@ def stitched(grid, block, classes, seed):
     scores = np.full((classes, grid.height, grid.width), np.nan, np.float32)
     totals = np.ones((grid.height, grid.width), np.float32)
     for piece in grid.blocks(block, classes=classes):
-        stitcher = make_stitcher(piece, classes, CPU)
+        stitcher = blender(piece, classes)
         for row in piece.lattice_rows:
             for col in piece.lattice_cols:
                 seen = window_probabilities(grid, row, col, classes, seed)
@@ -90,8 +86,7 @@ def stitched(grid, block, classes, seed):
                 band = piece.band(row)
                 some, sums = stitcher.finish(band)
                 scores[(slice(None), *band.slices())] = some
-                if sums is not None:
-                    totals[band.slices()] = sums
+                totals[band.slices()] = sums
     return scores, totals
 
 
@@ -116,7 +111,7 @@ def test_weight_sums_normalize_probabilities_to_one(case):
 def test_blending_a_constant_gives_the_constant(case):
     grid, block, _ = case
     for piece in grid.blocks(block):
-        stitcher = make_stitcher(piece, 1, CPU)
+        stitcher = blender(piece, 1)
         window = grid.window_at(0, 0)
         constant = np.full((1, window.height, window.width), 0.25, np.float32)
         for row in piece.lattice_rows:
@@ -125,14 +120,12 @@ def test_blending_a_constant_gives_the_constant(case):
             if row in piece.band_rows:
                 band = piece.band(row)
                 scores, totals = stitcher.finish(band)
-                np.testing.assert_allclose(
-                    scores[0] / (1.0 if totals is None else totals), 0.25, rtol=2e-5
-                )
+                np.testing.assert_allclose(scores[0] / totals, 0.25, rtol=2e-5)
 
 
 def test_the_highest_score_wins_and_ties_go_to_the_lowest_id():
     scores = torch.tensor([[[0.2, 0.4, 0.3]], [[0.5, 0.4, 0.3]], [[0.3, 0.2, 0.4]]])
-    band = classify(scores, None, torch.ones((1, 3), dtype=torch.bool))
+    band = classify(scores, torch.ones(1, 3), torch.ones((1, 3), dtype=torch.bool), Asked())
     assert band.labels.tolist() == [[1, 0, 2]]
     assert band.confidence.tolist() == [[128, 102, 102]]
     assert band.probabilities is None
@@ -143,8 +136,7 @@ def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
         torch.tensor([[[0.9, 0.6, 0.9]], [[0.1, 0.4, 0.1]]]) * 2,
         torch.full((1, 3), 2.0),
         torch.tensor([[True, True, False]]),
-        min_confidence=0.7,
-        probabilities=True,
+        Asked(probabilities=True, min_confidence=0.7),
     )
     assert band.labels.tolist() == [[0, 254, 255]]
     assert band.confidence.tolist() == [[230, 153, 0]]
@@ -156,23 +148,20 @@ def test_invalid_pixels_get_255_and_no_confidence_and_unsure_ones_254():
     st.integers(1, 254),
     st.integers(1, 20),
     st.integers(1, 20),
-    st.booleans(),
     st.sampled_from([0.0, 0.4]),
     st.integers(0, 99),
 )
-def test_decisions_are_those_of_numpy_bit_for_bit(classes, height, width, weighted, least, seed):
+def test_decisions_are_those_of_numpy_bit_for_bit(classes, height, width, least, seed):
     rng = np.random.default_rng(seed)
     scores = rng.random((classes, height, width), np.float32).round(2)  # with ties
-    totals = rng.random((height, width), np.float32) + 1 if weighted else None
+    totals = rng.random((height, width), np.float32) + 1
     valid = rng.random((height, width)) < 0.9
     options = {"min_confidence": least, "probabilities": True}
     expected = plain.classify(Window(0, 0, height, width), scores, totals, valid, **options)
-    found = classify(
-        torch.from_numpy(scores),
-        None if totals is None else torch.from_numpy(totals),
-        torch.from_numpy(valid),
-        **options,
-    )
+    found = classify(*map(torch.from_numpy, (scores, totals, valid)), Asked(**options))
+    some = classify(*map(torch.from_numpy, (scores, totals, valid)), Asked(False, False, least))
+    np.testing.assert_array_equal(some.labels, expected.labels)
+    assert some.confidence is some.probabilities is None
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_array_equal(found.confidence, expected.confidence)
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
@@ -184,7 +173,7 @@ def test_sums_are_those_of_numpy_bit_for_bit(case):
     grid, block, seed = case
     height, width = grid.window_at(0, 0).height, grid.window_at(0, 0).width
     for piece in grid.blocks(block, classes=3):
-        stitcher, expected = make_stitcher(piece, 3, CPU), plain.make_stitcher(piece, 3)
+        stitcher, expected = blender(piece, 3), plain.make_stitcher(piece, 3)
         for row in piece.lattice_rows:
             for col in piece.lattice_cols:
                 seen = window_probabilities(grid, row, col, 3, seed)[:, :height, :width]
@@ -206,7 +195,7 @@ def test_logits_are_stitched_as_their_probabilities_whatever_the_blocks(case):
     def sums(pieces, *, logits):
         scores = torch.full((3, grid.height, grid.width), torch.nan)
         for piece in pieces:
-            stitcher = make_stitcher(piece, 3, CPU)
+            stitcher = blender(piece, 3)
             for row in piece.lattice_rows:
                 for col in piece.lattice_cols:
                     seen = window_probabilities(grid, row, col, 3, seed) * 9
@@ -229,9 +218,43 @@ def test_logits_are_stitched_as_their_probabilities_whatever_the_blocks(case):
 def test_a_number_tells_logits_that_are_none(stitch, value):
     (piece,) = TileGrid(8, 8, 8, 2, stitch).blocks()
     logits = torch.zeros((3, 8, 8))
-    assert make_stitcher(piece, 3, CPU).add(0, 0, Scores(logits, True)).isfinite()
+    stitcher = make_stitcher(piece, 3, CPU, Asked())
+    assert stitcher.add(0, 0, Scores(logits, True)).isfinite()
     logits[1, 7, 3] = value
-    assert not make_stitcher(piece, 3, CPU).add(0, 0, Scores(logits, True)).isfinite()
+    assert not stitcher.add(0, 0, Scores(logits, True)).isfinite()
+
+
+@settings(max_examples=25)
+@given(cases("crop"), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.6]))
+def test_each_pixel_is_decided_by_its_window_as_by_numpy_whatever_is_asked(
+    case, confidence, probabilities, least
+):
+    grid, block, seed = case
+    shown = grid.window_at(0, 0)
+    asked = Asked(confidence, probabilities, least)
+    for piece in grid.blocks(block, classes=3):
+        stitcher, expected = make_stitcher(piece, 3, CPU, asked), plain.make_stitcher(piece, 3)
+        for row in piece.band_rows:
+            for col in piece.lattice_cols:
+                seen = window_probabilities(grid, row, col, 3, seed) * 9
+                logits = torch.from_numpy(seen[:, : shown.height, : shown.width].copy())
+                stitcher.add(row, col, Scores(logits, logits=True))
+                expected.add(row, col, logits.softmax(0).numpy())
+            band = piece.band(row)
+            valid = np.random.default_rng(seed).random((band.height, band.width)) < 0.9
+            found = stitcher.decide(band, torch.from_numpy(valid))
+            same = plain.classify(
+                *(band, *expected.finish(band), valid),
+                min_confidence=least,
+                probabilities=probabilities,
+            )
+            np.testing.assert_array_equal(found.labels, same.labels)
+            assert (found.confidence is not None) == confidence
+            if confidence:
+                np.testing.assert_allclose(found.confidence, same.confidence, atol=1)
+            assert (found.probabilities is not None) == probabilities
+            if probabilities:
+                np.testing.assert_allclose(found.probabilities, same.probabilities, atol=1)
 
 
 @given(cases(), st.data())
@@ -242,7 +265,7 @@ def test_a_band_needs_the_windows_that_touch_it_and_no_others(case, data):
     for piece in grid.blocks(block, classes=2):
         bands = dict(piece.bands())
         wanted = data.draw(st.sets(st.sampled_from(sorted(bands))))
-        stitcher = make_stitcher(piece, 2, CPU)
+        stitcher = blender(piece, 2)
         height, width = grid.window_at(0, 0).height, grid.window_at(0, 0).width
         for row in sorted({row for each in wanted for row in piece.rows_for(bands[each])}):
             for col in piece.lattice_cols:
@@ -255,7 +278,7 @@ def test_a_band_needs_the_windows_that_touch_it_and_no_others(case, data):
 
 def test_a_band_without_any_window_is_all_zeros():
     (piece,) = TileGrid(40, 20, 8, 2).blocks()
-    stitcher = make_stitcher(piece, 2, CPU)
+    stitcher = blender(piece, 2)
     stitcher.add(0, 0, scores_of(np.ones((2, 8, 8), np.float32)))
     for row, band in [*piece.bands()][2:]:
         scores, totals = stitcher.finish(band)
@@ -266,7 +289,7 @@ def test_a_band_without_any_window_is_all_zeros():
 
 def test_the_buffer_is_no_higher_than_the_raster():
     (piece,) = TileGrid(3, 20, 8, 2).blocks()
-    stitcher = make_stitcher(piece, 2, CPU)
+    stitcher = blender(piece, 2)
     scores, _ = stitcher.finish(piece.band(0))
     assert scores._base.shape == (2, 3, 20)
 
@@ -274,12 +297,12 @@ def test_the_buffer_is_no_higher_than_the_raster():
 @pytest.mark.parametrize(("least", "labels"), [(0.3, [254, 0, 0]), (0.5, [254, 0, 0])])
 def test_a_pixel_as_sure_as_is_asked_for_keeps_its_class(least, labels):
     scores, valid = torch.tensor([[[0.25, 0.5, 0.75]]]), torch.ones((1, 3), dtype=torch.bool)
-    band = classify(scores, None, valid, min_confidence=least)
+    band = classify(scores, torch.ones(1, 3), valid, Asked(min_confidence=least))
     assert band.labels.tolist() == [labels]
     assert band.confidence.tolist() == [[64, 128, 191]]
 
 
 def test_sums_that_rounding_lifts_above_1_are_1():
     scores, valid = torch.full((1, 1, 1), 1.004), torch.ones((1, 1), dtype=torch.bool)
-    band = classify(scores, None, valid, probabilities=True)
+    band = classify(scores, torch.ones(1, 1), valid, Asked(probabilities=True))
     assert band.confidence[0, 0] == band.probabilities[0, 0, 0] == 255

@@ -90,7 +90,11 @@ def _geoai(image: Path, model: Path, out: Path, watch: Callable[[Any], None]) ->
         batch_size=1,
         num_classes=net.spec.classes,
         device="cpu",
+        output_dtype="uint8",
+        output_nodata=255,
         preprocess_fn=lambda tile: (tile.astype(np.float32) - mean) / std,
+        postprocess_fn=lambda scores: scores.argmax(0, keepdims=True).astype(np.uint8),
+        verbose=False,
     )
     return target
 
