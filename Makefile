@@ -74,7 +74,7 @@ $(PEERS)/.dev: pyproject.toml
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
 	$(PEERS)/bin/python -m pip install --quiet --editable . monai
-	$(PEERS)/bin/python -m pip install --quiet geoai-py || echo 'geoai-py cannot be installed here; its row says so'
+	timeout 1200 $(PEERS)/bin/python -m pip install --quiet geoai-py || echo 'geoai-py cannot be installed here in 20 minutes; its row says so'
 	touch $@
 
 # The same network in other tools, through their public interfaces: CASES=unet-2048 for one table.

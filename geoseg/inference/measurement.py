@@ -34,8 +34,8 @@ PATTERN_SECONDS = 0.0065
 def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe:
     """Measure the window in the raster's middle, and the cell where windows share.
 
-    The first time also chooses kernels and allocates; of two or more, as many as 1.5 seconds
-    have room for, the median counts: other work slows down the run too, but no single hitch.
+    The first time also chooses kernels and allocates; of two or more, as many as half a second
+    has room for, the median counts: other work slows down the run too, but no single hitch.
     """
     pixels, valid = _read_middle(source, grid.window)
     cell_seconds, map_bytes = _encode_cell(predictor, source, grid.cells)
@@ -46,7 +46,7 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
     # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
     # spin. On a busy machine that makes a difference of ten times.
     with ThreadPoolExecutor(1, "geoseg-probe") as thread:
-        while len(seconds) < 2 or (sum(seconds) < 1.5 and len(seconds) < 20):
+        while len(seconds) < 2 or (sum(seconds) < 0.5 and len(seconds) < 20):
             started = time.perf_counter()
             thread.submit(_predict, predictor, given, valid).result()
             seconds.append(time.perf_counter() - started)
@@ -129,7 +129,7 @@ def _slowness() -> float:
     """How many times longer than its CPU time elsewhere the same work takes here and now."""
     pattern = _pattern()
     seconds: list[float] = []
-    while len(seconds) < 3 or sum(seconds) < 0.25:
+    while len(seconds) < 3 or sum(seconds) < 0.1:
         started = time.perf_counter()
         polygonize_part(pattern, pattern, 0, 0)
         seconds.append(time.perf_counter() - started)

@@ -99,8 +99,11 @@ def _geoai(image: Path, model: Path, out: Path, watch: Callable[[Any], None]) ->
     return target
 
 
+AGAIN = "geoseg, again"
+"""As it runs where a run before has measured what a window takes, which is kept."""
 RUNNERS = {
     "geoseg": Runner(("geoseg.cli", "torch"), _geoseg),
+    AGAIN: Runner(("geoseg.cli", "torch"), _geoseg),
     "loop": Runner(("rasterio", "torch"), _loop),
     "monai": Runner(("rasterio", "torch", "monai.inferers"), _monai),
     "geoai": Runner(("geoai.inference",), _geoai),
