@@ -38,9 +38,10 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
     has room for, the median counts: other work slows down the run too, but no single hitch.
     """
     pixels, valid = _read_middle(source, grid.window)
-    cell_seconds, map_bytes = _encode_cell(predictor, source, grid.cells)
     x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
     given = x if grid.cells is None else _repeated(predictor.encode(x[:1]), predictor.batch)
+    # A cell may take seconds, so it is run once: kernels were chosen for the window.
+    cell_seconds, map_bytes = _encode_cell(predictor, source, grid.cells)
     labels = _predict(predictor, given, valid)
     seconds: list[float] = []
     # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
@@ -88,16 +89,14 @@ def _encode_cell(predictor: Predictor, source: Source, cells: Cells | None) -> t
     if cells is None:
         return 0.0, 0.0
     x = _normalized(predictor, *_read_middle(source, cells.size + 2 * cells.halo))
-    seconds = []
-    for _ in range(2):  # the first time also chooses kernels
-        started = time.perf_counter()
-        maps = predictor.encode(x)
-        check = [float(each.sum()) for each in maps.values()]  # waits for the device
-        seconds.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    maps = predictor.encode(x)
+    check = [float(each.sum()) for each in maps.values()]  # waits for the device
+    seconds = time.perf_counter() - started
     if not np.isfinite(check).all():
         raise ModelError(NAN)
     size = sum(each[0, :, 0, 0].numel() * each.element_size() for each in maps.values())
-    return min(seconds), size / predictor.pitch**2
+    return seconds, size / predictor.pitch**2
 
 
 def _repeated(maps: Maps, count: int) -> Maps:

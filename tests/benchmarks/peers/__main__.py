@@ -1,4 +1,4 @@
-"""geoseg beside other tools: ``make bench-peers``; CASES names some of its tables."""
+"""geoseg beside other tools: ``make bench-peers``; CASES names tables, TOOLS rows of them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def compare(case: str, folder: Path, rounds: int) -> None:
     system, encoder, size = CASES[case]
     image = write_imagery(folder / f"{size}.tif", size)
     model = write_model(folder / f"{case}.safetensors", system, encoder)
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in RUNNERS}
+    chosen = os.environ.get("TOOLS", ",".join(RUNNERS)).split(",")
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in RUNNERS if name in chosen}
     load = os.getloadavg()[0]
     for _ in range(rounds):
         for name, before in found.items():

@@ -99,7 +99,7 @@ def _geoai(image: Path, model: Path, out: Path, watch: Callable[[Any], None]) ->
     return target
 
 
-AGAIN = "geoseg, again"
+AGAIN = "geoseg again"
 """As it runs where a run before has measured what a window takes, which is kept."""
 RUNNERS = {
     "geoseg": Runner(("geoseg.cli", "torch"), _geoseg),
