@@ -7,9 +7,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from geoseg.inference.choice import Choice
 from geoseg.inference.encode_options import make_grid
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.measurement import probe_forward
+from geoseg.inference.peak import peak_of
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe
@@ -243,10 +245,14 @@ def test_the_plan_counts_the_cells_that_are_encoded_and_the_maps_that_are_held(
     assert sum(map(count_cells, blocks, some)) == encoded[1]
     plan = RasterPlan.from_blocks(blocks, source, 4, False, forwards=1, cells=encoded[0])
     assert plan.cells == encoded[0]
-    more = plan.peak(Probe(0.5, 0, map_bytes=2e6), 0) - plan.peak(Probe(0.5, 0, map_bytes=1e6), 0)
-    assert more == 1e6 * (16 + 20) * 64  # a window's height and a cell's, and all columns seen
-    per_cell = plan.seconds(Probe(0.5, 0, cell_seconds=2.0), 0) - plan.seconds(Probe(0.5, 0), 0)
-    assert per_cell == pytest.approx(2.0 * encoded[0])
+    less, more = (peak_of(plan, Probe(0.5, 0, map_bytes=each), Choice()) for each in (1e6, 2e6))
+    assert (
+        more - less == 1e6 * (16 + 20) * 64
+    )  # a window's height and a cell's, and all columns seen
+    alone, encoded_too = (
+        plan.seconds(Probe(0.5, 0, cell_seconds=each), Choice()) for each in (0.0, 2.0)
+    )
+    assert encoded_too - alone == pytest.approx(2.0 * encoded[0])
 
 
 def test_the_probe_measures_a_cell_and_the_bytes_of_its_maps(make_raster, make_model):
