@@ -18,6 +18,7 @@ from geoseg.cli_options import (
     cleaning_options,
     further_options,
     layer_option,
+    merge_options,
     network_options,
     option_with_default,
     polygon_options,
@@ -70,6 +71,7 @@ def predict(sources: tuple[Path, ...], model: str, out: str, **options: Any) -> 
     help="Polygon file (.gpkg, .shp, .fgb, .parquet, .geojson or .geojsonl).",
 )
 @option("--confidence", type=PATH, help="Confidence raster of the same grid.")
+@merge_options
 @attributes_option
 @cleaning_options
 @option("--overwrite", is_flag=True, help="Replace an existing file.")

@@ -109,8 +109,22 @@ def _attributes(make: Callable[..., Decorator]) -> Decorator:
     return make("--attributes", metavar="NAME,...", help=text)
 
 
+def _overlap_rule(make: Callable[..., Decorator]) -> Decorator:
+    return make(
+        "--overlap-rule",
+        default="first",
+        type=click.Choice(["first", "newest", "finest"]),
+        help="Which sheet of a mosaic, or merged one, is on top.",
+    )
+
+
+def _merge(make: Callable[..., Decorator]) -> Decorator:
+    return make("--merge", is_flag=True, help="One layer of polygons for all inputs.")
+
+
 attributes_option = _attributes(option)
 cleaning_options = _cleaning(option)
+merge_options = _together(_merge(option), _overlap_rule(option_with_default))
 layer_option = option(
     "--layer", metavar="NAME", help="Layer of the polygons.  [default: the only one]"
 )
@@ -133,12 +147,7 @@ source_options = _together(
     _source(
         "--mosaic", type=click.Choice(["sheets", "one"]), help="Take all inputs for one raster."
     ),
-    _source(
-        "--overlap-rule",
-        default="first",
-        type=click.Choice(["first", "newest", "finest"]),
-        help="Which sheet of a mosaic is on top.",
-    ),
+    _overlap_rule(_source),
     _source("--resample", is_flag=True, help="Bring sources to the model's ground sampling."),
     _source(
         "--grid",
@@ -212,6 +221,7 @@ polygon_options = _together(
         metavar="FORMAT,...|none",
         help="Polygon formats: gpkg, shp, fgb, parquet, geojson, geojsonl.",
     ),
+    _merge(_polygon),
     _attributes(_polygon),
     _cleaning(_polygon),
     _polygon("--clean-raster", is_flag=True, help="The class raster follows --min-area."),

@@ -26,6 +26,7 @@ from geoseg.inference.external_options import bound_options
 from geoseg.inference.further_files import refuse_further, write_further
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
+from geoseg.inference.merged_layer import refuse_unmergeable
 from geoseg.inference.mosaics import survey_without
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
@@ -99,6 +100,8 @@ def run(
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
     jobs = find_jobs(_paths(sources), card, chosen, place, report)
+    if chosen.merge:
+        refuse_unmergeable(jobs, chosen, place)
     # What can be refused without torch, which takes seconds to import, is refused by now.
     filled = chosen.for_inputs(len(jobs))
     if chosen.preview is None and not filled.preview:

@@ -22,18 +22,22 @@ from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
 from geoseg.files import naming_file, temporary_folder
 from geoseg.foreign import with_allow_remote
-from geoseg.geodesy import same_crs
-from geoseg.inference.class_raster import ClassRaster, MadeLayer, layers_at_once
+from geoseg.inference.class_raster import (
+    ClassRaster,
+    MadeLayer,
+    layers_at_once,
+    open_bytes,
+    open_confidence,
+)
+from geoseg.inference.merged_layer import merged_raster
 from geoseg.inference.option_values import words
 from geoseg.locks import lock_file
 from geoseg.places import existing_files
 from geoseg.prefetch import look_ahead
 from geoseg.raster import (
+    OverlapRule,
     SeenSource,
-    Source,
-    describe_grid,
     every_class,
-    open_raster,
     opened_once,
 )
 from geoseg.raster.path_list import expand_lists
@@ -64,6 +68,8 @@ def run(
     *,
     confidence: PathLike | None = None,
     attributes: str | Sequence[str] | None = None,
+    merge: bool = False,
+    overlap_rule: OverlapRule = "first",
     overwrite: bool = False,
     **cleaning: Any,
 ) -> Report:
@@ -75,6 +81,8 @@ def run(
         out: ``.gpkg``, ``.shp``, ``.fgb``, ``.parquet``, ``.geojson`` or ``.geojsonl``.
         confidence: uint8 raster of the same grid, 255 times the probability of the label.
         attributes: of polygons, besides those that all have: ``perimeter_m``, ``color``.
+        merge: make one layer of several rasters on one grid, as of one raster.
+        overlap_rule: which of two merged rasters is on top; see `geoseg.open_mosaic`.
         overwrite: replace a file that was made from something else.
         cleaning: how the polygons are cleaned; see `Cleaning.from_options`.
 
@@ -91,13 +99,18 @@ def run(
     paths, target = expand_lists(map(Path, given)), Path(out)
     further = words("attributes", attributes)
     check_attributes(further)
-    _check_options(paths, target, confidence)
+    _check_options(paths, target, confidence, merge=merge, overlap_rule=overlap_rule)
     clean = Cleaning.from_options(**cleaning)
-    layers = [path.stem for path in paths] if len(paths) > 1 else [target.stem]
+    one = merge or len(paths) == 1
+    layers = [target.stem] if one else [path.stem for path in paths]
     beside = None if confidence is None else Path(confidence)
     look = partial(_look, target=target, confidence=beside, attributes=further, cleaning=clean)
     usable, failures = _usable(paths, look)
-    jobs = {name: usable[path] for name, path in zip(layers, paths, strict=True) if path in usable}
+    if merge:
+        jobs = {target.stem: merged_raster([*usable.values()], overlap_rule)}
+    else:
+        named = zip(layers, paths, strict=True)
+        jobs = {name: usable[path] for name, path in named if path in usable}
     warnings = [line for job in jobs.values() for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
     with lock_file(target):
@@ -109,7 +122,9 @@ def run(
     warnings += [line for job in jobs.values() for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
-    text = f"{polygons:,} polygons of {counted(len(jobs), 'raster')} in {target} ({seconds:.1f} s)"
+    text = (
+        f"{polygons:,} polygons of {counted(len(usable), 'raster')} in {target} ({seconds:.1f} s)"
+    )
     facts |= {"kept": False, "layers": made, "seconds": seconds}
     return Report(text, facts, int(bool(failures)))
 
@@ -187,21 +202,32 @@ def _one(jobs: Mapping[str, ClassRaster], begun_layers: list[str]) -> Iterator[M
         yield layer, feature_tables(layer)
 
 
-def _check_options(paths: Sequence[Path], target: Path, confidence: PathLike | None) -> None:
+def _check_options(
+    paths: Sequence[Path],
+    target: Path,
+    confidence: PathLike | None,
+    *,
+    merge: bool,
+    overlap_rule: OverlapRule,
+) -> None:
+    if overlap_rule != "first" and not merge:
+        raise ConfigError("overlap_rule is about merged rasters; give merge too")
     if not paths:
         raise ConfigError("no raster given; name at least one class raster")
     kind = format_of(target)
     if len(paths) == 1:
         return
-    if not kind.several_layers:
+    if not kind.several_layers and not merge:
         raise ConfigError(
             f"{target} holds one layer, {len(paths)} rasters are given; "
-            "vectorize one at a time, or write a .gpkg"
+            "vectorize one at a time, or write a .gpkg, or give merge for one layer of all"
         )
     if confidence is not None:
         raise ConfigError(
             f"--confidence goes with one raster, {len(paths)} are given; vectorize one at a time"
         )
+    if merge:
+        return
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)
@@ -240,8 +266,8 @@ def _look(
     """A raster, checked."""
     with opened_once(path):
         seen = [SeenSource.at(each) for each in (path, confidence) if each is not None]
-        labels = _open_bytes(path, "class ids 0..253 (255 is nodata)")
-        beside = None if confidence is None else _open_confidence(confidence, labels)
+        labels = open_bytes(path, "class ids 0..253 (255 is nodata)")
+        beside = None if confidence is None else open_confidence(confidence, labels)
         if labels.crs is None and format_of(target).needs_crs:
             raise SourceError(no_crs(path, target.suffix))
         classes = every_class(path)
@@ -250,39 +276,10 @@ def _look(
         return ClassRaster(labels, beside, classes, attributes, seen, cleaning)
 
 
-def _open_bytes(path: Path, content: str) -> Source:
-    source = open_raster(path, as_stored=True)
-    if len(source.bands) != 1 or source.dtype != "uint8":
-        raise SourceError(
-            f"{path}: has {len(source.bands)} band(s) of {source.dtype}; "
-            f"give one band of uint8 that holds {content}"
-        )
-    return source
-
-
-def _open_confidence(path: Path, labels: Source) -> Source:
-    """The confidence of exactly the same pixels."""
-    source = _open_bytes(path, "255 times the confidence")
-    alike = source.crs == labels.crs
-    if source.crs is not None and labels.crs is not None:
-        alike = same_crs(source.crs, labels.crs)
-    same_size = (source.height, source.width) == (labels.height, labels.width)
-    if not (same_size and alike and source.transform.almost_equals(labels.transform)):
-        raise SourceError(
-            f"{path}: {describe_grid(source)} do not lie on the grid of {labels.path} "
-            f"({describe_grid(labels)}); give the confidence that was made with these classes"
-        )
-    return source
-
-
 def _fingerprint(jobs: Mapping[str, ClassRaster], layers: Sequence[str]) -> str:
     """What the output is made from, and which of the layers it lacks."""
     digest = hashlib.sha256(b"vectorize 3")
     for job in jobs.values():
-        digest.update(json.dumps([job.classes.names, *job.attributes]).encode())
-        if job.cleaning.facts():
-            digest.update(json.dumps(job.cleaning.facts()).encode())
-        prints = [*(each.fingerprint for each in job.seen), "-"]
-        digest.update("".join(prints[:2]).encode())
+        digest.update(job.content)
     left_out = [name for name in layers if name not in jobs]
     return digest.hexdigest() + (_WITHOUT + json.dumps(left_out) if left_out else "")

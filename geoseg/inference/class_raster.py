@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,13 +15,17 @@ import rasterio
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
+from geoseg.errors import SourceError
+from geoseg.geodesy import same_crs
 from geoseg.inference.areas import cells_of
 from geoseg.prefetch import work_ahead
 from geoseg.raster import (
     GDAL_CACHE_BYTES,
     Part,
-    SeenSource,
+    Seen,
     Source,
+    describe_grid,
+    open_raster,
     read_window,
     write_part,
 )
@@ -57,13 +62,22 @@ class ClassRaster:
     classes: ClassScheme
     attributes: Sequence[str]
     """Of its polygons, beside those that all have."""
-    seen: Sequence[SeenSource]
+    seen: Sequence[Seen]
     """Both rasters as they were before they were opened."""
     cleaning: Cleaning
     undeclared: int = 0
     """Valid pixels of 255 in a raster that does not declare 255 as nodata."""
     masked: int = 0
     """Pixels of a nodata value that could be a class's."""
+
+    @property
+    def content(self) -> bytes:
+        """What the polygons are made from."""
+        cleaning = self.cleaning.facts()
+        facts = [json.dumps([self.classes.names, *self.attributes])]
+        facts += [json.dumps(cleaning)] if cleaning else []
+        prints = [*(each.fingerprint for each in self.seen), "-"]
+        return "".join([*facts, *prints[:2]]).encode()
 
     def layer(self, name: str) -> Layer:
         """The raster's polygons, which are made while they are consumed."""
@@ -160,6 +174,40 @@ class ClassRaster:
                         self.masked += int(np.count_nonzero((labels == source.nodata) & ~valid))
                 labels[~valid] = NODATA
                 yield Window(row, col, *size), labels
+
+
+def open_bytes(path: Path, content: str) -> Source:
+    """A raster of one band of uint8.
+
+    Raises:
+        SourceError: it is something else; `content` says what such a band would hold.
+    """
+    source = open_raster(path, as_stored=True)
+    if len(source.bands) != 1 or source.dtype != "uint8":
+        raise SourceError(
+            f"{path}: has {len(source.bands)} band(s) of {source.dtype}; "
+            f"give one band of uint8 that holds {content}"
+        )
+    return source
+
+
+def open_confidence(path: Path, labels: Source) -> Source:
+    """The confidence of exactly the same pixels.
+
+    Raises:
+        SourceError: it has others.
+    """
+    source = open_bytes(path, "255 times the confidence")
+    alike = source.crs == labels.crs
+    if source.crs is not None and labels.crs is not None:
+        alike = same_crs(source.crs, labels.crs)
+    same_size = (source.height, source.width) == (labels.height, labels.width)
+    if not (same_size and alike and source.transform.almost_equals(labels.transform)):
+        raise SourceError(
+            f"{path}: {describe_grid(source)} do not lie on the grid of {labels.path} "
+            f"({describe_grid(labels)}); give the confidence that was made with these classes"
+        )
+    return source
 
 
 def layers_at_once(

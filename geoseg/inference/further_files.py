@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from geoseg.inference.area_table import refuse_foreign_areas, write_areas
+from geoseg.inference.merged_layer import write_merged
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
@@ -47,6 +48,9 @@ def write_further(run: PredictRun, report: RunReport, note: Callable[[str], None
     with report.noting_failures():
         areas = [each for _, found in report.finished for each in found]
         write_areas(run.out, areas, run.model.card.classes.names)
+    if run.options.merge:
+        with report.noting_failures():
+            write_merged(run, surveys, note)
     if run.options.project:
         with report.noting_failures():
             write_sheet_project(run, surveys, note)

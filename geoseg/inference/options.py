@@ -74,12 +74,13 @@ class PredictOptions:
     """The source's values that mean no data, in place of the one that it declares."""
     crs: str | None = None
     stack: tuple[str, ...] = ()
-    """Patterns of files beside each input; this and the next seven: see `SourceOptions`."""
+    """Patterns of files beside each input; this and the next eight: see `SourceOptions`."""
     aoi: str | None = None
     aoi_layer: str | None = None
     crop: bool = True
     mosaic: Literal["sheets", "one"] | None = None
     overlap_rule: OverlapRule = "first"
+    merge: bool = False
     resample: bool = False
     output_grid: Literal["source", "model"] = "source"
     confidence: bool = False
@@ -129,6 +130,8 @@ class PredictOptions:
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
         check_polygons(self.vectors, self.attributes)
         _ = self.of_sources, self.encoding, RunOptions.of(self)  # likewise
+        if self.merge and not self.vectors:
+            raise ConfigError("merge: no polygons are written; give vectors too, such as gpkg")
         if self.clean_raster and self.cleaning.min_area is None:
             raise ConfigError("clean_raster: nothing is cleaned; give min_area too")
 

@@ -25,6 +25,7 @@ SOURCE_READERS: dict[str, Reader] = {
     "stack": given_patterns,
     "aoi": or_none(path_text),
     "crop": flag,
+    "merge": flag,
     "resample": flag,
 }
 
@@ -45,6 +46,8 @@ class SourceOptions:
     """Take all inputs for one raster, and write class rasters by sheet, or one; None: do not."""
     overlap_rule: OverlapRule = "first"
     """Which of two sheets is on top: by path, by date, or by ground sampling."""
+    merge: bool = False
+    """Make the polygons of all inputs one layer."""
     resample: bool = False
     """Bring sources to the model's ground sampling, and sheets to one grid."""
     output_grid: Literal["source", "model"] = "source"
@@ -62,8 +65,12 @@ class SourceOptions:
             raise ConfigError(f"mosaic {self.mosaic!r}: give sheets or one")
         if self.overlap_rule not in OVERLAP_RULES:
             raise ConfigError(f"overlap_rule {self.overlap_rule!r}: use {', '.join(OVERLAP_RULES)}")
-        if self.mosaic is None and self.overlap_rule != "first":
-            raise ConfigError("overlap_rule is about the sheets of a mosaic; give mosaic too")
+        if self.mosaic is None and not self.merge and self.overlap_rule != "first":
+            raise ConfigError(
+                "overlap_rule is about the sheets of a mosaic; give mosaic, or merge, too"
+            )
+        if self.mosaic is not None and self.merge:
+            raise ConfigError("merge: the polygons of a mosaic are one layer; leave merge out")
         if self.output_grid not in ("source", "model"):
             raise ConfigError(f"output_grid {self.output_grid!r}: give source or model")
         if self.output_grid == "model" and not self.resample:

@@ -198,7 +198,7 @@ def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple
     kinds += ["preview"] if options.preview else []
     kinds += ["confidence"] if options.confidence else []
     kinds += ["probabilities"] if options.probabilities else []
-    kinds += options.vectors
+    kinds += () if options.merge else options.vectors
     shown = job.source.shown
     most = options.max_output_pixels
     whole = [(job.target, None if job.source.area is None else shown)]

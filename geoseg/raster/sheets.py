@@ -26,6 +26,7 @@ from geoseg.report import counted
 
 OverlapRule = Literal["first", "newest", "finest"]
 OVERLAP_RULES: tuple[OverlapRule, ...] = ("first", "newest", "finest")
+_REMEDY = "--resample brings it there"
 _SNAPPED = 0.1
 """Pixels by which a sheet may lie off the grid: it is moved onto it."""
 
@@ -72,6 +73,7 @@ def make_mosaic(
     *,
     crs: CRS | None = None,
     resample: bool = False,
+    remedy: str = _REMEDY,
 ) -> tuple[MosaicSource, dict[Path, str]]:
     """Open rasters as one.
 
@@ -81,6 +83,7 @@ def make_mosaic(
         overlap_rule: see `open_mosaic`.
         crs: of the mosaic; None: that of most sheets.
         resample: bring sheets that do not lie on the grid there.
+        remedy: what to do about those, in the lines on them.
 
     Returns:
         The mosaic, and by their paths why other rasters are no sheets of it.
@@ -96,7 +99,7 @@ def make_mosaic(
     placed = []
     for each in inputs:
         try:
-            sheet = _placed(each, first, resample=resample)
+            sheet = _placed(each, first, remedy, resample=resample)
             if overlap_rule == "finest":  # of thousands of sheets it takes seconds
                 sheet = sheet._replace(sampling=each.ground_sampling)
             placed.append(sheet)
@@ -170,7 +173,7 @@ def _reference(inputs: Sequence[Source], crs: CRS | None) -> Source:
     return found
 
 
-def _placed(source: Source, reference: Source, *, resample: bool) -> Sheet:
+def _placed(source: Source, reference: Source, remedy: str, *, resample: bool) -> Sheet:
     """A sheet on the grid of the reference, brought there if it has to be and may.
 
     Raises:
@@ -185,18 +188,18 @@ def _placed(source: Source, reference: Source, *, resample: bool) -> Sheet:
             f"{source.path}: {len(source.bands)} bands of {source.dtype}, and {reference.path} "
             f"{len(reference.bands)} of {reference.dtype}; sheets have the same: convert it first"
         )
-    sheet = place_on(source, reference, resample=resample)
+    sheet = place_on(source, reference, resample=resample, remedy=remedy)
     moved = isinstance(sheet.source, ReprojectedSource)
     return sheet if moved else sheet._replace(source=_alike(source, reference))
 
 
-def place_on(source: Source, reference: Source, *, resample: bool) -> Sheet:
+def place_on(source: Source, reference: Source, *, resample: bool, remedy: str = _REMEDY) -> Sheet:
     """A raster on the grid of another one, brought there if it has to be and may.
 
     Raises:
         SourceError: it does not lie on that grid, or cannot be brought there.
     """
-    line = _off_grid(source, reference)
+    line = _off_grid(source, reference, remedy)
     if line and not resample:
         raise SourceError(line)
     if line:
@@ -210,7 +213,7 @@ def _place(source: Source, reference: Source) -> tuple[int, int]:
     return round(row), round(col)
 
 
-def _off_grid(source: Source, reference: Source) -> str:
+def _off_grid(source: Source, reference: Source, remedy: str) -> str:
     """Why a raster does not lie on the grid of another; empty where it does."""
     one, other = source.crs, reference.crs
     if (one is None) != (other is None) or (one and other and not same_crs(one, other)):
@@ -226,7 +229,7 @@ def _off_grid(source: Source, reference: Source) -> str:
     # Said of few: to describe a grid takes longer than to compare it.
     return (
         f"{source.path}: {describe_grid(source)}, and {reference.path} has another grid "
-        f"({describe_grid(reference)}); {why}: --resample brings it there"
+        f"({describe_grid(reference)}); {why}: {remedy}"
     )
 
 

@@ -41,6 +41,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "crop": True,
         "mosaic": None,
         "overlap_rule": "first",
+        "merge": False,
         "resample": False,
         "output_grid": "source",
         "confidence": False,
