@@ -7,13 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+
+import torch
 
 from geoseg import scenes
 from tests.benchmarks.models import write_model
 
 _SIDE, _SHEETS, _FEW = 896, 40, 4
 _ROUNDS = 2
+_FORWARDS = 15
 _RUN = """
 import json, sys
 import geoseg
@@ -47,6 +52,8 @@ def one_block(folder: Path) -> None:
         shares.append(both["total"] / both["bare"])
         print(f"2 threads: total {both['total']:.1f} s, bare {both['bare']:.1f} s", flush=True)
     print(f"seconds, best of {_ROUNDS}, by sheets: {seconds}", flush=True)
+    one, two = (_at_once(model, sheets[_FEW], processes) for processes in (1, 2))
+    print(f"bare forwards, 2 processes at once against 1: ratio {two / one:.2f}", flush=True)
     alone, workers = seconds["1 thread"], seconds["2 workers"]
     print(
         f"1 thread against 2 workers: ratio {alone[_SHEETS] / workers[_SHEETS]:.2f}, without "
@@ -78,6 +85,14 @@ def bare_seconds(model_file: str, sheets: str, forwards: int) -> float:
     for _ in range(forwards):
         predictor.scores(x)
     return predictor.seconds - before
+
+
+def _at_once(model: Path, sheets: Path, processes: int) -> float:
+    """Bare forwards a second of so many processes of one thread: what the machine can gain."""
+    call = [str(model)] * processes, [str(sheets)] * processes, [_FORWARDS] * processes
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, torch.set_num_threads, (1,)) as pool:
+        return processes * _FORWARDS / max(pool.map(bare_seconds, *call))
 
 
 def _of_one(seconds: dict[int, float]) -> float:
