@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -27,6 +28,18 @@ _NO_CREDENTIALS = (
 )
 """In errors of one who has no credentials and asks the machine that lends them to its guests."""
 _DENIED = ("403 Forbidden", "401 Unauthorized")
+NO_SIGNING = {
+    "s3": ("AWS_NO_SIGN_REQUEST", "AWS_SKIP_SIGNATURE"),
+    "gs": ("GS_NO_SIGN_REQUEST", "GOOGLE_SKIP_SIGNATURE"),
+    "az": ("AZURE_NO_SIGN_REQUEST", "AZURE_SKIP_SIGNATURE"),
+}
+"""Variables of buckets that anybody may read: GDAL's, and obstore's."""
+_AZURE = {
+    "account_name": ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME"),
+    "account_key": ("AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"),
+    "sas_key": ("AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_SAS_KEY"),
+}
+"""By obstore's settings, likewise."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 
 
@@ -59,10 +72,12 @@ def library() -> Any:
 def client(bucket: str, tries: int = _TRIES) -> Any:
     """The client of a bucket, which any thread may use."""
     library()
-    from obstore.store import from_url
+    from obstore import store
 
+    from_url: Any = store.from_url  # its types tell the kinds of buckets apart
     return from_url(
         bucket,
+        config=_from_gdal_variables(bucket.partition(":")[0]),
         # A whole request may take long; what counts is that something comes. Whoever sets an
         # endpoint of http:// means it.
         client_options={
@@ -72,6 +87,42 @@ def client(bucket: str, tries: int = _TRIES) -> Any:
         },
         retry_config={"max_retries": tries},
     )
+
+
+def _from_gdal_variables(scheme: str) -> dict[str, Any]:
+    """The settings of obstore that only GDAL's environment variables name."""
+    settings: dict[str, Any] = {}
+    if _is_set(NO_SIGNING[scheme][0]):
+        settings["skip_signature"] = True
+    endpoint = os.environ.get("AWS_S3_ENDPOINT")
+    if scheme == "s3" and endpoint and not _s3_endpoint():
+        is_plain = os.environ.get("AWS_HTTPS", "YES").upper() in ("NO", "FALSE", "OFF")
+        settings["endpoint"] = f"{'http' if is_plain else 'https'}://{endpoint}"
+    for name, (gdal, own) in _AZURE.items() if scheme == "az" else ():
+        if gdal in os.environ and own not in os.environ:
+            settings[name] = os.environ[gdal]
+    return settings
+
+
+def gdal_variables() -> dict[str, str]:
+    """The settings of GDAL that only the variables of outputs name: one set of them is enough."""
+    settings = {}
+    scheme, _, host = (_s3_endpoint() or "").partition("://")
+    if host:
+        settings["AWS_S3_ENDPOINT"] = host.rstrip("/")
+        settings["AWS_HTTPS"] = "NO" if scheme == "http" else "YES"
+        settings["AWS_VIRTUAL_HOSTING"] = "FALSE"
+    settings |= {gdal: "YES" for gdal, own in NO_SIGNING.values() if _is_set(own)}
+    settings |= {gdal: os.environ[own] for gdal, own in _AZURE.values() if own in os.environ}
+    return {name: value for name, value in settings.items() if name not in os.environ}
+
+
+def _s3_endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").upper() in ("YES", "TRUE", "ON", "1")
 
 
 @contextmanager

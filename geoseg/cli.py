@@ -14,6 +14,7 @@ from geoseg.cli_group import call, cli, command
 from geoseg.cli_options import (
     MODEL,
     PATH,
+    RASTER,
     attributes_option,
     cleaning_options,
     further_options,
@@ -44,7 +45,7 @@ def _numbers(
 
 
 @command
-@argument("sources", nargs=-1, required=True, type=PATH)
+@argument("sources", nargs=-1, required=True, type=RASTER)
 @option("--model", required=True, metavar=MODEL, help="See geoseg models.")
 @option("--out", required=True, help="Folder for the outputs; s3://, gs:// or az:// too.")
 @source_options
@@ -63,14 +64,14 @@ def predict(sources: tuple[Path, ...], model: str, out: str, **options: Any) -> 
 
 
 @command
-@argument("rasters", nargs=-1, required=True, type=PATH)
+@argument("rasters", nargs=-1, required=True, type=RASTER)
 @option(
     "--out",
     required=True,
     type=PATH,
     help="Polygon file (.gpkg, .shp, .fgb, .parquet, .geojson or .geojsonl).",
 )
-@option("--confidence", type=PATH, help="Confidence raster of the same grid.")
+@option("--confidence", type=RASTER, help="Confidence raster of the same grid.")
 @merge_options
 @attributes_option
 @cleaning_options

@@ -13,7 +13,22 @@ from typing import Any
 import click
 from click import option
 
+from geoseg.remote import source_path
+
 PATH = click.Path(path_type=Path)
+
+
+class RasterType(click.ParamType):  # type: ignore[type-arg]
+    """A raster, wherever it lies: `Path` would take slashes out of URLs."""
+
+    name = "path"
+
+    def convert(self, value: Any, *_: Any) -> Path:
+        """The path."""
+        return source_path(value)
+
+
+RASTER = RasterType()
 MODEL = "FILE|NAME|hf://USER/NAME"
 """What a model may be called."""
 Decorator = Callable[[Any], Any]
@@ -59,7 +74,7 @@ def _quiet(make: Callable[..., Decorator]) -> Decorator:
 
 
 def _remote(make: Callable[..., Decorator]) -> Decorator:
-    text = "Follow references inside files to servers and archives."
+    text = "Follow what files name on servers and in archives: lists, items, VRTs."
     return make("--allow-remote", is_flag=True, help=text)
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geoseg.errors import ConfigError, GeosegError, RunError
+from geoseg.foreign import without_secrets
 from geoseg.report import shorten
 
 LOG = logging.getLogger("geoseg")
@@ -68,7 +69,7 @@ def not_done(waiting: Sequence[str]) -> list[str]:
 
 def failure_line(subject: str | Path, error: Exception) -> str:
     """One line about an error: geoseg's own words, or what was not expected and where."""
-    words = " ".join(str(error).split())
+    words = without_secrets(" ".join(str(error).split()))
     if isinstance(error, GeosegError):
         return words
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__

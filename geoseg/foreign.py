@@ -29,8 +29,10 @@ _LEAVE = "GEOSEG_ALLOW_REMOTE"
 """In the environment, so that worker processes have the leave too."""
 _ELSEWHERE = re.compile(r"/vsi\w|^\s*[A-Za-z][\w+.-]+:", re.IGNORECASE)
 """A virtual file system of GDAL's, a URL, or a name that chooses a driver; C: is a drive."""
-
-
+HIDDEN = "?..."
+"""In place of the query of a URL."""
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+_QUERY = re.compile(r"(https?:/+[^?\s'\"{}!]*)\?(?!\.\.\.)[^\s'\"{}!]*", re.IGNORECASE)
 _NAMED = re.compile(r"/vsi\w+/|[A-Za-z][\w+.-]+:/", re.IGNORECASE)
 """How names of servers and archives begin, also where `Path` has taken a slash out of them."""
 
@@ -69,13 +71,16 @@ def allow_remote(allowed: bool = True) -> Iterator[None]:
 
 _NO_PATHS = ("crs", "scheduler")
 """Options that may look like a server's address and are no file to read."""
+_RASTERS = ("sources", "file", "rasters", "confidence")
+"""Options that name rasters, which may lie on servers: the user has named these alone."""
 _OUTPUTS = ("out", "dst")
 
 
 def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
     """Give a command the option ``allow_remote``, by default False.
 
-    The command refuses arguments that name a server or an archive: as paths they would be others.
+    The command refuses arguments that name a server or an archive, but those that name rasters: as
+    paths they would be others.
     """
     return _guarded(command, is_place=lambda _: False)
 
@@ -93,7 +98,7 @@ def _guarded(
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Result:
         for name, value in (*zip(names, arguments, strict=False), *options.items()):
-            if name in _NO_PATHS or not isinstance(value, str | os.PathLike):
+            if name in (*_NO_PATHS, *_RASTERS) or not isinstance(value, str | os.PathLike):
                 continue
             is_output = name in _OUTPUTS
             line = output_elsewhere(value) if is_output else named_elsewhere(value)
@@ -125,12 +130,16 @@ def named_elsewhere(path: str | os.PathLike[str]) -> str | None:
     """A line about a path that the user gave and that is none of this machine; else None."""
     if not names_elsewhere(path):
         return None
-    name = name_of(path)
     return (
-        f"{name}: is on a server or in an archive, and geoseg opens files of this machine; fetch "
-        "or unpack it, or give a VRT of an image with --allow-remote: python -c "
-        f"\"from rasterio import open, shutil; shutil.copy(open('{name}'), 'a.vrt', driver='VRT')\""
+        f"{without_secrets(name_of(path))}: is on a server or in an archive, and this is read from "
+        "files of this machine; fetch or unpack it (rasters of predict, vectorize and info may be "
+        "https://, s3://, gs:// or az:// themselves, or /vsizip/ARCHIVE.zip/FILE)"
     )
+
+
+def without_secrets(text: str) -> str:
+    """A text without the queries and the users of URLs: signatures and passwords."""
+    return _QUERY.sub(rf"\1{HIDDEN}", _USER.sub("", text))
 
 
 def output_elsewhere(path: str | os.PathLike[str]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from geoseg.buckets import is_store_url
 from geoseg.errors import ConfigError
 from geoseg.foreign import name_of
+from geoseg.remote import RemotePath
 from geoseg.stores import StorePath
 
 AnyPath: TypeAlias = Path | StorePath
@@ -81,7 +82,12 @@ def path_below(folder: AnyPath, path: AnyPath) -> PurePath:
 
 
 def relative_name(path: Path, folder: Path) -> str:
-    """How a document in a folder names a file: with slashes, whole where it is on another drive."""
+    """How a document in a folder names a file: with slashes, whole where it is on another drive.
+
+    One on a server has its URL, without what is signed.
+    """
+    if isinstance(path, RemotePath):
+        return path.href
     try:
         relative = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
     except ValueError:

@@ -18,6 +18,7 @@ import click
 
 from geoseg.errors import GeosegError
 from geoseg.failures import EXIT_NOTHING_BEGUN, LOG, exit_code_of, failure_line
+from geoseg.foreign import without_secrets
 from geoseg.progress import Progress
 from geoseg.report import Report, finite
 from geoseg.stopping import EXIT_CODES, STOPPING
@@ -98,7 +99,8 @@ def _end_interrupted() -> NoReturn:
 
 def _end_by(error: Exception, command: str, *, as_json: bool, debug: bool) -> NoReturn:
     if debug:
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        print(without_secrets(text), end="", file=sys.stderr)  # noqa: T201
     lines = [failure_line(command.rstrip("_"), error)]
     if isinstance(error, GeosegError):
         lines = str(error).splitlines()
@@ -129,10 +131,18 @@ def _print_json(document: Any) -> None:
     click.echo(json.dumps(finite(document), indent=2, allow_nan=False))
 
 
+class _Formatter(logging.Formatter):
+    """As usual, without the signatures of URLs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 @contextmanager
 def _tracebacks(*, shown: bool) -> Iterator[None]:
     """Print the tracebacks of failed inputs to stderr, if wanted."""
     handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter())
     if shown:
         LOG.addHandler(handler)
         LOG.setLevel(logging.DEBUG)

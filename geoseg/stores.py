@@ -116,6 +116,18 @@ class StorePath:
         meta = self._get(head=True).meta
         return Version(meta["e_tag"], meta["version"], meta["last_modified"].timestamp())
 
+    def head(self, size: int, tries: int) -> tuple[dict[str, Any], bytes]:
+        """What the server says of the object, and its first bytes, in one request.
+
+        Args:
+            size: bytes.
+            tries: repetitions, where the server does not answer.
+        """
+        with asking(self.bucket, str(self)):
+            store = client(self.bucket, tries=tries)
+            found = library().get(store, str(self.key), options={"range": (0, size)})
+            return dict(found.meta), bytes(found.bytes())
+
     def read_bytes(self) -> bytes:
         """All of the object."""
         with asking(self.bucket, str(self)):

@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fixtures.tiles",
     "tests.fixtures.server",
     "tests.fixtures.bucket",
+    "tests.fixtures.ranges",
 ]
 
 # Examples take as long as the machine's other work lets them.

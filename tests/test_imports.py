@@ -21,6 +21,8 @@ FLOORS = [
         "buckets",
         "leases",
         "own_reports",
+        "remote",
+        "remote_look",
         "warned",
         "value_ranges",
     }

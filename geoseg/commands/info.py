@@ -13,10 +13,11 @@ import rasterio
 from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
 from geoseg.models.named import model_file
-from geoseg.raster import describe_grid, open_raster
+from geoseg.raster import describe_grid, open_raster, opened_once
 from geoseg.raster import stack as stack_files
 from geoseg.raster.companions import Patterns, companions, given_patterns
 from geoseg.raster.description import describe_raster, description_lines
+from geoseg.remote import RemotePath, source_path
 from geoseg.report import Report
 from geoseg.value_ranges import as_lists, as_value_range, ranges_words
 
@@ -33,8 +34,8 @@ def run(
     """Describe a model file, a raster, or a folder of rasters.
 
     Args:
-        file: the raster, a folder of them, or a model: its file, or a name that `geoseg.load_model`
-            takes.
+        file: the raster, also on a server or in an archive; a folder of them; or a model: its file,
+            or a name that `geoseg.load_model` takes.
         model: a model; then also the options that the raster needs for it.
         plot: a picture (``.png``) of where the rasters of a folder lie.
         stack: patterns of files with more bands of each raster, such as ``{stem}_dsm.tif``.
@@ -54,8 +55,9 @@ def run(
         return describe_folder(Path(file), chosen, drawn, patterns)
     if plot is not None:
         raise ConfigError(f"--plot {os.fspath(plot)}: draws the sheets of a folder; give a folder")
-    path = model_file(file)
-    if path.suffix == _MODEL:
+    named = source_path(file)
+    path = named if isinstance(named, RemotePath) else model_file(file)
+    if path.suffix == _MODEL and path is not named:
         if model is not None:
             raise ConfigError(f"{path} is a model itself; --model goes with a raster")
         if patterns:
@@ -63,8 +65,9 @@ def run(
         facts = _model_facts(path)
         lines = [(name.replace("_", " "), _formatted(value)) for name, value in facts.items()]
         return _report(path, facts, lines)
-    fit = None if model is None else _fit(path, os.fspath(model), patterns)
-    facts = describe_raster(open_raster(path))
+    with opened_once(path):
+        fit = None if model is None else _fit(path, os.fspath(model), patterns)
+        facts = describe_raster(open_raster(path))
     lines = [*description_lines(facts)]
     if patterns:
         facts["stack"], more = _beside(path, patterns)

@@ -39,6 +39,7 @@ from geoseg.places import AnyPath, any_path
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
 from geoseg.raster.stored import remove_sources
+from geoseg.remote import RemotePath, source_path
 from geoseg.report import counted
 from geoseg.stores import StorePath
 
@@ -64,7 +65,8 @@ def run(
     """Predict rasters with a model.
 
     Args:
-        sources: files or folders of orthophotos.
+        sources: files or folders of orthophotos; files on servers too (``https://``, ``s3://``,
+            ``gs://``, ``az://``), or in archives (``/vsizip/ARCHIVE.zip/FILE``).
         model: a model file, or a loaded model.
         out: folder for the outputs, on this machine or in a bucket (``s3://BUCKET/FOLDER``).
         progress: receives plan and progress; nobody by default.
@@ -151,7 +153,11 @@ def _sweep(jobs: Sequence[RasterJob], abandoned: Collection[str] = ()) -> None:
 
 def _paths(sources: Paths) -> list[Path]:
     paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    return [Path(path) for path in paths]
+    return [source_path(path) for path in paths]
+
+
+def _is_here(file: Path) -> bool:
+    return not isinstance(file, RemotePath)
 
 
 def _load(
@@ -177,7 +183,7 @@ def _load(
         from geoseg.inference.cluster import join_cluster
 
         # One of each folder: what a worker cannot see is mostly a whole disk.
-        files = [file for job in jobs for file in job.source.files]
+        files = [file for job in jobs for file in job.source.files if _is_here(file)]
         folders = {file.parent: file for file in files}
         few = list(folders.values())[:_ASKED_FOLDERS]
         cluster = stack.enter_context(join_cluster(options, out, few))

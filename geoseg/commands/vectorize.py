@@ -41,6 +41,7 @@ from geoseg.raster import (
     opened_once,
 )
 from geoseg.raster.path_list import expand_lists
+from geoseg.remote import source_path
 from geoseg.report import Report, counted
 from geoseg.vector import (
     Cleaning,
@@ -96,14 +97,14 @@ def run(
     """
     started = time.perf_counter()
     given = [rasters] if isinstance(rasters, str | os.PathLike) else rasters
-    paths, target = expand_lists(map(Path, given)), Path(out)
+    paths, target = expand_lists(map(source_path, given)), Path(out)
     further = words("attributes", attributes)
     check_attributes(further)
     _check_options(paths, target, confidence, merge=merge, overlap_rule=overlap_rule)
     clean = Cleaning.from_options(**cleaning)
     one = merge or len(paths) == 1
     layers = [target.stem] if one else [path.stem for path in paths]
-    beside = None if confidence is None else Path(confidence)
+    beside = None if confidence is None else source_path(confidence)
     look = partial(_look, target=target, confidence=beside, attributes=further, cleaning=clean)
     usable, failures = _usable(paths, look)
     if merge:

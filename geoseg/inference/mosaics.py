@@ -76,8 +76,9 @@ def mosaic_jobs(
             break
         except SheetError as error:
             report.refuse(Path(error.sheet), str(error))
-            mosaic = mosaic.without(Path(error.sheet))
-    name = path.resolve().name if path.is_dir() else path.stem
+            mosaic = mosaic.without(error.sheet)
+    is_folder = len(paths) > 1 or path.is_dir()
+    name = path.resolve().name if is_folder else path.stem
     sheets = _targets(mosaic, source, found, out) if options.mosaic == "sheets" else ()
     job = RasterJob(source, out / name, grid, source.see(), sheets)
     report.accept(job, [*warnings, *more])
@@ -90,11 +91,11 @@ def survey_without(survey: Survey, run: PredictRun, error: SheetError, report: R
     Raises:
         SourceError: it was the last one.
     """
-    sheet = Path(error.sheet)
+    sheet = next(file for file in survey.job.source.files if str(file) == error.sheet)
     report.refuse(sheet, str(error))
     note_unreadable(run.out, sheet, run.options.stack, str(error))
     survey.folder.remove()
-    source = survey.job.source.without(sheet)
+    source = survey.job.source.without(error.sheet)
     job = replace(survey.job, source=source.stored_in(run.work), seen=source.see())
     return survey_raster(run, job)
 

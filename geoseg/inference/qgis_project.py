@@ -19,6 +19,7 @@ from geoseg.errors import OutputError
 from geoseg.files import replace_file
 from geoseg.geodesy import crs_name
 from geoseg.places import relative_name
+from geoseg.remote import RemotePath
 
 _MARK = b"made by geoseg"
 """The ZIP file's comment: QGIS does not keep it when it saves a project."""
@@ -128,7 +129,9 @@ def _map_layer(folder: Path, key: str, title: str, layer: ProjectLayer) -> ET.El
         attributes |= {"geometry": "Polygon", "labelsEnabled": style.get("labelsEnabled", "0")}
     found = ET.Element("maplayer", attributes)
     ET.SubElement(found, "id").text = key
-    ET.SubElement(found, "datasource").text = relative_name(layer.path, folder)
+    path = layer.path
+    elsewhere = path.public if isinstance(path, RemotePath) else None
+    ET.SubElement(found, "datasource").text = elsewhere or relative_name(path, folder)
     ET.SubElement(found, "layername").text = title
     ET.SubElement(found, "srs").extend(_crs(layer.crs))
     ET.SubElement(found, "provider").text = "ogr" if layer.is_vector else "gdal"

@@ -22,6 +22,7 @@ from geoseg.inference.survey import Survey
 from geoseg.own_reports import refuse_foreign_report
 from geoseg.places import AnyPath, relative_name
 from geoseg.raster import place_of
+from geoseg.raster.dates import changed_at
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -136,5 +137,5 @@ def _digest(file: Path) -> tuple[int, str]:
 
 def _time_of(files: Sequence[Path]) -> datetime:
     """When the imagery was last changed: files seldom say when it was taken."""
-    newest = max(file.stat().st_mtime for file in files)
+    newest = max(map(changed_at, files))
     return datetime.fromtimestamp(newest, UTC)

@@ -16,7 +16,8 @@ from geoseg.errors import SourceError
 from geoseg.foreign import MOST_XML, is_elsewhere, read_head
 from geoseg.raster.content import MIN_IS_WHITE, PALETTE, raster_driver, tiff_photometric
 from geoseg.raster.gdal import open_dataset
-from geoseg.raster.references import REMOTE_DRIVERS, follow_references
+from geoseg.raster.references import follow_references
+from geoseg.raster.remote import DRIVERS
 
 _NO_IMAGES = (".aux.xml", ".aux", ".ovr", ".msk")
 _COMPUTED = re.compile(
@@ -71,7 +72,7 @@ def open_below(name: str) -> Any:
     """
     if not is_elsewhere(name):
         return open_dataset(Path(name))
-    for driver in REMOTE_DRIVERS:
+    for driver in DRIVERS:
         with suppress(RasterioError):
             return rasterio.open(name, driver=driver)  # followed before, so there is leave
     raise SourceError(f"{name}: cannot be opened any more; try again, or download it")

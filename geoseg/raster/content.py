@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from geoseg.foreign import MOST_XML, read_head, remote_allowed
+from geoseg.raster.remote import remote_driver
+from geoseg.remote import RemotePath
+from geoseg.remote_look import last_look
 
 _TIFF = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
 """Its first bytes, with the order of bytes that they mean; + is BigTIFF."""
@@ -41,7 +44,11 @@ def raster_driver(path: Path, head: bytes | None = None) -> str | None:
 
     Raises:
         OSError: it cannot be read.
+        SourceError: likewise, on a server.
     """
+    if isinstance(path, RemotePath):
+        head = last_look(path).head
+        return remote_driver(path) if head is None else image_driver(head)
     head = read_head(path) if head is None else head
     # GDAL looks for these wherever a text begins, also after the first bytes of a picture.
     text = head.split(b"\0", 1)[0]
@@ -51,10 +58,14 @@ def raster_driver(path: Path, head: bytes | None = None) -> str | None:
         return "GTI"
     if text.lstrip().startswith(b"<GDAL_WMS") and remote_allowed():
         return "WMS"
+    return image_driver(head) or ("ENVI" if _has_envi_header(path, text) else None)
+
+
+def image_driver(head: bytes) -> str | None:
+    """The GDAL driver of an image with these first bytes, which holds its pixels itself."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
-    driver = next((driver for start, driver in _IMAGES if head.startswith(start)), None)
-    return driver or ("ENVI" if _has_envi_header(path, text) else None)
+    return next((driver for start, driver in _IMAGES if head.startswith(start)), None)
 
 
 def _has_envi_header(path: Path, text: bytes) -> bool:

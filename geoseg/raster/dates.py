@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from geoseg.raster.gdal import open_dataset, reading_metadata
+from geoseg.remote import RemotePath
+from geoseg.remote_look import last_look
 
 _TAGS = (
     ("ACQUISITIONDATETIME", "IMAGERY"),
@@ -29,4 +31,13 @@ def date_of(path: Path) -> float:
         for pattern in _FORMATS:
             with suppress(ValueError):
                 return datetime.strptime(text.strip()[:19], pattern).replace(tzinfo=UTC).timestamp()
-    return path.stat().st_mtime
+    return changed_at(path)
+
+
+def changed_at(path: Path) -> float:
+    """Seconds since 1970 when a file was last written; 0 where its server does not tell.
+
+    Raises:
+        SourceError: its server does not answer.
+    """
+    return last_look(path).changed if isinstance(path, RemotePath) else path.stat().st_mtime

@@ -18,6 +18,7 @@ from geoseg.raster.fingerprint import read_fingerprint
 from geoseg.raster.item_list import is_item_list, read_item_list
 from geoseg.raster.path_list import SUFFIXES, is_path_list, read_path_list
 from geoseg.raster.tile_index import read_tile_index
+from geoseg.remote import RemotePath, path_beside, source_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ def find_sources(paths: Iterable[str | Path], *, tiles: bool = False) -> FoundSo
     is wrong. Inputs whose outputs would have the same name are refused. The others continue.
 
     Args:
-        paths: files and folders. Below a folder the relative path is kept; a single file keeps its
-            stem alone. Lists of paths and of STAC items stand for what they name.
+        paths: files and folders, files on servers and in archives too. Below a folder the relative
+            path is kept; a single file keeps its stem alone. Lists of paths and of STAC items stand
+            for what they name.
         tiles: tile indexes too stand for their tiles; else each is one raster.
 
     Raises:
@@ -60,7 +62,7 @@ def find_sources(paths: Iterable[str | Path], *, tiles: bool = False) -> FoundSo
     """
     found = FoundSources()
     by_place: dict[str, FoundSource] = {}
-    for path in map(Path, paths):
+    for path in map(source_path, paths):
         listed = _listed(path, found, tiles=tiles)
         prints = look_ahead(read_fingerprint, [source.path for source in listed])
         for source, own_print in zip(listed, prints, strict=True):
@@ -68,7 +70,7 @@ def find_sources(paths: Iterable[str | Path], *, tiles: bool = False) -> FoundSo
                 if own_print.result():
                     found.own.append(f"{source.path}: was made by geoseg itself")
                     continue
-                first = by_place.setdefault(os.path.realpath(source.path), source)
+                first = by_place.setdefault(_place_of(source.path), source)
                 if os.path.abspath(first.path) != os.path.abspath(source.path):
                     found.repeated.append(f"{source.path}: is the same file as {first.path}")
     if found.own and not by_place and not found.failures:
@@ -85,6 +87,9 @@ def _listed(path: Path, found: FoundSources, *, tiles: bool) -> list[FoundSource
         if named is None:
             return _candidates(path, found)
         for each in named:
+            if line := _without_leave(path, each):
+                found.failures[each] = line
+                continue
             below = each.is_relative_to(path.parent) and ".." not in each.parts
             folder = each.relative_to(path.parent).parent if below else Path()
             is_folder = os.path.isdir(each)
@@ -101,12 +106,30 @@ def _named_in(path: Path, *, tiles: bool) -> list[Path] | None:
     if is_item_list(path):
         return read_item_list(path)
     if tiles and path.is_file() and raster_driver(path) == "GTI":
-        return [path.parent / name for name in read_tile_index(path).locations]
+        return [path_beside(path.parent, name) for name in read_tile_index(path).locations]
     return None
+
+
+def _without_leave(listing: Path, path: Path) -> str:
+    """A line about what a list names elsewhere, without leave of the user; else empty."""
+    named = source_path(path)
+    if named is path or not isinstance(named, RemotePath):
+        return ""
+    return (
+        f"{named}: is named by {listing}, and lies on a server or in an archive; fetch or unpack "
+        "it, or let lists lead there with --allow-remote"
+    )
+
+
+def _place_of(path: Path) -> str:
+    """The same for all names of a file."""
+    return path.gdal if isinstance(path, RemotePath) else os.path.realpath(path)
 
 
 def _candidates(path: Path, found: FoundSources) -> list[FoundSource]:
     """The file, or the rasters below the folder; what is not looked at there is noted."""
+    if isinstance(path, RemotePath):
+        return [FoundSource(path, Path(path.stem))]
     if line := named_elsewhere(path):
         found.failures[path] = line
         return []

@@ -23,6 +23,7 @@ from geoseg.raster.negative import find_negative
 from geoseg.raster.nodata import given_values, refuse_impossible
 from geoseg.raster.reader import FileReader, Validity, find_validity
 from geoseg.raster.source import Source
+from geoseg.remote import source_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +102,9 @@ def open_raster(
     """The facts about an input raster; nothing is decoded.
 
     Args:
-        path: a file that GDAL reads; or an ``xarray.DataArray`` with what rioxarray knows of it,
-            for which `bands` are numbers.
+        path: a file that GDAL reads, also on a server (``https://``, ``s3://``, ``gs://``,
+            ``az://``) or in an archive (``/vsizip/ARCHIVE.zip/FILE``); or an ``xarray.DataArray``
+            with what rioxarray knows of it, for which `bands` are numbers.
         bands: 1-based file bands to read, or their names, in this order.
         wanted: without `bands`, the names of those to read where the file has each of them once.
             Else, and without both, all but alpha are read.
@@ -117,7 +119,7 @@ def open_raster(
     """
     if not isinstance(path, str | os.PathLike):
         return data_array_source(path, bands=bands, nodata=given_values(nodata), crs=crs)
-    path = Path(path)
+    path = source_path(path)
     given_crs = None if crs is None else parse_crs(crs)
     given_nodata = given_values(nodata)
     with open_dataset(path) as file, reading_metadata(path):

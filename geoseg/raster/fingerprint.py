@@ -19,6 +19,8 @@ from geoseg.raster.content import raster_driver, tiff_metadata
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.references import follow_references
 from geoseg.raster.tile_index import is_xml, read_tile_index
+from geoseg.remote import RemotePath, source_path
+from geoseg.remote_look import last_look
 from geoseg.stores import FINGERPRINT, StorePath
 
 TAG = "GEOSEG_FINGERPRINT"
@@ -124,7 +126,8 @@ def source_fingerprint(path: str | Path) -> str:
     the first 64 KiB, and 16 samples of 16 KiB spread to the end. Of each image also what GDAL makes
     of it with its sidecars: place, types, nodata, masks, bands. Statistics, histograms and
     overviews that viewers put beside it change nothing; neither does the path, so that a moved
-    folder keeps its fingerprints.
+    folder keeps its fingerprints. Of a raster elsewhere: its URL without what is signed, and what
+    the server says of its content (entity tag, else date, and size); or what the archive says.
 
     Returns:
         64 hexadecimal digits.
@@ -132,7 +135,7 @@ def source_fingerprint(path: str | Path) -> str:
     Raises:
         SourceError: the source or a file that belongs to it cannot be read.
     """
-    return _fingerprint(Path(path))[0]
+    return _fingerprint(source_path(path))[0]
 
 
 def _fingerprint(path: Path) -> tuple[str, tuple[Path, ...]]:
@@ -186,7 +189,7 @@ def _files_of(path: Path) -> Iterator[tuple[Path, str, list[Path], bool]]:
         try:
             with open_dataset(file) as dataset:
                 facts, driver = _facts(dataset), dataset.driver
-                listed = dataset.files
+                listed = [] if isinstance(path, RemotePath) else dataset.files
             if driver == "GTI":
                 facts += read_tile_index(file).digest
                 listed = follow_references(file)
@@ -213,6 +216,9 @@ def _facts(file: Any) -> str:
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
+    if isinstance(path, RemotePath):
+        digest.update(f"{path.public} {last_look(path).version}".encode())
+        return
     if names_elsewhere(path):
         # In an archive or on a server: a file system of GDAL's, which Python cannot read.
         digest.update(str(path).encode())

@@ -17,10 +17,13 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
 from geoseg.files import replace_file
-from geoseg.foreign import named_elsewhere
+from geoseg.foreign import named_elsewhere, without_secrets
 from geoseg.places import AnyPath
 from geoseg.raster.content import raster_driver
 from geoseg.raster.references import follow_references
+from geoseg.raster.remote import INPUTS, reaching, refuse_leading_on
+from geoseg.remote import RemotePath
+from geoseg.remote_look import look_again
 from geoseg.stores import StorePath
 from geoseg.styles import leave_foreign, own_styles
 from geoseg.warned import hear_warnings
@@ -98,6 +101,8 @@ _kept = threading.local()
 
 
 def _open(path: Path, **open_options: Any) -> Any:
+    if isinstance(path, RemotePath):
+        return _open_elsewhere(path, **open_options)
     _refuse_unopenable(path)
     driver = _driver_of(path)
     follow_references(path)
@@ -112,6 +117,28 @@ def _open(path: Path, **open_options: Any) -> Any:
         ) from error
 
 
+def _open_elsewhere(path: RemotePath, **open_options: Any) -> Any:
+    look_again(path)
+    driver = raster_driver(path)
+    if driver not in INPUTS:
+        raise SourceError(
+            f"{path}: no GeoTIFF, COG, JPEG2000 or PNG, which are what is read on servers and in "
+            "archives; download or unpack it"
+        )
+    try:
+        with hear_warnings(NotGeoreferencedWarning), rasterio.Env(**CAREFUL), reaching(path):
+            file = rasterio.open(path.gdal, driver=driver, **open_options)
+    except RasterioError as error:  # it names the URL, which may be signed
+        words = path.hide(reason(error))
+        raise SourceError(f"{path}: not an image that can be read ({words})") from None
+    try:
+        refuse_leading_on(path, file)
+    except SourceError:
+        file.close()
+        raise
+    return file
+
+
 @contextmanager
 def reading_metadata(path: Path) -> Iterator[None]:
     """Name the file whose metadata break GDAL or are no text, at whatever question it shows.
@@ -122,6 +149,9 @@ def reading_metadata(path: Path) -> Iterator[None]:
     try:
         yield
     except _METADATA_ERRORS as error:
+        if isinstance(path, RemotePath):
+            words = path.hide(reason(error))
+            raise SourceError(f"{path}: its metadata cannot be read ({words})") from None
         raise SourceError(
             f"{path}: its metadata cannot be read ({reason(error)}); repair them, or remove the "
             ".aux.xml beside it"
@@ -200,5 +230,5 @@ def raster_companions(path: AnyPath) -> list[AnyPath]:
 
 def reason(error: BaseException) -> str:
     """GDAL's own words on one line: rasterio keeps the useful part in the cause of its error."""
-    words = str(error.__cause__ or error).strip()
+    words = without_secrets(str(error.__cause__ or error).strip())
     return " ".join(words.split()).rstrip(".")

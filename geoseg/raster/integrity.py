@@ -9,6 +9,8 @@ from typing import Any
 
 from geoseg.errors import SourceError
 from geoseg.raster.gdal import open_dataset
+from geoseg.remote import RemotePath
+from geoseg.remote_look import last_look
 
 
 def refuse_cut_short(path: Path, file: Any) -> None:
@@ -28,8 +30,8 @@ def refuse_cut_short(path: Path, file: Any) -> None:
         rows, cols = file.block_shapes[-1]
         last_row, last_col = (file.height - 1) // rows, (file.width - 1) // cols
         end = _block_end(file, last_row, last_col, band=file.count)
-        size = path.stat().st_size
-        if end > size:
+        size = last_look(path).size if isinstance(path, RemotePath) else path.stat().st_size
+        if size is not None and end > size:
             raise SourceError(
                 f"{path}: the file is cut short ({size} bytes, its last block ends at {end}); "
                 "copy or export it again"

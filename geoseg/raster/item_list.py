@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from geoseg.errors import ConfigError, one_line_reason
 from geoseg.foreign import read_head
 from geoseg.raster.path_list import SUFFIXES
+from geoseg.remote import path_beside
 
 _LARGEST = 512 * 2**20
 """Bytes of JSON; 100,000 items."""
@@ -107,4 +108,4 @@ def _place(path: Path, href: str) -> Path:
     parts = urlsplit(href)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
-    return Path(href) if parts.scheme else path.parent / unquote(href)
+    return path_beside(path.parent, href if parts.scheme else unquote(href))

@@ -58,13 +58,13 @@ class MosaicSource(Source):
         sheets = [(sheet.row, sheet.col, sheet.source.facts) for sheet in self.sheets]
         return repr((self.height, self.width, sheets))
 
-    def without(self, sheet: Path) -> MosaicSource:
+    def without(self, sheet: str) -> MosaicSource:
         """The same raster with no data where this sheet alone is.
 
         Raises:
             SourceError: it is the last one.
         """
-        left = tuple(each for each in self.sheets if each.source.path != sheet)
+        left = tuple(each for each in self.sheets if str(each.source.path) != sheet)
         if not left:
             raise SourceError(f"{self.path}: none of its sheets can be read; check them")
         return replace(self, sheets=left)

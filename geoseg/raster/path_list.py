@@ -7,6 +7,7 @@ from pathlib import Path
 
 from geoseg.errors import ConfigError
 from geoseg.raster.content import raster_driver
+from geoseg.remote import path_beside
 
 SUFFIXES = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".png", ".jpg", ".jpeg"})
 """Of rasters inside folders, in lower or upper case; a file that is named itself may have any."""
@@ -39,7 +40,7 @@ def read_path_list(path: Path) -> list[Path]:
         raise ConfigError(
             f"{path}: is not a list of files; give one path a line, at most {_LARGEST >> 20} MB"
         )
-    return [path.parent / name for name in names if name]
+    return [path_beside(path.parent, name) for name in names if name]
 
 
 def expand_lists(paths: Iterable[Path]) -> list[Path]:

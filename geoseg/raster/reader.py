@@ -22,6 +22,8 @@ from rasterio.windows import Window as FileWindow
 from geoseg.errors import SourceError, TilingError
 from geoseg.raster.gdal import CAREFUL, open_dataset, reason
 from geoseg.raster.nodata import as_stored
+from geoseg.raster.remote import reaching
+from geoseg.remote import RemotePath
 from geoseg.tiling import Window
 
 
@@ -197,13 +199,19 @@ class FileReader(Reader):
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         place = FileWindow(window.col, window.row, window.width, window.height)
         try:
-            with self._careful():
+            with self._careful(), reaching(self.path):
                 return self._decode(place, out)
         except RasterioError as error:
+            rows = f"rows {window.row} to {window.row_end - 1}"
+            cols = f"columns {window.col} to {window.col_end - 1}"
+            what = f"{self.path}: {rows}, {cols} cannot be read"
+            if isinstance(self.path, RemotePath):  # GDAL names the URL, which may be signed
+                raise SourceError(
+                    f"{what} ({self.path.hide(reason(error))}); the server gives it no more, or it "
+                    "is damaged there: the same command continues when that has passed"
+                ) from None
             raise SourceError(
-                f"{self.path}: rows {window.row} to {window.row_end - 1}, "
-                f"columns {window.col} to {window.col_end - 1} "
-                f"cannot be read ({reason(error)}); the file is damaged or cut short: "
+                f"{what} ({reason(error)}); the file is damaged or cut short: "
                 "copy or export it again"
             ) from error
 

@@ -29,13 +29,10 @@ from geoseg.foreign import (
     xml_values,
 )
 from geoseg.raster.content import raster_driver, tiff_metadata
+from geoseg.raster.remote import DRIVERS, LEADING_ON
 from geoseg.raster.tile_index import is_xml, read_tile_index
+from geoseg.remote import RemotePath
 
-REMOTE_DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG")
-"""GDAL's names of the formats that are read from servers and archives."""
-
-_KEYS = frozenset({"overview_file", "x_dataset", "y_dataset"})
-"""The metadata items that name files to open."""
 _FILES = frozenset({"sourcefilename", "sourcedataset", "dempath", "indexdataset", "dataset"})
 """The elements and attributes that name files to open."""
 _TEXTS = re.compile(r"(mdi|item):|@?(srs|geogcs|coordinateoperation|description|category)$")
@@ -57,10 +54,14 @@ _LISTED = 1000
 def follow_references(path: Path) -> list[str]:
     """All that GDAL may open with a raster, the raster itself left out; each once.
 
+    Nothing is opened with one on a server or in an archive; its metadata are looked at when it is.
+
     Raises:
         SourceError: one of them is missing, of a format that is not followed, on a server without
             leave, or not to be trusted.
     """
+    if isinstance(path, RemotePath):
+        return []
     root = Path(os.path.abspath(path))
     found: dict[str, None] = {}
     pending, folders = [root], _Folders()
@@ -120,7 +121,7 @@ _names_in_small = lru_cache(maxsize=64)(_names_in)
 def _names(values: Iterable[XMLValue]) -> Iterator[str]:
     for name, text in values:
         _refuse_code(name, text.strip())
-        if name.lstrip("@") in _FILES or name.partition(":")[2] in _KEYS:
+        if name.lstrip("@") in _FILES or name.partition(":")[2] in LEADING_ON:
             if "<VRTDataset" in text:  # a VRT within a VRT, as text
                 yield from _names(xml_values(text.strip().encode()))
             else:
@@ -141,7 +142,7 @@ def _refuse_code(name: str, text: str) -> None:
         what = "SQL to run"
     elif name.startswith("ooi:") and name not in _OPEN_OPTIONS:
         what = f"the open option {name.removeprefix('ooi:').upper()}"
-    elif spelled in ("name", "key") and text.lower() in _KEYS:
+    elif spelled in ("name", "key") and text.lower() in LEADING_ON:
         what = f"a hidden {text}"
     if what:
         raise _UnsafeFileError(
@@ -199,7 +200,7 @@ def _is_aux_xml(name: str) -> bool:
 @lru_cache
 def _remote_driver(name: str) -> str | None:
     """The format of an image elsewhere; None where it is none, or one that leads to others."""
-    for driver in REMOTE_DRIVERS:
+    for driver in DRIVERS:
         try:
             with rasterio.open(name, driver=driver) as file:
                 spaces = file.tag_namespaces()
@@ -207,7 +208,7 @@ def _remote_driver(name: str) -> str | None:
         except RasterioError:
             continue
         beside = (name + suffix for suffix in (".ovr", ".msk", ".ovr.msk", ".msk.ovr"))
-        return None if keys & _KEYS or any(map(_leads_on, beside)) else driver
+        return None if keys & LEADING_ON or any(map(_leads_on, beside)) else driver
     return None
 
 
@@ -215,7 +216,7 @@ def _leads_on(name: str) -> bool:
     """Whether a file beside an image elsewhere is there and is no TIFF: GDAL would follow it."""
     try:
         with rasterio.open(name, driver="GTiff") as file:
-            return bool({key.lower() for key in file.tags(ns="OVERVIEWS")} & _KEYS)
+            return bool({key.lower() for key in file.tags(ns="OVERVIEWS")} & LEADING_ON)
     except RasterioError as error:
         return "not recognized as being in a supported" in str(error)
 

@@ -26,6 +26,7 @@ from geoseg.report import counted
 
 OverlapRule = Literal["first", "newest", "finest"]
 OVERLAP_RULES: tuple[OverlapRule, ...] = ("first", "newest", "finest")
+_ANYWHERE = "mosaic"
 _REMEDY = "--resample brings it there"
 _SNAPPED = 0.1
 """Pixels by which a sheet may lie off the grid: it is moved onto it."""
@@ -43,7 +44,7 @@ def open_mosaic(
     """Adjoining rasters as one; nothing is decoded.
 
     Args:
-        paths: files that GDAL reads.
+        paths: files that GDAL reads, as of `open_raster`.
         bands: as of `open_raster`, of each.
         nodata: likewise.
         crs: likewise.
@@ -234,9 +235,13 @@ def _off_grid(source: Source, reference: Source, remedy: str) -> str:
 
 
 def common_folder(paths: Sequence[Path]) -> Path:
-    """The folder that holds some files, at whatever depth."""
+    """The folder that holds some files, at whatever depth; ``mosaic`` where they have none."""
     parents = {path.parent for path in paths}
     while len(parents) > 1:
         deepest = max(len(each.parts) for each in parents)
-        parents = {each.parent if len(each.parts) == deepest else each for each in parents}
-    return parents.pop()
+        above = {each.parent if len(each.parts) == deepest else each for each in parents}
+        if above == parents:  # some begin at the root, others where the program runs
+            return Path(_ANYWHERE)
+        parents = above
+    folder = parents.pop()
+    return Path(_ANYWHERE) if folder.name.endswith(":") else folder  # of URLs, no server

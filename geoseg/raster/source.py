@@ -201,7 +201,7 @@ class Source(ABC):
         """A value as the file stores it: a negative's values are turned round in reading."""
         return value
 
-    def without(self, sheet: Path) -> Source:
+    def without(self, sheet: str) -> Source:
         """The same raster, no data where only this file of it has pixels.
 
         Raises:
@@ -292,7 +292,7 @@ class ResampledSource(Source):
         """As `Source.stored`."""
         return self.below.stored(value)
 
-    def without(self, sheet: Path) -> Source:
+    def without(self, sheet: str) -> Source:
         """As `Source.without`."""
         return replace(self, below=self.below.without(sheet))
 

@@ -32,6 +32,7 @@ from tests.benchmarks.models import write_model
 from tests.benchmarks.one_block import one_block
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
+from tests.benchmarks.remote import remote
 from tests.benchmarks.right_angles import right_angles
 from tests.benchmarks.sharing import shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
@@ -148,6 +149,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         area_of_interest,
         resampling,
         mosaic_plan,
+        remote,
         costs,
         halos,
         shared_quality,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from rasterio.shutil import copy
 
 import geoseg
 from geoseg.cli import cli
@@ -26,7 +26,7 @@ NAMES = ["{url}/x.tif", "/vsicurl/{url}/x.tif", "s3://bucket/x.tif", "/vsizip//v
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_server_that_is_named_is_refused_in_one_line_by_every_command(
+def test_a_server_that_is_named_is_refused_in_one_line_but_for_rasters(
     server: Server,
     make_raster: Make,
     model_file: Path,
@@ -38,12 +38,9 @@ def test_a_server_that_is_named_is_refused_in_one_line_by_every_command(
     image, there = str(make_raster("a.tif", bands=1)), name.format(url=server.url)
     model = str(model_file)
     for call in (
-        ["predict", there, "--model", model, "--out", "out"],
         ["predict", image, "--model", there, "--out", "out"],
         # Into buckets it writes.
         *([] if there[:3] == "s3:" else [["predict", image, "--model", model, "--out", there]]),
-        ["vectorize", there, "--out", "out.gpkg"],
-        ["vectorize", image, "--confidence", there, "--out", "out.gpkg"],
         ["vectorize", image, "--out", f"{there}.gpkg"],
         ["train", there, "--out", "out"],
         ["compare", there, "--out", "out"],
@@ -52,7 +49,6 @@ def test_a_server_that_is_named_is_refused_in_one_line_by_every_command(
         ["evaluate", image, image, "--classes", there, "--out", "out"],
         ["prepare", "folder", there, "out", "--classes", "isprs"],
         ["prepare", "folder", image, "out", "--classes", "isprs", "--labels", there],
-        ["info", there],
         ["demo", "--out", there],
     ):
         result = CliRunner().invoke(cli, call)
@@ -66,15 +62,10 @@ def test_a_server_that_is_named_is_refused_in_one_line_by_every_command(
     assert not server.was_asked()
 
 
-def test_the_others_are_predicted_and_a_config_may_not_name_servers_either(
-    server: Server, make_raster: Make, model_file: Path, tmp_path: Path, config: dict[str, Any]
+def test_a_config_may_not_name_servers_either(
+    server: Server, tmp_path: Path, config: dict[str, Any]
 ) -> None:
     there = f"{server.url}/x.tif"
-    report = geoseg.predict([there, make_raster("a.tif")], model_file, out=tmp_path / "out")
-    assert report.exit_code == 1
-    assert [entry["status"] for entry in report.data["inputs"]] == ["refused", "done"]
-    assert report.data["inputs"][0]["path"] == there
-    assert report.data["failures"][0].startswith(f"{there}: is on a server")
     for change in (
         {"data": config["data"] | {"train": {"images": there, "labels": there}}},
         {"model": {"system": "pixel", "start_from": f"{server.url}/m.safetensors"}},
@@ -85,16 +76,16 @@ def test_the_others_are_predicted_and_a_config_may_not_name_servers_either(
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_the_advice_of_a_refused_server_is_followed_to_the_letter(
+def test_a_vrt_leads_to_a_server_with_leave_alone(
     server: Server, make_raster: Make, model_file: Path, tmp_path: Path, workers: int
 ) -> None:
     here = make_raster("x.tif")
     os.link(here, server.folder / "x.tif")
     there = f"{server.url}/x.tif"
-    advice = geoseg.predict([there, here], model_file, out=tmp_path / "o").data["failures"][0]
-    _, code = shlex.split(advice.partition(": python ")[2])
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    geoseg.predict(here, model_file, out=tmp_path / "o")
     vrt = tmp_path / "a.vrt"
+    with rasterio.open(there) as image:
+        copy(image, vrt, driver="VRT")
     if workers == 0:
         asked = server.log.read_text()
         with pytest.raises(GeosegError, match="--allow-remote"):
