@@ -17,7 +17,7 @@ from geoseg.files import write_bytes
 from geoseg.geodesy import crs_name
 from geoseg.prefetch import look_ahead
 from geoseg.raster import GDAL_CACHE_BYTES, Source, find_sources, open_raster
-from geoseg.raster.companions import without_companions
+from geoseg.raster.companions import companions, without_companions
 from geoseg.report import Report, counted, nothing_usable
 
 _SHOWN = 8
@@ -91,9 +91,13 @@ def _open_all(folder: Path, patterns: Sequence[str]) -> tuple[list[Source], list
         ConfigError: none can.
     """
     found = find_sources([folder])
-    images, beside = without_companions(found.sources, patterns)
+    images, _ = without_companions(found.sources, patterns)
     sources: list[Source] = []
+    beside: dict[str, None] = {}
     failures = list(found.failures.values())
+    for each in images:
+        with per_input(each.path, failures.append):
+            beside |= dict.fromkeys(map(str, companions(each.path, patterns)))
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         looks = look_ahead(open_raster, [each.path for each in images])
         for each, look in zip(images, looks, strict=True):
@@ -101,7 +105,7 @@ def _open_all(folder: Path, patterns: Sequence[str]) -> tuple[list[Source], list
                 sources.append(look.result())
     if not sources:
         raise nothing_usable(failures)
-    return sources, beside, failures
+    return sources, list(beside), failures
 
 
 def _kind(source: Source) -> str:

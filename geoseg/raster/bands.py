@@ -121,7 +121,10 @@ def bands_advice(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[str,
         What to give to ``--bands``, empty where that cannot be known; and words for a message.
     """
     if len(bands) < len(wanted):
-        return "", "it lacks bands: add them, or take a model for those that it has"
+        return "", (
+            "it lacks bands: name the file that has them by --stack, add them, or take a model for "
+            "those that it has"
+        )
     if order_by_name(wanted, bands) is not None:
         names = named_bands(wanted, bands)
         return names, f"choose them by name: --bands {names}"

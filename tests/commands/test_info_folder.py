@@ -82,8 +82,12 @@ def test_files_beside_rasters_are_described_with_them_and_are_no_sheets(
     assert "--stack '{stem}_dsm.tif'" in one.data["fit"]["command"]
     assert any("dsm: resampled to its pixels" in line for line in one.data["warnings"])
     folder = run(tmp_path / "in", model=model, stack=pattern)
-    assert (folder.data["sheets"], len(folder.data["beside"])) == (1, 1)
+    assert (folder.data["sheets"], folder.data["beside"]) == (1, [str(beside)])
     assert list(folder.data["model"]["fits"].values()) == [[str(path)]]
     assert not [what for what in folder.data["model"]["fits"] if what.startswith("refused")]
+    make_raster("in/b.tif", photometric="rgb")
+    lacking = run(tmp_path / "in", stack=pattern)
+    assert lacking.exit_code == 1
+    assert "b_dsm.tif is not there, which the pattern" in lacking.data["failures"][0]
     with pytest.raises(ConfigError, match=r"goes with rasters, and .* is a model"):
         run(model, stack=pattern)
