@@ -131,6 +131,6 @@ def _ways(
         narrowest = min(widest, max(survey.job.grid.window for survey in surveys))
     for choice in Choice(run.file_threads, workers).tighter(widest, narrowest):
         cut = [survey.cut(choice, probe.seconds, run.options.block) for survey in surveys]
-        cell = run.options.cleaning.cell
-        plan = RasterPlan.total([survey.plan(choice, cell) for survey in cut])
+        cleaning = run.options.cleaning
+        plan = RasterPlan.total([survey.plan(choice, cleaning) for survey in cut])
         yield Fitted(choice, cut, plan, peak_of(plan, probe, choice, len(surveys)))

@@ -14,7 +14,7 @@ from geoseg.raster import GDAL_CACHE_BYTES
 # Bytes as `python -m tests.benchmarks plan` measures them.
 HEAP_BYTES = 48 * 2**20
 """What running blocks takes besides arrays."""
-LIBRARIES_BYTES = 160 * 2**20
+LIBRARIES_BYTES = 192 * 2**20
 """Likewise of writing files: the libraries that draw and write polygons are loaded then."""
 KEPT_SHARE = 0.1
 """Of a block's arrays: what the heap keeps of them while files are written."""
@@ -22,9 +22,9 @@ PLANE_BYTES = 2**20
 """Of a plane of the tiles that are compressed at once."""
 PART_BYTES_PER_PIXEL = 24
 """Of a part that is polygonized."""
-REGION_BYTES = 190
+REGION_BYTES = 260
 """Of a polygon of such a part, and of each of its corners."""
-CORNER_BYTES = 75
+CORNER_BYTES = 100
 WRITTEN_CORNER_BYTES = 33
 """What the heap keeps of each corner of all polygons that a task has written."""
 
@@ -51,4 +51,5 @@ def _of_polygons(plan: RasterPlan, probe: Probe) -> int:
     """Bytes of a task that makes polygons."""
     pixel = PART_BYTES_PER_PIXEL + polygon_cost(probe, REGION_BYTES, CORNER_BYTES)
     written = plan.written * probe.corners_per_pixel * WRITTEN_CORNER_BYTES
-    return int(plan.polygonized * pixel + written)
+    # A file's index, or the graph of what is cleaned, holds all regions of a raster.
+    return int(plan.polygonized * pixel + written + plan.regions * probe.regions_per_pixel)

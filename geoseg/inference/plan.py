@@ -16,17 +16,15 @@ from geoseg.inference.choice import Choice
 from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath
 from geoseg.raster import Source
+from geoseg.raster.assembly import held_columns, held_rows
 from geoseg.report import counted
 from geoseg.stores import StorePath
-from geoseg.tiling import Block
+from geoseg.tiling import Block, Window
 
 CLASS_BYTES_PER_PIXEL = 0.15
 """Bytes a pixel of a compressed class raster with overviews usually takes; noise takes more."""
 PREVIEW_ROWS = 512
 """Rows that are read at once for the preview."""
-ASSEMBLED_ROWS = 2048
-"""Of a raster, held besides a part while its parts are assembled: four rows of tiles."""
-
 # CPU times, which the probe's `slowness` brings to this machine and its load.
 START_SECONDS = 0.5
 """For the libraries that are loaded later."""
@@ -72,6 +70,8 @@ class RasterPlan:
     """Pixels of the parts whose polygons a task holds at once; 0 without polygons."""
     written: int = 0
     """Pixels whose polygons a task writes."""
+    regions: int = 0
+    """Of each pixel, the bytes that a region takes where all of a raster are held, summed up."""
     areas: int = 1
     """Tasks among which the parts are shared out for polygons."""
     assembled: int = 0
@@ -94,6 +94,7 @@ class RasterPlan:
         choice: Choice | None = None,
         confidence: bool = False,
         polygons: bool = False,
+        region_bytes: int = 0,
         side: int = 0,
         cell: int = 0,
     ) -> RasterPlan:
@@ -109,6 +110,7 @@ class RasterPlan:
             choice: what is in memory at once; None: one thing after the other.
             confidence: it is written too.
             polygons: they are written.
+            region_bytes: of each, where all of them are held.
             side: of the squares that rasters are cut into; 0: each is one file.
             cell: side of the cells in which polygons are made; 0: they are made part by part.
         """
@@ -127,9 +129,8 @@ class RasterPlan:
             held_parts, largest_part = int(bool(areas)), cell**2
         pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         planes = 1 + confidence + probabilities * classes
-        at_once = choice.threads * max(1, probabilities * classes) if side else planes
-        tallest_part = max(block.tallest_band for block in blocks)
-        held_rows = min(shown.height, tallest_part + ASSEMBLED_ROWS)
+        kinds = [1] * (1 + confidence) + [classes] * probabilities
+        at_once = [max(kinds)] * choice.threads if side else kinds
         return cls(
             pixels=pixels,
             windows=len(grid),
@@ -144,8 +145,9 @@ class RasterPlan:
             drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1),
             polygonized=min(pixels, held_parts * largest_part),
             written=max((area.height * area.width for area in areas), default=0),
+            regions=pixels * region_bytes,
             areas=max(1, len(areas)),
-            assembled=at_once * held_rows * min(shown.width, side or shown.width),
+            assembled=sum(assembled_bytes(blocks, bands, shown, side) for bands in at_once),
             planes=planes,
             decoded=source.block_bytes,
         )
@@ -171,6 +173,7 @@ class RasterPlan:
             drawing=max(plan.drawing for plan in plans),
             polygonized=max(plan.polygonized for plan in plans),
             written=max(plan.written for plan in plans),
+            regions=max(plan.regions for plan in plans),
             areas=sum(plan.areas for plan in plans),
             assembled=max(plan.assembled for plan in plans),
             planes=max(plan.planes for plan in plans),
@@ -246,6 +249,16 @@ class RasterPlan:
             f"{self.output / 1e6:.1f} MB of class rasters"
             + (f" (by a rate measured {probe.kept_since})" if probe.kept_since else ""),
         ]
+
+
+def assembled_bytes(blocks: Sequence[Block], bands: int, shown: Window, side: int) -> int:
+    """Bytes that are held while parts of so many bands become a raster, or squares of a side."""
+    tallest = max(block.tallest_band for block in blocks)
+    widest = max(block.area.width for block in blocks)
+    columns = min(shown.width, side or shown.width, held_columns(bands, tallest))
+    # The tiles, the part that is placed and its file's bytes, tiles that are compressed.
+    held = min(shown.height, held_rows(tallest)) * columns
+    return bands * (held + 2 * min(tallest, shown.height) * widest)
 
 
 def polygon_cost(probe: Probe, region: float, corner: float) -> float:

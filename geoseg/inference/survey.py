@@ -21,6 +21,7 @@ from geoseg.inference.plan import RasterPlan
 from geoseg.places import AnyPath, path_below
 from geoseg.raster import Seen, Source, chunk_side
 from geoseg.tiling import Block, TileGrid, Window
+from geoseg.vector import Cleaning
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -45,6 +46,10 @@ class RasterJob:
         return [self.target, *(target for target, _ in self.sheets)]
 
 
+INDEXED_BYTES = 100
+"""Of each polygon of a raster, while a FlatGeobuf file is closed."""
+CLEANED_BYTES = 520
+"""Of each region of a raster, while it is decided which vanish."""
 BLOCK_SECONDS = 120.0
 """That a block should take of a worker at most: what is lost when that dies."""
 
@@ -104,14 +109,17 @@ class Survey:
         missing = self.folder.all_missing_rows(blocks)
         return replace(self, blocks=tuple(blocks), missing_rows=missing)
 
-    def plan(self, choice: Choice, cell: int = 0) -> RasterPlan:
+    def plan(self, choice: Choice, cleaning: Cleaning | None = None) -> RasterPlan:
         """What the rest of this raster will take.
 
         Args:
             choice: what is in memory at once.
-            cell: side of the cells in which polygons are found; 0: part by part.
+            cleaning: of its polygons.
         """
+        cleaning = cleaning or Cleaning()
         kinds = {output.kind for output in self.missing}
+        bytes_of_all = INDEXED_BYTES * ("fgb" in kinds)
+        bytes_of_all += CLEANED_BYTES * (cleaning.min_area is not None)
         return RasterPlan.from_blocks(
             self.blocks,
             self.job.source,
@@ -122,8 +130,9 @@ class Survey:
             choice=choice,
             confidence="confidence" in kinds,
             polygons=bool(kinds - {*RASTERS, "preview"}),
+            region_bytes=bytes_of_all,
             side=max(output.side for output in self.outputs),
-            cell=cell,
+            cell=cleaning.cell,
         )
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -22,6 +23,9 @@ from geoseg.prefetch import shared_out
 from geoseg.raster.part import BLOCK, Part, large_profile, read_part
 from geoseg.tiling import Window
 
+_HELD_BYTES = 2**28
+"""Of rows of tiles. A raster of more, as it is wide and has many bands, is written by columns: some
+parts are then read more than once."""
 _COUNTED_ROWS = 16
 """Rows whose values are counted at a time, for which each pixel takes 8 bytes."""
 
@@ -53,16 +57,51 @@ def assemble(
         rasterio.errors.RasterioError: the file cannot be written.
     """
     counts = np.zeros(256, np.int64)
+    tallest = max((part.height for part in parts), default=1)
+    across = held_columns(bands, tallest)
+    with rasterio.open(out, "w", **large_profile(bands, area.height, area.width)) as file:
+        for col in range(area.col, area.col_end, across):
+            width = min(across, area.col_end - col)
+            strip = Window(area.row, col, area.height, width)
+            counts += _write_strip(file, parts, strip, area, bands=bands, fill=fill, valid=valid)
+    return counts
+
+
+def held_columns(bands: int, tallest: int) -> int:
+    """Columns that are assembled together: what is held of them stays within 256 MiB.
+
+    Args:
+        bands: of the raster.
+        tallest: rows of a part at most.
+    """
+    return max(1, _HELD_BYTES // (bands * held_rows(tallest) * BLOCK)) * BLOCK
+
+
+def held_rows(tallest: int) -> int:
+    """Rows that are held at most: those of all tiles that a part of so many rows reaches into."""
+    return (2 + (tallest - 1) // BLOCK) * BLOCK
+
+
+def _write_strip(
+    file: Any,
+    parts: Sequence[Part],
+    strip: Window,
+    area: Window,
+    *,
+    bands: int,
+    fill: int,
+    valid: Sequence[Part],
+) -> NDArray[np.int64]:
+    """Write some columns of a rectangle; the pixels of each value of their first band."""
+    counts = np.zeros(256, np.int64)
     with ExitStack() as stack:
-        rows_of_tiles = stack.enter_context(closing(_rows_of_tiles(parts, area, bands, fill)))
+        rows_of_tiles = stack.enter_context(closing(_rows_of_tiles(parts, strip, bands, fill)))
         masks = None
         if valid:
-            masks = stack.enter_context(closing(_rows_of_tiles(valid, area, 1, NODATA)))
-        profile = large_profile(bands, area.height, area.width)
-        file = stack.enter_context(rasterio.open(out, "w", **profile))
+            masks = stack.enter_context(closing(_rows_of_tiles(valid, strip, 1, NODATA)))
         row = 0
         for pixels in rows_of_tiles:
-            place = windows.Window(0, row, area.width, pixels.shape[1])
+            place = windows.Window(strip.col - area.col, row, strip.width, pixels.shape[1])
             for band, plane in enumerate(pixels, start=1):
                 file.write(plane, band, window=place)
             if masks is not None:

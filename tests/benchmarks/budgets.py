@@ -12,11 +12,11 @@ from typing import Any
 
 from tests.benchmarks.planning import write_image, write_model
 
-BUDGETS = ("800MiB", "900MiB", "1000MiB", "1200MiB", "1500MiB", "2GiB", "3GiB", "4GiB")
+BUDGETS = ("900MiB", "1000MiB", "1100MiB", "1200MiB", "1400MiB", "1700MiB", "2GiB", "3GiB")
 SHAPES: dict[str, dict[str, Any]] = {
-    "2 classes": {"size": (1400, 20_000), "classes": 2, "cell": 12},
-    "19 classes": {"size": (1000, 20_000), "classes": 19, "cell": 12},
-    "150 classes": {"size": (600, 12_000), "classes": 150, "cell": 12},
+    "2 classes": {"size": (560, 20_000), "classes": 2, "cell": 12},
+    "19 classes": {"size": (560, 20_000), "classes": 19, "cell": 12},
+    "150 classes": {"size": (560, 6000), "classes": 150, "cell": 12},
 }
 KINDS: dict[str, tuple[str, ...]] = {
     "rasters": ("--vectors", "none", "--confidence", "--probabilities"),
