@@ -260,6 +260,11 @@ run_options = _together(
         metavar="SIZE",
         help="That all processes may take: 2GiB, 1500MB.  [default: 60 % of what is free]",
     ),
+    _run(
+        "--max-gpu-memory",
+        metavar="SIZE",
+        help="Likewise of each GPU's memory.  [default: 90 % of what is free]",
+    ),
     _run("--overwrite", is_flag=True, help="Replace outputs that were made from something else."),
     _quiet(_run),
 )

@@ -32,6 +32,22 @@ def block_bytes(block: Block, classes: int, source: Source, probabilities: bool)
     return accumulator + strips + masks + finished + GDAL_CACHE_BYTES
 
 
+def device_bytes(block: Block, classes: int, bands: int) -> int:
+    """Of `block_bytes`, those that lie on the device; the maps that windows share are not counted.
+
+    They are the accumulator, the strip of normalized pixels, and the mask of each.
+    """
+    grid, cols = block.grid, block.lattice_cols
+    rows = min(grid.window, grid.height)
+    reach = grid.col_starts[cols[-1]] - grid.col_starts[cols[0]] + min(grid.window, grid.width)
+    accumulator = 4 * classes * rows * block.area.width
+    masks = mapped_pixels(block)
+    if grid.cells is not None:
+        seen = grid.cells.size + 2 * grid.cells.halo
+        rows, reach = min(seen, grid.height), min(reach + 2 * seen, grid.width)
+    return accumulator + rows * reach * (4 * bands + 1) + masks
+
+
 def mapped_pixels(block: Block) -> int:
     """Pixels of which a block holds the maps that its windows share; 0: they share nothing."""
     grid, cols = block.grid, block.lattice_cols

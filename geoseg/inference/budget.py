@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from geoseg.errors import ConfigError
 from geoseg.inference.agreement import LIMIT_SHARE
 from geoseg.inference.choice import Choice
-from geoseg.inference.peak import peak_of
+from geoseg.inference.peak import device_peak_of, peak_of
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 from geoseg.memory import FREE_SHARE, free_memory, held_memory, size_text
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
     from geoseg.inference.survey import Survey
 
+BLOCK_SHARE = 0.5
+"""Of a GPU's memory: what the arrays of a block may take beside network and forward."""
 _SPARE = 1.05
 """By which the least is given larger: the next run may hold a little more."""
 
@@ -31,15 +33,35 @@ class Budget:
     """By the user; else it is a share of what is free."""
     workers: int = 0
     """Of a cluster: then it is what one of them may hold."""
+    gpu: int | None = None
+    """Bytes of a GPU that a process may hold; None: there is no GPU, or nobody knows."""
 
     @classmethod
     def of(cls, run: PredictRun) -> Budget:
         """What the user has given, or what a cluster's workers have, or a share of what is free."""
+        gpu = run.gpu_memory
         if run.cluster is not None:
-            return cls(run.cluster.memory, given=False, workers=run.processes)
+            return cls(run.cluster.memory, given=False, workers=run.processes, gpu=gpu)
         if run.options.max_memory is not None:
-            return cls(run.options.max_memory)
-        return cls(int(FREE_SHARE * (free_memory() + held_memory())), given=False)
+            return cls(run.options.max_memory, gpu=gpu)
+        free = free_memory() + held_memory()
+        return cls(int(FREE_SHARE * free), given=False, gpu=gpu)
+
+    def holds_on_gpu(self, size: int) -> bool:
+        """Whether blocks may hold so many bytes there: the rest is for the network's forwards."""
+        return self.gpu is None or size <= BLOCK_SHARE * self.gpu
+
+    def gpu_refusal(self, least: int) -> ConfigError:
+        """Why a run cannot be on a GPU, and what to do.
+
+        Args:
+            least: bytes that blocks would take of it.
+        """
+        enough, have = size_text(least * _SPARE / BLOCK_SHARE), size_text(self.gpu or 0)
+        return ConfigError(
+            f"this run needs at least {enough} of a GPU's memory for each process and may take "
+            f"{have}; give --max-gpu-memory {enough}, a smaller --window, or --device cpu"
+        )
 
     @property
     def of_all(self) -> int:
@@ -107,15 +129,19 @@ def fit_memory(surveys: Sequence[Survey], run: PredictRun, probe: Probe, budget:
     """
     fitting: list[Fitted] = []
     peaks: list[int] = []
+    on_gpu: list[int] = []
     counts = [run.processes] if run.cluster else range(run.processes, min(run.processes, 1) - 1, -1)
     for workers in counts:
         for fitted in _ways(surveys, run, probe, workers):
             peaks.append(budget.share(fitted.memory))
-            if peaks[-1] <= budget.bytes:
+            on_gpu.append(device_peak_of(fitted.plan, probe))
+            if peaks[-1] <= budget.bytes and budget.holds_on_gpu(on_gpu[-1]):
                 fitting.append(fitted)
                 break
         if fitting and fitting[-1].choice.widest is None:
             break  # fewer workers would only be slower
+    if not fitting and not budget.holds_on_gpu(min(on_gpu)):
+        raise budget.gpu_refusal(min(on_gpu))
     if not fitting:
         raise budget.refusal(min(peaks), choosable=run.options.block == "auto")
     return min(fitting, key=lambda each: each.plan.seconds(probe, each.choice, len(surveys)))

@@ -69,6 +69,7 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
         map_bytes,
         predictor.at_once,
         held,
+        4 * predictor.classes * valid.size,
     )
 
 

@@ -113,10 +113,11 @@ class PredictOptions:
     preview: bool | None = None
     """Whether to draw previews; None: see `for_inputs`."""
     workers: int = 0
-    """Worker processes; 0: threads in this process. This and the next three: see `RunOptions`."""
+    """Worker processes; 0: threads in this process. This and the next four: see `RunOptions`."""
     scheduler: str | None = None
     mixed: bool = False
     max_memory: int | None = None
+    max_gpu_memory: int | None = None
     overwrite: bool = False
     dry_run: bool = False
 

@@ -31,7 +31,9 @@ WRITTEN_CORNER_BYTES = 33
 
 def peak_of(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1) -> int:
     """Bytes that all processes will hold; each worker loads torch and the model too."""
-    blocks = probe.peak_bytes + plan.memory + int(plan.mapped * probe.map_bytes)
+    blocks = (
+        probe.peak_bytes - probe.stitched_bytes + plan.memory + int(plan.mapped * probe.map_bytes)
+    )
     blocks += plan.decoded + HEAP_BYTES
     files = LIBRARIES_BYTES + GDAL_CACHE_BYTES + plan.decoded
     made = min(choice.threads, plan.areas) * _of_polygons(plan, probe) + plan.assembled
@@ -45,6 +47,11 @@ def peak_of(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1) ->
         return probe.peak_bytes * (choice.workers > 0) + max(1, choice.workers) * one_by_one
     # The files of some rasters are made while the network runs for the next.
     return blocks + files + max(made, drawn)
+
+
+def device_peak_of(plan: RasterPlan, probe: Probe) -> int:
+    """Bytes that the blocks of a process hold on a GPU, besides network and forward."""
+    return plan.device + int(plan.mapped * probe.map_bytes)
 
 
 def _of_polygons(plan: RasterPlan, probe: Probe) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from geoseg.errors import OutputError
 from geoseg.inference.areas import area_tree, cell_tree
-from geoseg.inference.block_memory import block_bytes, mapped_pixels
+from geoseg.inference.block_memory import block_bytes, device_bytes, mapped_pixels
 from geoseg.inference.choice import Choice
 from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath
@@ -78,6 +78,8 @@ class RasterPlan:
     """Bytes that are held while parts become rasters."""
     planes: int = 1
     """Planes of all rasters that are written."""
+    device: int = 0
+    """Of `memory`, bytes that lie where the network runs."""
     decoded: int = 0
     """Bytes that GDAL decodes at once of the source: a whole strip or tile."""
 
@@ -141,6 +143,7 @@ class RasterPlan:
             blocks=len(blocks),
             # Blocks run one after the other, so the largest decides.
             memory=max(block_bytes(block, classes, source, probabilities) for block in blocks),
+            device=max(device_bytes(block, classes, len(source.bands)) for block in blocks),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
             drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1),
             polygonized=min(pixels, held_parts * largest_part),
@@ -177,6 +180,7 @@ class RasterPlan:
             areas=sum(plan.areas for plan in plans),
             assembled=max(plan.assembled for plan in plans),
             planes=max(plan.planes for plan in plans),
+            device=max(plan.device for plan in plans),
             decoded=max(plan.decoded for plan in plans),
         )
 

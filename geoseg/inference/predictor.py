@@ -107,11 +107,20 @@ class Predictor:
     encodings: int
     """Cells encoded so far, which windows share."""
 
-    def __init__(self, model: Model, options: ForwardOptions, batch: int | None = 1) -> None:
+    def __init__(
+        self,
+        model: Model,
+        options: ForwardOptions,
+        batch: int | None = 1,
+        gpu_memory: int | None = None,
+    ) -> None:
         self.classes = len(model.card.classes)
         self.options = options
         self.device = torch.device(options.device)
         """Where windows are run."""
+        if gpu_memory is not None and self.device.type == "cuda":  # beyond it, batches halve
+            total = torch.cuda.mem_get_info(self.device)[1]
+            torch.cuda.set_per_process_memory_fraction(min(1.0, gpu_memory / total), self.device)
         self._take_batch(batch)
         self.across = self.device.type != "cpu"
         """A batch may hold windows of several lattice rows; on a CPU their bits would change."""

@@ -33,6 +33,8 @@ class Probe:
     """Windows that this machine runs at once, each in so many seconds."""
     held_bytes: int = 0
     """What the process holds between forwards."""
+    stitched_bytes: int = 0
+    """Of the peak, what stitching that window took: a block has its own."""
     kept_since: str = ""
     """When an earlier run has measured it; empty: this one has."""
 

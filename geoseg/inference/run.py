@@ -35,6 +35,9 @@ from geoseg.places import AnyPath
 from geoseg.raster import Source
 from geoseg.tiling import TileGrid
 
+GPU_SHARE = 0.9
+"""Of a GPU's free memory, what a run takes that is told nothing."""
+
 
 @dataclass(frozen=True)
 class PredictRun:
@@ -93,7 +96,23 @@ class PredictRun:
     @cached_property
     def predictor(self) -> Predictor:
         """The model on the device of this process."""
-        return Predictor(self.model, self.forward, self.options.batch_size)
+        limit = None if self.options.max_gpu_memory is None else self.gpu_memory
+        return Predictor(self.model, self.forward, self.options.batch_size, limit)
+
+    @property
+    def gpu_memory(self) -> int | None:
+        """Bytes of a GPU that each process may hold; None where this process sees none.
+
+        Processes on one GPU share what is given, or what is free.
+        """
+        given = self.options.max_gpu_memory
+        device = torch.device(self.forward.device)
+        if device.type != "cuda" or (given is None and (self.cluster is not None or self.gpus)):
+            return None  # what is free on other machines, or other GPUs, nobody has asked
+        if given is None:
+            given = int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
+        shared = 1 if self.cluster is not None else len(self.gpus) or 1
+        return given // max(1, -(-self.processes // shared) if self.cluster is None else 1)
 
     @property
     def processes(self) -> int:
@@ -200,6 +219,7 @@ class PredictRun:
                 self.options.batch_size,
                 self.threads,
                 choice.threads,
+                gpu_memory=None if self.options.max_gpu_memory is None else self.gpu_memory,
                 kinds=self._kinds,
                 allow_remote=remote_allowed(),
             )

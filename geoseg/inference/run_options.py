@@ -14,6 +14,7 @@ RUN_READERS: dict[str, Reader] = {
     "scheduler": or_none(path_text),
     "mixed": flag,
     "max_memory": or_none(size),
+    "max_gpu_memory": or_none(size),
 }
 
 
@@ -30,6 +31,8 @@ class RunOptions:
     """Take workers, or GPUs, that are not alike."""
     max_memory: int | None = None
     """Bytes that all processes of the run may hold; None: a share of what is free."""
+    max_gpu_memory: int | None = None
+    """Likewise of the memory of each GPU."""
 
     @classmethod
     def of(cls, options: Any) -> RunOptions:
@@ -58,4 +61,8 @@ class RunOptions:
             raise ConfigError(
                 "max_memory is about this machine; start the workers of the scheduler with "
                 "--memory-limit, which counts for them, and leave it out"
+            )
+        if self.max_gpu_memory is not None and self.device == "cpu":
+            raise ConfigError(
+                "max_gpu_memory is about GPUs; leave it out, or give another device than cpu"
             )

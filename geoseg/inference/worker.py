@@ -118,6 +118,8 @@ class RemoteRun:
     """Torch threads of each worker; Dask's nanny leaves it one, whatever the machine has."""
     parts: int = 1
     """Whose polygons a task makes at once."""
+    gpu_memory: int | None = None
+    """Bytes of a GPU that each worker may hold; None: all that it gets."""
     geoseg: str = geoseg.__version__
     """Of the client."""
     kinds: tuple[str, ...] = ()
@@ -286,7 +288,7 @@ def _process(run: RemoteRun) -> Process:
     with local_copy(run.model) as file:
         model = load_model(file)
     return Process(
-        Predictor(model, forward, run.batch),
+        Predictor(model, forward, run.batch, run.gpu_memory),
         model.card.classes,
         threads=run.parts,
         on_window=lambda _: None,

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import geoseg
 from geoseg.errors import ConfigError
 from geoseg.inference import budget as budget_module
 from geoseg.inference.agreement import Agreement, Cluster, WorkerFacts
 from geoseg.inference.budget import Budget, Fitted, fit_memory
-from geoseg.inference.peak import peak_of
+from geoseg.inference.peak import device_peak_of, peak_of
 from geoseg.inference.probe import Probe
 from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import survey_raster
@@ -131,3 +132,53 @@ def test_the_whole_run_obeys_and_its_report_says_how(
         "widest": None,
         "area": None,
     }
+
+
+def test_blocks_hold_half_of_a_gpu_at_most_or_the_run_is_refused(
+    make_run: Any, make_job: Any
+) -> None:
+    run = make_run(window=16, overlap=4)
+    survey = survey_raster(run, make_job(run, height=100, width=3000))
+
+    def fit_gpu(size: int) -> Fitted:
+        return fit_memory([survey], run, PROBE, Budget(2**40, gpu=size))
+
+    free = fit_gpu(2**40)
+    held = device_peak_of(free.plan, PROBE)
+    assert free.choice.widest is None
+    narrower = fit_gpu(held)
+    assert narrower.choice.widest is not None
+    assert 2 * device_peak_of(narrower.plan, PROBE) <= held
+    with pytest.raises(ConfigError, match=r"of a GPU's memory .*; give --max-gpu-memory 1MiB"):
+        fit_gpu(100)
+
+
+@pytest.mark.parametrize(
+    ("given", "workers", "gpus", "each"),
+    [
+        (1000, 0, (), 1000),
+        (1000, 2, (), 500),
+        (1000, 4, ("0", "1"), 500),
+        (1000, 2, ("0", "1"), 1000),
+        (None, 0, (), 540),
+        (None, 2, ("0", "1"), None),
+    ],
+)
+def test_processes_on_a_gpu_share_what_is_given_or_free(
+    make_run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    given: int | None,
+    workers: int,
+    gpus: tuple[str, ...],
+    each: int | None,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (600, 8000))
+    run = make_run(workers=workers)
+    assert run.gpu_memory is None, "it runs on a CPU"
+    on_gpu = replace(
+        run,
+        options=replace(run.options, max_gpu_memory=given),
+        forward=replace(run.forward, device="cuda"),
+        gpus=gpus,
+    )
+    assert on_gpu.gpu_memory == each

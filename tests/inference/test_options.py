@@ -65,6 +65,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "scheduler": None,
         "mixed": False,
         "max_memory": None,
+        "max_gpu_memory": None,
         "overwrite": False,
         "dry_run": False,
     }

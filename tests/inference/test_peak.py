@@ -65,6 +65,12 @@ def test_polygons_grow_with_pixels_regions_and_corners_and_with_the_tasks_at_onc
     assert polygons(Choice(), written=2**28) == pytest.approx(one + 2**28 * 2 * 33, rel=0.02)
 
 
+def test_what_the_measured_window_was_stitched_in_counts_once() -> None:
+    probe = Probe(0.5, LARGE, held_bytes=2000, stitched_bytes=2**30)
+    alone = peak_of(rasters_with(memory=LARGE), Probe(0.5, LARGE, held_bytes=2000), Choice())
+    assert peak_of(rasters_with(memory=LARGE), probe, Choice()) == alone - 2**30
+
+
 def test_maps_and_whole_strips_of_a_source_are_held_by_blocks() -> None:
     probe = Probe(0.5, 3000, map_bytes=8.0)
     mapped = peak_of(rasters_with(mapped=2**28, memory=LARGE), probe, Choice())

@@ -11,7 +11,7 @@ import pytest
 from geoseg.inference.choice import Choice
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
-from geoseg.raster import Source, open_raster
+from geoseg.raster import Source, assembly, open_raster
 from geoseg.tiling import Block, TileGrid, Window
 
 GDAL = 64 * 2**20
@@ -60,19 +60,25 @@ def test_a_strip_holds_all_that_the_windows_of_its_block_see(source: Source) -> 
     assert plan.memory == accumulator + strips + finished + GDAL
 
 
-def test_assembling_holds_a_part_and_four_rows_of_tiles_of_each_raster(make_raster: Any) -> None:
-    source = open_raster(make_raster(height=3000, width=60))
-    blocks = TileGrid(3000, 60, 20, 8).blocks()
+def test_assembling_holds_the_rows_of_tiles_under_a_part_and_the_part_twice(
+    make_raster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_raster(make_raster(height=3000, width=600))
+    blocks = TileGrid(3000, 600, 20, 8).blocks()
 
     def assembled(probabilities: bool = False, **options: Any) -> int:
         plan = RasterPlan.from_blocks(blocks, source, 5, probabilities, forwards=1, **options)
         return plan.assembled
 
-    rows = 20 + 4 * 512
-    assert assembled() == rows * 60
-    assert assembled(True, confidence=True) == 7 * rows * 60
-    assert assembled(confidence=True, choice=Choice(3), side=32) == 3 * rows * 32
-    assert assembled(True, choice=Choice(3), side=32) == 3 * 5 * rows * 32
+    part = 2 * 20 * 600
+    plane = 2 * 512 * 600 + part  # a part may lie across two rows of tiles
+    assert assembled() == plane
+    assert assembled(True, confidence=True) == 7 * plane
+    assert assembled(confidence=True, choice=Choice(3), side=32) == 3 * (2 * 512 * 32 + part)
+    assert assembled(True, choice=Choice(3), side=32) == 3 * 5 * (2 * 512 * 32 + part)
+    monkeypatch.setattr(assembly, "_HELD_BYTES", 2**20)
+    assert assembled() == plane, "a column of tiles at least, here both"
+    assert assembled(True) == plane + 5 * (2 * 512 * 512 + part)
 
 
 def test_a_raster_smaller_than_a_window_takes_its_own_size(make_raster: Any) -> None:

@@ -277,3 +277,20 @@ def test_a_lost_device_is_a_fault_of_the_run(
         DeviceError, match=r"device cpu is lost \(CUDA error: .*\); run the command"
     ):
         probabilities_of(predictor, *windows(1))
+
+
+def test_torch_gets_no_more_of_a_gpu_than_it_may_hold(
+    make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, torch.device]] = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100, 8000))
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda *share: asked.append(share)
+    )
+    monkeypatch.setattr(nn.Module, "to", lambda self, *_, **__: self)
+    monkeypatch.setattr(predictor_module, "with_backend", lambda net, _: net)
+    monkeypatch.setattr(predictor_module, "Stopwatch", lambda _: None)
+    for limit in (2000, 9000, None):
+        Predictor(make_model(), ForwardOptions("cuda:1"), gpu_memory=limit)
+    Predictor(make_model(), ForwardOptions(), gpu_memory=2000)
+    assert asked == [(0.25, torch.device("cuda:1")), (1.0, torch.device("cuda:1"))]

@@ -23,6 +23,12 @@ def test_other_memory_is_refused_with_what_to_give(given: Any) -> None:
         PredictOptions.from_keywords(max_memory=given)
 
 
+def test_memory_of_a_gpu_is_no_matter_of_a_cpu() -> None:
+    assert PredictOptions.from_keywords(max_gpu_memory="2 GiB").max_gpu_memory == 2**31
+    with pytest.raises(ConfigError, match="max_gpu_memory is about GPUs; leave it out, or give"):
+        PredictOptions.from_keywords(max_gpu_memory="2GiB", device="cpu")
+
+
 def test_memory_of_workers_elsewhere_is_theirs() -> None:
     with pytest.raises(ConfigError, match="--memory-limit, which counts for them, and leave it"):
         PredictOptions.from_keywords(max_memory="2GiB", scheduler="tcp://a:1")

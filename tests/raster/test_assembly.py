@@ -40,6 +40,7 @@ def cut(folder: Path, heights: list[int], widths: list[int], data: np.ndarray) -
     widths=st.lists(st.sampled_from([1, 300, 512, 650]), min_size=1, max_size=2),
     rows=st.tuples(st.integers(0, 900), st.integers(1, 800)),
     cols=st.tuples(st.integers(0, 600), st.integers(1, 700)),
+    held=st.sampled_from([1, 2**21, 2**28]),
 )
 def test_any_rectangle_shows_what_the_parts_show_and_else_the_fill(
     tmp_path_factory: pytest.TempPathFactory,
@@ -47,6 +48,7 @@ def test_any_rectangle_shows_what_the_parts_show_and_else_the_fill(
     widths: list[int],
     rows: tuple[int, int],
     cols: tuple[int, int],
+    held: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("parts")
     parts = cut(folder, heights, widths, DATA)
@@ -55,7 +57,9 @@ def test_any_rectangle_shows_what_the_parts_show_and_else_the_fill(
     covered = np.s_[:, : sum(heights), : sum(widths)]
     expected[covered] = DATA[covered]
     shown = expected[(slice(None), *area.slices())]
-    counts = assemble(parts, folder / "all.tif", area, bands=2, fill=77)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assembly, "_HELD_BYTES", held)  # of less, it is written by columns
+        counts = assemble(parts, folder / "all.tif", area, bands=2, fill=77)
     with rasterio.open(folder / "all.tif") as file:
         np.testing.assert_array_equal(file.read(), shown)
         tile = tuple(min(512, 16 * -(-side // 16)) for side in (rows[1], cols[1]))
