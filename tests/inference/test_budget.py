@@ -177,7 +177,7 @@ def test_processes_on_a_gpu_share_what_is_given_or_free(
     assert run.gpu_memory is None, "it runs on a CPU"
     on_gpu = replace(
         run,
-        options=replace(run.options, max_gpu_memory=given),
+        options=replace(run.options, device="cuda", max_gpu_memory=given),
         forward=replace(run.forward, device="cuda"),
         gpus=gpus,
     )
