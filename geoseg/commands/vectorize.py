@@ -123,9 +123,8 @@ def run(
     warnings += [line for job in jobs.values() for line in job.warnings()]
     polygons = sum(entry["polygons"] for entry in made)
     seconds = time.perf_counter() - started
-    text = (
-        f"{polygons:,} polygons of {counted(len(usable), 'raster')} in {target} ({seconds:.1f} s)"
-    )
+    count = counted(len(usable if merge else jobs), "raster")
+    text = f"{polygons:,} polygons of {count} in {target} ({seconds:.1f} s)"
     facts |= {"kept": False, "layers": made, "seconds": seconds}
     return Report(text, facts, int(bool(failures)))
 
