@@ -2,7 +2,7 @@
 
 Imports go down only:
 errors, classes, files, report, lazy -> tiling, metrics -> raster | vector | models, yaml_files
--> datasets -> inference, training, evaluation, scenes -> config -> commands -> cli
+-> datasets -> inference, training, evaluation, scenes -> config -> commands -> cli, calls
 (side by side after a bar: none imports another). Names below are loaded when they are first used.
 """
 
@@ -37,26 +37,26 @@ _HOMES = {
     "ClassScheme": "geoseg.classes:ClassScheme",
     "Cost": "geoseg.models.cost:Cost",
     "GeosegError": "geoseg.errors:GeosegError",
-    "compare": "geoseg.commands.compare:run",
+    "compare": "geoseg.calls:compare",
     "cost": "geoseg.models.cost:cost",
     "create_model": "geoseg.models:create_model",
-    "evaluate": "geoseg.commands.evaluate:run",
+    "evaluate": "geoseg.calls:evaluate",
     "import_model": "geoseg.commands.import_:run",
     "load_model": "geoseg.models:load_model",
     "metrics": "geoseg.metrics",
     "open_mosaic": "geoseg.raster:open_mosaic",
     "open_raster": "geoseg.raster:open_raster",
     "polygonize": "geoseg.vector:polygonize",
-    "predict": "geoseg.commands.predict:run",
+    "predict": "geoseg.calls:predict",
     "predict_array": "geoseg.inference.arrays:predict_array",
-    "prepare": "geoseg.commands.prepare:run",
+    "prepare": "geoseg.calls:prepare",
     "read_area": "geoseg.inference.interest:read_area",
     "save_model": "geoseg.models:save_model",
     "scenes": "geoseg.scenes",
     "stack": "geoseg.raster:stack",
     "systems": "geoseg.models:systems",
-    "train": "geoseg.commands.train:run",
-    "vectorize": "geoseg.commands.vectorize:run",
+    "train": "geoseg.calls:train",
+    "vectorize": "geoseg.calls:vectorize",
     "wrap": "geoseg.models:wrap",
     "write_label_values": "geoseg.datasets.raster_labels:write_label_values",
 }

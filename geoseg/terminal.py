@@ -1,4 +1,4 @@
-"""A running command's progress, shown on stderr."""
+"""A running command's progress, shown on stderr or in a notebook."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from typing import Any
 from geoseg.progress import Progress
 
 
+def shown_progress() -> Progress:
+    """A bar where someone looks: in a notebook, or where stderr is a terminal; else nothing."""
+    return TerminalProgress() if _in_notebook() or sys.stderr.isatty() else Progress()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")  # who runs a notebook has imported it
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 class TerminalProgress(Progress):
-    """Notes and a bar with the time left, on stderr."""
+    """Notes and a bar with the time left, on stderr; in a notebook, below its cell."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -18,7 +28,8 @@ class TerminalProgress(Progress):
     def note(self, line: str) -> None:
         """Print the line above the bar."""
         if self._bar is None:
-            sys.stderr.write(line + "\n")
+            # Notebooks show what is on stderr as if it were an error.
+            (sys.stdout if _in_notebook() else sys.stderr).write(line + "\n")
         else:
             self._bar.console.print(line, highlight=False, markup=False)
 

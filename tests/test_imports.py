@@ -43,7 +43,7 @@ FLOORS = [
     {"inference", "training", "evaluation", "scenes", "export", "importing"},
     {"config", "config_data"},
     {"commands"},
-    {"cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
+    {"calls", "cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]

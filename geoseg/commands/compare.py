@@ -74,7 +74,7 @@ def run(
         out: folder of the runs and of the comparison; finished runs there are kept, and unfinished
             ones are continued.
         overrides: ``key.path=value`` each, over the file or mapping.
-        progress: is informed of what happens; nobody by default.
+        progress: is informed of what happens; by default a bar in notebooks and terminals.
 
     Returns:
         Mean, spread and paired difference of each variant. `exit_code` is 1 where some runs failed

@@ -39,7 +39,7 @@ def run(
         size: height and width of each scene, pixels.
         seed: the town.
         model: a model file or a loaded model; the bundled one by default.
-        progress: is informed of what happens; nobody by default.
+        progress: is informed of what happens; by default a bar in notebooks and terminals.
         options: options of ``geoseg predict`` with underscores.
 
     Returns:

@@ -74,7 +74,7 @@ def run(
             ``instanceIds``, polygons, or a folder or pattern of such, by tile.
         tolerance: of boundary F1, in pixels.
         resample: bring predictions on another grid to the reference's, by the nearest pixel.
-        progress: is informed of what happens; nobody by default.
+        progress: is informed of what happens; by default a bar in notebooks and terminals.
 
     Returns:
         The metrics, as in ``metrics.json``. `exit_code` is 1 where some files were left out.

@@ -69,7 +69,8 @@ def run(
             ``gs://``, ``az://``), or in archives (``/vsizip/ARCHIVE.zip/FILE``).
         model: a model file, or a loaded model.
         out: folder for the outputs, on this machine or in a bucket (``s3://BUCKET/FOLDER``).
-        progress: receives plan and progress; nobody by default.
+        progress: receives plan and progress; by default a bar in notebooks and terminals
+            (``geoseg.progress.Progress()`` shows none).
         options: the options of ``geoseg predict`` with underscores; see `PredictOptions`. With
             ``workers`` a script needs ``if __name__ == "__main__":`` around the call, as worker
             processes import the script.

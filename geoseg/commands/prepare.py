@@ -94,7 +94,7 @@ def run(
         block: approximate side of the areas of split ``blocks``.
         gap: pixels between areas of ``train`` and ``val``; 64 by default.
         overwrite: remove what exists in `dst` from another preparation.
-        progress: is informed of what happens; nobody by default.
+        progress: is informed of what happens; by default a bar in notebooks and terminals.
 
     Returns:
         The content of `dst`. `exit_code` is 1 where files were left out.

@@ -85,7 +85,7 @@ def run(
         out: run folder; ``runs/<config>`` by default (``runs/train`` for a mapping).
         overrides: ``key.path=value`` each, over the file or mapping.
         resume: continue the run in the run folder; begin where there is none.
-        progress: is informed of what happens; nobody by default.
+        progress: is informed of what happens; by default a bar in notebooks and terminals.
 
     Returns:
         Metrics of the best model; `data` also names the files of the run folder.

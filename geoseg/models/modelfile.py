@@ -36,6 +36,7 @@ from geoseg.models.named import model_file
 from geoseg.models.segmenter import build_segmenter
 from geoseg.models.spec import EXTERNAL, ModelSpec
 from geoseg.models.stored_tensors import CONTENT_KEY, Network, stored_tensors
+from geoseg.report import shorten
 from geoseg.value_ranges import as_value_range
 
 _CHECKSUM_KEY = "checksum"
@@ -56,6 +57,19 @@ class Model:
     """SHA-256 of the file, in hexadecimal digits; empty for a model that was never written."""
     path: Path | None = None
     """Where it was read from."""
+
+    def __repr__(self) -> str:
+        """What it is made of and what it tells apart, in a few lines; `net` has the layers."""
+        card, spec = self.card, self.card.spec
+        on = f" on {spec.encoder}" if spec.encoder else ""
+        size = sum(parameter.numel() for parameter in self.net.parameters())
+        sampling = f", {card.ground_sampling:g} m per pixel" if card.ground_sampling else ""
+        return (
+            f"<geoseg model {self.path or ''}: {spec.system}{on}, {size:,} parameters\n"
+            f" {len(card.classes)} classes: {shorten(card.classes.names, 12)}\n"
+            f" bands {', '.join(card.bands)}{sampling}; window {card.window}, "
+            f"overlap {card.overlap}>"
+        )
 
 
 def save_model(

@@ -303,7 +303,7 @@ def test_the_command_line_scores_and_its_options_are_documented(
         for option in parameter.opts:
             if option.startswith("--") and option not in common:
                 assert option in page, option
-    assert geoseg.evaluate is run
+    assert geoseg.evaluate.__wrapped__ is run
 
 
 def test_torch_is_not_needed() -> None:

@@ -1,0 +1,40 @@
+"""The commands as functions of Python: a bar where someone looks, warnings as logged lines."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from geoseg.failures import LOG
+from geoseg.report import Report
+from geoseg.terminal import shown_progress
+
+_COMMANDS = ("compare", "evaluate", "predict", "prepare", "train", "vectorize")
+
+
+def __getattr__(name: str) -> Any:  # PEP 562: a command is imported when it is first used
+    if name not in _COMMANDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _call(importlib.import_module(f"geoseg.commands.{name}").run, name)
+
+
+def _call(run: Callable[..., Report], name: str) -> Callable[..., Report]:
+    """``run`` of a command, with what a person who calls it by hand wants to see."""
+    shows = "progress" in inspect.signature(run).parameters
+
+    @functools.wraps(run)
+    def call(*arguments: Any, **options: Any) -> Report:
+        if shows and options.get("progress") is None:
+            options["progress"] = shown_progress()
+        report = run(*arguments, **options)
+        for line in report.data.get("warnings", []):
+            LOG.warning("%s", line)
+        for line in report.data.get("failures", []):
+            LOG.error("%s", line)
+        return report
+
+    call.__name__ = call.__qualname__ = name
+    return call
