@@ -218,7 +218,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bits(make_raster, hcnet_file,
 )
 def test_a_damaged_part_is_made_anew(make_raster, model_file, tmp_path, damage):
     scene, out = smooth(make_raster), tmp_path / "out"
-    run = {"vectors": "none", "precision": "fp32"}
+    run = {"vectors": "none", "precision": "fp32", "encode": "window"}
     geoseg.predict(scene, model_file, out=tmp_path / "whole", **run)
     with pytest.raises(KeyboardInterrupt):
         geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), **run)
@@ -294,8 +294,9 @@ def test_two_sources_with_one_target_are_refused_naming_both(make_raster, model_
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(make_raster, model_file, tmp_path):
     notes = Notes()
+    options = {"dry_run": True, "encode": "window"}
     report = geoseg.predict(
-        smooth(make_raster), model_file, out=tmp_path / "out", dry_run=True, progress=notes
+        smooth(make_raster), model_file, out=tmp_path / "out", progress=notes, **options
     )
     assert any("42 forwards at most" in line for line in notes.lines)
     assert report.data["plan"]["forwards"] == 42
@@ -305,7 +306,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(make_raster, model_file, t
 
 def test_the_plan_of_a_resumed_run_counts_what_is_left(make_raster, model_file, tmp_path):
     scene, out = smooth(make_raster), tmp_path / "out"
-    run = {"vectors": "none", "precision": "fp32"}
+    run = {"vectors": "none", "precision": "fp32", "encode": "window"}
     with pytest.raises(KeyboardInterrupt):
         geoseg.predict(scene, model_file, out=out, progress=StopAfter(30), **run)
     report = json.loads((out / "report.json").read_text())

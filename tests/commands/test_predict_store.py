@@ -97,7 +97,7 @@ def test_a_run_continues_from_its_lists_and_makes_anew_what_is_gone(
 ) -> None:
     scene = make_raster("a.tif", height=80)
     call: dict[str, Any] = {"sources": scene, "model": model_file, "vectors": "none"}
-    call |= {"precision": "fp32", "preview": False, "block": 64}
+    call |= {"precision": "fp32", "preview": False, "block": 64, "encode": "window"}
     geoseg.predict(**call, out=tmp_path / "out")
     failing_once(monkeypatch, **call, out=str(bucket))
     (parts,) = folders_in(bucket / ".geoseg")

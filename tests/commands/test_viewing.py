@@ -87,7 +87,7 @@ def test_an_unfinished_predict_continues_after_a_look_at_its_source(
     make_raster: Make, model_file: Path, tmp_path: Path
 ) -> None:
     source = make_raster("a.tif", height=128, width=128)
-    options = {"vectors": "none", "block": 64}
+    options = {"vectors": "none", "block": 64, "encode": "window"}
     whole = geoseg.predict(source, model_file, out=tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         geoseg.predict(source, model_file, out=tmp_path / "out", progress=StopAfter(20), **options)

@@ -48,8 +48,8 @@ def test_a_new_report_knows_model_options_and_settings(make_run: MakeRun) -> Non
     assert data["model"] == {
         "path": None,
         "sha256": "16-4",
-        "system": "pixel",
-        "encoder": None,
+        "system": "smp.pspnet",
+        "encoder": "resnet18",
     }
     options = data["options"]
     assert (options["flip"], options["nodata"], options["vectors"]) == (True, (3.0,), ("gpkg",))
