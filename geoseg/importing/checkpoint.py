@@ -52,7 +52,7 @@ class Checkpoint:
             what: the network, for messages.
 
         Raises:
-            ModelError: it has none of them.
+            ModelError: it has none of them, or two of one name.
         """
         anchors = tuple(anchors)
         prefix = next((p for p in map(self._prefix_before, anchors) if p is not None), None)
@@ -67,7 +67,13 @@ class Checkpoint:
             if _is_of_training(name):
                 outside.append(name)
             else:
-                inside[name.removeprefix(prefix)] = tensor
+                own = name.removeprefix(prefix)
+                if own in inside:
+                    raise ModelError(
+                        f"{self.path}: holds {prefix}{own} and {own}, of two networks; "
+                        "save one of them alone"
+                    )
+                inside[own] = tensor
         return Checkpoint(self.path, inside, self.config, tuple(outside))
 
     def _prefix_before(self, anchor: str) -> str | None:

@@ -18,7 +18,8 @@ from geoseg.files import write_bytes
 from geoseg.importing.rules import Rule, left_out
 
 ANCHORS = (
-    *("conv1.weight", "conv1.0.weight", "conv_stem.weight", "stem.0.weight", "stem_0.weight"),
+    *("conv1.weight", "conv1.0.weight", "conv_stem.weight", "_conv_stem.weight"),
+    *("stem.0.weight", "stem_0.weight", "stem.conv1.weight"),
     *("features.0.0.weight", "features.0.weight", "features.conv0.weight"),
     *("patch_embed.proj.weight", "patch_embed1.proj.weight"),
 )

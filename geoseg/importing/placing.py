@@ -107,6 +107,11 @@ class Placing:
             norm = str(rule.bias_into)
             self._biases[norm] = tensor.float()
             self._tell(name, f"{norm}.running_mean", FOLDED, "a bias before a norm", name)
+        elif target in self._placed:
+            self._misfits.append(
+                f"{self.where}: {name!r} is a second tensor for {target!r} of {self.network}; do "
+                f"without it by --leave-out {name}"
+            )
         else:
             self._placed[target] = self._fitted(name, target, tensor, rule)
             how = (CHANGED, rule.note) if rule.change else (USED, "")

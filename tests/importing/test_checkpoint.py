@@ -39,6 +39,12 @@ def test_a_file_without_the_names_is_refused_with_those_it_has(tmp_path: Path) -
         open_checkpoint(tmp_path / "a.pth").unwrapped(["head.weight", "b"], "FCN")
 
 
+def test_two_tensors_of_one_name_are_refused(tmp_path: Path) -> None:
+    torch.save({"module.a": torch.ones(2), "a": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=r"holds module.a and a, of two networks; save one of"):
+        open_checkpoint(tmp_path / "a.pth").unwrapped(["a"], "network")
+
+
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_a_configuration_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text)

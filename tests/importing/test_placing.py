@@ -68,6 +68,9 @@ def test_what_is_wrong_is_said_by_the_first_and_the_number_of_the_others() -> No
     assert message_of(more).startswith(
         "a.pth: 'g.weight' and 1 more tensor are of no layer of net; give"
     )
+    rules.append(Rule("h", "net.0.weight"))
+    twice = {**whole, "h": torch.zeros(2, 4, 1, 1)}
+    assert message_of(twice).startswith("a.pth: 'h' is a second tensor for 'net.0.weight' of net")
     fewer = {name: x for name, x in whole.items() if not name.startswith("f.1")}
     assert message_of(fewer) == (
         "a.pth: 'net.1.weight' and 3 more tensors are of net but not in the file; give the "
