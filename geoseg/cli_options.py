@@ -274,7 +274,9 @@ card_options = _together(
     _card("--card", metavar="FILE", type=PATH, help="File (YAML) with what the options below say."),
     _card("--classes", metavar="NAME,...|FILE|isprs|cityscapes", help="In the network's order."),
     _card("--bands", metavar="NAME,...", help="In the network's order: red,green,blue."),
-    _card("--value-range", metavar="LO,HI", help="Values from black to white: 0,255."),
+    _card(
+        "--value-range", metavar="LO,HI[,...]", help="From black to white: 0,255; or of each band."
+    ),
     _card("--mean", metavar="V,...", help="Of each band, in these values."),
     _card("--std", metavar="V,...", help="Of each band, likewise."),
     _card("--window", type=int, metavar="PX", help="Side of the windows.  [default: 512]"),
