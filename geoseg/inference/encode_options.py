@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from geoseg.errors import ConfigError
-from geoseg.models import ModelSpec
+from geoseg.errors import ConfigError, ModelError
+from geoseg.models import Card
 from geoseg.models.sharing import CELL_MULTIPLE, Sharing, exact_sharing, sharing
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
@@ -19,7 +19,9 @@ class EncodeOptions:
     """How a raster is encoded; part of what decides the pixels."""
 
     encode: Encode = "auto"
-    """``shared``: each pixel once, in cells; ``window``: each window by itself."""
+    """``shared``: each pixel once, in cells; ``window``: each window by itself; ``auto``: shared
+    where the network has a context and other options allow it, as it is as good, and cheaper; and
+    where no class can change."""
     cell: int | None = None
     """Side of the cells, pixels; None: the encoder family's."""
 
@@ -35,28 +37,79 @@ class EncodeOptions:
         if self.cell is not None and self.encode != "shared":
             raise ConfigError(f"cell {self.cell}: cells are those of encode shared; give it too")
 
-    def sharing(self, spec: ModelSpec, *, augmented: bool, sized: bool = False) -> Sharing | None:
+    def sharing(
+        self,
+        card: Card,
+        *,
+        window: int | None = None,
+        overlap: int | None = None,
+        augmented: bool = False,
+        backend: str = "torch",
+    ) -> Sharing | None:
         """What the windows of a raster share; None: nothing.
 
         Args:
-            spec: of the model.
+            card: of the model.
+            window: side of the windows where the user gives it; None: the card's.
+            overlap: pixels that windows share, likewise.
             augmented: windows are also run at other scales or mirrored, which cells are not.
-            sized: the window or its overlap is asked for.
+            backend: what runs the network.
 
         Raises:
-            ConfigError: other options leave nothing to share.
+            ConfigError: other options leave nothing to share, which was asked for.
             ModelError: the network does.
         """
-        if self.encode == "auto" and not (augmented or sized):
-            return exact_sharing(spec)
-        if self.encode != "shared":
+        if self.encode == "window":
             return None
-        if augmented:
+        try:
+            shared = sharing(card.spec, self.cell)
+            _refuse_options(card, shared, window, overlap, augmented, backend)
+        except (ConfigError, ModelError):
+            if self.encode == "auto":
+                return None  # nobody asked for it: what can be shared is, and the report says so
+            raise
+        if self.encode == "shared":
+            return shared
+        if not shared.contextual:
+            return exact_sharing(card.spec)
+        # Asked for, such windows are refused where the lattice is made, with those that fit.
+        sides = (
+            card.window if window is None else window,
+            card.overlap if overlap is None else overlap,
+        )
+        return None if any(side % shared.multiple for side in sides) else shared
+
+
+def _refuse_options(
+    card: Card,
+    shared: Sharing,
+    window: int | None,
+    overlap: int | None,
+    augmented: bool,
+    backend: str,
+) -> None:
+    """Refuse options that leave nothing to share.
+
+    Raises:
+        ConfigError: with the first of them.
+    """
+    if augmented:
+        raise ConfigError(
+            "encode shared with scales or flip: each window is then run several times; "
+            "use encode window, or leave them out"
+        )
+    if shared.contextual and backend != "torch":
+        raise ConfigError(
+            f"encode shared with backend {backend}: only torch runs a network in parts; "
+            "use backend torch, or encode window"
+        )
+    given = {"window": window, "overlap": overlap}
+    for name, value in given.items():
+        if not shared.contextual and value is not None:
             raise ConfigError(
-                "encode shared with scales or flip: each window is then run several times; "
-                "use encode window, or leave them out"
+                f"{name} {value}: {card.spec.system} looks at no window, it runs in cells; "
+                "give cell in its place, or encode window"
             )
-        return sharing(spec, self.cell)
 
 
 def make_grid(

@@ -130,7 +130,8 @@ class PredictOptions:
         check_backend(self.backend)
         ForwardOptions(scales=self.scales, source_range=self.value_range)  # refuses what is wrong
         check_polygons(self.vectors, self.attributes)
-        _ = self.of_sources, self.encoding, RunOptions.of(self)  # likewise
+        _ = self.of_sources, RunOptions.of(self)  # likewise
+        EncodeOptions(self.encode, self.cell)  # likewise
         if self.merge and not self.vectors:
             raise ConfigError("merge: no polygons are written; give vectors too, such as gpkg")
         if self.clean_raster and self.cleaning.min_area is None:
@@ -181,11 +182,6 @@ class PredictOptions:
         """What becomes of the inputs before windows are cut from them."""
         return SourceOptions.of(self)
 
-    @property
-    def encoding(self) -> EncodeOptions:
-        """How a raster is encoded."""
-        return EncodeOptions(self.encode, self.cell)
-
     def sharing(self, card: Card) -> Sharing | None:
         """What the windows of a raster share; None: nothing.
 
@@ -193,20 +189,13 @@ class PredictOptions:
             ConfigError: other options leave nothing to share.
             ModelError: the network does.
         """
-        augmented = self.scales != (1.0,) or self.flip
-        given = [name for name in ("window", "overlap") if getattr(self, name) is not None]
-        shared = self.encoding.sharing(card.spec, augmented=augmented, sized=bool(given))
-        if shared is not None and shared.contextual and self.backend != "torch":
-            raise ConfigError(
-                f"encode shared with backend {self.backend}: only torch runs a network in parts; "
-                "use backend torch, or encode window"
-            )
-        if shared is not None and not shared.contextual and given:
-            raise ConfigError(
-                f"{given[0]} {getattr(self, given[0])}: {card.spec.system} looks at no window, it "
-                "runs in cells; give cell in its place, or encode window"
-            )
-        return shared
+        return EncodeOptions(self.encode, self.cell).sharing(
+            card,
+            window=self.window,
+            overlap=self.overlap,
+            augmented=self.scales != (1.0,) or self.flip,
+            backend=self.backend,
+        )
 
     def grid(self, card: Card, source: Source) -> TileGrid:
         """The lattice of windows over a raster.

@@ -71,8 +71,9 @@ def predict_bands(
     """
     card = model.card
     augmented = scales != (1.0,) or flip
-    sized = window is not None or overlap is not None
-    shared = EncodeOptions(encode, cell).sharing(card.spec, augmented=augmented, sized=sized)
+    shared = EncodeOptions(encode, cell).sharing(
+        card, window=window, overlap=overlap, augmented=augmented
+    )
     grid = make_grid(
         source.height,
         source.width,

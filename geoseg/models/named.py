@@ -9,7 +9,7 @@ from geoseg.errors import ModelError
 from geoseg.models.hub import HUB_FILE, fetch, is_hub_name
 
 _DATA = Path(__file__).parents[1] / "data"
-SHIPPED = {"demo": _DATA / "demo.safetensors"}
+SHIPPED = {name: _DATA / f"{name}.safetensors" for name in ("demo", "buildings-rgb")}
 """The files of the models that come with geoseg, by name."""
 
 

@@ -32,6 +32,7 @@ from tests.benchmarks.models import write_model
 from tests.benchmarks.one_block import one_block
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
+from tests.benchmarks.real_quality import shared_real
 from tests.benchmarks.remote import remote
 from tests.benchmarks.right_angles import right_angles
 from tests.benchmarks.sharing import shared_quality, shared_speed
@@ -153,6 +154,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         costs,
         halos,
         shared_quality,
+        shared_real,
         shared_speed,
     )
 }

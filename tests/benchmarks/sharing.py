@@ -93,9 +93,7 @@ def predict_labels(
     """The classes of a whole raster."""
     predictor = Predictor(model, ForwardOptions())
     labels = np.empty((source.height, source.width), np.uint8)
-    shared = EncodeOptions(encode, cell if encode == "shared" else None).sharing(
-        model.card.spec, augmented=False
-    )
+    shared = EncodeOptions(encode, cell if encode == "shared" else None).sharing(model.card)
     grid = make_grid(source.height, source.width, window, overlap, "blend", shared)
     for block in grid.blocks(classes=predictor.classes):
         for _, band in stream_block(block, source, predictor):

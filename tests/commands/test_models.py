@@ -16,3 +16,15 @@ def test_every_model_is_listed_with_what_its_card_says() -> None:
         assert entry["ground_sampling"] == card.ground_sampling
         assert entry["license"] == card.license is not None
         assert ", ".join(card.classes.names) in report.text
+        assert entry["validation"] == card.training["validation"]
+        assert f"mean IoU {entry['validation']['mean_iou']:.2f}" in report.text
+        assert entry["megabytes"] <= 10
+
+
+def test_the_model_of_buildings_names_its_sources_and_says_what_it_cannot_do() -> None:
+    (entry,) = (each for each in models.run().data["models"] if each["name"] == "buildings-rgb")
+    assert entry["bands"] == ["red", "green", "blue"]
+    assert "OpenStreetMap contributors" in entry["source"]
+    assert "OpenAerialMap" in entry["source"]
+    for text in (entry["source"], entry["limits"], entry["range"]):
+        assert text in models.run().text

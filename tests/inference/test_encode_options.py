@@ -104,6 +104,44 @@ def test_a_window_is_refused_where_cells_take_its_place(model_file: Path) -> Non
         options.sharing(load_card(model_file))
 
 
+@pytest.mark.parametrize(
+    ("options", "is_shared"),
+    [
+        ({}, True),
+        ({"window": 264, "overlap": 8}, True),
+        ({"window": 260}, False),
+        ({"overlap": 63}, False),
+        ({"flip": True}, False),
+        ({"scales": "0.5,1"}, False),
+        ({"backend": "compile"}, False),
+        ({"encode": "window"}, False),
+    ],
+)
+def test_what_can_be_shared_is_unless_other_options_stand_in_the_way(
+    hcnet: Card, options: dict[str, object], is_shared: bool
+) -> None:
+    chosen = PredictOptions.from_keywords(**options)
+    assert (chosen.sharing(hcnet) is not None) == is_shared
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_shared"),
+    [
+        (ModelSpec("ocrnet", "resnet50", 8, 3, 4), True),
+        (ModelSpec("smp.unet", "resnet18", 32, 3, 4), False),
+        (ModelSpec("pixel", None, 1, 3, 4), True),
+        (ModelSpec("hcnet", "efficientnet-b0", 16, 3, 4), False),
+        (ModelSpec("smp.pspnet", "resnet18", 8, 3, 4), False),
+        (ModelSpec("external", None, 1, 3, 4), False),
+    ],
+)
+def test_what_a_network_is_decides_whether_it_shares_unasked(
+    hcnet: Card, spec: ModelSpec, is_shared: bool
+) -> None:
+    card = hcnet.model_copy(update={"spec": spec})
+    assert (PredictOptions().sharing(card) is not None) == is_shared
+
+
 def test_keys_change_with_the_cells_and_stay_what_they_were_for_whole_windows(
     hcnet: Card, source: Source
 ) -> None:
