@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from geoseg.errors import SourceError
-from geoseg.value_ranges import ValueRange, per_band
+from geoseg.value_ranges import ValueRange, per_band, shortest
 
 _WHOLE = 2**53
 """Whole numbers below it are written without an exponent: every one of them is a float64."""
@@ -61,8 +61,9 @@ def number_text(value: float) -> str:
 
 
 def ranges_text(value_range: ValueRange) -> str:
-    """Ranges of values as an option takes them: ``LO,HI``, or that of each band one by one."""
-    return ",".join(number_text(end) for pair in per_band(value_range, None) for end in pair)
+    """Ranges of values as an option takes them: ``LO,HI``, or of bands that differ one by one."""
+    least = shortest(per_band(value_range, None))
+    return ",".join(number_text(end) for pair in per_band(least, None) for end in pair)
 
 
 def _limits(dtype: str) -> tuple[float, float]:

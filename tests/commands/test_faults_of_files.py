@@ -76,7 +76,7 @@ def test_evaluate_scores_the_other_pairs(
     "place",
     [
         ("geoseg.datasets.preparation", "open_raster"),
-        ("geoseg.datasets.preparation", "source_fingerprint"),
+        ("geoseg.raster.fingerprint", "_fingerprint"),
         ("geoseg.datasets.preparation", "prepare_tile"),
     ],
 )
@@ -98,14 +98,21 @@ def test_prepare_prepares_the_other_images(
 
 
 @pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("name", ["open_raster", "source_fingerprint"])
+@pytest.mark.parametrize(
+    "place",
+    [("geoseg.datasets.preparation", "open_raster"), ("geoseg.raster.fingerprint", "_fingerprint")],
+)
 def test_what_was_prepared_stays_while_its_image_cannot_be_read(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[str, str],
+    error: Exception,
 ) -> None:
     options: dict[str, Any] = {"classes": CLASSES, "split": "all"}
     geoseg.prepare("folder", folder, tmp_path / "out", **options)
     with monkeypatch.context() as patch:
-        break_where(patch, ("geoseg.datasets.preparation", name), error)
+        break_where(patch, place, error)
         report = geoseg.prepare("folder", folder, tmp_path / "out", **options)
     the_line_about(report)
     assert report.data["kept"] == 2
@@ -177,7 +184,7 @@ def test_a_full_disk_at_the_end_of_evaluate_names_what_had_failed_before(
 def test_vectorize_vectorizes_the_other_rasters(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    break_where(monkeypatch, ("geoseg.commands.vectorize", "open_raster"), error)
+    break_where(monkeypatch, ("geoseg.commands.vectorize", "open_bytes"), error)
     rasters = sorted((folder / "labels").glob("*.tif"))
     report = geoseg.vectorize(rasters, tmp_path / "out.gpkg")
     the_line_about(report)

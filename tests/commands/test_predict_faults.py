@@ -14,7 +14,7 @@ from geoseg.raster import find_sources
 
 STAGES = {
     "finding": ("geoseg.raster.discovery", "read_fingerprint"),
-    "opening": ("geoseg.inference.fitting", "open_raster"),
+    "opening": ("geoseg.inference.fitting", "stack"),
     "checking": ("geoseg.inference.fitting", "check_source"),
     "surveying": ("geoseg.commands.predict", "survey_raster"),
     "running": ("geoseg.inference.engine", "stream_block"),
