@@ -71,6 +71,7 @@ def run(
     """
     source, path = Path(file), Path(out)
     _check(origin, path, overwrite=overwrite)
+    weights_file(source)  # what can be is refused before torch is imported
     given = _read_facts(facts)
     carded = bool(given) or card is not None
     alone = encoder_only or (origin in ENCODERS and not carded)
@@ -83,7 +84,6 @@ def run(
     if system is not None:
         check_system(system)
     choices = _read_options(options)
-    weights_file(source)  # refused before torch is imported
     from geoseg.importing.formats import Stated
     from geoseg.importing.placing import Wishes
 
