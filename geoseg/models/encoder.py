@@ -27,6 +27,9 @@ _STAGE_3_STRIDE = 16
 _DILATED_STRIDE = 8
 """The same in an encoder that is dilated, unless it is told otherwise."""
 
+_PYRAMID_STRIDES = (8, 16, OWN_STRIDE)
+"""Of encoders with maps of several strides, dilated or by a neck."""
+
 
 class Encoder(nn.Module):
     """The deepest `stages` maps of an encoder, or what a neck makes of its maps.
@@ -178,6 +181,11 @@ def _build_pyramid(
     stages: int,
 ) -> Encoder:
     stride = output_stride or _DILATED_STRIDE
+    if stride not in _PYRAMID_STRIDES:
+        raise ModelError(
+            f"encoder {name} does not run at output stride {stride}; leave it out or give 8, 16 "
+            "or 32"
+        )
     model = _dilated(name, in_channels, stride, pretrained)
     if model is not None:
         # The attention of mix transformers looks at patches of 32 pixels, dilated or not.
@@ -233,11 +241,11 @@ def _build_plain(
     channels = (model.channels,) * stages
     if output_stride in (None, model.patch):
         return Encoder(model, channels, model.patch, model.patch)
-    if output_stride > model.patch or model.patch % output_stride:
-        finer = [str(model.patch // part) for part in (1, 2, 4) if model.patch % part == 0]
+    strides = [model.patch // part for part in (1, 2, 4) if model.patch % part == 0]
+    if output_stride not in strides:
         raise ModelError(
             f"encoder {name} has patches of {model.patch} pixels and does not run at output stride "
-            f"{output_stride}; leave it out or give {' or '.join(finer)}"
+            f"{output_stride}; leave it out or give {' or '.join(map(str, strides))}"
         )
     return Encoder(model, channels, output_stride, model.patch, Neck(channels, stages))
 

@@ -170,6 +170,9 @@ def test_a_small_network_has_less_than_two_and_a_half_million_parameters() -> No
         ("hcnet", "tu-nosuch", None, "there is no encoder 'tu-nosuch'; try .*tu-NAME"),
         ("hcnet", "tu-vit_tiny_patch16_224", 32, "patches of 16 .* stride 32; .*give 16 or 8 or 4"),
         ("hcnet", "tu-hrnet_w18_small", 8, "runs at stride 4, not 8; leave output_stride out"),
+        ("hcnet", "tu-vit_tiny_patch16_224", 1, "does not run at output stride 1; .*16 or 8 or 4"),
+        ("hcnet", "resnet18", 7, "resnet18 does not run at output stride 7; .*give 8, 16 or 32"),
+        ("fcn", "densenet121", 1, "densenet121 does not run at output stride 1; .*8, 16 or 32"),
         ("hcnet", "tu-vovnet39a_nosuch", None, "there is no encoder .*; try .*tu-NAME"),
         (
             "hcnet",
