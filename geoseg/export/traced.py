@@ -51,6 +51,16 @@ def refuse_unexportable(net: Network) -> Segmenter:
         raise ModelError(f"{net.spec.system} cannot be exported: {_REFUSED[net.spec.system]}")
     if isinstance(net, External):
         raise ModelError("the network is another program's; give its own file to others")
+    if net.spec.encoder is not None:
+        from geoseg.models.plain import attends_in_windows
+
+        if attends_in_windows(
+            net.spec.encoder
+        ):  # tracing them for all sizes does not end in minutes
+            raise ModelError(
+                f"encoder {net.spec.encoder} cannot be exported: its windows depend on the image's "
+                "size; train with another encoder, such as tu-convnext_tiny, or use it in geoseg"
+            )
     return net
 
 

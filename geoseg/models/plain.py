@@ -18,12 +18,17 @@ def is_plain(name: str) -> bool:
     return _is_of(name, _PLAIN)
 
 
+def attends_in_windows(name: str) -> bool:
+    """Whether an encoder, by smp's name, is a transformer that attends within windows."""
+    return _is_of(name, _OF_WINDOWS)
+
+
 def size_arguments(name: str) -> dict[str, bool]:
     """What timm has to be told for an encoder to take images of any size.
 
     Windows are shifted in all stages, however small the image of the first training was.
     """
-    return {"strict_img_size": False, "always_partition": True} if _is_of(name, _OF_WINDOWS) else {}
+    return {"strict_img_size": False, "always_partition": True} if attends_in_windows(name) else {}
 
 
 def _is_of(name: str, modules: tuple[str, ...]) -> bool:
