@@ -15,6 +15,7 @@ from geoseg.raster.bands import order_by_name
 from geoseg.raster.file_source import open_raster
 from geoseg.raster.fingerprint import TAG
 from geoseg.raster.gdal import replace_raster
+from geoseg.raster.picture import Entry, draw_picture, write_png
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source
 from geoseg.stores import FINGERPRINT
@@ -24,8 +25,6 @@ _SIDE = 1600
 """Pixels of the picture's longer side, legend and margins apart; two panels share it."""
 PANEL_SIDE = _SIDE // 2
 """Of a panel beside another one."""
-_GAP, _LINE, _ENTRY = 10, 24, 170
-"""Pixels: between panels, a line of text, an entry of the legend across."""
 _CHUNK_ROWS = 512
 _NO_DATA = 217
 """The grey of invalid pixels: white is a class in the ISPRS colours."""
@@ -60,47 +59,16 @@ def write_preview(
     panels = [("classes", _colored(labels, classes))]
     if source is not None:
         panels.insert(0, (source.path.name, _imagery(source, area)))
-    figure = _figure(panels, _legend(labels, classes))
+    picture = draw_picture(panels, legend_of(labels, classes))
     with replace_raster(out, {FINGERPRINT: fingerprint}) as made:
-        figure.savefig(made, format="png", metadata={TAG: fingerprint})
+        write_png(picture, made, {TAG: fingerprint})
 
 
-def _figure(
-    panels: list[tuple[str, NDArray[np.uint8]]], legend: list[tuple[str, tuple[float, ...]]]
-) -> Any:
-    # matplotlib takes half a second to import. Without pyplot it keeps no global state and needs no
-    # display.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    height, width = panels[0][1].shape[:2]
-    across = max(len(panels) * (width + _GAP) + _GAP, 2 * _ENTRY)
-    columns = min(len(legend), across // _ENTRY)
-    below = _LINE * (-(-len(legend) // columns) + 1)
-    down = _LINE + height + below
-    # One pixel of a panel is one pixel of the picture: no layout runs twice, nothing
-    # resampled.
-    figure = Figure(figsize=(across / 100, down / 100), dpi=100)
-    FigureCanvasAgg(figure)
-    for index, (title, picture) in enumerate(panels):
-        left = (_GAP + index * (width + _GAP)) / across
-        axes = figure.add_axes((left, below / down, width / across, height / down))
-        axes.imshow(picture, interpolation="nearest", aspect="auto")
-        axes.set_title(title, fontsize=10, parse_math=False)
-        axes.set_axis_off()
-    handles = [Patch(facecolor=color, edgecolor="0.4", label=name) for name, color in legend]
-    legend_box = figure.legend(handles=handles, loc="lower center", ncols=columns, fontsize=9)
-    for text in legend_box.get_texts():
-        text.set_parse_math(False)
-    return figure
-
-
-def _legend(labels: NDArray[np.uint8], classes: ClassScheme) -> list[tuple[str, tuple[float, ...]]]:
-    """Names and colours (0..1) of what the picture shows."""
+def legend_of(labels: NDArray[np.uint8], classes: ClassScheme) -> list[Entry]:
+    """Names and colours of the codes that occur."""
     named = {**dict(enumerate(classes.names)), UNCERTAIN: "uncertain", NODATA: "no data"}
     shown = np.unique(labels)
-    colors = _colored(shown[None], classes)[0] / 255
+    colors = _colored(shown[None], classes)[0].tolist()
     return [
         (named.get(value, f"unknown class {value}"), tuple(color))
         for value, color in zip(shown.tolist(), colors, strict=True)

@@ -7,7 +7,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError, SourceError
 from geoseg.raster import open_raster, read_fingerprint, write_preview
 from geoseg.raster.gdal import open_dataset
-from geoseg.raster.preview import _decimated, _figure, _imagery, _legend
+from geoseg.raster.preview import _decimated, _imagery, legend_of
 
 CLASSES = ClassScheme.from_names(
     ["road", "roof", "$tree$", "water"], [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
@@ -36,24 +36,7 @@ def test_the_picture_shows_each_class_in_its_colour_pixel_by_pixel(labels, tmp_p
 
 def test_the_legend_names_what_is_shown(labels):
     with rasterio.open(labels) as file:
-        legend = dict(_legend(file.read(1), CLASSES))
-    assert {
-        name: tuple(round(255 * part) for part in color) for name, color in legend.items()
-    } == SHOWN
-    drawn = _figure([("classes", np.zeros((4, 4, 3), np.uint8))], list(legend.items())).legends[0]
-    assert [text.get_text() for text in drawn.get_texts()] == list(SHOWN)
-
-
-def test_titles_and_legend_are_written_small_enough_for_their_lines():
-    picture = np.zeros((40, 400, 3), np.uint8)
-    drawn = _figure([("classes", picture)], [("road", (1.0, 0.0, 0.0))])
-    (legend,) = drawn.legends
-    sizes = [drawn.axes[0].title.get_fontsize(), legend.get_texts()[0].get_fontsize()]
-    assert sizes == [10, 9]
-    # A name with dollar signs is no formula.
-    assert not drawn.axes[0].title.get_parse_math()
-    assert not legend.get_texts()[0].get_parse_math()
-    assert legend.get_window_extent().height < 2 * 24
+        assert dict(legend_of(file.read(1), CLASSES)) == SHOWN
 
 
 def test_imagery_is_beside_the_classes(labels, make_raster, tmp_path):
@@ -106,7 +89,7 @@ def test_large_rasters_are_reduced_to_1600_pixels_in_all(make_raster, tmp_path, 
 
 
 def test_an_unknown_class_is_named_by_its_number():
-    assert _legend(np.array([[9]], np.uint8), CLASSES)[0][0] == "unknown class 9"
+    assert legend_of(np.array([[9]], np.uint8), CLASSES)[0][0] == "unknown class 9"
 
 
 def test_the_picture_is_known_as_geosegs_own(labels, tmp_path):
