@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.vector.arcs import UNIT, find_arcs
-from geoseg.vector.components import find_components
+from geoseg.vector.components import Components, find_components
 from geoseg.vector.edges import Edges
+from geoseg.vector.lines import find_lines
 from geoseg.vector.part_regions import PartRegions, part_of
 from geoseg.vector.regularize import RightAngles, regularize
 from geoseg.vector.simplify import Metric, lines_of, simplify
@@ -61,28 +62,27 @@ def simplified_part(
     """
     framed = np.where(framed == UNCERTAIN, NODATA, framed)
     components = find_components(np.ascontiguousarray(framed[1:-1, 1:-1]), confidence)
-    arcs = find_arcs(framed, components)
+    return part_of(components, _edges(framed, components, row, col, drawing), row, col)
+
+
+def _edges(
+    framed: NDArray[np.uint8], components: Components, row: int, col: int, drawing: Drawing
+) -> Edges:
+    """The edges of all regions of a cell, in the whole raster's coordinates."""
+    lines = find_lines(framed, components)
+    if drawing.metric is None:
+        points = [UNIT * (lines.vertices.row + row), UNIT * (lines.vertices.col + col)]
+        ends = np.stack([lines.start, lines.end])
+        return Edges.along(points, ends, lines.left, lines.right)
     height, width = (side - 2 for side in framed.shape)
-    metric = drawing.metric
-    chords = lines_of(arcs) if metric is None else simplify(arcs, metric, height, width)
-    arcs = arcs.drawn(chords)
+    arcs = find_arcs(lines)
+    arcs = arcs.drawn(simplify(arcs, drawing.metric, height, width))
     squared = np.zeros(arcs.left.size, np.bool_)
     if drawing.angles is not None:
         size = height * UNIT, width * UNIT
         arcs, squared = regularize(arcs, components.class_id, *size, drawing.angles)
-    lines = lines_of(arcs)
-    free = np.zeros(arcs.row.size, np.bool_)
-    if drawing.smooth:
-        free = find_free(arcs, lines, ~squared)
-    first, last = lines
-    begin, end = (
-        (arcs.row[each] + row * UNIT, arcs.col[each] + col * UNIT) for each in (first, last)
-    )
-    number = arcs.number[first]
-    forth = np.stack([*begin, *end, free[first]])
-    back = np.stack([*end, *begin, free[last]])
-    region = np.concatenate([arcs.left[number], arcs.right[number]])
-    packed = np.concatenate([forth, back], axis=1)
-    inside = region >= 0
-    edges = Edges.summed(region[inside], packed[:, inside].astype(np.int32))
-    return part_of(components, edges, row, col)
+    ends = lines_of(arcs)
+    free = find_free(arcs, ends, ~squared) if drawing.smooth else None
+    points = [arcs.row + UNIT * row, arcs.col + UNIT * col]
+    number = arcs.number[ends[0]]
+    return Edges.along(points, ends, arcs.left[number], arcs.right[number], free)

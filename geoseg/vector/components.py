@@ -6,6 +6,7 @@ fewer.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import VectorError
 from geoseg.tiling import connect
+
+_RUNS = 2**16
+"""Whose values are added up at a time."""
 
 COLUMN_BITS = 32
 """Of a pixel's number: row, then column; so numbers do not depend on the raster's width."""
@@ -142,9 +146,21 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8] | N
 
     sums = None
     if confidence is not None:
-        beside = np.pad(confidence, 1).ravel()
-        sums = total(np.add.reduceat(beside, starts, dtype=np.int64))
+        sums = total(_summed(np.pad(confidence, 1).ravel(), starts))
     return Components(framed, run, starts, region_of_run, class_id, total(lengths), sums)
+
+
+def _summed(values: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sum of the values of each run; numpy makes an array of int64 of all that it adds up."""
+    cuts = [*range(0, starts.size, _RUNS), starts.size]
+    ends = np.append(starts, values.size)
+    sums = [
+        np.add.reduceat(
+            values[ends[first] : ends[last]], starts[first:last] - starts[first], dtype=np.int64
+        )
+        for first, last in itertools.pairwise(cuts)
+    ]
+    return np.concatenate(sums)
 
 
 def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import Arcs, Ints
+from geoseg.vector.arcs import Arcs
+from geoseg.vector.lines import Ints
 
 _CHORDS = 50_000
 """Whose neighbours are looked at at a time."""
@@ -111,10 +112,11 @@ def around(
 
 def boxes_of(arcs: Arcs, chords: Ints) -> NDArray[np.object_]:
     """A line across the rectangle around all vertices of each chord."""
-    # Every second stretch is a chord, from its first vertex to its last; the others are left out.
-    ends = np.stack([chords[0], chords[1] + 1]).T.ravel()
+    sizes = chords[1] - chords[0] + 1
+    begins = np.cumsum(sizes) - sizes
+    vertex = np.arange(sizes.sum()) + np.repeat(chords[0] - begins, sizes)
     west, east, north, south = (
-        extreme.reduceat(np.append(values, values[-1:]), ends)[::2]
+        extreme.reduceat(values[vertex], begins)
         for values in (arcs.col, arcs.row)
         for extreme in (np.minimum, np.maximum)
     )

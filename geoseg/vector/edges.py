@@ -7,6 +7,7 @@ no border, so it has no edge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,11 +28,11 @@ class Edges:
 
     region: Ints
     """Number of the region, which lies to the left as seen on a screen."""
-    row: Ints
+    row: NDArray[np.int32]
     """Where each edge begins, in units of 1 / `UNIT` pixel, as all the others."""
-    col: Ints
-    end_row: Ints
-    end_col: Ints
+    col: NDArray[np.int32]
+    end_row: NDArray[np.int32]
+    end_col: NDArray[np.int32]
     free: NDArray[np.bool_]
     """Whether the corner where it begins is to be cut off."""
 
@@ -48,8 +49,34 @@ class Edges:
     def summed(cls, region: Ints, packed: NDArray[np.int32]) -> Edges:
         """The edges of the regions, given in any order."""
         order = np.lexsort((packed[1], packed[0], region))
-        row, col, end_row, end_col, free = packed[:, order].astype(np.int64)
+        row, col, end_row, end_col, free = packed[:, order]
         return cls(region[order], row, col, end_row, end_col, free > 0)
+
+    @classmethod
+    def along(
+        cls,
+        points: Sequence[Ints],
+        ends: Ints,
+        left: Ints,
+        right: Ints,
+        free: NDArray[np.bool_] | None = None,
+    ) -> Edges:
+        """The edges of the regions on both sides of some lines.
+
+        Args:
+            points: rows and columns of points.
+            ends: ``(2, lines)`` the points at which each line begins and ends.
+            left: region to the left of each; -1: none, which has no edges.
+            right: likewise.
+            free: whether the corner at each point is to be cut off; None: none is.
+        """
+        region = np.concatenate([left, right])
+        inside = region >= 0
+        begin, end = (np.concatenate(each)[inside] for each in (ends, ends[::-1]))
+        row, col = (each.astype(np.int32) for each in points)
+        is_free = np.zeros(row.size, np.int32) if free is None else free.astype(np.int32)
+        packed = np.stack([row[begin], col[begin], row[end], col[end], is_free[begin]])
+        return cls.summed(region[inside], packed)
 
     def polygons(self) -> NDArray[np.object_]:
         """One valid polygon per region, in the order of the regions, x = column, y = row.
@@ -62,10 +89,9 @@ class Edges:
             return np.zeros(0, object)
         path, first = cycles(self._following())
         sizes = np.diff(first, append=path.size)
-        x, y = self.col[path], self.row[path]
-        end_x, end_y = self.end_col[path], self.end_row[path]
+        x, y = self.col[path].astype(np.int64), self.row[path].astype(np.int64)
         # Twice the area; rows go down, so it is negative where the ring is counter-clockwise.
-        area = np.add.reduceat(x * end_y - end_x * y, first)
+        area = np.add.reduceat(x * self.end_row[path] - self.end_col[path] * y, first)
         ring_region = self.region[path[first]]
         order = np.lexsort((np.arange(first.size), area > 0, ring_region))
         begins = np.concatenate([[0], np.cumsum(sizes[order])])
@@ -87,8 +113,9 @@ class Edges:
         by_end = np.lexsort((self.end_col, self.end_row, self.region))
         following = np.empty(self.region.size, np.int64)
         following[by_end] = np.arange(by_end.size)
-        begins = np.stack([self.region, self.row, self.col])
-        twice = np.flatnonzero((begins[:, 1:] == begins[:, :-1]).all(axis=0))
+        begins = (self.region, self.row, self.col)
+        same = np.logical_and.reduce([each[1:] == each[:-1] for each in begins])
+        twice = np.flatnonzero(same)
         for one, other in ((twice, twice + 1), (twice + 1, twice)):
             edge = by_end[one]  # one of the two that end there
             back = self._direction(edge) + np.pi

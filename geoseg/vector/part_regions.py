@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from geoseg.vector.components import Components, find_components
 from geoseg.vector.edges import Edges
 from geoseg.vector.outlines import Corners, find_corners
 from geoseg.vector.polygonize import Regions
+
+_AT_ONCE = 2**18
+"""Corners, or edges, that are outlined at once, some 40 MB, unless a region has more."""
 
 Borders = Corners | Edges
 """Of regions drawn on the grid, and of those whose arcs were simplified."""
@@ -121,7 +125,8 @@ def part_of(components: Components, borders: Borders, row: int, col: int) -> Par
 
     of_piece = is_piece[borders.region]
     pieces = _chosen(borders, of_piece)
-    whole = Regions(_chosen(borders, ~of_piece).polygons(), **attributes(~is_piece))
+    outlines = _polygons(_chosen(borders, ~of_piece))
+    whole = Regions(outlines, **attributes(~is_piece))
     top, bottom, left, right = (Side(piece[regions], class_id) for regions, class_id in lines)
     return PartRegions(
         row=row,
@@ -138,7 +143,16 @@ def part_of(components: Components, borders: Borders, row: int, col: int) -> Par
     )
 
 
-def _chosen(borders: Borders, chosen: NDArray[np.bool_]) -> Borders:
+def _polygons(borders: Borders) -> NDArray[np.object_]:
+    """The polygons of all regions, outlined some at a time."""
+    starts = np.append(np.flatnonzero(np.diff(borders.region, prepend=-1)), borders.region.size)
+    wanted = np.arange(0, borders.region.size, _AT_ONCE)
+    cuts = np.unique([*starts[np.searchsorted(starts, wanted)], borders.region.size])
+    polygons = [_chosen(borders, slice(*each)).polygons() for each in itertools.pairwise(cuts)]
+    return np.concatenate([np.zeros(0, object), *polygons])
+
+
+def _chosen(borders: Borders, chosen: NDArray[np.bool_] | slice) -> Borders:
     return replace(
         borders, **{each.name: getattr(borders, each.name)[chosen] for each in fields(borders)}
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import Arcs, Ints
+from geoseg.vector.arcs import Arcs
 from geoseg.vector.fitted import Fitted, stations_of
+from geoseg.vector.lines import Ints
 from geoseg.vector.stretches import Nodes, Owned, Stretches
 
 

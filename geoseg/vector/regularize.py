@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import Arcs, Ints
+from geoseg.vector.arcs import Arcs
 from geoseg.vector.conflicts import around, meeting
 from geoseg.vector.fitted import Fitted, fit, keep, stations_of
+from geoseg.vector.lines import Ints
 from geoseg.vector.redrawn import Redrawn, redraw
 from geoseg.vector.simplify import Metric, lines_of
 from geoseg.vector.space import Space

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import Arcs, Ints
+from geoseg.vector.arcs import Arcs
 from geoseg.vector.cones import long_chords
 from geoseg.vector.conflicts import boxes_of, find_conflicts
+from geoseg.vector.lines import Ints
 
 Chords = NDArray[np.int64]
 """``(2, chords)`` first and last of the vertices that each stands for, in the lists of arcs."""

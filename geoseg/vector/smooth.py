@@ -15,8 +15,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import Arcs, Ints
+from geoseg.vector.arcs import Arcs
 from geoseg.vector.conflicts import diagonals, turn
+from geoseg.vector.lines import Ints
 
 ROUNDS = 2
 """After a third one, a border would pass the middles where an edge has one end that stays."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import Arcs, Ints
+from geoseg.vector.arcs import Arcs
+from geoseg.vector.lines import Ints
 
 Floats = NDArray[np.float64]
 

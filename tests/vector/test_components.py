@@ -92,3 +92,17 @@ def test_arrays_of_another_type_or_shape_are_refused(
 ) -> None:
     with pytest.raises(VectorError, match=r"of shape \(.*\) and type .*; .* uint8"):
         find_components(labels, confidence)
+
+
+def test_confidence_is_added_up_alike_however_many_runs_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    random = np.random.default_rng(0)
+    labels, confidence = random.integers(0, 256, (2, 40, 50), np.uint8) // np.uint8([[[64]], [[1]]])
+    once = find_components(labels, confidence).confidence_sum
+    monkeypatch.setattr("geoseg.vector.components._RUNS", 7)
+    several = find_components(labels, confidence).confidence_sum
+    assert once is not None
+    assert several is not None
+    assert once.sum() == confidence.sum()
+    np.testing.assert_array_equal(once, several)

@@ -101,3 +101,14 @@ def test_a_part_of_one_pixel_at_the_origin_is_a_part() -> None:
     assert [side.piece.tolist() for side in (part.top, part.bottom, part.left, part.right)] == [
         [0]
     ] * 4
+
+
+def test_regions_are_outlined_alike_however_many_corners_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (40, 50), np.uint8)
+    once = polygonize_part(labels, None, 0, 0).whole.geometry
+    monkeypatch.setattr("geoseg.vector.part_regions._AT_ONCE", 50)
+    several = polygonize_part(labels, None, 0, 0).whole.geometry
+    assert len(once) > 100
+    assert shapely.equals_exact(once, several).all()
