@@ -124,6 +124,8 @@ def train(config: Path, quiet: bool, **options: Any) -> None:
 @option("--instances", metavar="FILE", help="Objects for S-IoU: raster, polygons, or a folder.")
 @option_with_default("--tolerance", default=3, metavar="PX", help="Of boundary F1.")
 @option("--resample", is_flag=True, help="Bring predictions on another grid to the reference's.")
+@option("--errors", is_flag=True, help="Also write error rasters, and the largest wrong regions.")
+@option("--images", metavar="FILE", help="Imagery for the report's pictures: or a folder.")
 @remote_option
 @quiet_option
 def evaluate(predicted: str, reference: str, **options: Any) -> None:

@@ -23,6 +23,15 @@ from geoseg.datasets.file_keys import Files, is_vector, unseen
 from geoseg.datasets.pairing import Pair, describe_unpaired, objects_by_tile, pair_files
 from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.errors import ConfigError
+from geoseg.evaluation.error_files import (
+    error_rasters,
+    listed_errors,
+    refuse_foreign_errors,
+    remove_errors,
+    write_errors,
+)
+from geoseg.evaluation.imagery import Imagery, given_images
+from geoseg.evaluation.largest_errors import draw_largest_errors
 from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
@@ -52,6 +61,8 @@ def run(
     instances: PathLike | None = None,
     tolerance: int = 3,
     resample: bool = False,
+    errors: bool = False,
+    images: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Score predictions.
@@ -74,6 +85,10 @@ def run(
             ``instanceIds``, polygons, or a folder or pattern of such, by tile.
         tolerance: of boundary F1, in pixels.
         resample: bring predictions on another grid to the reference's, by the nearest pixel.
+        errors: also write an error raster of each pair (``<stem>_errors.tif``, below `out` as the
+            prediction lies below `predicted`), and ``errors.gpkg``: the largest wrong regions.
+        images: imagery for the pictures of ``report.html``: a file, a folder or a pattern, by tile;
+            by default what the ``report.json`` of ``predict`` beside the predictions names.
         progress: is informed of what happens; by default a bar in notebooks and terminals.
 
     Returns:
@@ -92,10 +107,14 @@ def run(
     )
     names = options.scheme.names
     rules.check(names)
+    named = given_images(images)
     pairs, failures = _open_all(predicted, reference, instances, options)
-    with lock_folder(Path(out)), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        refuse_foreign_files(Path(out))
-        scores, failed = score_pairs(pairs, options, progress or Progress())
+    folder, progress = Path(out), progress or Progress()
+    rasters = error_rasters(pairs, os.fspath(predicted), folder) if errors else {}
+    with lock_folder(folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        refuse_foreign_files(folder)
+        refuse_foreign_errors(rasters, folder)
+        scores, failed = score_pairs(pairs, options, progress)
         failures += failed
         if not scores:
             raise nothing_usable(failures)
@@ -110,10 +129,17 @@ def run(
             *warn_of_empty_results(scores, rules, names),
         ]
         data["failures"] = failures
-        data["seconds"] = round(time.perf_counter() - started, 3)
         with begun(), naming_the_rest((), failures):
-            write_outputs(Path(out), data, scores, options)
-    return Report(describe(data, Path(out)), data, int(bool(failures)))
+            former = listed_errors(folder)
+            if errors:
+                data["errors"] = write_errors(scores, rasters, folder, options, progress)
+            imagery = Imagery(named, only_pair=len(pairs) == 1)
+            cells = draw_largest_errors(scores, options, imagery)
+            data["notes"] = imagery.notes
+            data["seconds"] = round(time.perf_counter() - started, 3)
+            write_outputs(folder, data, cells, options.scheme)
+            remove_errors(former, listed_errors(folder))
+    return Report(describe(data, folder), data, int(bool(failures)))
 
 
 def _input_warnings(pairs: Sequence[RasterPair], scheme: ClassScheme) -> list[str]:

@@ -26,8 +26,6 @@ from geoseg.inference.class_raster import (
     ClassRaster,
     MadeLayer,
     layers_at_once,
-    open_bytes,
-    open_confidence,
 )
 from geoseg.inference.merged_layer import merged_raster
 from geoseg.inference.option_values import words
@@ -38,6 +36,8 @@ from geoseg.raster import (
     OverlapRule,
     SeenSource,
     every_class,
+    open_bytes,
+    open_confidence,
     opened_once,
 )
 from geoseg.raster.path_list import expand_lists

@@ -20,13 +20,20 @@ table { border-collapse: collapse; }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; white-space: nowrap; } th { font-weight: 600; }
 .big { display: flex; gap: 2.5rem; flex-wrap: wrap; } .big b { display: block; font-size: 1.7rem; }
-.swatch { display: inline-block; width: .9em; height: .9em;
-  border: 1px solid #888; margin-right: .5em; }
-.errors { display: flex; gap: .6rem; flex-wrap: wrap; } .errors figure { margin: 0; }
-.errors img { width: 300px; image-rendering: pixelated; border: 1px solid #ccc; }
+.swatch, .key { display: inline-block; width: .9em; height: .9em;
+  border: 1px solid #444; margin-right: .5em; vertical-align: -.1em; }
+.legend > span { margin-right: 1.4rem; }
+.errors { display: flex; flex-wrap: wrap; } .errors figure { margin: 0 .5rem .3rem 0; }
+.errors img { width: 232px; image-rendering: pixelated; border: 1px solid #444; }
+.errors img, .key { background: #bbb; background-size: 16px 16px;
+  background-image: linear-gradient(45deg, #888 25%, transparent 25%, transparent 75%, #888 75%),
+  linear-gradient(45deg, #888 25%, transparent 25%, transparent 75%, #888 75%);
+  background-position: 0 0, 8px 8px; }
 figcaption, .note { color: #555; font-size: .9em; } img { max-width: 100%; }
 .absent { color: #999; }
 """
+_KINDS = 10
+"""Of errors in the page's table, at most."""
 
 
 def html_report(
@@ -50,7 +57,9 @@ def html_report(
         "<h2>Confusion matrix</h2>",
         f'<img alt="confusion matrix" src="{_embed(plot)}">',
         _scale_table(data),
-        "<h2>Largest errors</h2>" if errors else "",
+        _confusion_table(data),
+        f"<h2>Largest errors</h2>\n{_legend(data, scheme)}" if errors else "",
+        *(f'<p class="note">{escape(line)}</p>' for line in data["notes"]),
         *(_error_pictures(cell) for cell in errors),
         "<h2>Files</h2>",
         _file_table(data),
@@ -137,18 +146,50 @@ def _scale_table(data: dict[str, Any]) -> str:
     return f"<h2>Scale-sensitive IoU</h2>\n{table}"
 
 
+def _confusion_table(data: dict[str, Any]) -> str:
+    """Where errors are written too: which class in place of which, most pixels first."""
+    if "errors" not in data:
+        return ""
+    kinds = [kind for kind in data["errors"]["kinds"] if kind["pixels"]]
+    wrong = sum(kind["pixels"] for kind in kinds)
+    rows: list[tuple[Sequence[object], str]] = [
+        ([escape(kind["kind"]), f"{kind['pixels']:,}", _percent(kind["pixels"] / wrong)], "")
+        for kind in kinds[:_KINDS]
+    ]
+    more = f"<p>{len(kinds) - _KINDS} more kinds in metrics.json.</p>" if kinds[_KINDS:] else ""
+    files = (
+        f"errors.gpkg holds the largest {data['errors']['regions_listed']:,} of "
+        f"{data['errors']['regions']:,} wrong regions; the rasters *_errors.tif show all of them."
+    )
+    table = _table(["error", "pixels", "% of all errors"], rows)
+    return f"<h2>Kinds of errors</h2>\n{table}{more}<p>{files}</p>"
+
+
+def _legend(data: dict[str, Any], scheme: ClassScheme) -> str:
+    """Of the pictures of places: classes, and what has no label."""
+    entries = [
+        f'<span><span class="swatch" style="background: rgb{color}"></span>{escape(name)}</span>'
+        for name, color in zip(data["classes"], scheme.colors, strict=True)
+    ]
+    entries.append('<span><span class="key"></span>no label, or nothing predicted</span>')
+    return f'<div class="legend">{"".join(entries)}</div>'
+
+
 def _error_pictures(cell: ErrorCell) -> str:
     pictures = {
+        "imagery": cell.imagery,
         "reference": cell.reference,
         "predicted": cell.predicted,
-        "wrong red, missed violet, not scored grey": cell.difference,
+        "wrong red, missed violet": cell.difference,
     }
     figures = "".join(
         f'<figure><img alt="{caption}" src="{_embed(picture)}">'
         f"<figcaption>{caption}</figcaption></figure>"
         for caption, picture in pictures.items()
+        if picture is not None
     )
-    title = f"<p>{escape(cell.title)}: {cell.wrong:,} pixels wrong</p>"
+    place = f'<br><span class="note">{escape(cell.place)}</span>' if cell.place else ""
+    title = f"<p>{escape(cell.title)}: {cell.wrong:,} pixels wrong{place}</p>"
     return f'{title}\n<div class="errors">{figures}</div>'
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.classes import ClassScheme
 from geoseg.evaluation.html_report import html_report
-from geoseg.evaluation.largest_errors import draw_largest_errors
-from geoseg.evaluation.pairs import ScoringOptions
-from geoseg.evaluation.scoring import PairScore
+from geoseg.evaluation.largest_errors import ErrorCell
 from geoseg.files import replace_file
 from geoseg.own_reports import refuse_foreign_report
 
@@ -27,16 +26,21 @@ _NUMBERED = 30
 
 
 def write_outputs(
-    folder: Path, data: dict[str, Any], scores: Sequence[PairScore], options: ScoringOptions
+    folder: Path, data: dict[str, Any], cells: Sequence[ErrorCell], scheme: ClassScheme
 ) -> None:
     """Write all of them; ``metrics.json``, which says that all is there, last.
 
+    Args:
+        folder: where.
+        data: the content of ``metrics.json``.
+        cells: the places with the largest errors.
+        scheme: for the classes' colours.
+
     Raises:
         OutputError: one cannot be written.
-        SourceError: a raster can no longer be read.
     """
     plot = confusion_plot(data)
-    page = html_report(data, options.scheme, plot, draw_largest_errors(scores, options))
+    page = html_report(data, scheme, plot, cells)
     metrics = json.dumps(data, indent=2, allow_nan=False) + "\n"
     contents = (class_table(data).encode(), plot, page.encode())
     with replace_file(folder / METRICS, companions=_companions) as built:

@@ -90,6 +90,12 @@ def describe(data: dict[str, Any], folder: Path) -> str:
             for part in scales["bins"]
         )
         lines.append(f"mS-IoU {_percent(scales['mean'])} of {scales['objects']} objects: {bins}")
+    if "errors" in data:
+        errors = data["errors"]
+        lines.append(
+            f"the largest {errors['regions_listed']:,} of {errors['regions']:,} wrong regions: "
+            f"{folder / 'errors.gpkg'}"
+        )
     return "\n".join([*lines, f"{folder / 'report.html'}"])
 
 

@@ -20,6 +20,7 @@ from geoseg.raster.chunks import (
 from geoseg.raster.class_names import every_class, read_class_names
 from geoseg.raster.cog import place_of, write_cog
 from geoseg.raster.compatibility import check_bands, check_source, refuse_palette, shared_notes
+from geoseg.raster.confidence import open_bytes, open_confidence
 from geoseg.raster.counts import read_counts
 from geoseg.raster.crs import parse_crs
 from geoseg.raster.discovery import FoundSource, FoundSources, find_sources
@@ -31,11 +32,18 @@ from geoseg.raster.fingerprint import (
     source_fingerprint,
 )
 from geoseg.raster.gdal import GDAL_CACHE_BYTES, opened_once, raster_companions
-from geoseg.raster.layers import Layer, class_layer, confidence_layer, probability_layer
+from geoseg.raster.layers import (
+    Layer,
+    class_layer,
+    confidence_layer,
+    error_layer,
+    probability_layer,
+)
 from geoseg.raster.mosaic import MosaicSource
 from geoseg.raster.part import Part, part_is_whole, read_part, write_part
-from geoseg.raster.preview import PANEL_SIDE, write_preview
+from geoseg.raster.preview import PANEL_SIDE, imagery_picture, write_preview
 from geoseg.raster.reader import Reader
+from geoseg.raster.reprojection import reproject
 from geoseg.raster.seen import Seen, SeenSources
 from geoseg.raster.sheets import (
     OVERLAP_RULES,
@@ -82,15 +90,19 @@ __all__ = [
     "common_folder",
     "confidence_layer",
     "describe_grid",
+    "error_layer",
     "every_class",
     "find_sources",
     "has_fingerprint",
+    "imagery_picture",
     "imagery_style",
     "index_files",
     "is_index",
     "is_of_index",
     "level_at_hand",
     "make_mosaic",
+    "open_bytes",
+    "open_confidence",
     "open_mosaic",
     "open_raster",
     "opened_once",
@@ -107,6 +119,7 @@ __all__ = [
     "read_window",
     "refuse_impossible",
     "refuse_palette",
+    "reproject",
     "same_grid",
     "shared_notes",
     "source_fingerprint",

@@ -58,7 +58,7 @@ def write_preview(
     (labels,), _ = _decimated(open_raster(raster, nodata=NODATA), side)
     panels = [("classes", _colored(labels, classes))]
     if source is not None:
-        panels.insert(0, (source.path.name, _imagery(source, area)))
+        panels.insert(0, (source.path.name, imagery_picture(source, area)[0]))
     picture = draw_picture(panels, legend_of(labels, classes))
     with replace_raster(out, {FINGERPRINT: fingerprint}) as made:
         write_png(picture, made, {TAG: fingerprint})
@@ -84,13 +84,27 @@ def _colored(labels: NDArray[np.uint8], classes: ClassScheme) -> NDArray[np.uint
     return np.take(table, labels, axis=0)
 
 
-def _imagery(source: Source, area: Window | None = None) -> NDArray[np.uint8]:
-    """``(height, width, 3)`` uint8, invalid pixels grey."""
-    pixels, valid = _decimated(source, PANEL_SIDE, area)
+def imagery_picture(
+    source: Source, area: Window | None = None, side: int = PANEL_SIDE
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Imagery as previews show it.
+
+    Args:
+        source: the imagery.
+        area: what of it; None: all.
+        side: of the picture at most, in pixels.
+
+    Returns:
+        ``(height, width, 3)`` uint8, invalid pixels grey, and ``(height, width)`` what is valid.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    pixels, valid = _decimated(source, side, area)
     bands_last = np.moveaxis(pixels[shown_bands(source)], 0, -1)
     picture = bands_last.copy() if bands_last.dtype == np.uint8 else _stretched(bands_last, valid)
     picture[~valid] = _NO_DATA
-    return picture
+    return picture, valid
 
 
 def shown_bands(source: Source) -> list[int]:

@@ -15,18 +15,14 @@ from xml.sax.saxutils import escape, quoteattr
 from affine import Affine
 from rasterio.crs import CRS
 
-from geoseg.classes import NODATA, UNCERTAIN, ClassScheme, Color
+from geoseg.classes import NODATA
 from geoseg.places import AnyPath
-from geoseg.raster.layers import Layer
+from geoseg.raster.layers import Layer, Meaning
 from geoseg.raster.part import BLOCK, Part
 
 _COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 """Of the attribute table: name, GDAL's field type (0 whole number, 2 text) and usage (5 the value,
 2 its name, 6 to 8 its colour)."""
-_CODES: dict[int, tuple[str, Color]] = {
-    UNCERTAIN: ("uncertain", (128, 128, 128)),
-    NODATA: ("no data", (0, 0, 0)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ class RasterVRT:
             if layer.scale is not None:
                 yield f"<Offset>0</Offset><Scale>{layer.scale!r}</Scale>"
             if layer.classes is not None:
-                yield from _palette(layer.classes)
+                yield from _palette(layer.meanings)
             yield from _overviews(overviews, number)
             for file in self.files:
                 yield _source(file, number, self.level)
@@ -92,24 +88,18 @@ class RasterVRT:
         yield "</VRTDataset>"
 
 
-def class_meanings(classes: ClassScheme) -> dict[int, tuple[str, Color]]:
-    """Name and colour of each value of a class raster: the classes, then the codes."""
-    return dict(enumerate(zip(classes.names, classes.colors, strict=True))) | _CODES
-
-
 def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
     for path in paths:
         yield f"<Overview>{_file(path)}<SourceBand>{band}</SourceBand></Overview>"
 
 
-def _palette(classes: ClassScheme) -> Iterator[str]:
+def _palette(meanings: Mapping[int, Meaning]) -> Iterator[str]:
     """Colours and names of all 256 values, and an attribute table of those that mean something."""
-    meaning = class_meanings(classes)
-    all_values = [meaning.get(value, ("", (0, 0, 0))) for value in range(256)]
+    all_values = [meanings.get(value, ("", (0, 0, 0), 255)) for value in range(256)]
     yield "<ColorInterp>Palette</ColorInterp><CategoryNames>"
-    yield from (f"<Category>{escape(name)}</Category>" for name, _ in all_values)
+    yield from (f"<Category>{escape(name)}</Category>" for name, *_ in all_values)
     yield "</CategoryNames><ColorTable>"
-    for value, (_, (red, green, blue)) in enumerate(all_values):
+    for value, (_, (red, green, blue), _) in enumerate(all_values):
         opacity = 0 if value == NODATA else 255
         yield f'<Entry c1="{red}" c2="{green}" c3="{blue}" c4="{opacity}"/>'
     yield '</ColorTable><GDALRasterAttributeTable tableType="thematic">'
@@ -118,7 +108,7 @@ def _palette(classes: ClassScheme) -> Iterator[str]:
             f'<FieldDefn index="{index}"><Name>{column}</Name>'
             f"<Type>{kind}</Type><Usage>{usage}</Usage></FieldDefn>"
         )
-    for index, (value, (name, color)) in enumerate(meaning.items()):
+    for index, (value, (name, color, _)) in enumerate(meanings.items()):
         if value != NODATA:
             cells = "".join(f"<F>{escape(str(cell))}</F>" for cell in (value, name, *color))
             yield f'<Row index="{index}">{cells}</Row>'

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 from xml.sax.saxutils import quoteattr
 
-from geoseg.classes import NODATA, ClassScheme
 from geoseg.raster.layers import Layer
 from geoseg.raster.preview import shown_bands, shown_range
-from geoseg.raster.raster_vrt import class_meanings
 from geoseg.raster.source import Source
 from geoseg.styles import RAMP, hex_of, qgis_style
 
@@ -17,9 +15,9 @@ from geoseg.styles import RAMP, hex_of, qgis_style
 def raster_style(layer: Layer) -> str:
     """A QGIS style of a class raster, of confidence, or of the first of several probabilities.
 
-    The legend has the classes in their order, then "uncertain" and "no data".
+    The legend has the classes in their order, then what 254 and 255 mean.
     """
-    lines = _probability() if layer.classes is None else _classes(layer.classes)
+    lines = _probability() if layer.classes is None else _classes(layer)
     pipe = chain(["<pipe>"], lines, ["</pipe>"])
     return qgis_style(pipe, {"styleCategories": "Symbology"})
 
@@ -43,13 +41,13 @@ def imagery_style(source: Source) -> str:
     return qgis_style(pipe, {"styleCategories": "Symbology"})
 
 
-def _classes(classes: ClassScheme) -> Iterator[str]:
+def _classes(layer: Layer) -> Iterator[str]:
     yield f"<rasterrenderer {_renderer('paletted')}>"
     yield "<colorPalette>"
-    for value, (name, color) in class_meanings(classes).items():
+    for value, (name, color, opacity) in layer.meanings.items():
         yield (
             f'<paletteEntry value="{value}" color="{hex_of(color)}" '
-            f'alpha="{0 if value == NODATA else 255}" label={quoteattr(name)}/>'
+            f'alpha="{opacity}" label={quoteattr(name)}/>'
         )
     yield "</colorPalette>"
     yield "</rasterrenderer>"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from geoseg.errors import ConfigError
 from geoseg.files import replace_file
@@ -124,6 +125,7 @@ def plot_curves(rows: Sequence[Mapping[str, str]], path: Path) -> None:
     steps, losses = [int(row["step"]) for row in rows], [float(row["loss"]) for row in rows]
     axes.plot(steps, losses, color="0.6", label="loss")
     axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("training loss")
     validated = [row for row in rows if row["mean_iou"]]
     if validated:

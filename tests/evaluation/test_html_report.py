@@ -41,6 +41,7 @@ def data(**changes: Any) -> dict[str, Any]:
         "boundary_f1": {"<road>": 0.8, "roof": 0.9},
         "files": [entry("b.tif", 0.9), entry("a.tif", 0.2), entry("none.tif", None)],
         "warnings": [],
+        "notes": [],
         "failures": [],
         **changes,
     }
@@ -51,8 +52,8 @@ def entry(name: str, mean_iou: float | None, resampled: bool = False) -> dict[st
     return {"predicted": name, "resampled": resampled, "pixels": 1_000, **metrics}
 
 
-def page(errors: tuple[ErrorCell, ...] = (), **changes: Any) -> str:
-    return html_report(data(**changes), SCHEME, b"plot", errors)
+def page(cells: tuple[ErrorCell, ...] = (), **changes: Any) -> str:
+    return html_report(data(**changes), SCHEME, b"plot", cells)
 
 
 def rows(html: str, title: str) -> list[list[str]]:
@@ -153,15 +154,49 @@ def test_objects_have_a_table_of_ranges() -> None:
 
 def test_the_largest_errors_are_shown_as_pictures() -> None:
     cells = (
-        ErrorCell("<a>, rows 0 to 9", 1_234, b"one", b"two", b"three"),
-        ErrorCell("b", 1, b"four", b"five", b"six"),
+        ErrorCell("<a>, rows 0 to 9", "middle at <x>", 1_234, b"zero", b"one", b"two", b"three"),
+        ErrorCell("b", "", 1, None, b"four", b"five", b"six"),
     )
     html = page(cells)
     pictures = [b64decode(text) for text in re.findall(r"base64,([^\"]+)", html)]
-    assert pictures == [b"plot", b"one", b"two", b"three", b"four", b"five", b"six"]
-    assert "<p>&lt;a&gt;, rows 0 to 9: 1,234 pixels wrong</p>" in html
+    assert pictures == [b"plot", b"zero", b"one", b"two", b"three", b"four", b"five", b"six"]
+    assert "<p>&lt;a&gt;, rows 0 to 9: 1,234 pixels wrong<br>" in html
+    assert ">middle at &lt;x&gt;</span></p>" in html
+    assert "<p>b: 1 pixels wrong</p>" in html
     captions = re.findall("<figcaption>(.*?)</figcaption>", html)
-    assert captions[:3] == ["reference", "predicted", "wrong red, missed violet, not scored grey"]
+    assert captions[:4] == ["imagery", "reference", "predicted", "wrong red, missed violet"]
+    assert captions[4:] == captions[1:4]
+
+
+def test_white_classes_and_what_has_no_label_can_be_told_from_the_page() -> None:
+    html = page((ErrorCell("a", "", 1, None, b"one", b"two", b"three"),))
+    legend = html[html.index('<div class="legend">') :].split("</div>")[0]
+    swatch = '<span class="swatch" style="background: rgb(255, 255, 255)"></span>&lt;road&gt;'
+    assert swatch in legend
+    assert '<span class="key"></span>no label' in legend
+    for rule in (".swatch, .key {", ".errors img {"):
+        assert "border: 1px solid #444" in html.split(rule)[1].split("}")[0]
+    checkered = html.split(".errors img, .key {")[1].split("}")[0]
+    assert "background-image: linear-gradient" in checkered
+
+
+def test_kinds_of_errors_are_listed_where_they_are_written() -> None:
+    kinds = [
+        {"kind": f"<{n}>", "reference": "a", "predicted": "b", "pixels": 3 * (n < 12)}
+        for n in range(13)
+    ]
+    html = page(errors={"kinds": kinds, "regions": 1234, "regions_listed": 1000})
+    table = rows(html, "Kinds of errors")
+    assert table[:2] == [["error", "pixels", "% of all errors"], ["&lt;0&gt;", "3", "8.33"]]
+    assert len(table) == 11
+    assert "2 more kinds in metrics.json" in html
+    assert "the largest 1,000 of 1,234 wrong regions" in html
+    assert "Kinds of errors" not in page()
+
+
+def test_notes_stand_above_the_places() -> None:
+    assert '<p class="note">no <imagery>' not in page(notes=["no <imagery>"])
+    assert '<p class="note">no &lt;imagery&gt;</p>' in page(notes=["no <imagery>"])
 
 
 def test_warnings_and_what_was_left_out_are_listed() -> None:

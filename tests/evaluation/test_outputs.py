@@ -51,7 +51,8 @@ def test_all_files_are_written_and_metrics_hold_the_data(
     options = ScoringOptions(ISPRS, 0, False, 3, False)
     scores = [score_pair(open_pair(Pair("ä", *pair), None, options), options)]
     data = summarize_scores(scores, options, PROTOCOLS["plain"]) | {"warnings": [], "failures": []}
-    write_outputs(tmp_path / "new/out", data, scores, options)
+    data["notes"] = []
+    write_outputs(tmp_path / "new/out", data, [], ISPRS)
     assert sorted(path.name for path in (tmp_path / "new/out").iterdir()) == [
         "classes.csv",
         "confusion.png",
@@ -63,7 +64,7 @@ def test_all_files_are_written_and_metrics_hold_the_data(
     assert plot == confusion_plot(data)
     assert imread(BytesIO(plot)).ndim == 3
     with pytest.raises(ValueError, match="Out of range float values"):
-        write_outputs(tmp_path / "new/out", data | {"kappa": float("nan")}, scores, options)
+        write_outputs(tmp_path / "new/out", data | {"kappa": float("nan")}, [], ISPRS)
 
 
 def plotted(matrix: list[list[int]], missed: list[int], monkeypatch: Any) -> Any:

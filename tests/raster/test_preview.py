@@ -7,7 +7,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError, SourceError
 from geoseg.raster import open_raster, read_fingerprint, write_preview
 from geoseg.raster.gdal import open_dataset
-from geoseg.raster.preview import _decimated, _imagery, legend_of
+from geoseg.raster.preview import _decimated, imagery_picture, legend_of
 
 CLASSES = ClassScheme.from_names(
     ["road", "roof", "$tree$", "water"], [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
@@ -102,7 +102,7 @@ def test_named_bands_give_true_colour_in_any_order(make_raster):
     with rasterio.open(path, "r+") as file:
         file.descriptions = ("nir", "blue", "green", "red")
         data = file.read()
-    assert (_imagery(open_raster(path)) == np.moveaxis(data[[3, 2, 1]], 0, -1)).all()
+    assert (imagery_picture(open_raster(path))[0] == np.moveaxis(data[[3, 2, 1]], 0, -1)).all()
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,15 @@ def test_named_bands_give_true_colour_in_any_order(make_raster):
 def test_other_imagery_shows_its_first_bands_as_they_are(make_raster, bands, shown):
     path = make_raster(bands=bands, photometric="MINISBLACK")
     with rasterio.open(path) as file:
-        assert (_imagery(open_raster(path)) == np.moveaxis(file.read()[shown], 0, -1)).all()
+        assert (
+            imagery_picture(open_raster(path))[0] == np.moveaxis(file.read()[shown], 0, -1)
+        ).all()
 
 
 def test_wide_values_are_stretched_and_invalid_ones_grey(make_raster):
     data = np.linspace(0, 4000, 3 * 64 * 80).reshape(3, 64, 80).astype(np.float32)
     data[:, :5] = np.nan
-    picture = _imagery(open_raster(make_raster(data=data)))
+    picture = imagery_picture(open_raster(make_raster(data=data)))[0]
     assert (picture[:5] == 217).all()
     assert (picture[5:].min(), picture[5:].max()) == (0, 255)
 
@@ -126,22 +128,27 @@ def test_the_middle_96_percent_of_the_values_are_spread_over_the_greys(make_rast
     data = np.random.default_rng(0).integers(0, 5000, (3, 64, 80)).astype(np.uint16)
     low, high = np.percentile(data, (2, 98))
     expected = (np.clip((data - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    assert (_imagery(open_raster(make_raster(data=data))) == np.moveaxis(expected, 0, -1)).all()
+    assert (
+        imagery_picture(open_raster(make_raster(data=data)))[0] == np.moveaxis(expected, 0, -1)
+    ).all()
 
 
 def test_differences_of_a_billionth_are_stretched_too(make_raster):
     data = np.linspace(0, 1.3e-9, 3 * 64 * 80).reshape(3, 64, 80)
-    picture = _imagery(open_raster(make_raster(data=data)))
+    picture = imagery_picture(open_raster(make_raster(data=data)))[0]
     assert (picture.min(), picture.max()) == (0, 255)
 
 
 def test_one_value_everywhere_is_black(make_raster):
-    assert (_imagery(open_raster(make_raster(data=np.full((3, 8, 8), 7, np.uint16)))) == 0).all()
+    assert (
+        imagery_picture(open_raster(make_raster(data=np.full((3, 8, 8), 7, np.uint16))))[0] == 0
+    ).all()
 
 
 def test_nothing_valid_is_all_grey(make_raster):
     assert (
-        _imagery(open_raster(make_raster(data=np.full((3, 8, 8), np.nan, np.float32)))) == 217
+        imagery_picture(open_raster(make_raster(data=np.full((3, 8, 8), np.nan, np.float32))))[0]
+        == 217
     ).all()
 
 
@@ -192,7 +199,7 @@ def test_three_named_bands_give_true_colour_in_any_order(make_raster, names):
         file.descriptions = names
         data = file.read()
     shown = [names.index(name) for name in ("red", "green", "blue")]
-    assert (_imagery(open_raster(path)) == np.moveaxis(data[shown], 0, -1)).all()
+    assert (imagery_picture(open_raster(path))[0] == np.moveaxis(data[shown], 0, -1)).all()
 
 
 def test_a_folder_that_cannot_be_written_is_reported(labels, tmp_path):
