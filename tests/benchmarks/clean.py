@@ -99,7 +99,7 @@ def _by_geoseg(folder: Path, size: int, options: dict[str, Any]) -> dict[str, fl
     process = Process(None, classes, _THREADS, lambda _: None)  # type: ignore[arg-type]
     with _Clock() as clock, ThreadSlots(process, _THREADS) as slots:
         tell_stories([_tell(sheet, output)], slots)
-    return clock.result(output.path)
+    return clock.result(Path(str(output.path)))
 
 
 def _tell(sheet: Sheet, output: Output) -> Story:

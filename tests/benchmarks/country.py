@@ -24,6 +24,7 @@ from rasterio.transform import from_origin
 
 import geoseg
 from geoseg.inference import engine
+from geoseg.inference.choice import Choice
 from geoseg.inference.fitting import open_fitting
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan
@@ -124,7 +125,7 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     checked, checked_cpu = time.perf_counter() - started, time.process_time() - cpu
     started, cpu = time.perf_counter(), time.process_time()
     surveys = [each.result() for each in look_ahead(partial(survey_raster, run), jobs)]
-    plan = RasterPlan.total([survey.plan() for survey in surveys])
+    plan = RasterPlan.total([survey.plan(Choice(workers=WORKERS)) for survey in surveys])
     planned, planned_cpu = time.perf_counter() - started, time.process_time() - cpu
     slots = _NoSlots()
     started = time.perf_counter()
@@ -190,7 +191,7 @@ def _resume(folder: Path, parts: int) -> dict[str, float]:
     begun.folder.write_plan(begun.blocks, begun.batch, "fp32")
 
     def write(part: Part, _: Any) -> int:
-        part.path.write_bytes(b"1")
+        Path(str(part.path)).write_bytes(b"1")
         return 1
 
     written, started = 0, time.perf_counter()

@@ -15,7 +15,7 @@ from geoseg.models.folding import fold_batch_norms
 REPEATS = 5
 
 
-def folding(_: Path) -> None:
+def folding(folder: Path) -> None:
     """A window of 512 on one core, channels last: plain, folded, and plain with planes."""
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -32,7 +32,7 @@ SIZE, CELL = 640, 128
 def halos(folder: Path) -> None:
     """Features of cells of 128 px against those of a whole image of 640 px, by halo."""
     image = _image(folder)
-    _print_row("the bundled model's encoder, trained", geoseg.load_model(DEMO).net.encoder, image)
+    _print_row("the bundled model's encoder, trained", _trained(DEMO), image)
     encoder = build_encoder("tu-tf_efficientnet_lite0", output_stride=16, weights=WEIGHTS)
     _print_row("tu-tf_efficientnet_lite0 with ImageNet's weights", encoder.eval(), image)
     for name, stride in ENCODERS.items():
@@ -40,6 +40,12 @@ def halos(folder: Path) -> None:
         encoder = build_encoder(name, output_stride=stride)
         settle(encoder)
         _print_row(name, encoder, image)
+
+
+def _trained(file: Path) -> torch.nn.Module:
+    encoder = geoseg.load_model(file).net.encoder
+    assert isinstance(encoder, torch.nn.Module)
+    return encoder
 
 
 def _image(folder: Path) -> Tensor:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import multiprocessing
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ def measure(name: str, arrangement: str, size: tuple[int, int], device: str) -> 
     for key, parameter in head.named_parameters():
         if key.endswith("alpha"):
             nn.init.constant_(parameter, 0.5)
-    head = head.to(device, memory_format=torch.channels_last)
+    head = head.to(device).to(memory_format=torch.channels_last)
     features = make_features(*size, head_class.stages, device)
     if arrangement == "one region":
         _see_one_region(head)
-    run = head
+    run: Callable[..., Any] = head
     if arrangement == "plain":
         classify = importlib.import_module(f"tests.models.plain.{name}").classify
         run = functools.partial(classify, head)

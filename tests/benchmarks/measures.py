@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -45,7 +46,7 @@ from tests.benchmarks.throughput import throughput_pixel, throughput_plain, thro
 from tests.benchmarks.writing import writing
 
 
-def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, object]:
+def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, Any]:
     return geoseg.predict(image, model, out=out, **options).data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,7 +19,7 @@ def write_model(
     *,
     output_stride: int | None = None,
     ground_sampling: float | None = None,
-    **options: object,
+    **options: Any,
 ) -> Path:
     """A geoseg model file of three uint8 bands and six classes."""
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 import geoseg
+from geoseg.inference.encode_options import Encode
 from geoseg.metrics import BoundaryF1, ConfusionMatrix
 from geoseg.metrics.paired import paired_difference
 from geoseg.models import Model
@@ -120,7 +121,7 @@ def _compare(name: str, model: Model, scenes: list[tuple[Path, Path, float | Non
 def _labels(
     model: Model,
     scene: tuple[Path, Path, float | None],
-    encode: str,
+    encode: Encode,
     window: int,
     overlap: int,
     cell: int | None = None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import geoseg
 from geoseg import scenes
-from geoseg.inference.encode_options import EncodeOptions, make_grid
+from geoseg.inference.encode_options import Encode, EncodeOptions, make_grid
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.stream import stream_block
@@ -26,7 +27,7 @@ SCENES, FIRST_SEED, SIDE = 20, 950_000, 1024
 CELL = 256
 """Of these: small, so that many cells meet in a town."""
 DEMO = Path(geoseg.__file__).with_name("data") / "demo.safetensors"
-NETWORKS = {
+NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "hcnet-resnet50": ("hcnet", "resnet50", {}),
     "ocrnet-resnet50": ("ocrnet", "resnet50", {}),
     "isnet-resnet50": ("isnet", "resnet50", {}),
@@ -41,7 +42,7 @@ def shared_quality(folder: Path) -> None:
     for window in (256, 512):
         for share in (0, 4, 2):
             overlap = window // share if share else 0
-            scores = {"shared": [], "window": []}
+            scores: dict[Encode, list[tuple[float, float]]] = {"shared": [], "window": []}
             agreed = []
             for seed in range(FIRST_SEED, FIRST_SEED + SCENES):
                 image, labels = folder / f"{seed}.tif", folder / f"{seed}-labels.tif"
@@ -74,11 +75,12 @@ def _score(reference: np.ndarray, labels: np.ndarray, classes: int) -> tuple[flo
 
 
 def _print_difference(
-    window: int, overlap: int, scores: dict[str, list[tuple[float, float]]], agreed: float
+    window: int, overlap: int, scores: dict[Encode, list[tuple[float, float]]], agreed: float
 ) -> None:
     texts = []
     for index, name in enumerate(("mean IoU", "boundary F1")):
-        shared, whole = ([each[index] for each in scores[key]] for key in ("shared", "window"))
+        shared = [each[index] for each in scores["shared"]]
+        whole = [each[index] for each in scores["window"]]
         mean, low, high = paired_difference(shared, whole)
         texts.append(
             f"{name} {np.mean(shared):.4f} against {np.mean(whole):.4f} "
@@ -88,7 +90,7 @@ def _print_difference(
 
 
 def predict_labels(
-    model: Model, source: Source, encode: str, window: int, overlap: int, cell: int | None = None
+    model: Model, source: Source, encode: Encode, window: int, overlap: int, cell: int | None = None
 ) -> np.ndarray:
     """The classes of a whole raster."""
     predictor = Predictor(model, ForwardOptions())
@@ -108,7 +110,7 @@ def shared_speed(folder: Path) -> None:
         model = geoseg.load_model(
             write_model(folder / f"{name}.safetensors", system, encoder, **options)
         )
-        seconds = {"window": [], "shared": []}
+        seconds: dict[Encode, list[float]] = {"window": [], "shared": []}
         for _ in range(ROUNDS):
             for encode, each in seconds.items():
                 started = time.process_time()

@@ -19,7 +19,7 @@ from tests.inference import plain_stitching as plain
 CPU = torch.device("cpu")
 
 
-def stitching(_: Path) -> None:
+def stitching(folder: Path) -> None:
     """Nanoseconds a pixel of one core at 6, 19 and 150 classes: numpy and tensors, interleaved."""
     torch.set_num_threads(1)
     for classes, width, repeats in ((6, 1280, 5), (19, 1280, 5), (150, 896, 3)):
@@ -57,4 +57,5 @@ def _in_numpy(block: Block, logits: Tensor) -> None:
             assert np.isfinite(probabilities.sum(dtype=np.float64))
             stitcher.add(row, column, probabilities)
         band = block.band(row)
-        plain.classify(band, *stitcher.finish(band), np.ones((band.height, band.width), np.bool_))
+        scores, totals = stitcher.finish(band)
+        plain.classify(band, scores, totals, np.ones((band.height, band.width), np.bool_))

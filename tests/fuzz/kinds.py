@@ -72,9 +72,11 @@ def use_raster(path: Path) -> None:
     """Opens, places and reads a raster; its pixels are those that rasterio reads."""
     from geoseg.geodesy import area_rule
     from geoseg.raster import every_class, open_raster, source_fingerprint
+    from geoseg.raster.file_source import FileSource
 
     path = path.with_name(path.name.removesuffix(".aux.xml"))
     source = open_raster(path)
+    assert isinstance(source, FileSource)
     every_class(path)
     source_fingerprint(path)
     side = source.ground_sampling
@@ -125,7 +127,13 @@ def _model(folder: Path) -> Path:
     import geoseg
 
     net = geoseg.create_model("pixel", encoder=None, classes=2, in_channels=1)
-    facts = {"mean": [0.5], "std": [0.2], "value_range": (0, 255), "window": 32, "overlap": 8}
+    facts: dict[str, Any] = {
+        "mean": [0.5],
+        "std": [0.2],
+        "value_range": (0, 255),
+        "window": 32,
+        "overlap": 8,
+    }
     path = folder / "a.safetensors"
     geoseg.save_model(net, path, classes=["road", "house"], bands=["red"], **facts)
     return path
@@ -183,7 +191,7 @@ def _part(folder: Path) -> Path:
 
     part = Part(folder / "0000-00000-classes.tif", *PART)
     write_part(part, np.random.default_rng(0).integers(0, 3, (40, 50)).astype(np.uint8))
-    return part.path
+    return Path(str(part.path))
 
 
 def use_part(path: Path) -> bytes:

@@ -47,7 +47,7 @@ def test_mutations_are_drawn_by_their_seed() -> None:
     assert len(drawn) > 90
 
 
-def test_kinds_are_read_where_nothing_is_changed(tmp_path) -> None:
+def test_kinds_are_read_where_nothing_is_changed(tmp_path: Path) -> None:
     for name in KINDS:
         folder = tmp_path / name
         folder.mkdir()

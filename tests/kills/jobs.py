@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import safetensors.numpy
 from rasterio.transform import from_origin
 
 import geoseg
+from geoseg.places import AnyPath
 from geoseg.raster import raster_companions
 from geoseg.vector import FORMATS
 
@@ -204,7 +205,9 @@ def torn_outputs(found: Snapshot, old: Snapshot, new: Snapshot) -> list[str]:
 def _companions(name: str) -> list[str]:
     path = Path(name)
     if path.name == "metrics.json":
-        others = [path.with_name(each) for each in ("classes.csv", "confusion.png", "report.html")]
+        others: Sequence[AnyPath] = [
+            path.with_name(each) for each in ("classes.csv", "confusion.png", "report.html")
+        ]
     elif path.suffix in (".tif", ".png"):
         others = raster_companions(path)
     else:

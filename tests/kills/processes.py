@@ -87,7 +87,11 @@ def kill_at(call: Callable[[], Any], root: Path, step: int, *, torn: bool) -> in
             os._exit(KILLED)
         left -= 1
 
-    return wait(start(lambda: (_watch(root, count), call())))
+    def watched() -> None:
+        _watch(root, count)
+        call()
+
+    return wait(start(watched))
 
 
 def _watch(root: Path, on_step: Callable[[str, tuple[Any, ...]], None]) -> None:

@@ -211,7 +211,7 @@ def _axes(node: ast.Name | ast.Attribute) -> Iterator[tuple[str, int, int, int, 
 def _axis_numbers(node: ast.keyword) -> Iterator[tuple[str, int, int, int, str]]:
     value = node.value
     if node.arg in ("axis", "dim") and isinstance(value, ast.Constant) and value.value in (0, 1):
-        yield ("swapped axes", *_place(value), str(1 - int(value.value)))
+        yield ("swapped axes", *_place(value), "0" if value.value else "1")
 
 
 def _unwrapped(node: ast.Call, source: str) -> Iterator[tuple[str, int, int, int, str]]:

@@ -56,7 +56,8 @@ def _agreement(first: str, second: str) -> float:
     with rasterio.open(first) as one, rasterio.open(second) as other:
         for _, window in one.block_windows():
             equal = one.read(1, window=window) == other.read(1, window=window)
-            same, pixels = same + np.count_nonzero(equal), pixels + equal.size
+            same += int(np.count_nonzero(equal))
+            pixels += equal.size
     return same / pixels
 
 
