@@ -28,8 +28,11 @@ def block_bytes(block: Block, classes: int, source: Source, probabilities: bool)
         seen = grid.cells.size + 2 * grid.cells.halo
         rows, reach = min(seen, grid.height), min(reach + 2 * seen, grid.width)
     strips = rows * reach * (4 * len(source.bands) + 2) + 2 * rows * reach * (pixel_bytes + 1)
+    if source.area is not None:
+        strips += 3 * rows * reach  # which pixels lie inside
     finished = 3 * band * band_bytes  # just classified, being written, encoded
-    return accumulator + strips + masks + finished + GDAL_CACHE_BYTES
+    read = source.read_cost.working_bytes + GDAL_CACHE_BYTES
+    return accumulator + strips + masks + finished + read
 
 
 def device_bytes(block: Block, classes: int, bands: int) -> int:

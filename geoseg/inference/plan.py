@@ -145,14 +145,15 @@ class RasterPlan:
             memory=max(block_bytes(block, classes, source, probabilities) for block in blocks),
             device=max(device_bytes(block, classes, len(source.bands)) for block in blocks),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
-            drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1),
+            drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1)
+            + source.read_cost.working_bytes,
             polygonized=min(pixels, held_parts * largest_part),
             written=max((area.height * area.width for area in areas), default=0),
             regions=pixels * region_bytes,
             areas=max(1, len(areas)),
             assembled=sum(assembled_bytes(blocks, bands, shown, side) for bands in at_once),
             planes=planes,
-            decoded=source.block_bytes,
+            decoded=source.read_cost.block_bytes,
         )
 
     @property

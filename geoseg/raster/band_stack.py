@@ -21,6 +21,8 @@ from geoseg.raster.alignment import describe_grid, same_grid
 from geoseg.raster.bands import FileBand, names_of
 from geoseg.raster.companions import companion_name
 from geoseg.raster.file_source import band_notes, bands_by_default, chosen_bands, open_raster
+from geoseg.raster.pieces import PiecedReader, pieces_of_copies
+from geoseg.raster.read_cost import ReadCost
 from geoseg.raster.reader import Reader
 from geoseg.raster.sheets import place_on
 from geoseg.raster.source import Source
@@ -74,7 +76,7 @@ class StackSource(Source):
         return StackReader(self)
 
 
-class StackReader(Reader):
+class StackReader(PiecedReader):
     """Windows of a stack.
 
     Args:
@@ -88,6 +90,7 @@ class StackReader(Reader):
         self.path, self.height, self.width = stack.path, stack.height, stack.width
         self.bands, self.dtype = len(stack.bands), stack.dtype
         self._layers = stack.layers
+        self.pieces = pieces_of_copies(self, striped=stack.read_cost.striped)
         with ExitStack() as opened:
             self._readers = [opened.enter_context(each.source.open()) for each in stack.layers]
             self._opened = opened.pop_all()
@@ -96,15 +99,10 @@ class StackReader(Reader):
         """Close all files."""
         self._opened.close()
 
-    def _read(
-        self, window: Window, out: NDArray[Any] | None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        shape = window.height, window.width
-        pixels = np.empty((self.bands, *shape), self.dtype) if out is None else out
-        pixels.fill(0)
-        valid = np.ones(shape, np.bool_)
+    def _fill(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        valid.fill(True)
         for layer, reader in zip(self._layers, self._readers, strict=True):
-            here = np.zeros(shape, np.bool_)
+            here = np.zeros(valid.shape, np.bool_)
             common = layer.common(window) if valid.any() else None
             if common is not None:
                 rows, cols = common.slices(window.row, window.col)
@@ -113,7 +111,6 @@ class StackReader(Reader):
                 for position, band in zip(layer.positions, found, strict=True):
                     pixels[position, rows, cols] = band
             valid &= here
-        return pixels, valid
 
 
 def stack(
@@ -179,7 +176,7 @@ def stack(
         bands_chosen=bands is not None,
         notes=first.notes + placing,
         warnings=tuple(dict.fromkeys(warnings)),
-        block_bytes=max(layer.file.block_bytes for layer in layers),
+        read_cost=ReadCost.of_several((each.source.read_cost for each in layers), len(layers)),
         beside=tuple(i for each in layers if each.file.path != first.path for i in each.positions),
         layers=tuple(layers),
     )

@@ -21,6 +21,7 @@ from geoseg.raster.integrity import refuse_cut_short
 from geoseg.raster.metadata import place_note, refuse_broken_metadata, value_notes
 from geoseg.raster.negative import find_negative
 from geoseg.raster.nodata import given_values, refuse_impossible
+from geoseg.raster.read_cost import ReadCost
 from geoseg.raster.reader import FileReader, Validity, find_validity
 from geoseg.raster.source import Source
 from geoseg.remote import source_path
@@ -150,7 +151,7 @@ def open_raster(
             # A coordinate system without a place for the pixels says nothing about them.
             crs=None if file.transform.is_identity else given_crs or file.crs or None,
             validity=find_validity(file, used, alphas, given_nodata),
-            block_bytes=_block_bytes(file),
+            read_cost=_read_cost(file),
             white=white,
             file_bands=file_bands,
             bands_chosen=bands is not None,
@@ -184,14 +185,15 @@ def band_notes(file_bands: Sequence[FileBand], used: Sequence[int], *, chosen: b
     return lines
 
 
-def _block_bytes(file: Any) -> int:
-    """Bytes of a dataset's largest strip or tile: of all bands, where it mixes them."""
+def _read_cost(file: Any) -> ReadCost:
+    """That of a dataset's largest strip or tile: of all bands, where it mixes them."""
     sizes: list[int] = [
         rows * cols * np.dtype(dtype).itemsize
         for (rows, cols), dtype in zip(file.block_shapes, file.dtypes, strict=True)
     ]
     mixed = file.tags(ns="IMAGE_STRUCTURE").get("INTERLEAVE", "BAND").upper() == "PIXEL"
-    return max(sizes) * (file.count if mixed else 1)
+    striped = any(cols == file.width for _, cols in file.block_shapes)
+    return ReadCost(max(sizes) * (file.count if mixed else 1), striped)
 
 
 def _imagery_bands(file_bands: Sequence[FileBand]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ valid; where none is, it is no data. Which sheets a window meets is looked up in
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +17,16 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import SheetError, SourceError
+from geoseg.raster.pieces import PiecedReader, pieces_of_copies
+from geoseg.raster.read_cost import ReadCost
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source
 from geoseg.tiling import Window
 
 _MOST_OPEN = 64
 """Sheets that a reader keeps open."""
+_OPEN_BYTES = 64 * 2**20
+"""Of the strips or tiles that GDAL keeps of each open sheet, unless one has more."""
 
 
 class Sheet(NamedTuple):
@@ -73,7 +78,17 @@ class MosaicSource(Source):
         return MosaicReader(self)
 
 
-class MosaicReader(Reader):
+def mosaic_cost(sheets: Sequence[ReadCost]) -> ReadCost:
+    """What reading a mosaic of such sheets holds in memory."""
+    most = _most_open(max(sheet.block_bytes for sheet in sheets))
+    return ReadCost.of_several(sheets, most)
+
+
+def _most_open(block_bytes: int) -> int:
+    return max(1, min(_MOST_OPEN, _OPEN_BYTES // max(1, block_bytes)))
+
+
+class MosaicReader(PiecedReader):
     """Windows of a mosaic; sheets are opened when a window first meets them.
 
     Args:
@@ -84,6 +99,8 @@ class MosaicReader(Reader):
         self.path, self.height, self.width = mosaic.path, mosaic.height, mosaic.width
         self.bands, self.dtype = len(mosaic.bands), mosaic.dtype
         self._sheets = mosaic.sheets
+        self.pieces = pieces_of_copies(self, striped=mosaic.read_cost.striped)
+        self._most_open = _most_open(mosaic.read_cost.block_bytes)
         corners = np.array([(s.col, s.row, s.source.width, s.source.height) for s in self._sheets])
         left, top, width, height = corners.T
         self._tree = shapely.STRtree(shapely.box(left, top, left + width, top + height))
@@ -94,13 +111,7 @@ class MosaicReader(Reader):
         while self._readers:
             self._readers.popitem()[1].close()
 
-    def _read(
-        self, window: Window, out: NDArray[Any] | None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        shape = window.height, window.width
-        pixels = np.empty((self.bands, *shape), self.dtype) if out is None else out
-        pixels.fill(0)
-        valid = np.zeros(shape, np.bool_)
+    def _fill(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         box = shapely.box(window.col, window.row, window.col_end, window.row_end)
         for number in np.sort(self._tree.query(box)).tolist():
             common = self._sheets[number].window.intersect(window)
@@ -113,14 +124,13 @@ class MosaicReader(Reader):
                 new = missing & found_valid
                 np.copyto(pixels[:, rows, cols], found, where=new)
                 valid[rows, cols] |= new
-        return pixels, valid
 
     def _read_sheet(self, number: int, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         sheet = self._sheets[number]
         row, col = window.row - sheet.row, window.col - sheet.col
         try:
             if number not in self._readers:
-                if len(self._readers) == _MOST_OPEN:
+                if len(self._readers) == self._most_open:
                     self._readers.popitem(last=False)[1].close()
                 self._readers[number] = sheet.source.open()
             self._readers.move_to_end(number)

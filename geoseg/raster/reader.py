@@ -277,24 +277,3 @@ def _differs(pixels: NDArray[Any], nodata: Sequence[float]) -> NDArray[np.bool_]
         whole = value.is_integer() and np.issubdtype(band.dtype, np.integer)
         differs |= band != (int(value) if whole else value)
     return differs
-
-
-class RegriddedReader(Reader):
-    """Windows of a raster on another grid, whose pixels are made of those of a reader.
-
-    Args:
-        reader: of the raster; closed with this one.
-        height: rows of the grid.
-        width: its columns.
-    """
-
-    def __init__(self, reader: Reader, height: int, width: int) -> None:
-        self.path, self.height, self.width = reader.path, height, width
-        self.bands, self.dtype = reader.bands, reader.dtype
-        self._reader = reader
-        exact = np.dtype(self.dtype).itemsize <= 2 or self.dtype == "float32"
-        self._working = np.dtype(np.float32 if exact else np.float64)
-
-    def close(self) -> None:
-        """Close the reader below."""
-        self._reader.close()

@@ -21,7 +21,9 @@ from rasterio.crs import CRS
 
 from geoseg.errors import SourceError
 from geoseg.geodesy import crs_name, horizontal_crs
-from geoseg.raster.reader import Reader, RegriddedReader
+from geoseg.raster.pieces import Pieces, RegriddedReader
+from geoseg.raster.read_cost import PIECE_BYTES
+from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source
 from geoseg.tiling import Window
 
@@ -82,7 +84,9 @@ class ReprojectedSource(Source):
         return self.below.stored(value)
 
     def _open(self, overview: int | None) -> Reader:  # noqa: ARG002 - it has none
-        return ReprojectedReader(self.below.open(), self.height, self.width, _way(self, self.below))
+        way = _way(self, self.below)
+        reader, striped = self.below.open(), self.below.read_cost.striped
+        return ReprojectedReader(reader, self.height, self.width, way, striped=striped)
 
 
 def _way(source: Source, other: Source) -> Way:
@@ -130,7 +134,7 @@ def reproject(source: Source, grid: Source) -> tuple[ReprojectedSource, int, int
             file_bands=source.file_bands,
             bands_chosen=source.bands_chosen,
             below=source,
-            block_bytes=source.block_bytes,
+            read_cost=source.read_cost.beneath(pieces=2),  # of a piece, and below it
             beside=source.beside,
         ),
         top,
@@ -146,30 +150,38 @@ class ReprojectedReader(RegriddedReader):
         height: rows of the grid.
         width: its columns.
         way: from the grid's pixels to those of the raster.
+        striped: as of `ReadCost`.
     """
 
-    def __init__(self, reader: Reader, height: int, width: int, way: Way) -> None:
+    def __init__(
+        self, reader: Reader, height: int, width: int, way: Way, *, striped: bool = False
+    ) -> None:
         super().__init__(reader, height, width)
         self._way = way
+        # Places and shares are float64.
+        held = 22 * 8 + 4 * self._working.itemsize * (self.bands + 1)
+        self.pieces = Pieces.of(held, striped * self._row_bytes)
+        self._most_below = PIECE_BYTES // self._bytes_below
 
-    def _read(
-        self, window: Window, out: NDArray[Any] | None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        shape = window.height, window.width
-        result = np.empty((self.bands, *shape), self.dtype) if out is None else out
-        result.fill(0)
+    def _fill(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         cols, rows = self._places(window)
         height, width = self._reader.height, self._reader.width
         inside = (cols >= 0) & (rows >= 0) & (cols < width) & (rows < height)
         if not inside.any():
-            return result, inside
+            return
         left, right = _reach(cols[inside], width)
         top, bottom = _reach(rows[inside], height)
-        below, valid = self._reader.read(top, left, bottom - top, right - left)
+        if (bottom - top) * (right - left) > self._most_below and inside.size > 1:
+            del cols, rows
+            for half in _halves(window):  # it lies across: what is around it has more pixels
+                place = half.slices(window.row, window.col)
+                self._fill(half, pixels[:, *place], valid[place])
+            return
+        below, held = self._reader.read(top, left, bottom - top, right - left)
         rows, cols = np.where(inside, rows - top, 0.0), np.where(inside, cols - left, 0.0)
-        pixels, found = self._interpolated(below, valid, rows, cols)
-        np.copyto(result, pixels, where=inside & found, casting="unsafe")
-        return result, inside & found
+        values, found = self._interpolated(below, held, rows, cols)
+        np.logical_and(inside, found, out=valid)
+        np.copyto(pixels, values, where=valid, casting="unsafe")
 
     def _interpolated(
         self, below: NDArray[Any], valid: NDArray[np.bool_], rows: Floats, cols: Floats
@@ -218,6 +230,16 @@ def _between_nodes(
     above = values[row] * (1 - down)[:, None] + values[row + 1] * down[:, None]
     found: Floats = above[:, col] * (1 - across) + above[:, col + 1] * across
     return found
+
+
+def _halves(window: Window) -> tuple[Window, Window]:
+    """A window cut across its longer side."""
+    row, col, height, width = window.row, window.col, window.height, window.width
+    if height > width:
+        half = height // 2
+        return Window(row, col, half, width), Window(row + half, col, height - half, width)
+    half = width // 2
+    return Window(row, col, height, half), Window(row, col + half, height, width - half)
 
 
 def _reach(places: Floats, length: int) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.raster.reader import Reader, RegriddedReader
+from geoseg.raster.pieces import Pieces, RegriddedReader
+from geoseg.raster.reader import Reader
 from geoseg.tiling import Window
 
 Floats = NDArray[np.floating[Any]]
@@ -94,15 +95,26 @@ class ResampledReader(RegriddedReader):
         height: rows.
         width: columns.
         scale: rows and columns of the raster below a row and a column.
+        striped: as of `ReadCost`.
     """
 
-    def __init__(self, reader: Reader, height: int, width: int, scale: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        height: int,
+        width: int,
+        scale: tuple[float, float],
+        *,
+        striped: bool = False,
+    ) -> None:
         super().__init__(reader, height, width)
         self._scale = scale
+        (down, across), plane = scale, self._working.itemsize
+        # Pixels below, sums along columns and then along rows, and what each sum is made of.
+        held = down * across * self._bytes_below + 5 * plane * (across + 1) * (self.bands + 1)
+        self.pieces = Pieces.of(held, striped * down * self._row_bytes)
 
-    def _read(
-        self, window: Window, out: NDArray[Any] | None
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _fill(self, window: Window, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         down, across = self._scale
         rows = taps_of(window.row, window.row_end, down, self._reader.height)
         cols = taps_of(window.col, window.col_end, across, self._reader.width)
@@ -113,11 +125,9 @@ class ResampledReader(RegriddedReader):
         total = weighted(weighted(weights, rows, 0), cols, 1)
         # Where there is more than one below, any of them does; else the one at the centre counts.
         held = weights[rows.nearest] if down <= 1 else weighted(weights, rows, 0)
-        valid = (held[:, cols.nearest] if across <= 1 else weighted(held, cols, 1)) > 0
+        valid[:] = (held[:, cols.nearest] if across <= 1 else weighted(held, cols, 1)) > 0
         safe = np.where(total > 0, total, 1)
-        pixels = weighted(weighted(values, rows, 1), cols, 2) / safe
+        found = weighted(weighted(values, rows, 1), cols, 2) / safe
         if np.dtype(self.dtype).kind in "iu":
-            np.rint(pixels, out=pixels)
-        result = np.empty(pixels.shape, self.dtype) if out is None else out
-        np.copyto(result, pixels, casting="unsafe")
-        return result, valid
+            np.rint(found, out=found)
+        np.copyto(pixels, found, casting="unsafe")

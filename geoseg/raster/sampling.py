@@ -97,7 +97,7 @@ def sample_extremes(source: Source) -> NDArray[Any]:
 def _is_quick(source: Source, windows: int) -> bool:
     """Whether so many windows, each in one block a band, are within bounds."""
     few = windows * len(source.bands) <= _MOST_BLOCKS
-    return few and windows * source.block_bytes <= _MOST_DECODED
+    return few and windows * source.read_cost.block_bytes <= _MOST_DECODED
 
 
 def _spread(length: int, side: int, count: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from geoseg.geodesy import crs_name, same_crs
 from geoseg.raster.alignment import describe_grid
 from geoseg.raster.dates import date_of
 from geoseg.raster.file_source import open_raster
-from geoseg.raster.mosaic import MosaicSource, Sheet
+from geoseg.raster.mosaic import MosaicSource, Sheet, mosaic_cost
 from geoseg.raster.reprojection import ReprojectedSource, reproject
 from geoseg.raster.source import Source
 from geoseg.report import counted
@@ -123,7 +123,7 @@ def make_mosaic(
         bands_chosen=first.bands_chosen,
         sheets=tuple(sorted(sheets, key=partial(_rank, rule=overlap_rule))),
         warnings=_moved(sheets, first),
-        block_bytes=max(sheet.source.block_bytes for sheet in sheets),
+        read_cost=mosaic_cost([sheet.source.read_cost for sheet in sheets]),
         beside=first.beside,
     ), misfits
 

@@ -1,7 +1,6 @@
 """What one input is: size, bands, place, validity; facts only, no open handle.
 
-A source is a raster file, or anything that reads like one: several files side by side, the bands of
-several files, another ground sampling. What works on sources knows none of these kinds.
+A source is a raster file, or anything that reads like one; what works on sources knows no kinds.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from geoseg.places import AnyPath
 from geoseg.raster.area import Area, AreaReader
 from geoseg.raster.bands import FileBand
 from geoseg.raster.bring_back import Onto
+from geoseg.raster.read_cost import NO_COST, ReadCost
 from geoseg.raster.reader import Reader
 from geoseg.raster.resampling import ResampledReader, centred
 from geoseg.raster.seen import Seen, SeenSources
@@ -30,7 +30,7 @@ from geoseg.raster.stored import Reference, referred, write_source
 from geoseg.tiling import Window
 
 _ROUNDING = 1e-6  # pixels by which a size may be beyond a whole number
-_SHARED = ("path", "bands", "dtype", "crs", "file_bands", "bands_chosen")
+_SHARED = ("path", "bands", "dtype", "crs", "file_bands", "bands_chosen", "notes", "warnings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ class Source(ABC):
     """What its metadata says about values and pages, one line each, without the path."""
     warnings: tuple[str, ...] = ()
     """What a user should know about the file, the notes too, one line each."""
-    block_bytes: int = 0
-    """Of a file's strips or tiles: GDAL decodes a whole one, however little of it is read."""
+    read_cost: ReadCost = NO_COST
+    """What reading it holds in memory."""
     beside: tuple[int, ...] = ()
     """Positions of bands from files beside the image: options on nodata say nothing of them."""
     area: Area | None = None
@@ -139,9 +139,8 @@ class Source(ABC):
             height=math.ceil(self.height / down - _ROUNDING),
             width=math.ceil(self.width / across - _ROUNDING),
             transform=self.transform * Affine.scale(across, down),
-            notes=self.notes,
-            warnings=self.warnings,
             beside=self.beside,
+            read_cost=self.read_cost.beneath(),
             **{name: getattr(self, name) for name in _SHARED},
         )
 
@@ -297,4 +296,5 @@ class ResampledSource(Source):
         return replace(self, below=self.below.without(sheet))
 
     def _open(self, overview: int | None) -> Reader:  # noqa: ARG002 - it has none
-        return ResampledReader(self.below.open(), self.height, self.width, self.scale)
+        size, striped = (self.height, self.width), self.below.read_cost.striped
+        return ResampledReader(self.below.open(), *size, self.scale, striped=striped)

@@ -454,7 +454,7 @@ def test_the_bytes_of_a_strip_or_tile_are_those_that_gdal_decodes_at_once(
     make_raster, profile, expected
 ):
     source = open_raster(make_raster(bands=3, height=64, width=80, dtype="uint16", **profile))
-    assert source.block_bytes == expected
+    assert source.read_cost.block_bytes == expected
 
 
 def test_a_vrt_may_say_any_interleaving(make_raster, tmp_path):
@@ -462,4 +462,4 @@ def test_a_vrt_may_say_any_interleaving(make_raster, tmp_path):
     text = vrt.read_text()
     metadata = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="INTERLEAVE">ODD</MDI></Metadata>'
     vrt.write_text(text.replace("<VRTRasterBand", f"{metadata}<VRTRasterBand", 1))
-    assert open_raster(vrt).block_bytes > 0
+    assert open_raster(vrt).read_cost.block_bytes > 0
