@@ -17,6 +17,7 @@ from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath
 from geoseg.raster import Source
 from geoseg.raster.assembly import held_columns, held_rows
+from geoseg.raster.bring_back import brought_back_bytes
 from geoseg.report import counted
 from geoseg.stores import StorePath
 from geoseg.tiling import Block, Window
@@ -118,7 +119,7 @@ class RasterPlan:
         """
         choice = choice or Choice()
         grid = blocks[0].grid
-        shown = source.extent
+        shown, target = source.extent, source.target
         pixels = shown.height * shown.width
         window_pixels = min(grid.window, grid.height) * min(grid.window, grid.width)
         largest_part = max(block.tallest_band * block.area.width for block in blocks)
@@ -129,10 +130,12 @@ class RasterPlan:
         held_parts = choice.threads + 1 if len(areas) == 1 else 2 * bool(areas)
         if cell:  # one at a time
             held_parts, largest_part = int(bool(areas)), cell**2
-        pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
         planes = 1 + confidence + probabilities * classes
         kinds = [1] * (1 + confidence) + [classes] * probabilities
         at_once = [max(kinds)] * choice.threads if side else kinds
+        made = sum(assembled_bytes(blocks, bands, shown, side) for bands in at_once)
+        if source.onto is not None:
+            made = max(made, sum(map(brought_back_bytes, at_once)))
         return cls(
             pixels=pixels,
             windows=len(grid),
@@ -145,13 +148,12 @@ class RasterPlan:
             memory=max(block_bytes(block, classes, source, probabilities) for block in blocks),
             device=max(device_bytes(block, classes, len(source.bands)) for block in blocks),
             output=int(pixels * CLASS_BYTES_PER_PIXEL),
-            drawing=min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1)
-            + source.read_cost.working_bytes,
+            drawing=_drawing(target),
             polygonized=min(pixels, held_parts * largest_part),
             written=max((area.height * area.width for area in areas), default=0),
             regions=pixels * region_bytes,
             areas=max(1, len(areas)),
-            assembled=sum(assembled_bytes(blocks, bands, shown, side) for bands in at_once),
+            assembled=made,
             planes=planes,
             decoded=source.read_cost.block_bytes,
         )
@@ -264,6 +266,14 @@ def assembled_bytes(blocks: Sequence[Block], bands: int, shown: Window, side: in
     # The tiles, the part that is placed and its file's bytes, tiles that are compressed.
     held = min(shown.height, held_rows(tallest)) * columns
     return bands * (held + 2 * min(tallest, shown.height) * widest)
+
+
+def _drawing(source: Source) -> int:
+    """Bytes that are held while the imagery is read for the preview."""
+    shown = source.shown
+    pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
+    rows = min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1)
+    return rows + source.read_cost.working_bytes
 
 
 def polygon_cost(probe: Probe, region: float, corner: float) -> float:

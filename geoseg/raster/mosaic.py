@@ -85,7 +85,7 @@ def mosaic_cost(sheets: Sequence[ReadCost]) -> ReadCost:
 
 
 def _most_open(block_bytes: int) -> int:
-    return max(1, min(_MOST_OPEN, _OPEN_BYTES // max(1, block_bytes)))
+    return max(1, min(_MOST_OPEN, _OPEN_BYTES // max(1, 2 * block_bytes)))
 
 
 class MosaicReader(PiecedReader):

@@ -27,12 +27,13 @@ class ReadCost(NamedTuple):
     def of_several(cls, costs: Iterable[ReadCost], most_open: int) -> ReadCost:
         """That of a raster that is made of several, of which so many are open at once."""
         every = list(costs)
+        # Of each open file GDAL holds a block as it is stored, and decoded.
         block = max(cost.block_bytes for cost in every)
         others = min(len(every), most_open) - 1
         return cls(
             block,
             any(cost.striped for cost in every),
-            max(cost.working_bytes for cost in every) + PIECE_BYTES + others * block,
+            max(cost.working_bytes for cost in every) + PIECE_BYTES + others * 2 * block,
         )
 
 
