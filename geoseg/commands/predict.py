@@ -222,7 +222,8 @@ def _announce_plan(
     forwards = sum(survey.forwards for survey in left)
     probe = run.probe(largest.job.source, largest.job.grid, forwards, progress.note)
     budget = Budget.of(run)
-    choice, cut, total, memory = fit_memory(left, run, probe, budget)
+    merged = surveys if run.options.merge else ()
+    choice, cut, total, memory = fit_memory(left, run, probe, budget, merged)
     report.plan = total.to_json(probe, choice, memory, len(left)) | budget.to_json(choice)
     for line in total.lines(probe, choice, memory, budget.of_all, len(left)):
         progress.note(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from geoseg.errors import ConfigError
 from geoseg.inference.agreement import LIMIT_SHARE
 from geoseg.inference.choice import Choice
+from geoseg.inference.merged_layer import plan_merged
 from geoseg.inference.peak import device_peak_of, peak_of
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
@@ -115,7 +116,13 @@ class Fitted(NamedTuple):
     """Bytes that it will hold, by `peak_of`."""
 
 
-def fit_memory(surveys: Sequence[Survey], run: PredictRun, probe: Probe, budget: Budget) -> Fitted:
+def fit_memory(
+    surveys: Sequence[Survey],
+    run: PredictRun,
+    probe: Probe,
+    budget: Budget,
+    merged: Sequence[Survey] = (),
+) -> Fitted:
     """The first way to run that fits, of those that ever less memory; what is quickest goes first.
 
     Args:
@@ -123,6 +130,7 @@ def fit_memory(surveys: Sequence[Survey], run: PredictRun, probe: Probe, budget:
         run: of them.
         probe: what a window takes.
         budget: bytes.
+        merged: of all rasters whose polygons become one layer.
 
     Raises:
         ConfigError: none fits; the least that would do is named.
@@ -132,7 +140,7 @@ def fit_memory(surveys: Sequence[Survey], run: PredictRun, probe: Probe, budget:
     on_gpu: list[int] = []
     counts = [run.processes] if run.cluster else range(run.processes, min(run.processes, 1) - 1, -1)
     for workers in counts:
-        for fitted in _ways(surveys, run, probe, workers):
+        for fitted in _ways(surveys, run, probe, workers, merged):
             peaks.append(budget.share(fitted.memory))
             on_gpu.append(device_peak_of(fitted.plan, probe))
             if peaks[-1] <= budget.bytes and budget.holds_on_gpu(on_gpu[-1]):
@@ -148,7 +156,11 @@ def fit_memory(surveys: Sequence[Survey], run: PredictRun, probe: Probe, budget:
 
 
 def _ways(
-    surveys: Sequence[Survey], run: PredictRun, probe: Probe, workers: int
+    surveys: Sequence[Survey],
+    run: PredictRun,
+    probe: Probe,
+    workers: int,
+    merged: Sequence[Survey],
 ) -> Iterator[Fitted]:
     """Ever less memory; each is cut only when it is asked for."""
     widest = max(block.area.width for survey in surveys for block in survey.blocks)
@@ -159,4 +171,6 @@ def _ways(
         cut = [survey.cut(choice, probe.seconds, run.options.block) for survey in surveys]
         cleaning = run.options.cleaning
         plan = RasterPlan.total([survey.plan(choice, cleaning) for survey in cut])
+        if merged:
+            plan = plan_merged(plan, merged, run.options)
         yield Fitted(choice, cut, plan, peak_of(plan, probe, choice, len(surveys)))

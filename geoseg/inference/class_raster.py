@@ -44,6 +44,8 @@ from geoseg.vector import (
 
 _PART_ROWS, _PART_COLS = 512, 8192
 """Rows and columns polygonized at a time: whole tiles of a COG, about 100 MB in use."""
+PART_PIXELS = _PART_ROWS * _PART_COLS
+"""Of such a part."""
 
 MadeLayer = tuple[Layer, Iterable[FeatureTable]]
 """A layer and its features."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import rasterio
 
 from geoseg.errors import ConfigError, OutputError
-from geoseg.inference.class_raster import ClassRaster
+from geoseg.inference.class_raster import PART_PIXELS, ClassRaster
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import output_path
-from geoseg.inference.survey import RasterJob, Survey
+from geoseg.inference.plan import RasterPlan
+from geoseg.inference.survey import RasterJob, Survey, region_bytes
 from geoseg.places import AnyPath, existing_files
 from geoseg.raster import (
     GDAL_CACHE_BYTES,
@@ -29,6 +30,9 @@ from geoseg.raster import (
     make_mosaic,
     open_raster,
 )
+from geoseg.raster.mosaic import mosaic_cost
+from geoseg.raster.part import BLOCK
+from geoseg.raster.read_cost import ReadCost
 from geoseg.report import counted
 from geoseg.vector import feature_tables, format_of, read_vector_fingerprint, write_tables
 
@@ -98,6 +102,28 @@ def refuse_unmergeable(jobs: Sequence[RasterJob], options: PredictOptions, out: 
                 f"{found[0]} exists and is no merged layer of geoseg's; use --overwrite or "
                 "another --out"
             )
+
+
+def plan_merged(plan: RasterPlan, surveys: Sequence[Survey], options: PredictOptions) -> RasterPlan:
+    """The plan of a run with the polygons that it makes of all rasters, after all else.
+
+    Args:
+        plan: of what is left to run, which has no polygons.
+        surveys: of all rasters.
+        options: of the run.
+    """
+    shown = [survey.job.source.shown for survey in surveys]
+    pixels = sum(each.height * each.width for each in shown)
+    # One part is joined while the next is made; a cell is made alone.
+    cell, kinds = options.cleaning.cell, 1 + options.confidence
+    sheets = mosaic_cost([ReadCost(BLOCK**2)] * len(surveys))
+    return replace(
+        plan,
+        polygonized=min(pixels, cell**2 or 2 * PART_PIXELS),
+        written=pixels,
+        regions=pixels * region_bytes(options.vectors, options.cleaning),
+        assembled=max(plan.assembled, kinds * sheets.working_bytes),
+    )
 
 
 def write_merged(run: PredictRun, surveys: Sequence[Survey], note: Callable[[str], None]) -> None:

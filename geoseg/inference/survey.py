@@ -8,7 +8,7 @@ decided.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -118,8 +118,6 @@ class Survey:
         """
         cleaning = cleaning or Cleaning()
         kinds = {output.kind for output in self.missing}
-        bytes_of_all = INDEXED_BYTES * ("fgb" in kinds)
-        bytes_of_all += CLEANED_BYTES * (cleaning.min_area is not None)
         return RasterPlan.from_blocks(
             self.blocks,
             self.job.source,
@@ -130,10 +128,21 @@ class Survey:
             choice=choice,
             confidence="confidence" in kinds,
             polygons=bool(kinds - {*RASTERS, "preview"}),
-            region_bytes=bytes_of_all,
+            region_bytes=region_bytes(kinds, cleaning),
             side=max(output.side for output in self.outputs),
             cell=cleaning.cell,
         )
+
+
+def region_bytes(kinds: Collection[str], cleaning: Cleaning) -> int:
+    """What a region takes while polygons are made, where all of a raster are held.
+
+    Args:
+        kinds: of files that are written.
+        cleaning: of the polygons.
+    """
+    indexed = INDEXED_BYTES * ("fgb" in kinds)
+    return indexed + CLEANED_BYTES * (cleaning.min_area is not None)
 
 
 def count_cells(block: Block, missing_rows: Sequence[int]) -> int:

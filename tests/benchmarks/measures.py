@@ -17,7 +17,7 @@ import geoseg
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from tests.benchmarks.assembly import assembly
-from tests.benchmarks.budgets import budgets
+from tests.benchmarks.budgets import budgets, budgets_sources
 from tests.benchmarks.clean import clean
 from tests.benchmarks.costs import costs
 from tests.benchmarks.country import country
@@ -129,6 +129,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         memory,
         plan,
         budgets,
+        budgets_sources,
         polygons,
         polygons_large,
         clean,

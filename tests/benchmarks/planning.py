@@ -144,6 +144,7 @@ def write_model(path: Path, shape: dict[str, Any]) -> Path:
         value_range=(0, 255),
         mean=[120.0] * bands,
         std=[60.0] * bands,
+        ground_sampling=shape.get("ground_sampling"),
     )
 
 

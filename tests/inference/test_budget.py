@@ -182,3 +182,15 @@ def test_processes_on_a_gpu_share_what_is_given_or_free(
         gpus=gpus,
     )
     assert on_gpu.gpu_memory == each
+
+
+def test_merged_polygons_are_planned_as_of_one_raster(make_run: Any, make_job: Any) -> None:
+    run = make_run(window=16, overlap=4, merge=True, vectors=("gpkg", "fgb"), min_area="9px")
+    survey = survey_raster(run, make_job(run, height=100, width=3000))
+    apart = fit_memory([survey], run, PROBE, Budget(2**40)).plan
+    merged = fit_memory([survey], run, PROBE, Budget(2**40), [survey] * 3).plan
+    assert (apart.polygonized, apart.written) == (0, 0)
+    pixels = 3 * 100 * 3000
+    assert (merged.polygonized, merged.written) == (pixels, pixels)
+    assert merged.regions == pixels * (100 + 520)
+    assert merged.memory == apart.memory
