@@ -31,7 +31,7 @@ from geoseg.inference.mosaics import survey_without
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
 from geoseg.inference.results import PredictReport
-from geoseg.inference.run_report import REPORT, STREAM, RunReport, refuse_foreign_file
+from geoseg.inference.run_report import REPORT, STREAM, RunReport
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
 from geoseg.models import load_card
@@ -98,7 +98,6 @@ def run(
     card = load_card(model, chosen.card) if isinstance(model, str | os.PathLike) else model.card
     chosen = bound_options(chosen, card)
     chosen.sharing(card)  # what cannot be shared is refused once, not for each input
-    refuse_foreign_file(place / REPORT, overwrite=chosen.overwrite)
     refuse_further(place, chosen)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)

@@ -74,6 +74,23 @@ def areas_of_sheets(areas: Iterable[ClassAreas], names: Sequence[str]) -> dict[s
     return total_areas(sheets).of_classes(names) if sheets else {}
 
 
+def areas_of_zones(areas: Iterable[ClassAreas], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Pixels and square metres of each class in each zone that is seen, in their order."""
+    found = []
+    for zone, parts in _by_zone(areas).items():
+        total = total_areas(parts)
+        pixels = [round(count, 4) for count in total.pixels.tolist()]
+        found.append(
+            {
+                "zone": zone,
+                "pixels": dict(zip(names, pixels, strict=False)),
+                "uncertain_pixels": pixels[-1],
+                "areas_m2": total.of_classes(names),
+            }
+        )
+    return found
+
+
 def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
     """Refuse to replace a table of this name that geoseg has not written, unless that is wanted.
 
@@ -92,13 +109,16 @@ def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
             )
 
 
-def write_areas(folder: AnyPath, areas: Sequence[ClassAreas], names: Sequence[str]) -> None:
-    """Write the tables: a row a class of each sheet, then of all; likewise of zones, if there are.
+def write_areas(
+    folder: AnyPath, areas: Sequence[ClassAreas], names: Sequence[str], *, zones: bool = False
+) -> None:
+    """Write the tables: a row a class of each sheet, then of all; likewise of zones.
 
     Args:
         folder: of the outputs; the names of sheets are paths below it.
         areas: of each sheet, and of zones on each of them.
         names: of the classes.
+        zones: whether zones were measured, of which there may be none on the sheets.
 
     Raises:
         OutputError: it cannot be written.
@@ -111,14 +131,19 @@ def write_areas(folder: AnyPath, areas: Sequence[ClassAreas], names: Sequence[st
             rows += each.rows(below.removesuffix("_classes"), names)
     rows += total_areas(sheets).rows(_TOTAL, names)
     _write(folder / AREAS, "sheet", rows)
+    if zones:
+        parts = [(str(zone), total_areas(found)) for zone, found in _by_zone(areas).items()]
+        rows = [row for zone, found in parts for row in found.rows(zone, names)]
+        _write(folder / ZONES, "zone", rows)
+
+
+def _by_zone(areas: Iterable[ClassAreas]) -> dict[int, list[ClassAreas]]:
+    """What lies on each sheet of each zone, by the zone's number."""
     zones: dict[int, list[ClassAreas]] = {}
     for each in areas:
         if each.zone is not None:
             zones.setdefault(each.zone, []).append(each)
-    if zones:
-        parts = [(str(zone), total_areas(found)) for zone, found in sorted(zones.items())]
-        rows = [row for zone, found in parts for row in found.rows(zone, names)]
-        _write(folder / ZONES, "zone", rows)
+    return dict(sorted(zones.items()))
 
 
 def _write(path: AnyPath, first_column: str, rows: Sequence[Sequence[Any]]) -> None:

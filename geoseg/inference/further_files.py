@@ -1,18 +1,20 @@
-"""The files of a run besides those of its sheets and the report: tables, project, STAC."""
+"""The files of a run besides those of its sheets: tables, project, STAC."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from geoseg.inference.area_table import refuse_foreign_areas, write_areas
+from geoseg.inference.area_table import areas_of_zones, refuse_foreign_areas, write_areas
 from geoseg.inference.merged_layer import write_merged
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.run_report import RunReport
+from geoseg.inference.run_report import REPORT, RunReport
 from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
 from geoseg.inference.stac_files import refuse_stac, write_stac
 from geoseg.inference.zone_file import check_zones
+from geoseg.own_reports import refuse_foreign_report
 from geoseg.places import AnyPath
+from geoseg.report import counted, shorten
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -25,6 +27,9 @@ def refuse_further(place: AnyPath, options: PredictOptions) -> None:
         ConfigError: zones cannot be used, or a bucket cannot hold what is asked for.
         OutputError: files of others are in the place of these, and are not to be replaced.
     """
+    if not options.overwrite:
+        way_out = "use --overwrite to replace it"
+        refuse_foreign_report(place / REPORT, ("geoseg", "inputs"), "predict", way_out=way_out)
     refuse_foreign_areas(place, overwrite=options.overwrite)
     if options.zones is not None:
         check_zones(options.zones)
@@ -32,6 +37,23 @@ def refuse_further(place: AnyPath, options: PredictOptions) -> None:
         refuse_project(place, overwrite=options.overwrite)
     if options.stac:
         refuse_stac(place, overwrite=options.overwrite)
+
+
+def _note_zones(report: RunReport, path: str, names: Sequence[str]) -> None:
+    """Put zones into the report, and warn of those that no sheet shows."""
+    areas = [each for _, found in report.finished for each in found]
+    features = check_zones(path)
+    numbers = set((features.feature + 1).tolist())
+    unseen = sorted(numbers - {each.zone for each in areas})
+    warnings = [f"zones: {line}" for line in features.warnings]
+    if unseen:
+        listed = shorten([str(number) for number in unseen])
+        warnings.append(
+            f"zones: {path}: {len(unseen)} of {counted(len(numbers), 'polygon')} lie on none of "
+            f"the {counted(len(report.finished), 'sheet')} that are done: {listed}"
+        )
+    seen = areas_of_zones(areas, names)
+    report.note_zones({"path": path, "polygons": len(numbers), "seen": seen}, warnings)
 
 
 def write_further(run: PredictRun, report: RunReport, note: Callable[[str], None]) -> None:
@@ -47,7 +69,10 @@ def write_further(run: PredictRun, report: RunReport, note: Callable[[str], None
         return
     with report.noting_failures():
         areas = [each for _, found in report.finished for each in found]
-        write_areas(run.out, areas, run.model.card.classes.names)
+        zones = run.options.zones
+        write_areas(run.out, areas, run.model.card.classes.names, zones=zones is not None)
+        if zones is not None:
+            _note_zones(report, zones, run.model.card.classes.names)
     if run.options.merge:
         with report.noting_failures():
             write_merged(run, surveys, note)

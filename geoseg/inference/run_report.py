@@ -17,7 +17,7 @@ from geoseg.errors import GeosegError, RunError
 from geoseg.failures import failure_line, not_done
 from geoseg.files import replace_file
 from geoseg.foreign import name_of
-from geoseg.inference.area_table import ClassAreas, areas_of_sheets
+from geoseg.inference.area_table import ClassAreas, areas_of_sheets, areas_of_zones
 from geoseg.inference.keys import key_of
 from geoseg.inference.line_stream import LineStream, line_stream, remove_lines
 from geoseg.inference.options import PredictOptions
@@ -26,7 +26,6 @@ from geoseg.inference.probe import peak_memory
 from geoseg.inference.results import PredictReport
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.locks import WORK_FOLDER
-from geoseg.own_reports import refuse_foreign_report
 from geoseg.places import AnyPath
 from geoseg.raster import FoundSources
 from geoseg.report import finite
@@ -39,17 +38,6 @@ _STAGES = ("forward", "predict", "files", "polygons")
 
 REPORT, STREAM = "report.json", "report.jsonl"
 """The second in the folder of unfinished parts, while a run goes on and after one was killed."""
-
-
-def refuse_foreign_file(path: AnyPath, *, overwrite: bool) -> None:
-    """Refuse to replace another file of this name, unless that is wanted.
-
-    Raises:
-        OutputError: there is one.
-    """
-    if not overwrite:
-        way_out = "use --overwrite to replace it"
-        refuse_foreign_report(path, ("geoseg", "inputs"), "predict", way_out=way_out)
 
 
 class RunReport:
@@ -76,6 +64,8 @@ class RunReport:
         self._own: list[str] = []
         self._passed_over: list[str] = []
         self._of_the_run: list[str] = []
+        self._zones: dict[str, Any] = {}
+        self._of_zones: list[str] = []
         self._stream: LineStream | None = None
 
     @contextmanager
@@ -209,12 +199,20 @@ class RunReport:
             "areas_m2": areas_of_sheets(result.areas, self._classes),
             "seconds": _rounded(result.seconds),
         }
+        if self._options.zones is not None:
+            entry["zones"] = areas_of_zones(result.areas, self._classes)
+            if survey.job.source.crs is None:
+                entry["warnings"].append(f"{path}: is in no zone, as it has no coordinate system")
         self._finished[path] = survey, result.areas
         if self._processes:
             self._worker_memory = max(self._worker_memory, result.process_memory)
         if not entry["uncertain_pixels"] and not any(pixels.values()):
             entry["warnings"].append(f"{path}: no valid pixel; all of the output is nodata")
         self._tell(entry)
+
+    def note_zones(self, facts: dict[str, Any], warnings: list[str]) -> None:
+        """Note what was measured in zones on all inputs, and what users should know about it."""
+        self._zones, self._of_zones = {"zones": facts}, warnings
 
     def data(self) -> dict[str, Any]:
         """The report as JSON holds it."""
@@ -234,9 +232,11 @@ class RunReport:
                 *self._of_workers,
                 *self._repeated,
                 *(line for entry in inputs for line in entry["warnings"]),
+                *self._of_zones,
             ],
             "left_out": [*self._repeated, *self._own, *self._passed_over],
             "failures": self.failures,
+            **self._zones,
             "inputs": inputs,
         }
 

@@ -15,10 +15,11 @@ import geoseg
 from geoseg.errors import OutputError
 from geoseg.inference import run_report
 from geoseg.inference.area_table import ClassAreas
-from geoseg.inference.further_files import write_further
+from geoseg.inference.further_files import refuse_further, write_further
 from geoseg.inference.keys import key_of
+from geoseg.inference.options import PredictOptions
 from geoseg.inference.run import PredictRun
-from geoseg.inference.run_report import RunReport, refuse_foreign_file
+from geoseg.inference.run_report import RunReport
 from geoseg.inference.sheet import RasterResult
 from geoseg.inference.survey import RasterJob, survey_raster
 
@@ -216,13 +217,13 @@ def test_another_report_of_this_name_is_replaced_only_if_that_is_wanted(
     make_run: MakeRun, tmp_path: Path, content: str
 ) -> None:
     path = tmp_path / "report.json"
-    refuse_foreign_file(path, overwrite=False)
+    refuse_further(tmp_path, PredictOptions())
     path.write_text(content)
     with pytest.raises(OutputError, match=r"report\.json exists and was not written by geoseg pre"):
-        refuse_foreign_file(path, overwrite=False)
-    refuse_foreign_file(path, overwrite=True)
+        refuse_further(tmp_path, PredictOptions())
+    refuse_further(tmp_path, PredictOptions(overwrite=True))
     report_of(make_run(), 0.0).write(path)
-    refuse_foreign_file(path, overwrite=False)
+    refuse_further(tmp_path, PredictOptions())
 
 
 def test_outcomes_are_told_as_they_come_and_the_stream_goes_with_the_report(
