@@ -16,6 +16,7 @@ from geoseg.inference.mosaics import mosaic_jobs
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob
+from geoseg.memory import trim_heap
 from geoseg.models import Card
 from geoseg.places import AnyPath
 from geoseg.prefetch import look_ahead
@@ -60,6 +61,7 @@ def find_jobs(
                     continue
                 report.accept(job, warnings)
                 jobs.append(job)
+                trim_heap()  # of the pixels that were looked at
     return _usable(jobs, options, report)
 
 

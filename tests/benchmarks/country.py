@@ -33,6 +33,7 @@ from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import Lane, Task, tell_stories
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.memory import trim_heap
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, Part, SeenSource, opened_once
@@ -121,7 +122,10 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     started, cpu = time.perf_counter(), time.process_time()
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         checks = look_ahead(partial(_check, run, path), range(sheets))
-        jobs = [check.result() for check in checks]
+        jobs = []
+        for check in checks:
+            jobs.append(check.result())
+            trim_heap()
     checked, checked_cpu = time.perf_counter() - started, time.process_time() - cpu
     started, cpu = time.perf_counter(), time.process_time()
     surveys = [each.result() for each in look_ahead(partial(survey_raster, run), jobs)]
