@@ -24,6 +24,7 @@ from geoseg.inference.budget import Budget, fit_memory
 from geoseg.inference.choice import Choice
 from geoseg.inference.external_options import bound_options
 from geoseg.inference.further_files import refuse_further, write_further
+from geoseg.inference.imports import import_ahead
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.merged_layer import refuse_unmergeable
@@ -46,7 +47,7 @@ from geoseg.stores import StorePath
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
     from geoseg.inference.stories import Story
-    from geoseg.models import Model
+    from geoseg.models import Card, Model
 
 _ASKED_FOLDERS = 50
 """Of the inputs, into which each worker of a cluster must see."""
@@ -109,7 +110,7 @@ def run(
     if chosen.preview is None and not filled.preview:
         progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
     with ExitStack() as stack:
-        predict_run = _load(model, filled, place, jobs, report, stack)
+        predict_run = _load(model, card, filled, place, jobs, report, stack)
         if chosen.dry_run:
             _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
         else:
@@ -162,6 +163,7 @@ def _is_here(file: Path) -> bool:
 
 def _load(
     model: str | os.PathLike[str] | Model,
+    card: Card,
     options: PredictOptions,
     out: AnyPath,
     jobs: Sequence[RasterJob],
@@ -170,12 +172,13 @@ def _load(
 ) -> PredictRun:
     """The model on its device, or for a cluster that is left with `stack`.
 
-    Importing torch counts nowhere.
+    Importing torch and other libraries counts nowhere.
     """
     before = time.perf_counter()
     from geoseg.inference.run import PredictRun
     from geoseg.models import load_model
 
+    import_ahead(card, options)
     imports = time.perf_counter() - before
     loaded = load_model(model, options.card) if isinstance(model, str | os.PathLike) else model
     cluster = None
