@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 PEERS := .venv-peers
+GEODEEP := .venv-geodeep
 
-.PHONY: demo test test-all test-gis test-oldest mutants kills chaos fuzz lint bench bench-peers clean
+.PHONY: demo test test-all test-gis test-geodeep test-oldest mutants kills chaos fuzz lint bench bench-peers clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -40,6 +41,15 @@ QGIS_PYTHON ?= /usr/bin/python3
 test-gis: $(VENV)/.dev
 	$(QGIS_PYTHON) -c 'import qgis.core' || { echo 'no QGIS there; name its Python: make test-gis QGIS_PYTHON=...'; exit 1; }
 	QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest tests/gis
+
+$(GEODEEP)/.installed:
+	test -x $(GEODEEP)/bin/python || $(PYTHON) -m venv $(GEODEEP)
+	$(GEODEEP)/bin/python -m pip install --quiet 'geodeep>=0.9.12'
+	touch $@
+
+# GeoDeep, in an environment of its own, runs an exported model.
+test-geodeep: $(VENV)/.dev $(GEODEEP)/.installed
+	GEODEEP_PYTHON=$(CURDIR)/$(GEODEEP)/bin/python $(BIN)/python -m pytest -s tests/export/test_geodeep.py
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev
@@ -82,4 +92,4 @@ bench-peers: $(PEERS)/.dev
 	$(PEERS)/bin/python -m tests.benchmarks.peers $(CASES)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(PEERS) demo runs build dist
+	rm -rf $(VENV) $(OLDEST) $(PEERS) $(GEODEEP) demo runs build dist

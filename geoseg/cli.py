@@ -10,7 +10,7 @@ import click
 from click import argument, option
 
 from geoseg import cli_models  # noqa: F401 - adds its commands
-from geoseg.cli_group import call, cli, command
+from geoseg.cli_group import CONTINUES, call, cli, command
 from geoseg.cli_options import (
     MODEL,
     PATH,
@@ -60,7 +60,7 @@ def predict(sources: tuple[Path, ...], model: str, out: str, **options: Any) -> 
     SOURCES are files, folders (searched recursively) or text files with one path a line: GeoTIFF,
     COG, VRT, JPEG 2000, PNG, JPEG.
     """
-    call("predict", list(sources), model, out, **options)
+    call("predict", list(sources), model, out, after_interrupt=CONTINUES, **options)
 
 
 @command
@@ -150,7 +150,7 @@ def evaluate(predicted: str, reference: str, **options: Any) -> None:
 @quiet_option
 def compare(config: Path, **options: Any) -> None:
     """Train several systems or options on the same seeds and compare them side by side."""
-    call("compare", config, **options)
+    call("compare", config, after_interrupt=CONTINUES, **options)
 
 
 @command
@@ -191,7 +191,7 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
     SRC is the data set as it is distributed, or any folder of images and labels; DST gets train,
     val and test.
     """
-    call("prepare", dataset, src, dst, **options)
+    call("prepare", dataset, src, dst, after_interrupt=CONTINUES, **options)
 
 
 @command
@@ -199,7 +199,7 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
 @quiet_option
 def demo(out: Path, **options: Any) -> None:
     """Run the main job on a generated scene with the bundled model."""
-    call("demo", out, **options)
+    call("demo", out, after_interrupt=CONTINUES, **options)
 
 
 def main() -> None:

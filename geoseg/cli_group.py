@@ -18,6 +18,9 @@ def _remember_debug(context: click.Context, _: click.Parameter, given: bool) -> 
     context.obj = bool(context.obj) or given
 
 
+CONTINUES = "the same command continues where this run stopped"
+"""What is said of a command that was interrupted and keeps what it has done."""
+
 _DEBUG = click.Option(
     ["--debug"],
     is_flag=True,

@@ -54,6 +54,12 @@ def systems(cost: str | None, as_json: bool) -> None:
     type=PATH,
     help="Raster to compare both on; may be repeated.  [default: generated tiles]",
 )
+@option_with_default(
+    "--reader",
+    default="any",
+    type=click.Choice(["any", "geodeep"]),
+    help="Of an ONNX file; GeoDeep takes one size of tiles and standardises none.",
+)
 @option("--overwrite", is_flag=True, help="Replace what exists.")
 def export(model: str, **options: Any) -> None:
     """Write a model as other programs take it.

@@ -48,7 +48,7 @@ def call_command(
     as_json: bool,
     debug: bool,
     quiet: bool | None = None,
-    after_interrupt: str = "the same command continues where this run stopped",
+    after_interrupt: str = "run it again",
     **options: Any,
 ) -> None:
     """Run a command, print its report and end with its exit code; an error is a line on stderr.

@@ -288,10 +288,14 @@ def test_arguments_and_options_reach_the_command(monkeypatch):
     assert (recorder.options["tolerance"], recorder.options["erode"]) == (3, None)
 
 
+CONTINUES = "the same command continues where this run stopped"
+
+
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("predict", "the same command continues where this run stopped"),
+        *((name, CONTINUES) for name in ("predict", "prepare", "compare", "demo")),
+        *((name, "run it again") for name in ("export", "import", "info", "models", "systems")),
         ("train", "--resume continues from the last saved state"),
         ("evaluate", "nothing was written; run it again"),
         ("vectorize", "nothing was written; run it again"),

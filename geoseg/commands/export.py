@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import ConfigError, OutputError
+from geoseg.export.readers import ANY, READERS, refuse_unreadable
 from geoseg.failures import begun
 from geoseg.models import Card, load_card
 from geoseg.models.named import model_file
@@ -37,6 +38,7 @@ def run(
     precision: str = "fp32",
     tiles: Sequence[str | os.PathLike[str]] = (),
     *,
+    reader: str = ANY,
     overwrite: bool = False,
 ) -> Report:
     """Export a model.
@@ -48,6 +50,8 @@ def run(
         out: the file, or the folder, to write.
         precision: of the numbers inside an ONNX file: ``fp32``, ``fp16`` or ``int8``.
         tiles: rasters from which the tiles are taken that both are run on; none: generated ones.
+        reader: of an ONNX file: ``any``, or ``geodeep``, which standardises no image and knows one
+            size of tiles, the card's window.
         overwrite: replace what exists.
 
     Returns:
@@ -61,10 +65,14 @@ def run(
     """
     path = Path(out)
     _check_options(to, precision, path, tiles)
+    if reader not in READERS:
+        raise ConfigError(f"--reader {reader}: use {', '.join(READERS)}")
+    if reader != ANY and to != "onnx":
+        raise ConfigError(f"--reader {reader} is for --to onnx; leave it out for --to {to}")
     if not overwrite and path.exists() and not (to == "hf" and path.is_dir()):
         raise OutputError(f"{path} exists; --overwrite replaces it")
     file = model_file(model)
-    load_card(file)  # refused before torch is imported
+    refuse_unreadable(load_card(file), reader)  # before torch is imported
     from geoseg.models import load_model
 
     loaded = load_model(file)
@@ -79,14 +87,15 @@ def run(
 
             write_folder(loaded, path)
             return _report(path, to)
-        chosen = _tiles(tiles, loaded.card, loaded.net.multiple)
+        chosen = _tiles(tiles, loaded.card, loaded.net.multiple, reader)
         if to == "torch":
             from geoseg.export.torch_program import write_program
 
             return _report(path, to, write_program(loaded, path, chosen))
         from geoseg.export.onnx_file import write_onnx
 
-        return _report(path, to, write_onnx(loaded, path, precision, chosen), precision)
+        agreement = write_onnx(loaded, path, precision, chosen, reader)
+        return _report(path, to, agreement, precision, _warnings(loaded.card, reader))
 
 
 def _check_options(
@@ -115,22 +124,44 @@ def _check_options(
         )
 
 
-def _tiles(paths: Sequence[str | os.PathLike[str]], card: Card, multiple: int) -> Tiles:
+def _warnings(card: Card, reader: str) -> list[str]:
+    """What its reader will take otherwise than meant."""
+    if reader == ANY or card.ground_sampling is not None:
+        return []
+    return ["the card says no ground sampling, so GeoDeep takes 0.1 m a pixel and reduces finer"]
+
+
+def _tiles(
+    paths: Sequence[str | os.PathLike[str]], card: Card, multiple: int, reader: str
+) -> Tiles:
+    from geoseg.export.agreement import generated_tiles
+
     if paths:
         from geoseg.export.tiles import read_tiles
 
-        return list(read_tiles([Path(path) for path in paths], card))
-    from geoseg.export.agreement import generated_tiles
-
+        read = list(read_tiles([Path(path) for path in paths], card))
+        if reader == ANY or any(tile.shape[2:] == (card.window,) * 2 for tile in read):
+            return read
+        raise ConfigError(
+            f"--tiles: no raster is as large as the model's window, {card.window} px, which is the "
+            "size of GeoDeep's tiles; give a larger one, or leave out --tiles"
+        )
+    if reader != ANY:
+        return generated_tiles(card, (card.window,))
     window = min(card.window, _LARGEST_TILE)
     # One that fits the network's multiple or not, a small one, and one of another size.
     return generated_tiles(card, (window, window // 2 + 5, 2 * multiple, window // 3 + 1))
 
 
 def _report(
-    path: Path, to: str, agreement: Agreement | None = None, precision: str = "fp32"
+    path: Path,
+    to: str,
+    agreement: Agreement | None = None,
+    precision: str = "fp32",
+    warnings: Sequence[str] = (),
 ) -> Report:
     data: dict[str, Any] = {"path": str(path), "to": to, "precision": precision}
+    data["warnings"] = list(warnings)
     line = f"{path}: written"
     if agreement is not None:
         data["agreement"] = agreement.to_json()

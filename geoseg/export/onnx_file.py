@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+from torch import nn
 
 from geoseg.errors import ModelError, OutputError, one_line_reason
 from geoseg.export.agreement import Agreement, Run, compare
 from geoseg.export.deepness import deepness_metadata
+from geoseg.export.geodeep import UnitImages, of_unit_tiles, unit_card, unit_tiles
 from geoseg.export.onnx_graph import onnx_model
+from geoseg.export.readers import ANY, GEODEEP
 from geoseg.export.traced import INPUT, Probabilities, trace
 from geoseg.files import temporary_folder, write_bytes
 from geoseg.models import Model
@@ -29,7 +33,11 @@ _LARGEST = 2**31 - 1
 
 
 def write_onnx(
-    model: Model, path: Path, precision: str, tiles: Sequence[NDArray[np.float32]]
+    model: Model,
+    path: Path,
+    precision: str,
+    tiles: Sequence[NDArray[np.float32]],
+    reader: str = ANY,
 ) -> Agreement:
     """Write the file, once it is shown to give what the model gives.
 
@@ -39,6 +47,7 @@ def write_onnx(
         precision: ``fp32``; or ``fp16`` or ``int8``, whose inputs and outputs are float32 too.
         tiles: ``(N, bands, H, W)`` standardised images on which file and model are compared; int8
             takes the ranges of its numbers from them.
+        reader: what the file is for, of `READERS`.
 
     Returns:
         How file and model agree.
@@ -48,9 +57,15 @@ def write_onnx(
         OutputError: the file cannot be written.
     """
     program = trace(model.net)
-    metadata = {**deepness_metadata(model.card), CARD_KEY: model.card.to_json()}
-    exact = onnx_model(program, model.net.multiple, metadata)
-    reference = Probabilities(model.net).eval()
+    card, reference = model.card, nn.Sequential(Probabilities(model.net)).eval()
+    exact = onnx_model(program, model.net.multiple)
+    if reader == GEODEEP:
+        exact = of_unit_tiles(exact, card)
+        tiles = unit_tiles(tiles, card)
+        reference.insert(0, UnitImages(card))
+        card = unit_card(card)
+    metadata = {**deepness_metadata(card), CARD_KEY: card.to_json()}
+    helper.set_model_props(exact, metadata)
     agreement = compare(_runner(exact), reference, tiles)
     agreement.check("the ONNX graph")
     made = exact
@@ -88,6 +103,8 @@ def _halved(model: ModelProto) -> ModelProto:
     copy = ModelProto()
     copy.CopyFrom(model)
     halved: ModelProto = convert_float_to_float16(copy, keep_io_types=True)
+    # The converter appends its casts behind the nodes that need them, which ONNX forbids.
+    OnnxModel(halved).topological_sort(is_deterministic=True)
     return halved
 
 

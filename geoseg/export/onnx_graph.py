@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,14 +20,13 @@ OPSET = 20
 _PADDED, _WHOLE = "padded_image", "padded_probabilities"
 
 
-def onnx_model(program: ExportedProgram, multiple: int, metadata: Mapping[str, str]) -> ModelProto:
+def onnx_model(program: ExportedProgram, multiple: int) -> ModelProto:
     """The ONNX model of a traced network.
 
     Args:
         program: from `trace`.
         multiple: sides are padded to multiples of it by repeating the last row and column, and
             cropped again, as `Segmenter` does.
-        metadata: texts by key, for the file's ``metadata_props``.
 
     Returns:
         A model of one input, `INPUT`, and one output, `OUTPUT`, with dynamic batch, height, width.
@@ -56,7 +54,6 @@ def onnx_model(program: ExportedProgram, multiple: int, metadata: Mapping[str, s
     model = exported.model_proto
     _remove_traces(model)
     _pad_and_crop(model.graph, multiple)
-    helper.set_model_props(model, dict(metadata))
     return model
 
 

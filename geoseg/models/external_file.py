@@ -55,10 +55,10 @@ def read_external_card(path: Path, given: Path | None) -> Card:
     return external_card(path, SOURCES[path.suffix], own)
 
 
-def external_like(card: Card, source: str, multiple: int) -> Card:
+def external_like(card: Card, source: str, multiple: int, side: int | None = None) -> Card:
     """The card of a model that geoseg has exported: of probabilities."""
     spec = external_spec(
-        source, len(card.bands), len(card.classes), "probabilities", multiple=multiple
+        source, len(card.bands), len(card.classes), "probabilities", multiple, side
     )
     return card.model_copy(update={"spec": spec})
 
@@ -136,7 +136,7 @@ def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
         )
     _, bands, height, width = (n if isinstance(n, int) else None for n in inputs[0].shape)
     if CARD_KEY in metadata and not own:
-        return external_like(Card.from_json(metadata[CARD_KEY]), "onnx", multiple=1)
+        return external_like(Card.from_json(metadata[CARD_KEY]), "onnx", multiple=1, side=height)
     if height != width:
         raise ModelError(
             f"{path}: takes images of {height} x {width}; geoseg's windows are square: export it "
