@@ -322,7 +322,7 @@ def test_an_unfinished_run_continues(variants, tmp_path):
         ),
         (
             {"variants": {"a": {"model.options": {"width": 3}}}},
-            "compare, a: pixel has no option 'width'; it has resizing",
+            "compare, a: pixel has no option 'width'; it has none",
         ),
         ({"sytems": ["fcn"]}, "compare.sytems: unknown key; did you mean systems?"),
     ],

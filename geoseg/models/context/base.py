@@ -36,12 +36,17 @@ class Outputs(NamedTuple):
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
-class HeadOptions:
-    """Base of the options of each system, frozen pydantic dataclasses with its strict checks.
+class NoOptions:
+    """Of a system that has none; base of all others, frozen pydantic dataclasses.
 
     Strict: 2.0 is not a width, 1 not a truth value and a list not a tuple (`ModelSpec` makes tuples
     of the lists of a YAML file).
     """
+
+
+@dataclass(frozen=True)
+class HeadOptions(NoOptions):
+    """Base of the options of each system with an encoder."""
 
     resizing: Resizing = "own"
     """How maps are brought to another size, for networks that were trained elsewhere. ``own``:
@@ -96,14 +101,14 @@ class ContextHead(nn.Module, ABC):
     """Whether `context` brings positions together; if not, the head is local throughout."""
     stages: ClassVar[int] = 1
     """How many of the encoder's deepest features the head uses (0: it takes the image itself)."""
-    presets: ClassVar[Mapping[str, HeadOptions]]
+    presets: ClassVar[Mapping[str, NoOptions]]
     """The options of each preset that the system has; ``geoseg`` always comes first."""
     aux_weights: ClassVar[Mapping[str, float]] = {}
     """The paper's loss weight of each auxiliary output, next to 1 for the main one. An output is
     left out where an option of its name is False."""
 
     options: Any
-    """The `HeadOptions` that this head was built with."""
+    """Those that this head was built with, of `presets`' type."""
 
     @property
     def own_aux_weights(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from geoseg.models.context.base import ContextHead, HeadOptions, Maps, Outputs
+from geoseg.models.context.base import ContextHead, Maps, NoOptions, Outputs
 from geoseg.models.layers import Classifier
 
 
@@ -17,7 +17,7 @@ class PixelHead(ContextHead):
     stages = 0
     radius = 0
     contextual = False
-    presets: ClassVar = {"geoseg": HeadOptions()}
+    presets: ClassVar = {"geoseg": NoOptions()}
 
     def __init__(
         self, in_channels: Sequence[int], classes: int, preset: str = "geoseg", **options: Any

@@ -23,7 +23,7 @@ def test_a_preset_that_a_system_lacks_is_refused_with_those_it_has(name: str) ->
             {"chanels": 8},
             "hcnet has no option 'chanels'; it has resizing, channels, prior_channels,",
         ),
-        ("pixel", {"channels": 8}, "pixel has no option 'channels'; it has resizing"),
+        ("pixel", {"channels": 8}, "pixel has no option 'channels'; it has none"),
         ("hcnet", {"channels": 0}, "hcnet: option channels=0: it should be greater than 0"),
         ("hcnet", {"channels": True}, "hcnet: option channels=True: it should be a valid integer"),
         ("hcnet", {"channels": 8.0}, "hcnet: option channels=8.0: it should be a valid integer"),
