@@ -94,7 +94,7 @@ def refuse_unmergeable(jobs: Sequence[RasterJob], options: PredictOptions, out: 
     if not isinstance(out, Path):
         raise ConfigError(f"merge: {out} is a bucket; give a folder of this machine with --out")
     _on_top(jobs, options)
-    for path in _paths(jobs, options, out):
+    for path in merged_files(jobs, options, out):
         found = existing_files(path, format_of(path).companions)
         own = found and (read_vector_fingerprint(path) or "").startswith(_OWN)
         if found and not own and not options.overwrite:
@@ -149,7 +149,7 @@ def write_merged(run: PredictRun, surveys: Sequence[Survey], note: Callable[[str
     key = _OWN + hashlib.sha256(raster.content).hexdigest()
     missing = {
         path: key
-        for path in _paths(jobs, options, Path(str(run.out)))
+        for path in merged_files(jobs, options, Path(str(run.out)))
         if options.overwrite or not path.exists() or read_vector_fingerprint(path) != key
     }
     if not missing:
@@ -189,8 +189,8 @@ def _sheets(surveys: Sequence[Survey], kind: str, order: dict[Path, int]) -> Mos
     return replace(mosaic, sheets=tuple(sheets))
 
 
-def _paths(jobs: Sequence[RasterJob], options: PredictOptions, out: Path) -> list[Path]:
-    """A file a format, named after the folder of the inputs."""
+def merged_files(jobs: Sequence[RasterJob], options: PredictOptions, out: Path) -> list[Path]:
+    """The merged layer, a file a format, named after the folder of the inputs."""
     folders = []
     for job in jobs:
         below = Path(str(job.target)).relative_to(out)

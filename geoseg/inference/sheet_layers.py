@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError
+from geoseg.inference.merged_layer import merged_files
+from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import RASTERS, Output, layer_of
 from geoseg.inference.qgis_project import ProjectLayer, refuse_foreign_project, write_project
 from geoseg.inference.survey import Survey
 from geoseg.places import AnyPath
-from geoseg.raster import Source, imagery_style, raster_style
+from geoseg.raster import MosaicSource, Source, imagery_style, open_raster, raster_style
 from geoseg.vector import polygon_style
 
 if TYPE_CHECKING:
@@ -68,11 +71,28 @@ def write_sheet_project(
         return
     classes = run.model.card.classes
     layers = [layer for survey in surveys for layer in _layers(folder, survey, classes)]
+    if run.options.merge:
+        layers += _merged(folder, surveys, run.options, classes)
     order = ["polygons", "classes", "confidence", "imagery"]
     layers.sort(key=lambda layer: order.index(layer.group))
     first = surveys[0].job.source
     outlines = [_outline(each.job.source) for each in surveys if each.job.source.crs == first.crs]
     write_project(project_file(folder), layers, shapely.box(*shapely.total_bounds(outlines)))
+
+
+def _merged(
+    folder: Path, surveys: Sequence[Survey], options: PredictOptions, classes: ClassScheme
+) -> list[ProjectLayer]:
+    """The merged polygons, if they could be written."""
+    made = merged_files([survey.job for survey in surveys], options, folder)
+    suffixes = [f".{kind}" for kind in _POLYGONS]
+    shown = [path for suffix in suffixes for path in made if path.suffix == suffix]
+    crs, style = surveys[0].job.source.target.crs, polygon_style(classes)
+    return [
+        ProjectLayer("polygons", path.stem, path, crs, style, True, shown=False)
+        for path in shown[:1]
+        if path.exists()
+    ]
 
 
 def _layers(folder: Path, survey: Survey, classes: ClassScheme) -> Iterator[ProjectLayer]:
@@ -91,9 +111,19 @@ def _layers(folder: Path, survey: Survey, classes: ClassScheme) -> Iterator[Proj
         else:
             style = polygon_style(classes)
             yield ProjectLayer("polygons", name, path, source.crs, style, True, shown=False)
-    style = imagery_style(source)
+    for path, crs, style in _imagery(source):
+        yield ProjectLayer("imagery", path.stem, path, crs, style)
+
+
+def _imagery(source: Source) -> Iterator[tuple[Path, CRS | None, str]]:
+    """Each file of a source with its own CRS, and its style: that of a mosaic is one for all."""
+    if len(source.files) == 1:
+        yield source.files[0], source.crs, imagery_style(source)
+        return
+    shared = imagery_style(source) if isinstance(source, MosaicSource) else None
     for path in source.files:
-        yield ProjectLayer("imagery", path.stem, path, source.crs, style)
+        own = open_raster(path)
+        yield path, source.crs if own.crs is None else own.crs, shared or imagery_style(own)
 
 
 def _name(folder: Path, output: Output) -> str:

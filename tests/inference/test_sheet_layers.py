@@ -1,56 +1,115 @@
+"""The map of a run: which files it shows, whatever the run has made of its inputs."""
+
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
+from affine import Affine
 
 import geoseg
-from geoseg.inference import sheet_layers
+from geoseg.errors import ConfigError
+from geoseg.inference.sheet_layers import refuse_project
+from geoseg.places import any_path
+from tests.conftest import GRID
 
 Make = Callable[..., Path]
+RUN = {"project": True, "preview": False, "vectors": "gpkg"}
 
 
-def project_of(out: Path) -> ET.Element:
-    with zipfile.ZipFile(out / "out.qgz") as file:
-        return ET.fromstring(file.read("out.qgs"))
+@pytest.fixture
+def sheets(make_raster: Make, tmp_path: Path) -> Path:
+    """Two that adjoin."""
+    for number in range(2):
+        make_raster(
+            f"town/{number}.tif", seed=number, transform=GRID @ Affine.translation(80 * number, 0)
+        )
+    return tmp_path / "town"
 
 
-def test_a_run_writes_a_project_of_what_it_has_made_or_kept(
-    make_raster: Make, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def shown(out: Path) -> dict[str, list[str]]:
+    """The files of each group of the map, and that all of them are there."""
+    with zipfile.ZipFile(out / f"{out.name}.qgz") as file:
+        root = ET.fromstring(file.read(file.namelist()[0]))
+    files = {each.findtext("id"): each.findtext("datasource") for each in root.iter("maplayer")}
+    groups: dict[str, list[str]] = {}
+    for node in root.find("layer-tree-group"):
+        leaves = list(node.iter("layer-tree-layer"))
+        groups[node.get("name")] = [files[leaf.get("id")] for leaf in leaves]
+    assert all((out / name).exists() for names in groups.values() for name in names)
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("options", "polygons", "classes"),
+    [
+        ({}, ["0", "1"], ["0_classes.tif", "1_classes.tif"]),
+        ({"merge": True}, ["town"], ["0_classes.tif", "1_classes.tif"]),
+        ({"mosaic": "sheets"}, ["town"], ["0_classes.tif", "1_classes.tif"]),
+        ({"mosaic": "one"}, ["town"], ["town_classes.tif"]),
+        ({"mosaic": "one", "squares": True}, ["town"], ["town_classes.vrt"]),
+    ],
+)
+def test_the_map_shows_what_was_made_of_sheets(
+    sheets: Path,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    options: dict[str, Any],
+    polygons: list[str],
+    classes: list[str],
 ) -> None:
-    for name in ("b", "north/a"):
-        make_raster(f"in/{name}.tif", dtype="uint8")
-    out, run = tmp_path / "out", {"preview": False, "vectors": "shp", "confidence": True}
-    first = geoseg.predict(tmp_path / "in", model_file, out, project=True, **run)
-    assert first.exit_code == 0
-    root = project_of(out)
-    assert [each.text for each in root.iter("datasource")] == [
-        "./b_polygons.shp",
-        "./north/a_polygons.shp",
-        "./b_classes.tif",
-        "./north/a_classes.tif",
-        "./b_confidence.tif",
-        "./north/a_confidence.tif",
-        "../in/b.tif",
-        "../in/north/a.tif",
-    ]
-    before = (out / "out.qgz").read_bytes()
-    assert geoseg.predict(tmp_path / "in", model_file, out, project=True, **run).exit_code == 0
-    assert (out / "out.qgz").read_bytes() == before
-    (out / "out.qgz").write_bytes(b"mine")
-    with pytest.raises(geoseg.GeosegError, match="saved by another program"):
-        geoseg.predict(tmp_path / "in", model_file, out, project=True, **run)
-    (out / "out.qgz").unlink()
-    monkeypatch.setattr(sheet_layers, "MOST_SHEETS", 1)
-    geoseg.predict(tmp_path / "in", model_file, out, project=True, **run)
-    assert not (out / "out.qgz").exists()
+    chosen = dict(options)
+    images = ["../town/0.tif", "../town/1.tif"]
+    if chosen.pop("squares", False):  # of 512 pixels
+        chosen["max_output_pixels"] = 2**18
+        for number in range(2):
+            data = np.full((3, 520, 260), 90 + number, np.uint8)
+            place = GRID @ Affine.translation(260 * number, 0)
+            make_raster(f"town/{number}.tif", data=data, transform=place)
+    report = geoseg.predict(sheets, model_file, tmp_path / "out", **RUN, **chosen)
+    assert report.exit_code == 0, report.data["failures"]
+    assert shown(tmp_path / "out") == {
+        "polygons": [f"./{name}_polygons.gpkg" for name in polygons],
+        "classes": [f"./{name}" for name in classes],
+        "imagery": images,
+    }
 
 
-def test_a_project_in_a_bucket_is_refused(make_raster: Make, model_file: Path) -> None:
-    from geoseg.places import any_path
+def test_of_merged_polygons_the_map_takes_a_format_that_any_qgis_reads(
+    sheets: Path, model_file: Path, tmp_path: Path
+) -> None:
+    options = RUN | {"merge": True, "vectors": "parquet,shp,fgb"}
+    geoseg.predict(sheets, model_file, tmp_path / "out", **options)
+    assert shown(tmp_path / "out")["polygons"] == ["./town_polygons.fgb"]
 
-    with pytest.raises(geoseg.GeosegError, match=r"project: s3://b/out is a bucket; give a folder"):
-        sheet_layers.refuse_project(any_path("s3://b/out"), overwrite=False)
+
+def test_each_sheet_of_a_mosaic_keeps_its_own_crs(
+    sheets: Path, make_raster: Make, model_file: Path, tmp_path: Path
+) -> None:
+    make_raster("town/2.tif", crs="EPSG:25832", transform=GRID @ Affine.translation(160, 0))
+    model = geoseg.load_model(model_file)
+    model = replace(model, card=model.card.model_copy(update={"ground_sampling": 0.5}))
+    run = RUN | {"mosaic": "one", "resample": True}
+    report = geoseg.predict(sheets, model, tmp_path / "out", **run)
+    assert report.exit_code == 0, report.data["failures"]
+    with zipfile.ZipFile(tmp_path / "out/out.qgz") as file:
+        root = ET.fromstring(file.read("out.qgs"))
+    systems = {
+        each.findtext("datasource"): each.findtext("srs//authid") for each in root.iter("maplayer")
+    }
+    assert systems["../town/2.tif"] == "EPSG:25832"
+    assert systems["../town/1.tif"] == systems["./town_classes.tif"] == "EPSG:32632"
+
+
+def test_a_bucket_holds_no_project() -> None:
+    with pytest.raises(
+        ConfigError, match=r"project: s3://b/out is a bucket; give a folder of this"
+    ):
+        refuse_project(any_path("s3://b/out"), overwrite=False)
