@@ -222,7 +222,9 @@ def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None
         return Model(_unpack_external(path, own, tensors), own, digest, path)
     net = build_segmenter(own.spec)
     net.load_state_dict(tensors)
-    return Model(net.eval(), own, digest, path)
+    # With the defaults of options that are younger than the file.
+    whole = own.model_copy(update={"spec": net.spec})
+    return Model(net.eval(), whole, digest, path)
 
 
 def _load_external(path: Path, card_file: Path | None) -> Model:

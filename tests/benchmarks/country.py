@@ -42,6 +42,8 @@ from tests.benchmarks.models import write_model
 from tests.benchmarks.scheduler import scheduler_growth
 
 WORKERS = 100
+_WINDOW_SECONDS = 0.1
+"""That a window takes: of a small network on a processor, or of a large one on an old GPU."""
 DOLLARS_A_PUT, DOLLARS_A_GET = 5e-6, 4e-7
 """Dollars a request of a bucket: an assumption, as `docs/scale.md` states it."""
 _ANSWERS: dict[Callable[..., Any], Any] = {
@@ -129,7 +131,9 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     checked, checked_cpu = time.perf_counter() - started, time.process_time() - cpu
     started, cpu = time.perf_counter(), time.process_time()
     surveys = [each.result() for each in look_ahead(partial(survey_raster, run), jobs)]
-    plan = RasterPlan.total([survey.plan(Choice(workers=WORKERS)) for survey in surveys])
+    choice = Choice(workers=WORKERS)
+    surveys = [survey.cut(choice, _WINDOW_SECONDS, run.options.block) for survey in surveys]
+    plan = RasterPlan.total([survey.plan(choice) for survey in surveys])
     planned, planned_cpu = time.perf_counter() - started, time.process_time() - cpu
     slots = _NoSlots()
     started = time.perf_counter()

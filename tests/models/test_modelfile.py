@@ -28,6 +28,7 @@ from geoseg.models import (
     write_model,
 )
 from geoseg.models.modelfile import _wanted_shapes
+from geoseg.models.named import SHIPPED
 
 from .conftest import make_net
 
@@ -279,6 +280,14 @@ def test_the_model_that_ships_has_a_checksum_too(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"damaged or cut short \(its checksum does not fit\)"):
         load_model(tmp_path / "a.safetensors")
     assert load_model(shipped).card.classes.names[0]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_model_older_than_an_option_can_be_written_again(name: str, tmp_path: Path) -> None:
+    model = load_model(name)
+    again = load_model(write_model(model.net, model.card, tmp_path / "again.safetensors"))
+    assert again.card == model.card
+    assert again.card.spec == model.net.spec
 
 
 def test_a_file_of_another_program_needs_no_checksum(saved: Path) -> None:
