@@ -71,7 +71,7 @@ def allow_remote(allowed: bool = True) -> Iterator[None]:
 
 _NO_PATHS = ("crs", "scheduler")
 """Options that may look like a server's address and are no file to read."""
-_RASTERS = ("sources", "file", "rasters", "confidence")
+_RASTERS = ("sources", "file", "rasters", "confidence", "stack")
 """Options that name rasters, which may lie on servers: the user has named these alone."""
 _OUTPUTS = ("out", "dst")
 

@@ -9,6 +9,7 @@ A signed URL is a secret: what is shown, and what outputs are named after, ends 
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import sys
 from pathlib import Path
@@ -133,6 +134,17 @@ class RemotePath(_LocalPath):
         """The folder: nothing but a name."""
         return Path(self.text.removesuffix(HIDDEN)).parent
 
+    def beside(self, name: str) -> Path:
+        """A file named from the folder that this one lies in, with the same query."""
+        if self.member:
+            member = posixpath.normpath(posixpath.join(posixpath.dirname(self.member), name))
+            return source_path(f"/vsizip/{{{self.place}}}/{member}")
+        place, mark, query = self.place.partition("?")
+        scheme, _, rest = place.partition("://")
+        host, _, own = rest.partition("/")
+        path = posixpath.normpath(posixpath.join("/", posixpath.dirname(own), name))
+        return source_path(f"{scheme}://{host}{path}{mark}{query}")
+
     def hide(self, words: str) -> str:
         """Words of GDAL without what is secret, of which they may hold a part."""
         query = self.place.partition("?")[2] if self.place.lower().startswith("http") else ""
@@ -151,8 +163,13 @@ def source_path(given: str | os.PathLike[str]) -> Path:
     if isinstance(given, RemotePath):
         return given
     name = given if isinstance(given, str) else name_of(given)
-    parts = None if os.path.lexists(name) else _parts(name.strip())
-    return Path(given) if parts is None else RemotePath(*parts, without_secrets(name.strip()))
+    if os.path.lexists(name):
+        return Path(given)
+    name = name.strip()
+    if name.lower().startswith("http"):
+        name = name.replace(" ", "%20")  # which no server takes
+    parts = _parts(name)
+    return Path(given) if parts is None else RemotePath(*parts, without_secrets(name))
 
 
 def path_beside(folder: Path, name: str) -> Path:

@@ -81,3 +81,34 @@ def test_a_file_leads_elsewhere_with_leave_alone() -> None:
         without = path_beside(Path("d"), HTTP)
     assert not isinstance(without, RemotePath)
     assert "SECRET" not in str(without)
+
+
+@pytest.mark.parametrize(
+    ("given", "gdal", "text"),
+    [
+        (
+            HTTP,
+            "{curl}https://user:pass@host/d/m/a b.tif?{query}",
+            "https://host/d/m/a%20b.tif?...",
+        ),
+        ("s3://b/k/x y.tif", "/vsis3/b/k/m/a b.tif", "s3://b/k/m/a b.tif"),
+        ("https://h/x.tif", "{curl}https://h/m/a b.tif", "https://h/m/a%20b.tif"),
+        ("/vsizip//z/a.zip/d/x.tif", "/vsizip/{{/z/a.zip}}/d/m/a b.tif", None),
+        (
+            "zip+https://h/a.zip?SECRET!x.tif",
+            "/vsizip/{{/vsicurl/https://h/a.zip?SECRET}}/m/a b.tif",
+            None,
+        ),
+    ],
+)
+def test_a_file_beside_one_elsewhere_is_there_with_the_same_query(
+    given: str, gdal: str, text: str | None
+) -> None:
+    found = source_path(given).beside("../d/./m/a b.tif" if "/d/" in given else "m/a b.tif")
+    query = HTTP.partition("?")[2]
+    expected = gdal.format(curl="/vsicurl/", query=query)
+    if expected.startswith("/vsicurl/"):
+        expected = expected.replace(" ", "%20")
+    assert found.gdal == expected
+    assert text is None or str(found) == text
+    assert "SECRET" not in str(found)

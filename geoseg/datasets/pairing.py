@@ -38,7 +38,7 @@ from geoseg.datasets.file_keys import (
 from geoseg.errors import ConfigError
 from geoseg.foreign import named_elsewhere
 from geoseg.listing import list_folder
-from geoseg.raster.companions import check_pattern, companions
+from geoseg.raster.companions import check_pattern, local_companions
 from geoseg.report import shorten
 from geoseg.vector.read import refuse_other_vectors
 
@@ -149,7 +149,7 @@ def with_companions(pairs: Sequence[Pair], images: Sequence[str]) -> list[Pair]:
         if "{" in given:
             check_pattern("images", given)
             for raster, files in found.items():
-                files += companions(raster, [given])
+                files += local_companions(raster, [given])
         elif os.path.isfile(given):
             for files in found.values():
                 files.append(Path(given))

@@ -36,7 +36,7 @@ from geoseg.raster import (
     refuse_palette,
     stack,
 )
-from geoseg.raster.companions import companions
+from geoseg.raster.companions import local_companions
 
 _VERSION = 2
 """Version of what is written; a change of it makes everything again."""
@@ -252,7 +252,7 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
 def _open_image(path: Path, options: PrepareOptions) -> tuple[Source, tuple[str, ...]]:
     """An image with the files beside it, and what its bands are called."""
     own = open_raster(path)
-    files = [path, *companions(path, options.stack)]
+    files = [path, *local_companions(path, options.stack)]
     open_files = partial(
         stack, files, nodata=options.nodata, crs=options.crs if own.crs is None else None
     )

@@ -29,6 +29,7 @@ from geoseg.raster import (
     opened_once,
     parse_crs,
 )
+from geoseg.remote import RemotePath
 from geoseg.tiling import Window
 
 if TYPE_CHECKING:
@@ -92,8 +93,12 @@ def survey_without(survey: Survey, run: PredictRun, error: SheetError, report: R
         SourceError: it was the last one.
     """
     sheet = next(file for file in survey.job.source.files if str(file) == error.sheet)
-    report.refuse(sheet, str(error))
-    note_unreadable(run.out, sheet, run.options.stack, str(error))
+    if isinstance(sheet, RemotePath):  # it may be there again
+        until = "until it is there again there is no data in its place; --overwrite then"
+        report.refuse(sheet, f"{error}; {until}")
+    else:
+        report.refuse(sheet, str(error))
+        note_unreadable(run.out, sheet, run.options.stack, str(error))
     survey.folder.remove()
     source = survey.job.source.without(error.sheet)
     job = replace(survey.job, source=source.stored_in(run.work), seen=source.see())

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.foreign import named_elsewhere
-from geoseg.raster.discovery import FoundSource
+from geoseg.raster.discovery import FoundSource, place_of
+from geoseg.remote import RemotePath, source_path
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _KNOWN = re.compile(r"(stem)|([1-9]\d?)(?::0?([1-9]))?")
@@ -84,15 +85,38 @@ def _companion(image: Path, pattern: str) -> Path:
         number: str = numbers[int(field[2]) - 1]
         return number.lstrip("0").rjust(int(field[3]), "0") if field[3] else number
 
-    path = Path(os.path.normpath(image.parent / _FIELD.sub(text, pattern)))
-    if os.path.realpath(path) == os.path.realpath(image):
+    path = _beside(image, _FIELD.sub(text, pattern))
+    if place_of(path) == place_of(image):
         raise SourceError(f"{image}: the pattern {pattern} names the image itself; name another")
-    if not os.path.exists(path) and not named_elsewhere(path):
+    there = isinstance(path, RemotePath) or os.path.exists(path)
+    if not there and not named_elsewhere(path):
         raise SourceError(
             f"{image}: {path} is not there, which the pattern {pattern} names; add it, or give "
             "another pattern"
         )
     return path
+
+
+def _beside(image: Path, name: str) -> Path:
+    """A file that is named from the folder of an image, wherever either is."""
+    named = source_path(name)
+    if isinstance(named, RemotePath):
+        return named
+    if isinstance(image, RemotePath) and not os.path.isabs(name):
+        return image.beside(name)
+    return Path(os.path.normpath(image.parent / name))
+
+
+def local_companions(image: Path, patterns: Sequence[str]) -> list[Path]:
+    """As `companions`, of files of this machine alone.
+
+    Raises:
+        SourceError: one of them is elsewhere, too.
+    """
+    files = companions(image, patterns)
+    for line in filter(None, map(named_elsewhere, files)):
+        raise SourceError(line)
+    return files
 
 
 def without_companions(
@@ -106,12 +130,12 @@ def without_companions(
                 file = _companion(each.path, pattern)
             except SourceError:  # which is said where the image is opened
                 continue
-            beside[os.path.realpath(file)] = each.path
-    images = [each for each in found if os.path.realpath(each.path) not in beside]
+            beside[place_of(file)] = each.path
+    images = [each for each in found if place_of(each.path) not in beside]
     lines = [
-        f"{each.path}: holds bands of {beside[os.path.realpath(each.path)]}"
+        f"{each.path}: holds bands of {beside[place_of(each.path)]}"
         for each in found
-        if os.path.realpath(each.path) in beside
+        if place_of(each.path) in beside
     ]
     return images, lines
 

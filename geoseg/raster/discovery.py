@@ -70,7 +70,7 @@ def find_sources(paths: Iterable[str | Path], *, tiles: bool = False) -> FoundSo
                 if own_print.result():
                     found.own.append(f"{source.path}: was made by geoseg itself")
                     continue
-                first = by_place.setdefault(_place_of(source.path), source)
+                first = by_place.setdefault(place_of(source.path), source)
                 if os.path.abspath(first.path) != os.path.abspath(source.path):
                     found.repeated.append(f"{source.path}: is the same file as {first.path}")
     if found.own and not by_place and not found.failures:
@@ -121,7 +121,7 @@ def _without_leave(listing: Path, path: Path) -> str:
     )
 
 
-def _place_of(path: Path) -> str:
+def place_of(path: Path) -> str:
     """The same for all names of a file."""
     return path.gdal if isinstance(path, RemotePath) else os.path.realpath(path)
 

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import geoseg
 from geoseg.cli import cli
 from geoseg.stores import StorePath
+from tests.conftest import GRID
 from tests.fixtures.ranges import RangeServer
 
 Make = Callable[..., Path]
@@ -258,3 +259,81 @@ def test_class_rasters_elsewhere_become_polygons(
     )
     assert there_table.equals(here_table)
     assert b"SECRET" not in (tmp_path / "there.fgb").read_bytes()
+
+
+def test_a_sheet_that_its_server_gives_no_more_is_no_data_until_it_is_there_again(
+    ranges: RangeServer,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from geoseg.commands import predict
+
+    data = np.random.default_rng(0).integers(1, 255, (3, 64, 256)).astype(np.uint8)
+    tiles = {"tiled": True, "blockxsize": 64, "blockysize": 64}
+    east = GRID @ rasterio.Affine.translation(128, 0)
+    here = make_raster("w.tif", data=data[..., :128], **tiles)
+    there = put(ranges, make_raster("e.tif", data=data[..., 128:], transform=east, **tiles))
+    options = {"precision": "fp32", "vectors": "none", "preview": False, "block": 64}
+    options |= {"mosaic": "one", "encode": "window"}
+    inputs, name = [str(here), there + SIGNED], "mosaic_classes.tif"
+    whole = geoseg.predict(inputs, model_file, out=tmp_path / "whole", **options)
+    needed = len(ranges.requests())
+    expected = pixels(tmp_path / "whole" / name)
+
+    def leave_out(*arguments: Any) -> Any:
+        ranges.behave()
+        return predict_without(*arguments)
+
+    predict_without = predict.survey_without
+    monkeypatch.setattr(predict, "survey_without", leave_out)
+    ranges.behave(good=needed // 2)
+    out = tmp_path / "out"
+    report = geoseg.predict(inputs, model_file, out=out, **options)
+    assert (whole.exit_code, report.exit_code) == (0, 1)
+    (line,) = report.data["failures"]
+    assert line.startswith(f"{there}?...: ")
+    assert line.endswith("there again there is no data in its place; --overwrite then")
+    found = pixels(out / name)
+    assert (found[..., 128:] == 255).all()
+    assert (found[..., :64] == expected[..., :64]).all()
+    again = geoseg.predict(inputs, model_file, out=out, overwrite=True, **options)
+    assert (again.exit_code, again.data["failures"]) == (0, [])
+    assert np.array_equal(pixels(out / name), expected)
+
+
+@pytest.mark.parametrize(
+    ("image_there", "beside_there"), [(True, True), (True, False), (False, True)]
+)
+def test_a_surface_model_beside_an_image_may_be_elsewhere_or_the_image(
+    ranges: RangeServer,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    image_there: bool,
+    beside_there: bool,
+) -> None:
+    image, surface = make_raster("a b.tif", bands=2), make_raster("a b_dsm.tif", bands=1)
+    options = {"precision": "fp32", "vectors": "none", "preview": False}
+    geoseg.predict(image, model_file, out=tmp_path / "here", stack="{stem}_dsm.tif", **options)
+    url = [put(ranges, each).replace(" ", "%20") for each in (image, surface)]
+    # Beside each other, or by a whole name.
+    pattern = "{stem}_dsm.tif"
+    if image_there != beside_there:
+        pattern = f"{ranges.url if beside_there else tmp_path}/{pattern}"
+    given = url[0] + SIGNED if image_there else image
+    report = geoseg.predict(given, model_file, out=tmp_path / "out", stack=pattern, **options)
+    assert (report.exit_code, report.data["failures"]) == (0, [])
+    assert np.array_equal(
+        pixels(tmp_path / "out/a b_classes.tif"), pixels(tmp_path / "here/a b_classes.tif")
+    )
+    asked = {line.split()[1].partition("?")[0] for line in ranges.requests()}
+    assert asked == {
+        name
+        for name, there in zip(
+            ("/a%20b.tif", "/a%20b_dsm.tif"), (image_there, beside_there), strict=True
+        )
+        if there
+    }
+    assert b"SECRET" not in contents(tmp_path / "out")
