@@ -6,7 +6,6 @@ Each way runs in a process of its own.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,11 @@ from geoseg.inference.cleaned_parts import cleaning_stages
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output
 from geoseg.inference.polygons import polygon_stages
-from geoseg.inference.probe import peak_memory
 from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Stage, Story, tell_stories
 from geoseg.vector import Cleaning
 from tests.benchmarks.apart import apart
+from tests.benchmarks.clock import Clock
 from tests.benchmarks.models import CLASSES
 from tests.benchmarks.polygons import sheet_of
 
@@ -55,8 +54,8 @@ def clean(folder: Path) -> None:
     exact, cleaned = took["exact"], took["cleaned"]
     print(
         f"exact: {took['shapes']['wall'] / exact['wall']:.2f} times as fast as shapes, "
-        f"{exact['memory'] / 2**20:.0f} MiB; cleaned: {cleaned['wall'] / exact['wall']:.2f} times "
-        f"the time of exact ones, {cleaned['memory'] / 2**20:.0f} MiB, "
+        f"{exact['MiB']} MiB; cleaned: {cleaned['wall'] / exact['wall']:.2f} times the time of "
+        f"exact ones, CPU {cleaned['cpu'] / exact['cpu']:.2f} times, {cleaned['MiB']} MiB, "
         f"{cleaned['vertices'] / took['small ones gone']['vertices']:.2f} of their vertices",
         flush=True,
     )
@@ -97,9 +96,9 @@ def _by_geoseg(folder: Path, size: int, options: dict[str, Any]) -> dict[str, fl
     output = Output("gpkg", folder / "geoseg.gpkg", "key")
     classes = ClassScheme.from_names(CLASSES)
     process = Process(None, classes, _THREADS, lambda _: None)  # type: ignore[arg-type]
-    with _Clock() as clock, ThreadSlots(process, _THREADS) as slots:
+    with Clock() as clock, ThreadSlots(process, _THREADS) as slots:
         tell_stories([_tell(sheet, output)], slots)
-    return clock.result(Path(str(output.path)))
+    return _result(clock, Path(str(output.path)))
 
 
 def _tell(sheet: Sheet, output: Output) -> Story:
@@ -111,36 +110,18 @@ def _tell(sheet: Sheet, output: Output) -> Story:
 def _by_shapes(folder: Path, size: int) -> dict[str, float]:
     path = folder / "shapes.gpkg"
     path.unlink(missing_ok=True)
-    with _Clock() as clock, rasterio.open(folder / "classes.tif") as file:
+    with Clock() as clock, rasterio.open(folder / "classes.tif") as file:
         found = list(shapes(file.read(1), connectivity=4, transform=file.transform))
         geometry = shapely.to_wkb([shapely.geometry.shape(each) for each, _ in found])
         values = np.array([value for _, value in found], np.int32)
         options = {"geometry_type": "Polygon", "crs": file.crs.to_wkt(), "driver": "GPKG"}
         pyogrio.raw.write(str(path), geometry, [values], ["class_id"], **options)
     assert size == file.width
-    return clock.result(path)
+    return _result(clock, path)
 
 
-class _Clock:
-    """Wall clock and CPU time of a block."""
-
-    def __enter__(self) -> _Clock:
-        self._memory = peak_memory()
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._wall = time.perf_counter() - self._wall
-        self._cpu = time.process_time() - self._cpu
-
-    def result(self, path: Path) -> dict[str, float]:
-        """With the memory that the block added to the libraries, and what the file holds."""
-        memory = peak_memory() - self._memory
-        _, _, geometry, _ = pyogrio.raw.read(path, layer=path.stem, columns=[])
-        return {
-            "wall": self._wall,
-            "cpu": self._cpu,
-            "memory": memory,
-            "polygons": len(geometry),
-            "vertices": int(shapely.get_num_coordinates(shapely.from_wkb(geometry)).sum()),
-        }
+def _result(clock: Clock, path: Path) -> dict[str, float]:
+    """With what the file holds."""
+    _, _, geometry, _ = pyogrio.raw.read(path, layer=path.stem, columns=[])
+    vertices = int(shapely.get_num_coordinates(shapely.from_wkb(geometry)).sum())
+    return {**clock.result(), "polygons": len(geometry), "vertices": vertices}

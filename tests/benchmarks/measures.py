@@ -24,7 +24,7 @@ from tests.benchmarks.country import country
 from tests.benchmarks.dilated import dilated
 from tests.benchmarks.finishing import finishing
 from tests.benchmarks.folding import folding
-from tests.benchmarks.gigapixel import gigapixel
+from tests.benchmarks.gigapixel import gigapixel, gigapixel_clean
 from tests.benchmarks.halos import halos
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
@@ -43,7 +43,7 @@ from tests.benchmarks.startup import startup
 from tests.benchmarks.stitching import stitching
 from tests.benchmarks.thousands import thousands
 from tests.benchmarks.throughput import throughput_pixel, throughput_plain, throughput_resnet18
-from tests.benchmarks.writing import writing
+from tests.benchmarks.writing import writing, writing_many
 
 
 def _predict(image: Path, model: Path, out: Path, **options: object) -> dict[str, Any]:
@@ -135,6 +135,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         clean,
         right_angles,
         writing,
+        writing_many,
         startup,
         heads,
         dilated,
@@ -144,6 +145,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         assembly,
         finishing,
         gigapixel,
+        gigapixel_clean,
         sheets,
         one_block,
         thousands,

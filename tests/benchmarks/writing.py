@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
-from geoseg.vector import FORMATS, Layer, Regions, feature_tables, write_tables
+from geoseg.vector import FORMATS, FeatureTable, Layer, Regions, feature_tables, write_tables
+from tests.benchmarks.apart import apart
+from tests.benchmarks.clock import Clock
 
 _CLASSES = ClassScheme.from_names(["road", "roof", "grass", "tree", "water", "car"])
 _BY_PYOGRIO = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "shp": "ESRI Shapefile"}
@@ -50,17 +52,67 @@ def writing(folder: Path) -> None:
             path.unlink()
         line = f"{suffix}: {cpu[0]:.2f} s of CPU, 4 times the rows {cpu[1] / cpu[0]:.2f} times"
         if suffix in _BY_PYOGRIO:
-            path = folder / f"once.{suffix}"
-            columns = [table.columns(rows) for table in first]
-            names = list(columns[0])
-            values = [np.concatenate([each[name] for each in columns]) for name in names]
-            outlines = np.concatenate([table.geometry for table in first])
-            started = time.process_time()
-            pyogrio.raw.write(
-                *(path, outlines, values, names),
-                driver=_BY_PYOGRIO[suffix],
-                geometry_type="Polygon",
-                crs="EPSG:32632",
-            )
-            line += f"; against one call of pyogrio {cpu[0] / (time.process_time() - started):.2f}"
+            once = _by_pyogrio(folder / f"once.{suffix}", rows, first)
+            line += f"; against one call of pyogrio {cpu[0] / once['cpu']:.2f}"
         print(line, flush=True)
+
+
+def writing_many(folder: Path) -> None:
+    """A million squares and ten millions into files, against one call of pyogrio with the first."""
+    measure(folder, 1_000_000)
+
+
+def measure(folder: Path, count: int) -> None:
+    """Print what `count` squares and ten times as many take, without making their features.
+
+    Each file is written in a process of its own.
+    """
+    made = [apart(_made, each) for each in (count, 10 * count)]
+    once = apart(_all_by_pyogrio, folder / "once.gpkg", count)
+    print(f"one call of pyogrio, GeoPackage: {once}; features alone: {made}", flush=True)
+    for suffix in ("gpkg", "fgb", "parquet"):
+        few, many = (
+            apart(_written, folder / f"squares.{suffix}", each) for each in (count, 10 * count)
+        )
+        seconds = [each["cpu"] - of["cpu"] for each, of in zip((few, many), made, strict=True)]
+        line = (
+            f"{suffix}: {few}, {many}; 10 times the rows {seconds[1] / seconds[0] / 10:.2f} times"
+        )
+        line += " 10 times the processor time"
+        if suffix == "gpkg":
+            line += f"; against one call of pyogrio {seconds[0] / once['cpu']:.2f}"
+        print(line, flush=True)
+
+
+def _made(count: int) -> dict[str, float]:
+    """The features alone, as they come."""
+    with Clock() as clock:
+        for _ in feature_tables(_layer(count)):
+            pass
+    return clock.result()
+
+
+def _written(path: Path, count: int) -> dict[str, float]:
+    layer = _layer(count)
+    with Clock() as clock:
+        write_tables([(layer, feature_tables(layer))], {path: "key"})
+    path.unlink()
+    return clock.result()
+
+
+def _all_by_pyogrio(path: Path, count: int) -> dict[str, float]:
+    layer = _layer(count)
+    return _by_pyogrio(path, layer, list(feature_tables(layer)))
+
+
+def _by_pyogrio(path: Path, layer: Layer, tables: Sequence[FeatureTable]) -> dict[str, float]:
+    columns = [table.columns(layer) for table in tables]
+    names = list(columns[0])
+    values = [np.concatenate([each[name] for each in columns]) for name in names]
+    outlines = np.concatenate([table.geometry for table in tables])
+    driver = _BY_PYOGRIO[path.suffix[1:]]
+    options = {"driver": driver, "geometry_type": "Polygon", "crs": "EPSG:32632"}
+    with Clock() as clock:
+        pyogrio.raw.write(path, outlines, values, names, **options)
+    path.unlink()
+    return clock.result()
