@@ -180,6 +180,7 @@ def _load(
 
     import_ahead(card, options)
     imports = time.perf_counter() - before
+    owned = isinstance(model, str | os.PathLike)
     loaded = load_model(model, options.card) if isinstance(model, str | os.PathLike) else model
     cluster = None
     if options.scheduler is not None:
@@ -190,7 +191,7 @@ def _load(
         folders = {file.parent: file for file in files}
         few = list(folders.values())[:_ASKED_FOLDERS]
         cluster = stack.enter_context(join_cluster(options, out, few))
-    run = PredictRun.from_options(loaded, options, out, cluster)
+    run = PredictRun.from_options(loaded, options, out, cluster, owned=owned)
     report.begin(run, imports)
     return run
 

@@ -63,6 +63,8 @@ class RasterPlan:
     """Bytes of the class raster, roughly."""
     cells: int = 0
     """Cells that are left to encode at most; 0: windows share nothing."""
+    encoded: int = 0
+    """Pixels that they see."""
     mapped: int = 0
     """Pixels of which a block holds the maps that its windows share."""
     drawing: int = 0
@@ -93,7 +95,7 @@ class RasterPlan:
         probabilities: bool,
         *,
         forwards: int,
-        cells: int = 0,
+        cells: Sequence[tuple[int, int]] = (),
         choice: Choice | None = None,
         confidence: bool = False,
         polygons: bool = False,
@@ -109,7 +111,7 @@ class RasterPlan:
             classes: number of classes.
             probabilities: they are written too.
             forwards: windows that are left to run.
-            cells: that are left to encode.
+            cells: that are left to encode of each block, and the pixels that they see.
             choice: what is in memory at once; None: one thing after the other.
             confidence: it is written too.
             polygons: they are written.
@@ -140,7 +142,8 @@ class RasterPlan:
             pixels=pixels,
             windows=len(grid),
             forwards=forwards,
-            cells=cells,
+            cells=sum(count for count, _ in cells),
+            encoded=sum(seen for _, seen in cells),
             mapped=max(map(mapped_pixels, blocks)),
             window_pixels=window_pixels,
             blocks=len(blocks),
@@ -171,6 +174,7 @@ class RasterPlan:
             windows=sum(plan.windows for plan in plans),
             forwards=sum(plan.forwards for plan in plans),
             cells=sum(plan.cells for plan in plans),
+            encoded=sum(plan.encoded for plan in plans),
             mapped=max(plan.mapped for plan in plans),
             window_pixels=max(plan.window_pixels for plan in plans),
             blocks=sum(plan.blocks for plan in plans),
@@ -226,12 +230,21 @@ class RasterPlan:
             "forwards": self.forwards,
             "forwards_per_window": round(self.forwards / self.windows, 4),
             "cells": self.cells,
+            "encoded_pixels": self.encoded,
             "blocks": self.blocks,
             "peak_memory_bytes": memory,
             "seconds": round(self.seconds(probe, choice, rasters), 1),
             "output_bytes": self.output,
             "rate": f"measured {probe.kept_since}" if probe.kept_since else "measured now",
         }
+
+    @property
+    def _shared(self) -> str:
+        """What windows share, in words."""
+        if not self.cells:
+            return ""
+        per_pixel = self.encoded / self.pixels
+        return f" of {counted(self.cells, 'cell')} ({per_pixel:.2f} per pixel)"
 
     def lines(
         self, probe: Probe, choice: Choice, memory: int, most: int, rasters: int
@@ -249,8 +262,7 @@ class RasterPlan:
         return [
             f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "
             f"{self.windows} windows in {counted(self.blocks, 'block')}, "
-            f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)"
-            + (f" of {counted(self.cells, 'cell')}" if self.cells else ""),
+            f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)" + self._shared,
             f"      about {_duration(self.seconds(probe, choice, rasters))}, "
             f"{memory / 2**30:.1f} of {most / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters"

@@ -113,6 +113,8 @@ class Predictor:
         options: ForwardOptions,
         batch: int | None = 1,
         gpu_memory: int | None = None,
+        *,
+        owned: bool = False,  # nobody else needs the model's weights: they are not held twice
     ) -> None:
         self.classes = len(model.card.classes)
         self.options = options
@@ -131,7 +133,8 @@ class Predictor:
         self.ranges = model.card.ranges if options.source_range is None else None
         """What each band may hold; None where values are clipped to ranges of their own."""
         self._stride = model.net.stride
-        net = fold_batch_norms(model.net) if isinstance(model.net, Segmenter) else model.net
+        net = model.net
+        net = fold_batch_norms(net, in_place=owned) if isinstance(net, Segmenter) else net
         # Convolutions of neighbours want the channels of a pixel side by side. Those of single
         # pixels, all that a network without an encoder has, are ten times as fast in planes.
         is_local = isinstance(net, Segmenter) and net.encoder is None
@@ -154,8 +157,7 @@ class Predictor:
 
     def with_batch(self, batch: int | None) -> Predictor:
         """This predictor where the batch is the same (one that was halved stays so), or another."""
-        now = None if self._batch_may_shrink else self.batch
-        if batch == now:
+        if batch == (None if self._batch_may_shrink else self.batch):
             return self
         other = copy.copy(self)
         other._take_batch(batch)

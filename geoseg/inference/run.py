@@ -57,14 +57,29 @@ class PredictRun:
     """That the worker processes share, as CUDA_VISIBLE_DEVICES names them; none: each sees all."""
     agreement: Agreement | None = None
     """Of the workers of the cluster, or of the GPUs."""
+    owned: bool = False
+    """Whether nobody else has the model, so that it may be changed."""
     choice: Choice | None = None
     """What is in memory at once, once it is planned."""
 
     @classmethod
     def from_options(
-        cls, model: Model, options: PredictOptions, out: AnyPath, cluster: Cluster | None = None
+        cls,
+        model: Model,
+        options: PredictOptions,
+        out: AnyPath,
+        cluster: Cluster | None = None,
+        *,
+        owned: bool = False,
     ) -> PredictRun:
         """The run of a model on this machine, or on the workers of a cluster.
+
+        Args:
+            model: the network and its card.
+            options: of the command.
+            out: folder of the outputs.
+            cluster: workers that run already.
+            owned: nobody else has the model, so that it may be changed.
 
         Raises:
             ConfigError: this machine does not have the device or the precision, or its GPUs are not
@@ -91,13 +106,17 @@ class PredictRun:
             options.backend,
         )
         settings = pixel_settings(model, forward, options.nodata)
-        return cls(model, options, forward, out, threads, settings, cluster, tuple(gpus), agreed)
+        return cls(
+            *(model, options, forward, out, threads, settings),
+            *(cluster, tuple(gpus), agreed, owned),
+        )
 
     @cached_property
     def predictor(self) -> Predictor:
         """The model on the device of this process."""
         limit = None if self.options.max_gpu_memory is None else self.gpu_memory
-        return Predictor(self.model, self.forward, self.options.batch_size, limit)
+        owned = self.owned and not self.processes
+        return Predictor(self.model, self.forward, self.options.batch_size, limit, owned=owned)
 
     @property
     def gpu_memory(self) -> int | None:

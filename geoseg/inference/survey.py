@@ -18,6 +18,7 @@ from geoseg.inference.keys import output_key, part_key, raster_facts
 from geoseg.inference.outputs import RASTERS, Output, output_path
 from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
+from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath, path_below
 from geoseg.raster import Seen, Source, chunk_side
 from geoseg.tiling import Block, TileGrid, Window
@@ -86,26 +87,27 @@ class Survey:
             yield output.path
             yield from map(output.file, output.areas(self.job.source))
 
-    def cut(self, choice: Choice, seconds: float, block: int | Literal["auto"]) -> Survey:
+    def cut(self, choice: Choice, probe: Probe, block: int | Literal["auto"]) -> Survey:
         """This raster cut into blocks as chosen; for workers, so many that none idles.
 
         Of these, blocks take some minutes at most.
 
         Args:
             choice: what is in memory at once.
-            seconds: that a window takes.
+            probe: what a window takes.
             block: as the user asks for it.
         """
         if self.resumed or not self.needs_parts or block != "auto":
             return self  # an earlier run or the user chose its blocks
-        if choice.widest is None and not choice.workers:
-            return self
         grid, extent, classes = self.job.grid, self.job.source.extent, self.folder.classes
+        widest = choice.widest or grid.widest_strip(classes, probe.map_bytes)
         if choice.workers:
-            most = max(1, int(min(BLOCK_SECONDS / seconds, len(grid) / (2 * choice.workers))))
-            blocks = grid.small_blocks(most, classes=classes, area=extent, widest=choice.widest)
+            most = min(BLOCK_SECONDS / probe.seconds, len(grid) / (2 * choice.workers))
+            blocks = grid.small_blocks(max(1, int(most)), area=extent, widest=widest)
         else:
-            blocks = grid.blocks(classes=classes, area=extent, widest=choice.widest)
+            blocks = grid.blocks(area=extent, widest=widest)
+        if tuple(blocks) == self.blocks:
+            return self
         missing = self.folder.all_missing_rows(blocks)
         return replace(self, blocks=tuple(blocks), missing_rows=missing)
 
@@ -124,7 +126,7 @@ class Survey:
             self.folder.classes,
             self.folder.probabilities,
             forwards=self.forwards,
-            cells=sum(map(count_cells, self.blocks, self.missing_rows)),
+            cells=[cells_left(*each) for each in zip(self.blocks, self.missing_rows, strict=True)],
             choice=choice,
             confidence="confidence" in kinds,
             polygons=bool(kinds - {*RASTERS, "preview"}),
@@ -145,18 +147,22 @@ def region_bytes(kinds: Collection[str], cleaning: Cleaning) -> int:
     return indexed + CLEANED_BYTES * (cleaning.min_area is not None)
 
 
-def count_cells(block: Block, missing_rows: Sequence[int]) -> int:
-    """Cells under the windows that touch the missing bands."""
+def cells_left(block: Block, missing_rows: Sequence[int]) -> tuple[int, int]:
+    """Cells under the windows that touch the missing bands, and the pixels that they see."""
     grid = block.grid
     if grid.cells is None:
-        return 0
+        return 0, 0
     rows: set[int] = set()
     for first, last in _runs(missing_rows):
         needed = [block.rows_for(block.band(row)) for row in (first, last)]
         top, bottom = (grid.window_at(row, 0) for row in (needed[0][0], needed[1][-1]))
         rows.update(grid.cells.covering(top.row, bottom.row_end))
     left, right = (grid.window_at(0, block.lattice_cols[end]) for end in (0, -1))
-    return len(rows) * len(grid.cells.covering(left.col, right.col_end))
+    cols = grid.cells.covering(left.col, right.col_end)
+    down = [grid.cells.seen(row, grid.height) for row in rows]
+    across = [grid.cells.seen(col, grid.width) for col in cols]
+    pixels = sum(end - first for first, end in down) * sum(end - first for first, end in across)
+    return len(rows) * len(cols), pixels
 
 
 def count_forwards(block: Block, missing_rows: Sequence[int]) -> int:

@@ -288,7 +288,7 @@ def _process(run: RemoteRun) -> Process:
     with local_copy(run.model) as file:
         model = load_model(file)
     return Process(
-        Predictor(model, forward, run.batch, run.gpu_memory),
+        Predictor(model, forward, run.batch, run.gpu_memory, owned=True),
         model.card.classes,
         threads=run.parts,
         on_window=lambda _: None,

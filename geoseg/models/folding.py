@@ -29,13 +29,17 @@ _SIDES = (64, 96)
 """Of the image that is run, as `create_model` has run one of them."""
 
 
-def fold_batch_norms(net: Segmenter) -> Segmenter:
-    """A copy of a network in eval mode, its batch normalizations folded where that is possible.
+def fold_batch_norms(net: Segmenter, *, in_place: bool = False) -> Segmenter:
+    """A network in eval mode, its batch normalizations folded where that is possible.
 
     A normalization is left alone where its convolution is not linear in its weights (standardized
     weights), where anything else sees the convolution's map, and where one of the two is shared.
+
+    Args:
+        net: the network.
+        in_place: change it; else it is copied, and stays as it is.
     """
-    folded = copy.deepcopy(net).eval()
+    folded = net.eval() if in_place else copy.deepcopy(net).eval()
     replaced: dict[nn.Module, nn.Module] = {}
     for conv, norm in _followed(folded):
         is_transposed = isinstance(conv, nn.ConvTranspose2d)

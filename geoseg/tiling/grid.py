@@ -30,16 +30,12 @@ from math import ceil
 from typing import Any, Literal
 
 from geoseg.errors import TilingError
+from geoseg.tiling.axis import owned_edges, seams_of, starts_of
 from geoseg.tiling.cells import Cells
-from geoseg.tiling.cutting import between, cut_rows, divided, snapped
+from geoseg.tiling.cutting import Lattice, best_cut, between, cells_in, divided, fitting, snapped
 from geoseg.tiling.window import Window
 
 Stitch = Literal["blend", "crop"]
-
-ACCUMULATOR_BYTES = 128 * 2**20
-"""What a block's accumulator may take, unless that makes it narrower than `NARROWEST_STRIP`."""
-NARROWEST_STRIP = 4096
-"""Pixels. Narrower strips run too many windows twice at their seams."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +98,12 @@ class TileGrid:
     @cached_property
     def row_starts(self) -> tuple[int, ...]:
         """First row of each lattice row."""
-        return _starts(self.height, self.window, self.stride, self.multiple)
+        return starts_of(self.height, self.window, self.stride, self.multiple)
 
     @cached_property
     def col_starts(self) -> tuple[int, ...]:
         """First column of each lattice column."""
-        return _starts(self.width, self.window, self.stride, self.multiple)
+        return starts_of(self.width, self.window, self.stride, self.multiple)
 
     @cached_property
     def row_edges(self) -> tuple[int, ...]:
@@ -167,12 +163,18 @@ class TileGrid:
         if self.stitch == "crop" or block == "auto":
             # In `blend` a strip that begins where a window does shares the fewest windows with its
             # neighbour.
-            rows, cols = snapped(rows, self.row_edges), snapped(cols, self.col_edges)
+            rows, cols = self._snapped(rows, cols)
         return self._cut(rows, cols)
 
-    def widest_strip(self, classes: int) -> int:
-        """Pixels across that keep the accumulator of so many classes small, or cost few seams."""
-        return max(NARROWEST_STRIP, ACCUMULATOR_BYTES // (classes * self.window * 4))
+    def widest_strip(self, classes: int, map_bytes: float = 0.0) -> int:
+        """Pixels across that keep a block small, or cost few seams.
+
+        Args:
+            classes: channels of the accumulator.
+            map_bytes: of the maps that windows share, a pixel.
+        """
+        rows = 0 if self.cells is None else self.window + self.cells.size
+        return fitting(4 * classes * self.window, map_bytes * rows)
 
     def small_blocks(
         self,
@@ -184,7 +186,7 @@ class TileGrid:
     ) -> list[Block]:
         """The raster, or a rectangle of it, cut for many processes: into blocks of few windows.
 
-        As far as seams cost no more than `MOST_FORWARDS` a window; then as small as that allows.
+        As far as seams cost little, in windows and in cells; then as small as that allows.
 
         Args:
             forwards: windows that a block should take at most.
@@ -195,18 +197,20 @@ class TileGrid:
         area = area or Window(0, 0, self.height, self.width)
         widest = widest or self.widest_strip(classes)
         whole = Block(self, area)
-        rows, cols = len(whole.lattice_rows), len(whole.lattice_cols)
-        # Lattice rows and columns of a neighbour whose windows reach into a block.
-        reach = 0 if self.stitch == "crop" else ceil(self.window / self.stride) - 1
-        least = ceil(area.width / widest)
-        cuts = [
-            cut_rows(rows, cols, count, reach, forwards)
-            for count in range(least, max(least, cols) + 1)
-        ]
-        _, _, down, across = min(cuts)
+        windows = Lattice(len(whole.lattice_rows), len(whole.lattice_cols), self._reach)
+        both = self._reach * self.stride + self.overlap  # that windows on both sides of a cut see
+        cells = cells_in(self.cells, area, both)
+        down, across = best_cut(windows, cells, ceil(area.width / widest), forwards)
         tops = divided(area.row, area.height, down)
         lefts = divided(area.col, area.width, across)
-        return self._cut(snapped(tops, self.row_edges), snapped(lefts, self.col_edges))
+        return self._cut(*self._snapped(tops, lefts))
+
+    def _snapped(self, rows: list[int], cols: list[int]) -> tuple[list[int], list[int]]:
+        """Borders of blocks where the fewest windows and cells are run on both sides."""
+        what = self.window, self._reach, self.cells
+        row_seams = seams_of(self.row_starts, self.row_edges, *what)
+        col_seams = seams_of(self.col_starts, self.col_edges, *what)
+        return snapped(rows, row_seams), snapped(cols, col_seams)
 
     def _cut(self, rows: Sequence[int], cols: Sequence[int]) -> list[Block]:
         return [
@@ -215,15 +219,15 @@ class TileGrid:
             for left, right in itertools.pairwise(cols)
         ]
 
+    @property
+    def _reach(self) -> int:
+        """Lattice rows, or columns, of a neighbour whose windows reach into a block."""
+        return 0 if self.stitch == "crop" else ceil(self.window / self.stride) - 1
+
     def _edges(self, starts: tuple[int, ...], length: int) -> tuple[int, ...]:
         if self.stitch == "blend":
             return (*starts, length)
-        # The line between two windows lies midway between their centres; a pixel whose centre lies
-        # on it goes to the lower index.
-        lines = [
-            (first + second + self.window + 1) // 2 for first, second in itertools.pairwise(starts)
-        ]
-        return (0, *lines, length)
+        return owned_edges(starts, length, self.window)
 
 
 @dataclass(frozen=True)
@@ -288,11 +292,3 @@ class Block:
         if self.grid.stitch == "crop":
             return between(edges, first, end)
         return range(bisect_right(starts, first - self.grid.window), bisect_left(starts, end))
-
-
-def _starts(length: int, window: int, stride: int, multiple: int) -> tuple[int, ...]:
-    if length <= window:
-        return (0,)
-    count = ceil((length - window) / stride) + 1
-    last = ceil((length - window) / multiple) * multiple
-    return tuple(min(index * stride, last) for index in range(count))

@@ -43,6 +43,7 @@ from tests.benchmarks.startup import startup
 from tests.benchmarks.stitching import stitching
 from tests.benchmarks.thousands import thousands
 from tests.benchmarks.throughput import throughput_pixel, throughput_plain, throughput_resnet18
+from tests.benchmarks.wide import wide
 from tests.benchmarks.writing import writing, writing_many
 
 
@@ -127,6 +128,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         overhead,
         precision_resnet50,
         memory,
+        wide,
         plan,
         budgets,
         budgets_sources,

@@ -231,6 +231,7 @@ def test_the_report_holds_the_plan() -> None:
         "forwards": 12,
         "forwards_per_window": 1.2,
         "cells": 0,
+        "encoded_pixels": 0,
         "blocks": 2,
         "peak_memory_bytes": 77,
         "seconds": 1.3,
@@ -242,6 +243,12 @@ def test_the_report_holds_the_plan() -> None:
     assert several["peak_memory_bytes"] == 78
     third = RasterPlan(1000, 3, 4, 400, 1, 1, 1).to_json(Probe(1 / 3, 1), ALONE, 1)
     assert (third["forwards_per_window"], third["seconds"]) == (1.3333, 2.1)
+
+
+def test_the_printed_plan_says_how_often_a_pixel_is_encoded() -> None:
+    shared = RasterPlan(1000, 3, 4, 400, 1, 1, 1, cells=7, encoded=1310)
+    first, _ = shared.lines(PROBE, ALONE, 1, 1, 1)
+    assert first.endswith("4 forwards at most (1.60 per pixel) of 7 cells (1.31 per pixel)")
 
 
 def test_the_printed_plan_has_two_lines() -> None:

@@ -294,3 +294,21 @@ def test_torch_gets_no_more_of_a_gpu_than_it_may_hold(
         Predictor(make_model(), ForwardOptions("cuda:1"), gpu_memory=limit)
     Predictor(make_model(), ForwardOptions(), gpu_memory=2000)
     assert asked == [(0.25, torch.device("cuda:1")), (1.0, torch.device("cuda:1"))]
+
+
+def test_weights_that_nobody_else_needs_are_folded_where_they_are(
+    make_model: Callable[..., Model],
+) -> None:
+    kept, given_up = (
+        make_model(net=create_model("fcn", encoder="resnet18", classes=4).eval()) for _ in range(2)
+    )
+    given_up.net.load_state_dict(kept.net.state_dict())
+    before = {name: x.clone() for name, x in kept.net.state_dict().items()}
+    x = torch.randn(1, 3, 64, 64)
+    one, other = (
+        Predictor(model, ForwardOptions(), owned=owned).scores(x).values
+        for model, owned in ((kept, False), (given_up, True))
+    )
+    assert torch.equal(one, other)
+    assert all(torch.equal(x, before[name]) for name, x in kept.net.state_dict().items())
+    assert not any(isinstance(each, torch.nn.BatchNorm2d) for each in given_up.net.modules())

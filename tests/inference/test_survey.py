@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from geoseg.errors import OutputError
 from geoseg.inference.band import Band
 from geoseg.inference.choice import Choice
+from geoseg.inference.probe import Probe
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import tell_stories
@@ -113,14 +114,18 @@ def test_blocks_for_workers_last_two_minutes_at_most_and_keep_a_resumed_runs(
 ) -> None:
     run = make_run(window=16, overlap=0)
     survey = survey_raster(run, make_job(run, height=160, width=160))  # 10 x 10 windows
-    assert len(survey.cut(Choice(workers=1), 0.1, "auto").blocks) == 2, "two for each process"
-    slow = survey.cut(Choice(workers=1), 12.0, "auto")  # seconds a window: ten windows a block
+    assert len(survey.cut(Choice(workers=1), Probe(0.1, 0), "auto").blocks) == 2, (
+        "two for each process"
+    )
+    slow = survey.cut(
+        Choice(workers=1), Probe(12.0, 0), "auto"
+    )  # seconds a window: ten windows a block
     assert len(slow.blocks) == 10
     assert slow.forwards == survey.forwards == 100
     write_parts(survey, lambda number, row: row == 0)
     resumed = survey_raster(run, survey.job)
     assert resumed.resumed
-    assert resumed.cut(Choice(workers=1), 12.0, "auto") == resumed
+    assert resumed.cut(Choice(workers=1), Probe(12.0, 0), "auto") == resumed
 
 
 def test_a_finished_raster_is_complete_under_the_same_options_only(

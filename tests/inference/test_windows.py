@@ -16,7 +16,7 @@ from geoseg.inference.plan import RasterPlan
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe
 from geoseg.inference.stream import stream_block
-from geoseg.inference.survey import count_cells
+from geoseg.inference.survey import cells_left
 from geoseg.models import create_model
 from geoseg.models.sharing import Sharing
 from geoseg.raster import Reader, open_raster
@@ -240,11 +240,14 @@ def test_the_plan_counts_the_cells_that_are_encoded_and_the_maps_that_are_held(
         labels_of(model, source, grid, 50, wanted=wanted)[2].encodings
         for wanted in (None, {3, 4, 20})
     ]
-    assert sum(map(count_cells, blocks, everything)) == encoded[0]
+    cells = [cells_left(*each) for each in zip(blocks, everything, strict=True)]
+    assert sum(count for count, _ in cells) == encoded[0]
+    assert cells[0] == (4 * 4, (24 + 28 + 28 + 28) ** 2), "cells 0 to 3, each with its halo"
     some = [[row for row in rows if row in {3, 4, 20}] for rows in everything]
-    assert sum(map(count_cells, blocks, some)) == encoded[1]
-    plan = RasterPlan.from_blocks(blocks, source, 4, False, forwards=1, cells=encoded[0])
+    assert sum(cells_left(*each)[0] for each in zip(blocks, some, strict=True)) == encoded[1]
+    plan = RasterPlan.from_blocks(blocks, source, 4, False, forwards=1, cells=cells)
     assert plan.cells == encoded[0]
+    assert plan.encoded == sum(seen for _, seen in cells)
     less, more = (peak_of(plan, Probe(0.5, 0, map_bytes=each), Choice()) for each in (1e6, 2e6))
     assert (
         more - less == 1e6 * (16 + 20) * 64

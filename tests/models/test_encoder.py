@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from geoseg.models.context.base import Resizing
-from geoseg.models.encoder import build_encoder
+from geoseg.models.encoder import _deepest_maps, build_encoder
 
 
 def test_two_stages_of_a_dilated_encoder_are_its_own_maps() -> None:
@@ -81,3 +81,14 @@ def test_openseg_keeps_the_last_row_and_column_of_resnets() -> None:
             (own,) = build_encoder(name, output_stride=8).eval()(x[:, :, :, :64])
             (kept,) = build_encoder(name, output_stride=8, resizing="openseg").eval()(x)
             assert (own.shape[2:], kept.shape[2:]) == ((8, 8), (9, 13))
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+def test_a_resnets_deepest_maps_are_those_of_its_own_forward(stages: int) -> None:
+    encoder = build_encoder("resnet18", output_stride=32, stages=stages).eval()
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        own = encoder.model(x)[-stages:]
+        deepest = _deepest_maps(encoder.model, x, stages)
+    assert all(map(torch.equal, deepest, own))
+    assert len(deepest) == stages

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import TilingError
-from geoseg.tiling import TileGrid, Window
+from geoseg.tiling import Cells, TileGrid, Window
 
 
 @st.composite
@@ -146,6 +146,46 @@ def test_a_block_takes_as_many_windows_as_wanted_where_that_is_cheap(side, most,
     assert len(cut) >= blocks
     assert sum(windows) <= price * len(grid) * 1.01
     assert max(windows) <= most * 1.05 or sum(windows) > 1.05 * len(grid)
+
+
+def encoded(blocks):
+    """Pixels of the cells that all blocks see, without halo."""
+    grid = blocks[0].grid
+    cells = 0
+    for block in blocks:
+        first = grid.window_at(block.lattice_rows[0], block.lattice_cols[0])
+        last = grid.window_at(block.lattice_rows[-1], block.lattice_cols[-1])
+        down = grid.cells.covering(first.row, last.row_end)
+        cells += len(down) * len(grid.cells.covering(first.col, last.col_end))
+    return cells
+
+
+@pytest.mark.parametrize("cell", [512, 1024])
+@pytest.mark.parametrize("side", [8192, 20_000])
+@pytest.mark.parametrize("most", [50, 400])
+def test_small_blocks_encode_a_cell_a_quarter_more_often_at_most(cell, side, most):
+    grid = TileGrid(side, side, 512, 128, "blend", 8, Cells(cell, 64))
+    cut = grid.small_blocks(most, classes=6)
+    assert len(cut) > 1
+    # A block's cells are counted in whole ones.
+    assert encoded(cut) <= 1.25 * encoded(grid.blocks(side)) * 1.02
+
+
+def test_blocks_meet_where_the_windows_of_both_see_one_cell():
+    grid = TileGrid(600, 20_000, 512, 128, "blend", 8, Cells(1024, 64))
+    cut = grid.blocks(classes=6, widest=5200)
+    assert len(cut) == 4
+    assert encoded(cut) == encoded(grid.blocks(20_000)) + 3
+
+
+def test_strips_are_narrower_where_the_maps_that_windows_share_are_large():
+    grid = TileGrid(600, 20_000, 512, 128, "blend", 8, Cells(1024, 64))
+    assert grid.widest_strip(6) == grid.widest_strip(6, 0.1) == 10_922
+    # 192 MiB hold 5,377 columns of 512 sums of 6 classes and 1,536 pixels of maps.
+    assert grid.widest_strip(6, 16.375) == 5377
+    assert grid.widest_strip(6, 1000.0) == 4096
+    whole = TileGrid(600, 20_000, 512, 128)
+    assert whole.widest_strip(6, 1000.0) == 10_922
 
 
 def test_a_block_may_be_one_pixel():
