@@ -28,7 +28,7 @@ from geoseg.inference.choice import Choice
 from geoseg.inference.fitting import open_fitting
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.plan import RasterPlan
-from geoseg.inference.probe import peak_memory
+from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import Lane, Task, tell_stories
@@ -131,8 +131,8 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     checked, checked_cpu = time.perf_counter() - started, time.process_time() - cpu
     started, cpu = time.perf_counter(), time.process_time()
     surveys = [each.result() for each in look_ahead(partial(survey_raster, run), jobs)]
-    choice = Choice(workers=WORKERS)
-    surveys = [survey.cut(choice, _WINDOW_SECONDS, run.options.block) for survey in surveys]
+    choice, probe = Choice(workers=WORKERS), Probe(_WINDOW_SECONDS, 0)
+    surveys = [survey.cut(choice, probe, run.options.block) for survey in surveys]
     plan = RasterPlan.total([survey.plan(choice) for survey in surveys])
     planned, planned_cpu = time.perf_counter() - started, time.process_time() - cpu
     slots = _NoSlots()
