@@ -88,3 +88,38 @@ def test_the_map_is_imagery_under_the_colours_of_the_preview(tmp_path: Path) -> 
     panel = preview[:, 24 : 24 + 256, -266:-10]
     assert left < preview.shape[2] - 256
     assert (np.abs(panel - colors).max(0) < 3)[inside].mean() > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({"merge": True}, {"polygons": 1, "classes": 2, "imagery": 2}),
+        ({"mosaic": "sheets"}, {"polygons": 1, "classes": 2, "imagery": 2}),
+        ({"mosaic": "one"}, {"polygons": 1, "classes": 1, "imagery": 2}),
+        (
+            {"mosaic": "one", "max_output_pixels": 2**18},
+            {"polygons": 1, "classes": 1, "imagery": 2},
+        ),
+    ],
+)
+def test_maps_of_mosaics_squares_and_merged_polygons_open_and_draw(
+    tmp_path: Path, options: dict[str, Any], counts: dict[str, int]
+) -> None:
+    write_folder(tmp_path, scenes=2, size=520, seed=5)
+    out = tmp_path / "out"
+    report = geoseg.predict(
+        tmp_path / "images", MODEL, out=out, project=True, preview=False, **options
+    )
+    assert report.exit_code == 0
+    found = opened(out / "out.qgz", tmp_path / "map.png", 400, 200)
+    groups: dict[str, int] = {}
+    for layer in found["layers"]:
+        kind = layer["group"] or layer["name"]
+        groups[kind] = groups.get(kind, 0) + 1
+        assert layer["valid"], layer
+        assert layer["crs"] == "EPSG:32632"
+    assert groups == counts
+    drawn = picture_of(tmp_path / "map.png")
+    for half in (drawn[:, :, :200], drawn[:, :, 200:]):  # a sheet each
+        assert half.std() > 10
