@@ -17,7 +17,7 @@ def raster_style(layer: Layer) -> str:
 
     The legend has the classes in their order, then what 254 and 255 mean.
     """
-    lines = _probability() if layer.classes is None else _classes(layer)
+    lines = _probability(layer) if layer.classes is None else _classes(layer)
     pipe = chain(["<pipe>"], lines, ["</pipe>"])
     return qgis_style(pipe, {"styleCategories": "Symbology"})
 
@@ -53,10 +53,11 @@ def _classes(layer: Layer) -> Iterator[str]:
     yield "</rasterrenderer>"
 
 
-def _probability() -> Iterator[str]:
-    """QGIS applies the scale of the file, so values are 0..1 here; its mask makes no band."""
+def _probability(layer: Layer) -> Iterator[str]:
+    """QGIS applies the scale of the file, so values are 0..1 here; a mask is its last band."""
     shown = 'classificationMin="0" classificationMax="1"'
-    yield f"<rasterrenderer {_renderer('singlebandpseudocolor')} {shown}>"
+    alpha = len(layer.bands) + 1 if layer.nodata is None else -1
+    yield f"<rasterrenderer {_renderer('singlebandpseudocolor', alpha)} {shown}>"
     yield "<rastershader>"
     kind = 'colorRampType="INTERPOLATED" classificationMode="1" clip="0"'
     yield f'<colorrampshader {kind} minimumValue="0" maximumValue="1">'
@@ -68,5 +69,5 @@ def _probability() -> Iterator[str]:
     yield "</rasterrenderer>"
 
 
-def _renderer(kind: str) -> str:
-    return f'type="{kind}" band="1" opacity="1" alphaBand="-1" nodataColor=""'
+def _renderer(kind: str, alpha: int = -1) -> str:
+    return f'type="{kind}" band="1" opacity="1" alphaBand="{alpha}" nodataColor=""'

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
 
 import geoseg
 from geoseg.models import load_card
@@ -59,10 +60,20 @@ def test_a_class_raster_opens_with_its_classes_alone_then_uncertain_and_no_data(
     assert (shown["kind"], shown["crs"], shown["opacity"]) == ("paletted", "EPSG:32632", 1.0)
 
 
-@pytest.mark.parametrize("ending", ["_confidence.tif", "_probabilities.tif"])
-def test_probabilities_open_with_one_ramp_and_their_mask_is_no_band(styles, ending) -> None:
+@pytest.mark.parametrize(
+    ("ending", "alpha"), [("_confidence.tif", -1), ("_probabilities.tif", len(NAMES) + 1)]
+)
+def test_probabilities_open_with_one_ramp_clear_where_masked(styles, out, ending, alpha) -> None:
     shown = of(styles, ending)
-    assert (shown["kind"], shown["alpha"]) == ("singlebandpseudocolor", -1)
+    assert (shown["kind"], shown["alpha"]) == ("singlebandpseudocolor", alpha)
+    (picture,) = (out / "pictures").glob(f"*{ending}.png")
+    (raster,) = out.glob(f"*{ending}")
+    with rasterio.open(picture) as drawn, rasterio.open(raster) as file:
+        size = (drawn.height, drawn.width)
+        valid = file.dataset_mask(out_shape=size) > 0
+        white = (drawn.read((1, 2, 3)) == 255).all(0)
+    assert (white == ~valid).mean() > 0.99
+    assert 0.01 < white.mean() < 0.5
     assert [each[1] for each in shown["classes"]] == ["0%", "25%", "50%", "75%", "100%"]
     assert [each[0] for each in shown["classes"]] == [0.0, 0.25, 0.5, 0.75, 1.0]
 

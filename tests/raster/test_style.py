@@ -20,9 +20,13 @@ def test_a_class_raster_lists_its_classes_then_uncertain_and_no_data_last() -> N
     ]
 
 
-@pytest.mark.parametrize("layer", [confidence_layer(), probability_layer(CLASSES)])
-def test_probabilities_get_a_ramp_from_0_to_1_of_one_band_and_no_band_of_opacity(layer) -> None:
+@pytest.mark.parametrize(
+    ("layer", "alpha"), [(confidence_layer(), "-1"), (probability_layer(CLASSES), "3")]
+)
+def test_probabilities_get_a_ramp_from_0_to_1_of_one_band_and_their_mask_as_opacity(
+    layer, alpha
+) -> None:
     (renderer,) = ET.fromstring(raster_style(layer)).iter("rasterrenderer")
-    assert (renderer.get("band"), renderer.get("alphaBand")) == ("1", "-1")
+    assert (renderer.get("band"), renderer.get("alphaBand")) == ("1", alpha)
     values = [float(item.get("value", "nan")) for item in renderer.iter("item")]
     assert values == [0.0, 0.25, 0.5, 0.75, 1.0]
