@@ -35,9 +35,9 @@ from geoseg.models.external_file import SOURCES, load_external_network, read_ext
 from geoseg.models.named import model_file
 from geoseg.models.segmenter import build_segmenter
 from geoseg.models.spec import EXTERNAL, ModelSpec
+from geoseg.models.stated_facts import stated_facts
 from geoseg.models.stored_tensors import CONTENT_KEY, Network, stored_tensors
 from geoseg.report import shorten
-from geoseg.value_ranges import as_value_range
 
 _CHECKSUM_KEY = "checksum"
 """The key of the checksum of card and tensors, beside those of the card.
@@ -112,13 +112,12 @@ def save_model(
         ModelError: the facts do not fit the network, or each other.
         OutputError: the file cannot be written.
     """
+    facts = stated_facts(
+        classes=classes, colors=colors, bands=bands, value_range=value_range, mean=mean, std=std
+    )
     card = Card(
         spec=net.spec,
-        classes=scheme_of(classes, colors),
-        bands=tuple(bands),
-        value_range=as_value_range(value_range),
-        mean=tuple(map(float, mean)),
-        std=tuple(map(float, std)),
+        **facts,
         window=window,
         overlap=overlap,
         ground_sampling=ground_sampling,
@@ -126,25 +125,6 @@ def save_model(
         license=license,
     )
     return write_model(net, card, path, half=half)
-
-
-def scheme_of(
-    classes: Sequence[str] | ClassScheme, colors: Sequence[Sequence[int]] | None
-) -> ClassScheme:
-    """The classes by their names, or as they are.
-
-    Args:
-        classes: names in order, or their scheme.
-        colors: RGB of each name; made up where left out.
-
-    Raises:
-        ModelError: colours are given for a scheme, which has its own.
-    """
-    if not isinstance(classes, ClassScheme):
-        return ClassScheme.from_names(classes, colors)
-    if colors is not None:
-        raise ModelError("colors are given with a ClassScheme that has its own; leave them out")
-    return classes
 
 
 def write_model(net: Network, card: Card, path: str | Path, *, half: bool = False) -> Path:

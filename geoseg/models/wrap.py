@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, shown
 from geoseg.models.card import Card
 from geoseg.models.external import External
 from geoseg.models.external_card import external_spec
-from geoseg.models.modelfile import Model, scheme_of
-from geoseg.value_ranges import as_value_range
+from geoseg.models.modelfile import Model
+from geoseg.models.stated_facts import stated_facts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,18 +64,18 @@ def wrap(
 
     if not isinstance(module, nn.Module):
         raise ModelError(
-            f"wrap takes a torch.nn.Module, not {type(module).__name__}; "
-            "give the path of an ONNX file to geoseg.load_model"
+            f"wrap takes a torch.nn.Module, not {type(module).__name__}; give the path of an ONNX, "
+            "TorchScript or torch.export file to geoseg.load_model"
         )
-    scheme = scheme_of(classes, colors)
-    spec = external_spec("module", len(bands), len(scheme), output, multiple)
+    if not isinstance(key, str | None):
+        raise ModelError(f"key {shown(key)}: give a text that names these weights")
+    facts = stated_facts(
+        classes=classes, colors=colors, bands=bands, value_range=value_range, mean=mean, std=std
+    )
+    spec = external_spec("module", len(facts["bands"]), len(facts["classes"]), output, multiple)
     card = Card(
         spec=spec,
-        classes=scheme,
-        bands=tuple(bands),
-        value_range=as_value_range(value_range),
-        mean=tuple(map(float, mean)),
-        std=tuple(map(float, std)),
+        **facts,
         window=window,
         overlap=overlap,
         ground_sampling=ground_sampling,

@@ -44,6 +44,7 @@ from tests.benchmarks.stitching import stitching
 from tests.benchmarks.thousands import thousands
 from tests.benchmarks.throughput import throughput_pixel, throughput_plain, throughput_resnet18
 from tests.benchmarks.wide import wide
+from tests.benchmarks.wrapped import wrap
 from tests.benchmarks.writing import writing, writing_many
 
 
@@ -136,6 +137,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         polygons_large,
         clean,
         right_angles,
+        wrap,
         writing,
         writing_many,
         startup,

@@ -142,3 +142,29 @@ def test_facts_that_do_not_fit_are_refused(
 def test_what_is_no_module_is_refused() -> None:
     with pytest.raises(ModelError, match=r"wrap takes a torch.nn.Module, not str; .*load_model"):
         geoseg.wrap("net.onnx", **FACTS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"classes": 2}, r"classes 2: give a list of names, such as \['road', 'roof'\]"),
+        ({"classes": "road"}, "classes 'road': give a list of names"),
+        ({"classes": ["road", 1]}, "classes: 1 is no name; give a list"),
+        ({"bands": "nir"}, r"bands 'nir': give a list of names, such as \['red'"),
+        ({"mean": 0.5}, "mean 0.5: give a number for each band"),
+        ({"std": ["a", "b"]}, r"std \['a', 'b'\]: give a number for each band"),
+        ({"value_range": 255}, r"value_range 255: give the lowest and the highest value"),
+        ({"key": 5}, "key 5: give a text that names these weights"),
+    ],
+)
+def test_facts_of_another_type_are_refused_in_a_line(
+    module: nn.Module, facts: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message) as refused:
+        geoseg.wrap(module, **FACTS | facts)
+    assert "\n" not in str(refused.value)
+
+
+def test_arrays_and_tensors_are_facts_too(module: nn.Module) -> None:
+    given = {"mean": np.array(FACTS["mean"]), "std": torch.tensor(FACTS["std"])}
+    assert geoseg.wrap(module, **FACTS | given).card == geoseg.wrap(module, **FACTS).card
