@@ -94,12 +94,13 @@ class External(nn.Module):
         padded = F.pad(image, (0, right, 0, down), mode="replicate") if down or right else image
         try:
             given = self.network(padded)
-        except ModelError:
-            raise
-        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        except (ModelError, torch.cuda.OutOfMemoryError, torch.AcceleratorError):
+            raise  # whoever runs batches knows what to do
+        except Exception as error:  # what foreign code raises has no end
             raise ModelError(
-                f"the network does not run on {tuple(padded.shape)} ({one_line_reason(error)}); "
-                "say in its card which bands, window and multiple it takes"
+                f"the network does not run on {tuple(padded.shape)} "
+                f"({type(error).__name__}: {one_line_reason(error)}); its weights "
+                "must be float32, and its card must say which bands, window and multiple it takes"
             ) from error
         logits = self._as_logits(_tensor(given))
         return resize(logits, padded.shape[2:])[:, :, :height, :width]
@@ -140,6 +141,12 @@ class External(nn.Module):
 
     def _of_ids(self, ids: Tensor) -> Tensor:
         """Scores that leave no doubt."""
+        if ids.is_floating_point() and not torch.equal(ids, ids.round()):
+            broken = float(ids[ids != ids.round()][0])
+            raise ModelError(
+                f"the network gives {broken:.3g}, which is no class id, its card promises output: "
+                f"labels; give another output ({', '.join(OUTPUTS)})"
+            )
         lowest, highest = int(ids.min()), int(ids.max())
         if lowest < 0 or highest >= self.spec.classes:
             raise ModelError(

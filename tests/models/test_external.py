@@ -83,6 +83,7 @@ def test_smaller_maps_are_brought_to_the_images_size() -> None:
         (torch.full((1, 3, 5, 7), -1.0), "sigmoid", "say output: sigmoid-logits"),
         (torch.full((1, 5, 7), 3), "labels", "gives class 3, its card names 3 classes"),
         (torch.full((1, 5, 7), -1), "labels", "gives class -1, its card names 3 classes"),
+        (torch.full((1, 5, 7), 0.25), "labels", "gives 0.25, which is no class id, .*another"),
         ([], "logits", "the network gives list; wrap a module that gives one tensor"),
         ({"loss": torch.rand(1)}, "logits", "the network gives dict"),
     ],
@@ -118,8 +119,28 @@ def test_a_network_of_one_size_is_given_that_size() -> None:
 
 def test_a_network_that_fails_is_named_with_what_it_was_shown() -> None:
     net = External(nn.Conv2d(3, 2, 1), external_spec("module", 2, 2))
-    with pytest.raises(ModelError, match=r"does not run on \(1, 2, 5, 7\) .*in its card"):
+    with pytest.raises(ModelError, match=r"does not run on \(1, 2, 5, 7\) .*its card must say"):
         net(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (KeyError("k"), ModelError, r"does not run on .*\(KeyError: 'k'\); its weights must be"),
+        (ZeroDivisionError("two\nlines"), ModelError, r"\(ZeroDivisionError: two\)"),
+        (torch.cuda.OutOfMemoryError("full"), torch.cuda.OutOfMemoryError, "full"),
+    ],
+)
+def test_what_a_module_raises_is_one_line_but_what_a_device_says(
+    error: Exception, raised: type[Exception], message: str
+) -> None:
+    class Failing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise error
+
+    with pytest.raises(raised, match=message) as found:
+        External(Failing(), external_spec("module", 2, 2))(IMAGE)
+    assert "\n" not in str(found.value)
 
 
 def test_identity_follows_weights_and_graph_and_a_key_comes_first() -> None:
