@@ -10,7 +10,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, ModelError, one_line_reason
 from geoseg.models import Card, ModelSpec
 from geoseg.models.external_card import NEEDED, read_card_file
-from geoseg.value_ranges import as_value_range
+from geoseg.models.stated_facts import facts_of_bands
 
 _OF_OTHERS = ("output", "multiple", "side")
 """Keys of a card that are about networks which geoseg does not build."""
@@ -50,7 +50,7 @@ def scheme_of(facts: Mapping[str, Any]) -> ClassScheme:
         ConfigError: they are none.
     """
     classes = facts["classes"]
-    return classes if isinstance(classes, ClassScheme) else ClassScheme.parse(list(classes))
+    return classes if isinstance(classes, ClassScheme) else ClassScheme.parse(classes)
 
 
 def make_card(spec: ModelSpec, facts: Mapping[str, Any], training: Mapping[str, Any]) -> Card:
@@ -68,10 +68,7 @@ def make_card(spec: ModelSpec, facts: Mapping[str, Any], training: Mapping[str, 
         return Card(
             spec=spec,
             classes=scheme_of(facts),
-            bands=tuple(map(str, facts["bands"])),
-            value_range=as_value_range(facts["value_range"]),
-            mean=tuple(map(float, facts["mean"])),
-            std=tuple(map(float, facts["std"])),
+            **facts_of_bands(facts),
             training=dict(training),
             **{
                 name: facts[name]

@@ -33,8 +33,8 @@ def load_card(path: str | os.PathLike[str], card: str | os.PathLike[str] | None 
     path = model_file(path)
     if path.suffix in SOURCES:
         return read_external_card(path, None if card is None else Path(card))
-    refuse_card(path, card)
     with open_model_file(path, framework="numpy") as file:
+        refuse_card(path, card)
         return read_card(path, file.metadata())
 
 
@@ -69,7 +69,10 @@ def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
             f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
         ) from error
     if start[8:] != b"{":
-        raise ModelError(f"{path}: not a safetensors file; give a model file written by geoseg")
+        raise ModelError(
+            f"{path}: not a safetensors file; give a model file written by geoseg, or a network as "
+            f"{', '.join(SOURCES)}; geoseg import makes a model file of weights"
+        )
     try:
         with safe_open(path, framework=framework) as opened:
             yield opened

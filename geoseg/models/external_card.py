@@ -15,7 +15,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, ModelError, one_line_reason, shown
 from geoseg.models.card import Card
 from geoseg.models.spec import EXTERNAL, ModelSpec
-from geoseg.value_ranges import as_value_range
+from geoseg.models.stated_facts import facts_of_bands
 from geoseg.yaml_files import read_yaml
 
 OUTPUTS = ("logits", "probabilities", "sigmoid", "sigmoid-logits", "labels")
@@ -34,6 +34,8 @@ _SEGMENTOR = "Segmentor"
 _WHITE = 255
 """By which Deepness divides, so what its images hold at most."""
 _BACKGROUND = "background"
+_OVERLAP = 25
+"""Per cent of a tile, where nothing says it."""
 
 
 def external_spec(
@@ -102,10 +104,11 @@ def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
             "std: [255, 255, 255]; classes: [road, roof]"
         )
     try:
-        classes = ClassScheme.parse({"classes": list(facts["classes"])})
+        classes = ClassScheme.parse({"classes": facts["classes"]})
+        of_bands = facts_of_bands(facts)
         spec = external_spec(
             source,
-            len(facts["bands"]),
+            len(of_bands["bands"]),
             len(classes),
             facts.get("output", "logits"),
             facts.get("multiple", 1),
@@ -116,12 +119,9 @@ def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
         return Card(
             spec=spec,
             classes=classes,
-            bands=tuple(map(str, facts["bands"])),
-            value_range=as_value_range(facts["value_range"]),
-            mean=tuple(map(float, facts["mean"])),
-            std=tuple(map(float, facts["std"])),
+            **of_bands,
             window=window,
-            overlap=facts.get("overlap", window // 4),
+            overlap=facts.get("overlap", window // 4 if isinstance(window, int) else 0),
             ground_sampling=facts.get("ground_sampling"),
             license=facts.get("license"),
         )
@@ -153,7 +153,7 @@ def deepness_facts(path: Path, metadata: Mapping[str, str], bands: int | None) -
     names = _class_names(path, values)
     if names is not None:
         facts["classes"] = names
-    mean, std = values.get("standardization_mean"), values.get("standardization_std")
+    mean, std = (_numbers(path, values, f"standardization_{name}") for name in ("mean", "std"))
     count = bands or (len(mean) if isinstance(mean, list) else None)
     if count is not None:
         # Without both, the plugin only divides.
@@ -161,12 +161,14 @@ def deepness_facts(path: Path, metadata: Mapping[str, str], bands: int | None) -
             mean, std = [0.0] * count, [1.0] * count
         facts["mean"] = [_WHITE * each for each in mean]
         facts["std"] = [_WHITE * each for each in std]
-    tile = values.get("tile_size", values.get("tiles_size"))
-    if tile is not None:
+    tile = _number(path, values, "tile_size") or _number(path, values, "tiles_size")
+    if tile:
+        share = _number(path, values, "tiles_overlap")
         facts["window"] = int(tile)
-        facts["overlap"] = int(tile) * int(values.get("tiles_overlap", 25)) // 100
-    if values.get("resolution"):
-        facts["ground_sampling"] = float(values["resolution"]) / 100
+        facts["overlap"] = int(tile * (_OVERLAP if share is None else share) / 100)
+    resolution = _number(path, values, "resolution")
+    if resolution:
+        facts["ground_sampling"] = resolution / 100
     return facts
 
 
@@ -193,6 +195,41 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _number(path: Path, values: Mapping[str, Any], name: str) -> float | None:
+    """A number of the metadata; None where there is none.
+
+    Raises:
+        ModelError: it is no number.
+    """
+    given = values.get(name)
+    if given is None:
+        return None
+    try:
+        return float(given)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: its metadata have {name} {shown(given)}, which is no number; write them again"
+        ) from error
+
+
+def _numbers(path: Path, values: Mapping[str, Any], name: str) -> list[float] | None:
+    """Numbers of the metadata, one for each band; None where there are none.
+
+    Raises:
+        ModelError: they are no numbers.
+    """
+    given = values.get(name)
+    if given is None:
+        return None
+    try:
+        return [float(each) for each in given]
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: its metadata have {name} {shown(given)}, which is no list of numbers; "
+            "write them again"
+        ) from error
 
 
 def _class_names(path: Path, values: Mapping[str, Any]) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,7 +116,8 @@ def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
             module: nn.Module = torch.export.load(io.BytesIO(content)).module()
         else:
             jit: Any = torch.jit
-            module = jit.load(io.BytesIO(content), map_location="cpu").eval()
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its age
+                module = jit.load(io.BytesIO(content), map_location="cpu").eval()
     except Exception as error:  # what torch makes of damaged bytes has no end
         raise ModelError(
             f"{where}: is no {source} file that this torch reads ({one_line_reason(error)}); "
@@ -134,7 +136,11 @@ def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
             f"{path}: takes {len(inputs)} inputs ({shapes}); geoseg runs networks of one image, "
             "(N, bands, H, W)"
         )
-    _, bands, height, width = (n if isinstance(n, int) else None for n in inputs[0].shape)
+    images, bands, height, width = (n if isinstance(n, int) else None for n in inputs[0].shape)
+    if images not in (None, 1):
+        raise ModelError(
+            f"{path}: takes {images} images at once; export it for one, or for a free number"
+        )
     if CARD_KEY in metadata and not own:
         return external_like(Card.from_json(metadata[CARD_KEY]), "onnx", multiple=1, side=height)
     if height != width:

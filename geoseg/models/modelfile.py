@@ -181,8 +181,8 @@ def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None
     path = model_file(path)
     if path.suffix in SOURCES:
         return _load_external(path, None if card is None else Path(card))
-    refuse_card(path, card)
     with open_model_file(path, framework="pt") as file:
+        refuse_card(path, card)
         metadata = file.metadata() or {}
         own = read_card(path, metadata)
         names = file.keys()  # not a mapping

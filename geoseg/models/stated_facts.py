@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from geoseg.classes import ClassScheme
@@ -37,10 +37,21 @@ def stated_facts(
     """
     return {
         "classes": _scheme(classes, colors),
-        "bands": _names("bands", bands),
-        "value_range": _range(value_range),
-        "mean": _numbers("mean", mean),
-        "std": _numbers("std", std),
+        **facts_of_bands({"bands": bands, "value_range": value_range, "mean": mean, "std": std}),
+    }
+
+
+def facts_of_bands(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Names, ranges, means and deviations of bands as a card holds them.
+
+    Raises:
+        ModelError: one has another type.
+    """
+    return {
+        "bands": _names("bands", facts["bands"]),
+        "value_range": _range(facts["value_range"]),
+        "mean": _numbers("mean", facts["mean"]),
+        "std": _numbers("std", facts["std"]),
     }
 
 

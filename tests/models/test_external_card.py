@@ -53,8 +53,12 @@ def test_what_is_missing_is_never_guessed(name: str) -> None:
         ({"multiple": 0}, "multiple 0: give 1 pixel or more"),
         ({"mean": [1]}, "mean has 1 entries, the network takes 2 bands"),
         ({"std": [0, 1]}, "std"),
-        ({"bands": 3}, "its card makes no sense"),
-        ({"window": "large"}, "its card makes no sense"),
+        ({"bands": 3}, "its card makes no sense: bands 3: give a list of names"),
+        ({"bands": "red"}, "its card makes no sense: bands 'red': give a list of names"),
+        ({"classes": 2}, "its card makes no sense: .* list under 'classes'"),
+        ({"mean": "x"}, "mean 'x': give a number for each band"),
+        ({"value_range": 255}, "value_range 255: give the lowest and the highest value"),
+        ({"window": "large"}, "its card makes no sense: window: 'large' is not a whole number"),
     ],
 )
 def test_facts_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -74,6 +78,22 @@ def test_a_card_file_with_a_misspelt_name_is_refused(tmp_path: Path) -> None:
 
 def written(**values: Any) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("tile_size", "big", "no number"),
+        ("resolution", [1], "no number"),
+        ("tiles_overlap", "x", "no number"),
+        ("standardization_mean", "x", "no list of numbers"),
+        ("standardization_std", 3, "no list of numbers"),
+    ],
+)
+def test_metadata_that_are_no_numbers_are_named(name: str, value: Any, what: str) -> None:
+    metadata = written(**{"model_type": "Segmentor", "tile_size": 64, name: value})
+    with pytest.raises(ModelError, match=f"x.onnx: its metadata have {name} .*, which is {what}"):
+        deepness_facts(PATH, metadata, 3)
 
 
 @pytest.mark.parametrize("tile", ["tile_size", "tiles_size"])
