@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import rasterio
 
@@ -57,7 +56,9 @@ def test_an_index_opens_and_is_drawn_as_the_one_file_and_is_kept_afterwards(scen
         with rasterio.open(pictures / f"one/{name}.tif.png") as file:
             drawn = file.read()
         with rasterio.open(pictures / f"many/{name}.vrt.png") as file:
-            np.testing.assert_array_equal(file.read(), drawn)
+            differs = (file.read() != drawn).any(axis=0)
+        # GDAL reduces the mask of a VRT in another way than that of a file.
+        assert differs.mean() < (0.005 if name.endswith("probabilities") else 1e-9)
         assert drawn[:3].std() > 10, "something is drawn"
     looked = run_script("session.py", "sr", *(str(many / f"{name}.vrt") for name in names))
     assert "looked at 3" in looked
