@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,33 @@ import shapely
 from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, OutputError
 from geoseg.inference.merged_layer import merged_files
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import RASTERS, Output, layer_of
 from geoseg.inference.qgis_project import ProjectLayer, refuse_foreign_project, write_project
 from geoseg.inference.survey import Survey
 from geoseg.places import AnyPath
-from geoseg.raster import MosaicSource, Source, imagery_style, open_raster, raster_style
+from geoseg.raster import (
+    MosaicSource,
+    Source,
+    imagery_style,
+    open_raster,
+    raster_style,
+    read_fingerprint,
+)
+from geoseg.raster.sheet_vrt import OWN, write_sheet_vrts
+from geoseg.report import counted
 from geoseg.vector import polygon_style
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
 
 MOST_SHEETS = 200
-"""Of a project: QGIS opens every layer."""
+"""Of a group of layers: QGIS opens every layer."""
 _CLASSES_OPACITY = 0.6
+_GROUPS = ("polygons", "classes", "confidence", "imagery")
+"""From top to bottom."""
 _POLYGONS = ("gpkg", "fgb", "shp", "geojson", "geojsonl")
 """Formats that any QGIS reads, the fastest first."""
 
@@ -45,8 +57,16 @@ def refuse_project(place: AnyPath, *, overwrite: bool) -> None:
     """
     if not isinstance(place, Path):
         raise ConfigError(f"project: {place} is a bucket; give a folder of this machine with --out")
-    if not overwrite:
-        refuse_foreign_project(project_file(place))
+    if overwrite:
+        return
+    refuse_foreign_project(project_file(place))
+    for group in _GROUPS[1:]:
+        path = _over_all(place, group)
+        if path.exists() and read_fingerprint(path) != OWN:
+            raise OutputError(
+                f"{path} exists and was not written by geoseg; use --overwrite to replace it, "
+                "or leave --project out"
+            )
 
 
 def write_sheet_project(
@@ -57,27 +77,52 @@ def write_sheet_project(
     Args:
         run: of the sheets.
         surveys: of those whose outputs are complete.
-        note: is told where there are too many.
+        note: is told what is left out where there are many.
 
     Raises:
         OutputError: it cannot be written.
         SourceError: imagery cannot be read.
     """
-    folder = Path(str(run.out))
-    if len(surveys) > MOST_SHEETS:
-        note(f"no project of more than {MOST_SHEETS} sheets: QGIS would open each")
-        return
     if not surveys:
         return
-    classes = run.model.card.classes
-    layers = [layer for survey in surveys for layer in _layers(folder, survey, classes)]
+    folder, classes, first = Path(str(run.out)), run.model.card.classes, surveys[0].job.source
+    # Of many sources, looking for the range of values of each would take long.
+    shared = imagery_style(first) if len(surveys) > MOST_SHEETS else None
+    layers = [layer for survey in surveys for layer in _layers(folder, survey, classes, shared)]
     if run.options.merge:
         layers += _merged(folder, surveys, run.options, classes)
-    order = ["polygons", "classes", "confidence", "imagery"]
-    layers.sort(key=lambda layer: order.index(layer.group))
-    first = surveys[0].job.source
+    groups = [[each for each in layers if each.group == group] for group in _GROUPS]
+    layers = [each for group in groups for each in _few(folder, group, note)]
     outlines = [_outline(each.job.source) for each in surveys if each.job.source.crs == first.crs]
     write_project(project_file(folder), layers, shapely.box(*shapely.total_bounds(outlines)))
+
+
+def _few(
+    folder: Path, layers: list[ProjectLayer], note: Callable[[str], None]
+) -> list[ProjectLayer]:
+    """The layers of a group; of many rasters, virtual ones over all that fit together."""
+    if len(layers) <= MOST_SHEETS:
+        return layers
+    first = layers[0]
+    if first.is_vector:
+        note(
+            f"the project shows no polygons of more than {MOST_SHEETS} sheets: QGIS would open "
+            "each; --merge makes one layer"
+        )
+        return []
+    paths = [layer.path for layer in layers]
+    made, left = write_sheet_vrts(paths, _over_all(folder, first.group), first.crs, first.style)
+    if left:
+        note(f"the project shows no {first.group} of {counted(len(left), 'sheet')}, as {left[0]}")
+    return [
+        replace(first, name=each.path.stem, path=each.path, crs=each.crs, style=each.style)
+        for each in made
+    ]
+
+
+def _over_all(folder: Path, group: str) -> Path:
+    """The virtual raster over all sheets of a group."""
+    return project_file(folder).with_name(f"{project_file(folder).stem}_all_{group}.vrt")
 
 
 def _merged(
@@ -95,7 +140,9 @@ def _merged(
     ]
 
 
-def _layers(folder: Path, survey: Survey, classes: ClassScheme) -> Iterator[ProjectLayer]:
+def _layers(
+    folder: Path, survey: Survey, classes: ClassScheme, shared: str | None
+) -> Iterator[ProjectLayer]:
     source = survey.job.source
     vectors = [each for kind in _POLYGONS for each in survey.outputs if each.kind == kind]
     for output in [*vectors[:1], *(each for each in survey.outputs if each.kind in RASTERS[:2])]:
@@ -111,16 +158,22 @@ def _layers(folder: Path, survey: Survey, classes: ClassScheme) -> Iterator[Proj
         else:
             style = polygon_style(classes)
             yield ProjectLayer("polygons", name, path, source.crs, style, True, shown=False)
-    for path, crs, style in _imagery(source):
+    for path, crs, style in _imagery(source, shared):
         yield ProjectLayer("imagery", path.stem, path, crs, style)
 
 
-def _imagery(source: Source) -> Iterator[tuple[Path, CRS | None, str]]:
-    """Each file of a source with its own CRS, and its style: that of a mosaic is one for all."""
+def _imagery(source: Source, shared: str | None) -> Iterator[tuple[Path, CRS | None, str]]:
+    """Each file of a source with its own CRS, and its style: that of a mosaic is one for all.
+
+    Args:
+        source: the imagery.
+        shared: the style of all sources; None: each has its own.
+    """
     if len(source.files) == 1:
-        yield source.files[0], source.crs, imagery_style(source)
+        yield source.files[0], source.crs, shared or imagery_style(source)
         return
-    shared = imagery_style(source) if isinstance(source, MosaicSource) else None
+    if shared is None and isinstance(source, MosaicSource):
+        shared = imagery_style(source)
     for path in source.files:
         own = open_raster(path)
         yield path, source.crs if own.crs is None else own.crs, shared or imagery_style(own)

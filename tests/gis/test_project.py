@@ -13,12 +13,21 @@ import pytest
 import rasterio
 
 import geoseg
+from geoseg.progress import Progress
 from geoseg.scenes import write_folder
 from tests.gis.python import needs_qgis, run_script
 
 pytestmark = needs_qgis
 
 MODEL = files("geoseg") / "data/demo.safetensors"
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def opened(project: Path, picture: Path, width: int, height: int) -> dict[str, Any]:
@@ -88,6 +97,24 @@ def test_the_map_is_imagery_under_the_colours_of_the_preview(tmp_path: Path) -> 
     panel = preview[:, 24 : 24 + 256, -266:-10]
     assert left < preview.shape[2] - 256
     assert (np.abs(panel - colors).max(0) < 3)[inside].mean() > 0.99
+
+
+def test_many_sheets_are_drawn_from_virtual_rasters_as_from_layers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(folder / "out/out.qgz", folder / "layers.png", 300, 150)
+    monkeypatch.setattr("geoseg.inference.sheet_layers.MOST_SHEETS", 1)
+    notes = Notes()
+    options = {"project": True, "confidence": True, "vectors": "gpkg,fgb", "progress": notes}
+    geoseg.predict(folder / "images/images", MODEL, out=folder / "out", **options)
+    assert any("--merge makes one layer" in line for line in notes.lines)
+    found = opened(folder / "out/out.qgz", folder / "virtual.png", 300, 150)
+    assert [(layer["name"], layer["valid"], layer["crs"]) for layer in found["layers"]] == [
+        (name, True, "EPSG:32632") for name in ("classes", "confidence", "imagery")
+    ]
+    drawn, expected = picture_of(folder / "virtual.png"), picture_of(folder / "layers.png")
+    assert (np.abs(drawn - expected).max(0) <= 3).mean() > 0.97
+    assert expected.std() > 10
 
 
 @pytest.mark.slow

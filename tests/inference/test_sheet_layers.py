@@ -11,10 +11,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 
 import geoseg
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, OutputError
+from geoseg.inference import sheet_layers
 from geoseg.inference.sheet_layers import refuse_project
 from geoseg.places import any_path
 from tests.conftest import GRID
@@ -113,3 +115,36 @@ def test_a_bucket_holds_no_project() -> None:
         ConfigError, match=r"project: s3://b/out is a bucket; give a folder of this"
     ):
         refuse_project(any_path("s3://b/out"), overwrite=False)
+
+
+def test_of_many_sheets_the_map_shows_virtual_rasters_over_all(
+    make_raster: Make, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet_layers, "MOST_SHEETS", 1)
+    whole = np.random.default_rng(3).integers(1, 255, (3, 64, 160)).astype(np.uint8)
+    for number in range(2):
+        place = GRID @ Affine.translation(80 * number, 0)
+        half = whole[:, :, 80 * number : 80 * (number + 1)]
+        make_raster(f"town/{number}.tif", data=half, transform=place)
+    out = tmp_path / "out"
+    report = geoseg.predict(tmp_path / "town", model_file, out, **RUN)
+    assert report.exit_code == 0, report.data["failures"]
+    assert shown(out) == {
+        "classes": ["./out_all_classes.vrt"],
+        "imagery": ["./out_all_imagery.vrt"],
+    }
+    with rasterio.open(out / "out_all_imagery.vrt") as file:
+        np.testing.assert_array_equal(file.read(), whole)
+        assert (file.crs.to_epsg(), file.transform) == (32632, GRID)
+        assert (file.dataset_mask() == 255).all()
+    with rasterio.open(out / "out_all_classes.vrt") as file:
+        for number in range(2):
+            with rasterio.open(out / f"{number}_classes.tif") as sheet:
+                left = 80 * number
+                found = file.read(1)[:, left : left + 80]
+                np.testing.assert_array_equal(found, sheet.read(1))
+        assert file.nodata == 255
+    geoseg.predict(tmp_path / "town", model_file, out, **RUN)
+    (out / "out_all_classes.vrt").write_text("mine")
+    with pytest.raises(OutputError, match=r"out_all_classes\.vrt exists and was not written"):
+        geoseg.predict(tmp_path / "town", model_file, out, **RUN)
