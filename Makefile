@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 PEERS := .venv-peers
 GEODEEP := .venv-geodeep
+AZURITE := .azurite/node_modules/.bin/azurite-blob
 
-.PHONY: demo test test-all test-gis test-geodeep test-oldest mutants kills chaos fuzz lint bench bench-peers clean
+.PHONY: demo test test-all test-gis test-geodeep test-azure test-oldest mutants kills chaos fuzz lint bench bench-peers clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -50,6 +51,13 @@ $(GEODEEP)/.installed:
 # GeoDeep, in an environment of its own, runs an exported model.
 test-geodeep: $(VENV)/.dev $(GEODEEP)/.installed
 	GEODEEP_PYTHON=$(CURDIR)/$(GEODEEP)/bin/python $(BIN)/python -m pytest -s tests/export/test_geodeep.py
+
+$(AZURITE):
+	npm install --silent --no-audit --no-fund --prefix .azurite azurite
+
+# Buckets as containers of Azure, on Azurite's server, which npm installs.
+test-azure: $(VENV)/.dev $(AZURITE)
+	AZURITE=$(CURDIR)/$(AZURITE) $(BIN)/python -m pytest tests/test_stores.py tests/test_leases.py tests/commands/test_predict_store.py
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev
