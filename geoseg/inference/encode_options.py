@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from geoseg.errors import ConfigError, ModelError
 from geoseg.models import Card
-from geoseg.models.sharing import CELL_MULTIPLE, Sharing, exact_sharing, sharing
+from geoseg.models.sharing import CELL_MULTIPLE, Sharing, sharing
 from geoseg.tiling import TileGrid
 from geoseg.tiling.grid import Stitch
 
@@ -20,8 +20,7 @@ class EncodeOptions:
 
     encode: Encode = "auto"
     """``shared``: each pixel once, in cells; ``window``: each window by itself; ``auto``: shared
-    where the network has a context and other options allow it, as it is as good, and cheaper; and
-    where no class can change."""
+    where the network and other options allow it, as it is as good, and cheaper."""
     cell: int | None = None
     """Side of the cells, pixels; None: the encoder family's."""
 
@@ -68,10 +67,8 @@ class EncodeOptions:
             if self.encode == "auto":
                 return None  # nobody asked for it: what can be shared is, and the report says so
             raise
-        if self.encode == "shared":
+        if self.encode == "shared" or not shared.contextual:
             return shared
-        if not shared.contextual:
-            return exact_sharing(card.spec)
         # Asked for, such windows are refused where the lattice is made, with those that fit.
         sides = (
             card.window if window is None else window,

@@ -46,11 +46,6 @@ class Sharing:
         return 1 if self.cells.halo == 0 else CELL_MULTIPLE
 
 
-def exact_sharing(spec: ModelSpec) -> Sharing | None:
-    """What can be shared with no change to any class, since a pixel's class is its own alone."""
-    return sharing(spec) if spec.system != EXTERNAL and spec.encoder is None else None
-
-
 def sharing(spec: ModelSpec, cell: int | None = None) -> Sharing:
     """What can be shared in a network, and in what cells.
 

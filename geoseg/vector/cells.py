@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.vector.arcs import UNIT, find_arcs
 from geoseg.vector.components import Components, find_components
-from geoseg.vector.edges import Edges
+from geoseg.vector.edges import Edges, both_ways
 from geoseg.vector.lines import find_lines
 from geoseg.vector.part_regions import PartRegions, part_of
 from geoseg.vector.regularize import RightAngles, regularize
@@ -62,18 +62,20 @@ def simplified_part(
     """
     framed = np.where(framed == UNCERTAIN, NODATA, framed)
     components = find_components(np.ascontiguousarray(framed[1:-1, 1:-1]), confidence)
-    return part_of(components, _edges(framed, components, row, col, drawing), row, col)
+    # What the edges are made from is given up before they are sorted.
+    edges = Edges.summed(*_drawn(framed, components, row, col, drawing))
+    return part_of(components, edges, row, col)
 
 
-def _edges(
+def _drawn(
     framed: NDArray[np.uint8], components: Components, row: int, col: int, drawing: Drawing
-) -> Edges:
-    """The edges of all regions of a cell, in the whole raster's coordinates."""
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The edges of all regions of a cell, in the whole raster's coordinates, from `both_ways`."""
     lines = find_lines(framed, components)
     if drawing.metric is None:
         points = [UNIT * (lines.vertices.row + row), UNIT * (lines.vertices.col + col)]
         ends = np.stack([lines.start, lines.end])
-        return Edges.along(points, ends, lines.left, lines.right)
+        return both_ways(points, ends, lines.left, lines.right)
     height, width = (side - 2 for side in framed.shape)
     arcs = find_arcs(lines)
     arcs = arcs.drawn(simplify(arcs, drawing.metric, height, width))
@@ -85,4 +87,4 @@ def _edges(
     free = find_free(arcs, ends, ~squared) if drawing.smooth else None
     points = [arcs.row + UNIT * row, arcs.col + UNIT * col]
     number = arcs.number[ends[0]]
-    return Edges.along(points, ends, arcs.left[number], arcs.right[number], free)
+    return both_ways(points, ends, arcs.left[number], arcs.right[number], free)

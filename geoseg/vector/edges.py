@@ -52,32 +52,6 @@ class Edges:
         row, col, end_row, end_col, free = packed[:, order]
         return cls(region[order], row, col, end_row, end_col, free > 0)
 
-    @classmethod
-    def along(
-        cls,
-        points: Sequence[Ints],
-        ends: Ints,
-        left: Ints,
-        right: Ints,
-        free: NDArray[np.bool_] | None = None,
-    ) -> Edges:
-        """The edges of the regions on both sides of some lines.
-
-        Args:
-            points: rows and columns of points.
-            ends: ``(2, lines)`` the points at which each line begins and ends.
-            left: region to the left of each; -1: none, which has no edges.
-            right: likewise.
-            free: whether the corner at each point is to be cut off; None: none is.
-        """
-        region = np.concatenate([left, right])
-        inside = region >= 0
-        begin, end = (np.concatenate(each)[inside] for each in (ends, ends[::-1]))
-        row, col = (each.astype(np.int32) for each in points)
-        is_free = np.zeros(row.size, np.int32) if free is None else free.astype(np.int32)
-        packed = np.stack([row[begin], col[begin], row[end], col[end], is_free[begin]])
-        return cls.summed(region[inside], packed)
-
     def polygons(self) -> NDArray[np.object_]:
         """One valid polygon per region, in the order of the regions, x = column, y = row.
 
@@ -142,3 +116,28 @@ def _polygons(coordinates: NDArray[np.float64], begins: Ints, shells: Ints) -> N
         shapely.GeometryType.POLYGON, coordinates[vertices], (closed, shells)
     )
     return polygons
+
+
+def both_ways(
+    points: Sequence[Ints],
+    ends: Ints,
+    left: Ints,
+    right: Ints,
+    free: NDArray[np.bool_] | None = None,
+) -> tuple[Ints, NDArray[np.int32]]:
+    """The edges of the regions on both sides of some lines, for `Edges.summed`.
+
+    Args:
+        points: rows and columns of points.
+        ends: ``(2, lines)`` the points at which each line begins and ends.
+        left: region to the left of each; -1: none, which has no edges.
+        right: likewise.
+        free: whether the corner at each point is to be cut off; None: none is.
+    """
+    region = np.concatenate([left, right])
+    inside = region >= 0
+    begin, end = (np.concatenate(each)[inside] for each in (ends, ends[::-1]))
+    row, col = (each.astype(np.int32) for each in points)
+    is_free = np.zeros(row.size, np.int32) if free is None else free.astype(np.int32)
+    packed = np.stack([row[begin], col[begin], row[end], col[end], is_free[begin]])
+    return region[inside], packed

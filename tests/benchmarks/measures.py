@@ -36,7 +36,7 @@ from tests.benchmarks.polygons import polygons, polygons_large
 from tests.benchmarks.real_quality import shared_real
 from tests.benchmarks.remote import remote
 from tests.benchmarks.right_angles import right_angles
-from tests.benchmarks.sharing import shared_quality, shared_speed
+from tests.benchmarks.sharing import local_speed, shared_quality, shared_speed
 from tests.benchmarks.sheets import sheets
 from tests.benchmarks.sources import area_of_interest, mosaic_of_nine, mosaic_plan, resampling
 from tests.benchmarks.startup import startup
@@ -164,5 +164,6 @@ ALL: dict[str, Callable[[Path], None]] = {
         shared_quality,
         shared_real,
         shared_speed,
+        local_speed,
     )
 }

@@ -33,6 +33,10 @@ NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "isnet-resnet50": ("isnet", "resnet50", {}),
     "unet-resnet18": ("smp.unet", "resnet18", {}),
 }
+LOCAL_NETWORKS = {
+    "fcn-resnet18": ("fcn", "resnet18", {"output_stride": 8}),
+    "unet-resnet18": ("smp.unet", "resnet18", {}),
+}
 ROUNDS = 3
 
 
@@ -105,13 +109,22 @@ def predict_labels(
 
 def shared_speed(folder: Path) -> None:
     """Processor seconds of shared against whole windows, 2048 x 2048, interleaved, medians."""
-    source = open_raster(write_imagery(folder / "2048.tif", 2048))
-    for name, (system, encoder, options) in NETWORKS.items():
+    _compare(folder, 2048, NETWORKS, ROUNDS)
+
+
+def local_speed(folder: Path) -> None:
+    """The same of networks without context, in cells alone, 4096 x 4096, one round."""
+    _compare(folder, 4096, LOCAL_NETWORKS, 1)
+
+
+def _compare(folder: Path, size: int, networks: dict[str, Any], rounds: int) -> None:
+    source = open_raster(write_imagery(folder / f"{size}.tif", size))
+    for name, (system, encoder, options) in networks.items():
         model = geoseg.load_model(
             write_model(folder / f"{name}.safetensors", system, encoder, **options)
         )
         seconds: dict[Encode, list[float]] = {"window": [], "shared": []}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for encode, each in seconds.items():
                 started = time.process_time()
                 predict_labels(model, source, encode, model.card.window, model.card.overlap)

@@ -55,7 +55,7 @@ def test_a_network_without_context_runs_on_cells_that_own_their_pixels(
     assert grid.window > load_card(model_file).window
 
 
-def test_a_network_of_single_pixels_takes_cells_unless_windows_are_asked_for(
+def test_a_network_without_context_takes_cells_unless_windows_are_asked_for(
     model_file: Path, source: Source
 ) -> None:
     card = load_card(model_file)
@@ -128,7 +128,9 @@ def test_what_can_be_shared_is_unless_other_options_stand_in_the_way(
     ("spec", "is_shared"),
     [
         (ModelSpec("ocrnet", "resnet50", 8, 3, 4), True),
-        (ModelSpec("smp.unet", "resnet18", 32, 3, 4), False),
+        (ModelSpec("smp.unet", "resnet18", 32, 3, 4), True),
+        (ModelSpec("fcn", "resnet50", 8, 3, 4), True),
+        (ModelSpec("smp.unet", "efficientnet-b0", 32, 3, 4), False),
         (ModelSpec("pixel", None, 1, 3, 4), True),
         (ModelSpec("hcnet", "efficientnet-b0", 16, 3, 4), False),
         (ModelSpec("smp.pspnet", "resnet18", 8, 3, 4), False),
