@@ -164,13 +164,14 @@ def _ways(
 ) -> Iterator[Fitted]:
     """Ever less memory; each is cut only when it is asked for."""
     first = Choice(run.file_threads, workers)
-    surveys = [survey.cut(first, probe, run.options.block) for survey in surveys]
+    windows = sum(survey.forwards for survey in surveys)
+    surveys = [survey.cut(first, probe, run.options.block, windows) for survey in surveys]
     widest = max(block.area.width for survey in surveys for block in survey.blocks)
     narrowest = widest
     if run.options.block == "auto":
         narrowest = min(widest, max(survey.job.grid.window for survey in surveys))
     for choice in first.tighter(widest, narrowest):
-        cut = [survey.cut(choice, probe, run.options.block) for survey in surveys]
+        cut = [survey.cut(choice, probe, run.options.block, windows) for survey in surveys]
         cleaning = run.options.cleaning
         plan = RasterPlan.total([survey.plan(choice, cleaning) for survey in cut])
         if merged:

@@ -87,7 +87,9 @@ class Survey:
             yield output.path
             yield from map(output.file, output.areas(self.job.source))
 
-    def cut(self, choice: Choice, probe: Probe, block: int | Literal["auto"]) -> Survey:
+    def cut(
+        self, choice: Choice, probe: Probe, block: int | Literal["auto"], windows: int
+    ) -> Survey:
         """This raster cut into blocks as chosen; for workers, so many that none idles.
 
         Of these, blocks take some minutes at most.
@@ -96,13 +98,15 @@ class Survey:
             choice: what is in memory at once.
             probe: what a window takes.
             block: as the user asks for it.
+            windows: that are left to run of all rasters. A small one of many is not cut: the
+                others keep workers busy.
         """
         if self.resumed or not self.needs_parts or block != "auto":
             return self  # an earlier run or the user chose its blocks
         grid, extent, classes = self.job.grid, self.job.source.extent, self.folder.classes
         widest = choice.widest or grid.widest_strip(classes, probe.map_bytes)
         if choice.workers:
-            most = min(BLOCK_SECONDS / probe.seconds, len(grid) / (2 * choice.workers))
+            most = min(BLOCK_SECONDS / probe.seconds, windows / (2 * choice.workers))
             blocks = grid.small_blocks(max(1, int(most)), area=extent, widest=widest)
         else:
             blocks = grid.blocks(area=extent, widest=widest)

@@ -84,7 +84,7 @@ def best_cut(windows: Lattice, cells: Lattice | None, least: int, forwards: int)
         forwards: windows that a block should take at most.
     """
     counts = range(least, max(least, windows.cols) + 1)
-    _, _, down, across = min(_cut_rows(windows, cells, count, forwards) for count in counts)
+    _, _, across, down = min(_cut_rows(windows, cells, count, forwards) for count in counts)
     return down, across
 
 
@@ -94,8 +94,9 @@ def _cut_rows(
     """How well lattices are cut into `across` columns of blocks, and so many rows as help.
 
     Returns:
-        Windows of a block beyond those wanted, times that windows are run, blocks down and across:
-        the least of these is best.
+        Windows of a block beyond those wanted, times that windows are run, blocks across and down:
+        the least of these is best. A block has a part for each of its lattice rows, so that wide
+        blocks make fewer parts.
     """
     rows, cols, reach = windows.rows, windows.cols, windows.reach
     wide = ceil(cols / across) + (reach if across > 1 else 0)
@@ -106,9 +107,9 @@ def _cut_rows(
     price = windows.price(down, across)
     # Memory may ask for so many columns; more of them only cost.
     if any(each.price(down, across) > each.most for each in lattices):
-        return rows * cols * 2, price, down, across
+        return rows * cols * 2, price, across, down
     left = wide * (ceil(rows / down) + (reach if down > 1 else 0))
-    return max(0, left - forwards), price, down, across
+    return max(0, left - forwards), price, across, down
 
 
 def between(edges: Sequence[int], first: int, end: int) -> range:

@@ -132,7 +132,8 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     started, cpu = time.perf_counter(), time.process_time()
     surveys = [each.result() for each in look_ahead(partial(survey_raster, run), jobs)]
     choice, probe = Choice(workers=WORKERS), Probe(_WINDOW_SECONDS, 0)
-    surveys = [survey.cut(choice, probe, run.options.block) for survey in surveys]
+    windows = sum(survey.forwards for survey in surveys)
+    surveys = [survey.cut(choice, probe, run.options.block, windows) for survey in surveys]
     plan = RasterPlan.total([survey.plan(choice) for survey in surveys])
     planned, planned_cpu = time.perf_counter() - started, time.process_time() - cpu
     slots = _NoSlots()

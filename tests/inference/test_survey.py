@@ -114,18 +114,16 @@ def test_blocks_for_workers_last_two_minutes_at_most_and_keep_a_resumed_runs(
 ) -> None:
     run = make_run(window=16, overlap=0)
     survey = survey_raster(run, make_job(run, height=160, width=160))  # 10 x 10 windows
-    assert len(survey.cut(Choice(workers=1), Probe(0.1, 0), "auto").blocks) == 2, (
-        "two for each process"
-    )
-    slow = survey.cut(
-        Choice(workers=1), Probe(12.0, 0), "auto"
-    )  # seconds a window: ten windows a block
-    assert len(slow.blocks) == 10
-    assert slow.forwards == survey.forwards == 100
+    one, quick, slow = Choice(workers=1), Probe(0.1, 0), Probe(12.0, 0)  # seconds a window
+    assert len(survey.cut(one, quick, "auto", 100).blocks) == 2, "two for each process"
+    assert len(survey.cut(one, quick, "auto", 10 * 100).blocks) == 1, "others have enough for it"
+    slow_blocks = survey.cut(one, slow, "auto", 10 * 100)
+    assert len(slow_blocks.blocks) == 10
+    assert slow_blocks.forwards == survey.forwards == 100
     write_parts(survey, lambda number, row: row == 0)
     resumed = survey_raster(run, survey.job)
     assert resumed.resumed
-    assert resumed.cut(Choice(workers=1), Probe(12.0, 0), "auto") == resumed
+    assert resumed.cut(one, slow, "auto", 100) == resumed
 
 
 def test_a_finished_raster_is_complete_under_the_same_options_only(
