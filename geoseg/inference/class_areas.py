@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from geoseg.inference.outputs import Output
 from geoseg.inference.stories import Stage, Task
 from geoseg.inference.zones import measure_zones
 from geoseg.raster import GDAL_CACHE_BYTES, open_raster, place_of
+from geoseg.raster.part import BLOCK
+from geoseg.raster.pieces import Pieces
 from geoseg.tiling import Window
 from geoseg.vector import PixelAreas
 
-_CHUNK_PIXELS = 2**20
-"""Pixels measured at once."""
+_PIECES = Pieces(2**20, BLOCK, down_first=False)
+"""Whole tiles, measured at once."""
 
 
 def tell_areas(
@@ -79,11 +82,10 @@ def measure_raster(
         local_copy(output.file(area)) as file,
         open_raster(file).open() as reader,
     ):
-        rows = max(1, _CHUNK_PIXELS // reader.width)
-        for row in range(0, reader.height, rows):
-            height = min(rows, reader.height - row)
-            labels, _ = reader.read(row, 0, height, reader.width)
-            weights = sizes.weights(Window(place.row + row, place.col, height, reader.width))
+        whole = Window(0, 0, reader.height, reader.width)
+        for piece in _PIECES.cut(whole):
+            labels, _ = reader.read(*astuple(piece))
+            weights = sizes.weights(piece.moved(place.row, place.col))
             np.add.at(found, labels[0].ravel(), 1 if weights is None else weights.ravel())
     return found
 

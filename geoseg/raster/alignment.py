@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -47,9 +49,14 @@ def describe_grid(source: Source) -> str:
     size = f"{source.height} x {source.width} pixels"
     if not source.georeferenced:
         return f"{size} without georeferencing"
-    a, _, x, _, e, y = tuple(source.transform)[:6]
-    pixel = f"{abs(a):g}" if abs(abs(a) - abs(e)) < 1e-9 * abs(a) else f"{abs(a):g} x {abs(e):g}"
+    a, b, x, d, e, y = tuple(source.transform)[:6]
+    across, down = math.hypot(a, d), math.hypot(b, e)
+    pixel = f"{across:g}" if abs(across - down) < 1e-9 * across else f"{across:g} x {down:g}"
     place = f"{size} of {pixel} from ({x:.10g}, {y:.10g})"
+    if b or d:
+        place += f", turned by {math.degrees(math.atan2(d, a)):.4g} degrees,"
+    elif e > 0:
+        place += ", south up,"
     return f"{place} without CRS" if source.crs is None else f"{place} in {crs_name(source.crs)}"
 
 

@@ -28,6 +28,8 @@ OverlapRule = Literal["first", "newest", "finest"]
 OVERLAP_RULES: tuple[OverlapRule, ...] = ("first", "newest", "finest")
 _ANYWHERE = "mosaic"
 _REMEDY = "--resample brings it there"
+_LEAST_COVER = 0.01
+"""Of the rectangle of a mosaic that sheets mostly cover; even a river's do."""
 _SNAPPED = 0.1
 """Pixels by which a sheet may lie off the grid: it is moved onto it."""
 
@@ -122,7 +124,7 @@ def make_mosaic(
         file_bands=tuple(first.file_bands[band - 1] for band in first.bands),
         bands_chosen=first.bands_chosen,
         sheets=tuple(sorted(sheets, key=partial(_rank, rule=overlap_rule))),
-        warnings=_moved(sheets, first),
+        warnings=(*_moved(sheets, first), *_far_off(path, sheets)),
         read_cost=mosaic_cost([sheet.source.read_cost for sheet in sheets]),
         beside=first.beside,
     ), misfits
@@ -143,6 +145,23 @@ def _moved(sheets: Sequence[Sheet], first: Source) -> tuple[str, ...]:
     return (f"{first.path}: {counted(count, 'sheet')} of {len(sheets)} are resampled to its grid",)
 
 
+def _far_off(path: Path, sheets: Sequence[Sheet]) -> tuple[str, ...]:
+    """A line where a mosaic is nearly empty: often one sheet's place is wrong."""
+    places = np.array([(s.row, s.col, s.window.row_end, s.window.col_end) for s in sheets])
+    height, width = places[:, 2:].max(axis=0).tolist()
+    share = float(np.prod(places[:, 2:] - places[:, :2], axis=1).sum()) / (height * width)
+    if share >= _LEAST_COVER:
+        return ()
+    ends = {*places[:, :2].argmin(axis=0).tolist(), *places[:, 2:].argmax(axis=0).tolist()}
+    left = {end: np.delete(places, end, axis=0) for end in sorted(ends)}
+    sizes = {end: np.prod(rest[:, 2:].max(0) - rest[:, :2].min(0)) for end, rest in left.items()}
+    outlying = sheets[min(sizes, key=sizes.__getitem__)].source.path
+    return (
+        f"{path}: its sheets cover {share:.3%} of the {height} x {width} pixels that hold them; "
+        f"{outlying} lies far from others: leave it out if it is no part of this mosaic",
+    )
+
+
 def _rank(sheet: Sheet, rule: OverlapRule) -> tuple[float, str]:
     """Lowest on top."""
     source = sheet.source
@@ -154,7 +173,7 @@ def _rank(sheet: Sheet, rule: OverlapRule) -> tuple[float, str]:
 
 
 def _reference(inputs: Sequence[Source], crs: CRS | None) -> Source:
-    """The sheet whose grid the mosaic has: the first one in its coordinate system.
+    """The sheet whose grid the mosaic has: the first one whose pixels are like those of most.
 
     Raises:
         SourceError: no sheet has the coordinate system that is wanted.
@@ -162,16 +181,22 @@ def _reference(inputs: Sequence[Source], crs: CRS | None) -> Source:
     names = Counter(str(each.crs) for each in inputs)
     most = next(iter(each for each in inputs if names[str(each.crs)] == max(names.values())))
     wanted = crs or most.crs
-    same = (
+    same = [
         each for each in inputs if each.crs == wanted or (each.crs and same_crs(each.crs, wanted))
-    )
-    found = next(same, None)
-    if found is None:
+    ]
+    if not same:
         raise SourceError(
             f"--crs {crs_name(wanted)}: none of the sheets has it, so that no grid is known; give "
             f"that of one, like {crs_name(most.crs)}"
         )
-    return found
+    pixels = [_pixel(each) for each in same]
+    return same[pixels.index(Counter(pixels).most_common(1)[0][0])]
+
+
+def _pixel(source: Source) -> tuple[str, ...]:
+    """Size and direction of its pixels, without traces of rounding."""
+    a, b, _, d, e, _ = tuple(source.transform)[:6]
+    return tuple(f"{each + 0.0:.6g}" for each in (a, b, d, e))
 
 
 def _placed(source: Source, reference: Source, remedy: str, *, resample: bool) -> Sheet:

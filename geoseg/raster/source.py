@@ -129,7 +129,7 @@ class Source(ABC):
         if own is None or not self.georeferenced:
             raise SourceError(
                 f"{self.path}: has no ground sampling, so that it cannot be resampled; give it a "
-                "place (a GeoTIFF with CRS)"
+                "place (a GeoTIFF with CRS, or --crs EPSG:N where that alone is missing)"
             )
         down, across = ground_sampling * self.height / own[1], ground_sampling * self.width / own[0]
         return ResampledSource(

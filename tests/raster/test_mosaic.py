@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,39 @@ def test_a_mosaic_of_many_sheets_travels_as_a_reference(make_raster: Make, tmp_p
     small = open_raster(make_raster("s.tif"))
     assert small.stored_in(tmp_path / "other").reference is None
     assert not (tmp_path / "other").exists()
+
+
+def test_a_sheet_that_lies_far_from_the_others_is_named_once_the_mosaic_is_nearly_empty(
+    make_raster: Make,
+) -> None:
+    data = scene()
+    places = {"a": (0, 0), "b": (0, 83), "c": (61, 0), "z": (-90_000, 100)}
+    near, far = [], []
+    for name, (row, col) in places.items():
+        place = GRID * Affine.translation(col, row)
+        (far if name == "z" else near).append(
+            make_raster(f"{name}.tif", data=data, transform=place)
+        )
+    assert open_mosaic(near).warnings == ()
+    (line,) = open_mosaic([*far, *near]).warnings
+    assert re.fullmatch(
+        r".*: its sheets cover 0\.12\d% of the 90122 x 183 pixels that hold them; .*z\.tif lies "
+        "far from others: leave it out if it is no part of this mosaic",
+        line,
+    )
+
+
+def test_the_grid_is_that_of_most_sheets_and_a_turned_or_south_up_one_is_called_so(
+    make_raster: Make,
+) -> None:
+    data = scene()
+    turned = make_raster("a.tif", data=data, transform=GRID @ Affine.rotation(30))
+    upside = make_raster("b.tif", data=data, transform=Affine(0.5, 0, 5e5, 0, 0.5, 5.4e6))
+    most = [
+        make_raster(f"{name}.tif", data=data, transform=GRID * Affine.translation(83 * number, 0))
+        for number, name in enumerate("cd")
+    ]
+    mosaic, misfits = make_mosaic(Path("m"), map(open_raster, [turned, upside, *most]))
+    assert [sheet.source.path for sheet in mosaic.sheets] == most
+    assert "of 0.5 from (500000, 5400000), turned by -30 degrees, in EPSG" in misfits[turned]
+    assert "of 0.5 from (500000, 5400000), south up, in EPSG" in misfits[upside]
