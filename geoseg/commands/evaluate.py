@@ -136,6 +136,7 @@ def run(
             imagery = Imagery(named, only_pair=len(pairs) == 1)
             cells = draw_largest_errors(scores, options, imagery)
             data["notes"] = imagery.notes
+            data["warnings"] += [] if named is None else imagery.notes
             data["seconds"] = round(time.perf_counter() - started, 3)
             write_outputs(folder, data, cells, options.scheme)
             remove_errors(former, listed_errors(folder))

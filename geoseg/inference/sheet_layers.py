@@ -91,6 +91,10 @@ def write_sheet_project(
     layers = [layer for survey in surveys for layer in _layers(folder, survey, classes, shared)]
     if run.options.merge:
         layers += _merged(folder, surveys, run.options, classes)
+    if run.options.vectors and not set(run.options.vectors) & set(_POLYGONS):
+        note(
+            "the project shows no polygons: not every QGIS reads GeoParquet; add gpkg to --vectors"
+        )
     groups = [[each for each in layers if each.group == group] for group in _GROUPS]
     layers = [each for group in groups for each in _few(folder, group, note)]
     outlines = [_outline(each.job.source) for each in surveys if each.job.source.crs == first.crs]

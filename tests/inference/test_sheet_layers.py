@@ -19,10 +19,19 @@ from geoseg.errors import ConfigError, OutputError
 from geoseg.inference import sheet_layers
 from geoseg.inference.sheet_layers import refuse_project
 from geoseg.places import any_path
+from geoseg.progress import Progress
 from tests.conftest import GRID
 
 Make = Callable[..., Path]
 RUN = {"project": True, "preview": False, "vectors": "gpkg"}
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @pytest.fixture
@@ -148,3 +157,13 @@ def test_of_many_sheets_the_map_shows_virtual_rasters_over_all(
     (out / "out_all_classes.vrt").write_text("mine")
     with pytest.raises(OutputError, match=r"out_all_classes\.vrt exists and was not written"):
         geoseg.predict(tmp_path / "town", model_file, out, **RUN)
+
+
+def test_that_the_map_shows_no_polygons_is_said(
+    sheets: Path, model_file: Path, tmp_path: Path
+) -> None:
+    notes = Notes()
+    options = RUN | {"vectors": "parquet", "progress": notes}
+    geoseg.predict(sheets / "0.tif", model_file, tmp_path / "out", **options)
+    assert "polygons" not in shown(tmp_path / "out")
+    assert any("add gpkg to --vectors" in line for line in notes.lines)
