@@ -6,13 +6,14 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
 import rasterio
 
 import geoseg
 from geoseg.scenes import write_folder
 from tests.gis.python import needs_qgis, run_script
 
-pytestmark = needs_qgis
+pytestmark = [needs_qgis, pytest.mark.slow]
 
 MODEL = files("geoseg") / "data/demo.safetensors"
 

@@ -99,6 +99,7 @@ def test_the_map_is_imagery_under_the_colours_of_the_preview(tmp_path: Path) -> 
     assert (np.abs(panel - colors).max(0) < 3)[inside].mean() > 0.99
 
 
+@pytest.mark.slow
 def test_many_sheets_are_drawn_from_virtual_rasters_as_from_layers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,10 +60,8 @@ def shown(out: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("options", "polygons", "classes"),
     [
-        ({}, ["0", "1"], ["0_classes.tif", "1_classes.tif"]),
         ({"merge": True}, ["town"], ["0_classes.tif", "1_classes.tif"]),
         ({"mosaic": "sheets"}, ["town"], ["0_classes.tif", "1_classes.tif"]),
-        ({"mosaic": "one"}, ["town"], ["town_classes.tif"]),
         ({"mosaic": "one", "squares": True}, ["town"], ["town_classes.vrt"]),
     ],
 )
