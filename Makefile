@@ -37,9 +37,11 @@ test: $(VENV)/.dev lint
 test-all: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=explore
 
-# Real QGIS opens inputs and outputs (Debian: apt-get install qgis python3-qgis).
+# Real QGIS opens inputs and outputs. Where it is missing, Debian's is installed.
 QGIS_PYTHON ?= /usr/bin/python3
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 test-gis: $(VENV)/.dev
+	$(QGIS_PYTHON) -c 'import qgis.core' || { $(SUDO) apt-get update && $(SUDO) apt-get install --yes qgis python3-qgis gdal-bin; }
 	$(QGIS_PYTHON) -c 'import qgis.core' || { echo 'no QGIS there; name its Python: make test-gis QGIS_PYTHON=...'; exit 1; }
 	QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest tests/gis
 

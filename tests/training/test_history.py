@@ -168,3 +168,25 @@ def test_tensorboard_is_not_needed_unless_asked_for(
 
 def test_an_installed_tensorboard_is_accepted(writer: type[Writer]) -> None:
     require_tensorboard()
+
+
+@pytest.mark.parametrize("last", [2, 3, 7, 1000])
+def test_curves_have_whole_steps_at_their_ticks(
+    last: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, *arguments: object, **options: object) -> None:
+        drawn.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    rows = [
+        {"step": str(step), "loss": "0.5", "mean_iou": "0.5", "overall_accuracy": "0.6"}
+        for step in (1, last)
+    ]
+    plot_curves(rows, tmp_path / "curves.png")
+    ticks = drawn[0].axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+    assert len(ticks) >= 2
