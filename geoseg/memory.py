@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import re
 import sys
 from functools import cache
@@ -83,7 +84,13 @@ def _free_in(folder: Path, most: str, used: str, reclaimable: str) -> list[int]:
 
 def held_memory() -> int:
     """Bytes of memory that this process holds now."""
-    return int(psutil.Process().memory_info().rss)
+    return int(_process(os.getpid()).memory_info().rss)
+
+
+@cache
+def _process(number: int) -> psutil.Process:
+    """Of this number: psutil takes longer to find a process than to ask it."""
+    return psutil.Process(number)
 
 
 class _Heap:
