@@ -116,10 +116,11 @@ def test_networks_over_resnet50_give_the_published_logits(
 
 
 @pytest.mark.slow
-def test_fcn_of_torchvision_gives_its_logits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50"])
+def test_networks_of_torchvision_give_their_logits(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
-    oracle = torchvision.models.segmentation.fcn_resnet50(
-        weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=True
+    oracle = torchvision.models.get_model(
+        name, weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=True
     )
     settle(oracle)
     torch.save(oracle.state_dict(), tmp_path / "a.pth")

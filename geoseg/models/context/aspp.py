@@ -25,6 +25,8 @@ class ASPPOptions(HeadOptions):
     """Side of the convolution that fuses the branches: 1 in the paper, 3 in ISNet's comparison."""
     rates: Annotated[tuple[Size, ...], Field(min_length=1, max_length=16)] = RATES
     """Dilations of the 3x3 convolutions; half of these at output stride 16."""
+    smooth: bool = False
+    """Whether a 3x3 convolution follows the fusion, as in torchvision."""
 
 
 class ASPPHead(ContextHead):
@@ -46,6 +48,7 @@ class ASPPHead(ContextHead):
         rates = self.options.rates
         self.pyramid = AtrousPyramid(in_channels[-1], width, rates)
         self.fuse = conv_bn_relu((2 + len(rates)) * width, width, self.options.kernel)
+        self.smooth = conv_bn_relu(width, width, 3) if self.options.smooth else nn.Identity()
         self.classify = Classifier(width, classes)
 
     def local(self, features: Sequence[Tensor]) -> Maps:
@@ -54,7 +57,8 @@ class ASPPHead(ContextHead):
 
     def context(self, maps: Maps) -> Outputs:
         """Logits ``(N, classes, h, w)``."""
-        return Outputs(self.classify(self.fuse(self.pyramid(maps["deep"]))), {})
+        fused = self.fuse(self.pyramid(maps["deep"]))
+        return Outputs(self.classify(self.smooth(fused)), {})
 
 
 class AtrousPyramid(nn.Module):

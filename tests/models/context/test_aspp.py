@@ -26,6 +26,7 @@ def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
         "channels": 256,
         "kernel": 1,
         "rates": (12, 24, 36),
+        "smooth": False,
     }
     assert (ASPPHead.name, ASPPHead.stages) == ("aspp", 1)
     assert ASPPHead.aux_weights == {}

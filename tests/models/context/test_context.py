@@ -76,6 +76,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("aspp", {}),
     ("aspp", {"kernel": 3}),
     ("aspp", {"rates": (6, 12)}),
+    ("aspp", {"smooth": True}),
     ("self_attention", {}),
     ("double_attention", {}),
     ("ccnet", {}),
