@@ -65,7 +65,10 @@ def _parquet_items(path: Path) -> list[dict[str, Any]]:
             'pip install "geoseg[parquet]", or give the items as JSON'
         ) from None
     try:
-        return list(parquet.read_table(path, columns=["id", "assets"]).to_pylist())
+        needed = ("id", "assets")
+        if missing := set(needed) - set(parquet.read_schema(path).names):
+            raise ValueError(f"it has no column {' and '.join(sorted(missing))}")
+        return list(parquet.read_table(path, columns=list(needed)).to_pylist())
     except (ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 

@@ -70,6 +70,8 @@ def follow_references(path: Path) -> list[str]:
         try:
             names = [*_references_in(file), *folders.sidecars(file)]
             targets = [target for name in names for target in _targets(file, name)]
+        except SourceError as error:  # of a tile index
+            raise SourceError(str(error) if file == root else f"{path}: {error}") from error
         except (_UnsafeFileError, UnsafeXMLError, OSError) as error:
             raise SourceError(_refusal(path, file, file == root, error)) from error
         for target in targets:

@@ -176,13 +176,22 @@ def _reference(inputs: Sequence[Source], crs: CRS | None) -> Source:
     """The sheet whose grid the mosaic has: the first one whose pixels are like those of most.
 
     Raises:
-        SourceError: no sheet has the coordinate system that is wanted.
+        SourceError: no sheet has the coordinate system that is wanted, or any place.
     """
-    names = Counter(str(each.crs) for each in inputs)
-    most = next(iter(each for each in inputs if names[str(each.crs)] == max(names.values())))
+    placed = [each for each in inputs if each.georeferenced]
+    placed = [each for each in placed if each.crs is not None] or placed
+    if not placed:
+        raise SourceError(
+            f"{inputs[0].path}: {describe_grid(inputs[0])} is no sheet of a mosaic, nor is another "
+            "input; give them a place"
+        )
+    names = Counter(str(each.crs) for each in placed)
+    most = placed[[str(each.crs) for each in placed].index(names.most_common(1)[0][0])]
     wanted = crs or most.crs
     same = [
-        each for each in inputs if each.crs == wanted or (each.crs and same_crs(each.crs, wanted))
+        each
+        for each in placed
+        if each.crs == wanted or (each.crs and wanted and same_crs(each.crs, wanted))
     ]
     if not same:
         raise SourceError(

@@ -42,6 +42,11 @@ def read_tile_index(path: Path) -> TileIndex:
         named = settings.get("indexdataset", "")
         places = [os.path.join(base, named) for base in (path.parent, Path())]
         index = Path(next(filter(os.path.isfile, places), places[0]))
+        if not index.is_file():
+            raise SourceError(
+                f"{path}: names {index} as its tile index, which is not there; put it there, or "
+                "give the index itself"
+            )
     try:
         name = vector_name(index)
         layer = settings.get("indexlayer") or _only_layer(name)

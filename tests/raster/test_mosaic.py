@@ -224,3 +224,17 @@ def test_the_grid_is_that_of_most_sheets_and_a_turned_or_south_up_one_is_called_
     assert [sheet.source.path for sheet in mosaic.sheets] == most
     assert "of 0.5 from (500000, 5400000), turned by -30 degrees, in EPSG" in misfits[turned]
     assert "of 0.5 from (500000, 5400000), south up, in EPSG" in misfits[upside]
+
+
+def test_sheets_without_a_place_or_coordinate_system_give_no_grid(make_raster: Make) -> None:
+    data = scene()
+    bare = make_raster("a.tif", data=data, transform=None, crs=None)
+    lost = make_raster("b.tif", data=data, crs=None)
+    good = make_raster("c.tif", data=data)
+    mosaic, misfits = make_mosaic(Path("m"), map(open_raster, [bare, lost, good]))
+    assert [sheet.source.path for sheet in mosaic.sheets] == [good]
+    assert "a.tif: 61 x 83 pixels without georeferencing is no sheet" in misfits[bare]
+    assert "without CRS, and" in misfits[lost]
+    assert make_mosaic(Path("m"), [open_raster(lost)])[0].crs is None
+    with pytest.raises(SourceError, match=r"a\.tif: .* is no sheet of a mosaic, nor is another"):
+        open_mosaic([bare])

@@ -76,6 +76,15 @@ def test_an_index_that_cannot_be_read_or_runs_sql_is_one_line(tmp_path: Path) ->
         read_tile_index(index)
     with pytest.raises(SourceError, match="holds SQL to run; export the index without"):
         read_tile_index(save(tmp_path / "b.gti.gpkg", [tmp_path / "t.tif"], SQL="SELECT 1"))
+    above = tmp_path / "c.gti"
+    above.write_text(
+        "<GDALTileIndexDataset><IndexDataset>gone.gpkg</IndexDataset></GDALTileIndexDataset>"
+    )
+    for read in (read_tile_index, open_raster):
+        with pytest.raises(
+            SourceError, match=r"c\.gti: names \S+gone\.gpkg as its tile index, whi"
+        ):
+            read(above)
 
 
 def test_the_fingerprint_changes_with_a_tile_and_with_the_index_and_not_by_a_look_at_it(
