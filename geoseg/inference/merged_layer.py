@@ -116,12 +116,14 @@ def plan_merged(plan: RasterPlan, surveys: Sequence[Survey], options: PredictOpt
     pixels = sum(each.height * each.width for each in shown)
     # One part is joined while the next is made; a cell is made alone.
     cell, kinds = options.cleaning.cell, 1 + options.confidence
+    indexed, cleaned = region_bytes(options.vectors, options.cleaning)
     sheets = mosaic_cost([ReadCost(BLOCK**2)] * len(surveys))
     return replace(
         plan,
         polygonized=min(pixels, cell**2 or 2 * PART_PIXELS),
         written=pixels,
-        regions=pixels * region_bytes(options.vectors, options.cleaning),
+        regions=pixels * indexed,
+        cleaned=pixels * cleaned,
         assembled=max(plan.assembled, kinds * sheets.working_bytes),
     )
 

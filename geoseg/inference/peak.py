@@ -7,7 +7,7 @@ block's own arrays; for files, the libraries that write them and what each kind 
 from __future__ import annotations
 
 from geoseg.inference.choice import Choice
-from geoseg.inference.plan import RasterPlan, polygon_cost
+from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 from geoseg.raster import GDAL_CACHE_BYTES
 
@@ -20,7 +20,7 @@ KEPT_SHARE = 0.1
 """Of a block's arrays: what the heap keeps of them while files are written."""
 PLANE_BYTES = 2**20
 """Of a plane of the tiles that are compressed at once."""
-PART_BYTES_PER_PIXEL = 24
+PART_BYTES_PER_PIXEL = 20
 """Of a part that is polygonized."""
 REGION_BYTES = 260
 """Of a polygon of such a part, and of each of its corners."""
@@ -36,7 +36,7 @@ def peak_of(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1) ->
     )
     blocks += plan.decoded + HEAP_BYTES
     files = LIBRARIES_BYTES + GDAL_CACHE_BYTES + plan.decoded
-    made = min(choice.threads, plan.areas) * _of_polygons(plan, probe) + plan.assembled
+    made = _of_polygons(plan, probe, min(choice.threads, plan.areas)) + plan.assembled
     made += plan.planes * PLANE_BYTES
     drawn = min(rasters, choice.threads) * plan.drawing
     if choice.workers or rasters == 1 or not choice.beside:
@@ -54,9 +54,10 @@ def device_peak_of(plan: RasterPlan, probe: Probe) -> int:
     return plan.device + int(plan.mapped * probe.map_bytes)
 
 
-def _of_polygons(plan: RasterPlan, probe: Probe) -> int:
-    """Bytes of a task that makes polygons."""
-    pixel = PART_BYTES_PER_PIXEL + polygon_cost(probe, REGION_BYTES, CORNER_BYTES)
+def _of_polygons(plan: RasterPlan, probe: Probe, tasks: int) -> int:
+    """Bytes of so many tasks that make polygons, or of those before and after them."""
+    pixel = PART_BYTES_PER_PIXEL + probe.polygon_cost(REGION_BYTES, CORNER_BYTES)
     written = plan.written * probe.corners_per_pixel * WRITTEN_CORNER_BYTES
-    # A file's index, or the graph of what is cleaned, holds all regions of a raster.
-    return int(plan.polygonized * pixel + written + plan.regions * probe.regions_per_pixel)
+    # A file's index, and before any polygon the graph of what is cleaned, holds all regions.
+    made = tasks * (plan.polygonized * pixel + written) + plan.regions * probe.regions_per_pixel
+    return int(max(made, plan.cleaned * probe.regions_per_pixel))

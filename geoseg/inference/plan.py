@@ -74,7 +74,9 @@ class RasterPlan:
     written: int = 0
     """Pixels whose polygons a task writes."""
     regions: int = 0
-    """Of each pixel, the bytes that a region takes where all of a raster are held, summed up."""
+    """Of each pixel, the bytes that a region takes while a file is written, summed up."""
+    cleaned: int = 0
+    """The same while it is decided which regions vanish, before any polygon is made."""
     areas: int = 1
     """Tasks among which the parts are shared out for polygons."""
     assembled: int = 0
@@ -99,7 +101,7 @@ class RasterPlan:
         choice: Choice | None = None,
         confidence: bool = False,
         polygons: bool = False,
-        region_bytes: int = 0,
+        region_bytes: tuple[int, int] = (0, 0),
         side: int = 0,
         cell: int = 0,
     ) -> RasterPlan:
@@ -115,7 +117,7 @@ class RasterPlan:
             choice: what is in memory at once; None: one thing after the other.
             confidence: it is written too.
             polygons: they are written.
-            region_bytes: of each, where all of them are held.
+            region_bytes: of each, where all are held: while a file is written, and cleaned.
             side: of the squares that rasters are cut into; 0: each is one file.
             cell: side of the cells in which polygons are made; 0: they are made part by part.
         """
@@ -154,7 +156,8 @@ class RasterPlan:
             drawing=_drawing(target),
             polygonized=min(pixels, held_parts * largest_part),
             written=max((area.height * area.width for area in areas), default=0),
-            regions=pixels * region_bytes,
+            regions=pixels * region_bytes[0],
+            cleaned=pixels * region_bytes[1],
             areas=max(1, len(areas)),
             assembled=made,
             planes=planes,
@@ -184,6 +187,7 @@ class RasterPlan:
             polygonized=max(plan.polygonized for plan in plans),
             written=max(plan.written for plan in plans),
             regions=max(plan.regions for plan in plans),
+            cleaned=max(plan.cleaned for plan in plans),
             areas=sum(plan.areas for plan in plans),
             assembled=max(plan.assembled for plan in plans),
             planes=max(plan.planes for plan in plans),
@@ -197,7 +201,7 @@ class RasterPlan:
         starts = (START_SECONDS + WORKER_SECONDS * choice.workers) * probe.slowness
         files = RASTER_SECONDS * rasters + self.pixels * self.planes * plane
         if self.polygonized:
-            polygons = polygon_cost(probe, REGION_SECONDS, CORNER_SECONDS)
+            polygons = probe.polygon_cost(REGION_SECONDS, CORNER_SECONDS)
             files += self.pixels * (PART_SECONDS_PER_PIXEL + polygons)
         processes = max(1, min(choice.workers, probe.at_once))
         together = min(rasters, processes if choice.workers else choice.threads)
@@ -286,11 +290,6 @@ def _drawing(source: Source) -> int:
     pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
     rows = min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1)
     return rows + source.read_cost.working_bytes
-
-
-def polygon_cost(probe: Probe, region: float, corner: float) -> float:
-    """What polygons cost per pixel, given the cost of each and of each of their corners."""
-    return probe.regions_per_pixel * region + probe.corners_per_pixel * corner
 
 
 def _duration(seconds: float) -> str:

@@ -38,6 +38,10 @@ class Probe:
     kept_since: str = ""
     """When an earlier run has measured it; empty: this one has."""
 
+    def polygon_cost(self, region: float, corner: float) -> float:
+        """What polygons cost per pixel, given the cost of each and of each of their corners."""
+        return self.regions_per_pixel * region + self.corners_per_pixel * corner
+
 
 def peak_memory() -> int:
     """Peak memory of this process, bytes."""

@@ -140,15 +140,14 @@ class Survey:
         )
 
 
-def region_bytes(kinds: Collection[str], cleaning: Cleaning) -> int:
-    """What a region takes while polygons are made, where all of a raster are held.
+def region_bytes(kinds: Collection[str], cleaning: Cleaning) -> tuple[int, int]:
+    """What a region takes where all of a raster are held: in a file, and while it is cleaned.
 
     Args:
         kinds: of files that are written.
         cleaning: of the polygons.
     """
-    indexed = INDEXED_BYTES * ("fgb" in kinds)
-    return indexed + CLEANED_BYTES * (cleaning.min_area is not None)
+    return INDEXED_BYTES * ("fgb" in kinds), CLEANED_BYTES * (cleaning.min_area is not None)
 
 
 def cells_left(block: Block, missing_rows: Sequence[int]) -> tuple[int, int]:

@@ -56,12 +56,15 @@ def test_polygons_grow_with_pixels_regions_and_corners_and_with_the_tasks_at_onc
         of = rasters_with(polygonized=2**26, areas=areas, written=written)
         return peak_of(of, probe, choice) - peak_of(rasters_with(), probe, choice)
 
-    one = int(2**26 * (24 + 260 / 4 + 100 * 2))
+    one = int(2**26 * (20 + 260 / 4 + 100 * 2))
     assert polygons(Choice()) == pytest.approx(one, rel=0.02)
     assert polygons(Choice(2)) == pytest.approx(one, rel=0.02), "there is one area"
     assert polygons(Choice(2), areas=3) == pytest.approx(2 * one, rel=0.02)
     all_held = peak_of(rasters_with(regions=2**32), probe, Choice())
     assert all_held - peak_of(rasters_with(), probe, Choice()) == 2**30
+    vanishing = rasters_with(polygonized=2**26, cleaned=2**40)
+    decided = peak_of(vanishing, probe, Choice(2)) - peak_of(rasters_with(), probe, Choice(2))
+    assert decided == pytest.approx(2**38, rel=0.02), "in one task, before polygons are made"
     assert polygons(Choice(), written=2**28) == pytest.approx(one + 2**28 * 2 * 33, rel=0.02)
 
 
