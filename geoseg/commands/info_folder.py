@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 import shapely
+from numpy.typing import NDArray
+from rasterio.warp import transform
 
 from geoseg.failures import per_input
 from geoseg.files import write_bytes
@@ -195,19 +197,35 @@ def _fits(sources: Sequence[Source], model: str, patterns: Sequence[str]) -> dic
 
 
 def _picture(sources: Sequence[Source]) -> bytes:
-    """Where the sheets of the most frequent CRS lie, as a PNG."""
+    """Where sheets lie, in the most frequent coordinate system, as a PNG."""
     from matplotlib.figure import Figure  # takes half a second to import
 
-    name = Counter(_crs(each) for each in sources if each.georeferenced).most_common(1)
-    shown = [each for each in sources if each.georeferenced and name and _crs(each) == name[0][0]]
+    placed = [each for each in sources if each.georeferenced]
+    name = Counter(map(_crs, placed)).most_common(1)[0][0] if placed else "none has a place"
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot(aspect="equal")
-    for source in shown:
-        outline = shapely.get_coordinates(_outline(source))
-        axes.fill(*outline.T, facecolor="#4c72b040", edgecolor="#4c72b0", linewidth=0.8)
-    axes.set_title(f"{counted(len(shown), 'sheet')}, {name[0][0] if name else 'none has a place'}")
+    drawn = list(_outlines_in(name, placed))
+    others = sum(_crs(source) != name for source, _ in drawn)
+    for source, outline in drawn:
+        color = "#4c72b0" if _crs(source) == name else "#dd8452"
+        axes.fill(*outline.T, facecolor=f"{color}40", edgecolor=color, linewidth=0.8)
+    title = f"{len(drawn):,} of {counted(len(sources), 'sheet')}, {name}"
+    axes.set_title(f"{title}; orange: {others:,} in another one" if others else title)
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.tick_params(labelsize=7)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()
+
+
+def _outlines_in(name: str, placed: Sequence[Source]) -> Iterator[tuple[Source, NDArray[Any]]]:
+    """Sheets and their corners in one coordinate system; without those that have no place there."""
+    crs = next((each.crs for each in placed if _crs(each) == name), None)
+    for source in placed:
+        outline = shapely.get_coordinates(_outline(source))
+        if _crs(source) != name:
+            if source.crs is None or crs is None:
+                continue
+            outline = np.column_stack(transform(source.crs, crs, *outline.T))
+        if np.isfinite(outline).all():
+            yield source, outline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
+import rasterio.warp
 import shapely
 from rasterio import Affine
 
@@ -19,6 +21,7 @@ import geoseg
 from geoseg.errors import ConfigError
 from geoseg.inference.engine import predict_block
 from geoseg.models import Model
+from geoseg.raster import open_raster
 from tests.conftest import GRID
 
 Make = Callable[..., Path]
@@ -276,3 +279,49 @@ def test_workers_give_the_same_bits(
     assert polygons(out / "sheets_polygons.gpkg") == polygons(
         tmp_path / "whole/whole_polygons.gpkg"
     )
+
+
+def test_sheets_of_two_coordinate_systems_are_predicted_on_the_grid_that_is_asked_for(
+    make_raster: Make, make_model: Callable[..., Model], tmp_path: Path
+) -> None:
+    rows, cols = np.mgrid[:120, :130]
+    data = np.stack([127 + 120 * np.sin(rows / a + cols / 9) for a in (9, 5, 13)]).astype(np.uint8)
+    far = GRID @ Affine.translation(700_000, 0)  # where its meridian is off by two degrees
+    place, width, height = rasterio.warp.calculate_default_transform(
+        "EPSG:32632", "EPSG:32633", 130, 120, *rasterio.transform.array_bounds(120, 130, far)
+    )
+    whole = np.zeros((3, height, width), np.uint8)
+    rasterio.warp.reproject(
+        data,
+        whole,
+        src_transform=far,
+        src_crs="EPSG:32632",
+        dst_transform=place,
+        dst_crs="EPSG:32633",
+        resampling=rasterio.warp.Resampling.bilinear,
+    )
+    east = place @ Affine.translation(70, 0)
+    zone = {"crs": "EPSG:32633", "nodata": 0}
+    make_raster("s/a.tif", data=data[:, :, :90], transform=far, nodata=0)
+    make_raster("s/b.tif", data=whole[:, :, 70:], transform=east, **zone)
+    warped = make_raster("warped.tif", data=whole, transform=place, **zone)
+    options = {"preview": False, "vectors": "none"}
+    mosaic = {"mosaic": "one", "resample": True, "crs": "EPSG:32633", "overlap_rule": "finest"}
+    model = make_model()
+    wanted = open_raster(tmp_path / "s/b.tif").ground_sampling
+    model = replace(model, card=model.card.model_copy(update={"ground_sampling": wanted}))
+    geoseg.predict(warped, model, out=tmp_path / "one", **options)
+    report = geoseg.predict(tmp_path / "s", model, out=tmp_path / "out", **mosaic, **options)
+    assert report.exit_code == 0
+    assert any("1 sheet of 2 are resampled" in line for line in report.data["warnings"])
+    with rasterio.open(tmp_path / "out/s_classes.tif") as file:
+        assert file.crs.to_epsg() == 32633
+        found, moved = file.read(1), ~place @ file.transform
+    assert np.allclose([moved.a, moved.b, moved.d, moved.e], [1, 0, 0, 1])
+    row, col = round(moved.f), round(moved.c)
+    assert np.allclose([moved.f, moved.c], [row, col], atol=1e-6)
+    expected = read(tmp_path / "one/warped_classes.tif")[0]
+    assert -2 <= min(row, col) <= max(row, col) <= 0
+    same = found[-row : -row + height, -col : -col + width] == expected
+    assert same.mean() > 0.97
+    assert (expected != 255).mean() > 0.8
