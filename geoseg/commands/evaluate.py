@@ -25,9 +25,8 @@ from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.errors import ConfigError
 from geoseg.evaluation.error_files import (
     error_rasters,
-    listed_errors,
     refuse_foreign_errors,
-    remove_errors,
+    remove_former_errors,
     write_errors,
 )
 from geoseg.evaluation.imagery import Imagery, given_images
@@ -130,7 +129,6 @@ def run(
         ]
         data["failures"] = failures
         with begun(), naming_the_rest((), failures):
-            former = listed_errors(folder)
             if errors:
                 data["errors"] = write_errors(scores, rasters, folder, options, progress)
             imagery = Imagery(named, only_pair=len(pairs) == 1)
@@ -138,8 +136,8 @@ def run(
             data["notes"] = imagery.notes
             data["warnings"] += [] if named is None else imagery.notes
             data["seconds"] = round(time.perf_counter() - started, 3)
+            remove_former_errors(folder, rasters)
             write_outputs(folder, data, cells, options.scheme)
-            remove_errors(former, listed_errors(folder))
     return Report(describe(data, folder), data, int(bool(failures)))
 
 

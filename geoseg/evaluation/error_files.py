@@ -196,7 +196,32 @@ def _write_layer(
     )
 
 
-def listed_errors(folder: Path) -> list[Path]:
+def remove_former_errors(folder: Path, rasters: Mapping[Path, Path]) -> None:
+    """Remove the error files of the evaluation before, which new metrics would contradict.
+
+    Its ``metrics.json`` names them, so that is still there: a run that is killed meanwhile leaves
+    nothing that the next one does not find.
+
+    Args:
+        folder: of the evaluations.
+        rasters: that the new one has written; none where it writes no errors.
+
+    Raises:
+        OutputError: a file cannot be removed.
+    """
+    kept = {*rasters.values(), folder / REGIONS} if rasters else set()
+    for path in _listed_errors(folder):
+        if path in kept or (path.exists() and not _is_own(path)):
+            continue
+        companions = _GPKG.companions if path.suffix == ".gpkg" else raster_companions
+        try:
+            for each in existing_files(path, companions):  # a file that is there is whole
+                each.unlink()
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be removed ({error.strerror}); remove it") from error
+
+
+def _listed_errors(folder: Path) -> list[Path]:
     """The error files that the evaluation in a folder names; none where it names none."""
     try:
         errors = json.loads((folder / METRICS).read_text(encoding="utf-8"))["errors"]
@@ -205,24 +230,3 @@ def listed_errors(folder: Path) -> list[Path]:
         return []
     inside = [name for name in names if ".." not in Path(name).parts]
     return [folder / name for name in [*inside, REGIONS]]
-
-
-def remove_errors(former: Sequence[Path], kept: Sequence[Path]) -> None:
-    """Remove the error files of the evaluation before, which the new metrics would contradict.
-
-    Args:
-        former: as `listed_errors` found them.
-        kept: those that the new evaluation has written.
-
-    Raises:
-        OutputError: one cannot be removed.
-    """
-    for path in set(former) - set(kept):
-        if not path.exists() or not _is_own(path):
-            continue
-        companions = _GPKG.companions if path.suffix == ".gpkg" else raster_companions
-        try:
-            for each in existing_files(path, companions):
-                each.unlink()
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be removed ({error.strerror}); remove it") from error

@@ -124,10 +124,9 @@ def all_jobs(inputs: Path) -> list[Job]:
         }  # fmt: skip
         return geoseg.train(config, out=out, resume=True)
 
-    def evaluate(reference: Path) -> Callable[[Path], Any]:
-        return lambda out: geoseg.evaluate(
-            predicted / "tile0.tif", reference / "tile0.tif", classes, out
-        )
+    def evaluate(reference: Path, *, errors: bool = False) -> Callable[[Path], Any]:
+        pair = predicted / "tile0.tif", reference / "tile0.tif"
+        return lambda out: geoseg.evaluate(*pair, classes, out, errors=errors)
 
     formats = [
         job
@@ -149,6 +148,13 @@ def all_jobs(inputs: Path) -> list[Job]:
         Job("prepare over another", prepare(48, overwrite=True), prepare(64, overwrite=False)),
         Job("evaluate", evaluate(labels)),
         Job("evaluate over another", evaluate(labels), evaluate(predicted)),
+        Job("evaluate errors", evaluate(labels, errors=True)),
+        Job(
+            "evaluate errors over others",
+            evaluate(labels, errors=True),
+            evaluate(predicted, errors=True),
+        ),
+        Job("evaluate over errors", evaluate(labels), evaluate(labels, errors=True)),
         Job("train", train, steady=False),
     ]
 
