@@ -34,8 +34,9 @@ PATTERN_SECONDS = 0.0065
 def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe:
     """Measure the window in the raster's middle, and the cell where windows share.
 
-    The first time also chooses kernels and allocates; of two or more, as many as half a second
-    has room for, the median counts: other work slows down the run too, but no single hitch.
+    The first time also chooses kernels and allocates, and does not count; of one or more, as many
+    as half a second has room for, the median does: other work slows down the run too, but no single
+    hitch.
     """
     pixels, valid = _read_middle(source, grid.window)
     x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
@@ -47,7 +48,7 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
     # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
     # spin. On a busy machine that makes a difference of ten times.
     with ThreadPoolExecutor(1, "geoseg-probe") as thread:
-        while len(seconds) < 2 or (sum(seconds) < 0.5 and len(seconds) < 20):
+        while not seconds or (sum(seconds) < 0.5 and len(seconds) < 20):
             started = time.perf_counter()
             thread.submit(_predict, predictor, given, valid).result()
             seconds.append(time.perf_counter() - started)
