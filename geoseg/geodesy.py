@@ -21,6 +21,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
+from geoseg.coordinate_systems import ground_part, horizontal_crs, wkt_of
 from geoseg.ellipsoid import Ellipsoid
 
 _TRUE_TO_SCALE = 0.005
@@ -77,7 +78,7 @@ def crs_fault(crs: Any) -> str:
         crs: as `horizontal_crs` takes it.
     """
     try:
-        horizontal, _ = _on_ground(_wkt(crs))
+        horizontal, _ = _on_ground(wkt_of(crs))
     except ProjError as error:
         return " ".join(str(error).split()).rstrip(".: ")
     parts = [part for part in (horizontal, horizontal.geodetic_crs) if part is not None]
@@ -103,7 +104,7 @@ def extent(
         np.column_stack(transform * (steps * width, np.full(_STEPS, height / 2))),
         np.column_stack(transform * (np.full(_STEPS, width / 2), steps * height)),
     ]
-    horizontal, _ = _on_ground(_wkt(crs))
+    horizontal, _ = _on_ground(wkt_of(crs))
     centre_pixel = _boxes(transform, np.array([width / 2 - 0.5]), np.array([height / 2 - 0.5]))
     ellipsoid = _measured(transform, crs, centre_pixel).ellipsoid
     geod = horizontal.get_geod()
@@ -127,7 +128,7 @@ def centre(
     """
     if crs is None or not (crs.is_geographic or crs.is_projected):
         return None
-    _, ellipsoid = _on_ground(_wkt(crs))
+    _, ellipsoid = _on_ground(wkt_of(crs))
     if ellipsoid is None:
         return None
     middle = np.array([transform * (width / 2, height / 2)])
@@ -182,7 +183,7 @@ def area_rule(transform: Affine, crs: Any | None, height: int, width: int) -> Ar
 
 def _measured(transform: Affine, crs: Any, samples: NDArray[np.object_]) -> AreaRule:
     """The rule by what some pixels measure in the plane and on the ground."""
-    horizontal, ellipsoid = _on_ground(_wkt(crs))
+    horizontal, ellipsoid = _on_ground(wkt_of(crs))
     if ellipsoid is not None and horizontal.is_geographic:
         return AreaRule(np.nan, ellipsoid)
     unit = horizontal.axis_info[0].unit_conversion_factor
@@ -199,7 +200,7 @@ def _measured(transform: Affine, crs: Any, samples: NDArray[np.object_]) -> Area
 @lru_cache(maxsize=64)
 def _on_ground(wkt: str) -> tuple[pyproj.CRS, Ellipsoid | None]:
     """The horizontal part of a CRS, and its ellipsoid where it has one."""
-    horizontal = _horizontal(pyproj.CRS.from_wkt(wkt))
+    horizontal = ground_part(pyproj.CRS.from_wkt(wkt))
     geographic, geod = horizontal.geodetic_crs, horizontal.get_geod()
     if geographic is None or geod is None:
         return horizontal, None
@@ -210,12 +211,6 @@ def _on_ground(wkt: str) -> tuple[pyproj.CRS, Ellipsoid | None]:
         pyproj.Proj(proj="cea", a=geod.a, b=geod.b, over=True),
         geod,
     )
-
-
-def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
-    """The part of a CRS that places points on the ground, without heights and datum shifts."""
-    inner = crs.source_crs if crs.is_bound else crs.sub_crs_list[0] if crs.is_compound else None
-    return crs if inner is None else _horizontal(inner)
 
 
 def to_longitude_latitude(
@@ -240,62 +235,6 @@ def to_longitude_latitude(
 
     moved = shapely.transform(pixels, place)
     return moved if np.isfinite(shapely.get_coordinates(moved)).all() else None
-
-
-def horizontal_crs(crs: Any) -> pyproj.CRS:
-    """The part of a CRS that places points on the ground, with its datum shift where it has one.
-
-    Args:
-        crs: a pyproj CRS, or one with ``to_wkt``, such as rasterio's.
-    """
-    known = _as_pyproj(crs)
-    while known.is_compound:
-        known = known.sub_crs_list[0]
-    return known if known.is_bound else known.to_2d()
-
-
-def same_crs(one: Any, other: Any) -> bool:
-    """Whether two CRS place points alike: in their horizontal parts, whatever their axis order.
-
-    Args:
-        one: as `horizontal_crs` takes it.
-        other: likewise.
-    """
-    return _alike(_wkt(one), _wkt(other))
-
-
-@lru_cache(maxsize=256)  # of all sheets of a mosaic, again and again
-def _alike(one: str, other: str) -> bool:
-    first, second = (_horizontal(pyproj.CRS.from_wkt(wkt)).to_2d() for wkt in (one, other))
-    return bool(first.equals(second, ignore_axis_order=True))
-
-
-def crs_name(crs: Any) -> str:
-    """What people call a CRS, on one line: ``EPSG:32632``, else its name; never its WKT.
-
-    Args:
-        crs: as `horizontal_crs` takes it.
-    """
-    known = _as_pyproj(crs)
-    authority = known.to_authority(min_confidence=100)
-    return ":".join(authority) if authority else str(known.name)
-
-
-def projjson(crs: Any) -> dict[str, Any]:
-    """A CRS as PROJJSON, which STAC and GeoParquet hold.
-
-    Args:
-        crs: as `horizontal_crs` takes it.
-    """
-    return dict(_as_pyproj(crs).to_json_dict())
-
-
-def _as_pyproj(crs: Any) -> pyproj.CRS:
-    return crs if isinstance(crs, pyproj.CRS) else pyproj.CRS.from_wkt(_wkt(crs))
-
-
-def _wkt(crs: Any) -> str:
-    return str(crs.to_wkt(version="WKT2_2019"))
 
 
 def _boxes(

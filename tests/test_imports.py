@@ -12,6 +12,7 @@ import geoseg
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
     {"errors", "classes", "failures", "files", "locks", "geodesy", "listing"}
+    | {"coordinate_systems"}
     | {
         "styles",
         "ellipsoid",

@@ -14,9 +14,9 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform
 
+from geoseg.coordinate_systems import crs_name
 from geoseg.failures import per_input
 from geoseg.files import write_bytes
-from geoseg.geodesy import crs_name
 from geoseg.prefetch import look_ahead
 from geoseg.raster import GDAL_CACHE_BYTES, Source, find_sources, open_raster
 from geoseg.raster.companions import companions, without_companions

@@ -11,11 +11,12 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
+from geoseg.coordinate_systems import crs_name
 from geoseg.datasets.tiles import open_labels
 from geoseg.evaluation.imagery import Imagery
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions
 from geoseg.evaluation.scoring import CELL, PairScore
-from geoseg.geodesy import crs_name, to_longitude_latitude
+from geoseg.geodesy import to_longitude_latitude
 from geoseg.metrics import erode
 from geoseg.raster import Source
 from geoseg.tiling import Window

@@ -15,9 +15,9 @@ from xml.etree import ElementTree as ET
 import shapely
 from rasterio.crs import CRS
 
+from geoseg.coordinate_systems import crs_name
 from geoseg.errors import OutputError
 from geoseg.files import replace_file
-from geoseg.geodesy import crs_name
 from geoseg.places import relative_name
 from geoseg.remote import RemotePath
 

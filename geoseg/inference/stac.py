@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
-from geoseg.geodesy import crs_name, projjson
+from geoseg.coordinate_systems import crs_name, projjson
 from geoseg.raster import Layer
 from geoseg.styles import hex_of
 

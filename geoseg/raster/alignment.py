@@ -11,8 +11,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geoseg.classes import NODATA
+from geoseg.coordinate_systems import crs_name, same_crs
 from geoseg.errors import SourceError
-from geoseg.geodesy import crs_name, same_crs
 from geoseg.raster.gdal import GDAL_ERRORS, open_dataset, reason
 from geoseg.raster.source import Source
 

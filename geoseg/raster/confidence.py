@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geoseg.coordinate_systems import same_crs
 from geoseg.errors import SourceError
-from geoseg.geodesy import same_crs
 from geoseg.raster.alignment import describe_grid
 from geoseg.raster.file_source import open_raster
 from geoseg.raster.source import Source

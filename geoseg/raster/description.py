@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg import geodesy
+from geoseg.coordinate_systems import crs_name
 from geoseg.raster.fills import find_fills
 from geoseg.raster.gdal import open_dataset, reading_metadata
 from geoseg.raster.nodata import number_text
@@ -153,14 +154,14 @@ def _place(file: Any, source: Source) -> dict[str, Any]:
     points, points_crs = file.gcps
     rpcs = file.rpcs
     return {
-        "crs": None if source.crs is None else geodesy.crs_name(source.crs),
+        "crs": None if source.crs is None else crs_name(source.crs),
         "transform": list(source.transform)[:6],
         "bounds": list(file.bounds) if source.georeferenced else None,
         "extent_m": geodesy.extent(source.transform, source.crs, *shape),
         "centre": geodesy.centre(source.transform, source.crs, *shape),
         "ground_sampling": source.ground_sampling,
         "control_points": len(points),
-        "control_points_crs": geodesy.crs_name(points_crs) if points and points_crs else None,
+        "control_points_crs": crs_name(points_crs) if points and points_crs else None,
         "rpc": None if rpcs is None else {name: getattr(rpcs, name) for name in _RPC},
     }
 

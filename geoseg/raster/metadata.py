@@ -9,6 +9,7 @@ from typing import Any
 from rasterio.crs import CRS
 
 from geoseg import geodesy
+from geoseg.coordinate_systems import crs_name, same_crs
 from geoseg.errors import SourceError
 
 _STRUCTURE = "IMAGE_STRUCTURE"
@@ -91,7 +92,7 @@ def _unused_place(file: Any) -> list[str]:
         ]
     if file.crs:
         return [
-            f"has a coordinate system ({geodesy.crs_name(file.crs)}) and neither transform nor "
+            f"has a coordinate system ({crs_name(file.crs)}) and neither transform nor "
             f"world file, which would give it a place: {lost}"
         ]
     return []
@@ -113,8 +114,8 @@ def place_note(file: Any, given: CRS | None) -> str:
         )
     if given is None or not found:
         return ""
-    replaced = f"is replaced by --crs {geodesy.crs_name(given)}"
+    replaced = f"is replaced by --crs {crs_name(given)}"
     if fault := geodesy.crs_fault(found):
         return f"its coordinate system, which cannot be used ({fault}), {replaced}"
-    same = geodesy.same_crs(found, given)
-    return "" if same else f"its coordinate system {geodesy.crs_name(found)} {replaced}"
+    same = same_crs(found, given)
+    return "" if same else f"its coordinate system {crs_name(found)} {replaced}"

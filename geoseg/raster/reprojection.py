@@ -19,8 +19,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from geoseg.coordinate_systems import crs_name, horizontal_crs
 from geoseg.errors import SourceError
-from geoseg.geodesy import crs_name, horizontal_crs
 from geoseg.raster.pieces import Pieces, RegriddedReader
 from geoseg.raster.read_cost import PIECE_BYTES
 from geoseg.raster.reader import Reader

@@ -14,8 +14,8 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
+from geoseg.coordinate_systems import crs_name, same_crs
 from geoseg.errors import ConfigError, SourceError
-from geoseg.geodesy import crs_name, same_crs
 from geoseg.raster.alignment import describe_grid
 from geoseg.raster.dates import date_of
 from geoseg.raster.file_source import open_raster

@@ -16,8 +16,8 @@ import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 
+from geoseg.coordinate_systems import crs_name, horizontal_crs
 from geoseg.errors import VectorError
-from geoseg.geodesy import crs_name, horizontal_crs
 
 Floats = NDArray[np.float64]
 Area = tuple[float, float, float, float]

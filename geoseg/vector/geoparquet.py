@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from geoseg.geodesy import projjson
+from geoseg.coordinate_systems import projjson
 from geoseg.vector.features import COLUMNS, FeatureTable, Layer
 from geoseg.vector.vector_file import FINGERPRINT, VectorFile
 

@@ -18,8 +18,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
+from geoseg.coordinate_systems import crs_name, horizontal_crs, same_crs
 from geoseg.errors import VectorError
-from geoseg.geodesy import crs_name, horizontal_crs, same_crs
 from geoseg.vector.charts import (
     Chart,
     Grid,
