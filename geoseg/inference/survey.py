@@ -49,7 +49,7 @@ class RasterJob:
 
 INDEXED_BYTES = 100
 """Of each polygon of a raster, while a FlatGeobuf file is closed."""
-CLEANED_BYTES = 520
+CLEANED_BYTES = 400
 """Of each region of a raster, while it is decided which vanish."""
 BLOCK_SECONDS = 120.0
 """That a block should take of a worker at most: what is lost when that dies."""

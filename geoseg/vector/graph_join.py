@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +13,8 @@ from geoseg.classes import NODATA
 from geoseg.tiling import Window, connect
 from geoseg.vector.part_regions import Side
 from geoseg.vector.region_graph import AreaGraph, Large, RegionGraph
+
+Ints = NDArray[np.int64]
 
 
 def join_graphs(
@@ -32,17 +33,10 @@ def join_graphs(
         that has been left out, since it keeps its class whatever the others do.
     """
     firsts = np.cumsum([0, *(each.graph.class_id.size for each in graphs)])
-    joined = _side_by_side(graphs, firsts)
     seams, borders = _lines(graphs, firsts, area)
     one, other, same = (np.concatenate(each) for each in zip(*seams, strict=True))
     count, number = connect(int(firsts[-1]), one[same], other[same])
-    across = np.ones(one.size - int(same.sum()), np.int64)
-    joined = replace(
-        joined,
-        one=np.concatenate([joined.one, one[~same]]),
-        other=np.concatenate([joined.other, other[~same]]),
-        length=np.concatenate([joined.length, across]),
-    ).contracted(count, number)
+    joined = _side_by_side(graphs, firsts, one[~same], other[~same]).contracted(count, number)
 
     goes_on = (
         area.row > 0,
@@ -61,24 +55,24 @@ def join_graphs(
     return AreaGraph(area, kept, *sides), [numbers[start:end] for start, end in pairwise(firsts)]
 
 
-def _side_by_side(graphs: Sequence[AreaGraph], firsts: NDArray[np.int64]) -> RegionGraph:
-    """Several graphs as one, without the borders between them."""
+def _side_by_side(
+    graphs: Sequence[AreaGraph], firsts: NDArray[np.int64], one: Ints, other: Ints
+) -> RegionGraph:
+    """Several graphs as one, with the regions on both sides of each pixel side between them."""
     parts = [each.graph for each in graphs]
-    moved = [
-        replace(part, one=part.one + first, other=part.other + first)
-        for part, first in zip(parts, firsts[:-1], strict=True)
-    ]
+    moved = list(zip(parts, firsts[:-1], strict=True))
+    across = np.ones(one.size, np.int64)
     return RegionGraph(
-        np.concatenate([part.class_id for part in moved]),
-        np.concatenate([part.area for part in moved]),
-        np.concatenate([part.first for part in moved]),
-        np.concatenate([part.one for part in moved]),
-        np.concatenate([part.other for part in moved]),
-        np.concatenate([part.length for part in moved]),
+        np.concatenate([part.class_id for part in parts]),
+        np.concatenate([part.area for part in parts]),
+        np.concatenate([part.first for part in parts]),
+        np.concatenate([*(part.one + first for part, first in moved), one]),
+        np.concatenate([*(part.other + first for part, first in moved), other]),
+        np.concatenate([*(part.length for part in parts), across]),
     )
 
 
-Seam = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
+Seam = tuple[Ints, Ints, NDArray[np.bool_]]
 
 
 def _lines(

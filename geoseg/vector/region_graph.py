@@ -65,14 +65,16 @@ def borders_of(
     one: NDArray[np.integer], other: NDArray[np.integer], length: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of numbers, each once, the smaller one first, with the sums of their lengths."""
+    pair = np.minimum(one, other).astype(np.int64) << COLUMN_BITS
+    pair |= np.maximum(one, other)
     apart = one != other
-    low = np.minimum(one[apart], other[apart]).astype(np.int64)
-    high = np.maximum(one[apart], other[apart]).astype(np.int64)
-    order = np.argsort(low << COLUMN_BITS | high, kind="stable")
-    low, high, length = low[order], high[order], length[apart][order]
-    new = np.flatnonzero((np.diff(low, prepend=-1) != 0) | (np.diff(high, prepend=-1) != 0))
+    pair, length = pair[apart], length[apart]
+    order = np.argsort(pair, kind="stable")
+    pair, length = pair[order], length[order]
+    new = np.flatnonzero(np.diff(pair, prepend=-1) != 0)
     sums = np.add.reduceat(length, new) if new.size else length
-    return low[new], high[new], sums
+    pair = pair[new]
+    return pair >> COLUMN_BITS, pair & (1 << COLUMN_BITS) - 1, sums
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,5 +192,5 @@ def test_merged_polygons_are_planned_as_of_one_raster(make_run: Any, make_job: A
     assert (apart.polygonized, apart.written) == (0, 0)
     pixels = 3 * 100 * 3000
     assert (merged.polygonized, merged.written) == (pixels, pixels)
-    assert (merged.regions, merged.cleaned) == (pixels * 100, pixels * 520)
+    assert (merged.regions, merged.cleaned) == (pixels * 100, pixels * 400)
     assert merged.memory == apart.memory
