@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import reduce
@@ -181,19 +182,21 @@ def _write_layer(
         "confidence": regions.confidence,
         "sheet": sheets,
     }
-    ogr.raw.write(
-        path,
-        shapely.to_wkb(regions.polygons),
-        list(columns.values()),
-        list(columns),
-        layer=layer,
-        driver="GPKG",
-        geometry_type="Polygon",
-        crs=crs,
-        encoding="UTF-8",
-        append=path.exists(),
-        layer_metadata={FINGERPRINT: _OWN},
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")
+        ogr.raw.write(
+            path,
+            shapely.to_wkb(regions.polygons),
+            list(columns.values()),
+            list(columns),
+            layer=layer,
+            driver="GPKG",
+            geometry_type="Polygon",
+            crs=crs,
+            encoding="UTF-8",
+            append=path.exists(),
+            layer_metadata={FINGERPRINT: _OWN},
+        )
 
 
 def remove_former_errors(folder: Path, rasters: Mapping[Path, Path]) -> None:

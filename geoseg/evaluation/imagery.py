@@ -76,7 +76,7 @@ class Imagery:
             if image is None:
                 self._note(
                     "no imagery is shown where no report of geoseg predict beside the predictions "
-                    f"names it, as of {path}; name it with --images"
+                    "names it; name it with --images"
                 )
             return image
         every = [each for files in self._images.values() for each in files]

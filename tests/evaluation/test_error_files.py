@@ -161,3 +161,21 @@ def test_two_predictions_with_one_error_raster_are_refused(
             make_raster(f"{folder}/{place}.{suffix}", data=data, driver=driver)
     with pytest.raises(ConfigError, match="would both become"):
         evaluated((f"{tmp_path}/p/*.*", f"{tmp_path}/l/*.*"), tmp_path / "out")
+
+
+def test_rasters_without_a_place_have_regions_in_pixels_and_no_areas(
+    make_raster: Make, tmp_path: Path
+) -> None:
+    pair = [
+        labelled(make_raster, "in", name, seed, crs=None, transform=None)
+        for seed, name in enumerate(("a_classes", "a_label"))
+    ]
+    data = evaluated(tuple(pair), tmp_path / "out")
+    layer = geopandas.read_file(tmp_path / "out/errors.gpkg", layer="errors")
+    assert layer.crs is None
+    assert len(layer) == data["regions"]
+    assert layer.area_m2.isna().all()
+    assert layer.area.to_numpy() == pytest.approx(layer.pixels.to_numpy())
+    assert sorted(layer.pixels, reverse=True) == layer.pixels.tolist()
+    with rasterio.open(tmp_path / "out/a_errors.tif") as file:
+        assert file.crs is None
