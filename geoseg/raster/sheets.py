@@ -185,8 +185,8 @@ def _reference(inputs: Sequence[Source], crs: CRS | None) -> Source:
             f"{inputs[0].path}: {describe_grid(inputs[0])} is no sheet of a mosaic, nor is another "
             "input; give them a place"
         )
-    names = Counter(str(each.crs) for each in placed)
-    most = placed[[str(each.crs) for each in placed].index(names.most_common(1)[0][0])]
+    names = [str(each.crs) for each in placed]
+    most = placed[names.index(Counter(names).most_common(1)[0][0])]
     wanted = crs or most.crs
     same = [
         each
