@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.errors import SourceError
+from geoseg.errors import SourceError, VectorError
 from geoseg.raster import Area, Source, describe_grid
 from geoseg.vector.charts import Grid
 from geoseg.vector.placement import place
@@ -52,4 +52,7 @@ def read_area(path: str | Path, layer: str | None = None) -> AreaOfInterest:
     Raises:
         VectorError: the file cannot be read, or holds no polygon.
     """
-    return AreaOfInterest(read_features(Path(path), layer))
+    features = read_features(Path(path), layer)
+    if not len(features.polygons):
+        raise VectorError(f"{path}: holds no polygon; draw the area that is wanted")
+    return AreaOfInterest(features)

@@ -14,7 +14,7 @@ import rasterio.features
 import shapely
 
 import geoseg
-from geoseg.errors import ConfigError, SourceError
+from geoseg.errors import ConfigError, SourceError, VectorError
 from geoseg.inference.interest import read_area
 from geoseg.models import Model
 from geoseg.raster import open_raster
@@ -196,3 +196,9 @@ def test_a_clipped_source_reads_what_lies_inside_and_nothing_else(
     tiny = read_area(write_area(tmp_path / "tiny.gpkg", [shapely.box(10.6, 10.6, 10.9, 10.9)]))
     with pytest.raises(SourceError, match="holds the centre of no pixel"):
         tiny.on(source)
+
+
+def test_a_layer_without_a_polygon_is_no_area(tmp_path: Path) -> None:
+    geopandas.GeoDataFrame(geometry=[], crs=UTM).to_file(tmp_path / "none.gpkg")
+    with pytest.raises(VectorError, match=r"none\.gpkg: holds no polygon; draw the area"):
+        read_area(tmp_path / "none.gpkg")
