@@ -23,7 +23,7 @@ from geoseg.inference.stories import tell_stories
 from geoseg.inference.survey import RasterJob, Survey, count_forwards, survey_raster
 from geoseg.progress import Progress
 from geoseg.raster import SeenSource, open_raster
-from geoseg.tiling import Block, TileGrid
+from geoseg.tiling import Block, Cells, TileGrid
 
 MakeRun = Callable[..., PredictRun]
 MakeJob = Callable[..., RasterJob]
@@ -124,6 +124,20 @@ def test_blocks_for_workers_last_two_minutes_at_most_and_keep_a_resumed_runs(
     resumed = survey_raster(run, survey.job)
     assert resumed.resumed
     assert resumed.cut(one, slow, "auto", 100) == resumed
+
+
+def test_blocks_are_narrower_where_the_maps_that_windows_share_are_large(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(window=16, overlap=4)
+    job = make_job(run, height=32, width=12_000)
+    grid = TileGrid(32, 12_000, 16, 4, "blend", 4, Cells(64, 8))
+    survey = survey_raster(run, replace(job, grid=grid))
+    assert survey.cut(Choice(), Probe(0.1, 0, map_bytes=1.0), "auto", 1) is survey
+    large = survey.cut(Choice(), Probe(0.1, 0, map_bytes=1e6), "auto", 1)
+    assert len(survey.blocks) == 1
+    assert [round(block.area.width, -2) for block in large.blocks] == [4000, 4000, 4000]
+    assert len(large.missing_rows) == 3
 
 
 def test_a_finished_raster_is_complete_under_the_same_options_only(
