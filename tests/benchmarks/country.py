@@ -104,7 +104,13 @@ def _sparse(path: Path, side: int) -> Path:
 def _run(folder: Path, name: str, **options: Any) -> PredictRun:
     model = geoseg.load_model(write_model(folder / "pixel.safetensors", "pixel", None))
     chosen = PredictOptions.from_keywords(
-        bands="1,2,3", device="cpu", workers=WORKERS, confidence=True, preview=False, **options
+        bands="1,2,3",
+        device="cpu",
+        workers=WORKERS,
+        confidence=True,
+        preview=False,
+        encode="window",  # as networks with context run that cannot share their encoding
+        **options,
     )
     return PredictRun.from_options(model, chosen, folder / name)
 
