@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ from geoseg.raster import (
     write_cog,
     write_index,
 )
+from geoseg.raster.part import BLOCK
+from geoseg.raster.pieces import Pieces
 from geoseg.stores import FINGERPRINT, StorePath
 from geoseg.tiling import Block, Window
 from geoseg.vector import (
@@ -51,8 +53,8 @@ from geoseg.vector import Layer as VectorLayer
 
 RASTERS = ("classes", "confidence", "probabilities")
 
-_CHUNK_PIXELS = 2**22
-"""Pixels counted at once."""
+_PIECES = Pieces(2**22, BLOCK, down_first=False)
+"""Whole tiles, counted at once: those of a wide raster's row do not fit into GDAL's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +273,7 @@ def count_classes(labels: AnyPath) -> NDArray[np.int64]:
         return told
     counts = np.zeros(256, np.int64)
     with local_copy(labels) as file, open_raster(file).open() as reader:
-        rows = max(1, _CHUNK_PIXELS // reader.width)
-        for row in range(0, reader.height, rows):
-            pixels, _ = reader.read(row, 0, min(rows, reader.height - row), reader.width)
+        for piece in _PIECES.cut(Window(0, 0, reader.height, reader.width)):
+            pixels, _ = reader.read(*astuple(piece))
             counts += np.bincount(pixels.ravel(), minlength=256)
     return counts

@@ -26,6 +26,7 @@ from geoseg.inference.outputs import (
 )
 from geoseg.inference.parts import PartFolder
 from geoseg.raster import Reader, open_raster, read_part, write_part
+from geoseg.raster.pieces import Pieces
 from geoseg.tiling import TileGrid, Window
 from geoseg.vector import feature_tables, join_parts, polygonize_part
 
@@ -135,11 +136,15 @@ def test_a_foreign_file_differs(tmp_path: Path) -> None:
         assert not Output(kind, path, "key").is_current()
 
 
-@pytest.mark.parametrize(("chunk", "heights"), [(7, [1] * 33), (400, [5] * 6 + [3]), (2**22, [33])])
-def test_classes_are_counted_a_few_rows_at_a_time(
+@pytest.mark.parametrize(
+    ("pixels", "rows", "heights"),
+    [(40, 1, [1] * 66), (400, 5, [5] * 6 + [3]), (2**22, 512, [33])],
+)
+def test_classes_are_counted_piece_by_piece(
     make_raster: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
-    chunk: int,
+    pixels: int,
+    rows: int,
     heights: list[int],
 ) -> None:
     read, found = Reader.read, []
@@ -149,7 +154,7 @@ def test_classes_are_counted_a_few_rows_at_a_time(
         return read(self, row, col, height, width)
 
     monkeypatch.setattr(Reader, "read", noting)
-    monkeypatch.setattr(outputs_module, "_CHUNK_PIXELS", chunk)
+    monkeypatch.setattr(outputs_module, "_PIECES", Pieces(pixels, rows, down_first=False))
     labels = np.random.default_rng(0).choice([0, 1, 5, 254, 255], (1, 33, 80)).astype(np.uint8)
     counts = count_classes(make_raster(data=labels))
     np.testing.assert_array_equal(counts, np.bincount(labels.ravel(), minlength=256))

@@ -87,8 +87,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "get_close_matches": "how many names are looked for; the nearest is used",
     },
     "geoseg/inference/outputs.py": {
-        "_CHUNK_PIXELS = ": "how many pixels are counted at a time",
-        "max(1, _CHUNK_PIXELS": "how many rows are counted at a time",
+        "_PIECES = ": "how many pixels are counted at a time",
     },
     "geoseg/inference/stitching.py": {
         "_CACHED_BYTES = ": "how many rows are worked on at a time",
