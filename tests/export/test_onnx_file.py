@@ -108,7 +108,8 @@ def test_every_system_is_exported_for_ten_sizes(
     torch.manual_seed(1)
     narrow = system in HEADS and hasattr(HEADS[system].presets["geoseg"], "channels")
     options: dict[str, Any] = {"channels": 64} if narrow else {}
-    net = geoseg.create_model(system, encoder="resnet18", classes=3, in_channels=2, **options)
+    encoder = "tu-vit_tiny_patch16_224" if system == "smp.dpt" else "resnet18"
+    net = geoseg.create_model(system, encoder=encoder, classes=3, in_channels=2, **options)
     card = exported_model.card.model_copy(update={"spec": net.spec})
     model = Model(net.eval(), card)
     write_onnx(model, tmp_path / "m.onnx", "fp32", generated_tiles(card, [96, 77]))
