@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import torch
@@ -11,6 +12,7 @@ from torch.export import Dim, ExportedProgram, export
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models import Segmenter
 from geoseg.models.external import External
+from geoseg.models.layers import pool_pyramid
 from geoseg.models.stored_tensors import Network
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -64,6 +66,31 @@ def refuse_unexportable(net: Network) -> Segmenter:
     return net
 
 
+class _Pooled(nn.Module):
+    """`nn.AdaptiveAvgPool2d` to ``size x size``, for maps of any size."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, size, size)`` means of a map ``(N, C, h, w)``."""
+        means = pool_pyramid(x, (self.size,)).to(x.dtype)
+        return means.view(*x.shape[:2], self.size, self.size)
+
+
+def _with_own_pools(net: Segmenter) -> Segmenter:
+    """A copy with the pools of other libraries replaced: torch's give graphs of one size."""
+    copied = copy.deepcopy(net)
+    for module in list(copied.modules()):
+        for name, child in module.named_children():
+            size = getattr(child, "output_size", None)
+            size = size[0] if isinstance(size, tuple) and len(set(size)) == 1 else size
+            if type(child) is nn.AdaptiveAvgPool2d and isinstance(size, int) and size > 1:
+                setattr(module, name, _Pooled(size))
+    return copied
+
+
 def trace(net: Network) -> ExportedProgram:
     """The network as one graph for any batch and for sides that are multiples of `net.multiple`.
 
@@ -71,7 +98,7 @@ def trace(net: Network) -> ExportedProgram:
         ModelError: the network cannot be traced.
     """
     net = refuse_unexportable(net)
-    probabilities = Probabilities(net).eval()
+    probabilities = Probabilities(_with_own_pools(net)).eval()
     step = net.multiple
     rows, columns = (Dim(name, min=1, max=MOST_PIXELS // step) for name in ("rows", "columns"))
     # Sides of 1 position would be taken for constants.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
+from torch import nn
 
 import geoseg
 from geoseg.errors import ModelError
-from geoseg.export.traced import trace
+from geoseg.export.traced import _with_own_pools, trace
 
 
 def test_ranet_is_refused_with_the_systems_to_use() -> None:
@@ -23,3 +25,14 @@ def test_encoders_that_attend_in_windows_are_refused_with_another_one() -> None:
     net.spec = replace(net.spec, system="fcn", encoder="tu-swin_tiny_patch4_window7_224")
     with pytest.raises(ModelError, match=r"tu-swin_tiny.* cannot be exported: .*tu-convnext_tiny"):
         trace(net.eval())
+
+
+def test_pools_of_other_libraries_are_replaced_by_the_same_for_any_size() -> None:
+    net = geoseg.create_model("pixel", classes=2).eval()
+    net.head.pools = nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.AdaptiveAvgPool2d((3, 3)))
+    six, three = _with_own_pools(net).head.pools
+    for pool, size in ((six, 6), (three, 3)):
+        x = torch.rand(2, 3, 17, 23)
+        assert type(pool) is not nn.AdaptiveAvgPool2d
+        torch.testing.assert_close(pool(x), nn.functional.adaptive_avg_pool2d(x, size))
+    assert type(net.head.pools[0]) is nn.AdaptiveAvgPool2d
