@@ -233,6 +233,7 @@ class RasterPlan:
             "windows": self.windows,
             "forwards": self.forwards,
             "forwards_per_window": round(self.forwards / self.windows, 4),
+            "forward_pixels": self.forwards * self.window_pixels,
             "cells": self.cells,
             "encoded_pixels": self.encoded,
             "blocks": self.blocks,

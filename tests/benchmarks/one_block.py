@@ -33,7 +33,7 @@ if __name__ == "__main__":
 
 
 def one_block(folder: Path) -> None:
-    """40 sheets of 896^2, FCN on ResNet-18: 2 workers against a thread; 2 threads' total."""
+    """40 sheets of one window (896^2), FCN on ResNet-18: 2 workers, a thread, bare forwards."""
     model = write_model(folder / "resnet18.safetensors", "fcn", "resnet18")
     script = folder / "run.py"
     script.write_text(_RUN)
@@ -64,7 +64,10 @@ def one_block(folder: Path) -> None:
 
 
 def bare_seconds(model_file: str, sheets: str, forwards: int) -> float:
-    """Seconds of so many forwards of a window of the first sheet, in this process."""
+    """Seconds of so many forwards of a window of the first sheet, in this process.
+
+    A sheet is one window: nothing in the network looks farther than a cell does.
+    """
     import numpy as np
     import rasterio
     import torch
@@ -75,10 +78,9 @@ def bare_seconds(model_file: str, sheets: str, forwards: int) -> float:
 
     model = geoseg.load_model(model_file)
     predictor = Predictor(model, ForwardOptions("cpu", "fp32"))
-    side = model.card.window
     with rasterio.open(min(Path(sheets).iterdir())) as source:
-        pixels = source.read([1, 2, 3], window=rasterio.windows.Window(0, 0, side, side))[None]
-    valid = np.ones((1, side, side), bool)
+        pixels = source.read([1, 2, 3], window=rasterio.windows.Window(0, 0, _SIDE, _SIDE))[None]
+    valid = np.ones((1, _SIDE, _SIDE), bool)
     x = predictor.normalize(torch.from_numpy(pixels), torch.from_numpy(valid))
     predictor.scores(x)
     before = predictor.seconds

@@ -230,6 +230,7 @@ def test_the_report_holds_the_plan() -> None:
         "windows": 10,
         "forwards": 12,
         "forwards_per_window": 1.2,
+        "forward_pixels": 12 * given.window_pixels,
         "cells": 0,
         "encoded_pixels": 0,
         "blocks": 2,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.peers.runners import RUNNERS, WINDOW, prepare
+from tests.benchmarks.peers.runners import RUNNERS, prepare
 
 
 class Counter:
@@ -20,7 +20,7 @@ class Counter:
 
     def __call__(self, seen: Any) -> None:
         if isinstance(seen, dict):  # geoseg's own report, as it runs a copy of the network
-            self.pixels += seen["forwards"] * WINDOW**2
+            self.pixels += seen["plan"]["encoded_pixels"] or seen["plan"]["forward_pixels"]
             return
         seen.register_forward_pre_hook(lambda _, inputs: self._add(inputs[0].shape))
 
