@@ -1,12 +1,15 @@
-"""Sources that travel between processes as a reference to a file, since they are large."""
+"""Sources that travel between processes: those that are large as a reference to a file."""
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import pickle
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from affine import Affine
 
 from geoseg.errors import SourceError
 from geoseg.files import write_bytes
@@ -16,6 +19,14 @@ _START, _END = "source-", ".pickle"
 """Of the names of such files."""
 _SMALL = 1400
 """Bytes of a source that travels as it is."""
+
+
+def _shorter(transform: Affine) -> tuple[type[Affine], tuple[float, ...]]:
+    """What a transform is pickled as: its own way holds each number twice, in every task."""
+    return Affine, tuple(transform)[:6]
+
+
+copyreg.pickle(Affine, _shorter)
 
 
 class Reference(NamedTuple):

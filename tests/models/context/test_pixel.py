@@ -18,6 +18,6 @@ def test_each_pixel_is_classified_by_its_bands_alone() -> None:
 
 
 def test_presets_and_outputs_are_those_that_model_files_rely_on() -> None:
-    assert asdict(PixelHead.presets["geoseg"]) == {"resizing": "own"}
+    assert asdict(PixelHead.presets["geoseg"]) == {}
     assert (PixelHead.name, PixelHead.stages) == ("pixel", 0)
     assert PixelHead.aux_weights == {}
