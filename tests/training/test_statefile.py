@@ -14,11 +14,17 @@ from geoseg.training.state import save_state
 from geoseg.training.statefile import read_facts
 
 
-def test_facts_are_those_that_were_saved_and_need_no_torch(tmp_path: Path) -> None:
+def test_facts_are_those_that_were_saved(tmp_path: Path) -> None:
     net, path = nn.Linear(2, 2), tmp_path / "last.safetensors"
     facts = {"step": 3, "best": {"iou": {"a": 0.5}}}
     save_state(path, {"net": net}, optim.SGD(net.parameters()), facts, [])
     assert read_facts(path) == facts
+
+
+@pytest.mark.slow
+def test_facts_are_read_without_torch(tmp_path: Path) -> None:
+    net, path = nn.Linear(2, 2), tmp_path / "last.safetensors"
+    save_state(path, {"net": net}, optim.SGD(net.parameters()), {"step": 3}, [])
     code = (
         "import sys; from pathlib import Path; from geoseg.training.statefile import read_facts;"
         f"print(read_facts(Path({str(path)!r}))['step'], 'torch' in sys.modules)"
