@@ -91,6 +91,14 @@ def areas_of_zones(areas: Iterable[ClassAreas], names: Sequence[str]) -> list[di
     return found
 
 
+def is_own_table(path: AnyPath, column: str) -> bool:
+    """Whether there is a table of geoseg's, which begins with this column."""
+    if not existing_files(path):
+        return False
+    head = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    return head.strip() == ",".join((column, *_COLUMNS))
+
+
 def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
     """Refuse to replace a table of this name that geoseg has not written, unless that is wanted.
 
@@ -99,10 +107,7 @@ def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
     """
     for name, column in ((AREAS, "sheet"), (ZONES, "zone")):
         path = folder / name
-        if overwrite or not existing_files(path):
-            continue
-        head = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        if head.strip() != ",".join((column, *_COLUMNS)):
+        if not overwrite and existing_files(path) and not is_own_table(path, column):
             raise OutputError(
                 f"{path} exists and was not written by geoseg predict; use --overwrite to replace "
                 "it, or choose another --out"

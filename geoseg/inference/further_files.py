@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from geoseg.inference.area_table import areas_of_zones, refuse_foreign_areas, write_areas
 from geoseg.inference.merged_layer import write_merged
 from geoseg.inference.options import PredictOptions
+from geoseg.inference.outdated import remove_outdated
 from geoseg.inference.run_report import REPORT, RunReport
 from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
 from geoseg.inference.stac_files import refuse_stac, write_stac
@@ -53,7 +54,8 @@ def _note_zones(report: RunReport, path: str, names: Sequence[str]) -> None:
             f"the {counted(len(report.finished), 'sheet')} that are done: {listed}"
         )
     seen = areas_of_zones(areas, names)
-    report.note_zones({"path": path, "polygons": len(numbers), "seen": seen}, warnings)
+    report.note_zones({"path": path, "polygons": len(numbers), "seen": seen})
+    report.warn(warnings)
 
 
 def write_further(run: PredictRun, report: RunReport, note: Callable[[str], None]) -> None:
@@ -82,3 +84,5 @@ def write_further(run: PredictRun, report: RunReport, note: Callable[[str], None
     if run.options.stac:
         with report.noting_failures():
             write_stac(run, surveys)
+    with report.noting_failures():
+        report.warn(remove_outdated(run, surveys, note))

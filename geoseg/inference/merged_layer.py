@@ -7,7 +7,7 @@ mosaics says which class counts: the polygons are those of one raster.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +34,13 @@ from geoseg.raster.mosaic import mosaic_cost
 from geoseg.raster.part import BLOCK
 from geoseg.raster.read_cost import ReadCost
 from geoseg.report import counted
-from geoseg.vector import feature_tables, format_of, read_vector_fingerprint, write_tables
+from geoseg.vector import (
+    FORMATS,
+    feature_tables,
+    format_of,
+    read_vector_fingerprint,
+    write_tables,
+)
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
@@ -163,6 +169,24 @@ def write_merged(run: PredictRun, surveys: Sequence[Survey], note: Callable[[str
         (polygons,) = write_tables([(layer, feature_tables(layer))], missing)
     files = ", ".join(map(str, missing))
     note(f"{polygons:,} polygons of {counted(len(surveys), 'sheet')} in {files}")
+
+
+def outdated_layers(run: PredictRun, surveys: Sequence[Survey]) -> Iterator[Sequence[AnyPath]]:
+    """Merged layers in the place of this run's that are not the one it has written: their files."""
+    jobs, formats = [survey.job for survey in surveys], run.options.vectors
+    places = merged_files(jobs, replace(run.options, vectors=tuple(FORMATS)), Path(str(run.out)))
+    keys = {path: read_vector_fingerprint(path) for path in places if path.exists()}
+    written = {keys.get(path) for path in places if path.suffix[1:] in formats}
+    found = [
+        path
+        for path, key in keys.items()
+        if key is not None and key.startswith(_OWN) and not (run.options.merge and key in written)
+    ]
+    kept = [path for path in keys if path not in found]
+    shared = {each for path in kept for each in format_of(path).companions(path)}
+    for path in found:
+        files = existing_files(path, format_of(path).companions)
+        yield [each for each in files if each not in shared]
 
 
 def _on_top(jobs: Iterable[RasterJob], options: PredictOptions) -> dict[Path, int]:

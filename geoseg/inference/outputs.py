@@ -90,10 +90,21 @@ class Output:
 
     def is_current(self) -> bool:
         """Whether the file exists and has this key."""
+        return self._fingerprint() == self.key
+
+    def _fingerprint(self) -> str | None:
+        """The key of what is in its place; None where that is not geoseg's, or there is nothing."""
         if isinstance(self.path, StorePath):
-            return self.path.fact(FINGERPRINT) == self.key
+            return self.path.fact(FINGERPRINT)
         read = read_fingerprint if self._is_raster else read_vector_fingerprint
-        return self.path.exists() and read(self.path) == self.key
+        return read(self.path) if self.path.exists() else None
+
+    def outdated(self) -> list[AnyPath]:
+        """What geoseg has made of something else in its place."""
+        found = self._fingerprint()
+        if found == self.key:
+            return []
+        return self._stale() if found is None else self.existing()
 
     def existing(self) -> list[AnyPath]:
         """What exists in its place, made from something else; also as the other kind of raster."""

@@ -46,20 +46,22 @@ class ProjectLayer:
     """Whether it is drawn at first."""
 
 
+def is_own_project(path: Path) -> bool:
+    """Whether there is a project that geoseg has written, and that QGIS has not saved since."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.comment == _MARK
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def refuse_foreign_project(path: Path) -> None:
     """Refuse to replace a project that geoseg has not written, or that QGIS has saved since.
 
     Raises:
         OutputError: there is one.
     """
-    if not os.path.lexists(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as file:
-            is_own = file.comment == _MARK
-    except (OSError, zipfile.BadZipFile):
-        is_own = False
-    if not is_own:
+    if os.path.lexists(path) and not is_own_project(path):
         raise OutputError(
             f"{path} exists and was saved by another program; use --overwrite to replace it, "
             "or leave --project out"

@@ -65,7 +65,7 @@ class RunReport:
         self._passed_over: list[str] = []
         self._of_the_run: list[str] = []
         self._zones: dict[str, Any] = {}
-        self._of_zones: list[str] = []
+        self._of_files: list[str] = []
         self._stream: LineStream | None = None
 
     @contextmanager
@@ -210,9 +210,13 @@ class RunReport:
             entry["warnings"].append(f"{path}: no valid pixel; all of the output is nodata")
         self._tell(entry)
 
-    def note_zones(self, facts: dict[str, Any], warnings: list[str]) -> None:
-        """Note what was measured in zones on all inputs, and what users should know about it."""
-        self._zones, self._of_zones = {"zones": facts}, warnings
+    def note_zones(self, facts: dict[str, Any]) -> None:
+        """Note what was measured in zones on all inputs."""
+        self._zones = {"zones": facts}
+
+    def warn(self, lines: Sequence[str]) -> None:
+        """Note what users should know about files of all inputs together."""
+        self._of_files += lines
 
     def data(self) -> dict[str, Any]:
         """The report as JSON holds it."""
@@ -232,7 +236,7 @@ class RunReport:
                 *self._of_workers,
                 *self._repeated,
                 *(line for entry in inputs for line in entry["warnings"]),
-                *self._of_zones,
+                *self._of_files,
             ],
             "left_out": [*self._repeated, *self._own, *self._passed_over],
             "failures": self.failures,

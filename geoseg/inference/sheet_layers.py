@@ -13,17 +13,19 @@ from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, OutputError
+from geoseg.files import naming_file
 from geoseg.inference.merged_layer import merged_files
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import RASTERS, Output, layer_of
 from geoseg.inference.qgis_project import ProjectLayer, refuse_foreign_project, write_project
 from geoseg.inference.survey import Survey
-from geoseg.places import AnyPath
+from geoseg.places import AnyPath, existing_files
 from geoseg.raster import (
     MosaicSource,
     Source,
     imagery_style,
     open_raster,
+    raster_companions,
     raster_style,
     read_fingerprint,
 )
@@ -99,6 +101,11 @@ def write_sheet_project(
     layers = [each for group in groups for each in _few(folder, group, note)]
     outlines = [_outline(each.job.source) for each in surveys if each.job.source.crs == first.crs]
     write_project(project_file(folder), layers, shapely.box(*shapely.total_bounds(outlines)))
+    shown = {layer.path for layer in layers}
+    for path in own_virtual_rasters(folder):  # a larger run before this one had more of them
+        for each in existing_files(path, raster_companions) if path not in shown else ():
+            with naming_file(each):
+                each.unlink(missing_ok=True)
 
 
 def _few(
@@ -122,6 +129,13 @@ def _few(
         replace(first, name=each.path.stem, path=each.path, crs=each.crs, style=each.style)
         for each in made
     ]
+
+
+def own_virtual_rasters(folder: Path) -> list[Path]:
+    """The virtual rasters over all sheets that a run of geoseg's has written for its project."""
+    beginning = f"{project_file(folder).stem}_all_"
+    found = [path for path in folder.glob("*_all_*.vrt") if path.name.startswith(beginning)]
+    return sorted(path for path in found if read_fingerprint(path) == OWN)
 
 
 def _over_all(folder: Path, group: str) -> Path:

@@ -22,6 +22,7 @@ from geoseg.raster import Layer
 from geoseg.styles import hex_of
 
 VERSION = "1.1.0"
+COLLECTION_ID = "geoseg"
 _SCHEMA = "https://stac-extensions.github.io/{}/schema.json"
 _EXTENSIONS = [
     _SCHEMA.format(name)
@@ -146,7 +147,7 @@ class Item:
             "stac_version": VERSION,
             "stac_extensions": _EXTENSIONS,
             "id": self.id,
-            "collection": "geoseg",
+            "collection": COLLECTION_ID,
             "geometry": None,
             "properties": {**self._properties(), **_processing(model)},
             "links": links,
@@ -197,7 +198,7 @@ def collection_of(items: Sequence[Item], model: str) -> dict[str, Any]:
         "type": "Collection",
         "stac_version": VERSION,
         "stac_extensions": _EXTENSIONS,
-        "id": "geoseg",
+        "id": COLLECTION_ID,
         "description": "Classes that geoseg has predicted from orthophotos",
         "license": "other",
         "extent": {

@@ -17,9 +17,8 @@ from geoseg.files import write_text
 from geoseg.geodesy import to_longitude_latitude
 from geoseg.inference.outputs import RASTERS, Output, layer_of
 from geoseg.inference.run_report import REPORT
-from geoseg.inference.stac import Asset, Item, collection_of
+from geoseg.inference.stac import COLLECTION_ID, Asset, Item, collection_of
 from geoseg.inference.survey import Survey
-from geoseg.own_reports import refuse_foreign_report
 from geoseg.places import AnyPath, relative_name
 from geoseg.raster import place_of
 from geoseg.raster.dates import changed_at
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
 
 COLLECTION = "collection.json"
-_OWN_KEYS = ("stac_version", "links", "summaries")
-_ITEM_KEYS = ("stac_version", "links", "assets")
 _ROLES = {"preview": "overview"}
 _STEP = 64
 """Of points along the border of a sheet, pixels at most a 64th of its sides apart."""
@@ -45,7 +42,7 @@ def refuse_stac(place: AnyPath, *, overwrite: bool) -> None:
     if not isinstance(place, Path):
         raise ConfigError(f"stac: {place} is a bucket; give a folder of this machine with --out")
     if not overwrite:
-        _refuse_foreign(place / COLLECTION, _OWN_KEYS)
+        _refuse_foreign(place / COLLECTION)
 
 
 def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
@@ -59,14 +56,34 @@ def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
     for item in items:
         path = folder / item.path
         if not run.options.overwrite:
-            _refuse_foreign(path, _ITEM_KEYS)
+            _refuse_foreign(path)
         _write(path, item.to_json(model))
     if items:
         _write(folder / COLLECTION, collection_of(items, model))
 
 
-def _refuse_foreign(path: AnyPath, keys: Sequence[str]) -> None:
-    refuse_foreign_report(path, keys, "predict", way_out="use --overwrite to replace it")
+def own_documents(folder: Path, surveys: Sequence[Survey]) -> list[Path]:
+    """The collection of an earlier run, and the items of these sheets."""
+    items = [_item_path(survey.job.target, folder) for survey in surveys]
+    return [path for path in (folder / COLLECTION, *items) if _is_own(path)]
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.exists() and not _is_own(path):
+        raise OutputError(
+            f"{path} exists and was not written by geoseg predict; use --overwrite to replace it, "
+            "or choose another --out"
+        )
+
+
+def _is_own(path: Path) -> bool:
+    """Whether there is a collection of geoseg's, or an item of one."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    is_object = isinstance(document, dict) and "stac_version" in document
+    return is_object and document.get("collection", document.get("id")) == COLLECTION_ID
 
 
 def _item_path(target: AnyPath, folder: Path) -> Path:

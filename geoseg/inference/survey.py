@@ -22,9 +22,10 @@ from geoseg.inference.probe import Probe
 from geoseg.places import AnyPath, path_below
 from geoseg.raster import Seen, Source, chunk_side
 from geoseg.tiling import Block, TileGrid, Window
-from geoseg.vector import Cleaning
+from geoseg.vector import FORMATS, Cleaning
 
 if TYPE_CHECKING:
+    from geoseg.inference.options import PredictOptions
     from geoseg.inference.run import PredictRun
 
 
@@ -197,7 +198,7 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
         OutputError: another file is in the place of an output, and ``--overwrite`` was not given.
     """
     facts = raster_facts(run.settings, job.source, job.grid, job.seen.fingerprint)
-    outputs = _outputs(run, job, facts)
+    outputs = _outputs(run.options, job, facts, _kinds(run.options))
     missing = _missing(outputs, overwrite=run.options.overwrite)
     folder = _part_folder(run, job, facts)
     known = folder.read_plan(job.grid)
@@ -219,29 +220,40 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     )
 
 
-def _outputs(run: PredictRun, job: RasterJob, facts: Mapping[str, Any]) -> tuple[Output, ...]:
-    options = run.options
-    kinds = ["classes"]
-    kinds += ["preview"] if options.preview else []
-    kinds += ["confidence"] if options.confidence else []
-    kinds += ["probabilities"] if options.probabilities else []
-    kinds += () if options.merge else options.vectors
+def unasked_outputs(run: PredictRun, job: RasterJob) -> tuple[Output, ...]:
+    """What this run would have made of a raster if it had been asked for all there is."""
+    facts = raster_facts(run.settings, job.source, job.grid, job.seen.fingerprint)
+    asked = _kinds(run.options)
+    kinds = [kind for kind in (*RASTERS, "preview", *FORMATS) if kind not in asked]
+    return _outputs(run.options, job, facts, kinds)
+
+
+def _kinds(options: PredictOptions) -> list[str]:
+    """What is asked for of each raster."""
+    further = ("preview", "confidence", "probabilities")
+    rasters = [kind for kind in further if getattr(options, kind)]
+    return ["classes", *rasters, *(() if options.merge else options.vectors)]
+
+
+def _outputs(
+    options: PredictOptions, job: RasterJob, facts: Mapping[str, Any], kinds: Sequence[str]
+) -> tuple[Output, ...]:
     shown = job.source.shown
     most = options.max_output_pixels
     whole = [(job.target, None if job.source.area is None else shown)]
     outputs = []
     for kind in kinds:
         cleaned = options.clean_raster and kind in ("classes", "preview")
-        cleaning = options.cleaning.facts() if kind in options.vectors else {}
+        cleaning = options.cleaning.facts() if kind in FORMATS else {}
         cleaning |= options.cleaning.facts_of_areas() if cleaned else {}
-        for target, window in whole if kind in options.vectors else _shown(job) or whole:
+        for target, window in whole if kind in FORMATS else _shown(job) or whole:
             drawn = window or shown
             large = drawn.height * drawn.width > most and kind in RASTERS
             side = chunk_side(most) if large else 0
             path = output_path(target, kind)
             key = output_key(
                 *(facts, kind, options.min_confidence, side, cleaning, window),
-                options.attributes if kind in options.vectors else (),
+                options.attributes if kind in FORMATS else (),
             )
             named = path.with_suffix(".vrt") if side else path
             outputs.append(Output(kind, named, key, side, window, cleaned and kind == "classes"))
