@@ -30,7 +30,7 @@ def _call(run: Callable[..., Report], name: str) -> Callable[..., Report]:
         if shows and options.get("progress") is None:
             options["progress"] = shown_progress()
         report = run(*arguments, **options)
-        for line in report.data.get("warnings", []):
+        for line in report.warnings:
             LOG.warning("%s", line)
         for line in report.data.get("failures", []):
             LOG.error("%s", line)

@@ -109,9 +109,8 @@ def _end_by(error: Exception, command: str, *, as_json: bool, debug: bool) -> No
 
 
 def _print_report(report: Report, *, as_json: bool, quiet: bool) -> None:
-    for line in report.data.get("warnings", []):
-        if not quiet:
-            click.echo(f"geoseg: warning: {line}", err=True)
+    for line in [] if quiet else report.warnings:
+        click.echo(f"geoseg: warning: {line}", err=True)
     for line in report.data.get("failures", []):
         click.echo(f"geoseg: {line}", err=True)
     if as_json:

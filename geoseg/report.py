@@ -28,12 +28,31 @@ class Report:
 
     def __str__(self) -> str:
         """The text, with the first warnings and the reasons of all that failed below it."""
-        lines = self.data.get("warnings", [])
-        warnings = [f"warning: {line}" for line in lines[:_WARNINGS]]
-        if len(lines) > _WARNINGS:
-            more = f"{len(lines) - _WARNINGS:,} more"
-            warnings.append(f"warning: and {more}, all of them in the report (--json shows it)")
+        warnings = [f"warning: {line}" for line in self.warnings]
         return "\n".join([self.text, *warnings, *self.data.get("failures", [])])
+
+    @property
+    def warnings(self) -> list[str]:
+        """Those of the data for people: what is said of many inputs once, and of a lot the first.
+
+        A warning of one input is ``NAME: WHAT``.
+        """
+        named: dict[str, list[str]] = {}
+        for line in self.data.get("warnings", []):
+            name, colon, what = line.partition(": ")
+            named.setdefault(what if colon else line, []).append(name)
+        lines = [
+            what if names == [what] else f"{_all_named(names)}: {what}"
+            for what, names in named.items()
+        ]
+        more = len(lines) - _WARNINGS
+        ended = [f"and {more:,} more, all of them in the report (--json shows it)"]
+        return lines[:_WARNINGS] + (ended if more > 0 else [])
+
+
+def _all_named(names: Sequence[str]) -> str:
+    """The first of the names, and how many more there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
 
 
 def counted(number: int, thing: str) -> str:

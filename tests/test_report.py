@@ -24,11 +24,18 @@ def test_a_report_prints_its_text_then_warnings_then_failures() -> None:
 
 
 def test_of_very_many_warnings_the_first_are_printed_and_all_failures() -> None:
-    data = {"warnings": [f"{n}.tif: dark" for n in range(1000)], "failures": ["x"] * 1000}
+    data = {"warnings": [f"{n}.tif: dark {n}" for n in range(1000)], "failures": ["x"] * 1000}
     lines = str(Report("1000 done", data, 1)).splitlines()
-    assert lines[50] == "warning: 49.tif: dark"
+    assert lines[50] == "warning: 49.tif: dark 49"
     assert lines[51] == "warning: and 950 more, all of them in the report (--json shows it)"
     assert lines[52:] == ["x"] * 1000
+
+
+def test_what_is_said_of_many_inputs_is_printed_once_and_kept_for_each() -> None:
+    said = ["a.tif: dark", "all of it", "b.tif: dark", "b.tif: flat: 0", "c.tif: dark", "rest"]
+    report = Report("3 done", {"warnings": said})
+    assert report.warnings == ["a.tif and 2 more: dark", "all of it", "b.tif: flat: 0", "rest"]
+    assert report.data["warnings"] == said
 
 
 @pytest.mark.parametrize(
