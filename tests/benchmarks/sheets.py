@@ -19,9 +19,12 @@ import os, sys, time, json, resource
 import geoseg
 sources, model, out, options = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
 import torch, geoseg.inference.run, geoseg.inference.sheet
-cpu, wall = time.process_time(), time.perf_counter()
+def taken():
+    own, children = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return sum(sum(resource.getrusage(who)[:2]) for who in (own, children))
+cpu, wall = taken(), time.perf_counter()
 data = geoseg.predict(sources, model, out=out, **options).data
-cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+cpu, wall = taken() - cpu, time.perf_counter() - wall
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"cpu": cpu, "wall": wall, "peak": peak, "inputs": len(data["inputs"])}))
 """
@@ -40,6 +43,8 @@ def sheets(folder: Path) -> None:
         if count == 2000:
             polygons = {**plain, "vectors": "gpkg"}
             stages["with GeoPackages"] = _run(sources, model, folder / "polygons", polygons)
+            workers = {**plain, "workers": 2}
+            stages["two workers"] = _run(sources, model, folder / "workers", workers)
             stages["kept"] = _run(sources, model, folder / f"rasters-{count}", plain)
         totals[count] = rasters["cpu"] / count
         for name, measured in stages.items():
