@@ -23,10 +23,15 @@ def __getattr__(name: str) -> Any:  # PEP 562: a command is imported when it is 
 
 def _call(run: Callable[..., Report], name: str) -> Callable[..., Report]:
     """``run`` of a command, with what a person who calls it by hand wants to see."""
-    shows = "progress" in inspect.signature(run).parameters
+    signature = inspect.signature(run)
+    shows = "progress" in signature.parameters
 
     @functools.wraps(run)
     def call(*arguments: Any, **options: Any) -> Report:
+        try:
+            signature.bind(*arguments, **options)
+        except TypeError as error:
+            raise TypeError(f"geoseg.{name}: {error}") from None
         if shows and options.get("progress") is None:
             options["progress"] = shown_progress()
         report = run(*arguments, **options)

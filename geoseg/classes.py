@@ -87,6 +87,8 @@ class ClassScheme:
         """The scheme whose label values are the ids; without `colors`, `default_colors`."""
         if colors is None:
             colors = default_colors(len(names))
+        if not isinstance(colors, Sequence | np.ndarray):
+            raise ConfigError(f"colors {shown(colors)}: give three whole numbers of each class")
         values = tuple((index,) for index in range(len(names)))
         return cls(tuple(names), tuple(_color(color) for color in colors), values)
 

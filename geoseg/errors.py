@@ -135,8 +135,8 @@ class SchedulerLostError(RunError):
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: its `repr`, shortened where it is long or nested."""
-    return _SHORT.repr(value)
+    """A value as messages show it: its `repr` in a line, shortened where it is long or nested."""
+    return " ".join(_SHORT.repr(value).split("\n"))
 
 
 def one_line_reason(error: Exception) -> str:

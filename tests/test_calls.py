@@ -57,3 +57,8 @@ def test_a_model_introduces_itself_in_a_few_lines() -> None:
     lines = repr(geoseg.load_model("demo")).splitlines()
     assert len(lines) == 3
     assert all(len(line) < 200 for line in lines)
+
+
+def test_a_missing_argument_is_told_of_the_function_that_was_called() -> None:
+    with pytest.raises(TypeError, match=r"geoseg.prepare: missing a required argument: 'src'"):
+        geoseg.prepare("vaihingen")

@@ -36,6 +36,7 @@ FLOORS = [
         "prefetch",
         "stopping",
         "foreign",
+        "given",
         "vector_content",
     },
     {"tiling", "metrics"},

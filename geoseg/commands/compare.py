@@ -30,6 +30,7 @@ from geoseg.evaluation.comparison import (
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest
 from geoseg.files import write_text
 from geoseg.foreign import with_allow_remote
+from geoseg.given import given_path
 from geoseg.inference.keys import key_of
 from geoseg.locks import lock_folder
 from geoseg.models.spec import make_spec
@@ -85,7 +86,8 @@ def run(
             run was trained with another one; or no run could be trained.
         OutputError: the folder cannot be written.
     """
-    listener, folder, common = progress or Progress(), Path(out), tuple(overrides)
+    listener, common = progress or Progress(), tuple(overrides)
+    folder = Path(given_path("out", out))
     base = load_config(config, common)
     if base.compare is None:
         raise ConfigError(

@@ -37,6 +37,7 @@ from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_
 from geoseg.evaluation.scoring import score_pairs
 from geoseg.failures import begun, naming_the_rest
 from geoseg.foreign import with_allow_remote
+from geoseg.given import given_path, path_text
 from geoseg.locks import lock_folder
 from geoseg.metrics import find_protocol
 from geoseg.progress import Progress
@@ -108,7 +109,7 @@ def run(
     rules.check(names)
     named = given_images(images)
     pairs, failures = _open_all(predicted, reference, instances, options)
-    folder, progress = Path(out), progress or Progress()
+    folder, progress = Path(given_path("out", out)), progress or Progress()
     rasters = error_rasters(pairs, os.fspath(predicted), folder) if errors else {}
     with lock_folder(folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
         refuse_foreign_files(folder)
@@ -173,10 +174,10 @@ def _open_all(
     predicted: PathLike, reference: PathLike, instances: PathLike | None, options: ScoringOptions
 ) -> tuple[list[RasterPair], list[str]]:
     """The pairs that can be scored, and why other files cannot."""
-    sides = os.fspath(predicted), os.fspath(reference)
+    sides = path_text("predicted", predicted), path_text("reference", reference)
     pairing = pair_files(*sides)
     unpaired = describe_unpaired(pairing, *sides, names=("prediction", "reference"))
-    objects = None if instances is None else objects_by_tile(os.fspath(instances))
+    objects = None if instances is None else objects_by_tile(path_text("instances", instances))
     if objects == {}:
         raise ConfigError(
             f"--instances {instances}: no such files; give a raster, polygons, or a folder of them"

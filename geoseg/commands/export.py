@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from geoseg.errors import ConfigError, OutputError
 from geoseg.export.readers import ANY, READERS, refuse_unreadable
 from geoseg.failures import begun
+from geoseg.given import given_path, given_paths
 from geoseg.models import Card, load_card
 from geoseg.models.named import model_file
 from geoseg.report import Report
@@ -63,7 +64,7 @@ def run(
         SourceError: a raster of `tiles` cannot be used.
         OutputError: `out` exists, or cannot be written.
     """
-    path = Path(out)
+    path = Path(given_path("out", out))
     _check_options(to, precision, path, tiles)
     if reader not in READERS:
         raise ConfigError(f"--reader {reader}: use {', '.join(READERS)}")
@@ -139,7 +140,7 @@ def _tiles(
     if paths:
         from geoseg.export.tiles import read_tiles
 
-        read = list(read_tiles([Path(path) for path in paths], card))
+        read = list(read_tiles([Path(path) for path in given_paths("tiles", paths)], card))
         if reader == ANY or any(tile.shape[2:] == (card.window,) * 2 for tile in read):
             return read
         raise ConfigError(

@@ -11,6 +11,7 @@ from geoseg.classes import ClassScheme
 from geoseg.datasets.class_files import read_classes
 from geoseg.errors import ConfigError, OutputError, shown
 from geoseg.failures import begun
+from geoseg.given import given_path
 from geoseg.importing.card_facts import card_facts, make_card, scheme_of
 from geoseg.importing.origins import ENCODERS, NETWORKS, ORIGINS, weights_file
 from geoseg.inference import option_values as values
@@ -69,7 +70,7 @@ def run(
         ModelError: the file is not what `origin` says, or its tensors do not fit.
         OutputError: `out` exists, or cannot be written.
     """
-    source, path = Path(file), Path(out)
+    source, path = Path(given_path("file", file)), Path(given_path("out", out))
     _check(origin, path, overwrite=overwrite)
     weights_file(source)  # what can be is refused before torch is imported
     given = _read_facts(facts)

@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import RunError, SchedulerLostError, SheetError
+from geoseg.errors import ConfigError, RunError, SchedulerLostError, SheetError
 from geoseg.failures import begun, failure_line, per_input
 from geoseg.files import sweep
 from geoseg.foreign import with_buckets
+from geoseg.given import given_path, given_paths
 from geoseg.inference.budget import Budget, fit_memory
 from geoseg.inference.choice import Choice
 from geoseg.inference.external_options import bound_options
@@ -35,7 +36,7 @@ from geoseg.inference.results import PredictReport
 from geoseg.inference.run_report import REPORT, STREAM, RunReport
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.locks import lock_folder
-from geoseg.models import load_card
+from geoseg.models.cardfile import card_of
 from geoseg.places import AnyPath, any_path
 from geoseg.prefetch import look_ahead
 from geoseg.progress import Progress
@@ -58,7 +59,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 def run(
     sources: Paths,
     model: str | os.PathLike[str] | Model,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] = "results",
     *,
     progress: Progress | None = None,
     **options: Any,
@@ -91,12 +92,12 @@ def run(
     started = time.perf_counter()
     progress = progress or Progress()
     chosen = PredictOptions.from_keywords(**options)
-    place = any_path(out)
+    place = any_path(given_path("out", out))
     if chosen.scheduler is not None:  # workers may have been started in another folder
         sources, place = [each.absolute() for each in _paths(sources)], place.absolute()
     if isinstance(place, StorePath):
         place.refuse_unusable()
-    card = load_card(model, chosen.card) if isinstance(model, str | os.PathLike) else model.card
+    card = card_of(model, chosen.card)
     chosen = bound_options(chosen, card)
     chosen.sharing(card)  # what cannot be shared is refused once, not for each input
     refuse_further(place, chosen)
@@ -153,8 +154,9 @@ def _sweep(jobs: Sequence[RasterJob], abandoned: Collection[str] = ()) -> None:
 
 
 def _paths(sources: Paths) -> list[Path]:
-    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    return [source_path(path) for path in paths]
+    if hasattr(sources, "shape"):
+        raise ConfigError("sources are an array; geoseg.predict_array gives the labels of one")
+    return [source_path(path) for path in given_paths("sources", sources)]
 
 
 def _is_here(file: Path) -> bool:

@@ -35,6 +35,7 @@ from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import begun, naming_the_rest, per_input
 from geoseg.files import temporary_folder
 from geoseg.foreign import with_allow_remote
+from geoseg.given import given_path, path_text
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import parse_crs
@@ -111,16 +112,17 @@ def run(
     spatial = SpatialSplit(block) if gap is None else SpatialSplit(block, gap)
     more = given_values(nodata), given_patterns("--stack", stack)
     options = PrepareOptions(layout, scheme, attribute, layer, crs, patches, spatial, *more)
-    root, image_files = _root_of(Path(src), images)
-    label_files = None if labels is None else os.fspath(labels)
+    root, image_files = _root_of(Path(given_path("src", src)), images)
+    label_files = None if labels is None else path_text("labels", labels)
     pairs, failures = find_labelled_images(layout, root, image_files, label_files)
-    _refuse_own_files(pairs, Path(dst))
+    target = Path(given_path("dst", dst))
+    _refuse_own_files(pairs, target)
     division = divide(layout, pairs, split, root)
     of_polygons = {"--attribute": attribute, "--layer": layer}
     _refuse_idle_options(pairs, division, of_polygons, {"--block": block, "--gap": gap})
     plans, keys, failures = _plans(pairs, division, options, failures)
-    with lock_folder(Path(dst), "DST"):
-        folder = PreparedFolder(Path(dst))
+    with lock_folder(target, "DST"):
+        folder = PreparedFolder(target)
         if not overwrite:
             folder.refuse_other_classes(classes_text(scheme))
         unusable = division.parts.keys() - keys
@@ -210,7 +212,7 @@ def _scheme(layout: Layout, classes: PathLike | Sequence[Any] | ClassScheme | No
 def _root_of(src: Path, images: PathLike | None) -> tuple[Path, str | None]:
     if not src.exists():
         raise ConfigError(f"{src}: no such file or folder; give the folder of the data set")
-    given = None if images is None else os.fspath(images)
+    given = None if images is None else path_text("images", images)
     return (src.parent, given or src.name) if src.is_file() else (src, given)
 
 

@@ -45,6 +45,7 @@ from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import begun
 from geoseg.files import sweep, write_text
 from geoseg.foreign import with_allow_remote
+from geoseg.given import given_path
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
 from geoseg.raster import Source, shared_notes
@@ -97,7 +98,7 @@ def run(
     """
     chosen = config if isinstance(config, TrainConfig) else load_config(config, overrides)
     name = Path(config).stem if isinstance(config, str | os.PathLike) else "train"
-    folder = Path(out) if out is not None else Path("runs") / name
+    folder = Path("runs", name) if out is None else Path(given_path("out", out))
     # Of several processes that train together the first one locks the folder for all.
     with lock_folder(folder) if _is_main() else nullcontext():
         return _train(chosen, folder, resume, progress or Progress())

@@ -22,6 +22,7 @@ from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
 from geoseg.files import naming_file, temporary_folder
 from geoseg.foreign import with_allow_remote
+from geoseg.given import given_path, given_paths
 from geoseg.inference.class_raster import (
     ClassRaster,
     MadeLayer,
@@ -96,15 +97,15 @@ def run(
         OutputError: `out` cannot be written, or another file exists there.
     """
     started = time.perf_counter()
-    given = [rasters] if isinstance(rasters, str | os.PathLike) else rasters
-    paths, target = expand_lists(map(source_path, given)), Path(out)
+    paths = expand_lists(map(source_path, given_paths("rasters", rasters)))
+    target = Path(given_path("out", out))
     further = words("attributes", attributes)
     check_attributes(further)
     _check_options(paths, target, confidence, merge=merge, overlap_rule=overlap_rule)
     clean = Cleaning.from_options(**cleaning)
     one = merge or len(paths) == 1
     layers = [target.stem] if one else [path.stem for path in paths]
-    beside = None if confidence is None else source_path(confidence)
+    beside = None if confidence is None else source_path(given_path("confidence", confidence))
     look = partial(_look, target=target, confidence=beside, attributes=further, cleaning=clean)
     usable, failures = _usable(paths, look)
     if merge:

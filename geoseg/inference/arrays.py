@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 
 from geoseg.inference.decision import Asked
+from geoseg.inference.external_options import bound_options
 from geoseg.inference.fitting import fit
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run import PredictRun
 from geoseg.inference.stream import stream_block
 from geoseg.models import Model, load_model
+from geoseg.models.cardfile import card_of
 from geoseg.raster import Source
 from geoseg.raster.array_source import array_source, data_array_source
 from geoseg.tiling import Block, Window
@@ -62,8 +64,10 @@ def predict_array(
         source = data_array_source(array, bands=bands, nodata=nodata, crs=crs)
     else:
         source = array_source(array, bands=bands, nodata=nodata, transform=transform, crs=crs)
-    loaded = load_model(Path(model)) if isinstance(model, str | os.PathLike) else model
-    source, grid, lines = fit(source, loaded.card, chosen)
+    card = card_of(model, chosen.card)
+    chosen = bound_options(chosen, card)
+    source, grid, lines = fit(source, card, chosen)
+    loaded = load_model(model, chosen.card) if isinstance(model, str | os.PathLike) else model
     for line in lines:
         warnings.warn(line, stacklevel=2)
     run = PredictRun.from_options(loaded, chosen, Path())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -96,9 +95,9 @@ def flag(name: str, given: Any) -> bool:
     return given
 
 
-def path_text(name: str, given: Any) -> str:  # noqa: ARG001
-    """A path, or an address, as text."""
-    return str(os.fspath(given))
+def text(name: str, given: Any) -> str:  # noqa: ARG001
+    """What is given as text: a `torch.device` too."""
+    return str(given)
 
 
 def words(name: str, given: Any) -> tuple[str, ...]:  # noqa: ARG001

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
+from geoseg.given import path_text
 from geoseg.inference.encode_options import Encode, EncodeOptions, make_grid
 from geoseg.inference.forward_options import (
     Backend,
@@ -20,8 +21,8 @@ from geoseg.inference.option_values import (
     number_of,
     numbers_of,
     or_none,
-    path_text,
     refuse_unknown,
+    text,
     words,
 )
 from geoseg.inference.run_options import RUN_READERS, RunOptions
@@ -252,6 +253,7 @@ _READERS: dict[str, Reader] = {
     "overlap": or_none(number_of(int)),
     "block": number_of(int, word="auto"),
     "batch": number_of(int, word="auto"),
+    "device": text,
     "scales": numbers_of(float),
     "flip": flag,
     "cell": or_none(number_of(int)),

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from geoseg.errors import ConfigError
+from geoseg.given import path_text
 from geoseg.inference.forward_options import ALL_GPUS
-from geoseg.inference.option_values import Reader, flag, number_of, or_none, path_text, size
+from geoseg.inference.option_values import Reader, flag, number_of, or_none, size
 
 RUN_READERS: dict[str, Reader] = {
     "workers": number_of(int),

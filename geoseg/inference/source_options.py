@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from geoseg.errors import ConfigError
+from geoseg.given import path_text
 from geoseg.inference.option_values import (
     Reader,
     bands,
     flag,
     numbers_of,
     or_none,
-    path_text,
     value_range,
 )
 from geoseg.raster import OVERLAP_RULES, OverlapRule

@@ -38,7 +38,32 @@ def load_card(path: str | os.PathLike[str], card: str | os.PathLike[str] | None 
         return read_card(path, file.metadata())
 
 
-def refuse_card(path: Path, card: str | os.PathLike[str] | None) -> None:
+def card_of(model: object, card: str | os.PathLike[str] | None = None) -> Card:
+    """The card of a model that is loaded, or of a file's; see `load_card`.
+
+    Args:
+        model: a model file, or a loaded model.
+        card: a card file (YAML), for files of networks of other programs.
+
+    Raises:
+        ModelError: as of `load_card`; or it is something else.
+        ConfigError: `card` is given for a model that has its own.
+    """
+    if isinstance(model, str | os.PathLike):
+        return load_card(model, card)
+    own = getattr(model, "card", None)
+    if not isinstance(own, Card):
+        raise ModelError(
+            f"model {type(model).__name__}: give the path of a model file, or what "
+            "geoseg.load_model gives; of a torch module, "
+            "geoseg.wrap(module, classes=[...], bands=[...], mean=[...], std=[...], "
+            "value_range=(0, 255)) makes a model"
+        )
+    refuse_card("the model", card)
+    return own
+
+
+def refuse_card(path: Path | str, card: str | os.PathLike[str] | None) -> None:
     """Refuse a card for a model that has its own.
 
     Raises:

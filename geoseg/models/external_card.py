@@ -85,6 +85,11 @@ def read_card_file(path: Path) -> dict[str, Any]:
     return dict(document)
 
 
+def quarter(window: Any) -> int:
+    """The overlap of windows where nothing says it; 0 of what is no number, which is refused."""
+    return window // 4 if isinstance(window, int) else 0
+
+
 def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
     """The card of these facts.
 
@@ -121,7 +126,7 @@ def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
             classes=classes,
             **of_bands,
             window=window,
-            overlap=facts.get("overlap", window // 4 if isinstance(window, int) else 0),
+            overlap=facts.get("overlap", quarter(window)),
             ground_sampling=facts.get("ground_sampling"),
             license=facts.get("license"),
         )

@@ -112,6 +112,11 @@ def save_model(
         ModelError: the facts do not fit the network, or each other.
         OutputError: the file cannot be written.
     """
+    if not isinstance(getattr(net, "spec", None), ModelSpec):
+        raise ModelError(
+            f"{type(net).__name__} is no network that geoseg can save; give one of "
+            "geoseg.create_model, or the net of a model (model.net), such as geoseg.wrap gives"
+        )
     facts = stated_facts(
         classes=classes, colors=colors, bands=bands, value_range=value_range, mean=mean, std=std
     )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from geoseg.errors import ModelError
+from geoseg.given import given_path
 from geoseg.models.hub import HUB_FILE, fetch, is_hub_name
 
 _DATA = Path(__file__).parents[1] / "data"
@@ -22,8 +23,9 @@ def model_file(name: str | os.PathLike[str]) -> Path:
 
     Raises:
         ModelError: a model of a hub cannot be fetched, or a folder holds no model, or several.
+        ConfigError: the name is no path.
     """
-    text = os.fspath(name)
+    text = os.fspath(given_path("model", name))
     if is_hub_name(text):
         return fetch(text)
     path = Path(text)

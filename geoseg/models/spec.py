@@ -64,6 +64,11 @@ class ModelSpec:
         object.__setattr__(self, "options", options)
         if self.system != EXTERNAL:
             check_system(self.system)
+        for name in ("in_channels", "classes"):
+            if type(number := getattr(self, name)) is not int:
+                raise ModelError(f"{name}={shown(number)}: give a whole number")
+        if not isinstance(self.encoder, str | None):
+            raise ModelError(f"encoder={shown(self.encoder)}: give a name, such as resnet50")
         if self.in_channels < 1:
             raise ModelError(f"in_channels={self.in_channels}: an image has 1 band or more")
         if not 1 <= self.classes <= MAX_CLASSES:

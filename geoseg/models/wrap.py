@@ -9,7 +9,7 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import ModelError, shown
 from geoseg.models.card import Card
 from geoseg.models.external import External
-from geoseg.models.external_card import external_spec
+from geoseg.models.external_card import external_spec, quarter
 from geoseg.models.modelfile import Model
 from geoseg.models.stated_facts import stated_facts
 
@@ -26,7 +26,7 @@ def wrap(
     std: Sequence[float],
     value_range: Sequence[float] | Sequence[Sequence[float]],
     window: int = 512,
-    overlap: int = 128,
+    overlap: int | None = None,
     ground_sampling: float | None = None,
     colors: Sequence[Sequence[int]] | None = None,
     output: str = "logits",
@@ -47,7 +47,7 @@ def wrap(
         value_range: lowest and highest value of the rasters, such as ``(0, 255)``; a pair for each
             band where they differ.
         window: side in pixels of the windows to predict on.
-        overlap: pixels that neighbouring windows share.
+        overlap: pixels that neighbouring windows share; left out, a quarter of the window.
         ground_sampling: metres on the ground a pixel.
         colors: RGB of each class, where `classes` are names; made up where left out.
         output: ``logits``, ``probabilities``, ``sigmoid`` or ``sigmoid-logits`` (of classes that do
@@ -77,7 +77,7 @@ def wrap(
         spec=spec,
         **facts,
         window=window,
-        overlap=overlap,
+        overlap=quarter(window) if overlap is None else overlap,
         ground_sampling=ground_sampling,
         license=license,
     )

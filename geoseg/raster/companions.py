@@ -15,6 +15,7 @@ from pathlib import Path
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.foreign import named_elsewhere
+from geoseg.given import given_paths
 from geoseg.raster.discovery import FoundSource, place_of
 from geoseg.remote import RemotePath, source_path
 
@@ -54,8 +55,7 @@ def given_patterns(option: str, given: Patterns) -> tuple[str, ...]:
     Raises:
         ConfigError: as `check_pattern`.
     """
-    several = [given] if isinstance(given, str | os.PathLike) else given
-    patterns = tuple(os.fspath(each) for each in several)
+    patterns = tuple(os.fspath(each) for each in given_paths(option, given))
     for pattern in patterns:
         check_pattern(option, pattern)
     return patterns

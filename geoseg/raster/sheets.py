@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 
 from geoseg.coordinate_systems import crs_name, same_crs
 from geoseg.errors import ConfigError, SourceError
+from geoseg.given import given_paths
 from geoseg.raster.alignment import describe_grid
 from geoseg.raster.dates import date_of
 from geoseg.raster.file_source import open_raster
@@ -58,7 +59,10 @@ def open_mosaic(
         SourceError: one of them cannot be read, or does not lie on the grid of the others.
         ConfigError: no path is given, or the rule is none of these.
     """
-    sources = [open_raster(path, bands=bands, nodata=nodata, crs=crs) for path in paths]
+    sources = [
+        open_raster(path, bands=bands, nodata=nodata, crs=crs)
+        for path in given_paths("paths", paths)
+    ]
     if not sources:
         raise ConfigError("open_mosaic: no path is given; name the sheets")
     mosaic, misfits = make_mosaic(

@@ -12,7 +12,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError, SourceError
+from geoseg.errors import ConfigError, SourceError, shown
 from geoseg.geodesy import extent
 from geoseg.tiling import Window
 from geoseg.vector.cells import CELL, Drawing
@@ -254,7 +254,13 @@ class AreaLimit:
         return None if self.areas is None else self.areas.weights(window)
 
 
-def class_names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:  # noqa: ARG001
-    """Class names from a list of them, or from text with commas."""
+def class_names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    """Class names from a list of them, or from text with commas.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not isinstance(given, Iterable):
+        raise ConfigError(f"{name} {shown(given)}: give class names, such as building,road")
     names = given.split(",") if isinstance(given, str) else given
     return tuple(dict.fromkeys(str(name).strip() for name in names if str(name).strip()))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN
-from geoseg.errors import VectorError
+from geoseg.errors import VectorError, shown
 from geoseg.tiling import connect
 
 _RUNS = 2**16
@@ -164,6 +164,8 @@ def _summed(values: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.
 
 
 def _check(labels: NDArray[Any], confidence: NDArray[Any] | None) -> None:
+    if not isinstance(labels, np.ndarray):
+        raise VectorError(f"labels {shown(labels)}: give an array of (height, width) uint8")
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise VectorError(
             f"labels of shape {labels.shape} and type {labels.dtype}; "

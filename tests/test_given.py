@@ -1,0 +1,61 @@
+"""Arguments of another type are refused in one line that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import geoseg
+from geoseg.errors import GeosegError
+from geoseg.given import given_path, given_paths, path_text
+
+MODULE = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1))
+FACTS: dict[str, Any] = {"classes": ["a", "b"], "bands": ["red"], "mean": [1], "std": [2]}
+WRONG: dict[str, tuple[Callable[..., Any], str]] = {
+    "sources": (lambda: geoseg.predict(5, "demo"), "sources 5: give a path, or a list of"),
+    "list": (lambda: geoseg.predict([1], "demo"), r"sources \[1\]: give a path, or a list"),
+    "array": (lambda: geoseg.predict(np.zeros((3, 9, 9)), "demo"), "predict_array"),
+    "out": (lambda: geoseg.predict("a.tif", "demo", out=5), "out 5: give a path"),
+    "module": (lambda: geoseg.predict("a.tif", MODULE), r"model Sequential: .*geoseg.wrap\(mod"),
+    "model": (lambda: geoseg.predict_array(np.zeros((3, 9, 9)), 5), "model int: give the path"),
+    "zones": (lambda: geoseg.predict("a.tif", "demo", zones=5), "zones 5: give a path"),
+    "keep": (lambda: geoseg.predict("a.tif", "demo", keep=5), "keep 5: give class names"),
+    "device": (lambda: geoseg.predict("a.tif", "demo", device=3), "device '3' is unknown"),
+    "load": (lambda: geoseg.load_model(MODULE), "model Sequential.*: give a path"),
+    "save": (
+        lambda: geoseg.save_model(MODULE, "m.safetensors", **FACTS, value_range=(0, 1)),
+        r"Sequential is no network .*model.net",
+    ),
+    "classes": (lambda: geoseg.create_model("fcn", classes="2"), "classes='2': give a whole"),
+    "encoder": (lambda: geoseg.create_model("fcn", encoder=5, classes=2), "encoder=5: give a name"),
+    "colors": (
+        lambda: geoseg.wrap(MODULE, **FACTS, value_range=(0, 1), colors=3),
+        "colors 3: give",
+    ),
+    "labels": (lambda: geoseg.polygonize("x", None), "labels 'x': give an array"),
+    "rasters": (lambda: geoseg.vectorize(3, out="p.gpkg"), "rasters 3: give a path"),
+    "sheets": (lambda: geoseg.open_mosaic(3), "paths 3: give a path, or a list"),
+    "file": (lambda: geoseg.import_model(3, "smp", "m.safetensors"), "file 3: give a path"),
+    "folder": (lambda: geoseg.compare({}, out=3), "out 3: give a path"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_arguments_of_another_type_are_refused_by_name(wrong: str) -> None:
+    call, message = WRONG[wrong]
+    with pytest.raises(GeosegError, match=message) as refused:
+        call()
+    assert "\n" not in str(refused.value)
+
+
+def test_paths_and_lists_of_them_are_taken_as_they_are() -> None:
+    assert given_path("out", Path("a")) == Path("a")
+    assert path_text("aoi", Path("a/b")) == str(Path("a/b"))
+    assert given_paths("sources", "a") == ["a"]
+    assert given_paths("sources", (Path("a"), "b")) == [Path("a"), "b"]
+    assert given_paths("sources", (each for each in "ab")) == ["a", "b"]
