@@ -28,6 +28,10 @@ _ROUNDING = 1e-3
 """By which a probability may leave 0..1."""
 _TRACED = 64
 """Side of the image that a module is traced on, at least, in pixels."""
+_EACH = 16
+"""Rows and columns between pixels that are looked at once."""
+_COARSEST = 64
+"""Pixels of an image's side, at most, that one position of a map stands for."""
 _KNOWN_KEYS = ("out", "logits", "probabilities", "masks")
 """Of networks that give a mapping: torchvision's, transformers'."""
 
@@ -59,6 +63,7 @@ class External(nn.Module):
         self.stride = self.multiple = int(spec.options["multiple"])
         self._output: str = spec.options["output"]
         self._side: int | None = spec.options["side"]
+        self._looked_at = False
 
     def train(self, mode: bool = True) -> External:  # noqa: ARG002 - exported programs have no modes
         """Itself: it is never trained here, and stays in eval mode."""
@@ -103,6 +108,7 @@ class External(nn.Module):
                 "must be float32, and its card must say which bands, window and multiple it takes"
             ) from error
         logits = self._as_logits(_tensor(given))
+        _refuse_no_map(logits, height, width)
         return resize(logits, padded.shape[2:])[:, :, :height, :width]
 
     def _as_logits(self, given: Tensor) -> Tensor:
@@ -122,10 +128,14 @@ class External(nn.Module):
                 f"the network gives {tuple(given.shape)}; for {classes} classes and "
                 f"output: {kind} its card promises (1, {channels}, H, W); give the right classes "
                 f"or output ({', '.join(OUTPUTS)})"
+                + ("; class ids are output: labels" if given.shape[1:2] == (1,) else "")
             )
         if kind == "labels":
             return self._of_ids(given[:, 0])
         if kind == "logits":
+            if not self._looked_at:
+                self._looked_at = True
+                _refuse_probabilities(given)
             return given.float()
         values = given.float().sigmoid() if kind == "sigmoid-logits" else given.float()
         low, high = float(values.min()), float(values.max())
@@ -203,6 +213,35 @@ class External(nn.Module):
         parameter = next(self.network.parameters(), torch.zeros(0))
         image = torch.zeros(1, self.spec.in_channels, side, side, device=parameter.device)
         return str(torch.export.export(self.network, (image,)).graph_module.code)
+
+
+def _refuse_no_map(logits: Tensor, height: int, width: int) -> None:
+    """Refuse what would be spread over an image: classes of the image as a whole.
+
+    Raises:
+        ModelError: it is one position for a large image.
+    """
+    if logits.shape[2:].numel() == 1 and min(height, width) > _COARSEST:
+        raise ModelError(
+            f"the network gives one position, {tuple(logits.shape)}, for an image of {height} x "
+            f"{width}: no map of classes; export the output that is one as the first"
+        )
+
+
+def _refuse_probabilities(given: Tensor) -> None:
+    """Refuse the end of a softmax where the scores before it are promised.
+
+    Raises:
+        ModelError: it is one: of several classes none is below 0, and they sum to 1 everywhere.
+    """
+    if given.shape[1] < 2:
+        return
+    some = given.detach()[..., ::_EACH, ::_EACH].float()
+    if float(some.min()) >= 0 and float((some.sum(1) - 1).abs().max()) <= _ROUNDING:
+        raise ModelError(
+            "the network gives values that sum to 1 over the classes, its card promises output: "
+            "logits; say output: probabilities in its card"
+        )
 
 
 def _tensor(given: Any) -> Tensor:

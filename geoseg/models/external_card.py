@@ -26,6 +26,13 @@ CARD_KEY, CARD_FILE = "geoseg_card", "geoseg_card.json"
 FOLDER_CARDS = ("card.yaml", "card.yml")
 """The card of a folder with an ONNX file."""
 NEEDED = ("classes", "bands", "value_range", "mean", "std")
+_EXAMPLES = {
+    "classes": "[road, roof]",
+    "bands": "[red, green, blue]",
+    "value_range": "[0, 255]",
+    "mean": "[0, 0, 0]",
+    "std": "[255, 255, 255]",
+}
 _OPTIONAL = (
     *("window", "overlap", "ground_sampling", "output", "multiple", "license"),
     "side",
@@ -105,8 +112,7 @@ def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
     if missing:
         raise ModelError(
             f"{path}: nothing says its {', '.join(missing)}; give --card FILE, a YAML file with "
-            "lines such as bands: [red, green, blue]; value_range: [0, 255]; mean: [0, 0, 0]; "
-            "std: [255, 255, 255]; classes: [road, roof]"
+            f"lines such as {'; '.join(f'{name}: {_EXAMPLES[name]}' for name in missing)}"
         )
     try:
         classes = ClassScheme.parse({"classes": facts["classes"]})
@@ -184,6 +190,8 @@ def with_background(facts: Mapping[str, Any], channels: int | None) -> dict[str,
         facts: by the names of a card.
         channels: that the network gives, where its file says it.
     """
+    if len(facts.get("classes") or ()) > 2:  # these are class ids, if it gives one channel
+        return dict(facts)
     if channels != 1 or facts.get("output", "logits") not in ("logits", "probabilities", "sigmoid"):
         return dict(facts)
     changed = dict(facts)

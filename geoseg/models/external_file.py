@@ -6,7 +6,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,13 @@ from geoseg.models.external_card import (
     read_card_file,
     with_background,
 )
-from geoseg.models.onnx_session import open_session
+from geoseg.models.onnx_session import INTEGERS, open_session
 
 if TYPE_CHECKING:
     from torch import nn
+
+_MOST_BANDS = 32
+"""A last side of so many pixels or fewer, behind no such number of bands, is one of bands."""
 
 SOURCES = {".onnx": "onnx", ".pt2": "torch.export", ".pt": "torchscript", ".ts": "torchscript"}
 """What files hold, by suffix."""
@@ -136,6 +139,7 @@ def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
             f"{path}: takes {len(inputs)} inputs ({shapes}); geoseg runs networks of one image, "
             "(N, bands, H, W)"
         )
+    _refuse_bands_last(path, inputs[0].shape)
     images, bands, height, width = (n if isinstance(n, int) else None for n in inputs[0].shape)
     if images not in (None, 1):
         raise ModelError(
@@ -162,7 +166,27 @@ def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
             f"{path}: takes {bands} bands, its card names {len(card.bands)} "
             f"({', '.join(card.bands)}); give --card FILE with the right bands"
         )
+    if inputs[0].type in INTEGERS and (any(card.mean) or set(card.std) != {1.0}):
+        raise ModelError(
+            f"{path}: takes values of type {INTEGERS[inputs[0].type]} as they are; give "
+            f"--card FILE with mean: {[0] * len(card.bands)} and std: {[1] * len(card.bands)}"
+        )
     return card
+
+
+def _refuse_bands_last(path: Path, shape: Sequence[Any]) -> None:
+    """Refuse a network whose images have their bands behind rows and columns.
+
+    Raises:
+        ModelError: it is one.
+    """
+    second, last = ((isinstance(n, int) and n <= _MOST_BANDS) for n in (shape[1], shape[3]))
+    if last and not second:
+        raise ModelError(
+            f"{path}: takes images of {shape}, whose bands come last; geoseg gives "
+            "(N, bands, H, W) and takes (N, classes, H, W): export it so (tf2onnx: "
+            "--inputs-as-nchw and --outputs-as-nchw)"
+        )
 
 
 def _program_card(path: Path) -> Card | None:

@@ -6,11 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from geoseg.models.onnx_session import open_session
+from geoseg.models.onnx_session import INTEGERS, open_session
 
-_TYPES = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+_FLOATS = {
+    "tensor(float16)": np.float16,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+}
 
 
 class OnnxNetwork(nn.Module):
@@ -43,9 +48,17 @@ class OnnxNetwork(nn.Module):
             self._threads = torch.get_num_threads()
             self._session = open_session(self._content, self._where, self._threads)
         (entry,) = self._session.get_inputs()
-        pixels = image.detach().cpu().numpy().astype(_TYPES.get(entry.type, np.float32))
+        pixels = _as_type(image.detach().cpu().numpy(), entry.type)
         try:
             (given, *_) = self._session.run(None, {entry.name: np.ascontiguousarray(pixels)})
         except Exception as error:  # its own exceptions have no common class but this
             raise RuntimeError(str(error)) from error
         return torch.from_numpy(np.asarray(given)).to(image.device)
+
+
+def _as_type(pixels: NDArray[np.float32], name: str) -> NDArray[Any]:
+    """The pixels as onnxruntime's type of that name; whole numbers are rounded to."""
+    if name in INTEGERS:
+        limits = np.iinfo(INTEGERS[name])
+        return np.rint(pixels).clip(limits.min, limits.max).astype(limits.dtype)
+    return pixels.astype(_FLOATS.get(name, np.float32))

@@ -7,6 +7,14 @@ from typing import Any
 
 from geoseg.errors import ModelError, one_line_reason
 
+INTEGERS = {
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+}
+"""Types of images that are no floats, by onnxruntime's names."""
+
 
 def open_session(content: bytes, where: str, threads: int = 1) -> Any:
     """An onnxruntime session of a file's content.

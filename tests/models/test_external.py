@@ -79,6 +79,8 @@ def test_smaller_maps_are_brought_to_the_images_size() -> None:
     [
         (torch.rand(1, 4, 5, 7), "logits", r"gives \(1, 4, 5, 7\); for 3 classes .* right classes"),
         (torch.rand(1, 1, 5, 7), "sigmoid", r"gives \(1, 1, 5, 7\); for 3 classes"),
+        (torch.rand(1, 1, 5, 7), "logits", "class ids are output: labels"),
+        (PROBABILITIES, "logits", "sum to 1 over the classes, .*say output: probabilities"),
         (torch.full((1, 3, 5, 7), 2.0), "probabilities", "from 2 to 2, .*say output: logits"),
         (torch.full((1, 3, 5, 7), -1.0), "sigmoid", "say output: sigmoid-logits"),
         (torch.full((1, 5, 7), 3), "labels", "gives class 3, its card names 3 classes"),
@@ -91,6 +93,13 @@ def test_smaller_maps_are_brought_to_the_images_size() -> None:
 def test_something_else_is_refused_with_what_to_say(given: Any, output: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         external(given, output)(IMAGE)
+
+
+def test_classes_of_a_whole_image_are_no_map() -> None:
+    whole = external(torch.rand(1, 3, 1, 1), "logits")
+    assert whole(torch.zeros(1, 2, 64, 64)).shape == (1, 3, 64, 64)
+    with pytest.raises(ModelError, match=r"one position, \(1, 3, 1, 1\), for an image of 65 x 70"):
+        whole(torch.zeros(1, 2, 65, 70))
 
 
 def test_images_are_padded_to_the_multiple_and_cropped_again() -> None:

@@ -96,9 +96,54 @@ def test_half_precision_inputs_are_given_as_such(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, alone(path, IMAGE.astype(np.float16)), atol=2e-3)
 
 
+def cast_file(path: Path, element: int, shape: list[Any]) -> Path:
+    """A network that takes images of this type and shape and gives them as scores."""
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["in"], ["out"], to=TensorProto.FLOAT)],
+        "g",
+        [helper.make_tensor_value_info("in", element, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
+    )
+    return path
+
+
+PLAIN = "classes: [road, roof, grass]\nbands: [red, green, blue]\nvalue_range: [0, 255]\n"
+
+
+@pytest.mark.parametrize("element", ["UINT8", "UINT16", "INT16", "INT32", "DOUBLE"])
+def test_images_of_other_types_are_rounded_to_them(tmp_path: Path, element: str) -> None:
+    path = cast_file(tmp_path / "x.onnx", getattr(TensorProto, element), ["n", 3, "h", "w"])
+    (tmp_path / "card.yaml").write_text(PLAIN + "mean: [0, 0, 0]\nstd: [1, 1, 1]\n")
+    image = torch.tensor([7.6, 0.2, 254.0]).view(1, 3, 1, 1).expand(1, 3, 5, 6)
+    found = geoseg.load_model(path).net(image)
+    torch.testing.assert_close(found, image if element == "DOUBLE" else image.round())
+
+
+def test_whole_numbers_are_not_standardised(tmp_path: Path) -> None:
+    path = cast_file(tmp_path / "x.onnx", TensorProto.UINT8, ["n", 3, "h", "w"])
+    (tmp_path / "card.yaml").write_text(PLAIN + "mean: [90, 90, 90]\nstd: [1, 1, 1]\n")
+    with pytest.raises(ModelError, match=r"uint8 as they are; give --card FILE with mean: \[0, 0"):
+        load_card(path)
+
+
+@pytest.mark.parametrize("shape", [["n", "h", "w", 3], [1, 64, 64, 3]])
+def test_bands_behind_rows_and_columns_are_refused_with_what_to_do(
+    tmp_path: Path, shape: list[Any]
+) -> None:
+    path = cast_file(tmp_path / "x.onnx", TensorProto.FLOAT, shape)
+    (tmp_path / "card.yaml").write_text(FULL)
+    with pytest.raises(ModelError, match=r"whose bands come last; .*tf2onnx: --inputs-as-nchw"):
+        load_card(path)
+
+
 def test_what_no_metadata_say_must_be_given(tmp_path: Path) -> None:
     path = onnx_file(tmp_path / "x.onnx", classes=2, **DEEPNESS)
-    with pytest.raises(ModelError, match=r"nothing says its bands; give --card FILE"):
+    with pytest.raises(
+        ModelError, match=r"nothing says its bands; give --card FILE.* bands: \[red, green, blue\]$"
+    ):
         load_card(path)
     bare = onnx_file(tmp_path / "y.onnx", classes=2)
     with pytest.raises(ModelError, match="nothing says its classes, bands, value_range, mean, std"):
