@@ -7,7 +7,7 @@ PEERS := .venv-peers
 GEODEEP := .venv-geodeep
 AZURITE := .azurite/node_modules/.bin/azurite-blob
 
-.PHONY: demo test test-all test-gis test-geodeep test-azure test-oldest mutants kills chaos fuzz lint bench bench-peers clean
+.PHONY: demo test test-all test-gis test-geodeep test-azure test-google test-oldest mutants kills chaos fuzz lint bench bench-peers clean
 
 $(VENV)/.user: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -57,9 +57,15 @@ test-geodeep: $(VENV)/.dev $(GEODEEP)/.installed
 $(AZURITE):
 	npm install --silent --no-audit --no-fund --prefix .azurite azurite
 
+OF_BUCKETS := tests/test_stores.py tests/test_leases.py tests/commands/test_predict_store.py
+
 # Buckets as containers of Azure, on Azurite's server, which npm installs.
 test-azure: $(VENV)/.dev $(AZURITE)
-	AZURITE=$(CURDIR)/$(AZURITE) $(BIN)/python -m pytest tests/test_stores.py tests/test_leases.py tests/commands/test_predict_store.py
+	AZURITE=$(CURDIR)/$(AZURITE) $(BIN)/python -m pytest $(OF_BUCKETS)
+
+# Buckets as Google's, by its XML interface before the tests' own S3 server.
+test-google: $(VENV)/.dev
+	GOOGLE=1 $(BIN)/python -m pytest $(OF_BUCKETS)
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev

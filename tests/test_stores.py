@@ -12,9 +12,11 @@ from geoseg.buckets import ConflictError
 from geoseg.errors import ConfigError, OutputError, StoreError
 from geoseg.places import any_path, files_in, folders_in, path_below, remove_tree
 from geoseg.stores import StorePath
-from tests.fixtures.bucket import AZURITE
+from tests.fixtures.bucket import AZURITE, GOOGLE
 
-of_amazon = pytest.mark.skipif(AZURITE is not None, reason="Amazon's variables are looked at")
+of_amazon = pytest.mark.skipif(
+    GOOGLE or AZURITE is not None, reason="Amazon's variables are looked at"
+)
 
 
 def test_a_url_is_never_a_path_of_this_machine() -> None:
