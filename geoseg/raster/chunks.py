@@ -151,7 +151,7 @@ def write_index(
     for number, path in enumerate(overviews, start=1):
         below = squares(number, Path()) if number <= own else [top]
         vrt = level(number, below, number if number <= own else number - own - 1)
-        write_text(path, vrt.to_xml())
+        write_text(path, replace(vrt, is_overview=True).to_xml())
     beside = Path(above.parent.name)
     with replace_raster(
         index, {FINGERPRINT: fingerprint}

@@ -43,12 +43,16 @@ class RasterVRT:
     """Beside those of the layer."""
     level: int = 0
     """0: the files as they are; 1: the first of their overviews; and so on."""
+    is_overview: bool = False
+    """Of another virtual raster, whose mask finds this one's as one more band: GDAL takes overviews
+    of a mask from numbered bands alone, and would else reduce all of the mask, by other rules."""
 
     def to_xml(self, overviews: Sequence[Path] = ()) -> str:
         """The VRT file's text.
 
         Args:
-            overviews: files of the same bands at half, a quarter, ... of the size.
+            overviews: files of the same bands at half, a quarter, ... of the size: GeoTIFFs for a
+                copy, or virtual rasters.
         """
         return "\n".join(self._lines(overviews))
 
@@ -79,16 +83,20 @@ class RasterVRT:
             for file in self.files:
                 yield _source(file, number, self.level)
             yield "</VRTRasterBand>"
+        if self.is_overview and layer.nodata is None:
+            yield f'<VRTRasterBand dataType="Byte" band="{len(layer.bands) + 1}">'
+            yield from (_source(file, "mask,1", self.level) for file in self.files)
+            yield "</VRTRasterBand>"
         if layer.nodata is None:
             yield '<MaskBand><VRTRasterBand dataType="Byte">'
-            yield from _overviews(overviews, "mask,1")
-            for file in self.files:
-                yield _source(file, "mask,1", self.level)
+            with_band = [path for path in overviews if path.suffix == ".vrt"]
+            yield from _overviews(with_band, len(layer.bands) + 1)
+            yield from (_source(file, "mask,1", self.level) for file in self.files)
             yield "</VRTRasterBand></MaskBand>"
         yield "</VRTDataset>"
 
 
-def _overviews(paths: Sequence[Path], band: int | str) -> Iterator[str]:
+def _overviews(paths: Sequence[Path], band: int) -> Iterator[str]:
     for path in paths:
         yield f"<Overview>{_file(path)}<SourceBand>{band}</SourceBand></Overview>"
 
