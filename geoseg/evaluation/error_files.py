@@ -31,6 +31,7 @@ from geoseg.prefetch import work_ahead
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, raster_companions, read_fingerprint
 from geoseg.vector import FORMATS, read_vector_fingerprint
+from geoseg.vector.formats import GPKG_OPTIONS
 from geoseg.vector.style import add_styles, qml_of, sld_of
 from geoseg.vector.vector_file import FINGERPRINT
 
@@ -196,6 +197,7 @@ def _write_layer(
             encoding="UTF-8",
             append=path.exists(),
             layer_metadata={FINGERPRINT: _OWN},
+            dataset_options=None if path.exists() else GPKG_OPTIONS,
         )
 
 

@@ -21,6 +21,9 @@ from geoseg.vector.style import add_styles
 from geoseg.vector.vector_file import FINGERPRINT, VectorFile
 from geoseg.vector_content import vector_name
 
+GPKG_OPTIONS = {"VERSION": "1.2"}
+"""What GDAL is told when it makes a GeoPackage: programs of before 2023 warn of newer versions."""
+
 
 class GeoPackage(VectorFile):
     """OGC GeoPackage: layers of any size in one SQLite file; the spatial index is built last."""
@@ -28,6 +31,7 @@ class GeoPackage(VectorFile):
     suffix = ".gpkg"
     driver = "GPKG"
     several_layers = True
+    file_options = GPKG_OPTIONS
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         super().__init__(path, fingerprint)

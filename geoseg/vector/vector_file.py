@@ -43,6 +43,8 @@ class VectorFile(ABC):
 
     field_names: ClassVar[Mapping[str, str]] = {}
     """What fields are called in the file, where that differs."""
+    file_options: ClassVar[Mapping[str, str]] = {}
+    """What GDAL is told when it makes the file."""
     package: ClassVar[str | None] = None
     """What writes it, where that is not GDAL."""
 
@@ -145,6 +147,7 @@ class VectorFile(ABC):
                 append=path.exists(),
                 layer_metadata=self.metadata(),
                 layer_options=self.options(),
+                dataset_options=None if path.exists() else self.file_options,
             )
         except Exception:
             if stream.error is not None:
