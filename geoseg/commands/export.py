@@ -13,6 +13,7 @@ from geoseg.export.readers import ANY, READERS, refuse_unreadable
 from geoseg.failures import begun
 from geoseg.given import given_path, given_paths
 from geoseg.models import Card, load_card
+from geoseg.models.hub import HUB_FILES
 from geoseg.models.named import model_file
 from geoseg.report import Report
 
@@ -28,6 +29,8 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2", "mlm": ".json", "hf": ""}
 """What each form's path ends in; a folder has none."""
 PRECISIONS = ("fp32", "fp16", "int8")
 _NEEDED = {"onnx": ("onnx", "onnxruntime", "onnxscript"), "torch": (), "mlm": (), "hf": ()}
+_FEW = 0.99
+"""Labels of smaller numbers that agree, below which a warning says it."""
 _LARGEST_TILE = 512
 """Side of the generated tiles, in pixels."""
 
@@ -70,8 +73,9 @@ def run(
         raise ConfigError(f"--reader {reader}: use {', '.join(READERS)}")
     if reader != ANY and to != "onnx":
         raise ConfigError(f"--reader {reader} is for --to onnx; leave it out for --to {to}")
-    if not overwrite and path.exists() and not (to == "hf" and path.is_dir()):
-        raise OutputError(f"{path} exists; --overwrite replaces it")
+    for each in [path] if to != "hf" else [path / name for name in HUB_FILES]:
+        if not overwrite and each.exists():
+            raise OutputError(f"{each} exists; --overwrite replaces it")
     file = model_file(model)
     refuse_unreadable(load_card(file), reader)  # before torch is imported
     from geoseg.models import load_model
@@ -96,7 +100,9 @@ def run(
         from geoseg.export.onnx_file import write_onnx
 
         agreement = write_onnx(loaded, path, precision, chosen, reader)
-        return _report(path, to, agreement, precision, _warnings(loaded.card, reader))
+        return _report(
+            path, to, agreement, precision, _warnings(loaded.card, reader, precision, agreement)
+        )
 
 
 def _check_options(
@@ -125,11 +131,20 @@ def _check_options(
         )
 
 
-def _warnings(card: Card, reader: str) -> list[str]:
-    """What its reader will take otherwise than meant."""
-    if reader == ANY or card.ground_sampling is not None:
-        return []
-    return ["the card says no ground sampling, so GeoDeep takes 0.1 m a pixel and reduces finer"]
+def _warnings(card: Card, reader: str, precision: str, agreement: Agreement) -> list[str]:
+    """What its reader will take otherwise than meant, and what smaller numbers lose."""
+    lines = []
+    if reader != ANY and card.ground_sampling is None:
+        lines += [
+            "the card says no ground sampling, so GeoDeep takes 0.1 m a pixel and reduces finer"
+        ]
+    if agreement.labels < _FEW:
+        finer = "--precision fp16" if precision == "int8" else "--precision fp32"
+        lines += [
+            f"{precision} changes {100 * (1 - agreement.labels):.1f} % of the labels; give --tiles "
+            f"of your own rasters, from which they are measured, or {finer}"
+        ]
+    return lines
 
 
 def _tiles(

@@ -88,7 +88,7 @@ def compare(run: Run, reference: nn.Module, tiles: Iterable[NDArray[np.float32]]
         tiles: ``(N, bands, H, W)`` standardised images.
 
     Raises:
-        ModelError: the exported network gives another shape.
+        ModelError: the exported network gives another shape, or no numbers.
     """
     difference, same, pixels = 0.0, 0, 0
     for tile in tiles:
@@ -99,6 +99,11 @@ def compare(run: Run, reference: nn.Module, tiles: Iterable[NDArray[np.float32]]
             raise ModelError(
                 f"the exported network gives {found.shape} for a tile of {tile.shape}, the model "
                 f"{wanted.shape}; nothing was written; report this with the model's card"
+            )
+        if not np.isfinite(found).all():
+            raise ModelError(
+                "the exported network gives values that are no numbers, as of numbers too large "
+                "for it; nothing was written; export it with --precision fp32"
             )
         difference = max(difference, float(np.abs(found - wanted).max()))
         same += int((found.argmax(1) == wanted.argmax(1)).sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geoseg.errors import ModelError, OutputError
 from geoseg.files import naming_file, write_bytes, write_text
-from geoseg.models import Card, Model
+from geoseg.models import Card, Model, write_model
 from geoseg.models.hub import HUB_FILE
 from geoseg.value_ranges import ranges_words
 
@@ -33,7 +33,9 @@ def write_folder(model: Model, folder: Path) -> None:
     write_text(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "README.md", model_card(model.card))
     target = folder / HUB_FILE
-    if not (target.exists() and target.samefile(model.path)):
+    if model.path.suffix != target.suffix:  # another program's, which a model file can hold
+        write_model(model.net, model.card, target)
+    elif not (target.exists() and target.samefile(model.path)):
         write_bytes(target, model.path.read_bytes())
 
 

@@ -21,6 +21,14 @@ _SCHEMAS = [
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
 ]
 _TASK = "semantic-segmentation"
+_FORMS = {
+    ".safetensors": ("pytorch", "safetensors", "safetensors.torch.save_file"),
+    ".onnx": ("ONNX", "onnx", "onnx"),
+    ".pt2": ("pytorch", "pytorch", "torch.export.save"),
+    ".pt": ("pytorch", "pytorch", "torch.jit.save"),
+    ".ts": ("pytorch", "pytorch", "torch.jit.save"),
+}
+"""Framework, media type and artifact type of a model's file, by its suffix."""
 
 
 def write_item(model: Model, path: Path) -> None:
@@ -49,6 +57,7 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
         path: where the item will stand.
     """
     card = model.card
+    framework, application, artifact = _FORMS[file.suffix]
     made = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     href = Path(os.path.relpath(file, path.parent)).as_posix()
     return {
@@ -60,16 +69,18 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
         "properties": {
             "datetime": made.strftime("%Y-%m-%dT%H:%M:%SZ"),
             **({} if card.license is None else {"license": card.license}),
+            "bands": [{"name": name} for name in card.bands],
+            "mlm:framework": framework,
             **_model_properties(model),
         },
         "links": [],
         "assets": {
             "model": {
                 "href": href if href.startswith("../") else f"./{href}",
-                "title": "geoseg model file",
-                "type": "application/octet-stream; application=safetensors",
+                "title": "model file",
+                "type": f"application/octet-stream; application={application}",
                 "roles": ["mlm:model", "mlm:weights"],
-                "mlm:artifact_type": "safetensors.torch.save_file",
+                "mlm:artifact_type": artifact,
                 "file:size": file.stat().st_size,
                 # A multihash: SHA-256, of 32 bytes.
                 "file:checksum": "1220" + hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -87,7 +98,6 @@ def _model_properties(model: Model) -> dict[str, Any]:
         "mlm:name": f"geoseg {spec.system}{on}: {', '.join(card.classes.names)}",
         "mlm:architecture": f"{spec.system}{on}",
         "mlm:tasks": [_TASK],
-        "mlm:framework": "pytorch",
         "mlm:total_parameters": sum(parameter.numel() for parameter in parameters),
         "mlm:memory_size": sum(p.numel() * p.element_size() for p in parameters),
         "mlm:pretrained": False,

@@ -8,6 +8,8 @@ from geoseg.errors import ModelError, one_line_reason
 
 SCHEME = "hf://"
 HUB_FILE = "model.safetensors"
+HUB_FILES = (HUB_FILE, "config.json", "README.md")
+"""Of a repository, as `geoseg export` writes it."""
 
 
 def is_hub_name(name: str) -> bool:

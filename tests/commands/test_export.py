@@ -9,6 +9,8 @@ import pytest
 
 from geoseg.commands import export
 from geoseg.errors import ConfigError, OutputError
+from geoseg.export.agreement import Agreement
+from geoseg.models import load_card
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,15 @@ def test_a_folder_for_a_hub_is_written(tmp_path: Path) -> None:
     report = export.run("demo", "hf", tmp_path / "demo")
     assert (tmp_path / "demo" / "README.md").exists()
     assert report.data["path"] == str(tmp_path / "demo")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match=r"README.md exists; --overwrite replaces it"):
+        export.run("demo", "hf", tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(("labels", "words"), [(0.995, None), (0.8, "int8 changes 20.0 % of the")])
+def test_what_smaller_numbers_lose_is_warned_of(labels: float, words: str | None) -> None:
+    lines = export._warnings(load_card("demo"), "any", "int8", Agreement(0.3, labels, 100))
+    assert len(lines) == bool(words)
+    assert all(str(words) in line for line in lines)

@@ -29,6 +29,13 @@ def test_another_shape_is_refused() -> None:
         compare(lambda t: t[..., :2, :2], torch.nn.Identity(), [np.zeros((1, 2, 4, 4), np.float32)])
 
 
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"no numbers.*nothing was written.*precision fp32"):
+        compare(
+            lambda t: np.full_like(t, np.nan), torch.nn.Identity(), [np.ones((1, 2, 4, 4), "f4")]
+        )
+
+
 @pytest.mark.parametrize(("difference", "labels"), [(0.0011, 1.0), (0.0, 0.9989)])
 def test_what_is_not_the_network_is_refused(difference: float, labels: float) -> None:
     Agreement(0.001, 0.999, 1).check("it")

@@ -19,7 +19,7 @@ import geoseg
 from geoseg import scenes
 from geoseg.commands import export
 from geoseg.errors import ConfigError, ModelError
-from geoseg.export.agreement import generated_tiles
+from geoseg.export.agreement import Agreement, generated_tiles
 from geoseg.export.onnx_file import write_onnx
 from geoseg.export.readers import refuse_unreadable
 from geoseg.models import Model
@@ -78,8 +78,9 @@ def test_tiles_smaller_than_the_window_are_refused(make_raster: Make, tmp_path: 
 
 def test_a_ground_sampling_that_nobody_stated_is_warned_about(exported_model: Model) -> None:
     card = rgb_model(exported_model, ground_sampling=None).card
-    assert "takes 0.1 m a pixel" in export._warnings(card, "geodeep")[0]
-    assert not export._warnings(card, "any")
+    same = Agreement(0.0, 1.0, 9)
+    assert "takes 0.1 m a pixel" in export._warnings(card, "geodeep", "fp32", same)[0]
+    assert not export._warnings(card, "any", "fp32", same)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 import yaml
 
 import geoseg
@@ -37,6 +38,16 @@ def test_the_text_begins_with_metadata_and_names_bands_and_classes(
     assert facts["library_name"] == "geoseg"
     for word in ("red, nir", "0.25 m", "Dächer", "grass: tall", "0 to 2047"):
         assert word in text
+
+
+def test_the_network_of_another_program_goes_into_a_model_file(tmp_path: Path) -> None:
+    torch.jit.trace(torch.nn.Conv2d(1, 2, 1), torch.zeros(1, 1, 4, 4)).save(tmp_path / "x.pt")
+    facts = "classes: [a, b]\nbands: [red]\nvalue_range: [0, 255]\nmean: [0]\nstd: [255]\n"
+    (tmp_path / "card.yaml").write_text(facts)
+    model = geoseg.load_model(tmp_path / "x.pt", tmp_path / "card.yaml")
+    write_folder(model, tmp_path / "hub")
+    image = torch.rand(1, 1, 5, 6)
+    torch.testing.assert_close(geoseg.load_model(tmp_path / "hub").net(image), model.net(image))
 
 
 def test_writing_again_is_the_same(exported_model: Model, tmp_path: Path) -> None:

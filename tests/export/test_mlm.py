@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pystac
@@ -33,6 +34,7 @@ def test_the_item_is_valid_and_says_what_the_card_says(
     assert properties.tasks == {"semantic-segmentation"}
     item = pystac.Item.from_dict(document)
     assert item.properties["license"] == "CC-BY-4.0"
+    assert item.properties["bands"] == [{"name": "red"}, {"name": "nir"}]
 
 
 def test_the_asset_is_the_model_file(exported_model: Model, tmp_path: Path) -> None:
@@ -43,6 +45,25 @@ def test_the_asset_is_the_model_file(exported_model: Model, tmp_path: Path) -> N
     assert asset["file:size"] == len(content)
     assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
     assert "mlm:model" in asset["roles"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        ("safetensors", "safetensors.torch.save_file"),
+        ("onnx", "onnx"),
+        ("pt2", "torch.export.save"),
+        ("pt", "torch.jit.save"),
+    ],
+)
+def test_the_asset_says_what_kind_of_file_it_is(
+    exported_model: Model, tmp_path: Path, suffix: str, kind: str
+) -> None:
+    file = tmp_path / f"m.{suffix}"
+    file.write_bytes(b"content")
+    write_item(replace(exported_model, path=file), tmp_path / "model.json")
+    document = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    assert document["assets"]["model"]["mlm:artifact_type"] == kind
 
 
 def test_a_model_without_a_file_is_refused(exported_model: Model, tmp_path: Path) -> None:
