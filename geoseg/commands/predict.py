@@ -159,10 +159,6 @@ def _paths(sources: Paths) -> list[Path]:
     return [source_path(path) for path in given_paths("sources", sources)]
 
 
-def _is_here(file: Path) -> bool:
-    return not isinstance(file, RemotePath)
-
-
 def _load(
     model: str | os.PathLike[str] | Model,
     card: Card,
@@ -189,8 +185,8 @@ def _load(
         from geoseg.inference.cluster import join_cluster
 
         # One of each folder: what a worker cannot see is mostly a whole disk.
-        files = [file for job in jobs for file in job.source.files if _is_here(file)]
-        folders = {file.parent: file for file in files}
+        files = [file for job in jobs for file in job.source.files]
+        folders = {file.parent: file for file in files if not isinstance(file, RemotePath)}
         few = list(folders.values())[:_ASKED_FOLDERS]
         cluster = stack.enter_context(join_cluster(options, out, few))
     run = PredictRun.from_options(loaded, options, out, cluster, owned=owned)
@@ -263,15 +259,19 @@ def _make(
         progress.begin(counted(len(surveys), "raster"), left)
     try:
         with run.open_slots(progress.advance, workers=left > 0, note=progress.note) as slots:
-            stories = (_story(survey, run, report, progress) for survey in surveys)
+            # The files of all but the last are hidden by the network's work for the next raster.
+            last = [survey for survey in surveys if survey.forwards and run.begins_files][-1:]
+            stories = (_story(each, run, report, progress, beside=each in last) for each in surveys)
             tell_stories(stories, slots, refuse_lost)
     finally:
         if left:
             progress.end()
 
 
-def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progress) -> Story:
-    """One raster; errors are noted and do not stop the others.
+def _story(
+    survey: Survey, run: PredictRun, report: RunReport, progress: Progress, *, beside: bool
+) -> Story:
+    """One raster, told as `tell_raster` does; errors are noted and do not stop the others.
 
     Raises:
         RunError: the fault would meet every other raster too; noted as well.
@@ -283,7 +283,7 @@ def _story(survey: Survey, run: PredictRun, report: RunReport, progress: Progres
         with per_input(job.source.path, partial(report.fail, job)):
             while True:
                 try:
-                    yield from tell_raster(run, survey, progress, result)
+                    yield from tell_raster(run, survey, progress, result, beside=beside)
                     break
                 except SheetError as error:
                     survey = survey_without(survey, run, error, report)

@@ -21,6 +21,8 @@ class Choice:
     """Worker processes; 0: threads in this one."""
     beside: bool = True
     """Whether files of one raster are made while the network runs for the next."""
+    begun: bool = True
+    """Whether those of the last one are begun before its last window."""
     widest: int | None = None
     """Pixels of a block across; None: as many as `TileGrid.blocks` allows."""
     area: int | None = None
@@ -34,11 +36,13 @@ class Choice:
             narrowest: that a block may become.
         """
         yield self
+        late = replace(self, begun=False)
+        yield late
         area = AREA_PIXELS
         while area > _SMALL_AREA:
             area //= 2
-            yield replace(self, area=area)
-        alone = replace(self, area=area, threads=1, beside=False)
+            yield replace(late, area=area)
+        alone = replace(late, area=area, threads=1, beside=False)
         yield alone
         while width > narrowest:
             width = max(narrowest, width * 3 // 4)
@@ -53,6 +57,8 @@ class Choice:
             given_up.append(f"polygons of {self.area / 1e6:.0f} Mpx at once")
         if not self.beside:
             given_up.append("one thing at a time")
+        elif not self.begun:
+            given_up.append("files after the last window")
         if not given_up:
             return []
         return [f"      to stay within {most / 2**30:.1f} GiB: {', '.join(given_up)}"]

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SourceError
 from geoseg.files import naming_file
 from geoseg.inference.band import Band
+from geoseg.inference.coming import Coming
 from geoseg.inference.verified import read_verified, write_verified
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath, asked, file_sizes, remove_tree
@@ -45,6 +47,8 @@ class PartFolder:
     """Parts also hold the confidence."""
     probabilities: bool
     """Parts also hold the probabilities of all classes."""
+    coming: Coming | None = None
+    """Which parts are yet to come, for tasks of this process that wait for them."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -54,8 +58,9 @@ class PartFolder:
 
     def part(self, number: int, lattice_row: int, band: Window, kind: str) -> Part:
         """The part of one band of block `number`."""
-        name = f"{number:04d}-{lattice_row:05d}-{kind}.tif"
-        return Part(self.path / name, band.row, band.col, band.height, band.width, self.key)
+        path = self.path / f"{number:04d}-{lattice_row:05d}-{kind}.tif"
+        wait = None if self.coming is None else partial(self.coming.wait, band)
+        return Part(path, band.row, band.col, band.height, band.width, self.key, wait)
 
     def parts(self, blocks: Sequence[Block], kind: str, area: Window | None = None) -> list[Part]:
         """The parts of one kind, in the order of blocks and bands.
@@ -115,6 +120,8 @@ class PartFolder:
         finished = self._finished(number)
         finished[str(lattice_row)] = [*_place(band.area), *sizes]
         self._write_list(number, finished)
+        if self.coming is not None:
+            self.coming.came(band.area)
 
     def remove_damaged(self, number: int, block: Block) -> None:
         """Decode the parts of a block; those that do not verify are removed, and listed no more.
@@ -159,7 +166,9 @@ class PartFolder:
         if document is None:
             return None
         blocks = [Block(grid, Window(*area)) for area in document["blocks"]]
-        begun = any(self._list_path(number).exists() for number in range(len(blocks)))
+        begun = self.coming is not None or any(
+            self._list_path(number).exists() for number in range(len(blocks))
+        )
         return (blocks, document["batch"]) if begun else None
 
     def refuse_ended(self) -> None:

@@ -39,13 +39,14 @@ def peak_of(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1) ->
     made = _of_polygons(plan, probe, min(choice.threads, plan.areas)) + plan.assembled
     made += plan.planes * PLANE_BYTES
     drawn = min(rasters, choice.threads) * plan.drawing
-    if choice.workers or rasters == 1 or not choice.beside:
+    begun = choice.begun and plan.files_begun
+    if choice.workers or not choice.beside or (rasters == 1 and not begun):
         kept = int(KEPT_SHARE * max(0, plan.memory - GDAL_CACHE_BYTES))
         if choice.workers or not choice.beside:
             drawn = plan.drawing
         one_by_one = max(blocks, probe.held_bytes + files + kept + max(made, drawn))
         return probe.peak_bytes * (choice.workers > 0) + max(1, choice.workers) * one_by_one
-    # The files of some rasters are made while the network runs for the next.
+    # Files are made while the network runs for the next raster, or for the rest of this one.
     return blocks + files + max(made, drawn)
 
 

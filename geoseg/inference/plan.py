@@ -60,7 +60,7 @@ class RasterPlan:
     memory: int
     """Bytes that the run adds to a process: accumulator, strips, bands, GDAL's cache."""
     output: int
-    """Bytes of the class raster, roughly."""
+    """Bytes of the class raster."""
     cells: int = 0
     """Cells that are left to encode at most; 0: windows share nothing."""
     encoded: int = 0
@@ -87,6 +87,8 @@ class RasterPlan:
     """Of `memory`, bytes that lie where the network runs."""
     decoded: int = 0
     """Bytes that GDAL decodes at once of the source: a whole strip or tile."""
+    files_begun: bool = False
+    """Whether files are begun while parts are yet to come."""
 
     @classmethod
     def from_blocks(
@@ -193,6 +195,7 @@ class RasterPlan:
             planes=max(plan.planes for plan in plans),
             device=max(plan.device for plan in plans),
             decoded=max(plan.decoded for plan in plans),
+            files_begun=any(plan.files_begun for plan in plans),
         )
 
     def seconds(self, probe: Probe, choice: Choice, rasters: int = 1) -> float:
@@ -248,8 +251,7 @@ class RasterPlan:
         """What windows share, in words."""
         if not self.cells:
             return ""
-        per_pixel = self.encoded / self.pixels
-        return f" of {counted(self.cells, 'cell')} ({per_pixel:.2f} per pixel)"
+        return f" of {counted(self.cells, 'cell')} ({self.encoded / self.pixels:.2f} per pixel)"
 
     def lines(
         self, probe: Probe, choice: Choice, memory: int, most: int, rasters: int
@@ -287,9 +289,8 @@ def assembled_bytes(blocks: Sequence[Block], bands: int, shown: Window, side: in
 
 def _drawing(source: Source) -> int:
     """Bytes that are held while the imagery is read for the preview."""
-    shown = source.shown
     pixel_bytes = len(source.bands) * np.dtype(source.dtype).itemsize
-    rows = min(PREVIEW_ROWS, shown.height) * shown.width * (pixel_bytes + 1)
+    rows = min(PREVIEW_ROWS, source.shown.height) * source.shown.width * (pixel_bytes + 1)
     return rows + source.read_cost.working_bytes
 
 

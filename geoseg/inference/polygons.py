@@ -78,16 +78,17 @@ def make_polygons(process: Process, sheet: Sheet, outputs: Sequence[Output]) -> 
         OutputError: a file cannot be written, or passes its format's limits.
         PartError: a part is missing or damaged, or its file is another part.
     """
-    started = time.perf_counter()
+    clock = _Clock()
     source = sheet.folder.source
     blocks = sheet.blocks()
+    area = _tree(sheet, blocks)[-1][0]
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-        pieces = _pieces(process, sheet, blocks, _tree(sheet, blocks)[-1][0], process.threads)
+        pieces = _pieces(process, sheet, blocks, area, process.threads, clock)
         with closing(pieces):
             regions = join_parts(pieces, source.extent.height, source.extent.width)
             layer = _layer(process, sheet, outputs[0].path.stem, regions)
             write_vectors(outputs, layer, feature_tables(layer))
-    return time.perf_counter() - started
+    return clock.seconds
 
 
 def polygonize_area(process: Process, sheet: Sheet, index: int) -> float:
@@ -102,14 +103,31 @@ def polygonize_area(process: Process, sheet: Sheet, index: int) -> float:
         OutputError: a spool cannot be written.
         PartError: a part is missing or damaged, or its file is another part.
     """
-    started = time.perf_counter()
+    clock = _Clock()
     blocks = sheet.blocks()
     area = _tree(sheet, blocks)[0][index]
     # One part at a time: the areas of a raster are made at the same time.
-    pieces = _pieces(process, sheet, blocks, area, 1)
+    pieces = _pieces(process, sheet, blocks, area, 1, clock)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES), closing(pieces):
         _join(process, sheet, sheet.on_extent(area), (0, index), pieces)
-    return time.perf_counter() - started
+    return clock.seconds
+
+
+class _Clock:
+    """What a task takes, but for the time in which it waits for parts."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def wait_for(self, part: Part) -> None:
+        """Wait until a part is there."""
+        before = time.perf_counter()
+        part.wait()
+        self._started += time.perf_counter() - before
 
 
 def join_areas(process: Process, sheet: Sheet, level: int, index: int) -> float:
@@ -190,12 +208,21 @@ def _tree(sheet: Sheet, blocks: Sequence[Block] | None = None) -> list[list[Wind
 
 
 def _pieces(
-    process: Process, sheet: Sheet, blocks: Sequence[Block], area: Window, threads: int
+    process: Process,
+    sheet: Sheet,
+    blocks: Sequence[Block],
+    area: Window,
+    threads: int,
+    clock: _Clock,
 ) -> Generator[PartRegions, None, None]:
     """The polygons of what lies in an area, part by part or cell by cell."""
     if not sheet.cleaning.in_cells:
         parts = _parts(sheet, blocks, area)
-        yield from polygonize_parts(parts, threads, process.stopped, sheet.origin)
+        made = polygonize_parts(parts, threads, process.stopped, sheet.origin)
+        with closing(made):
+            for part, _ in parts:
+                clock.wait_for(part)
+                yield next(made)
         return
     drawing = sheet.drawing(process.classes)
     for cell in cells_of(area, sheet.folder.source.extent, CELL):

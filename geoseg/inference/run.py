@@ -199,6 +199,15 @@ class PredictRun:
             "processor": processor_of(torch.device(self.forward.device)),
         }
 
+    @property
+    def begins_files(self) -> bool:
+        """Whether files may be begun before the last part is there: by threads beside the network.
+
+        A worker has no thread to spare for a task that waits.
+        """
+        choice = self.choice or Choice()
+        return not self.processes and choice.beside and choice.begun
+
     @contextmanager
     def open_slots(
         self,

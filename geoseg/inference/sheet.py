@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from geoseg.inference import engine
 from geoseg.inference.area_table import ClassAreas
 from geoseg.inference.class_areas import tell_areas
 from geoseg.inference.cleaned_parts import cleaning_stages
+from geoseg.inference.coming import Coming
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
 from geoseg.inference.polygons import polygon_stages
@@ -48,7 +50,14 @@ class RasterResult:
     """Peak memory of the processes that ran its blocks, bytes: of the largest."""
 
 
-def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: RasterResult) -> Story:
+def tell_raster(
+    run: PredictRun,
+    survey: Survey,
+    progress: Progress,
+    result: RasterResult,
+    *,
+    beside: bool = False,
+) -> Story:
     """Make the missing outputs of one raster.
 
     Args:
@@ -56,6 +65,8 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
         survey: what is missing.
         progress: is told what is resumed.
         result: gets what it took.
+        beside: begin its files while the network still runs for it, where they can be: in threads
+            of this process, when no other raster comes whose network would hide them.
 
     Raises:
         SourceError: the raster cannot be read to its end, or has changed since it was surveyed.
@@ -69,26 +80,57 @@ def tell_raster(run: PredictRun, survey: Survey, progress: Progress, result: Ras
         *(options.cleaning, options.attributes),
         *(() if run.choice is None else (run.choice.area,)),
     )
+    coming: Coming | None = None
     if survey.needs_parts:
         _clear_stale(run, survey, progress)
         _begin_parts(run, survey, progress)
-        yield from _run_blocks(survey, sheet, survey.missing_rows, result)
-        clock.end("predict")
-    if survey.missing:
-        _refuse_changed_source(survey)
-        for output in survey.missing:
-            output.remove_stale()
-    yield from _tell_files(run, survey, sheet, progress, result)
+        if beside and survey.can_begin_files(options.cleaning):
+            coming = Coming(survey.blocks, survey.missing_rows, partial(_before_files, survey))
+        else:
+            yield from _run_blocks(survey, sheet, survey.missing_rows, result)
+            clock.end("predict")
+    try:
+        if coming is None:
+            _before_files(survey)
+        yield from _tell_files(run, survey, sheet, progress, result, coming)
+    except ChangedSourceError:
+        # Some parts may show the old pixels and some the new ones, all under the old source's key:
+        # if the old file came back, they would be taken for valid.
+        survey.folder.remove()
+        raise
+    finally:
+        if coming is not None:
+            coming.end(KeyboardInterrupt())
+            clock.end("predict", coming.ended)
     # Also where nothing was missing: a run that was killed at its end leaves its parts.
     survey.folder.remove()
     clock.end("files")
     clock.end_all()
 
 
+def _before_files(survey: Survey) -> None:
+    """Refuse to make files of a source that was replaced while its blocks ran; clear their places.
+
+    Raises:
+        ChangedSourceError: it was.
+        OutputError: a file cannot be removed.
+    """
+    if survey.missing:
+        survey.job.seen.refuse_changed("predicted")
+        for output in survey.missing:
+            output.remove_stale()
+
+
 def _tell_files(
-    run: PredictRun, survey: Survey, sheet: Sheet, progress: Progress, result: RasterResult
+    run: PredictRun,
+    survey: Survey,
+    plain: Sheet,
+    progress: Progress,
+    result: RasterResult,
+    coming: Coming | None,
 ) -> Story:
-    """Make the missing files from the parts."""
+    """Make the missing files from the parts, some of which may be yet to come."""
+    sheet = replace(plain, folder=replace(plain.folder, coming=coming))
     classes = [output for output in survey.outputs if output.kind == "classes"]
     vectors = [output for output in survey.missing if output.kind in run.options.vectors]
     # In the order in which their pixels are counted.
@@ -100,11 +142,20 @@ def _tell_files(
     stages = [*cleaning, tasks]
     took: list[float | None] = []
     try:
-        results = yield from _tell_stages(stages, took)
+        if coming is None:
+            results = yield from _tell_stages(stages, took)
+        else:
+            blocks = list(_block_tasks(survey.blocks, survey.missing_rows, sheet))
+            results = (yield coming.stage(blocks, tasks))[len(blocks) :]
     except PartError as error:  # lists of parts are believed; who reads a part verifies it
         progress.note(f"{error.path}: is missing or damaged by now; its block runs again")
-        yield from _mend_parts(survey, sheet, result)
+        yield from _mend_parts(survey, plain, result)
+        if coming is not None:
+            coming.forget()
         results = yield from _tell_stages(stages, took)
+    finally:
+        if coming is not None:
+            _count(coming.written, result)
     files = [number for number, each in enumerate(counted) for _ in each.areas(survey.job.source)]
     counts = [np.zeros(256, np.int64) for _ in counted]
     for number, found in zip(files, results, strict=False):
@@ -144,8 +195,8 @@ class _Clock:
         self._seconds = seconds
         self._started = self._before = time.perf_counter()
 
-    def end(self, stage: str) -> None:
-        now = time.perf_counter()
+    def end(self, stage: str, now: float | None = None) -> None:
+        now = time.perf_counter() if now is None else now
         self._seconds[stage] = now - self._before
         self._before = now
 
@@ -162,7 +213,7 @@ def _mend_parts(survey: Survey, sheet: Sheet, result: RasterResult) -> Story:
     )
     missing = survey.folder.all_missing_rows(survey.blocks)
     yield from _run_blocks(survey, sheet, missing, result)
-    _refuse_changed_source(survey)
+    _before_files(survey)
 
 
 def _run_blocks(
@@ -170,7 +221,11 @@ def _run_blocks(
 ) -> Story:
     """Write the missing parts; lattice rows of each block are given."""
     tasks = _block_tasks(survey.blocks, missing_rows, sheet)
-    blocks: list[BlockResult] = yield Stage("forward", tasks)
+    _count((yield Stage("forward", tasks)), result)
+
+
+def _count(blocks: Sequence[BlockResult], result: RasterResult) -> None:
+    """Add what blocks took."""
     result.forwards += sum(block.forwards for block in blocks)
     result.cells += sum(block.cells for block in blocks)
     seconds = sum(block.forward_seconds for block in blocks)
@@ -223,19 +278,6 @@ def _clear_stale(run: PredictRun, survey: Survey, progress: Progress) -> None:
                 f"{other} holds parts of a run with other options; "
                 "--overwrite removes them, or finish that run"
             )
-
-
-def _refuse_changed_source(survey: Survey) -> None:
-    """Refuse to make files of a source that was replaced while its blocks ran.
-
-    Some parts may show the old pixels and some the new ones, all under the old source's key. So
-    they are removed: if the old file came back, they would be taken for valid.
-    """
-    try:
-        survey.job.seen.refuse_changed("predicted")
-    except ChangedSourceError:
-        survey.folder.remove()
-        raise
 
 
 def _resuming(survey: Survey) -> str:

@@ -29,11 +29,16 @@ class Task:
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    lane: Lane | None = None
+    """Where it queues; None: where its stage does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Tasks that may run in any order, all before the story goes on."""
+    """Tasks that may run in any order, all before the story goes on.
+
+    Those that wait for others come behind them: they are begun in this order.
+    """
 
     lane: Lane
     tasks: Iterable[Task]
@@ -74,7 +79,7 @@ class _Telling:
     """A story that is being told: its stage, and what has come of it."""
 
     story: Story
-    lane: Lane = "forward"
+    stage_lane: Lane = "forward"
     tasks: Iterator[tuple[int, Task]] = field(default_factory=lambda: iter(()))
     waiting: deque[tuple[int, Task]] = field(default_factory=deque)
     """The next task, once it is known that there is one."""
@@ -86,10 +91,15 @@ class _Telling:
 
     def _begin(self, stage: Stage) -> None:
         self.begun = True
-        self.lane = stage.lane
+        self.stage_lane = stage.lane
         self.tasks = iter(enumerate(stage.tasks))
         self.results = {}
         self._look()
+
+    @property
+    def lane(self) -> Lane:
+        """Of the next task."""
+        return self.waiting[0][1].lane or self.stage_lane
 
     def take(self) -> tuple[int, Task]:
         taken = self.waiting.popleft()
@@ -144,20 +154,21 @@ def tell_stories(
     """
     upcoming = iter(stories)
     told: list[_Telling] = []
-    done: queue.SimpleQueue[tuple[_Telling, int, Future]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
     in_flight: dict[Lane, int] = {"forward": 0, "files": 0}
     try:
         while True:
             refuse_lost()
             for telling in _with_room(told, upcoming, in_flight, slots):
+                lane = telling.lane
                 number, task = telling.take()
-                in_flight[telling.lane] += 1
-                future = slots.submit(telling.lane, task)
-                future.add_done_callback(partial(_put, done, telling, number))
+                in_flight[lane] += 1
+                future = slots.submit(lane, task)
+                future.add_done_callback(partial(_put, done, telling, lane, number))
             if not told:
                 return
-            telling, number, future = _next_done(done, slots, refuse_lost)
-            in_flight[telling.lane] -= 1
+            telling, lane, number, future = _next_done(done, slots, refuse_lost)
+            in_flight[lane] -= 1
             telling.end(number, future)
             _go_on(telling, told)
     finally:
@@ -165,13 +176,14 @@ def tell_stories(
             telling.story.close()
 
 
+_Done = tuple[_Telling, Lane, int, Future]
+"""A task that is done: its story, where it ran, its number in the stage."""
+
+
 def _put(
-    done: queue.SimpleQueue[tuple[_Telling, int, Future]],
-    telling: _Telling,
-    number: int,
-    future: Future,
+    done: queue.SimpleQueue[_Done], telling: _Telling, lane: Lane, number: int, future: Future
 ) -> None:
-    done.put((telling, number, future))
+    done.put((telling, lane, number, future))
 
 
 def _with_room(
@@ -203,10 +215,8 @@ def _go_on(telling: _Telling, told: list[_Telling]) -> None:
 
 
 def _next_done(
-    done: queue.SimpleQueue[tuple[_Telling, int, Future]],
-    slots: Slots,
-    refuse_lost: Callable[[], None],
-) -> tuple[_Telling, int, Future]:
+    done: queue.SimpleQueue[_Done], slots: Slots, refuse_lost: Callable[[], None]
+) -> _Done:
     while True:
         try:
             return done.get(timeout=_WAIT_SECONDS)

@@ -82,6 +82,15 @@ class Survey:
         """Windows that are left to run, those without a valid pixel among them."""
         return sum(map(count_forwards, self.blocks, self.missing_rows))
 
+    def can_begin_files(self, cleaning: Cleaning) -> bool:
+        """Whether files can be begun while parts are yet to come: there are several of these.
+
+        Each file must read all parts, so that none gets its name before the last of them is there.
+        """
+        cut = any(output.side for output in self.outputs) or self.job.sheets
+        whole = not cut and self.job.source.onto is None and cleaning == Cleaning()
+        return whole and sum(map(len, self.missing_rows)) > 1
+
     def files(self) -> Iterator[AnyPath]:
         """All files of the outputs: also an index, and the squares that it is over."""
         for output in self.outputs:
@@ -125,7 +134,7 @@ class Survey:
         """
         cleaning = cleaning or Cleaning()
         kinds = {output.kind for output in self.missing}
-        return RasterPlan.from_blocks(
+        plan = RasterPlan.from_blocks(
             self.blocks,
             self.job.source,
             self.folder.classes,
@@ -139,6 +148,7 @@ class Survey:
             side=max(output.side for output in self.outputs),
             cell=cleaning.cell,
         )
+        return replace(plan, files_begun=self.can_begin_files(cleaning))
 
 
 def region_bytes(kinds: Collection[str], cleaning: Cleaning) -> tuple[int, int]:

@@ -8,9 +8,9 @@ for.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,13 @@ class Part:
     width: int
     key: str = ""
     """Of the run that it belongs to."""
+    await_file: Callable[[], None] | None = field(default=None, compare=False)
+    """Returns once its file is written, or raises why it never will be; None: it is by now."""
+
+    def wait(self) -> None:
+        """Wait until its file is written, if it is yet to come."""
+        if self.await_file is not None:
+            self.await_file()
 
     def identity(self, bands: int) -> str:
         """All that tells it from other parts, as its file says it."""
@@ -114,11 +121,12 @@ def write_part(part: Part, data: NDArray[np.uint8]) -> int:
 
 
 def read_part(part: Part) -> NDArray[np.uint8]:
-    """``(bands, height, width)`` uint8, as they were written.
+    """``(bands, height, width)`` uint8, as they were written; one that is yet to come is awaited.
 
     Raises:
         PartError: the part is missing or damaged, or the file is another part.
     """
+    part.wait()
     with _open_part(part) as file:
         data: NDArray[np.uint8] = file.read()
         if file.tags().get(_CHECKSUM) != _checksum(data):

@@ -18,6 +18,7 @@ def test_choices_take_ever_less_down_to_the_narrowest_block(
     areas = [way.area or 2**25 for way in ways]
     assert areas == sorted(areas, reverse=True)
     assert [way.beside for way in ways] == sorted((way.beside for way in ways), reverse=True)
+    assert [way.begun for way in ways] == [True] + [False] * (len(ways) - 1)
     widths = [way.widest for way in ways if way.widest is not None]
     assert widths == sorted(set(widths), reverse=True)
     assert widths[-1:] == ([narrowest] if width > narrowest else [])
@@ -27,6 +28,8 @@ def test_choices_take_ever_less_down_to_the_narrowest_block(
 
 def test_what_was_given_up_is_said_in_one_line() -> None:
     assert Choice(4).lines(2**31) == []
+    (line,) = Choice(4, begun=False).lines(2**31)
+    assert line == "      to stay within 2.0 GiB: files after the last window"
     (line,) = Choice(1, beside=False, widest=900, area=2**22).lines(2**31)
     assert line == (
         "      to stay within 2.0 GiB: blocks of 900 px, polygons of 4 Mpx at once, "

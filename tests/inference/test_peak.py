@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from geoseg.inference.choice import Choice
@@ -14,7 +16,7 @@ LARGE = 2**33
 """Beside it all that a process holds anyway is small."""
 
 
-def rasters_with(**held: int) -> RasterPlan:
+def rasters_with(**held: Any) -> RasterPlan:
     sizes = {"pixels": 10**6, "windows": 9, "forwards": 12, "window_pixels": 400, "blocks": 1}
     return RasterPlan(**{**sizes, "memory": GDAL, "output": 0, **held})
 
@@ -23,7 +25,7 @@ PROBE = Probe(0.5, 3000, held_bytes=2000)
 NOTHING = {rasters: peak_of(rasters_with(), PROBE, Choice(2), rasters) for rasters in (1, 2)}
 
 
-def more(rasters: int = 1, choice: Choice | None = None, **held: int) -> int:
+def more(rasters: int = 1, choice: Choice | None = None, **held: Any) -> int:
     """Bytes beyond a run of nothing, on two threads unless another choice is given."""
     return (
         peak_of(rasters_with(**held), PROBE, choice or Choice(2), rasters)
@@ -47,6 +49,18 @@ def test_files_of_one_raster_are_made_beside_the_blocks_of_the_next() -> None:
     assert more(2, Choice(2, beside=False), **both) < 1.2 * LARGE
     assert more(2, drawing=LARGE) == pytest.approx(2 * LARGE, rel=0.05), "two previews"
     assert more(9, drawing=LARGE) == more(2, drawing=LARGE)
+
+
+def test_files_of_the_last_raster_are_begun_beside_its_blocks() -> None:
+    both: dict[str, Any] = {"memory": LARGE, "assembled": LARGE, "files_begun": True}
+    assert more(**both) == pytest.approx(2 * LARGE, rel=0.05)
+    assert more(choice=Choice(2, begun=False), **both) < 1.2 * LARGE
+    assert more(choice=Choice(2, beside=False), **both) < 1.2 * LARGE
+    workers = [
+        peak_of(rasters_with(**{**both, "files_begun": each}), PROBE, Choice(workers=2))
+        for each in (True, False)
+    ]
+    assert workers[0] == workers[1]
 
 
 def test_polygons_grow_with_pixels_regions_and_corners_and_with_the_tasks_at_once() -> None:

@@ -55,11 +55,17 @@ class Listener(Progress):
 
 
 def make(
-    run: PredictRun, survey: Survey, listener: Progress | None = None, workers: bool = True
+    run: PredictRun,
+    survey: Survey,
+    listener: Progress | None = None,
+    *,
+    workers: bool = True,
+    beside: bool = True,
 ) -> RasterResult:
     listener, result = listener or Progress(), RasterResult()
     with run.open_slots(listener.advance, workers=workers) as slots:
-        tell_stories([tell_raster(run, survey, listener, result)], slots)
+        beside = beside and run.begins_files
+        tell_stories([tell_raster(run, survey, listener, result, beside=beside)], slots)
     return result
 
 
@@ -367,7 +373,8 @@ def test_no_worker_is_started_where_all_parts_exist(
     here = make_run(vectors="none", workers=0)
     survey = survey_raster(here, job)
     monkeypatch.setattr(engine, "write_raster", lambda *_: interrupt())
-    begin(here, job, windows=-1)
+    with pytest.raises(KeyboardInterrupt):
+        make(here, survey, beside=False)
     assert survey_raster(here, job).forwards == 0
     monkeypatch.undo()
     monkeypatch.setattr("geoseg.inference.cluster.local_cluster", lambda workers: interrupt())

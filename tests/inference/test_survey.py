@@ -235,6 +235,26 @@ def test_keys_are_made_of_the_sources_fingerprint(make_run: MakeRun, make_job: M
     assert {output.key for output in second.outputs}.isdisjoint(o.key for o in first.outputs)
 
 
+def test_files_are_begun_early_where_each_reads_several_parts_that_are_missing(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    def can(height: int = 64, left: int = 5, **options: Any) -> bool:
+        run = make_run(**options)
+        survey = survey_raster(run, make_job(run, f"{height}.tif", height=height, width=300))
+        if left < 5:
+            rows = tuple(tuple(rows)[-left:] if left else () for rows in survey.missing_rows)
+            survey = replace(survey, missing_rows=rows)
+        return survey.plan(Choice(), run.options.cleaning).files_begun
+
+    assert can()
+    assert can(left=2)
+    assert not can(left=1)
+    assert not can(left=0)
+    assert not can(height=16), "one window"
+    assert not can(min_area="4px"), "cleaned parts come after all others"
+    assert not can(1024, max_output_pixels=2**18), "some squares would be whole too early"
+
+
 @given(st.data(), st.sampled_from(["blend", "crop"]), st.integers(0, 7), st.integers(3, 50))
 def test_windows_that_touch_any_missing_band_are_counted_once(
     data: st.DataObject, stitch: Any, overlap: int, side: int
