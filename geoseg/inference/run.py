@@ -22,6 +22,7 @@ from geoseg.inference.forward_options import ALL_GPUS, ForwardOptions, Precision
 from geoseg.inference.gpus import facts_of_gpus, visible_gpus, workers_on
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.measurement import probe_forward
+from geoseg.inference.openmp import let_others_sleep
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
 from geoseg.inference.probe import Probe, peak_memory
@@ -228,6 +229,7 @@ class PredictRun:
             cores = torch.get_num_threads()
             process = Process(self.predictor, self.model.card.classes, choice.threads, on_window)
             torch.set_num_threads(self.threads)  # also of parts of workers that are made anew here
+            let_others_sleep()
             try:
                 with ThreadSlots(process, choice.threads, beside=choice.beside) as slots:
                     yield slots
