@@ -91,7 +91,12 @@ class _OpenVino:
     def _converted(self, window: Tensor) -> Any:
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+        with (
+            warnings.catch_warnings(),
+            torch.inference_mode(False),
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),  # OpenVINO chooses its numbers itself
+        ):
             # Sizes become constants, as is meant: there is a conversion for each size.
             warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             try:

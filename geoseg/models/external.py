@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.external_card import OUTPUTS
-from geoseg.models.external_file import trace_module
+from geoseg.models.external_file import trace_module, tracing_quietly
 from geoseg.models.layers import resize
 from geoseg.models.spec import ModelSpec
 
@@ -26,6 +26,8 @@ _LEAST = 1e-12
 """Probability that stands for none, so that its logarithm is a number."""
 _ROUNDING = 1e-3
 """By which a probability may leave 0..1."""
+_HALF_ROUNDING = 2e-2
+"""By which a sum of probabilities of 16 bits may differ from 1."""
 _TRACED = 64
 """Side of the image that a module is traced on, at least, in pixels."""
 _EACH = 16
@@ -212,7 +214,8 @@ class External(nn.Module):
         side = self.multiple * math.ceil(_TRACED / self.multiple)
         parameter = next(self.network.parameters(), torch.zeros(0))
         image = torch.zeros(1, self.spec.in_channels, side, side, device=parameter.device)
-        return str(torch.export.export(self.network, (image,)).graph_module.code)
+        with tracing_quietly():
+            return str(torch.export.export(self.network, (image,)).graph_module.code)
 
 
 def _refuse_no_map(logits: Tensor, height: int, width: int) -> None:
@@ -236,8 +239,10 @@ def _refuse_probabilities(given: Tensor) -> None:
     """
     if given.shape[1] < 2:
         return
-    some = given.detach()[..., ::_EACH, ::_EACH].float()
-    if float(some.min()) >= 0 and float((some.sum(1) - 1).abs().max()) <= _ROUNDING:
+    some = given.detach()[..., ::_EACH, ::_EACH]
+    rounding = _ROUNDING if some.dtype == torch.float32 else _HALF_ROUNDING
+    off = (some.float().sum(1) - 1).abs()
+    if float(some.min()) >= 0 and float(off.max()) <= rounding:
         raise ModelError(
             "the network gives values that sum to 1 over the classes, its card promises output: "
             "logits; say output: probabilities in its card"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +69,18 @@ def external_like(card: Card, source: str, multiple: int, side: int | None = Non
     return card.model_copy(update={"spec": spec})
 
 
+@contextmanager
+def tracing_quietly() -> Iterator[None]:
+    """Without what torch prints and logs of graphs that it cannot trace: its error says it."""
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    was, log.disabled = log.disabled, True
+    try:
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        log.disabled = was
+
+
 def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None) -> bytes:
     """A module as the content of a `torch.export` file, for images of any size that it takes.
 
@@ -86,14 +100,16 @@ def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None)
     axes = {name: multiple * Dim(name, min=1, max=2**16 // multiple) for name in ("rows", "cols")}
     shapes = None if side else ({2: axes["rows"], 3: axes["cols"]},)
     try:
-        program = export(module, (torch.zeros(1, bands, edge, edge),), dynamic_shapes=shapes)
+        with tracing_quietly():
+            program = export(module, (torch.zeros(1, bands, edge, edge),), dynamic_shapes=shapes)
     except Exception as error:  # what tracing makes of foreign code has no end
         raise ModelError(
             f"the module cannot be traced, so that no other process can have it "
             f"({one_line_reason(error)}); run it without workers, or give an ONNX file of it"
         ) from error
     buffer = io.BytesIO()
-    torch.export.save(program, buffer)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of weights shared
+        torch.export.save(program, buffer)
     return buffer.getvalue()
 
 

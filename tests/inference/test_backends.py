@@ -45,6 +45,14 @@ def test_openvino_gives_the_same_probabilities_in_any_batch_and_at_any_size(mode
     assert not np.array_equal(found[0], found[1]), "what one gave is not overwritten by the next"
 
 
+def test_openvino_runs_in_half_precision_too(model: Model) -> None:
+    pytest.importorskip("openvino")
+    predictor = Predictor(model, ForwardOptions(backend="openvino", precision="bf16"))
+    found = probabilities_of(predictor, *windows(1, 64))
+    wanted = probabilities_of(Predictor(model, ForwardOptions()), *windows(1, 64))
+    np.testing.assert_allclose(found, wanted, atol=0.1)
+
+
 def test_what_openvino_cannot_convert_is_refused_in_a_line(make_model: Callable[..., Any]) -> None:
     pytest.importorskip("openvino")
 
