@@ -92,7 +92,13 @@ def _runner(model: ModelProto) -> Run:
     )
 
     def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        (probabilities,) = session.run(None, {INPUT: image})
+        try:
+            (probabilities,) = session.run(None, {INPUT: image})
+        except Exception as error:  # its own exceptions have no common class but this
+            raise ModelError(
+                f"onnxruntime does not run the graph on {image.shape} ({one_line_reason(error)}); "
+                "nothing was written; export it with --to torch"
+            ) from error
         return np.asarray(probabilities)
 
     return run

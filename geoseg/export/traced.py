@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 
 import torch
@@ -102,7 +103,8 @@ def trace(net: Network) -> ExportedProgram:
     step = net.multiple
     rows, columns = (Dim(name, min=1, max=MOST_PIXELS // step) for name in ("rows", "columns"))
     # Sides of 1 position would be taken for constants.
-    example = torch.zeros(2, net.spec.in_channels, max(64, 4 * step), max(96, 6 * step))
+    height, width = step * max(4, math.ceil(64 / step)), step * max(6, math.ceil(96 / step))
+    example = torch.zeros(2, net.spec.in_channels, height, width)
     shapes = {INPUT: {0: Dim("batch", min=1, max=MOST_PIXELS), 2: step * rows, 3: step * columns}}
     try:
         with warnings.catch_warnings():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -96,7 +97,7 @@ def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None)
     import torch
     from torch.export import Dim, export
 
-    edge = side or max(64, 4 * multiple)
+    edge = side or multiple * max(4, math.ceil(64 / multiple))
     axes = {name: multiple * Dim(name, min=1, max=2**16 // multiple) for name in ("rows", "cols")}
     shapes = None if side else ({2: axes["rows"], 3: axes["cols"]},)
     try:

@@ -18,6 +18,7 @@ from geoseg.export.agreement import generated_tiles
 from geoseg.export.onnx_file import write_onnx
 from geoseg.export.traced import Probabilities
 from geoseg.models import HEADS, Card, Model
+from tests.models.test_families import FAMILIES
 
 SIZES = [(1, 1), (7, 31), (64, 64), (65, 64), (100, 257), (256, 256), (511, 90), (512, 512)]
 SIZES += [(640, 1000), (1024, 1024)]
@@ -98,6 +99,19 @@ def test_smaller_numbers_agree_as_far_as_is_said(
     assert agreement.labels >= least
     facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert json.loads(facts["geoseg_agreement"])["precision"] == precision
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", [name for name in FAMILIES if "swin" not in name])
+def test_every_family_of_encoders_is_exported_for_any_size(
+    encoder: str, tmp_path: Path, exported_model: Model
+) -> None:
+    torch.manual_seed(1)
+    net = geoseg.create_model("fcn", encoder=encoder, classes=3, in_channels=2, channels=16)
+    card = exported_model.card.model_copy(update={"spec": net.spec})
+    model = Model(net.eval(), card)
+    write_onnx(model, tmp_path / "m.onnx", "fp32", generated_tiles(card, [96, 77]))
+    labels_agree(tmp_path / "m.onnx", model, [(32, 64), (65, 64), (100, 257), (224, 224)], 0.999)
 
 
 @pytest.mark.slow

@@ -27,6 +27,15 @@ def test_encoders_that_attend_in_windows_are_refused_with_another_one() -> None:
         trace(net.eval())
 
 
+@pytest.mark.parametrize("multiple", [1, 14, 32])
+def test_sides_are_of_whatever_multiple_a_network_takes(multiple: int) -> None:
+    net = geoseg.create_model("pixel", classes=2).eval()
+    net.multiple = multiple
+    image = torch.rand(1, 3, 2 * multiple, 3 * multiple)
+    found = trace(net).module()(image)
+    torch.testing.assert_close(found, net(image).softmax(1))
+
+
 def test_pools_of_other_libraries_are_replaced_by_the_same_for_any_size() -> None:
     net = geoseg.create_model("pixel", classes=2).eval()
     net.head.pools = nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.AdaptiveAvgPool2d((3, 3)))

@@ -84,8 +84,11 @@ def test_blocks_change_nothing_and_outputs_are_known_again(
     assert [entry["status"] for entry in again.data["inputs"]] == ["kept"]
 
 
-def test_a_wrapped_module_is_saved_and_loaded(module: nn.Module, tmp_path: Path) -> None:
-    model = geoseg.wrap(module, **FACTS)
+@pytest.mark.parametrize("multiple", [1, 14])
+def test_a_wrapped_module_is_saved_and_loaded(
+    module: nn.Module, tmp_path: Path, multiple: int
+) -> None:
+    model = geoseg.wrap(module, **FACTS, multiple=multiple)
     path = geoseg.save_model(model.net, tmp_path / "m.safetensors", **FACTS)
     loaded = geoseg.load_model(path)
     assert loaded.card.classes == model.card.classes
