@@ -17,7 +17,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -125,6 +127,24 @@ class Stopping:
 
 def report_nothing(*_: object) -> None:
     """In place of a traceback: the command's own line says that it was interrupted."""
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C waits in this thread until the end, and for ever in what it starts meanwhile.
+
+    A thread blocks what its maker does, and so does a process: workers import for a second before
+    they could ignore anything.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # whoever starts it inside gets interrupts again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _signal_main_thread(number: signal.Signals) -> None:

@@ -24,8 +24,9 @@ from geoseg.given import given_path, given_paths
 from geoseg.inference.budget import Budget, fit_memory
 from geoseg.inference.choice import Choice
 from geoseg.inference.external_options import bound_options
+from geoseg.inference.fork_server import fork_server
 from geoseg.inference.further_files import refuse_further, write_further
-from geoseg.inference.imports import import_ahead
+from geoseg.inference.imports import import_ahead, worker_modules
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
 from geoseg.inference.merged_layer import refuse_unmergeable
@@ -173,6 +174,8 @@ def _load(
     Importing torch and other libraries counts nowhere.
     """
     before = time.perf_counter()
+    if options.workers and not options.dry_run and options.device in ("auto", "cpu"):
+        stack.enter_context(fork_server(worker_modules(card, options)))
     from geoseg.inference.run import PredictRun
     from geoseg.models import load_model
 

@@ -10,7 +10,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,12 +23,14 @@ import geoseg
 from geoseg.errors import ConfigError, OutputError, one_line_reason
 from geoseg.files import write_text
 from geoseg.inference.agreement import Cluster, WorkerFacts, agree
+from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.roll_call import known_workers, silent_workers, versions_of
 from geoseg.inference.worker import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
 from geoseg.report import shorten
+from geoseg.stopping import interrupts_blocked
 
 CONNECT_SECONDS = 10.0
 """To reach a scheduler, also one that was lost."""
@@ -52,7 +53,10 @@ class _Nanny(Nanny):  # type: ignore[misc]  # distributed ships no types
     def __init__(
         self, *arguments: Any, name: int, gpus: Sequence[str] = (), **options: Any
     ) -> None:
-        env = {"CUDA_VISIBLE_DEVICES": gpus[name % len(gpus)]} if gpus else {}
+        # All of it: a process that was forked has that of its fork server's start.
+        env = dict(os.environ)
+        if gpus:
+            env["CUDA_VISIBLE_DEVICES"] = gpus[name % len(gpus)]
         super().__init__(*arguments, name=name, env=env, **options)
 
     async def instantiate(self) -> Status:
@@ -64,7 +68,9 @@ class _Nanny(Nanny):  # type: ignore[misc]  # distributed ships no types
 
 
 @contextmanager
-def local_cluster(workers: int, gpus: Sequence[str] = ()) -> Iterator[Any]:
+def local_cluster(
+    workers: int, gpus: Sequence[str] = (), start: str = START_METHOD
+) -> Iterator[Any]:
     """A client of a cluster of worker processes on this machine.
 
     Ctrl-C reaches all processes of a terminal; only this one acts on it.
@@ -72,15 +78,22 @@ def local_cluster(workers: int, gpus: Sequence[str] = ()) -> Iterator[Any]:
     Args:
         workers: number of processes.
         gpus: that they share, as CUDA_VISIBLE_DEVICES names them; none: each sees all.
+        start: of the processes, as `multiprocessing` names it.
     """
     settings = {
         "distributed.admin.log-format": "%(message)s",
         "distributed.scheduler.allowed-failures": 2,  # the third death of a block is its last
-        "distributed.worker.multiprocessing-method": "spawn",
+        "distributed.worker.multiprocessing-method": start,
+        # Dask watches itself 50 to 100 times a second: that takes a 25th of two processors.
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
+        "distributed.worker.profile.enabled": False,
+        # With it, memory of each layer is taken from the system anew: a twentieth of a forward.
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
-        with _interrupts_blocked():
+        with interrupts_blocked():
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
@@ -95,23 +108,6 @@ def local_cluster(workers: int, gpus: Sequence[str] = ()) -> Iterator[Any]:
                 )
             )
         yield stack.enter_context(Client(cluster, set_as_default=False))
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Ctrl-C waits in this thread until the end, and for ever in what it starts meanwhile.
-
-    A thread blocks what its maker does, and so does a process: workers import for a second before
-    they could ignore anything.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from geoseg.models.card import Card
 
 _OF_ENCODERS = ("geoseg.models.encoder",)
 _OF_POLYGONS = ("pyogrio.raw", "scipy.sparse.csgraph")
+_OF_CLUSTERS = ("geoseg.inference.cluster", "geoseg.inference.cluster_slots")
 _OF_PREVIEWS = ("matplotlib", "PIL.ImageDraw", "PIL.ImageFont", "PIL.PngImagePlugin")
 
 
@@ -24,11 +25,24 @@ def import_ahead(card: Card, options: PredictOptions) -> None:
         options: of the run.
     """
     here = not (options.dry_run or options.workers or options.scheduler)
-    needed = {
-        _OF_ENCODERS: card.spec.encoder is not None,
-        _OF_POLYGONS: here and bool(options.vectors),
-        _OF_PREVIEWS: here and bool(options.preview),
-    }
-    for names in (names for names, wanted in needed.items() if wanted):
-        for name in names:
-            importlib.import_module(name)
+    names = list(_OF_ENCODERS) if card.spec.encoder is not None else []
+    names += _of_files(options) if here else []
+    names += _OF_CLUSTERS if options.workers and not options.dry_run else []
+    for name in names:
+        importlib.import_module(name)
+
+
+def worker_modules(card: Card, options: PredictOptions) -> list[str]:
+    """The modules that a worker process needs for the tasks of a run.
+
+    Args:
+        card: of the model.
+        options: of the run.
+    """
+    encoders = _OF_ENCODERS if card.spec.encoder is not None else ()
+    return ["geoseg.inference.worker", *encoders, *_of_files(options)]
+
+
+def _of_files(options: PredictOptions) -> list[str]:
+    needed = {_OF_POLYGONS: options.vectors, _OF_PREVIEWS: options.preview}
+    return [name for names, wanted in needed.items() if wanted for name in names]

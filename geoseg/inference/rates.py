@@ -26,6 +26,8 @@ CACHE_VARIABLE = "GEOSEG_CACHE"
 """Names the cache folder; empty: nothing is kept."""
 MOST_SECONDS = 120.0
 """Of forwards, in a run that takes a kept rate; a longer one measures its own rasters."""
+MOST_FORWARDS = 100
+"""The same, however long they take: measuring runs two windows, and workers wait meanwhile."""
 
 
 def cache_folder() -> Path | None:
@@ -56,7 +58,7 @@ class KeptRate:
         self._note = note
 
     def read(self, forwards: int) -> Probe | None:
-        """The rate that is kept, if it is and a run of so many forwards is short by it."""
+        """The rate that is kept, if it is and a run of so many forwards is short."""
         if self._path is None or not self._path.exists():
             return None
         try:
@@ -65,7 +67,8 @@ class KeptRate:
             reason = one_line_reason(error)
             self._note(f"{self._path}: the rate kept there is damaged ({reason}); measuring anew")
             return None
-        return probe if probe.seconds * forwards <= MOST_SECONDS else None
+        short = forwards <= MOST_FORWARDS or probe.seconds * forwards <= MOST_SECONDS
+        return probe if short else None
 
     def write(self, probe: Probe) -> None:
         """Keep a rate that was measured now."""

@@ -18,6 +18,7 @@ from geoseg.inference import engine
 from geoseg.inference.agreement import Agreement, Cluster, agree
 from geoseg.inference.choice import Choice
 from geoseg.inference.engine import Process
+from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.forward_options import ALL_GPUS, ForwardOptions, Precision
 from geoseg.inference.gpus import facts_of_gpus, visible_gpus, workers_on
 from geoseg.inference.keys import pixel_settings
@@ -254,7 +255,9 @@ class PredictRun:
                 allow_remote=remote_allowed(),
             )
             if self.cluster is None:
-                client = stack.enter_context(local_cluster(choice.workers, self.gpus))
+                start = START_METHOD if self.forward.device == "cpu" else "spawn"  # CUDA needs it
+                cluster = local_cluster(choice.workers, self.gpus, start)
+                client = stack.enter_context(cluster)
             else:
                 client = self.cluster.client
                 run = replace(run, name=self.cluster.name, on_gpus=self.cluster.on_gpus)

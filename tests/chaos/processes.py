@@ -176,10 +176,12 @@ def workers() -> list[psutil.Process]:
 
 
 def _is_worker(child: psutil.Process) -> bool:
+    """Also of processes that a fork server has made, whose command lines are its own."""
     try:
-        return "spawn_main" in " ".join(child.cmdline())
-    except psutil.NoSuchProcess:  # it has just ended
+        called, above = (" ".join(each.cmdline()) for each in (child, child.parent()))
+    except (psutil.NoSuchProcess, AttributeError):  # it has just ended
         return False
+    return "spawn_main" in called or ("forkserver" in called and called == above)
 
 
 def kill_first(seconds: float) -> None:

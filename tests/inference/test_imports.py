@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import geoseg
-from geoseg.inference.imports import import_ahead
+from geoseg.inference.imports import import_ahead, worker_modules
 from geoseg.inference.options import PredictOptions
 
 
@@ -19,7 +19,7 @@ from geoseg.inference.options import PredictOptions
         ({"vectors": "gpkg", "preview": False}, {"pyogrio", "scipy"}),
         ({"vectors": "none", "preview": True}, {"matplotlib", "PIL"}),
         ({"vectors": "gpkg", "preview": True, "dry_run": True}, set()),
-        ({"vectors": "gpkg", "preview": True, "workers": 2}, set()),
+        ({"vectors": "gpkg", "preview": True, "workers": 2}, {"geoseg"}),
     ],
 )
 def test_what_the_files_need_is_imported(
@@ -33,3 +33,11 @@ def test_what_the_files_need_is_imported(
     assert {name.split(".")[0] for name in asked} == needed
     import_ahead(card, PredictOptions.from_keywords(**options))
     assert "geoseg.models.encoder" in asked
+
+
+def test_workers_need_the_encoder_and_what_their_files_need() -> None:
+    card = geoseg.load_model("demo").card
+    options = PredictOptions.from_keywords(vectors="gpkg", preview=False, workers=2)
+    worker, *others = worker_modules(card, options)
+    assert worker == "geoseg.inference.worker"
+    assert {name.split(".")[0] for name in others} == {"geoseg", "pyogrio", "scipy"}

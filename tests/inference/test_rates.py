@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ def test_a_rate_is_kept_for_short_runs_of_the_same_facts(cache: Path) -> None:
     assert (found.seconds, found.peak_bytes, found.at_once) == (0.5, 2**30, 2)
     assert found.kept_since[:2] == "20"
     assert kept.read(241) is None, "beyond two minutes a run measures"
+    slow = KeptRate({"window": 3}, notes.append)
+    slow.write(replace(PROBE, seconds=9.0))
+    assert slow.read(100) is not None, "two more of a hundred windows would be measured"
+    assert slow.read(101) is None
     assert KeptRate({"window": 2}, notes.append).read(1) is None
     assert not notes
 

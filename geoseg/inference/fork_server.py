@@ -1,0 +1,74 @@
+"""The process that workers of this machine are forked from, as it has imported what they need.
+
+Importing torch and its companions takes seconds of a processor, which each worker would else spend
+anew. One process does it for all, beside the imports of this one. It does nothing else: what no
+fork survives (threads, CUDA, open files of GDAL) is begun by each worker.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import psutil
+
+from geoseg.stopping import interrupts_blocked
+
+START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
+"""How workers start; libraries of macOS do not survive a fork, and Windows has none."""
+_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+"""Libraries read these while they are imported: a pool of threads would not survive a fork."""
+
+
+@contextmanager
+def fork_server(modules: Sequence[str]) -> Iterator[None]:
+    """While inside, worker processes find these modules imported; does not wait for the imports.
+
+    A server that runs already, of the caller's own, is taken as it is. A module that cannot be
+    imported there is left to the workers.
+
+    Args:
+        modules: their names.
+    """
+    if START_METHOD != "forkserver":
+        yield
+        return
+    from multiprocessing import forkserver  # not there on Windows
+
+    multiprocessing.get_context(START_METHOD).set_forkserver_preload(list(modules))
+    # The path is this process's own: that of `python -c` begins with the working folder.
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    with interrupts_blocked(), _environment({**_ENVIRONMENT, **path}):
+        before = _children()
+        forkserver.ensure_running()
+        started = _children() - before
+    try:
+        yield
+    finally:
+        for process in started:  # Python waits for it when it starts the next one
+            process.terminate()
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children())
+
+
+@contextmanager
+def _environment(changed: Mapping[str, str]) -> Iterator[None]:
+    """With these variables, what starts inside."""
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,74 @@
+"""What workers need is imported once for all of them, by a process that is gone at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geoseg.inference import fork_server as module
+
+MARKER = """
+import os, pathlib
+with pathlib.Path({log!r}).open("a") as log:
+    log.write(f"{{os.getpid()}} {{len(os.listdir('/proc/self/task'))}}\\n")
+"""
+PROGRAM = """
+import multiprocessing, os, psutil, sys, time
+from geoseg.inference.fork_server import START_METHOD, fork_server
+
+def work(queue):
+    import marked
+    queue.put((os.getpid(), os.getppid()))
+
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    environment = dict(os.environ)
+    with fork_server(["marked", "not_there"]):
+        assert environment == dict(os.environ)
+        context = multiprocessing.get_context(START_METHOD)
+        queue = context.Queue()
+        started = [context.Process(target=work, args=(queue,)) for _ in range(2)]
+        for process in started:
+            process.start()
+        found = [queue.get(timeout=60) for _ in started]
+        (server,) = {parent for _, parent in found}
+        for process in started:
+            process.join()
+    print(server, len({number for number, _ in found}))
+    while psutil.Process(server).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(module.START_METHOD != "forkserver", reason="workers are spawned here")
+def test_a_module_is_imported_once_for_all_workers_in_a_process_of_one_thread(
+    tmp_path: Path,
+) -> None:
+    log, program = tmp_path / "log", tmp_path / "program.py"
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden/marked.py").write_text(MARKER.format(log=str(log)))
+    # The working folder is not on this process's path, and so not on the server's.
+    (tmp_path / "marked.py").write_text("raise SystemExit('the wrong one')")
+    program.write_text(PROGRAM)
+    done = subprocess.run(
+        [sys.executable, "-P", program, tmp_path / "hidden"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    server, workers = done.stdout.split()
+    assert workers == "2"
+    assert log.read_text() == f"{server} 1\n"
+
+
+def test_where_workers_are_spawned_no_server_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_METHOD", "spawn")
+    monkeypatch.setattr(module, "_children", None)
+    with module.fork_server(["anything"]):
+        pass
