@@ -26,6 +26,7 @@ from geoseg.inference.stitching import Scores
 from geoseg.inference.transfers import Stopwatch
 from geoseg.models import Model, Segmenter
 from geoseg.models.context.base import Maps
+from geoseg.models.external import External
 from geoseg.models.folding import fold_batch_norms
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -133,7 +134,7 @@ class Predictor:
         self.ranges = model.card.ranges if options.source_range is None else None
         """What each band may hold; None where values are clipped to ranges of their own."""
         self._stride = model.net.stride
-        net = model.net
+        net = model.net.folded() if isinstance(model.net, External) else model.net
         net = fold_batch_norms(net, in_place=owned) if isinstance(net, Segmenter) else net
         # Convolutions of neighbours want the channels of a pixel side by side. Those of single
         # pixels, all that a network without an encoder has, are ten times as fast in planes.
@@ -151,9 +152,8 @@ class Predictor:
     @property
     def at_once(self) -> int:
         """Processes like this one that the machine runs at once without slowing any down."""
-        if self.device.type != "cpu":
-            return 1
-        return max(1, (os.cpu_count() or 1) // torch.get_num_threads())
+        processes = (os.cpu_count() or 1) // torch.get_num_threads()
+        return max(1, processes) if self.device.type == "cpu" else 1
 
     def with_batch(self, batch: int | None) -> Predictor:
         """This predictor where the batch is the same (one that was halved stays so), or another."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.external_card import OUTPUTS
 from geoseg.models.external_file import trace_module, tracing_quietly
+from geoseg.models.folding import fold_batch_norms
 from geoseg.models.layers import resize
 from geoseg.models.spec import ModelSpec
 
@@ -34,6 +35,10 @@ _EACH = 16
 """Rows and columns between pixels that are looked at once."""
 _COARSEST = 64
 """Pixels of an image's side, at most, that one position of a map stands for."""
+_TRIED = (96, 64)
+"""Sides of the image on which it is tried whether a folded network does the same."""
+_AGREEMENT = 1e-4
+"""Of the largest logit: how far others may be from those before."""
 _KNOWN_KEYS = ("out", "logits", "probabilities", "masks")
 """Of networks that give a mapping: torchvision's, transformers'."""
 
@@ -181,7 +186,7 @@ class External(nn.Module):
             return hashlib.sha256(self.content).hexdigest()
         digest = hashlib.sha256()
         try:
-            digest.update(self._graph().encode())
+            digest.update(self._graph.encode())
         except Exception as error:  # what tracing makes of foreign code has no end
             warnings.warn(
                 f"the module cannot be traced ({one_line_reason(error)}), so nothing says whether "
@@ -204,11 +209,36 @@ class External(nn.Module):
         if self.content is not None:
             return self
         options = self.spec.options
-        module = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)
+        module = (
+            copy.deepcopy(self.folded().network).cpu().to(memory_format=torch.contiguous_format)
+        )
         content = trace_module(module, self.spec.in_channels, self.multiple, options["side"])
         spec = replace(self.spec, options={**options, "source": "torch.export"})
         return External(self.network, spec, content, self.identity)
 
+    def folded(self) -> External:
+        """This network with batch normalizations folded, as geoseg's own are; or itself.
+
+        It is left as it is where it cannot be traced, for then what it does may hang on the image,
+        where a key stands for its graph, and where it gives something else afterwards.
+        """
+        if self.content is not None or self.key is not None:
+            return self
+        image = torch.randn(
+            1, self.spec.in_channels, *_TRIED, generator=torch.Generator().manual_seed(0)
+        )
+        try:
+            _ = self._graph
+            folded = fold_batch_norms(self)
+            image = image.to(next(self.parameters()).device)
+            with torch.inference_mode():
+                before, after = self(image), folded(image)
+        except Exception:  # what foreign code raises has no end; where it matters, the run says it
+            return self
+        agree = (after - before).abs().max() <= _AGREEMENT * before.abs().max()
+        return folded if agree else self
+
+    @cached_property
     def _graph(self) -> str:
         """What the module does to an image, as code."""
         side = self.multiple * math.ceil(_TRACED / self.multiple)

@@ -12,7 +12,7 @@ import copy
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,20 +23,23 @@ from torch.utils.hooks import RemovableHandle
 
 from geoseg.models.dilated import PhasedConv2d
 from geoseg.models.layers import BatchNorm
-from geoseg.models.segmenter import Segmenter
 
 _SIDES = (64, 96)
 """Of the image that is run, as `create_model` has run one of them."""
 
 
-def fold_batch_norms(net: Segmenter, *, in_place: bool = False) -> Segmenter:
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def fold_batch_norms(net: Net, *, in_place: bool = False) -> Net:
     """A network in eval mode, its batch normalizations folded where that is possible.
 
     A normalization is left alone where its convolution is not linear in its weights (standardized
-    weights), where anything else sees the convolution's map, and where one of the two is shared.
+    weights), where anything else sees the convolution's map or hooks see either, and where one of
+    the two is shared.
 
     Args:
-        net: the network.
+        net: the network, with a `spec` that says how many channels its images have.
         in_place: change it; else it is copied, and stays as it is.
     """
     folded = net.eval() if in_place else copy.deepcopy(net).eval()
@@ -84,7 +87,7 @@ def _tensors(value: Any) -> Iterable[Tensor]:
             yield from _tensors(each)
 
 
-def _followed(net: Segmenter) -> list[tuple[Any, Any]]:
+def _followed(net: Any) -> list[tuple[Any, Any]]:
     """Convolutions and the normalizations that alone are given all that they make."""
     given: dict[nn.Module, list[int]] = defaultdict(list)
     made: dict[nn.Module, list[int]] = defaultdict(list)
@@ -114,15 +117,20 @@ def _is_linear(module: nn.Module) -> bool:
     if type(module) is nn.ConvTranspose2d:
         return module.groups == 1  # torch would fold the channels of groups wrongly
     same = getattr(sys.modules.get("timm.layers"), "Conv2dSame", nn.Conv2d)
-    return type(module) in (nn.Conv2d, PhasedConv2d, same)
+    return type(module) in (nn.Conv2d, PhasedConv2d, same) and not _has_hooks(module)
 
 
 def _is_plain_norm(module: nn.Module) -> bool:
     """Whether it is a batch normalization by running statistics, if need be with an activation."""
     known = (nn.BatchNorm2d, nn.SyncBatchNorm, BatchNorm)
-    if not isinstance(module, _BatchNorm) or module.running_mean is None:
+    if not isinstance(module, _BatchNorm) or module.running_mean is None or _has_hooks(module):
         return False
     return type(module) in known or _has_activation(module)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether something is called with it that may change its weights or its map."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _has_activation(norm: nn.Module) -> bool:

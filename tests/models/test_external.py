@@ -186,3 +186,68 @@ def test_a_module_that_cannot_be_traced_is_another_one_each_time_and_says_so(
         assert External(Choosing(), spec).identity != first
     with pytest.raises(ModelError, match="cannot be traced, so that no other process can have it"):
         External(Choosing(), spec).portable()
+
+
+def normed(middle: nn.Module | None = None) -> External:
+    """A convolution and a normalization that is no identity, perhaps with something between."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(3)
+    for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+        nn.init.uniform_(tensor, 0.5, 2.0)  # type: ignore[arg-type]  # it has them all
+    layers = [nn.Conv2d(2, 3, 3, padding=1), *([] if middle is None else [middle]), norm]
+    return External(nn.Sequential(*layers).eval(), external_spec("module", 2, 3))
+
+
+def norms(net: External) -> int:
+    return sum(isinstance(each, nn.BatchNorm2d) for each in net.modules())
+
+
+def test_a_module_that_can_be_traced_is_folded_and_stays_as_it_was() -> None:
+    net, image = normed(), torch.randn(2, 2, 20, 30)
+    before = net(image)
+    folded = net.folded()
+    assert (norms(net), norms(folded)) == (1, 0)
+    torch.testing.assert_close(folded(image), before)
+    assert torch.equal(net(image), before)
+    assert torch.equal(folded.folded()(image), folded(image))
+
+
+class Choosing(nn.Module):
+    """Looks at the values of the image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if float(x.sum()) > 0 else x + 1
+
+
+class Small(nn.Module):
+    """Takes images of one size that no trial has."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(1, 3, 7, 5)
+
+
+def test_what_hangs_on_hooks_on_values_or_on_sizes_is_not_folded() -> None:
+    net = normed()
+    net.network[0].register_forward_hook(lambda *_: None)  # type: ignore[index,operator]
+    assert norms(net.folded()) == 1
+    assert norms(External(normed().network, net.spec, key="a").folded()) == 1
+    for middle in (Choosing(), Small()):
+        net = normed(middle)
+        assert net.folded() is net
+
+
+def test_a_module_that_would_do_something_else_when_folded_is_not() -> None:
+    class Doubled(nn.Module):
+        """Uses its weights without calling the convolution, where the image is large enough."""
+
+        def __init__(self, net: External) -> None:
+            super().__init__()
+            self.conv, self.norm = net.network.children()
+
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[2] == 96:
+                return self.norm(nn.functional.conv2d(x, 2 * self.conv.weight, padding=1))
+            return self.norm(self.conv(x))
+
+    net = External(Doubled(normed()).eval(), normed().spec)
+    assert net.folded() is net
