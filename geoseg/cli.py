@@ -195,6 +195,18 @@ def prepare(dataset: str, src: Path, dst: Path, **options: Any) -> None:
 
 
 @command
+@argument("folder")
+@option_with_default("--port", default=0, help="Of this machine; 0: any that is free.")
+@option("--no-browser", is_flag=True, help="Print the address, and open nothing.")
+def view(folder: str, port: int, *, no_browser: bool, **options: Any) -> None:
+    """Show what predict has written into FOLDER as a map in the browser.
+
+    Imagery, classes, confidence, and polygons on click; Ctrl-C ends it.
+    """
+    call("view", folder, port=port, browser=not no_browser, quiet=False, **options)
+
+
+@command
 @option_with_default("--out", default="demo", type=PATH, help="Folder of the demo.")
 @quiet_option
 def demo(out: Path, **options: Any) -> None:

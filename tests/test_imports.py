@@ -42,13 +42,18 @@ FLOORS = [
     {"tiling", "metrics"},
     {"raster", "vector", "models", "yaml_files", "yaml_text"},
     {"datasets"},
-    {"inference", "training", "evaluation", "scenes", "export", "importing"},
+    {"inference", "training", "evaluation", "scenes", "export", "importing", "viewing"},
     {"config", "config_data"},
     {"commands"},
     {"calls", "cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
-APART = [{"raster", "vector", "models"}, {"evaluation", "training"}, {"evaluation", "inference"}]
+APART = [
+    {"raster", "vector", "models"},
+    {"evaluation", "training"},
+    {"evaluation", "inference"},
+    {"viewing", "inference"},
+]
 """Rooms of one floor that know nothing of one another."""
 
 
