@@ -36,8 +36,8 @@ class PolygonFile:
     bounds: Bounds
 
     @classmethod
-    def at(cls, path: Path) -> PolygonFile:
-        """The polygons in a file.
+    def at(cls, path: Path) -> PolygonFile | None:
+        """The polygons in a file; None where it holds none.
 
         Raises:
             VectorError: it cannot be read.
@@ -45,7 +45,8 @@ class PolygonFile:
         with _named(path) as name:
             layer = str(ogr.list_layers(name)[0][0])  # the styles of a GeoPackage come last
             info = ogr.read_info(name, layer=layer, force_total_bounds=True)
-        return cls(path, layer, info["crs"], tuple(info["total_bounds"]))
+        bounds = info["total_bounds"]
+        return None if bounds is None else cls(path, layer, info["crs"], tuple(bounds))
 
 
 def polygons_in(

@@ -68,7 +68,7 @@ class MapServer(ThreadingHTTPServer):
         self.layers = {
             kind: _KINDS[kind](*zip(*found, strict=True)) for kind, found in placed.items() if found
         }
-        self.polygons = [PolygonFile.at(path) for path in results.polygons]
+        self.polygons = list(filter(None, map(PolygonFile.at, results.polygons)))
         self.legend = _legend(first, uncertain=results.uncertain)
         try:
             super().__init__((_HOST, port), _Handler)

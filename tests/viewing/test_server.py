@@ -127,6 +127,8 @@ def test_sheets_in_other_coordinate_systems_lie_where_they_are(
     pixels[:, 30:] = 20
     place = Affine(1e-5, 0, 9.001, 0, -1e-5, 48.75)
     make_raster("town/2.tif", data=pixels, crs="EPSG:4326", transform=place)
+    empty = np.zeros((3, 9, 9), np.uint8)  # without a polygon
+    make_raster("town/3.tif", data=empty, crs="EPSG:4326", transform=place, nodata=0)
     out = predict()
     with rasterio.open(out / "2_classes.tif") as file:
         (labels,), palette = file.read(), file.colormap(1)
