@@ -26,7 +26,9 @@ from geoseg.viewing.placed import SIDE, Bounds, Placed, Pyramid, touching
 
 _MOST_RASTERS = 64
 """Of a tile; of more, each of which is a few pixels there, outlines are filled."""
-_OUTLINE = (128, 128, 128, 96)
+_LEAST = 4
+"""Pixels of a raster's longer side on a tile; of a smaller one there is a mark."""
+_OUTLINE = (70, 70, 70, 160)
 _SMALL = 1024
 """Pixels of the longer side of imagery that has no overviews, where little of it is needed."""
 _COARSE = 16
@@ -59,7 +61,7 @@ class RasterLayer(ABC):
         place = pyramid.transform(level, col, row)
         found = touching(self._bounds, pyramid.bounds(level, col, row))
         for index in reversed(found):
-            if len(found) > _MOST_RASTERS:
+            if len(found) > _MOST_RASTERS or self._side(place, index) < _LEAST:
                 self._fill(picture, place, index)
                 continue
             drawn = self._read(self._rasters[index], pyramid, place)
@@ -69,8 +71,14 @@ class RasterLayer(ABC):
     def _fill(self, picture: Picture, place: Affine, index: int) -> None:
         left, bottom, right, top = self._bounds[index]
         (col, row), (col_end, row_end) = ~place * (left, top), ~place * (right, bottom)
+        col_end, row_end = max(col + _LEAST, col_end), max(row + _LEAST, row_end)
         rows = slice(max(0, round(row)), max(0, round(row_end)))
         picture[rows, max(0, round(col)) : max(0, round(col_end))] = _OUTLINE
+
+    def _side(self, place: Affine, index: int) -> float:
+        """The longer side of a raster on a tile, pixels."""
+        left, bottom, right, top = self._bounds[index]
+        return float(max((right - left) / place.a, (top - bottom) / -place.e))
 
     @abstractmethod
     def _read(self, raster: Placed, pyramid: Pyramid, place: Affine) -> Picture:

@@ -179,4 +179,8 @@ def test_of_very_many_sheets_outlines_are_drawn_and_large_imagery_coarsely(
         assert (coarse != whole).any()
         monkeypatch.setattr(tiles, "_MOST_RASTERS", 1)
         outlines = page.tile("classes", 0, 0, 0)
-        assert np.unique(outlines[:37, :160].reshape(-1, 4), axis=0).tolist() == [[128] * 3 + [96]]
+        assert np.unique(outlines[:37, :160].reshape(-1, 4), axis=0).tolist() == [[70] * 3 + [160]]
+        monkeypatch.setattr(tiles, "_MOST_RASTERS", 9)
+        monkeypatch.setattr(tiles, "_LEAST", 200)
+        marks = page.tile("classes", 0, 0, 0)
+        assert (marks[:200, :, 3] == 160).all(), "what would be too small to be seen is marked"
