@@ -27,16 +27,26 @@ from geoseg.vector import polygonize_part
 from geoseg.vector.components import find_components
 from geoseg.vector.outlines import find_corners
 
+_MOST_SECONDS, _SHARE = 0.5, 0.01
+"""For forwards that are measured: seconds, and what of the time of the run's own."""
 PATTERN_SECONDS = 0.0065
 """CPU time of polygonizing `_pattern` once, where the plan's seconds were measured."""
 
 
-def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe:
+def probe_forward(
+    predictor: Predictor, source: Source, grid: TileGrid, forwards: int | None = None
+) -> Probe:
     """Measure the window in the raster's middle, and the cell where windows share.
 
     The first time also chooses kernels and allocates, and does not count; of one or more, as many
-    as half a second has room for, the median does: other work slows down the run too, but no single
-    hitch.
+    as half a second has room for, or a hundredth of the run, the median does: other work slows down
+    the run too, but no single hitch.
+
+    Args:
+        predictor: the network.
+        source: the raster.
+        grid: its lattice.
+        forwards: windows that are left to run; None: many.
     """
     pixels, valid = _read_middle(source, grid.window)
     x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
@@ -45,13 +55,16 @@ def probe_forward(predictor: Predictor, source: Source, grid: TileGrid) -> Probe
     cell_seconds, map_bytes = _encode_cell(predictor, source, grid.cells)
     labels = _predict(predictor, given, valid)
     seconds: list[float] = []
+    most = _MOST_SECONDS
     # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
     # spin. On a busy machine that makes a difference of ten times.
     with ThreadPoolExecutor(1, "geoseg-probe") as thread:
-        while not seconds or (sum(seconds) < 0.5 and len(seconds) < 20):
+        while not seconds or (sum(seconds) < most and len(seconds) < 20):
             started = time.perf_counter()
             thread.submit(_predict, predictor, given, valid).result()
             seconds.append(time.perf_counter() - started)
+            if forwards is not None:
+                most = min(most, _SHARE * forwards * seconds[0] / predictor.batch)
     peak = peak_memory()
     trim_heap()
     held = held_memory()

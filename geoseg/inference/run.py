@@ -172,7 +172,7 @@ class PredictRun:
                     held_bytes=probe.held_bytes + more,
                 )
             else:
-                probe = probe_forward(self.predictor, source, grid)
+                probe = probe_forward(self.predictor, source, grid, forwards)
                 kept.write(probe)
             return replace(probe, at_once=len(self.gpus)) if self.gpus else probe
         if self.options.dry_run:  # nothing is written, so workers have no model

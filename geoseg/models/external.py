@@ -35,7 +35,7 @@ _EACH = 16
 """Rows and columns between pixels that are looked at once."""
 _COARSEST = 64
 """Pixels of an image's side, at most, that one position of a map stands for."""
-_TRIED = (96, 64)
+_TRIED = (32, 64)
 """Sides of the image on which it is tried whether a folded network does the same."""
 _AGREEMENT = 1e-4
 """Of the largest logit: how far others may be from those before."""

@@ -97,7 +97,8 @@ def _call(image: Path, model: Model, out: Path) -> _Took:
     cpu = time.process_time()
     data = geoseg.predict(image, model, out=out, precision="fp32").data
     cpu = time.process_time() - cpu
-    polygons = pyogrio.read_info(data["inputs"][0]["outputs"]["gpkg"])["features"]
+    file = Path(data["inputs"][0]["outputs"]["gpkg"])
+    polygons = pyogrio.read_info(file, layer=file.stem)["features"]
     return _Took(data["forwards"], data["seconds"]["total"], cpu, data["seconds"], polygons)
 
 

@@ -53,6 +53,17 @@ def test_the_time_is_a_windows_share_of_a_warm_forward(
     assert probe.peak_bytes > 2**20
 
 
+def test_a_run_of_few_windows_does_not_measure_for_longer_than_it_must(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    model, source = make_model(), open_raster(make_raster())
+    grid = TileGrid(source.height, source.width, 16, 0)
+    for forwards, least, most in ((90, 2, 2), (10**9, 4, 99)):
+        predictor = Predictor(model, ForwardOptions())
+        probe_forward(predictor, source, grid, forwards)
+        assert least <= predictor.forwards <= most
+
+
 def test_a_network_that_gives_nan_is_refused(
     make_raster: Callable[..., Path], make_model: Callable[..., Model]
 ) -> None:

@@ -238,14 +238,14 @@ def test_what_hangs_on_hooks_on_values_or_on_sizes_is_not_folded() -> None:
 
 def test_a_module_that_would_do_something_else_when_folded_is_not() -> None:
     class Doubled(nn.Module):
-        """Uses its weights without calling the convolution, where the image is large enough."""
+        """Uses its weights without calling the convolution, where the image is small enough."""
 
         def __init__(self, net: External) -> None:
             super().__init__()
             self.conv, self.norm = net.network.children()
 
         def forward(self, x: Tensor) -> Tensor:
-            if x.shape[2] == 96:
+            if x.shape[2] == 32:
                 return self.norm(nn.functional.conv2d(x, 2 * self.conv.weight, padding=1))
             return self.norm(self.conv(x))
 
