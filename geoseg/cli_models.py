@@ -24,6 +24,7 @@ from geoseg.importing.origins import ORIGINS
 @argument("file")
 @option("--model", metavar=MODEL, help="Also say which options the raster needs for this model.")
 @stack_option
+@option("--card", type=PATH, help="Card (YAML) of a model of another program: .onnx, .pt2, .pt.")
 @option("--plot", type=PATH, help="Picture of where the sheets of a folder lie (.png).")
 @remote_option
 def info(file: str, **options: Any) -> None:

@@ -15,7 +15,7 @@ _SHOWN = 8
 """Reasons that are given where no input can be used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """The outcome of a command; the command line prints it, Python callers read it."""
 
@@ -25,6 +25,10 @@ class Report:
     """The same and more, ready for JSON (``--json`` prints it)."""
     exit_code: int = 0
     """0: all done; 1: some inputs were refused or failed, the others are done."""
+
+    def __repr__(self) -> str:
+        """The text, as it stands for the report in notebooks and consoles."""
+        return self.text
 
     def __str__(self) -> str:
         """The text, with the first warnings and the reasons of all that failed below it."""

@@ -85,3 +85,9 @@ def test_a_file_name_that_is_not_text_is_escaped() -> None:
     name = b"m\xfcnchen.tif".decode(errors="surrogateescape")
     assert finite([name, "münchen"]) == ["m\\udcfcnchen.tif", "münchen"]
     json.dumps(finite([name]), ensure_ascii=False).encode()
+
+
+def test_a_report_shows_its_text_and_not_all_that_it_holds() -> None:
+    assert repr(Report("1 pair\nmean IoU 75 %", {"inputs": list(range(1000))})) == (
+        "1 pair\nmean IoU 75 %"
+    )

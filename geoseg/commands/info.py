@@ -12,6 +12,7 @@ import rasterio
 
 from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
+from geoseg.models.external_file import SOURCES
 from geoseg.models.named import model_file
 from geoseg.raster import describe_grid, open_raster, opened_once
 from geoseg.raster import stack as stack_files
@@ -21,7 +22,7 @@ from geoseg.remote import RemotePath, source_path
 from geoseg.report import Report
 from geoseg.value_ranges import as_lists, as_value_range, ranges_words
 
-_MODEL = ".safetensors"
+_MODELS = (".safetensors", *SOURCES)
 
 
 @with_allow_remote
@@ -30,6 +31,7 @@ def run(
     model: str | os.PathLike[str] | None = None,
     plot: str | os.PathLike[str] | None = None,
     stack: Patterns = (),
+    card: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Describe a model file, a raster, or a folder of rasters.
 
@@ -39,6 +41,7 @@ def run(
         model: a model; then also the options that the raster needs for it.
         plot: a picture (``.png``) of where the rasters of a folder lie.
         stack: patterns of files with more bands of each raster, such as ``{stem}_dsm.tif``.
+        card: a card file (YAML) of the model, where it is a network of another program.
 
     Raises:
         ModelError: a model file that is not a geoseg model.
@@ -47,26 +50,29 @@ def run(
             folder; or no raster of a folder can be read.
     """
     patterns = given_patterns("--stack", stack)
+    is_model = not os.path.isdir(file) and Path(file).suffix in SOURCES
+    if card is not None and model is None and not is_model:
+        raise ConfigError(f"--card {os.fspath(card)}: is of a model; give one with --model")
     if os.path.isdir(file):
         from geoseg.commands.info_folder import describe_folder
 
         chosen = None if model is None else os.fspath(model)
         drawn = None if plot is None else Path(plot)
-        return describe_folder(Path(file), chosen, drawn, patterns)
+        return describe_folder(Path(file), chosen, drawn, patterns, card)
     if plot is not None:
         raise ConfigError(f"--plot {os.fspath(plot)}: draws the sheets of a folder; give a folder")
     named = source_path(file)
     path = named if isinstance(named, RemotePath) else model_file(file)
-    if path.suffix == _MODEL and path is not named:
+    if path.suffix in _MODELS and path is not named:
         if model is not None:
             raise ConfigError(f"{path} is a model itself; --model goes with a raster")
         if patterns:
             raise ConfigError(f"--stack {patterns[0]}: goes with rasters, and {path} is a model")
-        facts = _model_facts(path)
+        facts = _model_facts(path, card)
         lines = [(name.replace("_", " "), _formatted(value)) for name, value in facts.items()]
         return _report(path, facts, lines)
     with opened_once(path):
-        fit = None if model is None else _fit(path, os.fspath(model), patterns)
+        fit = None if model is None else _fit(path, os.fspath(model), patterns, card)
         facts = describe_raster(open_raster(path))
     lines = [*description_lines(facts)]
     if patterns:
@@ -111,16 +117,20 @@ def _beside_line(each: dict[str, Any]) -> str:
     return f"bands {bands}: {each['path']}, {each['dtype']}, {each['grid']}, masked by {masked}"
 
 
-def _fit(path: Path, model: str, patterns: Sequence[str]) -> dict[str, Any]:
+def _fit(
+    path: Path, model: str, patterns: Sequence[str], card_file: str | os.PathLike[str] | None
+) -> dict[str, Any]:
     """The options that a raster needs for a model, as JSON holds them."""
     # A raster alone needs neither.
     from geoseg.inference.fitting import find_fit
     from geoseg.models import load_card
 
-    card = load_card(model)
+    card = load_card(model, card_file)
     fit = find_fit(path, card, patterns)
     given = "".join(f"--stack {shlex.quote(pattern)} " for pattern in patterns)
     command = f"geoseg predict {_typed(path)} --model {_typed(model)} --out OUT "
+    if card_file is not None:
+        command += f"--card {_typed(os.fspath(card_file))} "
     command += f"{given}{fit.arguments}"
     if remote_allowed():
         command += " --allow-remote"
@@ -154,10 +164,10 @@ def _fit_lines(path: Path, fit: dict[str, Any]) -> list[tuple[str, str]]:
     return [*lines, ("command", fit["command"])]
 
 
-def _model_facts(path: Path) -> dict[str, Any]:
+def _model_facts(path: Path, card_file: str | os.PathLike[str] | None) -> dict[str, Any]:
     from geoseg.models import load_model  # imports torch, which a raster does not need
 
-    model = load_model(path)
+    model = load_model(path, card_file)
     card, spec = model.card, model.card.spec
     return {
         "kind": "model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +30,11 @@ _OFFSET = 0.1
 
 
 def describe_folder(
-    folder: Path, model: str | None, plot: Path | None, patterns: Sequence[str] = ()
+    folder: Path,
+    model: str | None,
+    plot: Path | None,
+    patterns: Sequence[str] = (),
+    card: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Describe the rasters in a folder, and those below it.
 
@@ -38,6 +43,7 @@ def describe_folder(
         model: a model; then also what ``geoseg predict`` would do with each raster.
         plot: a picture (``.png``) of where they lie, to be written.
         patterns: of files that hold more bands of each; these files are no sheets.
+        card: a card file (YAML) of the model, where it is a network of another program.
 
     Returns:
         Sheets, pixels, bytes, kinds, coverage; exit code 1 where some cannot be read.
@@ -73,7 +79,7 @@ def describe_folder(
     if patterns:
         lines.append(("beside", f"{counted(len(beside), 'file')} with more bands of them"))
     if model is not None:
-        fits = _fits(sources, model, patterns)
+        fits = _fits(sources, model, patterns, card)
         data["model"] = {"model": model, "fits": fits}
         first = list(fits.items())[:_SHOWN]
         lines += [("model", f"{len(paths):,} {what}") for what, paths in first]
@@ -179,12 +185,17 @@ def _place_line(place: dict[str, Any]) -> str:
     )
 
 
-def _fits(sources: Sequence[Source], model: str, patterns: Sequence[str]) -> dict[str, list[str]]:
+def _fits(
+    sources: Sequence[Source],
+    model: str,
+    patterns: Sequence[str],
+    card_file: str | os.PathLike[str] | None,
+) -> dict[str, list[str]]:
     """The paths of the sheets by what ``geoseg predict`` would do with them."""
     from geoseg.inference.fitting import find_fit
     from geoseg.models import load_card
 
-    card = load_card(model)
+    card = load_card(model, card_file)
     found = defaultdict(list)
     for source in sources:
         fit = find_fit(source.path, card, patterns)

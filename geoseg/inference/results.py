@@ -12,6 +12,7 @@ from typing import Any
 
 import rasterio
 
+from geoseg import ogr
 from geoseg.buckets import is_store_url
 from geoseg.copies import local_copy
 from geoseg.errors import ConfigError
@@ -92,9 +93,11 @@ class InputResult:
             )
         import geopandas
 
-        read = geopandas.read_parquet if path.endswith(".parquet") else geopandas.read_file
         with local_copy(any_path(path)) as file:
-            return read(file)
+            if path.endswith(".parquet"):
+                return geopandas.read_parquet(file)
+            layer = ogr.list_layers(file)[0][0]  # the styles of a GeoPackage are a layer too
+            return geopandas.read_file(file, layer=layer)
 
     def __repr__(self) -> str:
         """The input, what became of it, and the kinds of its outputs."""

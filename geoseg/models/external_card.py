@@ -110,9 +110,10 @@ def external_card(path: Path, source: str, facts: Mapping[str, Any]) -> Card:
     """
     missing = [name for name in NEEDED if facts.get(name) is None]
     if missing:
+        examples = "; ".join(f"{name}: {_EXAMPLES[name]}" for name in missing)
         raise ModelError(
-            f"{path}: nothing says its {', '.join(missing)}; give --card FILE, a YAML file with "
-            f"lines such as {'; '.join(f'{name}: {_EXAMPLES[name]}' for name in missing)}"
+            f"{path}: nothing says its {', '.join(missing)}; give --card FILE (or a card.yaml "
+            f"beside it), a YAML file with lines such as {examples}"
         )
     try:
         classes = ClassScheme.parse({"classes": facts["classes"]})

@@ -5,13 +5,14 @@ import shlex
 import numpy as np
 import pytest
 import rasterio
+import torch
 from click.testing import CliRunner
 from rasterio.transform import from_origin
 
 import geoseg
 from geoseg.cli import cli
 from geoseg.commands.info import run
-from geoseg.errors import ConfigError, GeosegError, SourceError
+from geoseg.errors import ConfigError, GeosegError, ModelError, SourceError
 
 
 def line_of(report, name):
@@ -27,6 +28,21 @@ def test_a_model_shows_its_card(model_file):
     assert report.data["parameters"] == 3 * 4 + 4
     assert line_of(report, "classes") == "road, roof, grass, tree"
     assert line_of(report, "value range") == "0, 255"
+
+
+def test_a_network_of_another_program_is_described_by_its_card(make_raster, tmp_path):
+    torch.jit.trace(torch.nn.Conv2d(1, 2, 1), torch.zeros(1, 1, 4, 4)).save(tmp_path / "x.pt")
+    card = tmp_path / "my card.yaml"
+    card.write_text("classes: [a, b]\nbands: [gray]\nvalue_range: [0, 255]\nmean: [0]\nstd: [1]\n")
+    report = run(tmp_path / "x.pt", card=card)
+    assert (line_of(report, "system"), line_of(report, "classes")) == ("external", "a, b")
+    raster = make_raster("gray.tif", bands=1)
+    fit = run(raster, model=tmp_path / "x.pt", card=card)
+    assert f"--card '{card}'" in line_of(fit, "command")
+    with pytest.raises(ModelError, match=r"give --card FILE \(or a card.yaml beside it\)"):
+        run(tmp_path / "x.pt")
+    with pytest.raises(ConfigError, match="is of a model; give one with --model"):
+        run(raster, card=card)
 
 
 def test_lists_of_lists_can_be_distinguished(model_file, tmp_path):
