@@ -99,6 +99,7 @@ class _OpenVino:
         ):
             # Sizes become constants, as is meant: there is a conversion for each size.
             warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+            warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # OpenVINO's own call
             try:
                 decoder = TorchScriptPythonDecoder(self._net, example_input=window.clone())
                 model = self._front.convert(self._front.load(decoder))

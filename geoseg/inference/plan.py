@@ -268,7 +268,7 @@ class RasterPlan:
         per_pixel = self.forwards * self.window_pixels / self.pixels
         return [
             f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "
-            f"{self.windows} windows in {counted(self.blocks, 'block')}, "
+            f"{counted(self.windows, 'window')} in {counted(self.blocks, 'block')}, "
             f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)" + self._shared,
             f"      about {_duration(self.seconds(probe, choice, rasters))}, "
             f"{memory / 2**30:.1f} of {most / 2**30:.1f} GiB of memory, "

@@ -78,7 +78,12 @@ class KeptRate:
         try:
             write_text(self._path, json.dumps(asdict(replace(probe, kept_since=now))))
         except OutputError as error:
-            self._note(f"the rate is not kept for later runs: {error}")
+            cause = error.__cause__
+            reason = cause.strerror if isinstance(cause, OSError) else one_line_reason(error)
+            self._note(
+                f"the rate is not kept for later runs: {self._path} cannot be written ({reason}); "
+                f"set {CACHE_VARIABLE} to another folder, or to nothing"
+            )
 
 
 def _probe_of(text: str) -> Probe:

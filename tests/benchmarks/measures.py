@@ -25,6 +25,7 @@ from tests.benchmarks.dilated import dilated
 from tests.benchmarks.finishing import finishing
 from tests.benchmarks.folding import folding
 from tests.benchmarks.gigapixel import gigapixel, gigapixel_clean
+from tests.benchmarks.half import half
 from tests.benchmarks.halos import halos
 from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
@@ -128,6 +129,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         throughput_plain,
         overhead,
         precision_resnet50,
+        half,
         memory,
         wide,
         plan,

@@ -69,6 +69,7 @@ def test_a_folder_that_cannot_be_written_is_said(cache: Path) -> None:
     KeptRate({}, notes.append).write(PROBE)
     assert len(notes) == 1
     assert notes[0].startswith("the rate is not kept for later runs: ")
+    assert notes[0].endswith("set GEOSEG_CACHE to another folder, or to nothing")
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
