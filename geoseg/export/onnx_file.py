@@ -97,7 +97,7 @@ def _runner(model: ModelProto) -> Run:
         except Exception as error:  # its own exceptions have no common class but this
             raise ModelError(
                 f"onnxruntime does not run the graph on {image.shape} ({one_line_reason(error)}); "
-                "nothing was written; export it with --to torch"
+                "nothing was written; export it with --to torch, or a model with another encoder"
             ) from error
         return np.asarray(probabilities)
 

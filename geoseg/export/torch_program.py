@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.errors import ModelError, one_line_reason
 from geoseg.export.agreement import Agreement, compare
 from geoseg.export.traced import Probabilities, trace
 from geoseg.files import write_bytes
@@ -40,8 +41,14 @@ def write_program(model: Model, path: Path, tiles: Sequence[NDArray[np.float32]]
     traced = program.module()
 
     def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            probabilities: NDArray[np.float32] = traced(torch.from_numpy(image)).numpy()
+        try:
+            with torch.inference_mode():
+                probabilities: NDArray[np.float32] = traced(torch.from_numpy(image)).numpy()
+        except (AssertionError, RuntimeError) as error:
+            raise ModelError(
+                f"the traced program does not run on {image.shape} ({one_line_reason(error)}); "
+                "nothing was written; export a model with another encoder, such as resnet50"
+            ) from error
         return probabilities
 
     step = model.net.multiple

@@ -19,6 +19,8 @@ from geoseg.models.stored_tensors import Network
 INPUT, OUTPUT = "image", "probabilities"
 MOST_PIXELS = 2**16
 """The longest side of an image; also the largest batch."""
+_OF_ONE_SIZE = "RotaryEmbeddingDinoV3"
+"""timm's positions of DINOv3, whose graph holds those of one size of images."""
 _REFUSED = {
     "ranet": "the regions of RANet depend on the image, which no graph of fixed steps can follow; "
     "export another system (hcnet, ocrnet, apcnet, isnet), or use RANet in geoseg",
@@ -64,6 +66,12 @@ def refuse_unexportable(net: Network) -> Segmenter:
                 f"encoder {net.spec.encoder} cannot be exported: its windows depend on the image's "
                 "size; train with another encoder, such as tu-convnext_tiny, or use it in geoseg"
             )
+    if any(type(module).__name__ == _OF_ONE_SIZE for module in net.modules()):
+        raise ModelError(
+            f"encoder {net.spec.encoder} cannot be exported: its graph holds the positions of one "
+            "size of images; train with another encoder, such as tu-vit_small_patch14_dinov2, or "
+            "use it in geoseg"
+        )
     return net
 
 

@@ -27,6 +27,14 @@ def test_encoders_that_attend_in_windows_are_refused_with_another_one() -> None:
         trace(net.eval())
 
 
+def test_encoders_with_positions_of_one_size_are_refused_with_another_one() -> None:
+    net = geoseg.create_model("pixel", classes=2)
+    net.rope = type("RotaryEmbeddingDinoV3", (nn.Module,), {})()
+    net.spec = replace(net.spec, system="fcn", encoder="tu-vit_small_patch16_dinov3")
+    with pytest.raises(ModelError, match=r"dinov3 cannot be exported: .*patch14_dinov2"):
+        trace(net.eval())
+
+
 @pytest.mark.parametrize("multiple", [1, 14, 32])
 def test_sides_are_of_whatever_multiple_a_network_takes(multiple: int) -> None:
     net = geoseg.create_model("pixel", classes=2).eval()
