@@ -49,11 +49,15 @@ class Sample:
     @property
     def values(self) -> NDArray[Any]:
         """``(bands, valid pixels)`` in the source's dtype."""
-        return self.pixels[:, self.valid]
+        return self.pixels if self.valid.all() else self.pixels[:, self.valid]
 
 
-def sample_windows(source: Source) -> Sample:
+def sample_windows(source: Source, *, border_only: bool = False) -> Sample:
     """16 to 256 windows, at most 1024 x 1024 pixels in full resolution, at most 64 MiB.
+
+    Args:
+        source: the raster.
+        border_only: of these windows, those at the raster's edge alone.
 
     Raises:
         SourceError: the file cannot be read there.
@@ -62,9 +66,14 @@ def sample_windows(source: Source) -> Sample:
     count = next((n for n in (16, 8) if _is_quick(source, n * n)), 4)
     side = min(_SAMPLE_SIDE // count, math.isqrt(_MOST_BYTES // pixel) // count)
     rows, cols = _spread(source.height, side, count), _spread(source.width, side, count)
+    ends = cols[:: len(cols) - 1 or 1]
+    lines = [cols] * len(rows)
+    if border_only:
+        lines[1:-1] = [ends] * len(lines[1:-1])
     with source.open() as reader:
         windows = [
-            [reader.read(row, col, height, width) for col, width in cols] for row, height in rows
+            [reader.read(row, col, height, width) for col, width in line]
+            for (row, height), line in zip(rows, lines, strict=True)
         ]
     pixels = [[window for window, _ in line] for line in windows]
     valid = [[mask for _, mask in line] for line in windows]

@@ -75,15 +75,19 @@ class Look:
     """Of these bands among those of the source."""
 
     @classmethod
-    def at(cls, source: Source) -> Look:
+    def at(cls, source: Source, *, border_only: bool = False) -> Look:
         """A look at a file.
+
+        Args:
+            source: the file.
+            border_only: what is inside is of no interest, as any byte is a measurement.
 
         Raises:
             SourceError: it cannot be read.
         """
-        sample = sample_windows(source)
+        sample = sample_windows(source, border_only=border_only)
         values = sample.values
-        if sample.share < 1:
+        if sample.share < 1 and not border_only:
             values = np.concatenate([values, sample_extremes(source)], axis=1)
         return cls(source, sample, values, tuple(range(len(source.bands))))
 
@@ -178,7 +182,8 @@ def check_image(source: Source, value_range: ValueRange | None, remedy: Remedy) 
         if value_range is not None:
             every = per_band(value_range, len(source.bands))
             ranges = [every[position] for position in positions]
-        look, help_ = Look.at(part), remedy.without_option() if is_beside else remedy
+        look = Look.at(part, border_only=part.dtype == "uint8")
+        help_ = remedy.without_option() if is_beside else remedy
         if not is_beside:
             warnings += look.border_warning(ranges[0] or (0, 0), help_)
         if part.dtype == "uint8":

@@ -81,7 +81,7 @@ def check_values(
         kinds = [
             (needed[position], given[position], position in source.beside) for position in positions
         ]
-        look = Look.at(part)
+        look = Look.at(part, border_only=part.dtype == "uint8" and source_range is None)
         if not kinds[0][2]:
             warnings += look.border_warning(kinds[0][1] or kinds[0][0], PREDICT)
         for kind in dict.fromkeys(kinds):

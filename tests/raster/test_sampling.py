@@ -39,6 +39,19 @@ def test_a_larger_one_is_sampled_to_its_corners_and_no_pixel_twice(
     assert {0, size[1] - 1, data.size - size[1], data.size - 1} <= set(found.tolist())
 
 
+@pytest.mark.parametrize(
+    "size", [(1, 1), (64, 80), (1025, 3), (3, 1025), (1100, 1300), (3000, 2000)]
+)
+def test_the_border_alone_is_that_of_the_whole_sample_from_fewer_pixels(
+    make_raster: Make, size: tuple[int, int]
+) -> None:
+    source = open_raster(make_raster(height=size[0], width=size[1]))
+    whole, alone = sample_windows(source), sample_windows(source, border_only=True)
+    np.testing.assert_array_equal(alone.border, whole.border)
+    np.testing.assert_array_equal(alone.border_valid, whole.border_valid)
+    assert alone.share < whole.share / 2 or min(size) <= 1024
+
+
 def test_the_sample_of_many_bands_is_bounded(make_raster: Make) -> None:
     path = make_raster(
         bands=400, height=600, width=600, dtype="float32", interleave="band", sparse_ok=True
