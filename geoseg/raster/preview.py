@@ -14,7 +14,7 @@ from geoseg.places import AnyPath
 from geoseg.raster.bands import order_by_name
 from geoseg.raster.file_source import open_raster
 from geoseg.raster.fingerprint import TAG
-from geoseg.raster.gdal import replace_raster
+from geoseg.raster.gdal import opened_once, replace_raster
 from geoseg.raster.picture import Entry, draw_picture, write_png
 from geoseg.raster.reader import Reader
 from geoseg.raster.source import Source
@@ -55,7 +55,8 @@ def write_preview(
         SourceError: raster or imagery cannot be read.
     """
     side = _SIDE if source is None else PANEL_SIDE
-    (labels,), _ = _decimated(open_raster(raster, nodata=NODATA), side)
+    with opened_once(raster):
+        (labels,), _ = _decimated(open_raster(raster, nodata=NODATA), side)
     panels = [("classes", _colored(labels, classes))]
     if source is not None:
         panels.insert(0, (source.path.name, imagery_picture(source, area)[0]))

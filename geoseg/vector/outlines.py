@@ -70,11 +70,14 @@ def find_corners(components: Components) -> Corners:
     changes_down = down[:count] | down[1 : count + 1]
     at = np.flatnonzero(changes_across & changes_down)
     row, col = np.divmod(at, stride)
-    region = np.concatenate(
-        [components.region_at(at + step) for step in (0, 1, stride, stride + 1)]
-    )
+    four = [components.region_at(at + step) for step in (0, 1, stride, stride + 1)]
+    # Half of them cancel: those of two neighbours of one region. What is left is sorted.
+    left = [region >= 0 for region in four]
+    for one, other in ((0, 1), (2, 3), (0, 2), (1, 3)):
+        apart = (four[one] != four[other]) | ~left[one] | ~left[other]
+        left[one], left[other] = left[one] & apart, left[other] & apart
+    region, inside = np.concatenate(four), np.concatenate(left)
     positive = np.repeat([True, False, False, True], at.size)
-    inside = region >= 0
     return add_corners(
         region[inside].astype(np.int64),
         np.tile(row, 4)[inside],

@@ -31,7 +31,7 @@ from tests.benchmarks.heads import heads
 from tests.benchmarks.imagery import write_imagery
 from tests.benchmarks.labels import labels
 from tests.benchmarks.models import write_model
-from tests.benchmarks.one_block import one_block
+from tests.benchmarks.one_block import one_block, one_block_hcnet
 from tests.benchmarks.planning import plan
 from tests.benchmarks.polygons import polygons, polygons_large
 from tests.benchmarks.real_quality import shared_real
@@ -154,6 +154,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         gigapixel_clean,
         sheets,
         one_block,
+        one_block_hcnet,
         thousands,
         country,
         mosaic_of_nine,
