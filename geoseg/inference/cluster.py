@@ -25,7 +25,7 @@ from geoseg.files import write_text
 from geoseg.inference.agreement import Cluster, WorkerFacts, agree
 from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.roll_call import known_workers, silent_workers, versions_of
+from geoseg.inference.roll_call import answers_of, known_workers, silent_workers, versions_of
 from geoseg.inference.worker import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
@@ -209,10 +209,9 @@ def ask_workers(
     refuse_versions(versions)
     with ExitStack() as stack:
         token = None if options.dry_run else stack.enter_context(_token(out))
-        answers = client.run(
-            facts_of_worker, options.device, options.precision, token, sources,
-            workers=list(versions),
-        )  # fmt: skip
+        answers = answers_of(
+            client, versions, facts_of_worker, options.device, options.precision, token, sources
+        )
     faulty = [f"worker {each.address} {each.fault}" for each in answers.values() if each.fault]
     if faulty:
         more = f" (and {len(faulty) - 1} more workers)" if len(faulty) > 1 else ""

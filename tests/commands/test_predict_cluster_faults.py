@@ -76,12 +76,14 @@ def test_a_worker_that_cannot_read_or_write_is_refused_with_its_address(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("known", [True, False])
 def test_a_worker_that_is_frozen_before_the_start_is_not_waited_for(
     cluster: ExternalCluster,
     make_raster: Make,
     model_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    known: bool,
 ) -> None:
     monkeypatch.setattr(roll_call, "SILENT_SECONDS", 1.5)
     frozen = cluster.start_worker()
@@ -89,7 +91,7 @@ def test_a_worker_that_is_frozen_before_the_start_is_not_waited_for(
     cluster.await_workers(2)
     frozen.freeze()
     with cluster.client() as client:
-        wait_until(lambda: silent_workers(known_workers(client)), "it is silent")
+        wait_until(lambda: not known or silent_workers(known_workers(client)), "it is silent")
     report = geoseg.predict(
         make_raster(), model_file, tmp_path / "out", scheduler=cluster.file, **RUN
     )
