@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from geoseg.files import naming_file
 from geoseg.inference.area_table import ZONES, is_own_table
 from geoseg.inference.merged_layer import outdated_layers
+from geoseg.inference.outputs import output_path
 from geoseg.inference.qgis_project import is_own_project
 from geoseg.inference.sheet_layers import own_virtual_rasters, project_file
 from geoseg.inference.stac_files import own_documents
-from geoseg.inference.survey import Survey, unasked_outputs
+from geoseg.inference.survey import Survey, unasked_kinds, unasked_outputs
 from geoseg.places import AnyPath, existing_files, files_in
 from geoseg.raster import raster_companions
 from geoseg.report import counted, shorten
@@ -59,14 +60,13 @@ def remove_outdated(
 def _of_rasters(run: PredictRun, surveys: Sequence[Survey]) -> Iterator[Sequence[AnyPath]]:
     """Outputs of kinds that were not asked for, made from something else, each with its files."""
     names: dict[AnyPath, set[str]] = {}
+    unasked = unasked_kinds(run.options)
     for survey in surveys:
-        there = []
-        for output in unasked_outputs(run, survey.job):
-            folder = output.path.parent
-            if folder not in names:
-                names[folder] = {each.name for each in files_in(folder)}
-            if names[folder] & {output.path.with_suffix(end).name for end in _ends(output.path)}:
-                there.append(output)
+        targets = survey.job.targets
+        for folder in {target.parent for target in targets} - names.keys():
+            names[folder] = {each.name for each in files_in(folder)}
+        kinds = [kind for kind in unasked if any(_has(names, target, kind) for target in targets)]
+        there = unasked_outputs(run, survey.job, kinds) if kinds else ()
         outdated = {output: output.outdated() for output in there}
         if any(outdated.values()):
             current = [*survey.outputs, *(each for each in there if each.is_current())]
@@ -75,9 +75,10 @@ def _of_rasters(run: PredictRun, surveys: Sequence[Survey]) -> Iterator[Sequence
             yield from filter(None, of_each)
 
 
-def _ends(path: AnyPath) -> tuple[str, ...]:
-    """A raster may be one file, or squares with an index."""
-    return (".tif", ".vrt") if path.suffix in (".tif", ".vrt") else (path.suffix,)
+def _has(names: dict[AnyPath, set[str]], target: AnyPath, kind: str) -> bool:
+    """Whether there is something of a kind, as one file or as squares with an index."""
+    name, there = output_path(target, kind).name, names[target.parent]
+    return name in there or f"{name.removesuffix('.tif')}.vrt" in there
 
 
 def _of_the_run(run: PredictRun, surveys: Sequence[Survey]) -> Iterator[Sequence[AnyPath]]:

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
-from hypothesis import strategies as st
 
 from geoseg.errors import OutputError
 from geoseg.inference.band import Band
@@ -20,7 +18,7 @@ from geoseg.inference.probe import Probe
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import tell_stories
-from geoseg.inference.survey import RasterJob, Survey, count_forwards, survey_raster
+from geoseg.inference.survey import RasterJob, Survey, survey_raster
 from geoseg.progress import Progress
 from geoseg.raster import SeenSource, open_raster
 from geoseg.tiling import Block, Cells, TileGrid
@@ -253,16 +251,6 @@ def test_files_are_begun_early_where_each_reads_several_parts_that_are_missing(
     assert not can(height=16), "one window"
     assert not can(min_area="4px"), "cleaned parts come after all others"
     assert not can(1024, max_output_pixels=2**18), "some squares would be whole too early"
-
-
-@given(st.data(), st.sampled_from(["blend", "crop"]), st.integers(0, 7), st.integers(3, 50))
-def test_windows_that_touch_any_missing_band_are_counted_once(
-    data: st.DataObject, stitch: Any, overlap: int, side: int
-) -> None:
-    for block in TileGrid(40, 30, 8, overlap, stitch).blocks(side):
-        rows = sorted(data.draw(st.sets(st.sampled_from(list(block.band_rows)))))
-        touched = {row for missing in rows for row in block.rows_for(block.band(missing))}
-        assert count_forwards(block, rows) == len(touched) * len(block.lattice_cols)
 
 
 def test_a_new_raster_of_a_trillion_pixels_is_surveyed_without_a_look_at_each_band(

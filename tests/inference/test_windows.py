@@ -15,8 +15,8 @@ from geoseg.inference.peak import peak_of
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe
+from geoseg.inference.rows_left import cells_left
 from geoseg.inference.stream import stream_block
-from geoseg.inference.survey import cells_left
 from geoseg.models import create_model
 from geoseg.models.sharing import Sharing
 from geoseg.raster import Reader, open_raster
