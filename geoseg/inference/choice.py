@@ -22,7 +22,7 @@ class Choice:
     beside: bool = True
     """Whether files of one raster are made while the network runs for the next."""
     begun: bool = True
-    """Whether those of the last one are begun before its last window."""
+    """Whether those of a single one are begun before its last window."""
     widest: int | None = None
     """Pixels of a block across; None: as many as `TileGrid.blocks` allows."""
     area: int | None = None

@@ -66,7 +66,7 @@ def tell_raster(
         progress: is told what is resumed.
         result: gets what it took.
         beside: begin its files while the network still runs for it, where they can be: in threads
-            of this process, when no other raster comes whose network would hide them.
+            of this process that make files of no other raster.
 
     Raises:
         SourceError: the raster cannot be read to its end, or has changed since it was surveyed.

@@ -16,7 +16,7 @@ from rasterio.transform import from_origin
 
 import geoseg
 from geoseg.cli import cli
-from geoseg.inference import options
+from geoseg.inference import options, sheet
 from geoseg.progress import Progress
 from geoseg.raster import fingerprint
 
@@ -47,6 +47,23 @@ def test_previews_of_many_inputs_are_left_out_with_a_line_that_says_so(
     assert [line for line in notes.lines if "--preview draws them" in line]
     geoseg.predict(sheets, model_file, out=out, vectors="none", preview=True)
     assert len(list(out.glob("*_preview.png"))) == 3
+
+
+def test_only_of_a_single_raster_files_are_begun_before_its_network_has_ended(
+    sheets: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    tell = sheet.tell_raster
+
+    def telling(*arguments: Any, beside: bool) -> Any:
+        begun.append(beside)
+        return tell(*arguments, beside=beside)
+
+    monkeypatch.setattr(sheet, "tell_raster", telling)
+    geoseg.predict(sheets / "0.tif", model_file, out=tmp_path / "one", vectors="none")
+    assert begun == [True]
+    geoseg.predict(sheets, model_file, out=tmp_path / "all", vectors="none")
+    assert begun == [True, False, False, False]
 
 
 def test_a_source_is_opened_at_most_four_times(

@@ -51,7 +51,7 @@ def test_files_of_one_raster_are_made_beside_the_blocks_of_the_next() -> None:
     assert more(9, drawing=LARGE) == more(2, drawing=LARGE)
 
 
-def test_files_of_the_last_raster_are_begun_beside_its_blocks() -> None:
+def test_files_of_a_single_raster_are_begun_beside_its_blocks() -> None:
     both: dict[str, Any] = {"memory": LARGE, "assembled": LARGE, "files_begun": True}
     assert more(**both) == pytest.approx(2 * LARGE, rel=0.05)
     assert more(choice=Choice(2, begun=False), **both) < 1.2 * LARGE
