@@ -262,7 +262,7 @@ def _make(
         progress.begin(counted(len(surveys), "raster"), left)
     try:
         with run.open_slots(progress.advance, workers=left > 0, note=progress.note) as slots:
-            # Of several, the files of one are made beside the next: they need all threads for files.
+            # Of several, files of one are made beside the next: they need all threads for files.
             alone = run.begins_files and sum(bool(survey.missing) for survey in surveys) == 1
             stories = (_story(each, run, report, progress, beside=alone) for each in surveys)
             tell_stories(stories, slots, refuse_lost)
