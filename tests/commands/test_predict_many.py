@@ -110,6 +110,6 @@ def test_a_dry_run_of_a_million_by_a_million_pixels_counts_its_windows(
     result = CliRunner().invoke(cli, [*command, "--dry-run", "--window", "32", "--overlap", "8"])
     assert result.exit_code == 0, result.stderr
     # Steps of 24 pixels: 41,667 windows along each side.
-    assert f"plan: 1 raster, 1000000.0 Mpx, {41_667**2} windows" in result.stderr
+    assert f"plan: 1 raster, 1000000.0 Mpx, {41_667**2:,} windows" in result.stderr
     assert result.stdout == "dry run: nothing was written\n"
     assert not out.exists()
