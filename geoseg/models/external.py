@@ -140,7 +140,7 @@ class External(nn.Module):
         if kind == "labels":
             return self._of_ids(given[:, 0])
         if kind == "logits":
-            if not self._looked_at:
+            if not (self._looked_at or torch.compiler.is_compiling()):
                 self._looked_at = True
                 _refuse_probabilities(given)
             return given.float()

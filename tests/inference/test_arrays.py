@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 import geoseg
 from geoseg.errors import ConfigError, SourceError
@@ -67,3 +68,20 @@ def test_arrays_that_cannot_be_images_are_refused(make_model: Callable[..., Mode
         geoseg.predict_array(np.zeros((3, 8, 8), np.uint8), make_model(), bands=[4])
     with pytest.raises(ConfigError, match="option 'windov' is unknown"):
         geoseg.predict_array(np.zeros((3, 8, 8), np.uint8), make_model(), windov=3)
+
+
+def test_networks_of_other_programs_label_arrays_by_their_card(tmp_path: Path) -> None:
+    conv = torch.nn.Conv2d(1, 2, 1)
+    torch.jit.trace(conv, torch.zeros(1, 1, 4, 4)).save(tmp_path / "x.pt")
+    card = tmp_path / "my.yaml"
+    facts = (
+        "classes: [a, b]\nbands: [gray]\nvalue_range: [0, 255]\nmean: [99]\nstd: [9]\nside: 32\n"
+    )
+    card.write_text(facts)
+    image = np.random.default_rng(0).integers(1, 255, (1, 20, 40)).astype(np.uint8)
+    labels, _ = geoseg.predict_array(image, tmp_path / "x.pt", card=card, precision="fp32")
+    with torch.no_grad():
+        wanted = conv((torch.from_numpy(image).float() - 99) / 9).argmax(0)
+    assert np.array_equal(labels, wanted.numpy())
+    with pytest.raises(ConfigError, match="takes images of 32 px only"):
+        geoseg.predict_array(image, tmp_path / "x.pt", card=card, window=16)
