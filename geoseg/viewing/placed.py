@@ -37,8 +37,12 @@ class Placed:
     width: int
 
     @classmethod
-    def at(cls, path: Path) -> Placed:
+    def at(cls, path: Path, crs: CRS | None = None) -> Placed:
         """The raster in a file.
+
+        Args:
+            path: of the file.
+            crs: its coordinate system where it declares none.
 
         Raises:
             SourceError: it cannot be opened.
@@ -46,7 +50,7 @@ class Placed:
         with open_dataset(path) as file:
             place = file.transform
             place = Affine.scale(1, -1) if place.is_identity else place
-            return cls(path, file.crs or NOWHERE, place, file.height, file.width)
+            return cls(path, file.crs or crs or NOWHERE, place, file.height, file.width)
 
     def bounds(self, crs: CRS) -> Bounds | None:
         """What it covers, in a CRS; None where there is no way from its own."""

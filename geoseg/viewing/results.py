@@ -28,6 +28,8 @@ class Results:
     polygons: list[Path] = field(default_factory=list)
     uncertain: bool = False
     """Whether any pixel is."""
+    crs: str | None = None
+    """Of imagery that declares none, as the run was told."""
     lines: list[str] = field(default_factory=list)
     """What is not shown, and why."""
 
@@ -61,8 +63,15 @@ def read_results(folder: Path) -> Results:
     if not polygons and options.get("vectors"):
         lines.append(f"no polygons are there in a format that is shown: {', '.join(_POLYGONS)}")
     imagery = list(_imagery(folder, [entry["path"] for entry in done], lines))
-    uncertain = any(entry.get("uncertain_pixels") for entry in done)
-    return Results(classes, found("confidence"), imagery, polygons, uncertain, lines)
+    return Results(
+        classes,
+        found("confidence"),
+        imagery,
+        polygons,
+        uncertain=any(entry.get("uncertain_pixels") for entry in done),
+        crs=options.get("crs"),
+        lines=lines,
+    )
 
 
 def _report(folder: Path) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from rasterio.errors import RasterioError
 from geoseg.classes import UNCERTAIN
 from geoseg.coordinate_systems import crs_name
 from geoseg.errors import ConfigError, GeosegError
-from geoseg.raster import GDAL_CACHE_BYTES, every_class, read_class_names
+from geoseg.raster import GDAL_CACHE_BYTES, every_class, parse_crs, read_class_names
 from geoseg.raster.gdal import open_dataset
 from geoseg.styles import RAMP, hex_of
 from geoseg.viewing.placed import NOWHERE, Placed, Pyramid
@@ -61,7 +61,8 @@ class MapServer(ThreadingHTTPServer):
     def __init__(self, results: Results, port: int = 0) -> None:
         self.lines = list(results.lines)
         named = {kind: getattr(results, kind) for kind in _KINDS}
-        rasters = {kind: [Placed.at(path) for path in paths] for kind, paths in named.items()}
+        crs = None if results.crs is None else parse_crs(results.crs)
+        rasters = {kind: [Placed.at(path, crs) for path in paths] for kind, paths in named.items()}
         first = rasters["classes"][0]
         placed = {kind: self._placed(each, first) for kind, each in rasters.items()}
         self.pyramid = Pyramid.over(first, [bounds for _, bounds in placed["classes"]])

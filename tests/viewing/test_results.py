@@ -48,7 +48,8 @@ def test_files_are_found_where_the_folder_is_now_and_lines_say_what_is_gone(
 def test_merged_layers_and_mosaics_are_shown_with_their_imagery(
     predict: Predict, options: dict[str, str], classes: list[str], polygons: list[str]
 ) -> None:
-    found = read_results(predict(**options))
+    found = read_results(predict(crs="EPSG:32632", **options))
+    assert found.crs == "EPSG:32632"
     assert [path.name for path in found.classes] == classes
     assert [path.name for path in found.polygons] == polygons
     assert [path.name for path in found.imagery] == ["0.tif", "1.tif"]

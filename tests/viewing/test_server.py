@@ -150,9 +150,13 @@ def test_rasters_without_a_place_are_shown_from_their_corner(
 ) -> None:
     import geoseg
 
-    path = make_raster("scene.tif", crs=None, transform=None)
+    path = make_raster("scene.tif", crs=None)
     out = tmp_path / "out"
-    geoseg.predict(path, model_file, out=out, preview=False)
+    geoseg.predict(path, model_file, out=out, preview=False, crs="EPSG:32632")
+    with shown(out) as page:
+        assert page.tile("imagery", 0, 0, 0)[:64, :80, 3].all(), "the run was told where it is"
+    path = make_raster("scene.tif", crs=None, transform=None)
+    geoseg.predict(path, model_file, out=out, preview=False, overwrite=True)
     with rasterio.open(out / "scene_classes.tif") as file:
         (labels,), palette = file.read(), file.colormap(1)
     with shown(out) as page:
