@@ -16,7 +16,7 @@ with pathlib.Path({log!r}).open("a") as log:
     log.write(f"{{os.getpid()}} {{len(os.listdir('/proc/self/task'))}}\\n")
 """
 PROGRAM = """
-import multiprocessing, os, psutil, sys, time
+import multiprocessing, os, psutil, sys
 from geoseg.inference.fork_server import START_METHOD, fork_server
 
 def work(queue):
@@ -38,13 +38,15 @@ if __name__ == "__main__":
         for process in started:
             process.join()
     print(server, len({number for number, _ in found}))
-    while psutil.Process(server).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
+    assert psutil.Process(server).status() == psutil.STATUS_ZOMBIE
+    with fork_server(["marked"]):
+        context.Process(target=work, args=(queue,)).start()
+        assert queue.get(timeout=60)[1] != server
 """
 
 
 @pytest.mark.skipif(module.START_METHOD != "forkserver", reason="workers are spawned here")
-def test_a_module_is_imported_once_for_all_workers_in_a_process_of_one_thread(
+def test_a_module_is_imported_once_for_all_workers_of_a_call_in_a_process_of_one_thread(
     tmp_path: Path,
 ) -> None:
     log, program = tmp_path / "log", tmp_path / "program.py"
@@ -64,7 +66,9 @@ def test_a_module_is_imported_once_for_all_workers_in_a_process_of_one_thread(
     assert (done.returncode, done.stderr) == (0, "")
     server, workers = done.stdout.split()
     assert workers == "2"
-    assert log.read_text() == f"{server} 1\n"
+    first, second = log.read_text().splitlines()
+    assert first == f"{server} 1"
+    assert second.endswith(" 1"), "the next call has a server of its own"
 
 
 def test_where_workers_are_spawned_no_server_starts(monkeypatch: pytest.MonkeyPatch) -> None:
