@@ -55,10 +55,9 @@ def wrap(folder: Path, side: int = 3072, chosen: tuple[str, ...] = ()) -> None:
 
 
 def _compare(name: str, net: nn.Module, image: Path, folder: Path) -> None:
-    """Two calls, then the bare forwards, first as geoseg lays their pixels out."""
-    wrapped = copy.deepcopy(net)
+    """Two calls, then the bare forwards, in torch's own layout and as geoseg lays pixels out."""
     model = geoseg.wrap(
-        wrapped,
+        net,  # of which geoseg runs a copy
         classes=list(scenes.CLASSES.names),
         bands=["red", "green", "blue"],
         mean=_MEAN,
@@ -69,8 +68,9 @@ def _compare(name: str, net: nn.Module, image: Path, folder: Path) -> None:
     )
     calls = [_call(image, model, folder / f"{name}-{call}") for call in ("first", "again")]
     x = _first_window(image)
-    bare = _bare(wrapped, x.contiguous(memory_format=torch.channels_last), calls[1].forwards)
-    plain = _bare(net, x.contiguous(), calls[1].forwards)
+    plain = _bare(copy.deepcopy(net), x.contiguous(), calls[1].forwards)
+    rows = torch.channels_last
+    bare = _bare(net.to(memory_format=rows), x.contiguous(memory_format=rows), calls[1].forwards)
     ratios = [calls[0].wall / bare.wall, calls[1].wall / bare.wall, calls[1].cpu / bare.cpu]
     print(
         f"{name}: {bare.forwards} windows, polygons and preview included: total "
