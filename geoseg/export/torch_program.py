@@ -15,6 +15,7 @@ from geoseg.export.agreement import Agreement, compare
 from geoseg.export.traced import Probabilities, trace
 from geoseg.files import write_bytes
 from geoseg.models import Model
+from geoseg.models.graph_ceilings import with_integer_ceilings
 
 CARD_FILE = "geoseg_card.json"
 """Of the files inside the program: the model's card."""
@@ -37,7 +38,7 @@ def write_program(model: Model, path: Path, tiles: Sequence[NDArray[np.float32]]
         ModelError: the network cannot be traced, or the program gives something else.
         OutputError: the file cannot be written.
     """
-    program = trace(model.net)
+    program = with_integer_ceilings(trace(model.net))
     traced = program.module()
 
     def run(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -43,7 +43,7 @@ def read_external_card(path: Path, given: Path | None) -> Card:
     Args:
         path: the file.
         given: a card file (YAML), whose facts come before those of the file; None: ``card.yaml``
-            beside an ONNX file, if there is one.
+            beside it, if there is one and geoseg has not written the file.
 
     Raises:
         ModelError: the file cannot be read, or something is missing.
@@ -53,10 +53,10 @@ def read_external_card(path: Path, given: Path | None) -> Card:
     said = given or next((file for file in beside if file.is_file()), None)
     own = {} if said is None else read_card_file(said)
     if SOURCES[path.suffix] == "onnx":
-        return _onnx_card(path, own)
+        return _onnx_card(path, own, whole=given is None)
     if SOURCES[path.suffix] == "torch.export":
         card = _program_card(path)
-        if card is not None and not own:
+        if card is not None and given is None:
             # An exported program ends in a softmax and takes sides of the network's stride.
             return external_like(card, "torch.export", multiple=card.spec.output_stride or 1)
     return external_card(path, SOURCES[path.suffix], own)
@@ -97,20 +97,22 @@ def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None)
     import torch
     from torch.export import Dim, export
 
+    from geoseg.models.graph_ceilings import with_integer_ceilings
+
     edge = side or multiple * max(4, math.ceil(64 / multiple))
     axes = {name: multiple * Dim(name, min=1, max=2**16 // multiple) for name in ("rows", "cols")}
     shapes = None if side else ({2: axes["rows"], 3: axes["cols"]},)
+    buffer = io.BytesIO()
     try:
         with tracing_quietly():
-            program = export(module, (torch.zeros(1, bands, edge, edge),), dynamic_shapes=shapes)
+            image = torch.zeros(1, bands, edge, edge)
+            program = with_integer_ceilings(export(module, (image,), dynamic_shapes=shapes))
+            torch.export.save(program, buffer)
     except Exception as error:  # what tracing makes of foreign code has no end
         raise ModelError(
             f"the module cannot be traced, so that no other process can have it "
             f"({one_line_reason(error)}); run it without workers, or give an ONNX file of it"
         ) from error
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of weights shared
-        torch.export.save(program, buffer)
     return buffer.getvalue()
 
 
@@ -146,7 +148,8 @@ def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
     return module
 
 
-def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
+def _onnx_card(path: Path, own: Mapping[str, Any], *, whole: bool) -> Card:
+    """The card of an ONNX file; the one that geoseg has written into it where `whole`."""
     session = open_session(_content(path), str(path))
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs = session.get_inputs(), session.get_outputs()
@@ -162,7 +165,7 @@ def _onnx_card(path: Path, own: Mapping[str, Any]) -> Card:
         raise ModelError(
             f"{path}: takes {images} images at once; export it for one, or for a free number"
         )
-    if CARD_KEY in metadata and not own:
+    if CARD_KEY in metadata and whole:
         return external_like(Card.from_json(metadata[CARD_KEY]), "onnx", multiple=1, side=height)
     if height != width:
         raise ModelError(

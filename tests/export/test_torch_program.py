@@ -9,7 +9,7 @@ import torch
 from geoseg.export.agreement import generated_tiles
 from geoseg.export.torch_program import CARD_FILE, write_program
 from geoseg.export.traced import Probabilities
-from geoseg.models import Card, Model
+from geoseg.models import Card, Model, load_card
 
 
 def test_the_program_gives_the_models_probabilities_and_holds_its_card(
@@ -20,6 +20,8 @@ def test_the_program_gives_the_models_probabilities_and_holds_its_card(
     files = {CARD_FILE: ""}
     program = torch.export.load(path, extra_files=files).module()
     assert Card.from_json(files[CARD_FILE]) == exported_model.card
+    (tmp_path / "card.yaml").write_text("classes: [of, another]")  # is not this file's
+    assert load_card(path).classes == exported_model.card.classes
     image = torch.randn(3, 2, 50, 41)
     torch.testing.assert_close(
         program(image), Probabilities(exported_model.net).eval()(image), atol=1e-6, rtol=1e-5
