@@ -30,8 +30,9 @@ _ENVIRONMENT = {
 def fork_server(modules: Sequence[str]) -> Iterator[None]:
     """While inside, worker processes find these modules imported; does not wait for the imports.
 
-    A server that runs already, of the caller's own, is taken as it is. A module that cannot be
-    imported there is left to the workers.
+    A server that runs already, of the caller's own, is taken as it is: with its modules, and with
+    workers that hear Ctrl-C for the instant until they ignore it. A module that cannot be imported
+    in a server is left to the workers.
 
     Args:
         modules: their names.
