@@ -22,7 +22,7 @@ POSIX_NAMES = {
 }
 """Of os and signal."""
 GUARDED = {
-    ("geoseg/inference/cluster.py", "pthread_sigmask"),  # workers also ignore Ctrl-C themselves
+    ("geoseg/stopping.py", "pthread_sigmask"),  # workers also ignore Ctrl-C themselves
     ("geoseg/inference/probe.py", "resource"),  # psutil knows Windows' peak
     ("geoseg/stopping.py", "pthread_kill"),  # an interrupt that nothing waits to end
     ("geoseg/stopping.py", "register_at_fork"),  # needed only where processes fork

@@ -94,4 +94,5 @@ def _font(size: int) -> FreeTypeFont:
     import matplotlib as mpl
     from PIL import ImageFont
 
-    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+    place = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(str(place), size)  # older versions of Pillow take no Path
