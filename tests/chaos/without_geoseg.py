@@ -6,5 +6,6 @@ from distributed import versions
 
 known = versions._version_cached
 versions._version_cached = lambda package: None if package == "geoseg" else known(package)
-for name in [name for name in sys.modules if name.partition(".")[0] == "geoseg"]:
+loaded = [name for name in sys.modules if name.partition(".")[0] == "geoseg"]
+for name in ["geoseg", *loaded]:
     sys.modules[name] = None  # type: ignore[assignment]  # to import it is an error
