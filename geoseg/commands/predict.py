@@ -227,11 +227,10 @@ def _announce_plan(
     probe = run.probe(largest.job.source, largest.job.grid, forwards, progress.note)
     budget = Budget.of(run)
     merged = surveys if run.options.merge else ()
-    choice, cut, total, memory = fit_memory(left, run, probe, budget, merged)
-    report.plan = total.to_json(probe, choice, memory, len(left)) | budget.to_json(choice)
-    for line in total.lines(probe, choice, memory, budget.of_all, len(left)):
-        progress.note(line)
-    for line in choice.lines(budget.of_all):
+    choice, first, cut, total, memory, seconds = fit_memory(left, run, probe, budget, merged)
+    report.plan = total.to_json(probe, seconds, memory) | budget.to_json(choice)
+    of_plan = total.lines(probe, seconds, memory, budget.of_all, len(left))
+    for line in (*of_plan, *choice.lines(budget.of_all, first)):
         progress.note(line)
     total.refuse_full_disk(run.out)
     fitted = {survey.job.source.path: survey for survey in cut}

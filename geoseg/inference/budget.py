@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geoseg.errors import ConfigError
 from geoseg.inference.agreement import LIMIT_SHARE
 from geoseg.inference.choice import Choice
+from geoseg.inference.duration import gains_by_files_begun, seconds_of
 from geoseg.inference.merged_layer import plan_merged
 from geoseg.inference.peak import device_peak_of, peak_of
 from geoseg.inference.plan import RasterPlan
@@ -108,12 +109,16 @@ class Fitted(NamedTuple):
     """A run that stays within its memory."""
 
     choice: Choice
+    first: Choice
+    """What would have been chosen with any memory."""
     surveys: list[Survey]
     """Cut into blocks as chosen."""
     plan: RasterPlan
     """Of all of them."""
     memory: int
     """Bytes that it will hold, by `peak_of`."""
+    seconds: float
+    """That it will take."""
 
 
 def fit_memory(
@@ -152,7 +157,7 @@ def fit_memory(
         raise budget.gpu_refusal(min(on_gpu))
     if not fitting:
         raise budget.refusal(min(peaks), choosable=run.options.block == "auto")
-    return min(fitting, key=lambda each: each.plan.seconds(probe, each.choice, len(surveys)))
+    return min(fitting, key=lambda each: each.seconds)
 
 
 def _ways(
@@ -165,15 +170,19 @@ def _ways(
     """Ever less memory; each is cut only when it is asked for."""
     first = Choice(run.file_threads, workers)
     windows = sum(survey.forwards for survey in surveys)
+    cleaning = run.options.cleaning
     surveys = [survey.cut(first, probe, run.options.block, windows) for survey in surveys]
+    whole = RasterPlan.total([survey.plan(first, cleaning) for survey in surveys])
+    first = replace(first, begun=gains_by_files_begun(whole, probe))
     widest = max(block.area.width for survey in surveys for block in survey.blocks)
     narrowest = widest
     if run.options.block == "auto":
         narrowest = min(widest, max(survey.job.grid.window for survey in surveys))
     for choice in first.tighter(widest, narrowest):
         cut = [survey.cut(choice, probe, run.options.block, windows) for survey in surveys]
-        cleaning = run.options.cleaning
         plan = RasterPlan.total([survey.plan(choice, cleaning) for survey in cut])
         if merged:
             plan = plan_merged(plan, merged, run.options)
-        yield Fitted(choice, cut, plan, peak_of(plan, probe, choice, len(surveys)))
+        memory = peak_of(plan, probe, choice, len(surveys))
+        seconds = seconds_of(plan, probe, choice, len(surveys))
+        yield Fitted(choice, first, cut, plan, memory, seconds)

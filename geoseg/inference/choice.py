@@ -22,7 +22,8 @@ class Choice:
     beside: bool = True
     """Whether files of one raster are made while the network runs for the next."""
     begun: bool = True
-    """Whether those of a single one are begun before its last window."""
+    """Whether those of a single one are begun before its last window, which takes the memory of
+    both at once."""
     widest: int | None = None
     """Pixels of a block across; None: as many as `TileGrid.blocks` allows."""
     area: int | None = None
@@ -37,7 +38,8 @@ class Choice:
         """
         yield self
         late = replace(self, begun=False)
-        yield late
+        if self.begun:
+            yield late
         area = AREA_PIXELS
         while area > _SMALL_AREA:
             area //= 2
@@ -48,8 +50,13 @@ class Choice:
             width = max(narrowest, width * 3 // 4)
             yield replace(alone, widest=width)
 
-    def lines(self, most: int) -> list[str]:
-        """What was given up to stay below so many bytes, in a line; none where nothing was."""
+    def lines(self, most: int, first: Choice) -> list[str]:
+        """What was given up to stay below so many bytes, in a line; none where nothing was.
+
+        Args:
+            most: bytes.
+            first: what would have been chosen with any memory.
+        """
         given_up = []
         if self.widest is not None:
             given_up.append(f"blocks of {self.widest} px")
@@ -57,7 +64,7 @@ class Choice:
             given_up.append(f"polygons of {self.area / 1e6:.0f} Mpx at once")
         if not self.beside:
             given_up.append("one thing at a time")
-        elif not self.begun:
+        elif first.begun and not self.begun:
             given_up.append("files after the last window")
         if not given_up:
             return []

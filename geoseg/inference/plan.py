@@ -26,21 +26,6 @@ CLASS_BYTES_PER_PIXEL = 0.15
 """Bytes a pixel of a compressed class raster with overviews usually takes; noise takes more."""
 PREVIEW_ROWS = 512
 """Rows that are read at once for the preview."""
-# CPU times, which the probe's `slowness` brings to this machine and its load.
-START_SECONDS = 0.5
-"""For the libraries that are loaded later."""
-RASTER_SECONDS = 0.3
-"""For a raster of any size: its files and its preview."""
-WORKER_SECONDS = 3.0
-"""For a worker process: it loads torch."""
-PLANE_SECONDS_PER_PIXEL = 1.6e-8
-"""For one plane of a raster: its overviews, its COG, its counts."""
-DEFLATE_SHARE = 0.65
-"""GDAL deflates faster than zlib, which the probe measures, but the overviews too."""
-PART_SECONDS_PER_PIXEL = 1e-8
-"""For finding polygons, and for each of them and each of their corners."""
-REGION_SECONDS = 5e-6
-CORNER_SECONDS = 1.6e-6
 LEAST_BYTES_PER_PIXEL = 0.01
 """What it takes at least, if it shows anything: a disk without this much room is refused."""
 
@@ -198,19 +183,6 @@ class RasterPlan:
             files_begun=any(plan.files_begun for plan in plans),
         )
 
-    def seconds(self, probe: Probe, choice: Choice, rasters: int = 1) -> float:
-        """Seconds that forwards, rasters, polygons and previews will take."""
-        plane = PLANE_SECONDS_PER_PIXEL + DEFLATE_SHARE * probe.deflate_seconds
-        starts = (START_SECONDS + WORKER_SECONDS * choice.workers) * probe.slowness
-        files = RASTER_SECONDS * rasters + self.pixels * self.planes * plane
-        if self.polygonized:
-            polygons = probe.polygon_cost(REGION_SECONDS, CORNER_SECONDS)
-            files += self.pixels * (PART_SECONDS_PER_PIXEL + polygons)
-        processes = max(1, min(choice.workers, probe.at_once))
-        together = min(rasters, processes if choice.workers else choice.threads)
-        network = self.forwards * probe.seconds + self.cells * probe.cell_seconds
-        return network / processes + starts + files * probe.slowness / together
-
     def refuse_full_disk(self, out: AnyPath) -> None:
         """Refuse a folder whose disk surely has not the room; of a bucket nobody knows it.
 
@@ -227,9 +199,7 @@ class RasterPlan:
                 f"{self.output / 1e6:.0f} MB; free the disk or choose another --out"
             )
 
-    def to_json(
-        self, probe: Probe, choice: Choice, memory: int, rasters: int = 1
-    ) -> dict[str, Any]:
+    def to_json(self, probe: Probe, seconds: float, memory: int) -> dict[str, Any]:
         """The plan for the report; see `lines`."""
         return {
             "pixels": self.pixels,
@@ -241,7 +211,7 @@ class RasterPlan:
             "encoded_pixels": self.encoded,
             "blocks": self.blocks,
             "peak_memory_bytes": memory,
-            "seconds": round(self.seconds(probe, choice, rasters), 1),
+            "seconds": round(seconds, 1),
             "output_bytes": self.output,
             "rate": f"measured {probe.kept_since}" if probe.kept_since else "measured now",
         }
@@ -254,13 +224,13 @@ class RasterPlan:
         return f" of {counted(self.cells, 'cell')} ({self.encoded / self.pixels:.2f} per pixel)"
 
     def lines(
-        self, probe: Probe, choice: Choice, memory: int, most: int, rasters: int
+        self, probe: Probe, seconds: float, memory: int, most: int, rasters: int
     ) -> list[str]:
         """The plan in two lines, for people.
 
         Args:
             probe: what a window takes.
-            choice: what is in memory at once.
+            seconds: that the run will take.
             memory: bytes that the run will hold.
             most: bytes that the run may take.
             rasters: how many there are.
@@ -270,7 +240,7 @@ class RasterPlan:
             f"plan: {counted(rasters, 'raster')}, {self.pixels / 1e6:.1f} Mpx, "
             f"{counted(self.windows, 'window')} in {counted(self.blocks, 'block')}, "
             f"{self.forwards} forwards at most ({per_pixel:.2f} per pixel)" + self._shared,
-            f"      about {_duration(self.seconds(probe, choice, rasters))}, "
+            f"      about {_duration(seconds)}, "
             f"{memory / 2**30:.1f} of {most / 2**30:.1f} GiB of memory, "
             f"{self.output / 1e6:.1f} MB of class rasters"
             + (f" (by a rate measured {probe.kept_since})" if probe.kept_since else ""),

@@ -44,6 +44,7 @@ def test_enough_memory_changes_nothing_and_less_makes_blocks_narrower(
 ) -> None:
     free = fit(2**40)
     assert (free.choice.widest, free.choice.area, free.choice.beside) == (None, None, True)
+    assert free.choice == free.first
     assert len(free.surveys[0].blocks) == 1
     most = peak_of(free.plan, PROBE, replace(free.choice, begun=False))
     widths = []
@@ -57,6 +58,20 @@ def test_enough_memory_changes_nothing_and_less_makes_blocks_narrower(
         widths.append(max(block.area.width for block in fitted.surveys[0].blocks))
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] < widths[0]
+
+
+def test_files_that_take_little_are_made_after_the_network_in_less_memory(
+    make_run: Any, make_job: Any
+) -> None:
+    run = make_run(window=16, overlap=4)
+    survey = survey_raster(run, make_job(run, height=100, width=3000))
+    quick, slow = (
+        fit_memory([survey], run, replace(PROBE, seconds=seconds), Budget(2**40))
+        for seconds in (0.001, 1.0)
+    )
+    assert (quick.choice.begun, slow.choice.begun) == (True, False)
+    assert slow.memory < quick.memory
+    assert slow.choice.lines(2**40, slow.first) == [], "nothing was given up for memory"
 
 
 def test_a_run_is_refused_with_a_size_that_does(fit: Callable[..., Fitted]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geoseg.inference.choice import Choice
+from geoseg.inference.duration import seconds_of
 from geoseg.inference.encode_options import make_grid
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.measurement import probe_forward
@@ -253,7 +254,7 @@ def test_the_plan_counts_the_cells_that_are_encoded_and_the_maps_that_are_held(
         more - less == 1e6 * (16 + 20) * 64
     )  # a window's height and a cell's, and all columns seen
     alone, encoded_too = (
-        plan.seconds(Probe(0.5, 0, cell_seconds=each), Choice()) for each in (0.0, 2.0)
+        seconds_of(plan, Probe(0.5, 0, cell_seconds=each), Choice()) for each in (0.0, 2.0)
     )
     assert encoded_too - alone == pytest.approx(2.0 * encoded[0])
 

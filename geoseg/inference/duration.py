@@ -1,0 +1,53 @@
+"""How long a run takes, by formulas and what a window was measured to take."""
+
+from __future__ import annotations
+
+from geoseg.inference.choice import Choice
+from geoseg.inference.plan import RasterPlan
+from geoseg.inference.probe import Probe
+
+# CPU times, which the probe's `slowness` brings to this machine and its load.
+START_SECONDS = 0.5
+"""For the libraries that are loaded later."""
+RASTER_SECONDS = 0.3
+"""For a raster of any size: its files and its preview."""
+WORKER_SECONDS = 3.0
+"""For a worker process: it loads torch."""
+PLANE_SECONDS_PER_PIXEL = 1.6e-8
+"""For one plane of a raster: its overviews, its COG, its counts."""
+DEFLATE_SHARE = 0.65
+"""GDAL deflates faster than zlib, which the probe measures, but the overviews too."""
+PART_SECONDS_PER_PIXEL = 1e-8
+"""For finding polygons, and for each of them and each of their corners."""
+REGION_SECONDS = 5e-6
+CORNER_SECONDS = 1.6e-6
+NOTICED_SHARE = 0.02
+"""Of the network's time: files that take less are made after it, in less memory."""
+
+
+def seconds_of(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1) -> float:
+    """Seconds that forwards, rasters, polygons and previews will take."""
+    starts = (START_SECONDS + WORKER_SECONDS * choice.workers) * probe.slowness
+    processes = max(1, min(choice.workers, probe.at_once))
+    together = min(rasters, processes if choice.workers else choice.threads)
+    network = _network_seconds(plan, probe) / processes
+    return network + starts + _file_seconds(plan, probe, rasters) / together
+
+
+def gains_by_files_begun(plan: RasterPlan, probe: Probe) -> bool:
+    """Whether files that are begun beside the network save time that anyone would notice."""
+    return _file_seconds(plan, probe, 1) > NOTICED_SHARE * _network_seconds(plan, probe)
+
+
+def _network_seconds(plan: RasterPlan, probe: Probe) -> float:
+    return plan.forwards * probe.seconds + plan.cells * probe.cell_seconds
+
+
+def _file_seconds(plan: RasterPlan, probe: Probe, rasters: int) -> float:
+    """Of class rasters, polygons and previews, one after the other."""
+    plane = PLANE_SECONDS_PER_PIXEL + DEFLATE_SHARE * probe.deflate_seconds
+    files = RASTER_SECONDS * rasters + plan.pixels * plan.planes * plane
+    if plan.polygonized:
+        polygons = probe.polygon_cost(REGION_SECONDS, CORNER_SECONDS)
+        files += plan.pixels * (PART_SECONDS_PER_PIXEL + polygons)
+    return files * probe.slowness

@@ -1,0 +1,55 @@
+"""The time of a run against formulas written out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from geoseg.inference.choice import Choice
+from geoseg.inference.duration import gains_by_files_begun, seconds_of
+from geoseg.inference.plan import RasterPlan
+from geoseg.inference.probe import Probe
+
+ALONE = Choice()
+FILES = 0.5 + 0.3 + 0.016
+"""Seconds for libraries, for one raster, and for one plane of a million pixels."""
+
+
+def plan(**changes: int) -> RasterPlan:
+    given = {"pixels": 10**6, "windows": 9, "forwards": 12, "window_pixels": 400, "blocks": 1}
+    return RasterPlan(**{**given, "memory": 0, "output": 0, **changes})
+
+
+def test_workers_share_the_forwards_as_far_as_the_machine_has_room() -> None:
+    probe = Probe(0.5, 10_000, at_once=2)
+    assert seconds_of(plan(), probe, Choice(workers=0)) == pytest.approx(6.0 + FILES)
+    assert seconds_of(plan(), probe, Choice(workers=1)) == pytest.approx(
+        6.0 + FILES + 3
+    )  # it has to start
+    assert seconds_of(plan(), probe, Choice(workers=2)) == pytest.approx(3.0 + FILES + 6)
+    assert seconds_of(plan(), probe, Choice(workers=3)) == pytest.approx(3.0 + FILES + 9)
+
+
+def test_the_time_counts_planes_previews_and_polygons() -> None:
+    probe = Probe(0.0, 10_000, regions_per_pixel=0.5, corners_per_pixel=2.0)
+    assert seconds_of(plan(planes=8), probe, ALONE) == pytest.approx(FILES + 7 * 0.016)
+    assert seconds_of(plan(), probe, ALONE, rasters=3) == pytest.approx(FILES + 2 * 0.3)
+    assert seconds_of(plan(), probe, Choice(2), rasters=3) == pytest.approx(0.5 + (0.9 + 0.016) / 2)
+    polygons = 0.01 + 500_000 * 5e-6 + 2_000_000 * 1.6e-6
+    assert seconds_of(plan(polygonized=1), probe, ALONE) == pytest.approx(FILES + polygons)
+    deflated = Probe(0.0, 10_000, deflate_seconds=1e-6)
+    assert seconds_of(plan(), deflated, ALONE) == pytest.approx(FILES + 0.65)
+
+
+def test_a_slow_or_busy_machine_takes_longer_for_files_too() -> None:
+    assert seconds_of(plan(), Probe(0.5, 10_000, slowness=4.0), ALONE) == pytest.approx(
+        6.0 + 4 * FILES
+    )
+
+
+def test_files_are_begun_early_where_they_take_more_than_a_fiftieth_of_the_network() -> None:
+    least = (FILES - 0.5) * 50 / 12
+    assert gains_by_files_begun(plan(), Probe(least - 0.01, 10_000))
+    assert not gains_by_files_begun(plan(), Probe(least + 0.01, 10_000))
+    busy = Probe(least + 0.01, 10_000, slowness=1.1)
+    assert gains_by_files_begun(plan(), busy)
+    assert not gains_by_files_begun(plan(cells=3), Probe(0.0, 10_000, cell_seconds=6.0))
