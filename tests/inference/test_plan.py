@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from geoseg.inference.block_memory import device_bytes, mapped_pixels
 from geoseg.inference.choice import Choice
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 from geoseg.raster import Source, assembly, open_raster
-from geoseg.tiling import Block, TileGrid, Window
+from geoseg.tiling import Block, Cells, TileGrid, Window
 
 GDAL = 64 * 2**20
 
@@ -194,6 +195,17 @@ def test_a_raster_of_several_areas_is_polygonized_in_each_part_by_part(
 
 
 PROBE = Probe(0.04, 10_000)
+
+
+def test_a_strip_for_cells_is_as_wide_as_they_see() -> None:
+    """The windows that touch columns 40 to 59 see 32 to 71, of cells 1 to 3, which see 16 to 83."""
+    grid = TileGrid(100, 200, 16, 8, "blend", 4, Cells(20, 4))
+    block = Block(grid, Window(0, 40, 100, 20))
+    assert [grid.col_starts[col] for col in block.lattice_cols] == [32, 40, 48, 56]
+    maps = (16 + 20) * (72 - 32)
+    strip = 28 * (84 - 16)
+    assert mapped_pixels(block) == maps
+    assert device_bytes(block, 3, 2) == 4 * 3 * 16 * 20 + strip * (4 * 2 + 1) + maps
 
 
 def test_the_report_holds_the_plan() -> None:
