@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 
 import torch
@@ -14,11 +13,14 @@ from geoseg.errors import ModelError, one_line_reason
 from geoseg.models import Segmenter
 from geoseg.models.external import External
 from geoseg.models.layers import pool_pyramid
+from geoseg.models.same_padding import constant_same_padding
 from geoseg.models.stored_tensors import Network
 
 INPUT, OUTPUT = "image", "probabilities"
 MOST_PIXELS = 2**16
 """The longest side of an image; also the largest batch."""
+_LEAST_SIDES = ((5, 64), (7, 96))
+"""Of the image that is traced: in multiples of the network's, and in pixels."""
 _OF_ONE_SIZE = "RotaryEmbeddingDinoV3"
 """timm's positions of DINOv3, whose graph holds those of one size of images."""
 _REFUSED = {
@@ -88,9 +90,10 @@ class _Pooled(nn.Module):
         return means.view(*x.shape[:2], self.size, self.size)
 
 
-def _with_own_pools(net: Segmenter) -> Segmenter:
-    """A copy with the pools of other libraries replaced: torch's give graphs of one size."""
+def _for_any_size(net: Segmenter) -> Segmenter:
+    """A copy for images that need no padding, whose pools give graphs for all sizes of them."""
     copied = copy.deepcopy(net)
+    copied.multiple = 1
     for module in list(copied.modules()):
         for name, child in module.named_children():
             size = getattr(child, "output_size", None)
@@ -107,16 +110,16 @@ def trace(net: Network) -> ExportedProgram:
         ModelError: the network cannot be traced.
     """
     net = refuse_unexportable(net)
-    probabilities = Probabilities(_with_own_pools(net)).eval()
+    probabilities = Probabilities(_for_any_size(net)).eval()
     step = net.multiple
     rows, columns = (Dim(name, min=1, max=MOST_PIXELS // step) for name in ("rows", "columns"))
-    # Sides of 1 position would be taken for constants.
-    height, width = step * max(4, math.ceil(64 / step)), step * max(6, math.ceil(96 / step))
+    # Sides of 1 position would be taken for constants. Of odd multiples none is divided more often
+    # than all are, so that what torch sees of them holds for all (`constant_same_padding`).
+    height, width = (step * (max(least, pixels // step) | 1) for least, pixels in _LEAST_SIDES)
     example = torch.zeros(2, net.spec.in_channels, height, width)
     shapes = {INPUT: {0: Dim("batch", min=1, max=MOST_PIXELS), 2: step * rows, 3: step * columns}}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), constant_same_padding(step):
             return export(probabilities, (example,), dynamic_shapes=shapes)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(

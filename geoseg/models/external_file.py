@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import math
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,13 +97,14 @@ def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None)
     from torch.export import Dim, export
 
     from geoseg.models.graph_ceilings import with_integer_ceilings
+    from geoseg.models.same_padding import constant_same_padding
 
-    edge = side or multiple * max(4, math.ceil(64 / multiple))
+    edge = side or multiple * (max(5, 64 // multiple) | 1)  # odd, see `constant_same_padding`
     axes = {name: multiple * Dim(name, min=1, max=2**16 // multiple) for name in ("rows", "cols")}
     shapes = None if side else ({2: axes["rows"], 3: axes["cols"]},)
     buffer = io.BytesIO()
     try:
-        with tracing_quietly():
+        with tracing_quietly(), constant_same_padding(multiple):
             image = torch.zeros(1, bands, edge, edge)
             program = with_integer_ceilings(export(module, (image,), dynamic_shapes=shapes))
             torch.export.save(program, buffer)

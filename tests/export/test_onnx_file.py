@@ -104,7 +104,14 @@ def test_smaller_numbers_agree_as_far_as_is_said(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "encoder", [name for name in FAMILIES if not re.search("swin|dinov3", name)]
+    "encoder",
+    [
+        *(name for name in FAMILIES if not re.search("swin|dinov3", name)),
+        "tu-tf_efficientnet_lite0",  # pads as TensorFlow does, as do the next ones
+        "tu-tf_efficientnetv2_b0",
+        "tu-tf_mixnet_s",
+        "tu-resnetv2_50x1_bit",  # norm-free weights and pools of the same kind
+    ],
 )
 def test_every_family_of_encoders_is_exported_for_any_size(
     encoder: str, tmp_path: Path, exported_model: Model

@@ -10,7 +10,7 @@ from torch import nn
 
 import geoseg
 from geoseg.errors import ModelError
-from geoseg.export.traced import _with_own_pools, trace
+from geoseg.export.traced import _for_any_size, trace
 
 
 def test_ranet_is_refused_with_the_systems_to_use() -> None:
@@ -47,7 +47,7 @@ def test_sides_are_of_whatever_multiple_a_network_takes(multiple: int) -> None:
 def test_pools_of_other_libraries_are_replaced_by_the_same_for_any_size() -> None:
     net = geoseg.create_model("pixel", classes=2).eval()
     net.head.pools = nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.AdaptiveAvgPool2d((3, 3)))
-    six, three = _with_own_pools(net).head.pools
+    six, three = _for_any_size(net).head.pools
     for pool, size in ((six, 6), (three, 3)):
         x = torch.rand(2, 3, 17, 23)
         assert type(pool) is not nn.AdaptiveAvgPool2d
