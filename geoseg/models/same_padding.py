@@ -32,7 +32,7 @@ def constant_same_padding(multiple: int) -> Iterator[None]:
     of_any_side = padding.get_same_padding
 
     def get_same_padding(side: Any, kernel_size: int, stride: int, dilation: int) -> int:
-        seen = side.node.hint if isinstance(side, torch.SymInt) else side
+        seen: Any = side.node.hint if isinstance(side, torch.SymInt) else side
         if seen % stride:
             padded: int = of_any_side(side, kernel_size, stride, dilation)
             return padded

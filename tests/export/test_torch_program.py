@@ -40,6 +40,4 @@ def test_encoders_that_pad_as_tensorflow_does_become_programs_for_any_size(
     program = torch.export.load(tmp_path / "model.pt2").module()
     for size in ((1, 2, 32, 48), (2, 2, 128, 80)):
         image = torch.randn(size)
-        torch.testing.assert_close(
-            program(image), Probabilities(net)(image), atol=1e-5, rtol=1e-4
-        )
+        torch.testing.assert_close(program(image), Probabilities(net)(image), atol=1e-5, rtol=1e-4)
