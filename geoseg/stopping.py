@@ -26,6 +26,8 @@ EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """As shells give them: 128 and the signal's number."""
 _AGAIN = 0.05
 """Seconds from an interrupt that was lost to the next try."""
+_LONGEST = 1.0
+"""Seconds that the end of the program waits for a line that is being written."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -44,6 +46,7 @@ class Stopping:
         """Of the first signal that a command was told of; 0 before it."""
         self._again = 0
         """Interrupts that were lost, and raised again."""
+        self._saying = threading.RLock()
         self._set_line("geoseg: interrupted")
         self._at_first: Callable[[int], None] = self._end_at_once
 
@@ -60,13 +63,21 @@ class Stopping:
         self._at_first = lambda _: None
 
     def _set_line(self, line: str) -> None:
-        self._line = line
-        self._unsaid = threading.Semaphore(1)
+        self._line, self._said = line, False
 
     def say(self, write: Callable[[str], object]) -> None:
-        """Give the command's line to `write`, once: both threads may come to say it."""
-        if self._unsaid.acquire(blocking=False):
-            write(self._line)
+        """Give the command's line to `write`, once: both threads may come to say it.
+
+        Who comes second waits until it is said, and not for ever: it may end the program then.
+        """
+        if not self._saying.acquire(timeout=_LONGEST):
+            return
+        try:
+            if not self._said:
+                self._said = True
+                write(self._line)
+        finally:
+            self._saying.release()
 
     def listen(self) -> None:
         """Act on signals from now on; called once, in the main thread.

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -147,3 +148,33 @@ def test_what_was_ignored_from_the_start_stays_ignored() -> None:
         sys.warnoptions[:] = options
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def test_the_line_is_out_before_a_second_thread_goes_on() -> None:
+    """That thread ends the program: what the first is just writing would be lost."""
+    stopping = Stopping()
+    begun, go_on = threading.Event(), threading.Event()
+    written: list[str] = []
+
+    def write(line: str) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        written.append(line)
+
+    def end() -> None:
+        stopping.say(written.append)
+        written.append("end")
+
+    first, second = (
+        threading.Thread(target=stopping.say, args=(write,)),
+        threading.Thread(target=end),
+    )
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    second.join(0.1)
+    assert written == []
+    go_on.set()
+    for each in (first, second):
+        each.join(10)
+    assert written == ["geoseg: interrupted", "end"]
