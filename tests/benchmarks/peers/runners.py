@@ -7,6 +7,7 @@ raster.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -38,12 +39,13 @@ def _network(model: Path, watch: Callable[[Any], None]) -> tuple[Any, np.ndarray
     return loaded.net.eval(), mean, std
 
 
-def _geoseg(image: Path, model: Path, out: Path, watch: Callable[[Any], None]) -> Path:
+def _geoseg(
+    image: Path, model: Path, out: Path, watch: Callable[[Any], None], **options: Any
+) -> Path:
     import geoseg
 
-    report = geoseg.predict(
-        *(image, model, out), vectors="none", preview=False, precision="fp32", device="cpu"
-    )
+    plain = {"vectors": "none", "preview": False, "precision": "fp32", "device": "cpu"}
+    report = geoseg.predict(image, model, out, **plain, **options)
     watch(report.data)
     return out / f"{image.stem}_classes.tif"
 
@@ -101,9 +103,12 @@ def _geoai(image: Path, model: Path, out: Path, watch: Callable[[Any], None]) ->
 
 AGAIN = "geoseg again"
 """As it runs where a run before has measured what a window takes, which is kept."""
+WINDOWS = "geoseg in windows"
+"""As it runs where windows share nothing."""
 RUNNERS = {
     "geoseg": Runner(("geoseg.cli", "torch"), _geoseg),
     AGAIN: Runner(("geoseg.cli", "torch"), _geoseg),
+    WINDOWS: Runner(("geoseg.cli", "torch"), functools.partial(_geoseg, encode="window")),
     "loop": Runner(("rasterio", "torch"), _loop),
     "monai": Runner(("rasterio", "torch", "monai.inferers"), _monai),
     "geoai": Runner(("geoai.inference",), _geoai),
