@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from geoseg.files import write_text
 from geoseg.inference.agreement import Cluster, WorkerFacts, agree
 from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.roll_call import answers_of, known_workers, silent_workers, versions_of
+from geoseg.inference.roll_call import answers_of, flaws_of, known_workers, silent_workers
 from geoseg.inference.worker import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
@@ -205,39 +205,47 @@ def ask_workers(
         OutputError: the output folder cannot be written here.
     """
     workers = known_workers(client)
-    versions = versions_of(client, workers.keys() - silent_workers(workers))
-    refuse_versions(versions)
+    flaws = flaws_of(client, workers.keys() - silent_workers(workers))
+    refuse_flaws(flaws)
     with ExitStack() as stack:
         token = None if options.dry_run else stack.enter_context(_token(out))
         answers = answers_of(
-            client, versions, facts_of_worker, options.device, options.precision, token, sources
+            client, flaws, facts_of_worker, options.device, options.precision, token, sources
         )
-    faulty = [f"worker {each.address} {each.fault}" for each in answers.values() if each.fault]
+    if not answers:
+        raise ConfigError(
+            f"no worker of scheduler {options.scheduler} answers any more; look at their logs, "
+            "start others, and run the command again"
+        )
+    faults = {address: _fault_of(answer) for address, answer in answers.items()}
+    faulty = [f"worker {address} {fault}" for address, fault in faults.items() if fault]
     if faulty:
         more = f" (and {len(faulty) - 1} more workers)" if len(faulty) > 1 else ""
         raise ConfigError(faulty[0] + more)
     return list(answers.values())
 
 
-def refuse_versions(versions: dict[str, str | None]) -> None:
-    """Refuse workers with another geoseg than this one's.
+def _fault_of(answer: WorkerFacts | Exception) -> str | None:
+    """What keeps a worker from taking part, by what it has answered."""
+    if isinstance(answer, WorkerFacts):
+        return answer.fault
+    return f"does not say what it is ({one_line_reason(answer)}); its log may say more"
+
+
+def refuse_flaws(flaws: Mapping[str, str | None]) -> None:
+    """Refuse workers whose geoseg is another than this one's, or of no use.
 
     Args:
-        versions: of geoseg, by the worker's address; None where it is not installed.
+        flaws: by the worker's address; None where there is none.
 
     Raises:
         ConfigError: there are some.
     """
-    wrong = {
-        address: "no geoseg" if version is None else f"geoseg {version}"
-        for address, version in versions.items()
-        if version != geoseg.__version__
-    }
+    wrong = [f"{address} {flaw}" for address, flaw in flaws.items() if flaw]
     if wrong:
-        shown = shorten([f"{address} has {what}" for address, what in wrong.items()], 3)
         raise ConfigError(
-            f"worker {shown}; install geoseg {geoseg.__version__}, which runs here, in the "
-            "environment that workers are started from"
+            f"worker {shorten(wrong, 3)}; install geoseg {geoseg.__version__}, which runs here, "
+            "in the environment that workers are started from"
         )
 
 

@@ -21,7 +21,7 @@ from distributed.protocol import pickle
 from geoseg.errors import GeosegError, RunError, SchedulerLostError
 from geoseg.inference.agreement import GPU
 from geoseg.inference.flight import DEATHS, Flight
-from geoseg.inference.roll_call import known_workers, silent_workers, versions_of
+from geoseg.inference.roll_call import SCHEDULER_GONE, flaws_of, known_workers, silent_workers
 from geoseg.inference.stories import Lane, Task
 from geoseg.inference.worker import RefusedWorkerError, RemoteCall, RemoteRun, stop, topic_of
 
@@ -164,7 +164,7 @@ class ClusterSlots(ExitStack):
             elif isinstance(error, KilledWorker):
                 flight.begun = flight.begun or [error.last_worker.address]
             # What a worker cannot unpickle says so in many ways.
-            elif isinstance(error, GeosegError) or not self._refuse_by_version():
+            elif isinstance(error, GeosegError) or not self._refuse_by_geoseg():
                 raise error
             if len(flight.begun) >= DEATHS:
                 flight.give_up()
@@ -200,13 +200,13 @@ class ClusterSlots(ExitStack):
         if more > 0:
             self._on_window(more)
 
-    def _refuse_by_version(self) -> bool:
-        """Whether workers joined that have another geoseg, or none; they get no further task."""
+    def _refuse_by_geoseg(self) -> bool:
+        """Whether workers joined whose geoseg is of no use; they get no further task."""
         workers = known_workers(self._client)
-        found = versions_of(self._client, workers.keys() - silent_workers(workers))
-        wrong = {each: found[each] for each in found if found[each] != self._run.geoseg}
-        for address, version in wrong.items():
-            self._refuse(address, f"has {f'geoseg {version}' if version else 'no geoseg'}")
+        flaws = flaws_of(self._client, workers.keys() - silent_workers(workers))
+        wrong = {address: flaw for address, flaw in flaws.items() if flaw}
+        for address, flaw in wrong.items():
+            self._refuse(address, flaw)
         return bool(wrong)
 
     def _await_scheduler(self) -> None:
@@ -219,9 +219,7 @@ class ClusterSlots(ExitStack):
         while self._client.status == "connecting" and time.monotonic() < deadline:
             time.sleep(0.1)
         if self._client.status != "running":
-            raise SchedulerLostError(
-                "the scheduler is gone; start it and its workers, and the same command continues"
-            )
+            raise SchedulerLostError(SCHEDULER_GONE)
 
     def _look(self) -> None:
         self._workers = known_workers(self._client)

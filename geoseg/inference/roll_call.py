@@ -10,8 +10,14 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import wait
 from typing import Any
 
+from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
+import geoseg
+from geoseg.errors import SchedulerLostError, one_line_reason
+from geoseg.inference.worker import can_import
+
+SCHEDULER_GONE = "the scheduler is gone; start it and its workers, and the same command continues"
 SILENT_SECONDS = 60.0
 """After which a worker that the scheduler does not hear of counts as frozen."""
 _LOOK_SECONDS = 1.0
@@ -31,10 +37,32 @@ def silent_workers(workers: Mapping[str, Any]) -> set[str]:
     return {address for address, last in seen.items() if newest - last > SILENT_SECONDS}
 
 
-def versions_of(client: Any, addresses: Collection[str]) -> dict[str, str | None]:
-    """The version of geoseg of each worker that answers; None where it is not installed."""
-    answers = answers_of(client, addresses, get_versions, packages=["geoseg"], on_error="ignore")
-    return {address: each["packages"].get("geoseg") for address, each in answers.items()}
+def flaws_of(client: Any, addresses: Collection[str]) -> dict[str, str | None]:
+    """What is wrong with the geoseg of each worker that answers; None: nothing is.
+
+    Raises:
+        SchedulerLostError: nobody passes the question on.
+    """
+    answers = answers_of(client, addresses, get_versions, packages=["geoseg"])
+    flaws = {address: _flaw_of_version(answer) for address, answer in answers.items()}
+    sound = [address for address, flaw in flaws.items() if flaw is None]
+    # What an environment says of a package says not that this can be imported.
+    imported = answers_of(client, sound, can_import)
+    for address in sound:
+        if address not in imported:
+            del flaws[address]
+        elif isinstance(error := imported[address], Exception):
+            flaws[address] = f"cannot import its geoseg ({one_line_reason(error)})"
+    return flaws
+
+
+def _flaw_of_version(answer: Any) -> str | None:
+    if isinstance(answer, Exception):
+        return f"does not say what it has ({one_line_reason(answer)})"
+    version = answer["packages"].get("geoseg")
+    if version == geoseg.__version__:
+        return None
+    return f"has geoseg {version}" if version else "has no geoseg"
 
 
 def answers_of(
@@ -44,18 +72,25 @@ def answers_of(
     *arguments: Any,
     **options: Any,
 ) -> dict[str, Any]:
-    """What a function returns in each of some workers, but for those that fall silent meanwhile.
+    """What a function returns or raises in each of some workers, but for those lost meanwhile.
+
+    Lost are those that fall silent and those that die.
 
     Args:
         client: of the cluster.
         addresses: of the workers.
         function: is called there, beside their tasks.
         arguments: of it.
-        options: of it, and of ``Client.run``.
+        options: of it.
+
+    Raises:
+        SchedulerLostError: nobody passes the question on.
     """
 
     async def ask(address: str) -> dict[str, Any]:
-        found: dict[str, Any] = await client.run(function, *arguments, workers=[address], **options)
+        found: dict[str, Any] = await client.run(
+            function, *arguments, workers=[address], on_error="return", **options
+        )
         return found
 
     # Each by itself: Dask's own answer comes when the last one has answered.
@@ -68,8 +103,16 @@ def answers_of(
         pending = {each for each in pending if asked[each] not in silent}
     answers: dict[str, Any] = {}
     for each in asked:
-        if each.done():
-            answers |= each.result()
-        else:
+        if not each.done():
             each.cancel()
+            continue
+        try:
+            answers |= each.result()
+        except OSError as error:  # of the client's own connection
+            raise SchedulerLostError(SCHEDULER_GONE) from error
+    errors = [address for address, each in answers.items() if isinstance(each, Exception)]
+    left = known_workers(client) if errors else {}
+    for address in errors:
+        if isinstance(answers[address], CommClosedError) or address not in left:
+            del answers[address]  # it has died
     return answers

@@ -43,6 +43,10 @@ def dask_setup(_: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def can_import() -> None:
+    """Do nothing: a worker that is asked to has imported all that a task needs."""
+
+
 def facts_of_worker(
     device: str, precision: str, token: AnyPath | None, sources: Sequence[Path], dask_worker: Any
 ) -> WorkerFacts:

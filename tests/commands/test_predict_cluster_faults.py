@@ -42,13 +42,15 @@ def test_workers_without_geoseg_or_with_another_are_refused_with_what_each_has(
 ) -> None:
     cluster.start_worker()
     cluster.start_worker("--preload", "tests.chaos.without_geoseg")
+    cluster.start_worker("--preload", "tests.chaos.broken_geoseg")
     cluster.start_worker(changed=OTHER_VERSION)
-    cluster.await_workers(3)
+    cluster.await_workers(4)
     with pytest.raises(ConfigError) as refused:
         geoseg.predict(make_raster(), model_file, tmp_path / "out", scheduler=cluster.file, **RUN)
     line = str(refused.value)
     assert line.startswith("worker tcp://")
     assert line.count(" has no geoseg") == line.count(" has geoseg 0.0.9") == 1
+    assert line.count(" cannot import its geoseg (") == 1
     assert f"; install geoseg {geoseg.__version__}, which runs here" in line
     assert not (tmp_path / "out").exists()
 

@@ -7,9 +7,13 @@ import threading
 from typing import Any
 from unittest import mock
 
+import pytest
+from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
-from geoseg.inference.roll_call import answers_of, known_workers, silent_workers, versions_of
+import geoseg
+from geoseg.errors import SchedulerLostError
+from geoseg.inference.roll_call import answers_of, flaws_of, known_workers, silent_workers
 
 
 def test_silence_is_counted_from_the_worker_that_was_heard_last_whatever_this_clock_says() -> None:
@@ -20,33 +24,64 @@ def test_silence_is_counted_from_the_worker_that_was_heard_last_whatever_this_cl
 
 
 class Cluster:
-    """A client whose workers answer by their names; those that never do fall silent."""
+    """A client whose workers answer by their names; those that never do fall silent.
 
-    def __init__(self, answers: dict[str, Any]) -> None:
+    Args:
+        answers: of each worker, one after the other; the last one is given again.
+        gone: workers that the scheduler does not know any more.
+    """
+
+    def __init__(self, answers: dict[str, list[Any]], gone: str = "") -> None:
         self.loop = mock.Mock(asyncio_loop=asyncio.new_event_loop())
         threading.Thread(target=self.loop.asyncio_loop.run_forever, daemon=True).start()
-        self._answers = answers
+        self._answers, self._gone = answers, gone
         self.asked: list[tuple[Any, ...]] = []
 
-    async def run(self, *call: Any, workers: list[str], **options: Any) -> dict[str, Any]:
+    async def run(
+        self, *call: Any, workers: list[str], on_error: str, **options: Any
+    ) -> dict[str, Any]:
+        assert on_error == "return"
         self.asked.append((*call, *workers, options))
         (address,) = workers
         if address not in self._answers:
             await asyncio.Event().wait()
-        return {address: self._answers[address]}
+        first, *later = self._answers[address]
+        self._answers[address] = later or [first]
+        return {address: first}
 
     def scheduler_info(self, n_workers: int) -> dict[str, Any]:
-        seen = {each: {"last_seen": 1000.0 * (each in self._answers)} for each in "abc"}
-        return {"workers": seen if n_workers == -1 else {}}
+        names = "abcdef" if n_workers == -1 else ""
+        seen = {each: {"last_seen": 1000.0 * (each in self._answers)} for each in names}
+        return {"workers": {each: seen[each] for each in seen if each not in self._gone}}
+
+
+def _version(version: str | None) -> dict[str, Any]:
+    return {"packages": {"geoseg": version}}
 
 
 def test_versions_are_asked_of_some_workers_alone_by_what_any_has() -> None:
-    client = Cluster({"a": {"packages": {"geoseg": "0.1.0"}}, "b": {"packages": {"geoseg": None}}})
-    assert known_workers(client).keys() == {"a", "b", "c"}
-    assert versions_of(client, {"a", "b"}) == {"a": "0.1.0", "b": None}
-    options = {"packages": ["geoseg"], "on_error": "ignore"}
+    client = Cluster({"a": [_version("0.0.9")], "b": [_version(None)]})
+    assert known_workers(client).keys() == set("abcdef")
+    assert flaws_of(client, "ab") == {"a": "has geoseg 0.0.9", "b": "has no geoseg"}
+    options = {"packages": ["geoseg"]}
     assert sorted(client.asked, key=str) == [(get_versions, each, options) for each in "ab"]
 
 
-def test_a_worker_that_falls_silent_while_it_is_asked_is_not_waited_for() -> None:
-    assert answers_of(Cluster({"a": 1, "b": 2}), "abc", int) == {"a": 1, "b": 2}
+def test_a_geoseg_of_the_right_version_is_of_no_use_where_it_cannot_be_imported() -> None:
+    right, closed = _version(geoseg.__version__), CommClosedError("closed")
+    answers = {"a": [right, None], "b": [right, ImportError("no libcudart")], "c": [right, closed]}
+    flaws = {"a": None, "b": "cannot import its geoseg (no libcudart)"}
+    assert flaws_of(Cluster(answers), "abc") == flaws
+
+
+def test_workers_that_fall_silent_or_die_while_they_are_asked_are_not_waited_for() -> None:
+    refused, closed = OSError("refused"), CommClosedError("closed")
+    answers = {"a": [1], "b": [2], "d": [closed], "e": [refused], "f": [refused]}
+    assert answers_of(Cluster(answers, gone="e"), "abcdef", int) == {"a": 1, "b": 2, "f": refused}
+
+
+def test_a_scheduler_that_dies_while_workers_are_asked_is_lost() -> None:
+    client = mock.Mock(loop=Cluster({}).loop, scheduler_info=Cluster({}).scheduler_info)
+    client.run = mock.AsyncMock(side_effect=CommClosedError("closed"))
+    with pytest.raises(SchedulerLostError, match="the same command continues"):
+        answers_of(client, "a", int)
