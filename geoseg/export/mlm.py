@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ _SCHEMAS = [
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
 ]
 _TASK = "semantic-segmentation"
+_NOT_IN_NAMES = r"[^A-Za-z0-9_.-]+"
+"""What the extension's schema allows in no name of a model: so classes are described elsewhere."""
 _FORMS = {
-    ".safetensors": ("pytorch", "safetensors", "safetensors.torch.save_file"),
+    ".safetensors": ("PyTorch", "safetensors", "safetensors.torch.save_file"),
     ".onnx": ("ONNX", "onnx", "onnx"),
-    ".pt2": ("pytorch", "pytorch", "torch.export.save"),
-    ".pt": ("pytorch", "pytorch", "torch.jit.save"),
-    ".ts": ("pytorch", "pytorch", "torch.jit.save"),
+    ".pt2": ("PyTorch", "pytorch", "torch.export.save"),
+    ".pt": ("PyTorch", "pytorch", "torch.jit.save"),
+    ".ts": ("PyTorch", "pytorch", "torch.jit.save"),
 }
 """Framework, media type and artifact type of a model's file, by its suffix."""
 
@@ -59,6 +62,7 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
     card = model.card
     framework, application, artifact = _FORMS[file.suffix]
     made = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    bands = [{"name": name} for name in card.bands]
     href = Path(os.path.relpath(file, path.parent)).as_posix()
     return {
         "type": "Feature",
@@ -69,7 +73,9 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
         "properties": {
             "datetime": made.strftime("%Y-%m-%dT%H:%M:%SZ"),
             **({} if card.license is None else {"license": card.license}),
-            "bands": [{"name": name} for name in card.bands],
+            "description": f"Classes: {', '.join(card.classes.names)}",
+            # The extension asks for these, the core allows them where an asset has bands too.
+            "bands": bands,
             "mlm:framework": framework,
             **_model_properties(model),
         },
@@ -80,6 +86,7 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
                 "title": "model file",
                 "type": f"application/octet-stream; application={application}",
                 "roles": ["mlm:model", "mlm:weights"],
+                "bands": bands,
                 "mlm:artifact_type": artifact,
                 "file:size": file.stat().st_size,
                 # A multihash: SHA-256, of 32 bytes.
@@ -95,12 +102,11 @@ def _model_properties(model: Model) -> dict[str, Any]:
     on = "" if spec.encoder is None else f" on {spec.encoder}"
     parameters = list(model.net.parameters())
     return {
-        "mlm:name": f"geoseg {spec.system}{on}: {', '.join(card.classes.names)}",
+        "mlm:name": re.sub(_NOT_IN_NAMES, " ", f"geoseg {spec.system}{on}"),
         "mlm:architecture": f"{spec.system}{on}",
         "mlm:tasks": [_TASK],
         "mlm:total_parameters": sum(parameter.numel() for parameter in parameters),
         "mlm:memory_size": sum(p.numel() * p.element_size() for p in parameters),
-        "mlm:pretrained": False,
         "mlm:batch_size_suggestion": 1,
         "mlm:accelerator": None,
         "mlm:hyperparameters": {

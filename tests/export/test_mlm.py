@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pystac
 import pytest
+from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from stac_model.schema import MLModelProperties
 
 import geoseg
@@ -35,6 +37,22 @@ def test_the_item_is_valid_and_says_what_the_card_says(
     item = pystac.Item.from_dict(document)
     assert item.properties["license"] == "CC-BY-4.0"
     assert item.properties["bands"] == [{"name": "red"}, {"name": "nir"}]
+
+
+def test_the_item_is_valid_by_the_schemas(exported_model: Model, tmp_path: Path) -> None:
+    write_item(exported_model, tmp_path / "model.json")
+    document = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    # The core's schema comes with pystac, which asks no server for it.
+    JsonSchemaSTACValidator().validate_core(document, pystac.STACObjectType.ITEM, "1.1.0")
+    # Of the extension, what stac-model does not check: the form of a name, and that the bands of an
+    # input are those of the item.
+    assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_.\-\s]+[a-zA-Z0-9]", document["properties"]["mlm:name"])
+    assert document["properties"]["bands"] == document["properties"]["mlm:input"][0]["bands"]
+    assert "mlm:pretrained" not in document["properties"], "the card does not say it"
+    assert "Dächer, grass: tall" in document["properties"]["description"]
+    document["geometry"] = "nowhere"
+    with pytest.raises(pystac.STACValidationError):
+        JsonSchemaSTACValidator().validate_core(document, pystac.STACObjectType.ITEM, "1.1.0")
 
 
 def test_the_asset_is_the_model_file(exported_model: Model, tmp_path: Path) -> None:
