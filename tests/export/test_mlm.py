@@ -46,7 +46,9 @@ def test_the_item_is_valid_by_the_schemas(exported_model: Model, tmp_path: Path)
     JsonSchemaSTACValidator().validate_core(document, pystac.STACObjectType.ITEM, "1.1.0")
     # Of the extension, what stac-model does not check: the form of a name, and that the bands of an
     # input are those of the item.
-    assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_.\-\s]+[a-zA-Z0-9]", document["properties"]["mlm:name"])
+    assert re.fullmatch(
+        r"[a-zA-Z][a-zA-Z0-9_.\-\s]+[a-zA-Z0-9]", document["properties"]["mlm:name"]
+    )
     assert document["properties"]["bands"] == document["properties"]["mlm:input"][0]["bands"]
     assert "mlm:pretrained" not in document["properties"], "the card does not say it"
     assert "Dächer, grass: tall" in document["properties"]["description"]
