@@ -8,7 +8,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from geoseg.errors import ConfigError, shown
 from geoseg.failures import LOG
+from geoseg.progress import Progress
 from geoseg.report import Report
 from geoseg.terminal import shown_progress
 
@@ -34,6 +36,10 @@ def _call(run: Callable[..., Report], name: str) -> Callable[..., Report]:
             raise TypeError(f"geoseg.{name}: {error}") from None
         if shows and options.get("progress") is None:
             options["progress"] = shown_progress()
+        if shows and not isinstance(options["progress"], Progress):
+            raise ConfigError(
+                f"progress {shown(options['progress'])}: give a geoseg.progress.Progress"
+            )
         report = run(*arguments, **options)
         for line in report.warnings:
             LOG.warning("%s", line)

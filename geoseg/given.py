@@ -22,9 +22,9 @@ def given_path(name: str, given: Any) -> AnyName:
     Raises:
         ConfigError: it is no path.
     """
-    if not isinstance(given, str | os.PathLike):
+    if not _is_path(given):
         raise ConfigError(f"{name} {shown(given)}: give a path, as text or as pathlib.Path")
-    return given
+    return given  # type: ignore[no-any-return]
 
 
 def path_text(name: str, given: Any) -> str:
@@ -42,9 +42,12 @@ def given_paths(name: str, given: Any) -> list[AnyName]:
     Raises:
         ConfigError: it is neither a path nor a list of paths.
     """
-    if isinstance(given, str | os.PathLike):
-        return [given]
-    several = list(given) if isinstance(given, Iterable) else [given]
-    if any(not isinstance(each, str | os.PathLike) for each in several):
+    several = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if not all(_is_path(each) for each in several):
         raise ConfigError(f"{name} {shown(given)}: give a path, or a list of paths")
     return several
+
+
+def _is_path(given: Any) -> bool:
+    """Whether it is a path. Empty text is none: a variable of a shell that is not set."""
+    return isinstance(given, os.PathLike) or (isinstance(given, str) and given != "")

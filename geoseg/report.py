@@ -74,10 +74,9 @@ def shorten(names: Iterable[str], shown: int = 6) -> str:
 def nothing_usable(failures: Sequence[str]) -> ConfigError:
     """The error of a run without a usable input: the first reasons, as others are often similar."""
     more = len(failures) - _SHOWN
+    first = failures[:_SHOWN] or ["no input is given; name files or folders"]
     return ConfigError(
-        "\n".join(
-            [*failures[:_SHOWN], *([f"and {more:,} more, none can be used"] if more > 0 else [])]
-        )
+        "\n".join([*first, *([f"and {more:,} more, none can be used"] if more > 0 else [])])
     )
 
 

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from geoseg.inference.class_raster import (
     layers_at_once,
 )
 from geoseg.inference.merged_layer import merged_raster
-from geoseg.inference.option_values import words
+from geoseg.inference.option_values import flag, refuse_unknown, words
 from geoseg.locks import lock_file
 from geoseg.places import existing_files
 from geoseg.prefetch import look_ahead
@@ -101,6 +102,10 @@ def run(
     target = Path(given_path("out", out))
     further = words("attributes", attributes)
     check_attributes(further)
+    refuse_unknown(cleaning, [each.name for each in fields(Cleaning)])
+    flags = {"merge": merge, "overwrite": overwrite, "smooth": cleaning.get("smooth", False)}
+    for name, given in flags.items():
+        flag(name, given)
     _check_options(paths, target, confidence, merge=merge, overlap_rule=overlap_rule)
     clean = Cleaning.from_options(**cleaning)
     one = merge or len(paths) == 1

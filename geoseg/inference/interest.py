@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import SourceError, VectorError
+from geoseg.given import given_path
 from geoseg.raster import Area, Source, describe_grid
 from geoseg.vector.charts import Grid
 from geoseg.vector.placement import place
@@ -52,7 +53,7 @@ def read_area(path: str | Path, layer: str | None = None) -> AreaOfInterest:
     Raises:
         VectorError: the file cannot be read, or holds no polygon.
     """
-    features = read_features(Path(path), layer)
+    features = read_features(Path(given_path("path", path)), layer)
     if not len(features.polygons):
         raise VectorError(f"{path}: holds no polygon; draw the area that is wanted")
     return AreaOfInterest(features)

@@ -149,6 +149,6 @@ def _numbers(
         raise ConfigError(f"{name} {given!r}: give {wanted}") from None
     for item, value in zip(numbers, values, strict=True):
         # NaN, a nodata value like any other, differs from itself.
-        if not isinstance(item, str) and value != item and item == item:
+        if isinstance(item, bool) or (not isinstance(item, str) and value != item and item == item):
             raise ConfigError(f"{name} {given!r}: give {wanted}")
     return tuple(values)

@@ -13,7 +13,7 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 
-from geoseg.errors import ConfigError, SourceError
+from geoseg.errors import ConfigError, SourceError, shown
 from geoseg.raster.bands import FileBand
 from geoseg.raster.crs import parse_crs
 from geoseg.raster.reader import Reader
@@ -103,7 +103,7 @@ def array_source(
 
     Raises:
         SourceError: the array is empty, or has other axes or another type.
-        ConfigError: `crs` is unknown, or a band does not exist.
+        ConfigError: `crs` is unknown, `transform` is none, or a band does not exist.
     """
     pixels: Any = array if hasattr(array, "dtype") else np.asarray(array)
     pixels = pixels[None] if pixels.ndim == 2 else pixels
@@ -117,7 +117,11 @@ def array_source(
     used = tuple(band for band in given if isinstance(band, int) and 1 <= band <= count)
     if not used or len(used) != len(given):
         raise ConfigError(f"bands {list(given)}: choose among 1..{count}, the bands of the array")
-    place = transform or Affine.identity()
+    place = Affine.identity() if transform is None else transform
+    if not isinstance(place, Affine):
+        raise ConfigError(
+            f"transform {shown(place)}: give an affine.Affine, such as that of a rasterio dataset"
+        )
     return ArraySource(
         path=_NAME,
         height=height,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from geoseg.errors import ConfigError, SourceError
+from geoseg.given import AnyName, given_paths
 from geoseg.raster.alignment import describe_grid, same_grid
 from geoseg.raster.bands import FileBand, names_of
 from geoseg.raster.companions import companion_name
@@ -114,7 +115,7 @@ class StackReader(PiecedReader):
 
 
 def stack(
-    paths: Sequence[str | Path],
+    paths: Sequence[AnyName],
     *,
     bands: Sequence[int | str] | None = None,
     wanted: Sequence[str] = (),
@@ -139,6 +140,7 @@ def stack(
             no such bands.
         ConfigError: no path is given, `crs` is unknown, or `bands` is empty.
     """
+    paths = given_paths("paths", paths)
     if not paths:
         raise ConfigError("stack: no path is given; name the files")
     if len(paths) == 1:
@@ -182,7 +184,7 @@ def stack(
     )
 
 
-def _open_beside(path: str | Path, crs: str | CRS | None) -> Source:
+def _open_beside(path: AnyName, crs: str | CRS | None) -> Source:
     """A further file; without a coordinate system it has the one that is given."""
     source = open_raster(path)
     lacks = crs is not None and source.crs is None and source.georeferenced
