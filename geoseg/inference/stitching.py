@@ -33,6 +33,12 @@ class Scores(NamedTuple):
     logits: bool
     """They become probabilities by softmax; else they are probabilities."""
 
+    def planes(self, rows: slice) -> Scores:
+        """Those of some rows, class by class: of networks that give a pixel's classes side by side,
+        a look at a class takes twice as long."""
+        values = self.values[..., rows, :]
+        return Scores(values if values.stride(-1) == 1 else values.contiguous(), self.logits)
+
     def probabilities(self, rows: slice = slice(None)) -> Tensor:
         """``(..., classes, rows, width)`` of some rows, in new memory."""
         values = self.values[..., rows, :]
@@ -171,23 +177,21 @@ class CropStitcher:
         for piece in pieces_of(scores.values):
             rows = slice(max(piece.start, own.start), min(piece.stop, own.stop))
             if rows.start < rows.stop:
-                decision, check = self._decide(scores, piece, rows, cols)
+                inside = slice(rows.start - piece.start, rows.stop - piece.start)
+                decision, check = self._decide(scores.planes(piece), inside, cols)
                 total += check
                 here = slice(rows.start - own.start, rows.stop - own.start)
                 self._decided.put(decision, here, place)
         return total
 
-    def _decide(
-        self, scores: Scores, piece: slice, rows: slice, cols: slice
-    ) -> tuple[Decision, Tensor]:
-        """Of some rows and columns of a window that lie in a piece of it; and a check of them."""
+    def _decide(self, scores: Scores, rows: slice, cols: slice) -> tuple[Decision, Tensor]:
+        """Of some rows and columns of a piece of a window; and a check of them."""
         winner, best = argmax(scores.values[:, rows, cols])
         check = best.sum()  # of the highest: NaN and infinity of any class are among them
         spread = None
         if self._asked.probabilities or self._asked.least_or_confidence:
             # Whole rows of the window: see `BlendStitcher.add`.
-            probabilities = scores.probabilities(piece)
-            spread = probabilities[:, rows.start - piece.start : rows.stop - piece.start, cols]
+            spread = scores.probabilities()[:, rows, cols]
             best = spread.amax(0)
         return decision_of(winner, best, spread, self._asked), check
 

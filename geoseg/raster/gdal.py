@@ -20,7 +20,7 @@ from geoseg.files import replace_file
 from geoseg.foreign import named_elsewhere, without_secrets
 from geoseg.places import AnyPath
 from geoseg.raster.content import raster_driver
-from geoseg.raster.references import follow_references
+from geoseg.raster.references import follow_references, is_in_large_folder
 from geoseg.raster.remote import INPUTS, reaching, refuse_leading_on
 from geoseg.remote import RemotePath
 from geoseg.remote_look import look_again
@@ -40,6 +40,8 @@ FORMATS = "GeoTIFF, COG, VRT, JPEG2000, PNG or JPEG"
 CAREFUL = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": False}
 """For opening and for reading: GDAL's quick way through a PNG returns noise where the file is cut
 short; the usual way reports it."""
+_ASKING = {"GDAL_DISABLE_READDIR_ON_OPEN": True}
+"""Sidecars are asked for by name."""
 
 
 def open_dataset(path: Path, **open_options: Any) -> Any:
@@ -106,9 +108,11 @@ def _open(path: Path, **open_options: Any) -> Any:
     _refuse_unopenable(path)
     driver = _driver_of(path)
     follow_references(path)
+    # There GDAL would list a thousand names at each opening, in vain, and then ask for each sidecar.
+    options = CAREFUL | (_ASKING if is_in_large_folder(path) else {})
     try:
         # A plain PNG without georeferencing is a supported case, not an accident.
-        with hear_warnings(NotGeoreferencedWarning), rasterio.Env(**CAREFUL):
+        with hear_warnings(NotGeoreferencedWarning), rasterio.Env(**options):
             # A separate handle, for GDAL's datasets belong to one thread at a time.
             return rasterio.open(path, driver=driver, **open_options)
     except RasterioError as error:

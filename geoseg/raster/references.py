@@ -82,6 +82,11 @@ def follow_references(path: Path) -> list[str]:
     return list(found)
 
 
+def is_in_large_folder(path: Path) -> bool:
+    """Whether so many files lie beside one that GDAL gives up listing them."""
+    return not _list(Path(os.path.abspath(path)).parent)
+
+
 class _UnsafeFileError(Exception):
     """What is wrong with a file, and what to do."""
 
