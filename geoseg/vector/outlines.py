@@ -25,6 +25,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geoseg.tiling.grouping import order_by
 from geoseg.vector.components import Components
 
 
@@ -69,21 +70,19 @@ def find_corners(components: Components) -> Corners:
     changes_across = across[:count] | across[stride : stride + count]
     changes_down = down[:count] | down[1 : count + 1]
     at = np.flatnonzero(changes_across & changes_down)
-    row, col = np.divmod(at, stride)
     four = [components.region_at(at + step) for step in (0, 1, stride, stride + 1)]
-    # Half of them cancel: those of two neighbours of one region. What is left is sorted.
+    # Half of them cancel: those of two neighbours of one region.
     left = [region >= 0 for region in four]
     for one, other in ((0, 1), (2, 3), (0, 2), (1, 3)):
         apart = (four[one] != four[other]) | ~left[one] | ~left[other]
         left[one], left[other] = left[one] & apart, left[other] & apart
-    region, inside = np.concatenate(four), np.concatenate(left)
-    positive = np.repeat([True, False, False, True], at.size)
-    return add_corners(
-        region[inside].astype(np.int64),
-        np.tile(row, 4)[inside],
-        np.tile(col, 4)[inside],
-        positive[inside],
-    )
+    # What is left is in the order of points; two of one region at a point have one sign.
+    kept = np.flatnonzero(np.stack(left, axis=1))
+    region = np.stack(four, axis=1).ravel()[kept]
+    order = order_by(region)
+    point, quarter = np.divmod(kept[order], 4)
+    row, col = np.divmod(at[point], stride)
+    return Corners(region[order].astype(np.int64), row, col, (quarter == 0) | (quarter == 3))
 
 
 def add_corners(
@@ -162,9 +161,6 @@ def outline(corners: Corners) -> NDArray[np.object_]:
 
 def _column_mates(corners: Corners) -> NDArray[np.int64]:
     """The other end of each corner's edge along its column."""
-    row = corners.row - corners.row.min()
-    col = corners.col - corners.col.min()
-    key = ((corners.region << _bits(col) | col) << _bits(row) | row) << 1
     # A corner of value ±2 is listed twice: first as an end of the edge to its left, then of the one
     # to its right. Which of them continues up the column, which one down, decides where rings part:
     #
@@ -172,10 +168,14 @@ def _column_mates(corners: Corners) -> NDArray[np.int64]:
     #         ---+---       the left one down round c                  ---+---   up round a
     #            | x                                                    x |
     #
-    # Along the column the upper edge comes first: the last bit of the key makes it so.
-    twice = np.flatnonzero(key[1:] == key[:-1])
-    key[np.where(corners.positive[twice], twice, twice + 1)] |= 1
-    order = np.argsort(key)
+    # Along the column the upper edge comes first.
+    listed = np.arange(corners.region.size)
+    same = (each[1:] == each[:-1] for each in (corners.region, corners.row, corners.col))
+    right_first = np.flatnonzero(np.logical_and.reduce([*same, corners.positive[1:]]))
+    listed[right_first], listed[right_first + 1] = right_first + 1, right_first
+    # By region, then column, then row: rows rise already.
+    by_col = order_by(corners.col)
+    order = listed[by_col[order_by(corners.region[by_col])]]
     mates = np.empty_like(order)
     mates[order[0::2]], mates[order[1::2]] = order[1::2], order[0::2]
     return mates

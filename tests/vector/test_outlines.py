@@ -50,6 +50,28 @@ def test_the_corners_of_a_union_are_the_sum_of_the_corners(
     )
 
 
+@given(
+    arrays(
+        np.uint8,
+        array_shapes(min_dims=2, max_dims=2, max_side=12),
+        elements=st.sampled_from([0, 1, 2, 254, 255]),
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_corners_are_those_of_each_pixel_added_up(labels: np.ndarray) -> None:
+    components = find_components(labels, None)
+    regions = components.region_of_run[components.run.reshape(components.framed.shape)][1:-1, 1:-1]
+    rows, cols = np.nonzero(regions >= 0)
+    region = regions[rows, cols].astype(np.int64)
+    of_pixels = [
+        (region, rows + down, cols + right, np.full(rows.size, down == right))
+        for down in (0, 1)
+        for right in (0, 1)
+    ]
+    summed = add_corners(*(np.concatenate(each) for each in zip(*of_pixels, strict=True)))
+    assert listed(find_corners(components)) == listed(summed)
+
+
 def test_a_pinch_is_listed_twice() -> None:
     pinched = listed(corners_of("xx.", "x.x", "xxx"))
     assert pinched.count((0, 1, 2, True)) == 2
