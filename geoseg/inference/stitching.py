@@ -34,8 +34,11 @@ class Scores(NamedTuple):
     """They become probabilities by softmax; else they are probabilities."""
 
     def planes(self, rows: slice) -> Scores:
-        """Those of some rows, class by class: of networks that give a pixel's classes side by side,
-        a look at a class takes twice as long."""
+        """Those of some rows, class by class.
+
+        Of networks that give the classes of a pixel side by side, a look at a class takes twice as
+        long.
+        """
         values = self.values[..., rows, :]
         return Scores(values if values.stride(-1) == 1 else values.contiguous(), self.logits)
 

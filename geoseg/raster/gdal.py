@@ -108,7 +108,7 @@ def _open(path: Path, **open_options: Any) -> Any:
     _refuse_unopenable(path)
     driver = _driver_of(path)
     follow_references(path)
-    # There GDAL would list a thousand names at each opening, in vain, and then ask for each sidecar.
+    # There GDAL would list a thousand names at each opening, in vain, before it asks for sidecars.
     options = CAREFUL | (_ASKING if is_in_large_folder(path) else {})
     try:
         # A plain PNG without georeferencing is a supported case, not an accident.

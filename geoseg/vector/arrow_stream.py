@@ -179,7 +179,10 @@ def _buffers(kind: str, values: NDArray[Any]) -> list[NDArray[Any] | None]:
         known = ~np.isnan(numbers)
         valid = None if known.all() else np.packbits(known, bitorder="little")
         return [valid, numbers]
-    texts = [text.encode() for text in values] if kind == "text" else list(values)
+    texts: list[bytes] = values.tolist()
+    if kind == "text":  # few differ
+        encoded = {text: text.encode() for text in set(texts)}
+        texts = [encoded[text] for text in texts]
     offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
     return [None, offsets, np.frombuffer(b"".join(texts) or b"\0", np.uint8)]
