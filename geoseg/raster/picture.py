@@ -90,7 +90,7 @@ def write_png(picture: Image, path: Path, facts: Mapping[str, str]) -> None:
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _RGB, 0, 0, 0)),
         *texts,
-        (b"IDAT", pack.compress(rows) + pack.flush()),
+        (b"IDAT", pack.compress(rows.data) + pack.flush()),
         (b"IEND", b""),
     ]
     with path.open("wb") as file:

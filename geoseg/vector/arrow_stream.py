@@ -179,7 +179,7 @@ def _buffers(kind: str, values: NDArray[Any]) -> list[NDArray[Any] | None]:
         known = ~np.isnan(numbers)
         valid = None if known.all() else np.packbits(known, bitorder="little")
         return [valid, numbers]
-    texts: list[bytes] = values.tolist()
+    texts = values.tolist()
     if kind == "text":  # few differ
         encoded = {text: text.encode() for text in set(texts)}
         texts = [encoded[text] for text in texts]
