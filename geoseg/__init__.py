@@ -8,6 +8,7 @@ errors, classes, files, report, lazy -> tiling, metrics -> raster | vector | mod
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from geoseg.lazy import lazy_names
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from geoseg.vector.polygonize import polygonize
 
 __version__ = "0.1.0"
+
+# torch then has Linux hold large tensors in pages of 2 MiB. Each layer's map is new memory, and to
+# get it in pages of 4 KiB takes up to a third of a forward. It is asked once, at the first tensor.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOMES = {
     "ClassScheme": "geoseg.classes:ClassScheme",

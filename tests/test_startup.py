@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -194,3 +195,34 @@ def test_smp_and_timm_are_imported_only_where_an_encoder_of_theirs_is_built(
 )
 def test_importing_a_command_imports_nothing_that_takes_long(command: str) -> None:
     assert imported(f"import geoseg.commands.{command}") == set()
+
+
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(
+    not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(encoding="utf-8"),
+    reason="this system has no huge pages",
+)
+def test_large_tensors_lie_in_huge_pages_also_where_torch_is_imported_first() -> None:
+    held = "open('/proc/self/smaps_rollup').read().split('AnonHugePages:')[1].split()[0]"
+    program = (
+        f"import torch, geoseg\nbefore = int({held})\nx = torch.ones(2**25)\n"
+        f"print(int({held}) - before)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"}
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    assert int(result.stdout) > 2**16  # KiB, of 128 MiB
+
+
+def test_who_has_said_whether_tensors_lie_in_huge_pages_is_heard() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "import geoseg, os; print(os.environ['THP_MEM_ALLOC_ENABLE'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "THP_MEM_ALLOC_ENABLE": "0"},
+    )
+    assert result.stdout == "0\n"
