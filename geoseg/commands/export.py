@@ -100,9 +100,8 @@ def run(
         from geoseg.export.onnx_file import write_onnx
 
         agreement = write_onnx(loaded, path, precision, chosen, reader)
-        return _report(
-            path, to, agreement, precision, _warnings(loaded.card, reader, precision, agreement)
-        )
+        warnings = _warnings(loaded.card, reader, precision, agreement, given=bool(tiles))
+        return _report(path, to, agreement, precision, warnings)
 
 
 def _check_options(
@@ -131,7 +130,9 @@ def _check_options(
         )
 
 
-def _warnings(card: Card, reader: str, precision: str, agreement: Agreement) -> list[str]:
+def _warnings(
+    card: Card, reader: str, precision: str, agreement: Agreement, *, given: bool
+) -> list[str]:
     """What its reader will take otherwise than meant, and what smaller numbers lose."""
     lines = []
     if reader != ANY and card.ground_sampling is None:
@@ -140,9 +141,10 @@ def _warnings(card: Card, reader: str, precision: str, agreement: Agreement) -> 
         ]
     if agreement.labels < _FEW:
         finer = "--precision fp16" if precision == "int8" else "--precision fp32"
+        tiles = "" if given else "--tiles of your own rasters, from which they are measured, or "
         lines += [
-            f"{precision} changes {100 * (1 - agreement.labels):.1f} % of the labels; give --tiles "
-            f"of your own rasters, from which they are measured, or {finer}"
+            f"{precision} changes {100 * (1 - agreement.labels):.1f} % of the labels; give "
+            f"{tiles}{finer}"
         ]
     return lines
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +136,7 @@ def _quantized(model: ModelProto, path: Path, tiles: Sequence[NDArray[np.float32
     """
     from onnx import load
 
-    with temporary_folder(path) as folder:
+    with temporary_folder(path) as folder, _without_advice():
         try:
             quantize_static(
                 model,
@@ -150,3 +152,14 @@ def _quantized(model: ModelProto, path: Path, tiles: Sequence[NDArray[np.float32
                 "export it with --precision fp16 or fp32"
             ) from error
         return load(folder / "int8.onnx")
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Without what onnxruntime logs, as the root logger, for those who prepare models by hand."""
+    was = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(was)

@@ -58,6 +58,10 @@ def test_a_folder_for_a_hub_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("labels", "words"), [(0.995, None), (0.8, "int8 changes 20.0 % of the")])
 def test_what_smaller_numbers_lose_is_warned_of(labels: float, words: str | None) -> None:
-    lines = export._warnings(load_card("demo"), "any", "int8", Agreement(0.3, labels, 100))
+    arguments = (load_card("demo"), "any", "int8", Agreement(0.3, labels, 100))
+    lines = export._warnings(*arguments, given=False)
     assert len(lines) == bool(words)
-    assert all(str(words) in line for line in lines)
+    assert all(str(words) in line and "give --tiles" in line for line in lines)
+    of_own_tiles = export._warnings(*arguments, given=True)
+    assert all("give --precision fp16" in line for line in of_own_tiles)
+    assert len(of_own_tiles) == bool(words)
