@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -61,6 +63,22 @@ def test_the_file_holds_the_card_and_how_it_agrees(written: Path, exported_model
     assert Card.from_json(facts["geoseg_card"]) == exported_model.card
     assert json.loads(facts["geoseg_agreement"])["label_agreement"] == 1.0
     assert json.loads(facts["model_type"]) == "Segmentor"
+
+
+def test_the_lines_of_the_documents_give_the_labels_of_geoseg(
+    written: Path, make_raster: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2048, (2, 61, 83)).astype(np.uint16)
+    raster = make_raster(data=pixels)
+    monkeypatch.chdir(raster.parent)
+    (raster.parent / "mine.onnx").write_bytes(written.read_bytes())
+    raster.rename(raster.with_name("tile.tif"))
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    wanted, _ = geoseg.predict_array(pixels, geoseg.load_model(written), precision="fp32")
+    assert (names["classes"] == wanted).mean() >= 0.999
 
 
 def test_the_same_model_is_the_same_file(written: Path, exported_model: Model) -> None:
