@@ -27,6 +27,7 @@ _NO_CREDENTIALS = (
     *("metadata.google.internal", "Account must be specified"),
 )
 """In errors of one who has no credentials and asks the machine that lends them to its guests."""
+_UNREACHED = "error sending request"
 _DENIED = ("403 Forbidden", "401 Unauthorized")
 NO_SIGNING = {
     "s3": ("AWS_NO_SIGN_REQUEST", "AWS_SKIP_SIGNATURE"),
@@ -170,6 +171,11 @@ def _in_words(bucket: str, name: str, error: Exception) -> Exception:
     words = " ".join(text.split())
     if isinstance(error, ValueError):
         return OutputError(f"{name}: a bucket takes no such name ({words}); give another one")
+    if _UNREACHED in words:
+        return StoreError(
+            f"{name}: its server cannot be reached ({words[:300]}); the same command continues "
+            "when it can"
+        )
     return StoreError(
         f"{name}: the server does not do what it is asked ({words[:300]}); "
         "the same command continues when it does"

@@ -39,7 +39,7 @@ def any_path(name: str | os.PathLike[str] | StorePath) -> AnyPath:
     """
     if isinstance(name, StorePath):
         return name
-    url = name if isinstance(name, str) else name_of(name)
+    url = name if isinstance(name, str) and "://" in name else name_of(name)
     if not is_store_url(url):
         return Path(name)
     scheme, _, rest = url.partition("://")

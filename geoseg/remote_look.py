@@ -225,7 +225,9 @@ def _look_into_bucket(path: RemotePath) -> RemoteLook:
     try:
         meta, head = place.head(_HEAD, tries=retry_settings()[0])
     except FileNotFoundError:
-        raise SourceError(f"{path}: there is no such object; check the name") from None
+        raise SourceError(
+            f"{path}: there is no such object; check the name, and name files: no folder is listed"
+        ) from None
     except StoreError as error:
         words = str(error)
         if "denies access" in words:
