@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from geoseg.errors import ModelError, OutputError
@@ -10,6 +11,18 @@ from geoseg.files import naming_file, write_bytes, write_text
 from geoseg.models import Card, Model, write_model
 from geoseg.models.hub import HUB_FILE
 from geoseg.value_ranges import ranges_words
+
+_LICENSES: tuple[str, ...] = (
+    "apache-2.0",
+    "mit",
+    "bsd-2-clause",
+    "bsd-3-clause",
+    "gpl-3.0",
+    "lgpl-3.0",
+    "agpl-3.0",
+)
+_LICENSES += ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
+"""Those that hubs know by SPDX's identifiers, in small letters, and that models often have."""
 
 
 def write_folder(model: Model, folder: Path) -> None:
@@ -47,7 +60,7 @@ def model_card(card: Card) -> str:
         "library_name": "geoseg",
         "pipeline_tag": "image-segmentation",
         "tags": ["remote-sensing", "semantic-segmentation", spec.system],
-        **({} if card.license is None else {"license": card.license}),
+        **_license(card.license),
     }
     front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in head.items())
     sampling = "not stated" if card.ground_sampling is None else f"{card.ground_sampling:g} m"
@@ -72,6 +85,7 @@ A segmentation model for orthophotos, made with geoseg.
 | values | {ranges_words(card.value_range)} |
 | ground sampling | {sampling} |
 | windows | {card.window} px, {card.overlap} px of overlap |
+| licence | {card.license or "not stated"} |
 
 | value | class | colour |
 |---|---|---|
@@ -89,3 +103,11 @@ import geoseg
 geoseg.predict("orthophotos/", "hf://USER/NAME", out="out")
 ```
 """
+
+
+def _license(text: str | None) -> dict[str, str]:
+    """A licence as hubs take it: by an identifier of theirs, in small letters, or as another."""
+    if text is None:
+        return {}
+    name = re.sub(r"[^a-z0-9.-]+", "-", text.lower())
+    return {"license": name} if name in _LICENSES else {"license": "other", "license_name": name}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 
 import geoseg
-from geoseg.export.hub import write_folder
+from geoseg.export.hub import model_card, write_folder
 from geoseg.models import Card, Model
 
 
@@ -34,10 +35,30 @@ def test_the_text_begins_with_metadata_and_names_bands_and_classes(
     write_folder(exported_model, tmp_path)
     _, head, text = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     facts = yaml.safe_load(head)
-    assert facts["license"] == "CC-BY-4.0"
+    assert facts["license"] == "cc-by-4.0"
     assert facts["library_name"] == "geoseg"
     for word in ("red, nir", "0.25 m", "Dächer", "grass: tall", "0 to 2047"):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    ("terms", "metadata"),
+    [
+        (None, {}),
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        (
+            "CC-BY-4.0 AND ODbL-1.0",
+            {"license": "other", "license_name": "cc-by-4.0-and-odbl-1.0"},
+        ),
+    ],
+)
+def test_a_licence_is_named_as_hubs_take_it_and_in_full_for_people(
+    exported_model: Model, terms: str | None, metadata: dict[str, str]
+) -> None:
+    text = model_card(exported_model.card.model_copy(update={"license": terms}))
+    facts = yaml.safe_load(text.split("---\n", 2)[1])
+    assert {name: facts[name] for name in facts if "license" in name} == metadata
+    assert f"| licence | {terms or 'not stated'} |" in text
 
 
 def test_the_network_of_another_program_goes_into_a_model_file(tmp_path: Path) -> None:
