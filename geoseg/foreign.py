@@ -74,6 +74,8 @@ _NO_PATHS = ("crs", "scheduler")
 _RASTERS = ("sources", "file", "rasters", "confidence", "stack")
 """Options that name rasters, which may lie on servers: the user has named these alone."""
 _OUTPUTS = ("out", "dst")
+_HUB = "hf://"
+"""How names of models of a hub begin: the user has named these alone, too."""
 
 
 def with_allow_remote(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -99,6 +101,8 @@ def _guarded(
     def run(*arguments: Any, **options: Any) -> Result:
         for name, value in (*zip(names, arguments, strict=False), *options.items()):
             if name in (*_NO_PATHS, *_RASTERS) or not isinstance(value, str | os.PathLike):
+                continue
+            if name == "model" and os.fspath(value).startswith(_HUB):
                 continue
             is_output = name in _OUTPUTS
             line = output_elsewhere(value) if is_output else named_elsewhere(value)

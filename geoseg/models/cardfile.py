@@ -91,7 +91,8 @@ def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
         if line := named_elsewhere(path):
             raise ModelError(line) from error
         raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg"
+            f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg, or a "
+            "name that geoseg models lists"
         ) from error
     if start[8:] != b"{":
         raise ModelError(

@@ -78,7 +78,7 @@ def _report(folder: Path) -> Mapping[str, Any]:
     path = folder / REPORT
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         what = "holds no report.json" if folder.is_dir() else "no such folder"
         raise ConfigError(f"{folder}: {what}; give the --out of a geoseg predict") from None
     except (OSError, ValueError) as error:

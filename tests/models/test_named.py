@@ -8,6 +8,8 @@ import pytest
 from huggingface_hub import constants
 
 import geoseg
+from geoseg import scenes
+from geoseg.commands import info
 from geoseg.errors import ModelError
 from geoseg.models.named import SHIPPED, model_file
 
@@ -41,8 +43,19 @@ def test_a_model_of_the_hub_comes_from_its_cache(
     (snapshot / "model.safetensors").write_bytes(DEMO.read_bytes())
     assert geoseg.load_model("hf://maps/roofs").digest == geoseg.load_model(DEMO).digest
     assert model_file(f"hf://maps/roofs@{revision}") == snapshot / "model.safetensors"
+    scenes.write_scene(tmp_path / "a.tif", 64, seed=1)
+    out = tmp_path / "out"
+    report = geoseg.predict(tmp_path / "a.tif", "hf://maps/roofs", out, dry_run=True)
+    assert report.data["plan"]["forwards"] == 1
+    described = info.run(tmp_path / "a.tif", model="hf://maps/roofs")
+    assert "--model hf://maps/roofs" in described.text
     with pytest.raises(ModelError, match=r"hf://maps/walls: .*; connect once, or download"):
         model_file("hf://maps/walls")
+
+
+def test_a_name_that_is_none_leads_to_the_list() -> None:
+    with pytest.raises(ModelError, match="or a name that geoseg models lists"):
+        geoseg.load_model("bildings-rgb")
 
 
 @pytest.mark.parametrize("name", ["hf://", "hf://roofs", "hf://a/b/c", "hf:///b", "hf://a/"])

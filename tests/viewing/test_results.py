@@ -81,5 +81,9 @@ def test_folders_without_results_are_refused(tmp_path: Path, text: str | None, s
         (tmp_path / "report.json").write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_results(tmp_path)
+    file = tmp_path / "a.tif"
+    file.touch()
+    with pytest.raises(ConfigError, match=r"a\.tif: no such folder; give the --out of"):
+        read_results(file)
     with pytest.raises(ConfigError, match="nowhere: no such folder"):
         read_results(tmp_path / "nowhere")
