@@ -7,10 +7,8 @@ import hashlib
 import math
 import uuid
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.external_card import OUTPUTS
 from geoseg.models.external_file import trace_module, tracing_quietly
+from geoseg.models.external_output import main_tensor, refuse_no_map
 from geoseg.models.folding import fold_batch_norms
 from geoseg.models.layers import resize
 from geoseg.models.spec import ModelSpec
@@ -33,14 +32,10 @@ _TRACED = 64
 """Side of the image that a module is traced on, at least, in pixels."""
 _EACH = 16
 """Rows and columns between pixels that are looked at once."""
-_COARSEST = 64
-"""Pixels of an image's side, at most, that one position of a map stands for."""
 _TRIED = (32, 64)
 """Sides of the image on which it is tried whether a folded network does the same."""
 _AGREEMENT = 1e-4
 """Of the largest logit: how far others may be from those before."""
-_KNOWN_KEYS = ("out", "logits", "probabilities", "masks")
-"""Of networks that give a mapping: torchvision's, transformers'."""
 
 
 class External(nn.Module):
@@ -111,12 +106,23 @@ class External(nn.Module):
         except Exception as error:  # what foreign code raises has no end
             raise ModelError(
                 f"the network does not run on {tuple(padded.shape)} "
-                f"({type(error).__name__}: {one_line_reason(error)}); its weights "
-                "must be float32, and its card must say which bands, window and multiple it takes"
+                f"({type(error).__name__}: {one_line_reason(error)}); {self._advice}"
             ) from error
-        logits = self._as_logits(_tensor(given))
-        _refuse_no_map(logits, height, width)
+        logits = self._as_logits(main_tensor(given))
+        refuse_no_map(logits, *padded.shape[2:])
         return resize(logits, padded.shape[2:])[:, :, :height, :width]
+
+    @property
+    def _advice(self) -> str:
+        """What to do where the network does not run."""
+        kinds = {each.dtype for each in self.network.parameters() if each.is_floating_point()}
+        others = ", ".join(sorted(str(each).removeprefix("torch.") for each in kinds))
+        if kinds - {torch.float32}:
+            return f"its weights are {others}, its images float32: give it as module.float()"
+        return (
+            "its weights must be float32, and its card must say which bands, window and multiple "
+            "it takes; where it takes one size only, window and multiple are that size"
+        )
 
     def _as_logits(self, given: Tensor) -> Tensor:
         """Scores whose softmax is what the network means.
@@ -233,10 +239,18 @@ class External(nn.Module):
             image = image.to(next(self.parameters()).device)
             with torch.inference_mode():
                 before, after = self(image), folded(image)
+                if _agree(before, after):
+                    return folded
+                again = self(image)
         except Exception:  # what foreign code raises has no end; where it matters, the run says it
             return self
-        agree = (after - before).abs().max() <= _AGREEMENT * before.abs().max()
-        return folded if agree else self
+        if not _agree(before, again):
+            warnings.warn(
+                "the network gives something else each time for the same image (dropout that eval "
+                "mode does not end?), so labels hang on chance",
+                stacklevel=2,
+            )
+        return self
 
     @cached_property
     def _graph(self) -> str:
@@ -248,17 +262,8 @@ class External(nn.Module):
             return str(torch.export.export(self.network, (image,)).graph_module.code)
 
 
-def _refuse_no_map(logits: Tensor, height: int, width: int) -> None:
-    """Refuse what would be spread over an image: classes of the image as a whole.
-
-    Raises:
-        ModelError: it is one position for a large image.
-    """
-    if logits.shape[2:].numel() == 1 and min(height, width) > _COARSEST:
-        raise ModelError(
-            f"the network gives one position, {tuple(logits.shape)}, for an image of {height} x "
-            f"{width}: no map of classes; export the output that is one as the first"
-        )
+def _agree(one: Tensor, other: Tensor) -> bool:
+    return bool((other - one).abs().max() <= _AGREEMENT * one.abs().max())
 
 
 def _refuse_probabilities(given: Tensor) -> None:
@@ -277,24 +282,3 @@ def _refuse_probabilities(given: Tensor) -> None:
             "the network gives values that sum to 1 over the classes, its card promises output: "
             "logits; say output: probabilities in its card"
         )
-
-
-def _tensor(given: Any) -> Tensor:
-    """The main output of a network.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if isinstance(given, Tensor):
-        return given
-    if isinstance(given, Mapping):
-        for key in _KNOWN_KEYS:
-            found = given.get(key)
-            if isinstance(found, Tensor):
-                return found
-    if isinstance(given, tuple | list) and given and isinstance(given[0], Tensor):
-        return given[0]
-    raise ModelError(
-        f"the network gives {type(given).__name__}; wrap a module that gives one tensor, "
-        "(N, classes, H, W)"
-    )

@@ -38,8 +38,8 @@ def wrap(
 
     Args:
         module: takes ``(N, bands, H, W)`` float32 images, ``(values - mean) / std``, and gives one
-            tensor, a tuple that begins with it, or a mapping with ``out`` or ``logits``. It is put
-            into eval mode.
+            tensor, a tuple that begins with it, or a mapping or an object with ``out`` or
+            ``logits``: a map of the whole image, at any whole pitch. It is put into eval mode.
         classes: names of the classes in the order of its channels, or their scheme.
         bands: names of the bands in order.
         mean: of each band, in units of the value range.
@@ -52,7 +52,8 @@ def wrap(
         colors: RGB of each class, where `classes` are names; made up where left out.
         output: ``logits``, ``probabilities``, ``sigmoid`` or ``sigmoid-logits`` (of classes that do
             not exclude one another, or of one channel for the second of two classes), ``labels``.
-        multiple: of which the sides of its images must be, in pixels; they are padded to it.
+        multiple: of which the sides of its images must be, in pixels; they are padded to it. Of a
+            module that takes one size only, it is that size, and so is `window`.
         key: says which weights and code these are, for outputs to be known again and interrupted
             runs to be continued; left out, the weights and the traced graph say it.
         license: terms of use of the weights.
@@ -67,6 +68,8 @@ def wrap(
             f"wrap takes a torch.nn.Module, not {type(module).__name__}; give the path of an ONNX, "
             "TorchScript or torch.export file to geoseg.load_model"
         )
+    if any(each.is_meta for each in module.parameters()):
+        raise ModelError("the module's weights are on device meta, without values; load them first")
     if not isinstance(key, str | None):
         raise ModelError(f"key {shown(key)}: give a text that names these weights")
     facts = stated_facts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -91,7 +91,7 @@ def test_smaller_maps_are_brought_to_the_images_size() -> None:
         (torch.full((1, 5, 7), -1), "labels", "gives class -1, its card names 3 classes"),
         (torch.full((1, 5, 7), 0.25), "labels", "gives 0.25, which is no class id, .*another"),
         ([], "logits", "the network gives list; wrap a module that gives one tensor"),
-        ({"loss": torch.rand(1)}, "logits", "the network gives dict"),
+        ({"loss": torch.rand(1)}, "logits", "the network gives dict of loss; .*as out or logits"),
     ],
 )
 def test_something_else_is_refused_with_what_to_say(given: Any, output: str, message: str) -> None:
@@ -104,6 +104,61 @@ def test_classes_of_a_whole_image_are_no_map() -> None:
     assert whole(torch.zeros(1, 2, 64, 64)).shape == (1, 3, 64, 64)
     with pytest.raises(ModelError, match=r"one position, \(1, 3, 1, 1\), for an image of 65 x 70"):
         whole(torch.zeros(1, 2, 65, 70))
+
+
+class Result(NamedTuple):
+    loss: Tensor
+    logits: Tensor
+
+
+def test_an_object_with_logits_gives_them() -> None:
+    logits = torch.rand(1, 3, 5, 7)
+    given = external(Result(torch.rand(1), logits), "logits")(IMAGE)
+    assert torch.equal(given, logits)
+
+
+@pytest.mark.parametrize("side", [1, 61, 64, 67, 512, 513])
+@pytest.mark.parametrize("pitch", [2, 4, 8, 14, 16])
+def test_maps_of_the_whole_image_are_taken_at_any_pitch(side: int, pitch: int) -> None:
+    image = torch.zeros(1, 2, side, side)
+    for positions in {max(1, side // pitch), -(-side // pitch), side // pitch + 1, side * pitch}:
+        if positions > 1 or side <= 64:
+            net = external(torch.zeros(1, 3, positions, positions), "logits")
+            assert net(image).shape[2:] == (side, side)
+
+
+@pytest.mark.parametrize(("cut", "pitch"), [(2, 1), (4, 1), (184, 1), (2, 8)])
+def test_maps_without_the_images_edges_are_refused(cut: int, pitch: int) -> None:
+    # U-Net as published gives 388 x 388 for 572 x 572.
+    side = 572 if cut == 184 else 512
+    image, found = torch.zeros(1, 2, side, side), side // pitch - cut
+    for shape in ((found, side), (side, found)):
+        with pytest.raises(ModelError, match=rf"{shape[0]} x {shape[1]} for an image of {side} x"):
+            external(torch.zeros(1, 3, *shape), "logits")(image)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_named(dtype: torch.dtype) -> None:
+    net = External(nn.Conv2d(2, 3, 1).to(dtype), external_spec("module", 2, 3))
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(ModelError, match=rf"its weights are {name}, .*give it as module.float\(\)"):
+        net(IMAGE)
+
+
+def test_a_module_that_hangs_on_chance_is_told_apart() -> None:
+    class Chance(nn.Module):
+        def __init__(self, *, active: bool) -> None:
+            super().__init__()
+            self.conv, self.active = nn.Conv2d(2, 3, 1), active
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.dropout(self.conv(x), 0.5, self.active)
+
+    spec = external_spec("module", 2, 3)
+    with pytest.warns(UserWarning, match="something else each time for the same image"):
+        External(Chance(active=True).eval(), spec).folded()
+    with warnings.catch_warnings(action="error"):
+        External(Chance(active=False).eval(), spec).folded()
 
 
 def test_images_are_padded_to_the_multiple_and_cropped_again() -> None:

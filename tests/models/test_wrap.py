@@ -171,3 +171,22 @@ def test_facts_of_another_type_are_refused_in_a_line(
 def test_arrays_and_tensors_are_facts_too(module: nn.Module) -> None:
     given = {"mean": np.array(FACTS["mean"]), "std": torch.tensor(FACTS["std"])}
     assert geoseg.wrap(module, **FACTS | given).card == geoseg.wrap(module, **FACTS).card
+
+
+def test_a_module_of_one_size_is_run_at_that_size(tmp_path: Path, image: Path) -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.places = nn.Conv2d(2, 3, 1), nn.Parameter(torch.zeros(1, 2, 80, 80))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(x + self.places)
+
+    model = geoseg.wrap(Fixed(), **{**FACTS, "window": 80, "multiple": 80})
+    geoseg.predict(image, model, out=tmp_path / "out", vectors="none", precision="fp32")
+    assert labels(tmp_path / "out").shape == (60, 57)
+
+
+def test_a_module_without_values_is_refused() -> None:
+    with pytest.raises(ModelError, match="weights are on device meta, without values"):
+        geoseg.wrap(nn.Conv2d(2, 3, 1, device="meta"), **FACTS)
