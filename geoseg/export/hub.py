@@ -12,16 +12,9 @@ from geoseg.models import Card, Model, write_model
 from geoseg.models.hub import HUB_FILE
 from geoseg.value_ranges import ranges_words
 
-_LICENSES: tuple[str, ...] = (
-    "apache-2.0",
-    "mit",
-    "bsd-2-clause",
-    "bsd-3-clause",
-    "gpl-3.0",
-    "lgpl-3.0",
-    "agpl-3.0",
+_LICENSES = re.compile(
+    r"apache-2\.0|mit|bsd-[23]-clause|[al]?gpl-3\.0|cc0-1\.0|cc-by(-nc)?(-sa)?-4\.0"
 )
-_LICENSES += ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
 """Those that hubs know by SPDX's identifiers, in small letters, and that models often have."""
 
 
@@ -110,4 +103,8 @@ def _license(text: str | None) -> dict[str, str]:
     if text is None:
         return {}
     name = re.sub(r"[^a-z0-9.-]+", "-", text.lower())
-    return {"license": name} if name in _LICENSES else {"license": "other", "license_name": name}
+    return (
+        {"license": name}
+        if _LICENSES.fullmatch(name)
+        else {"license": "other", "license_name": name}
+    )
