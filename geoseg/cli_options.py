@@ -15,19 +15,28 @@ from click import option
 
 from geoseg.remote import source_path
 
-PATH = click.Path(path_type=Path)
+_EMPTY = "an empty text is no path; a variable of the shell may not be set"
 
 
-class RasterType(click.ParamType):  # type: ignore[type-arg]
-    """A raster, wherever it lies: `Path` would take slashes out of URLs."""
+class PathType(click.ParamType):  # type: ignore[type-arg]
+    """A path of this machine; empty text, which `Path` takes for the current folder, is none."""
 
     name = "path"
 
-    def convert(self, value: Any, *_: Any) -> Path:
+    def convert(self, value: Any, param: Any, context: Any) -> Path:
         """The path."""
-        return source_path(value)
+        return Path(value or self.fail(_EMPTY, param, context))
 
 
+class RasterType(PathType):
+    """A raster, wherever it lies: `Path` would take slashes out of URLs."""
+
+    def convert(self, value: Any, param: Any, context: Any) -> Path:
+        """The path."""
+        return source_path(value or self.fail(_EMPTY, param, context))
+
+
+PATH = PathType()
 RASTER = RasterType()
 MODEL = "FILE|NAME|hf://USER/NAME"
 """What a model may be called."""

@@ -52,6 +52,15 @@ def test_every_command_has_help_and_is_documented(name):
     assert f"geoseg {name}" in texts
 
 
+@pytest.mark.parametrize(
+    "arguments", [["predict", "", "--model", "demo", "--out", "o"], ["train", ""]]
+)
+def test_empty_text_is_no_path(arguments):
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert "an empty text is no path; a variable of the shell may not be set" in result.output
+
+
 def test_every_option_of_predict_is_documented():
     page = (ROOT / "docs/predict.md").read_text()
     for parameter in cli.commands["predict"].params:
