@@ -3,6 +3,8 @@
 import importlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -343,3 +345,9 @@ def test_the_help_shows_every_option_below_the_heading_of_its_theme() -> None:
     for parameter in cli.commands["predict"].params:
         if isinstance(parameter, click.Option):
             assert len(re.findall(rf"  {parameter.opts[0]}(?![\w-])", text)) == 1
+
+
+def test_the_package_is_the_program() -> None:
+    command = [sys.executable, "-m", "geoseg", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"geoseg {geoseg.__version__}\n"

@@ -45,7 +45,7 @@ FLOORS = [
     {"inference", "training", "evaluation", "scenes", "export", "importing", "viewing"},
     {"config", "config_data"},
     {"commands"},
-    {"calls", "cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
+    {"__main__", "calls", "cli", "cli_group", "cli_models", "cli_options", "program", "terminal"},
 ]
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 APART = [

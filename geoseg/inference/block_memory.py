@@ -44,7 +44,7 @@ def mapped_pixels(block: Block) -> int:
     grid = block.grid
     if grid.cells is None:
         return 0
-    return (min(grid.window, grid.height) + grid.cells.size) * _reach(block)
+    return min(grid.window + grid.cells.size, grid.height) * _reach(block)
 
 
 def _strip_pixels(block: Block) -> int:

@@ -80,15 +80,18 @@ class Budget:
             "choice": asdict(choice)
         }
 
-    def refusal(self, least: int, *, choosable: bool) -> ConfigError:
+    def refusal(self, least: int, *, choosable: bool, alone: bool = False) -> ConfigError:
         """Why a run cannot be, and what to do.
 
         Args:
             least: bytes that would do.
             choosable: geoseg has chosen the blocks.
+            alone: it could be without the worker processes that were asked for.
         """
         enough, have = size_text(least * _SPARE), size_text(self.bytes)
         other = "a smaller --window or --batch" if choosable else "--block auto, or a smaller one"
+        if alone:
+            other = "leave out --workers"
         if self.workers:
             limit = size_text(least * _SPARE / LIMIT_SHARE)
             return ConfigError(
@@ -143,8 +146,11 @@ def fit_memory(
     fitting: list[Fitted] = []
     peaks: list[int] = []
     on_gpu: list[int] = []
-    counts = [run.processes] if run.cluster else range(run.processes, min(run.processes, 1) - 1, -1)
-    for workers in counts:
+    most = run.processes
+    if not run.cluster:  # each holds libraries and network; more of them need not be tried
+        most = min(most, max(1, budget.bytes // max(1, probe.held_bytes)))
+    fewest = most if run.cluster else min(most, 1)
+    for workers in range(most, fewest - 1, -1):
         for fitted in _ways(surveys, run, probe, workers, merged):
             peaks.append(budget.share(fitted.memory))
             on_gpu.append(device_peak_of(fitted.plan, probe))
@@ -156,7 +162,9 @@ def fit_memory(
     if not fitting and not budget.holds_on_gpu(min(on_gpu)):
         raise budget.gpu_refusal(min(on_gpu))
     if not fitting:
-        raise budget.refusal(min(peaks), choosable=run.options.block == "auto")
+        with_none = [] if run.cluster or not most else _ways(surveys, run, probe, 0, merged)
+        alone = any(fitted.memory <= budget.bytes for fitted in with_none)
+        raise budget.refusal(min(peaks), choosable=run.options.block == "auto", alone=alone)
     return min(fitting, key=lambda each: each.seconds)
 
 
@@ -185,4 +193,5 @@ def _ways(
             plan = plan_merged(plan, merged, run.options)
         memory = peak_of(plan, probe, choice, len(surveys))
         seconds = seconds_of(plan, probe, choice, len(surveys))
-        yield Fitted(choice, first, cut, plan, memory, seconds)
+        with_any_memory = replace(first, workers=run.processes)
+        yield Fitted(choice, with_any_memory, cut, plan, memory, seconds)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from geoseg.inference.areas import AREA_PIXELS
+from geoseg.report import counted
 
 _SMALL_AREA = 2**22
 """Pixels of the least areas: two thousand squared."""
@@ -58,6 +59,8 @@ class Choice:
             first: what would have been chosen with any memory.
         """
         given_up = []
+        if self.workers < first.workers:
+            given_up.append(f"{self.workers} of {counted(first.workers, 'worker')}")
         if self.widest is not None:
             given_up.append(f"blocks of {self.widest} px")
         if self.area is not None:

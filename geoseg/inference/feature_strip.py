@@ -52,7 +52,8 @@ class FeatureStrip:
         self.cell_cols = cells.covering(self._left, self._right)
         """Columns of cells that the block's windows see."""
         self._top = 0
-        self._rows = ceil(first.height / pitch) + ceil(cells.size / pitch)
+        rows = ceil(first.height / pitch) + ceil(cells.size / pitch)
+        self._rows = min(rows, ceil(grid.height / pitch))
         self._cols = ceil((self._right - self._left) / pitch)
         self._maps: Maps = {}
         shape = (self._rows * pitch, self._right - self._left)

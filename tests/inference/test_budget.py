@@ -93,8 +93,24 @@ def test_fewer_workers_are_started_where_memory_lacks_and_the_pixels_stay(
     assert fit(2**40, workers=3).choice.workers == 3
     fitted = fit(4 * BASE + 400 * MIB, workers=3)
     assert fitted.choice.workers in (1, 2)
-    with pytest.raises(ConfigError):
+    (line,) = fitted.choice.lines(fitted.memory, fitted.first)
+    assert f"{fitted.choice.workers} of 3 workers" in line
+    with pytest.raises(ConfigError, match=r"give --max-memory .*, or leave out --workers"):
         fit(2 * BASE, workers=3)
+    with pytest.raises(ConfigError, match="or a smaller --window"):
+        fit(BASE, workers=3)
+
+
+def test_of_very_many_workers_only_those_that_memory_may_hold_are_tried(
+    fit: Callable[..., Fitted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    ways = budget_module._ways
+    monkeypatch.setattr(budget_module, "_ways", lambda *args: tried.append(args[3]) or ways(*args))
+    fitted = fit(10 * BASE, workers=100_000)
+    assert tried[0] == 10
+    assert fitted.choice.workers == tried[-1]
+    assert fitted.memory <= 10 * BASE < fitted.memory + fitted.memory // fitted.choice.workers
 
 
 def test_told_nothing_a_run_takes_a_share_of_what_is_free(

@@ -31,6 +31,8 @@ def test_what_was_given_up_is_said_in_one_line() -> None:
     assert Choice(4).lines(2**31, Choice(4)) == []
     late = Choice(4, begun=False)
     assert late.lines(2**31, late) == []
+    (line,) = Choice(2, 3).lines(2**31, Choice(2, 8))
+    assert line == "      to stay within 2.0 GiB: 3 of 8 workers"
     (line,) = late.lines(2**31, Choice(4))
     assert line == "      to stay within 2.0 GiB: files after the last window"
     (line,) = Choice(1, beside=False, widest=900, area=2**22).lines(2**31, Choice(4))
