@@ -66,10 +66,12 @@ def test_a_file_that_is_missing_is_named_with_its_pattern(
         companions(image, [pattern])
 
 
-@pytest.mark.parametrize("wrong", ["{name}.tif", "{stem_dsm.tif", "{0}.tif", "", "{1:2f}.tif"])
+@pytest.mark.parametrize("wrong", ["{name}.tif", "{stem_dsm.tif", "{0}.tif", "{1:2f}.tif"])
 def test_a_pattern_that_means_nothing_is_refused(wrong: str) -> None:
     with pytest.raises(ConfigError, match=rf"^--stack {re.escape(repr(wrong))}.*\{{stem\}} is the"):
         given_patterns("--stack", wrong)
+    with pytest.raises(ConfigError, match=r"^--stack '': give a path"):
+        given_patterns("--stack", "")
     assert given_patterns("--stack", "{stem}_dsm.tif") == ("{stem}_dsm.tif",)
 
 
