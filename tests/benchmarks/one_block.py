@@ -48,7 +48,7 @@ def one_block_hcnet(folder: Path) -> None:
 
 
 def _compare(folder: Path, system: str) -> None:
-    model = write_model(folder / f"{system}.safetensors", system, "resnet18")
+    model = write_model(folder / f"{system}.safetensors", system, "resnet18", trained=True)
     script = folder / "run.py"
     script.write_text(_RUN)
     sheets = {

@@ -14,25 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyogrio
 import rasterio
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import geoseg
 from geoseg import scenes
 from geoseg.inference.openmp import let_others_sleep
 from geoseg.models import Model
 from tests.benchmarks.imagery import write_imagery
+from tests.benchmarks.models import MEAN, STD, STEPS, normalized, train_briefly
 
 _WINDOW = 512
-_MEAN, _STD = [110.0, 100.0, 100.0], [45.0, 45.0, 45.0]
-_WORLD = 7
-"""Of the imagery, which begins at its corner."""
-_STEPS, _PATCHES, _PATCH = 40, 4, 128
 
 
 def wrap(folder: Path, side: int = 3072, chosen: tuple[str, ...] = ()) -> None:
@@ -45,9 +39,9 @@ def wrap(folder: Path, side: int = 3072, chosen: tuple[str, ...] = ()) -> None:
         trained = time.perf_counter()
         let_others_sleep()  # a thread beside this one does not spin, whatever else runs
         with ThreadPoolExecutor(1) as thread:
-            correct = thread.submit(_train, net).result()
+            correct = thread.submit(train_briefly, net).result()
         print(
-            f"{name}: {correct:.0%} of its last patches are right after {_STEPS} steps, "
+            f"{name}: {correct:.0%} of its last patches are right after {STEPS} steps, "
             f"{time.perf_counter() - trained:.0f} s",
             flush=True,
         )
@@ -60,8 +54,8 @@ def _compare(name: str, net: nn.Module, image: Path, folder: Path) -> None:
         net,  # of which geoseg runs a copy
         classes=list(scenes.CLASSES.names),
         bands=["red", "green", "blue"],
-        mean=_MEAN,
-        std=_STD,
+        mean=MEAN,
+        std=STD,
         value_range=(0, 255),
         window=_WINDOW,
         multiple=32,
@@ -123,39 +117,10 @@ def _sequential() -> nn.Module:
     return nn.Sequential(*layers, nn.Conv2d(64, len(scenes.CLASSES), 1))
 
 
-def _train(net: nn.Module) -> float:
-    """Some steps on the town beside the imagery, so that classes come in regions like a user's.
-
-    Returns:
-        The share of right pixels of the last patches.
-    """
-    image, labels = scenes.render(_WORLD, 0, 1024, 512, 1024)
-    pixels, truth = _normalized(image[:3]), torch.from_numpy(labels.astype(np.int64))
-    generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.AdamW(net.parameters(), 2e-3)
-    net.train()
-    for _ in range(_STEPS):
-        ends = torch.tensor(truth.shape) - _PATCH
-        corners = (torch.rand(_PATCHES, 2, generator=generator) * ends).long().tolist()
-        places = [(slice(row, row + _PATCH), slice(col, col + _PATCH)) for row, col in corners]
-        x, y = (torch.stack([each[..., *place] for place in places]) for each in (pixels, truth))
-        logits = net(x)
-        optimizer.zero_grad()
-        torch.autograd.backward(F.cross_entropy(logits, y))
-        optimizer.step()
-    net.eval()
-    return float((logits.argmax(1) == y).float().mean())
-
-
 def _first_window(image: Path) -> Tensor:
     with rasterio.open(image) as source:
         pixels = source.read(window=rasterio.windows.Window(0, 0, _WINDOW, _WINDOW))
-    return _normalized(pixels)[None]
-
-
-def _normalized(pixels: NDArray[np.uint8]) -> Tensor:
-    mean, std = (np.array(values, np.float32)[:, None, None] for values in (_MEAN, _STD))
-    return torch.from_numpy((pixels - mean) / std)
+    return normalized(pixels)[None]
 
 
 def _bare(net: nn.Module, x: Tensor, forwards: int) -> _Took:
