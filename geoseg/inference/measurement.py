@@ -7,7 +7,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,43 +48,63 @@ def probe_forward(
         grid: its lattice.
         forwards: windows that are left to run; None: many.
     """
-    pixels, valid = _read_middle(source, grid.window)
-    x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
-    given = x if grid.cells is None else _repeated(predictor.encode(x[:1]), predictor.batch)
-    # A cell may take seconds, so it is run once: kernels were chosen for the window.
-    cell_seconds, map_bytes = _encode_cell(predictor, source, grid.cells)
-    labels = _predict(predictor, given, valid)
-    seconds: list[float] = []
-    most = _MOST_SECONDS
-    # In a thread, as blocks run: beside the main thread's pool, another pool of OpenMP does not
-    # spin. On a busy machine that makes a difference of ten times.
+    # In a thread, as blocks run: what kernels keep for a thread goes with it, and beside the main
+    # thread's pool another pool of OpenMP does not spin, which on a busy machine makes a difference
+    # of ten times.
     with ThreadPoolExecutor(1, "geoseg-probe") as thread:
-        while not seconds or (sum(seconds) < most and len(seconds) < 20):
-            started = time.perf_counter()
-            thread.submit(_predict, predictor, given, valid).result()
-            seconds.append(time.perf_counter() - started)
-            if forwards is not None:
-                most = min(most, _SHARE * forwards * seconds[0] / predictor.batch)
+        found = thread.submit(_measured, predictor, source, grid, forwards).result()
     peak = peak_memory()
     trim_heap()
     held = held_memory()
+    labels = found.labels
     components = find_components(labels, None)
     started = time.thread_time()  # a thousandth of a second: too short to meet other load
     zlib.compress(labels.tobytes())
     deflated = time.thread_time() - started
     return Probe(
-        statistics.median(seconds) / predictor.batch,
+        found.seconds / predictor.batch,
         peak,
         components.class_id.size / labels.size,
         find_corners(components).region.size / labels.size,
         deflated / labels.size,
         _slowness(),
-        cell_seconds,
-        map_bytes,
+        found.cell_seconds,
+        found.map_bytes,
         predictor.at_once,
         held,
-        4 * predictor.classes * valid.size,
+        4 * predictor.classes * labels.size,
     )
+
+
+class _Measured(NamedTuple):
+    labels: NDArray[Any]
+    """``(height, width)`` classes of the window."""
+    seconds: float
+    """Of a batch."""
+    cell_seconds: float
+    map_bytes: float
+    """Of a cell, as `_encode_cell` finds them."""
+
+
+def _measured(
+    predictor: Predictor, source: Source, grid: TileGrid, forwards: int | None
+) -> _Measured:
+    """Run the window in the raster's middle, and the cell; see `probe_forward`."""
+    pixels, valid = _read_middle(source, grid.window)
+    x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
+    given = x if grid.cells is None else _repeated(predictor.encode(x[:1]), predictor.batch)
+    # A cell may take seconds, so it is run once: kernels were chosen for the window.
+    cell = _encode_cell(predictor, source, grid.cells)
+    labels = _predict(predictor, given, valid)
+    seconds: list[float] = []
+    most = _MOST_SECONDS
+    while not seconds or (sum(seconds) < most and len(seconds) < 20):
+        started = time.perf_counter()
+        _predict(predictor, given, valid)
+        seconds.append(time.perf_counter() - started)
+        if forwards is not None:
+            most = min(most, _SHARE * forwards * seconds[0] / predictor.batch)
+    return _Measured(labels, statistics.median(seconds), *cell)
 
 
 def _read_middle(source: Source, window: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
