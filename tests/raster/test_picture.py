@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from geoseg.raster.picture import draw_picture, write_png
+from geoseg.raster.picture import draw_picture
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 PANEL = np.full((40, 400, 3), 9, np.uint8)
@@ -55,25 +54,3 @@ def test_any_title_is_written_within_its_line(title):
 def test_nothing_of_a_long_title_reaches_the_next_panel():
     picture = np.asarray(draw_picture([("x" * 300, PANEL), ("", PANEL)], []))
     assert (picture[:24, 420:] == 255).all()
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (300, 200)])
-def test_a_png_holds_each_pixel_and_the_texts(tmp_path, shape):
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    write_png(Image.fromarray(pixels), tmp_path / "a.png", {"KEY": "text", "OTHER": "\xe4"})
-    with Image.open(tmp_path / "a.png") as read:
-        read.load()  # checks all checksums
-        assert np.array_equal(np.asarray(read), pixels)
-        assert read.info == {"KEY": "text", "OTHER": "\xe4"}
-
-
-def test_a_png_of_smooth_imagery_is_hardly_larger_than_pillows(tmp_path):
-    rng = np.random.default_rng(0)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
-    smooth = np.asarray(coarse.resize((640, 480), Image.Resampling.BICUBIC), np.int16)
-    noise = rng.integers(-4, 5, smooth.shape)
-    picture = Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8))
-    write_png(picture, tmp_path / "own.png", {})
-    picture.save(tmp_path / "pillow.png", compress_level=1, compress_type=3)
-    own, other = ((tmp_path / name).stat().st_size for name in ("own.png", "pillow.png"))
-    assert own < 1.1 * other
