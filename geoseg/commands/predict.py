@@ -131,7 +131,7 @@ def _run_all(
         jobs = [replace(job, source=job.source.stored_in(work)) for job in jobs]
         surveyed = _survey_all(jobs, predict_run, report)
         surveys, choice = _announce_plan(surveyed, predict_run, report, progress)
-        chosen = replace(predict_run, choice=choice)
+        chosen = predict_run.planned(choice)
         try:
             with report.streaming(predict_run.work / STREAM), begun():
                 _make(surveys, chosen, report, progress, refuse_lost)
@@ -230,7 +230,7 @@ def _announce_plan(
     choice, first, cut, total, memory, seconds = fit_memory(left, run, probe, budget, merged)
     report.plan = total.to_json(probe, seconds, memory) | budget.to_json(choice)
     of_plan = total.lines(probe, seconds, memory, budget.of_all, len(left))
-    for line in (*of_plan, *choice.lines(budget.of_all, first)):
+    for line in (*of_plan, *run.forward.lines, *choice.lines(budget.of_all, first)):
         progress.note(line)
     total.refuse_full_disk(run.out)
     fitted = {survey.job.source.path: survey for survey in cut}

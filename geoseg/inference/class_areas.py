@@ -16,7 +16,7 @@ from geoseg.inference.area_table import ClassAreas
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output
 from geoseg.inference.stories import Stage, Task
-from geoseg.inference.zones import measure_zones
+from geoseg.inference.zones import Zones, measure_zones
 from geoseg.raster import GDAL_CACHE_BYTES, open_raster, place_of
 from geoseg.raster.part import BLOCK
 from geoseg.raster.pieces import Pieces
@@ -31,7 +31,7 @@ def tell_areas(
     sheet: Sheet,
     classes: Sequence[Output],
     counts: Sequence[NDArray[np.int64]],
-    zones: str | None = None,
+    zones: Zones | None = None,
 ) -> Generator[Stage, list[Any], list[ClassAreas]]:
     """What the classes cover in each class raster of a sheet, whose files are complete.
 
@@ -41,7 +41,7 @@ def tell_areas(
         sheet: the raster.
         classes: its class rasters.
         counts: pixels of each code in each of them.
-        zones: a file of polygons, in each of which the classes are measured too.
+        zones: polygons, in each of which the classes are measured too.
     """
     sizes, source = _pixel_areas(sheet), sheet.folder.source
     units: list[NDArray[np.int64]] = list(counts)

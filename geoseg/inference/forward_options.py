@@ -78,6 +78,16 @@ class ForwardOptions:
     backend: Backend = "torch"
     """What runs the network."""
 
+    @property
+    def lines(self) -> list[str]:
+        """What no plan can know beforehand, in a line; none where that is nothing."""
+        if self.backend == "torch":
+            return []
+        return [
+            f"      without the minutes that {self.backend} may take to prepare the network, in "
+            "each process for each size of window"
+        ]
+
     def __post_init__(self) -> None:
         if self.backend == "openvino" and self.device != "cpu":
             raise ConfigError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -15,12 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter
 
 from geoseg.errors import OutputError, one_line_reason
 from geoseg.files import write_text
 from geoseg.inference.keys import key_of
+from geoseg.inference.predictor import processor_of
 from geoseg.inference.probe import Probe
+from geoseg.tiling import TileGrid
 
 CACHE_VARIABLE = "GEOSEG_CACHE"
 """Names the cache folder; empty: nothing is kept."""
@@ -42,6 +46,29 @@ def cache_folder() -> Path | None:
         return Path.home() / "Library" / "Caches" / "geoseg"
     shared = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "geoseg"
+
+
+def facts_of_rate(
+    settings: Mapping[str, Any], grid: TileGrid, batch: int | str, device: str
+) -> dict[str, Any]:
+    """All that the time of a window depends on.
+
+    Args:
+        settings: of the run, from `pixel_settings`.
+        grid: lattice of the raster.
+        batch: as the user asks for it.
+        device: of the network.
+    """
+    return {
+        "settings": settings,
+        "window": grid.window,
+        "cells": grid.cells,
+        "batch": batch,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "machine": platform.node(),
+        "processor": processor_of(torch.device(device)),
+    }
 
 
 class KeptRate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,11 +24,12 @@ from geoseg.inference.keys import pixel_settings
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.openmp import let_others_sleep
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
+from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from geoseg.inference.probe import Probe, peak_memory
-from geoseg.inference.rates import KeptRate
+from geoseg.inference.rates import KeptRate, facts_of_rate
 from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Slots, Stage, Story, Task, tell_stories
+from geoseg.inference.zones import Zones, shared_zones
 from geoseg.locks import WORK_FOLDER
 from geoseg.memory import held_memory
 from geoseg.models import Model, write_model
@@ -63,6 +63,8 @@ class PredictRun:
     """Whether nobody else has the model, so that it may be changed."""
     choice: Choice | None = None
     """What is in memory at once, once it is planned."""
+    zones: Zones | None = None
+    """In which classes are measured, likewise."""
 
     @classmethod
     def from_options(
@@ -99,19 +101,26 @@ class PredictRun:
             precision = str(choose_precision(options.precision, torch.device(device)))
         else:
             device, precision, threads = agreed.device, agreed.precision, agreed.threads
-        forward = ForwardOptions(
-            device,
-            cast("Precision", precision),
-            options.scales,
-            options.flip,
-            options.value_range,
-            options.backend,
-        )
+        asked = (options.scales, options.flip, options.value_range, options.backend)
+        forward = ForwardOptions(device, cast("Precision", precision), *asked)
         settings = pixel_settings(model, forward, options.nodata)
         return cls(
             *(model, options, forward, out, threads, settings),
             *(cluster, tuple(gpus), agreed, owned),
         )
+
+    def planned(self, choice: Choice) -> PredictRun:
+        """This run as it is planned; a predictor that has measured a window has no second one.
+
+        Raises:
+            ConfigError: zones cannot be used.
+            OutputError: the folder for what tasks share cannot be written.
+        """
+        zones = shared_zones(self.options.zones, self.work)
+        planned = replace(self, choice=choice, zones=zones)
+        if "predictor" in vars(self):
+            vars(planned)["predictor"] = self.predictor
+        return planned
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -162,7 +171,8 @@ class PredictRun:
             ModelError: the network does not fit into memory or gives NaN.
         """
         if self.cluster is None:
-            kept = KeptRate(self._facts_of_rate(grid), note)
+            facts = facts_of_rate(self.settings, grid, self.options.batch, self.forward.device)
+            kept = KeptRate(facts, note)
             probe = None if self.options.dry_run else kept.read(forwards)
             if probe is not None:  # this run may have read more before
                 more = max(0, held_memory() - probe.held_bytes)
@@ -187,19 +197,6 @@ class PredictRun:
                 task = Task(engine.measure, (source, grid))
                 probe = _result_of(task, slots)
         return replace(probe, at_once=self.processes)
-
-    def _facts_of_rate(self, grid: TileGrid) -> dict[str, Any]:
-        """All that the time of a window depends on."""
-        return {
-            "settings": self.settings,
-            "window": grid.window,
-            "cells": grid.cells,
-            "batch": self.options.batch,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "machine": platform.node(),
-            "processor": processor_of(torch.device(self.forward.device)),
-        }
 
     @property
     def begins_files(self) -> bool:

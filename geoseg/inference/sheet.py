@@ -170,7 +170,7 @@ def _tell_files(
         for output in survey.missing
         if output.kind == "preview"
     ]
-    result.areas = yield from tell_areas(sheet, counted, counts, run.options.zones)
+    result.areas = yield from tell_areas(sheet, counted, counts, run.zones)
     for tasks in [[*previews, *(later[0] if later else [])], *later[1:]]:
         took += yield Stage("files", tasks)
     if vectors:

@@ -5,7 +5,6 @@ A pixel that a border crosses counts by the share of it that lies inside.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,36 @@ from geoseg.classes import UNCERTAIN
 from geoseg.copies import local_copy
 from geoseg.inference.engine import Process, Sheet
 from geoseg.inference.outputs import Output
+from geoseg.inference.zone_file import check_zones
+from geoseg.places import AnyPath
 from geoseg.raster import GDAL_CACHE_BYTES, open_raster, place_of
+from geoseg.raster.stored import Reference, read_source, write_source
 from geoseg.tiling import Window
-from geoseg.vector import Grid, PixelAreas, place, read_features
+from geoseg.vector import Features, Grid, PixelAreas, place
 
 _CHUNK_PIXELS = 2**20
 """Pixels measured at once."""
 ZoneAreas = tuple[int, NDArray[np.float64], NDArray[np.float64]]
 """The number of a polygon, from 1; pixels and square metres of each class, uncertain last."""
+Zones = Features | Reference
+"""The polygons of a file that workers need not see, or where they lie in the work folder."""
+
+
+def shared_zones(path: str | None, work: AnyPath) -> Zones | None:
+    """The polygons of a file, for tasks anywhere.
+
+    Args:
+        path: of the file; None: there are none.
+        work: folder of the run, which all workers see.
+
+    Raises:
+        ConfigError: the file cannot be used.
+        OutputError: the folder cannot be written.
+    """
+    if path is None:
+        return None
+    features = check_zones(path)
+    return write_source(features, work) or features
 
 
 def measure_zones(
@@ -32,7 +53,7 @@ def measure_zones(
     sheet: Sheet,
     output: Output,
     area: Window,
-    zones: str,
+    zones: Zones,
 ) -> list[ZoneAreas]:
     """What each class covers of the polygons that lie on a file of a class raster.
 
@@ -43,9 +64,10 @@ def measure_zones(
     source = sheet.folder.source
     if source.crs is None:
         return []
+    features: Features = read_source(zones) if isinstance(zones, Reference) else zones
     shown = source.extent
     grid = (place_of(source.transform, shown), source.crs, shown.height, shown.width)
-    placed = place(read_features(Path(zones)), Grid.of(*grid))
+    placed = place(features, Grid.of(*grid))
     sizes, corner, count = PixelAreas.of(*grid), sheet.on_extent(area), sheet.folder.classes
     found: dict[int, NDArray[np.float64]] = {}
     tree = shapely.STRtree(placed.polygons)

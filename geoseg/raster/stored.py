@@ -1,4 +1,4 @@
-"""Sources that travel between processes: those that are large as a reference to a file."""
+"""What travels between processes: sources, and what is large as a reference to a file."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import pytest
+import shapely
 import torch
 
 import geoseg
@@ -72,13 +74,16 @@ def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
     monkeypatch.chdir(tmp_path)
     for name in ("a.tif", "b.tif"):
         make_raster(f"in/{name}", height=70, width=90)
-    geoseg.predict("in", model_file, out="here", **RUN)
+    boxes = [shapely.box(500_000, 5_399_960, 500_001 + side, 5_400_000) for side in range(40)]
+    geopandas.GeoDataFrame(geometry=boxes, crs=32632).to_file("zones.gpkg")
+    run: dict[str, Any] = {**RUN, "zones": "zones.gpkg"}
+    geoseg.predict("in", model_file, out="here", **run)
     with cluster.client() as client:
         before = client.run(loads)
         client.run(os.chdir, "/")
         listener = Deleting(model_file)
         report = geoseg.predict(
-            "in", model_file, out="there", scheduler=cluster.file, progress=listener, **RUN
+            "in", model_file, out="there", scheduler=cluster.file, progress=listener, **run
         )
         after = client.run(loads)
     assert report.exit_code == 0, report.data["failures"]

@@ -70,3 +70,13 @@ def test_a_backend_that_is_unknown_or_not_installed_or_not_for_the_device_is_ref
     assert check_backend("openvino") == "openvino"
     with pytest.raises(ConfigError, match="backend openvino is for CPUs, the device is cuda:1"):
         ForwardOptions("cuda:1", backend="openvino")
+
+
+def test_a_plan_says_that_other_backends_prepare_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forward_options, "find_spec", lambda _: True)
+    assert ForwardOptions().lines == []
+    for backend in ("openvino", "compile"):
+        (line,) = ForwardOptions(backend=backend).lines
+        assert line.startswith(f"      without the minutes that {backend} may take")

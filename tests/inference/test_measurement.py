@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,26 @@ def test_a_run_of_few_windows_does_not_measure_for_longer_than_it_must(
         predictor = Predictor(model, ForwardOptions())
         probe_forward(predictor, source, grid, forwards)
         assert least <= predictor.forwards <= most
+
+
+def test_windows_are_measured_in_a_thread_that_ends_with_it(
+    make_raster: Callable[..., Path], make_model: Callable[..., Model]
+) -> None:
+    """What kernels keep for a thread goes with it."""
+    ran: set[threading.Thread] = set()
+
+    class Threaded(nn.Module):
+        stride = 1
+
+        def forward(self, x: Tensor) -> Tensor:
+            ran.add(threading.current_thread())
+            return x[:, [0, 1, 2, 0]]
+
+    predictor = Predictor(make_model(net=Threaded()), ForwardOptions())
+    probe_of(predictor, open_raster(make_raster()), 16)
+    (thread,) = ran
+    assert thread is not threading.main_thread()
+    assert not thread.is_alive()
 
 
 def test_a_network_that_gives_nan_is_refused(

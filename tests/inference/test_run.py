@@ -12,6 +12,7 @@ import torch
 from geoseg.errors import ConfigError
 from geoseg.inference import run as run_module
 from geoseg.inference import stories
+from geoseg.inference.choice import Choice
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.run import PredictRun
@@ -84,3 +85,12 @@ def test_workers_are_looked_after_while_a_window_is_measured(
 ) -> None:
     monkeypatch.setattr(stories, "_WAIT_SECONDS", 0.01)
     assert run_module._result_of(Task(print, ()), Freezing()) == 7
+
+
+def test_the_predictor_that_has_measured_a_window_runs_the_others(make_run: MakeRun) -> None:
+    """Another backend would prepare the network twice, for minutes."""
+    run = make_run()
+    measured, planned = run.predictor, run.planned(Choice(threads=3))
+    assert planned.predictor is measured
+    assert planned.choice == Choice(threads=3)
+    assert make_run().planned(Choice()).predictor is not measured

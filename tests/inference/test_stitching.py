@@ -257,6 +257,42 @@ def test_each_pixel_is_decided_by_its_window_as_by_numpy_whatever_is_asked(
                 np.testing.assert_allclose(found.probabilities, same.probabilities, atol=1)
 
 
+@pytest.mark.parametrize("interleaved", [True, False])
+def test_planes_are_the_scores_class_by_class_and_a_copy_only_where_they_must_be(interleaved):
+    values = torch.rand((2, 3, 5, 7), generator=torch.Generator().manual_seed(0))
+    if interleaved:
+        values = values.contiguous(memory_format=torch.channels_last)
+    planes, logits = Scores(values, logits=True).planes(slice(1, 4))
+    np.testing.assert_array_equal(planes, values[:, :, 1:4])
+    assert planes.stride(-1) == 1
+    assert logits
+    shared = planes.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
+    assert shared != interleaved
+
+
+@settings(max_examples=10)
+@given(cases("crop"), st.booleans())
+def test_classes_that_lie_side_by_side_decide_as_planes_do(case, probabilities):
+    grid, block, seed = case
+    shown = grid.window_at(0, 0)
+    for piece in grid.blocks(block, classes=3):
+        stitchers = [make_stitcher(piece, 3, CPU, Asked(True, probabilities)) for _ in range(2)]
+        for row in piece.band_rows:
+            for col in piece.lattice_cols:
+                seen = window_probabilities(grid, row, col, 3, seed) * 9
+                planes = torch.from_numpy(seen[:, : shown.height, : shown.width].copy())
+                interleaved = planes.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+                for stitcher, values in zip(stitchers, (planes, interleaved), strict=True):
+                    stitcher.add(row, col, Scores(values, logits=True))
+            band = piece.band(row)
+            valid = torch.ones((band.height, band.width), dtype=torch.bool)
+            some, same = (stitcher.decide(band, valid) for stitcher in stitchers)
+            for one, other in zip(some, same, strict=True):
+                assert (one is None) == (other is None)
+                if one is not None:
+                    np.testing.assert_array_equal(one, other)
+
+
 @given(cases(), st.data())
 def test_a_band_needs_the_windows_that_touch_it_and_no_others(case, data):
     """As in a resumed run: rows are left out; the buffer may roll by more than its height."""

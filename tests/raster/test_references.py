@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -16,7 +17,8 @@ from geoseg.errors import SourceError
 from geoseg.foreign import allow_remote
 from geoseg.raster import open_raster, source_fingerprint
 from geoseg.raster.discovery import find_sources
-from geoseg.raster.references import follow_references
+from geoseg.raster.gdal import open_dataset
+from geoseg.raster.references import follow_references, is_in_large_folder
 from tests.fixtures.server import Server
 
 Make = Callable[..., Path]
@@ -353,3 +355,37 @@ def test_addresses_in_texts_are_no_references(make_raster: Make, tmp_path: Path)
     text = '<Metadata><MDI key="COPYRIGHT">/vsicurl/https://example.org</MDI></Metadata>'
     use(vrt(tmp_path / "a.vrt", text + SOURCE.format("image.tif")))
     use(image)
+
+
+@pytest.mark.parametrize("files", [4, 990, 1200])
+def test_sidecars_count_in_folders_of_any_size_as_gdal_has_it(
+    make_raster: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """A raster is read alike where its folder is listed, and where sidecars are asked for."""
+    image = make_raster("a.tif", bands=1, crs=None, transform=None)
+    (tmp_path / "a.tfw").write_text("2\n0\n0\n-2\n100\n200\n")
+    (tmp_path / "a.tif.aux.xml").write_text(
+        "<PAMDataset><SRS>EPSG:32633</SRS></PAMDataset>", encoding="utf-8"
+    )
+    mask = np.zeros((1, 64, 80), np.uint8)
+    mask[0, 10:] = 255
+    make_raster("a.tif.msk", data=mask, crs=None, transform=None)
+    with rasterio.open(tmp_path / "a.tif.msk", "r+") as file:
+        file.update_tags(INTERNAL_MASK_FLAGS_1="2")
+    for number in range(files - 4):
+        (tmp_path / f"{number}").touch()
+    assert is_in_large_folder(image) == (files > 1000)
+    asks: list[bool] = []
+    plainly = rasterio.open
+
+    def opening(*arguments: Any, **options: Any) -> Any:
+        asks.append("GDAL_DISABLE_READDIR_ON_OPEN" in rasterio.env.getenv())
+        return plainly(*arguments, **options)
+
+    monkeypatch.setattr(rasterio, "open", opening)
+    with plainly(image) as plain, open_dataset(image) as file:
+        assert asks == [files > 1000]
+        assert (file.transform, file.crs) == (plain.transform, plain.crs)
+        assert (file.transform.a, file.crs.to_epsg()) == (2.0, 32633)
+        np.testing.assert_array_equal(file.read_masks(1), mask[0])
+        assert sorted(file.files) == sorted(plain.files)
