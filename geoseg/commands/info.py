@@ -166,9 +166,11 @@ def _fit_lines(path: Path, fit: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _model_facts(path: Path, card_file: str | os.PathLike[str] | None) -> dict[str, Any]:
     from geoseg.models import load_model  # imports torch, which a raster does not need
+    from geoseg.models.parameter_count import count_parameters
 
     model = load_model(path, card_file)
     card, spec = model.card, model.card.spec
+    parameters = count_parameters(model.net)
     return {
         "kind": "model",
         "system": spec.system,
@@ -176,7 +178,7 @@ def _model_facts(path: Path, card_file: str | os.PathLike[str] | None) -> dict[s
         "encoder": spec.encoder,
         "output_stride": spec.output_stride,
         "options": dict(spec.options),
-        "parameters": sum(parameter.numel() for parameter in model.net.parameters()),
+        **({} if parameters is None else {"parameters": parameters}),
         "classes": list(card.classes.names),
         "bands": list(card.bands),
         "value_range": as_lists(card.value_range),

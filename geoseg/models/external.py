@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.external_card import OUTPUTS
 from geoseg.models.external_file import trace_module, tracing_quietly
-from geoseg.models.external_output import main_tensor, refuse_no_map
+from geoseg.models.external_output import main_tensor, refuse_no_map, shape_advice
 from geoseg.models.folding import fold_batch_norms
 from geoseg.models.layers import resize
 from geoseg.models.spec import ModelSpec
@@ -139,9 +139,8 @@ class External(nn.Module):
         if given.ndim != 4 or given.shape[1] != channels:
             raise ModelError(
                 f"the network gives {tuple(given.shape)}; for {classes} classes and "
-                f"output: {kind} its card promises (1, {channels}, H, W); give the right classes "
-                f"or output ({', '.join(OUTPUTS)})"
-                + ("; class ids are output: labels" if given.shape[1:2] == (1,) else "")
+                f"output: {kind} its card promises (1, {channels}, H, W); "
+                f"{shape_advice(given.shape, channels)}"
             )
         if kind == "labels":
             return self._of_ids(given[:, 0])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from geoseg.errors import ModelError
+from geoseg.models.external_card import OUTPUTS
 
 _KNOWN_KEYS = ("out", "logits", "probabilities", "masks")
 """Of networks that give a mapping or an object: torchvision's, transformers'."""
@@ -34,6 +35,17 @@ def main_tensor(given: Any) -> Tensor:
         f"the network gives {type(given).__name__}{names}; wrap a module that gives one tensor, "
         f"(N, classes, H, W), or has it as {' or '.join(_KNOWN_KEYS[:2])}"
     )
+
+
+def shape_advice(shape: Sequence[int], channels: int) -> str:
+    """What to do with a network whose output has this shape, instead of ``(1, channels, H, W)``."""
+    if len(shape) == 4 and shape[3] == channels:
+        return (
+            "its classes come last: let it give x.permute(0, 3, 1, 2) of them, in a module around "
+            "it (tf2onnx: --outputs-as-nchw)"
+        )
+    ids = "; class ids are output: labels" if tuple(shape[1:2]) == (1,) else ""
+    return f"give the right classes or output ({', '.join(OUTPUTS)}){ids}"
 
 
 def refuse_no_map(logits: Tensor, height: int, width: int) -> None:

@@ -33,6 +33,7 @@ from geoseg.models.checksum import checksum
 from geoseg.models.external import External
 from geoseg.models.external_file import SOURCES, load_external_network, read_external_card
 from geoseg.models.named import model_file
+from geoseg.models.parameter_count import count_parameters
 from geoseg.models.segmenter import build_segmenter
 from geoseg.models.spec import EXTERNAL, ModelSpec
 from geoseg.models.stated_facts import stated_facts
@@ -62,10 +63,11 @@ class Model:
         """What it is made of and what it tells apart, in a few lines; `net` has the layers."""
         card, spec = self.card, self.card.spec
         on = f" on {spec.encoder}" if spec.encoder else ""
-        size = sum(parameter.numel() for parameter in self.net.parameters())
+        size = count_parameters(self.net)
+        counted = "" if size is None else f", {size:,} parameters"
         sampling = f", {card.ground_sampling:g} m per pixel" if card.ground_sampling else ""
         return (
-            f"<geoseg model {self.path or ''}: {spec.system}{on}, {size:,} parameters\n"
+            f"<geoseg model {self.path or ''}: {spec.system}{on}{counted}\n"
             f" {len(card.classes)} classes: {shorten(card.classes.names, 12)}\n"
             f" bands {', '.join(card.bands)}{sampling}; window {card.window}, "
             f"overlap {card.overlap}>"

@@ -36,6 +36,7 @@ def test_a_network_of_another_program_is_described_by_its_card(make_raster, tmp_
     card.write_text("classes: [a, b]\nbands: [gray]\nvalue_range: [0, 255]\nmean: [0]\nstd: [1]\n")
     report = run(tmp_path / "x.pt", card=card)
     assert (line_of(report, "system"), line_of(report, "classes")) == ("external", "a, b")
+    assert line_of(report, "parameters") == "4"
     raster = make_raster("gray.tif", bands=1)
     fit = run(raster, model=tmp_path / "x.pt", card=card)
     assert f"--card '{card}'" in line_of(fit, "command")
@@ -43,6 +44,17 @@ def test_a_network_of_another_program_is_described_by_its_card(make_raster, tmp_
         run(tmp_path / "x.pt")
     with pytest.raises(ConfigError, match="is of a model; give one with --model"):
         run(raster, card=card)
+
+
+def test_parameters_that_a_file_does_not_show_are_left_out(tmp_path):
+    frozen = torch.jit.freeze(torch.jit.script(torch.nn.Conv2d(1, 2, 1).eval()))
+    frozen.save(tmp_path / "x.pt")
+    (tmp_path / "card.yaml").write_text(
+        "classes: [a, b]\nbands: [gray]\nvalue_range: [0, 255]\nmean: [0]\nstd: [1]\n"
+    )
+    report = run(tmp_path / "x.pt")
+    assert "\nparameters" not in report.text
+    assert "parameters" not in report.data
 
 
 def test_lists_of_lists_can_be_distinguished(model_file, tmp_path):

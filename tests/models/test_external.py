@@ -81,6 +81,12 @@ def test_smaller_maps_are_brought_to_the_images_size() -> None:
         (torch.rand(1, 1, 5, 7), "sigmoid", r"gives \(1, 1, 5, 7\); for 3 classes"),
         (torch.rand(1, 1, 5, 7), "logits", "class ids are output: labels"),
         (
+            torch.rand(1, 5, 7, 3),
+            "logits",
+            r"\(1, 5, 7, 3\); .* \(1, 3, H, W\); its classes come last: .*permute\(0, 3, 1, 2\)",
+        ),
+        (torch.zeros(1, 5, 7, 1), "labels", "classes come last"),
+        (
             PROBABILITIES.bfloat16(),
             "logits",
             "sum to 1 over the classes, .*say output: probabilities",

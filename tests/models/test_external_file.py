@@ -17,6 +17,7 @@ from torch import nn
 import geoseg
 from geoseg.errors import ConfigError, ModelError
 from geoseg.models import load_card
+from geoseg.models.parameter_count import count_parameters
 
 CARD = "bands: [red, green, blue]\n"
 FULL = CARD + "value_range: [0, 255]\nmean: [9, 9, 9]\nstd: [5, 5, 5]\nclasses: [road, roof]\n"
@@ -67,6 +68,19 @@ def test_a_network_with_deepness_metadata_gives_what_onnxruntime_gives(tmp_path:
     assert (model.card.window, model.card.overlap) == (64, 16)
     found = model.net(torch.from_numpy(IMAGE)).softmax(1).numpy()
     np.testing.assert_allclose(found, alone(path, IMAGE), atol=1e-6)
+
+
+def test_parameters_of_a_file_are_counted_or_left_out(tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "x.onnx", classes=2, **DEEPNESS)
+    (tmp_path / "card.yaml").write_text(FULL)
+    model = geoseg.load_model(path)
+    assert count_parameters(model.net) == 2 * 3 * 3 * 3
+    assert "external, 54 parameters\n" in repr(model)
+    frozen: Any = torch.jit.freeze(torch.jit.script(nn.Conv2d(3, 2, 1).eval()))
+    frozen.save(tmp_path / "frozen.pt")
+    model = geoseg.load_model(tmp_path / "frozen.pt")
+    assert count_parameters(model.net) is None
+    assert "external\n" in repr(model)
 
 
 def test_one_channel_with_a_sigmoid_has_a_background(tmp_path: Path) -> None:
