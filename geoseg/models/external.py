@@ -8,7 +8,6 @@ import math
 import uuid
 import warnings
 from dataclasses import replace
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +15,12 @@ from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.models.external_card import OUTPUTS
-from geoseg.models.external_file import trace_module, tracing_quietly
+from geoseg.models.external_file import trace_module
 from geoseg.models.external_output import main_tensor, refuse_no_map, shape_advice
 from geoseg.models.folding import fold_batch_norms
 from geoseg.models.layers import resize
 from geoseg.models.spec import ModelSpec
+from geoseg.models.traced import graph_of, named_tensors, stored_bytes
 
 _LEAST = 1e-12
 """Probability that stands for none, so that its logarithm is a number."""
@@ -178,7 +178,7 @@ class External(nn.Module):
         one_hot = F.one_hot(ids.long(), self.spec.classes).permute(0, 3, 1, 2).float()
         return one_hot.clamp(min=_LEAST).log()
 
-    @cached_property
+    @property
     def identity(self) -> str:
         """Hexadecimal digits of what the network computes: of its file, or its weights and graph.
 
@@ -189,9 +189,8 @@ class External(nn.Module):
             return hashlib.sha256(self.key.encode()).hexdigest()
         if self.content is not None:
             return hashlib.sha256(self.content).hexdigest()
-        digest = hashlib.sha256()
         try:
-            digest.update(self._graph.encode())
+            digest = hashlib.sha256(self._graph().encode())
         except Exception as error:  # what tracing makes of foreign code has no end
             warnings.warn(
                 f"the module cannot be traced ({one_line_reason(error)}), so nothing says whether "
@@ -200,9 +199,8 @@ class External(nn.Module):
                 stacklevel=2,
             )
             return uuid.uuid4().hex
-        for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        for name, tensor in sorted(named_tensors(self.network)):
+            digest.update(name.encode() + stored_bytes(tensor))
         return digest.hexdigest()
 
     def portable(self) -> External:
@@ -233,7 +231,7 @@ class External(nn.Module):
             1, self.spec.in_channels, *_TRIED, generator=torch.Generator().manual_seed(0)
         )
         try:
-            _ = self._graph
+            self._graph()
             folded = fold_batch_norms(self)
             image = image.to(next(self.parameters()).device)
             with torch.inference_mode():
@@ -251,14 +249,12 @@ class External(nn.Module):
             )
         return self
 
-    @cached_property
     def _graph(self) -> str:
-        """What the module does to an image, as code."""
+        """What the module does to an image."""
         side = self.multiple * math.ceil(_TRACED / self.multiple)
         parameter = next(self.network.parameters(), torch.zeros(0))
         image = torch.zeros(1, self.spec.in_channels, side, side, device=parameter.device)
-        with tracing_quietly():
-            return str(torch.export.export(self.network, (image,)).graph_module.code)
+        return graph_of(self.network, image)
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:
