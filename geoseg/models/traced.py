@@ -21,7 +21,17 @@ from geoseg.errors import ModelError
 from geoseg.models.external_file import tracing_quietly
 from geoseg.models.external_output import main_tensor
 
-_PLAIN = (bool, int, float, complex, str, type(None), torch.dtype, torch.layout, torch.memory_format)
+_PLAIN = (
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    type(None),
+    torch.dtype,
+    torch.layout,
+    torch.memory_format,
+)
 """Types of arguments whose text says all of them."""
 _LOOKS = frozenset(
     getattr(Tensor, name)
@@ -134,7 +144,8 @@ class _Notes(TorchDispatchMode):
         for each in result if isinstance(result, tuple | list) else (result,):
             if isinstance(each, Tensor):
                 self._results += 1
-                self._names.setdefault(each, f"%{self._results}")
+                if each not in self._names:  # one that was changed in place keeps its name
+                    self._names[each] = f"%{self._results}"
             elif each is not None:
                 raise ModelError(f"it looks at values of tensors ({func})")
         self._lines.append(f"{func} {taken} -> {self._text_of(result)}")

@@ -55,7 +55,7 @@ def wrap(
         multiple: of which the sides of its images must be, in pixels; they are padded to it. Of a
             module that takes one size only, it is that size, and so is `window`.
         key: says which weights and code these are, for outputs to be known again and interrupted
-            runs to be continued; left out, the weights and the traced graph say it.
+            runs to be continued; left out, its weights and operations say it.
         license: terms of use of the weights.
 
     Raises:
