@@ -82,8 +82,9 @@ class _Measured(NamedTuple):
     seconds: float
     """Of a batch."""
     cell_seconds: float
+    """That a cell takes; 0 where windows share none."""
     map_bytes: float
-    """Of a cell, as `_encode_cell` finds them."""
+    """A pixel of its maps takes; 0 likewise."""
 
 
 def _measured(
@@ -91,10 +92,14 @@ def _measured(
 ) -> _Measured:
     """Run the window in the raster's middle, and the cell; see `probe_forward`."""
     pixels, valid = _read_middle(source, grid.window)
-    x = _normalized(predictor, pixels, valid).expand(predictor.batch, -1, -1, -1)
-    given = x if grid.cells is None else _repeated(predictor.encode(x[:1]), predictor.batch)
-    # A cell may take seconds, so it is run once: kernels were chosen for the window.
-    cell = _encode_cell(predictor, source, grid.cells)
+    x = _normalized(predictor, pixels, valid)
+    given: Tensor | Maps = x.expand(predictor.batch, -1, -1, -1)
+    cell_seconds = map_bytes = 0.0
+    if grid.cells is not None:
+        maps, cell_seconds = _encode_cell(predictor, source, grid.cells, x)
+        size = sum(each[0, :, 0, 0].numel() * each.element_size() for each in maps.values())
+        map_bytes = size / predictor.pitch**2
+        given = _repeated(maps, predictor.batch)
     labels = _predict(predictor, given, valid)
     seconds: list[float] = []
     most = _MOST_SECONDS
@@ -104,7 +109,7 @@ def _measured(
         seconds.append(time.perf_counter() - started)
         if forwards is not None:
             most = min(most, _SHARE * forwards * seconds[0] / predictor.batch)
-    return _Measured(labels, statistics.median(seconds), *cell)
+    return _Measured(labels, statistics.median(seconds), cell_seconds, map_bytes)
 
 
 def _read_middle(source: Source, window: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -119,19 +124,46 @@ def _read_middle(source: Source, window: int) -> tuple[NDArray[Any], NDArray[np.
     return pixels, valid
 
 
-def _encode_cell(predictor: Predictor, source: Source, cells: Cells | None) -> tuple[float, float]:
-    """Seconds that a cell takes, and bytes a pixel of its maps; nothing where there is none."""
-    if cells is None:
-        return 0.0, 0.0
+def _encode_cell(
+    predictor: Predictor, source: Source, cells: Cells, window: Tensor
+) -> tuple[Maps, float]:
+    """Encode the cell in the raster's middle.
+
+    One that takes long is encoded once: the choice of kernels is a small part of it.
+
+    Args:
+        predictor: the network.
+        source: the raster.
+        cells: in what it is encoded.
+        window: the one in the raster's middle, ``(1, bands, height, width)``.
+
+    Returns:
+        The maps of the window, and the seconds that the cell takes.
+    """
     x = _normalized(predictor, *_read_middle(source, cells.size + 2 * cells.halo))
-    started = time.perf_counter()
-    maps = predictor.encode(x)
-    check = [float(each.sum()) for each in maps.values()]  # waits for the device
-    seconds = time.perf_counter() - started
-    if not np.isfinite(check).all():
-        raise ModelError(NAN)
-    size = sum(each[0, :, 0, 0].numel() * each.element_size() for each in maps.values())
-    return seconds, size / predictor.pitch**2
+    seconds = 0.0
+    for _ in range(2):
+        maps: Maps = {}  # two cells are never held at once
+        started = time.perf_counter()
+        maps = predictor.encode(x)
+        check = [float(each.sum()) for each in maps.values()]  # waits for the device
+        seconds = time.perf_counter() - started
+        if not np.isfinite(check).all():
+            raise ModelError(NAN)
+        if seconds > _MOST_SECONDS:
+            break
+    return _middle_of(maps, window, predictor), seconds
+
+
+def _middle_of(maps: Maps, window: Tensor, predictor: Predictor) -> Maps:
+    """The maps of the window, cut from those of the cell around it unless that is smaller."""
+    needed = [-(-side // predictor.pitch) for side in window.shape[2:]]
+    there = next(iter(maps.values())).shape[2:]
+    down, right = ((side - least) // 2 for side, least in zip(there, needed, strict=True))
+    if min(down, right) < 0:
+        return predictor.encode(window)
+    rows, cols = slice(down, down + needed[0]), slice(right, right + needed[1])
+    return {name: each[:, :, rows, cols].clone() for name, each in maps.items()}
 
 
 def _repeated(maps: Maps, count: int) -> Maps:

@@ -20,7 +20,7 @@ from geoseg.inference.predictor import Predictor
 from geoseg.inference.probe import Probe
 from geoseg.models import Model
 from geoseg.raster import Source, open_raster
-from geoseg.tiling import TileGrid
+from geoseg.tiling import Cells, TileGrid
 
 
 def probe_of(predictor: Predictor, source: Source, window: int) -> Probe:
@@ -122,6 +122,56 @@ def test_the_probe_counts_the_regions_of_the_window_in_the_middle(
     assert small.regions_per_pixel == 8 / 32
     invalid = open_raster(make_raster(data=data, nodata=250), nodata=250)
     assert probe_of(predictor, invalid, 16).regions_per_pixel == 8 / 256
+
+
+class SplitStripes(Stripes):
+    """The same in two parts, the first of which says on how large cells it was run."""
+
+    pitch = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def encode(self, x: Tensor) -> dict[str, Tensor]:
+        self.seen.append(x.shape[-1])
+        return {"features": x[:, :, :: self.pitch, :: self.pitch]}
+
+    def decode(self, maps: dict[str, Tensor]) -> Tensor:
+        return self(maps["features"].repeat_interleave(4, 2).repeat_interleave(4, 3))
+
+
+@pytest.mark.parametrize(("cells", "seen"), [(Cells(32, 8), [48, 48]), (Cells(4, 2), [8, 8, 16])])
+def test_the_window_is_cut_from_the_cell_unless_that_is_smaller(
+    cells: Cells,
+    seen: list[int],
+    make_raster: Callable[..., Path],
+    make_model: Callable[..., Model],
+) -> None:
+    data = np.full((3, 64, 64), 10, np.uint8)
+    data[:, 24:40:8, 24:40] = 250
+    net = SplitStripes()
+    predictor = Predictor(make_model(net=net), ForwardOptions(), batch=2)
+    grid = TileGrid(64, 64, 16, 0, cells=cells)
+    probe = probe_forward(predictor, open_raster(make_raster(data=data)), grid)
+    assert probe.regions_per_pixel == 4 / 256
+    assert probe.map_bytes == 3 * 4 / 4**2
+    assert net.seen == seen, "a fast cell is encoded twice, as the first time chooses kernels"
+
+
+def test_a_cell_that_takes_long_is_encoded_once(
+    make_raster: Callable[..., Path],
+    make_model: Callable[..., Model],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probing, "_MOST_SECONDS", 0.0)
+    net = SplitStripes()
+    predictor = Predictor(make_model(net=net), ForwardOptions())
+    source = open_raster(make_raster())
+    grid = TileGrid(source.height, source.width, 16, 0, cells=Cells(16, 4))
+    probe = probe_forward(predictor, source, grid)
+    assert net.seen == [24]
+    assert probe.cell_seconds > 0
 
 
 def test_noise_has_more_regions_and_corners_and_deflates_worse_than_one_class(

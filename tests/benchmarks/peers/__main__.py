@@ -28,8 +28,8 @@ CASES = {
     "unet-4096": ("smp.unet", "resnet18", 4096),
     "pixel-8192": ("pixel", None, 8192),
     "hcnet-4096": ("hcnet", "resnet50", 4096),
-    "ocrnet-2048": ("ocrnet", "resnet50", 2048),
-    "isnet-2048": ("isnet", "resnet50", 2048),
+    "ocrnet-4096": ("ocrnet", "resnet50", 4096),
+    "isnet-4096": ("isnet", "resnet50", 4096),
 }
 
 
