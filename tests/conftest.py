@@ -16,6 +16,7 @@ from rasterio.transform import Affine, from_origin
 pytest_plugins = [
     "tests.fixtures.class_rasters",
     "tests.fixtures.tiles",
+    "tests.fixtures.models",
     "tests.fixtures.server",
     "tests.fixtures.bucket",
     "tests.fixtures.ranges",

@@ -23,22 +23,6 @@ from geoseg.terminal import TerminalProgress
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def model_file(tmp_path):
-    net = geoseg.create_model("pixel", classes=3, in_channels=3)
-    return geoseg.save_model(
-        net,
-        tmp_path / "model.safetensors",
-        classes=["road", "roof", "grass"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-    )
-
-
 def call(*arguments):
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 

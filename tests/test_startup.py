@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-import geoseg
-
 NETWORKS = {"torch", "segmentation_models_pytorch", "timm", "torchvision", "accelerate"}
 FILES = {"pyogrio", "pandas", "scipy", "matplotlib"}
 """What finding and writing polygons and drawing need; pyogrio imports pandas where that is."""
@@ -43,21 +41,6 @@ def imported_by(*arguments: object) -> tuple[str, set[str]]:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     return result.stderr, set(json.loads(result.stdout.splitlines()[-1].replace("'", '"')))
-
-
-@pytest.fixture
-def model_file(tmp_path: Path) -> Path:
-    return geoseg.save_model(
-        geoseg.create_model("pixel", classes=2),
-        tmp_path / "model.safetensors",
-        classes=["a", "b"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-    )
 
 
 def test_predict_refuses_files_and_options_before_torch(

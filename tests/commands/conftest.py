@@ -1,4 +1,4 @@
-"""A small model file for the commands."""
+"""A context network, and a training, for the commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,7 @@ import pytest
 import torch
 
 import geoseg
-
-
-@pytest.fixture
-def model_file(tmp_path: Path) -> Path:
-    """One 1x1 convolution: 3 bands, 4 classes, windows of 32 pixels."""
-    return save(
-        tmp_path / "model.safetensors", geoseg.create_model("pixel", classes=4, in_channels=3)
-    )
+from tests.fixtures.models import save_small
 
 
 @pytest.fixture
@@ -32,22 +25,7 @@ def hcnet_file(tmp_path: Path) -> Path:
         for name, parameter in net.named_parameters():
             if name.endswith("alpha"):
                 parameter.fill_(0.7)
-    return save(tmp_path / "hcnet.safetensors", net)
-
-
-def save(path: Path, net: torch.nn.Module) -> Path:
-    return geoseg.save_model(
-        net,
-        path,
-        classes=["road", "roof", "grass", "tree"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-        ground_sampling=0.5,
-    )
+    return save_small(net, tmp_path / "hcnet.safetensors")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from geoseg.classes import ClassScheme
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run import PredictRun
 from geoseg.inference.survey import RasterJob
-from geoseg.models import Card, Model, ModelSpec, create_model, save_model
+from geoseg.models import Card, Model, ModelSpec
 from geoseg.raster import SeenSource, open_raster
 
 
@@ -40,23 +40,6 @@ class WindowSensitive(nn.Module):
             + context[:, :, None, None]
             + place * torch.linspace(-1, 1, own.shape[1])[:, None, None]
         )
-
-
-@pytest.fixture
-def model_file(tmp_path: Path) -> Path:
-    """A file of one 1x1 convolution: 3 bands, 4 classes, windows of 32 pixels."""
-    torch.manual_seed(1)
-    return save_model(
-        create_model("pixel", classes=4, in_channels=3),
-        tmp_path / "model.safetensors",
-        classes=["road", "roof", "grass", "tree"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-    )
 
 
 @pytest.fixture

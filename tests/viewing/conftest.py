@@ -62,21 +62,6 @@ def shown(out: Path) -> Iterator[Map]:
 
 
 @pytest.fixture
-def model_file(tmp_path: Path) -> Path:
-    return geoseg.save_model(
-        geoseg.create_model("pixel", classes=4),
-        tmp_path / "model.safetensors",
-        classes=["road", "roof", "grass", "tree"],
-        bands=["red", "green", "blue"],
-        value_range=(0, 255),
-        mean=[120.0] * 3,
-        std=[60.0] * 3,
-        window=32,
-        overlap=8,
-    )
-
-
-@pytest.fixture
 def predict(make_raster: Make, model_file: Path, tmp_path: Path) -> Callable[..., Path]:
     """A run over ``town``, of two sheets of 150 x 320 pixels that adjoin."""
 
