@@ -5,12 +5,13 @@ python examples/01_make_a_scene.py [FOLDER] [SIZE]
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+import geoseg
 from geoseg import scenes
 
 
@@ -46,7 +47,15 @@ def main(folder: Path, size: int) -> Path:
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]) if len(sys.argv) > 1 else Path("scenes"),
-        int(sys.argv[2]) if len(sys.argv) > 2 else 1024,
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("folder", type=Path, nargs="?", default="scenes", help="(%(default)s)")
+    parser.add_argument(
+        "size", type=int, nargs="?", default=1024, help="side of a scene, pixels (%(default)s)"
+    )
+    chosen = parser.parse_args()
+    try:
+        main(chosen.folder, chosen.size)
+    except geoseg.GeosegError as error:
+        parser.error(str(error))

@@ -1,11 +1,13 @@
 """Predict a scene with the bundled model, look at the files, and score them against the labels.
 
 python examples/02_predict_a_scene.py [FOLDER] [SIZE]
+
+It reads the polygons with geopandas: pip install 'geoseg[notebook]'.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import geopandas
@@ -40,5 +42,15 @@ def main(folder: Path, size: int) -> Path:
 
 
 if __name__ == "__main__":
-    folder, size = (*sys.argv[1:], *("town", "1024")[len(sys.argv) - 1 :])
-    print("open", main(Path(folder), int(size)))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default="town", help="(%(default)s)")
+    parser.add_argument(
+        "size", type=int, nargs="?", default=1024, help="side of a scene, pixels (%(default)s)"
+    )
+    chosen = parser.parse_args()
+    try:
+        print("open", main(chosen.folder, chosen.size))
+    except geoseg.GeosegError as error:
+        parser.error(str(error))

@@ -8,6 +8,7 @@ On a real cluster the three are started on its machines, as docs/scale.md shows;
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -50,5 +51,15 @@ def main(folder: Path, size: int) -> None:
 
 
 if __name__ == "__main__":
-    folder, size = (*sys.argv[1:], *("cluster", "512")[len(sys.argv) - 1 :])
-    main(Path(folder), int(size))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default="cluster", help="(%(default)s)")
+    parser.add_argument(
+        "size", type=int, nargs="?", default=512, help="side of a scene, pixels (%(default)s)"
+    )
+    chosen = parser.parse_args()
+    try:
+        main(chosen.folder, chosen.size)
+    except geoseg.GeosegError as error:
+        parser.error(str(error))

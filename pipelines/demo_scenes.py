@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import geoseg
 from geoseg import scenes
 
 PARTS = {"train": 1, "val": 101, "test": 2001}
@@ -47,5 +48,9 @@ if __name__ == "__main__":
         "--size", type=int, default=512, help="side of a scene, pixels (%(default)s)"
     )
     chosen = parser.parse_args()
-    towns = write_towns(chosen.folder, {part: getattr(chosen, part) for part in PARTS}, chosen.size)
+    counts = {part: getattr(chosen, part) for part in PARTS}
+    try:
+        towns = write_towns(chosen.folder, counts, chosen.size)
+    except geoseg.GeosegError as error:
+        parser.error(str(error))
     print(f"{len(towns)} towns in {chosen.folder}")
