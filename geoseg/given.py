@@ -1,12 +1,13 @@
-"""Paths that Python callers give: what is none is refused by the name of its argument."""
+"""Paths that callers give: what is none, or is taken, is refused."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from geoseg.errors import ConfigError, shown
+from geoseg.errors import ConfigError, OutputError, shown
 
 AnyName: TypeAlias = str | os.PathLike[str]
 """What names a file or a folder."""
@@ -46,6 +47,22 @@ def given_paths(name: str, given: Any) -> list[AnyName]:
     if not all(_is_path(each) for each in several):
         raise ConfigError(f"{name} {shown(given)}: give a path, or a list of paths")
     return several
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write a file where something is already.
+
+    Args:
+        path: of the file.
+        overwrite: whether an existing file is replaced; a folder never is.
+
+    Raises:
+        OutputError: something is there.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; --overwrite replaces it")
 
 
 def _is_path(given: Any) -> bool:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import geoseg
-from geoseg.errors import GeosegError
-from geoseg.given import given_path, given_paths, path_text
+from geoseg.errors import GeosegError, OutputError
+from geoseg.given import given_path, given_paths, path_text, refuse_existing
 
 MODULE = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1))
 FACTS: dict[str, Any] = {"classes": ["a", "b"], "bands": ["red"], "mean": [1], "std": [2]}
@@ -82,3 +82,14 @@ def test_paths_and_lists_of_them_are_taken_as_they_are() -> None:
     assert given_paths("sources", "a") == ["a"]
     assert given_paths("sources", (Path("a"), "b")) == [Path("a"), "b"]
     assert given_paths("sources", (each for each in "ab")) == ["a", "b"]
+
+
+def test_what_is_in_the_place_of_a_file_is_replaced_where_it_is_one(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "new", overwrite=False)
+    (tmp_path / "old").touch()
+    refuse_existing(tmp_path / "old", overwrite=True)
+    with pytest.raises(OutputError, match="old exists; --overwrite replaces it"):
+        refuse_existing(tmp_path / "old", overwrite=False)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="is a folder; give the name of a file"):
+            refuse_existing(tmp_path, overwrite=overwrite)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError
 from geoseg.export.readers import ANY, READERS, refuse_unreadable
 from geoseg.failures import begun
-from geoseg.given import given_path, given_paths
+from geoseg.given import given_path, given_paths, refuse_existing
 from geoseg.models import Card, load_card
 from geoseg.models.hub import HUB_FILES
 from geoseg.models.named import model_file
@@ -74,8 +74,7 @@ def run(
     if reader != ANY and to != "onnx":
         raise ConfigError(f"--reader {reader} is for --to onnx; leave it out for --to {to}")
     for each in [path] if to != "hf" else [path / name for name in HUB_FILES]:
-        if not overwrite and each.exists():
-            raise OutputError(f"{each} exists; --overwrite replaces it")
+        refuse_existing(each, overwrite=overwrite)
     file = model_file(model)
     refuse_unreadable(load_card(file), reader)  # before torch is imported
     from geoseg.models import load_model

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.class_files import read_classes
-from geoseg.errors import ConfigError, OutputError, shown
+from geoseg.errors import ConfigError, shown
 from geoseg.failures import begun
-from geoseg.given import given_path
+from geoseg.given import given_path, refuse_existing
 from geoseg.importing.card_facts import card_facts, make_card, scheme_of
 from geoseg.importing.origins import ENCODERS, NETWORKS, ORIGINS, weights_file
 from geoseg.inference import option_values as values
@@ -142,8 +142,7 @@ def _check(origin: str, path: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"--as {origin}: use {', '.join(ORIGINS)}")
     if path.suffix != _SUFFIX:
         raise ConfigError(f"--out {path}: a model file ends in {_SUFFIX}")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists; --overwrite replaces it")
+    refuse_existing(path, overwrite=overwrite)
 
 
 def _read_facts(given: Mapping[str, Any]) -> dict[str, Any]:
