@@ -16,6 +16,7 @@ from geoseg.export.traced import Probabilities, trace
 from geoseg.files import write_bytes
 from geoseg.models import Model
 from geoseg.models.graph_ceilings import with_integer_ceilings
+from geoseg.models.graph_checks import without_tensor_checks
 
 CARD_FILE = "geoseg_card.json"
 """Of the files inside the program: the model's card."""
@@ -39,6 +40,7 @@ def write_program(model: Model, path: Path, tiles: Sequence[NDArray[np.float32]]
         OutputError: the file cannot be written.
     """
     program = with_integer_ceilings(trace(model.net))
+    without_tensor_checks(program.graph_module)
     traced = program.module()
 
     def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
