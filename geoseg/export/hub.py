@@ -9,6 +9,7 @@ from pathlib import Path
 from geoseg.errors import ModelError, OutputError
 from geoseg.files import naming_file, write_bytes, write_text
 from geoseg.models import Card, Model, write_model
+from geoseg.models.file_content import read_content, reading
 from geoseg.models.hub import HUB_FILE
 from geoseg.value_ranges import ranges_words
 
@@ -41,8 +42,11 @@ def write_folder(model: Model, folder: Path) -> None:
     target = folder / HUB_FILE
     if model.path.suffix != target.suffix:  # another program's, which a model file can hold
         write_model(model.net, model.card, target)
-    elif not (target.exists() and target.samefile(model.path)):
-        write_bytes(target, model.path.read_bytes())
+        return
+    with reading(model.path):
+        in_place = target.exists() and target.samefile(model.path)
+    if not in_place:
+        write_bytes(target, read_content(model.path))
 
 
 def model_card(card: Card) -> str:

@@ -5,7 +5,6 @@ Names and rules: https://github.com/stac-extensions/mlm, version 1.6.0.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any
 from geoseg.errors import ModelError
 from geoseg.files import write_text
 from geoseg.models import Card, Model
+from geoseg.models.file_content import read_digest, reading
 
 _SCHEMAS = [
     "https://stac-extensions.github.io/mlm/v1.6.0/schema.json",
@@ -61,7 +61,9 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
     """
     card = model.card
     framework, application, artifact = _FORMS[file.suffix]
-    made = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    with reading(file):
+        facts = file.stat()
+    made = datetime.fromtimestamp(facts.st_mtime, UTC)
     bands = [{"name": name} for name in card.bands]
     href = Path(os.path.relpath(file, path.parent)).as_posix()
     return {
@@ -88,9 +90,9 @@ def model_item(model: Model, file: Path, path: Path) -> dict[str, Any]:
                 "roles": ["mlm:model", "mlm:weights"],
                 "bands": bands,
                 "mlm:artifact_type": artifact,
-                "file:size": file.stat().st_size,
+                "file:size": facts.st_size,
                 # A multihash: SHA-256, of 32 bytes.
-                "file:checksum": "1220" + hashlib.sha256(file.read_bytes()).hexdigest(),
+                "file:checksum": "1220" + read_digest(file),
             }
         },
     }

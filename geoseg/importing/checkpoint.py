@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from geoseg.errors import ModelError, shown
 from geoseg.importing.origins import CONFIG, weights_file
+from geoseg.models.file_content import read_digest
 from geoseg.models.weights import read_tensors
 
 _WRAPPERS = frozenset({"module", "model", "net", "network", "_orig_mod", "encoder", "backbone"})
@@ -37,8 +37,7 @@ class Checkpoint:
     @property
     def digest(self) -> str:
         """SHA-256 of the file, in hexadecimal digits."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return read_digest(self.path)
 
     def has(self, anchors: Iterable[str]) -> bool:
         """Whether it has one of these tensors, in a wrapper or not."""

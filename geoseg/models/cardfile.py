@@ -11,9 +11,9 @@ from typing import Any
 from safetensors import safe_open
 
 from geoseg.errors import ConfigError, GeosegError, ModelError, one_line_reason
-from geoseg.foreign import named_elsewhere
 from geoseg.models.card import Card
 from geoseg.models.external_file import SOURCES, read_external_card
+from geoseg.models.file_content import reading, unreadable_error
 from geoseg.models.named import model_file
 
 CARD_KEY = "geoseg"
@@ -84,16 +84,8 @@ def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
     Raises:
         ModelError: the file is missing, damaged or no safetensors file.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)  # the length of the header in 8 bytes, then its first: a brace
-    except OSError as error:
-        if line := named_elsewhere(path):
-            raise ModelError(line) from error
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); give a model file written by geoseg, or a "
-            "name that geoseg models lists"
-        ) from error
+    with reading(path), path.open("rb") as file:
+        start = file.read(9)  # the length of the header in 8 bytes, then its first: a brace
     if start[8:] != b"{":
         raise ModelError(
             f"{path}: not a safetensors file; give a model file written by geoseg, or a network as "
@@ -104,6 +96,8 @@ def open_model_file(path: Path, *, framework: str) -> Iterator[Any]:
             yield opened
     except GeosegError:
         raise
+    except OSError as error:
+        raise unreadable_error(path, error) from error
     except Exception as error:  # what safetensors makes of damaged bytes has no end
         raise damaged_error(path, one_line_reason(error)) from error
 

@@ -24,6 +24,7 @@ from geoseg.models.external_card import (
     read_card_file,
     with_background,
 )
+from geoseg.models.file_content import read_content, reading
 from geoseg.models.onnx_session import INTEGERS, open_session
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def read_external_card(path: Path, given: Path | None) -> Card:
         ModelError: the file cannot be read, or something is missing.
         ConfigError: the card file is wrong.
     """
+    with reading(path):
+        path.stat()  # TorchScript says nothing of itself, and is not opened for its card
     beside = [path.with_name(name) for name in FOLDER_CARDS]
     said = given or next((file for file in beside if file.is_file()), None)
     own = {} if said is None else read_card_file(said)
@@ -97,6 +100,7 @@ def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None)
     from torch.export import Dim, export
 
     from geoseg.models.graph_ceilings import with_integer_ceilings
+    from geoseg.models.graph_checks import without_tensor_checks
     from geoseg.models.same_padding import constant_same_padding
 
     edge = side or multiple * (max(5, 64 // multiple) | 1)  # odd, see `constant_same_padding`
@@ -107,6 +111,7 @@ def trace_module(module: nn.Module, bands: int, multiple: int, side: int | None)
         with tracing_quietly(), constant_same_padding(multiple):
             image = torch.zeros(1, bands, edge, edge)
             program = with_integer_ceilings(export(module, (image,), dynamic_shapes=shapes))
+            without_tensor_checks(program.graph_module)
             torch.export.save(program, buffer)
     except Exception as error:  # what tracing makes of foreign code has no end
         raise ModelError(
@@ -129,6 +134,8 @@ def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
     """
     import torch
 
+    from geoseg.models.graph_checks import without_tensor_checks
+
     if source == "onnx":
         from geoseg.models.onnx_network import OnnxNetwork
 
@@ -136,6 +143,7 @@ def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
     try:
         if source == "torch.export":
             module: nn.Module = torch.export.load(io.BytesIO(content)).module()
+            without_tensor_checks(module)
         else:
             jit: Any = torch.jit
             with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its age
@@ -150,7 +158,7 @@ def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
 
 def _onnx_card(path: Path, own: Mapping[str, Any], *, whole: bool) -> Card:
     """The card of an ONNX file; the one that geoseg has written into it where `whole`."""
-    session = open_session(_content(path), str(path))
+    session = open_session(read_content(path), str(path))
     metadata = session.get_modelmeta().custom_metadata_map
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
@@ -211,8 +219,10 @@ def _refuse_bands_last(path: Path, shape: Sequence[Any]) -> None:
 
 def _program_card(path: Path) -> Card | None:
     """The card inside an exported program; None where there is none."""
+    with reading(path):
+        file = path.open("rb")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with file, zipfile.ZipFile(file) as archive:
             names = [name for name in archive.namelist() if name.endswith(CARD_FILE)]
             return Card.from_json(archive.read(names[0]).decode()) if names else None
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -220,10 +230,3 @@ def _program_card(path: Path) -> Card | None:
             f"{path}: is no torch.export file ({one_line_reason(error)}); give one that "
             "torch.export.save has written"
         ) from error
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check the path") from error

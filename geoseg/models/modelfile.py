@@ -32,6 +32,7 @@ from geoseg.models.cardfile import (
 from geoseg.models.checksum import checksum
 from geoseg.models.external import External
 from geoseg.models.external_file import SOURCES, load_external_network, read_external_card
+from geoseg.models.file_content import read_content, read_digest
 from geoseg.models.named import model_file
 from geoseg.models.parameter_count import count_parameters
 from geoseg.models.segmenter import build_segmenter
@@ -203,8 +204,7 @@ def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None
     stated = document.pop(_CHECKSUM_KEY, None)
     if stated not in (None, checksum(tensors, json.dumps(document))):
         raise damaged_error(path, "its checksum does not fit")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = read_digest(path)
     if own.spec.system == EXTERNAL:
         return Model(_unpack_external(path, own, tensors), own, digest, path)
     net = build_segmenter(own.spec)
@@ -217,7 +217,7 @@ def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None
 def _load_external(path: Path, card_file: Path | None) -> Model:
     """A network of another program, from its own file."""
     card = read_external_card(path, card_file)
-    content = path.read_bytes()
+    content = read_content(path)
     network = load_external_network(str(card.spec.options["source"]), content, str(path))
     net = External(network, card.spec, content)
     return Model(net.eval(), card, hashlib.sha256(content).hexdigest(), path)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
+from geoseg.models.file_content import unreadable_error
 
 IMAGENET = "imagenet"
 """Weights that smp or timm fetch themselves when they make the encoder."""
@@ -111,6 +112,8 @@ def read_tensors(path: Path) -> Mapping[str, object]:
         if path.suffix == ".safetensors":
             return dict(sorted(load_file(path).items()))
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise unreadable_error(path, error, "give a file of weights that can be read") from error
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path}: holds more than tensors, and geoseg runs no code from weights files; "
