@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _MOST_BANDS = 32
 """A last side of so many pixels or fewer, behind no such number of bands, is one of bands."""
 
+_SCRIPTS_OWN = "constants.pkl"
+"""A file that TorchScript's archives have, and those of `torch.save` have not."""
+
 SOURCES = {".onnx": "onnx", ".pt2": "torch.export", ".pt": "torchscript", ".ts": "torchscript"}
 """What files hold, by suffix."""
 
@@ -49,8 +52,8 @@ def read_external_card(path: Path, given: Path | None) -> Card:
         ModelError: the file cannot be read, or something is missing.
         ConfigError: the card file is wrong.
     """
-    with reading(path):
-        path.stat()  # TorchScript says nothing of itself, and is not opened for its card
+    if SOURCES[path.suffix] == "torchscript":
+        _refuse_no_script(path)
     beside = [path.with_name(name) for name in FOLDER_CARDS]
     said = given or next((file for file in beside if file.is_file()), None)
     own = {} if said is None else read_card_file(said)
@@ -141,17 +144,18 @@ def load_external_network(source: str, content: bytes, where: str) -> nn.Module:
 
         return OnnxNetwork(content, where)
     try:
-        if source == "torch.export":
-            module: nn.Module = torch.export.load(io.BytesIO(content)).module()
-            without_tensor_checks(module)
-        else:
-            jit: Any = torch.jit
-            with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its age
+        # TorchScript's of its age; of torch 2.11's own way to load tensors.
+        with warnings.catch_warnings(action="ignore"):
+            if source == "torch.export":
+                module: nn.Module = torch.export.load(io.BytesIO(content)).module()
+            else:
+                jit: Any = torch.jit
                 module = jit.load(io.BytesIO(content), map_location="cpu").eval()
+        without_tensor_checks(module)
     except Exception as error:  # what torch makes of damaged bytes has no end
         raise ModelError(
-            f"{where}: is no {source} file that this torch reads ({one_line_reason(error)}); "
-            "write it again with this torch"
+            f"{where}: is no {source} file that this torch reads, or is damaged "
+            f"({one_line_reason(error)}); copy it again, or write it again with this torch"
         ) from error
     return module
 
@@ -217,6 +221,30 @@ def _refuse_bands_last(path: Path, shape: Sequence[Any]) -> None:
         )
 
 
+def _refuse_no_script(path: Path) -> None:
+    """Refuse what is no TorchScript, before a card is asked for it.
+
+    Raises:
+        ModelError: it is something else, such as what `torch.save` writes.
+    """
+    with reading(path):
+        file = path.open("rb")
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{path}: is no TorchScript file, or is cut short ({one_line_reason(error)}); copy it "
+            "again, or give one that torch.jit.save has written"
+        ) from error
+    if _SCRIPTS_OWN not in names:
+        raise ModelError(
+            f"{path}: is no TorchScript file but one of torch.save, which holds no network that "
+            "runs by itself; geoseg import makes a model file of a state dict, "
+            "torch.jit.trace(module, image).save(FILE) writes a network, geoseg.wrap takes a module"
+        )
+
+
 def _program_card(path: Path) -> Card | None:
     """The card inside an exported program; None where there is none."""
     with reading(path):
@@ -227,6 +255,6 @@ def _program_card(path: Path) -> Card | None:
             return Card.from_json(archive.read(names[0]).decode()) if names else None
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(
-            f"{path}: is no torch.export file ({one_line_reason(error)}); give one that "
-            "torch.export.save has written"
+            f"{path}: is no torch.export file, or is cut short ({one_line_reason(error)}); copy it "
+            "again, or give one that torch.export.save has written"
         ) from error

@@ -39,6 +39,10 @@ def open_session(content: bytes, where: str, threads: int = 1) -> Any:
     try:
         return onnxruntime.InferenceSession(content, options, onnxruntime.get_available_providers())
     except Exception as error:  # its own exceptions have no common class but this
+        if type(error).__name__ == "InvalidProtobuf":
+            raise ModelError(
+                f"{where}: is no ONNX file, or is cut short; copy or download it again"
+            ) from error
         raise ModelError(
             f"{where}: onnxruntime does not take it ({one_line_reason(error)}); "
             "a file whose weights lie in another file must be written as one"

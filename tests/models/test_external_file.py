@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -181,17 +182,36 @@ def test_a_card_of_other_bands_is_refused(tmp_path: Path, card: str, message: st
         load_card(path)
 
 
-def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
-    for name, message in (("x.onnx", "onnxruntime does not take it"), ("x.pt", "torchscript file")):
-        (tmp_path / name).write_bytes(b"no network")
-        (tmp_path / "full.yaml").write_text(FULL)
-        with pytest.raises(ModelError, match=message):
-            geoseg.load_model(tmp_path / name, tmp_path / "full.yaml")
-    (tmp_path / "x.pt2").write_bytes(b"no network")
-    with pytest.raises(ModelError, match=r"is no torch.export file"):
-        load_card(tmp_path / "x.pt2")
-    with pytest.raises(ModelError, match=r"x\.onnx: cannot be read"):
-        load_card(tmp_path / "nowhere" / "x.onnx")
+def test_what_is_no_network_is_refused_before_a_card_is_asked_for(tmp_path: Path) -> None:
+    onnx_file(tmp_path / "whole.onnx", classes=2)
+    module, image = nn.Conv2d(3, 2, 1).eval(), torch.zeros(1, 3, 8, 8)
+    torch.jit.trace(module, image).save(tmp_path / "whole.pt")
+    torch.export.save(torch.export.export(module, (image,)), tmp_path / "whole.pt2")
+    torch.save(module.state_dict(), tmp_path / "state.pt")
+    torch.save(module, tmp_path / "module.pt")
+    kinds = {".onnx": "ONNX", ".pt": "TorchScript", ".pt2": "torch.export"}
+    for suffix, kind in kinds.items():
+        whole = (tmp_path / f"whole{suffix}").read_bytes()
+        for content in (b"no network", whole[: len(whole) // 2]):
+            (tmp_path / f"x{suffix}").write_bytes(content)
+            with pytest.raises(
+                ModelError, match=rf"x{suffix}: is no {kind} file, or is cut short.*; copy .*again"
+            ):
+                load_card(tmp_path / f"x{suffix}")
+    for name in ("state.pt", "module.pt"):
+        with pytest.raises(
+            ModelError,
+            match=r"of torch\.save, which holds no network .*; geoseg import makes a mod",
+        ):
+            load_card(tmp_path / name)
+
+
+def test_damage_within_a_file_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
+        archive.writestr("x/constants.pkl", b"nothing")
+    (tmp_path / "full.yaml").write_text(FULL)
+    with pytest.raises(ModelError, match=r"x\.pt: is no torchscript .*or is damaged .*; copy it"):
+        geoseg.load_model(tmp_path / "x.pt", tmp_path / "full.yaml")
 
 
 def test_models_of_geoseg_take_no_card(tmp_path: Path) -> None:
