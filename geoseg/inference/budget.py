@@ -192,6 +192,7 @@ def _ways(
         if merged:
             plan = plan_merged(plan, merged, run.options)
         memory = peak_of(plan, probe, choice, len(surveys))
-        seconds = seconds_of(plan, probe, choice, len(surveys))
+        joined = run.cluster is not None
+        seconds = seconds_of(plan, probe, choice, len(surveys), joined=joined)
         with_any_memory = replace(first, workers=run.processes)
         yield Fitted(choice, with_any_memory, cut, plan, memory, seconds)

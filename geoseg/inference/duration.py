@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geoseg.inference.choice import Choice
+from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 
@@ -11,8 +12,12 @@ START_SECONDS = 0.5
 """For the libraries that are loaded later."""
 RASTER_SECONDS = 0.3
 """For a raster of any size: its files and its preview."""
-WORKER_SECONDS = 3.0
-"""For a worker process: it loads torch."""
+CLUSTER_SECONDS = 1.5
+"""For worker processes of this machine, once: to connect and to end them. What they are forked from
+imports its libraries before, beside this process: 2.5 to 4 seconds."""
+WORKER_SECONDS = 0.5 if START_METHOD == "forkserver" else 3.5
+"""For each of them: to start it and to load the network (0.2 for the smallest, 0.8 for an HCNet on
+ResNet-18); one that is not forked imports its libraries too."""
 PLANE_SECONDS_PER_PIXEL = 1.6e-8
 """For one plane of a raster: its overviews, its COG, its counts."""
 DEFLATE_SHARE = 0.65
@@ -25,10 +30,23 @@ NOTICED_SHARE = 0.02
 """Of the network's time: files that take less are made after it, in less memory."""
 
 
-def seconds_of(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1) -> float:
-    """Seconds that forwards, rasters, polygons and previews will take."""
-    starts = (START_SECONDS + WORKER_SECONDS * choice.workers) * probe.slowness
+def seconds_of(
+    plan: RasterPlan, probe: Probe, choice: Choice, rasters: int = 1, *, joined: bool = False
+) -> float:
+    """Seconds that forwards, rasters, polygons and previews will take.
+
+    Args:
+        plan: of the run.
+        probe: what a window takes.
+        choice: what is in memory at once.
+        rasters: how many there are.
+        joined: workers run already, in a cluster that was joined.
+    """
     processes = max(1, min(choice.workers, probe.at_once))
+    starts = START_SECONDS
+    if choice.workers and not joined:
+        starts += CLUSTER_SECONDS + WORKER_SECONDS * choice.workers / processes
+    starts *= probe.slowness
     together = min(rasters, processes if choice.workers else choice.threads)
     network = _network_seconds(plan, probe) / processes
     return network + starts + _file_seconds(plan, probe, rasters) / together

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from geoseg.inference.choice import Choice
-from geoseg.inference.duration import gains_by_files_begun, seconds_of
+from geoseg.inference.duration import (
+    CLUSTER_SECONDS,
+    WORKER_SECONDS,
+    gains_by_files_begun,
+    seconds_of,
+)
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 
@@ -22,11 +27,16 @@ def plan(**changes: int) -> RasterPlan:
 def test_workers_share_the_forwards_as_far_as_the_machine_has_room() -> None:
     probe = Probe(0.5, 10_000, at_once=2)
     assert seconds_of(plan(), probe, Choice(workers=0)) == pytest.approx(6.0 + FILES)
-    assert seconds_of(plan(), probe, Choice(workers=1)) == pytest.approx(
-        6.0 + FILES + 3
-    )  # it has to start
-    assert seconds_of(plan(), probe, Choice(workers=2)) == pytest.approx(3.0 + FILES + 6)
-    assert seconds_of(plan(), probe, Choice(workers=3)) == pytest.approx(3.0 + FILES + 9)
+    one, two, three = (seconds_of(plan(), probe, Choice(workers=workers)) for workers in (1, 2, 3))
+    assert one == pytest.approx(6.0 + FILES + CLUSTER_SECONDS + WORKER_SECONDS)
+    assert two == pytest.approx(3.0 + FILES + CLUSTER_SECONDS + WORKER_SECONDS)
+    assert three == pytest.approx(3.0 + FILES + CLUSTER_SECONDS + 1.5 * WORKER_SECONDS)
+
+
+def test_workers_of_a_cluster_that_was_joined_need_no_start() -> None:
+    probe = Probe(0.5, 10_000, at_once=100)
+    joined = seconds_of(plan(), probe, Choice(workers=100), joined=True)
+    assert joined == pytest.approx(6.0 / 100 + FILES)
 
 
 def test_the_time_counts_planes_previews_and_polygons() -> None:
