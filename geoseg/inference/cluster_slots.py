@@ -115,7 +115,8 @@ class ClusterSlots(ExitStack):
         return [each for each in self._workers if each not in self._refused | self._frozen]
 
     def _send(self, flight: Flight) -> None:
-        key = f"geoseg-{uuid.uuid4().hex}"
+        # Dask balances its workers by what tasks of a name before the hyphen took.
+        key = f"{flight.task.function.__name__}-{uuid.uuid4().hex}"
         # Only where some may not run it: names of all workers would make a task large.
         flight.only = self._usable() if self._refused or self._frozen else []
         on_gpu = flight.lane == "forward" and self._run.on_gpus
