@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geoseg.inference.forward_options import ForwardOptions
     from geoseg.models import Model
 
-PIXELS_VERSION = 7
+PIXELS_VERSION = 8
 """Raised when a change of geoseg changes pixels, so that old files are not taken for new ones."""
 
 

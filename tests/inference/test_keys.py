@@ -68,7 +68,7 @@ def test_the_settings_are_those_that_decide_pixels(make_model: Callable[..., Mod
     model = make_model()
     forward = ForwardOptions("cuda:1", "bf16", (0.5, 1.0), True, (0.0, 9.0), "compile")
     assert pixel_settings(model, forward, (7.0, 8.0)) == {
-        "version": 7,
+        "version": 8,
         "model": weights_digest(model),
         "nodata": (7.0, 8.0),
         "scales": (0.5, 1.0),

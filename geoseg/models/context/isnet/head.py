@@ -105,10 +105,14 @@ class ISNetHead(ContextHead):
         )
 
     def local(self, features: Sequence[Tensor]) -> Maps:
-        """R, the stage 4 map reduced, and in training the stage 3 map itself."""
+        """R, the stage 4 map reduced, its D, and in training the stage 3 map itself."""
         middle, deepest = features
-        supervised = self.deep is not None and self.training
-        return {"x": self.reduce(deepest), **({"middle": middle} if supervised else {})}
+        maps = {"x": self.reduce(deepest)}
+        if self.semantic is not None:
+            maps["semantic"] = self.semantic.classify(maps["x"])  # D (12)
+        if self.deep is not None and self.training:
+            maps["middle"] = middle
+        return maps
 
     def context(self, maps: Maps) -> Outputs:
         """Logits, ``semantic`` and in training ``deep`` logits, ``(N, classes, h, w)``."""
@@ -117,7 +121,7 @@ class ISNetHead(ContextHead):
         if self.image is not None:
             contexts.append(self.image(x))
         if self.semantic is not None:
-            aux["semantic"] = self.semantic.classify(x)  # D (12)
+            aux["semantic"] = maps["semantic"]
             contexts.append(self.semantic(x, aux["semantic"]))
         if self.deep is not None and "middle" in maps:
             aux["deep"] = self.deep(maps["middle"])
