@@ -157,22 +157,26 @@ def _decimated(
 
     Returns:
         ``(pixels, valid)``: ``(bands, h, w)`` in the source's type, ``(h, w)`` bool; h, w at most
-        `side`.
+        `side`, whatever overviews there are: panels of rasters of one size have one.
     """
+    whole = area or Window(0, 0, source.height, source.width)
+    step = -(-max(whole.height, whole.width) // side)
+    size = (-(-whole.height // step), -(-whole.width // step))
+    pixels = np.empty((len(source.bands), *size), source.dtype)
+    valid = np.empty(size, np.bool_)
     with _smallest(source, side) if area is None else source.open() as reader:
         shown = area or Window(0, 0, reader.height, reader.width)
-        step = -(-max(shown.height, shown.width) // side)
-        size = (-(-shown.height // step), -(-shown.width // step))
-        pixels = np.empty((len(source.bands), *size), source.dtype)
-        valid = np.empty(size, np.bool_)
-        rows = max(1, _CHUNK_ROWS // step) * step
-        for row in range(0, shown.height, rows):
-            height = min(rows, shown.height - row)
-            strip, strip_valid = reader.read(shown.row + row, shown.col, height, shown.width)
-            first = row // step
-            place = slice(first, first + -(-strip.shape[1] // step))
-            pixels[:, place] = strip[:, ::step, ::step]
-            valid[place] = strip_valid[::step, ::step]
+        rows = np.arange(size[0]) * step * shown.height // whole.height
+        cols = np.arange(size[1]) * step * shown.width // whole.width
+        count = max(1, _CHUNK_ROWS * size[0] // shown.height)
+        for first in range(0, size[0], count):
+            some = rows[first : first + count]
+            strip, strip_valid = reader.read(
+                shown.row + int(some[0]), shown.col, int(some[-1] - some[0]) + 1, shown.width
+            )
+            taken = np.ix_(some - some[0], cols)
+            pixels[:, first : first + count] = [band[taken] for band in strip]
+            valid[first : first + count] = strip_valid[taken]
     return pixels, valid
 
 

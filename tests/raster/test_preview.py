@@ -88,6 +88,26 @@ def test_large_rasters_are_reduced_to_1600_pixels_in_all(make_raster, tmp_path, 
     assert imread(out).shape[1] == (2 if both else 1) * (panel + 10) + 10
 
 
+def test_panels_are_of_one_size_and_place_where_one_raster_has_overviews(make_raster, tmp_path):
+    halves = np.repeat([0, 2], (1025, 1023)).astype(np.uint8)
+    raster = make_raster("labels.tif", data=np.tile(halves, (1, 60, 1)))
+    with rasterio.open(raster, "r+") as file:
+        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    imagery = np.tile(halves * 100, (3, 60, 1))
+    source = open_raster(make_raster(data=imagery))
+    out = tmp_path / "a.png"
+    write_preview(raster, out, classes=CLASSES, fingerprint="k", source=source)
+    picture = imread(out)
+    panel = -(-2048 // 3)
+    assert picture.shape[1] == 2 * (panel + 10) + 10
+    left, right = (
+        (picture[30, start : start + panel] != picture[30, start]).any(-1).argmax()
+        for start in (10, panel + 20)
+    )
+    assert left == -(-1025 // 3)
+    assert abs(int(right) - int(left)) <= 1
+
+
 def test_an_unknown_class_is_named_by_its_number():
     assert legend_of(np.array([[9]], np.uint8), CLASSES)[0][0] == "unknown class 9"
 
