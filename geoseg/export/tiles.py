@@ -35,6 +35,8 @@ def read_tiles(paths: Iterable[Path], card: Card) -> Iterator[NDArray[np.float32
     """
     normalize = Normalization.from_card(card)
     for path in paths:
+        if path.is_dir():
+            raise SourceError(f"{path}: is a folder; name rasters in it, each with --tiles")
         source, _, _ = open_fitting(path, card, PredictOptions())
         found = False
         with source.open() as reader:

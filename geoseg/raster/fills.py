@@ -142,11 +142,10 @@ def _loose_end(
             outside = value_range is None or bool(
                 ((values < low - nearest) | (values > high + nearest)).all()
             )
-            usual = (
-                value_range is not None
-                and at_start
-                and bool((np.isin(values, _USUAL_FILLS) & (values < low)).all())
-            )
+            # Without a range they are told by being alone below 0.
+            lowest = low if value_range is not None else 0.0
+            usual = bool((np.isin(values, _USUAL_FILLS) & (values < lowest)).all())
+            usual &= at_start and (value_range is not None or rest[0] >= lowest)
             if (outside and gap > least_gap) or (usual and repeated):
                 return size, at_start
     return 0, True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from geoseg.commands import export
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.export.agreement import Agreement
 from geoseg.models import load_card
 
@@ -33,6 +34,14 @@ def test_a_missing_package_is_named_with_how_to_get_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(export._NEEDED, "onnx", ("onnx_that_nobody_has",))
     with pytest.raises(ConfigError, match=r"needs onnx_that_nobody_has.*'geoseg\[export\]'"):
         export.run("demo", "onnx", "m.onnx")
+
+
+def test_tiles_are_rasters_and_no_folder_of_them(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_raster("tiles/a.tif").parent
+    with pytest.raises(SourceError, match="tiles: is a folder; name rasters in it, each with --t"):
+        export.run("demo", "onnx", tmp_path / "m.onnx", tiles=[folder])
 
 
 def test_what_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:

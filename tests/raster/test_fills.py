@@ -90,6 +90,14 @@ def test_usual_fill_values_below_a_wide_range_are_found(low):
     assert find_fills(values, (-10_000, 65_535)) == []
 
 
+def test_a_usual_fill_value_is_found_without_a_range_where_nothing_else_is_below_0():
+    values = measured(32_767, "int16")
+    values[:, :10] = -9999
+    assert [fill.value for fill in find_fills(values)] == [-9999]
+    values[:, 10:20] = -300
+    assert find_fills(values) == []
+
+
 def test_values_inside_the_range_are_measured():
     values = np.full((1, 1000), 0.01, np.float32)
     values[:, ::2] = np.linspace(0.01, 0.02, 500)
