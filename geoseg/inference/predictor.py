@@ -28,6 +28,7 @@ from geoseg.models import Model, Segmenter
 from geoseg.models.context.base import Maps
 from geoseg.models.external import External
 from geoseg.models.folding import fold_batch_norms
+from geoseg.models.pointwise import follow_the_map
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NAN = "the network gives NaN; its weights or the card's mean and std are broken, or use fp32"
@@ -141,6 +142,8 @@ class Predictor:
         is_local = isinstance(net, Segmenter) and net.encoder is None
         self._layout = torch.contiguous_format if is_local else torch.channels_last
         net = net.to(self.device).to(memory_format=self._layout).eval()
+        if isinstance(net, External):  # it is given one image at a time, so batches change no bits
+            follow_the_map(net)
         self._net = with_backend(net, options)
         self._in_parts: Any = net
 
