@@ -104,14 +104,16 @@ def run(
     refuse_further(place, chosen)
     chosen.cleaning.refuse_unknown(card.classes.names)
     report = RunReport(chosen, started)
-    jobs = find_jobs(_paths(sources), card, chosen, place, report)
-    if chosen.merge:
-        refuse_unmergeable(jobs, chosen, place)
-    # What can be refused without torch, which takes seconds to import, is refused by now.
-    filled = chosen.for_inputs(len(jobs))
-    if chosen.preview is None and not filled.preview:
-        progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
     with ExitStack() as stack:
+        if chosen.workers and not chosen.dry_run and chosen.device in ("auto", "cpu"):
+            stack.enter_context(fork_server(worker_modules(card, chosen)))
+        jobs = find_jobs(_paths(sources), card, chosen, place, report)
+        if chosen.merge:
+            refuse_unmergeable(jobs, chosen, place)
+        # What can be refused without torch, which takes seconds to import, is refused by now.
+        filled = chosen.for_inputs(len(jobs))
+        if chosen.preview is None and not filled.preview:
+            progress.note(f"no previews of more than {MOST_PREVIEWS} inputs; --preview draws them")
         predict_run = _load(model, card, filled, place, jobs, report, stack)
         if chosen.dry_run:
             _announce_plan(_survey_all(jobs, predict_run, report), predict_run, report, progress)
@@ -174,8 +176,6 @@ def _load(
     Importing torch and other libraries counts nowhere.
     """
     before = time.perf_counter()
-    if options.workers and not options.dry_run and options.device in ("auto", "cpu"):
-        stack.enter_context(fork_server(worker_modules(card, options)))
     from geoseg.inference.run import PredictRun
     from geoseg.models import load_model
 

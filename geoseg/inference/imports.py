@@ -44,5 +44,6 @@ def worker_modules(card: Card, options: PredictOptions) -> list[str]:
 
 
 def _of_files(options: PredictOptions) -> list[str]:
-    needed = {_OF_POLYGONS: options.vectors, _OF_PREVIEWS: options.preview}
+    # None: drawn unless there are many inputs, which nobody has counted yet.
+    needed = {_OF_POLYGONS: options.vectors, _OF_PREVIEWS: options.preview is not False}
     return [name for names, wanted in needed.items() if wanted for name in names]

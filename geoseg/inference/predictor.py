@@ -189,14 +189,10 @@ class Predictor:
         return Scores(values, logits=self._is_plain)
 
     def context_scores(self, maps: Maps) -> Scores:
-        """The same of windows that are cut from the maps of cells.
+        """The same of windows that are cut from the maps of cells; raises what `scores` does.
 
         Args:
             maps: ``(n, C, h, w)`` as `encode` gives them.
-
-        Raises:
-            ModelError: the windows do not fit into memory.
-            DeviceError: the device is lost.
         """
         count, *_, width = next(iter(maps.values())).shape
         values = self._in_batches(

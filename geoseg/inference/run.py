@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import torch
 
-from geoseg.files import replace_file
 from geoseg.foreign import remote_allowed
 from geoseg.inference import engine
 from geoseg.inference.agreement import Agreement, Cluster, agree
@@ -22,6 +21,7 @@ from geoseg.inference.forward_options import ALL_GPUS, ForwardOptions, Precision
 from geoseg.inference.gpus import facts_of_gpus, visible_gpus, workers_on
 from geoseg.inference.keys import pixel_settings
 from geoseg.inference.measurement import probe_forward
+from geoseg.inference.model_for_workers import model_for_workers
 from geoseg.inference.openmp import let_others_sleep
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
@@ -32,7 +32,7 @@ from geoseg.inference.stories import Slots, Stage, Story, Task, tell_stories
 from geoseg.inference.zones import Zones, shared_zones
 from geoseg.locks import WORK_FOLDER
 from geoseg.memory import held_memory
-from geoseg.models import Model, write_model
+from geoseg.models import Model
 from geoseg.places import AnyPath
 from geoseg.raster import Source
 from geoseg.tiling import TileGrid
@@ -239,10 +239,11 @@ class PredictRun:
         from geoseg.inference.worker import RemoteRun
 
         with ExitStack() as stack:
-            model = stack.enter_context(self._model_for_workers())
+            file = self.work / f"model-{self.settings['model'][:16]}.safetensors"
+            await_model = stack.enter_context(model_for_workers(self.model, file))
             run = RemoteRun(
                 uuid.uuid4().hex,
-                model,
+                file.absolute(),
                 self.forward,
                 self.options.batch_size,
                 self.threads,
@@ -258,6 +259,7 @@ class PredictRun:
             else:
                 client = self.cluster.client
                 run = replace(run, name=self.cluster.name, on_gpus=self.cluster.on_gpus)
+            await_model()
             yield stack.enter_context(ClusterSlots(client, run, on_window, note))
 
     @property
@@ -265,20 +267,6 @@ class PredictRun:
         """Of the workers that may run blocks; none: of any kind."""
         kinds = self.agreement.kinds if self.agreement else ()
         return kinds if len(kinds) == 1 else ()
-
-    @contextmanager
-    def _model_for_workers(self) -> Iterator[AnyPath]:
-        """The file from which workers load the model.
-
-        It holds the model as it is in memory, which may differ from the one it came from.
-        """
-        file = self.work / f"model-{self.settings['model'][:16]}.safetensors"
-        with replace_file(file) as built:
-            write_model(self.model.net, self.model.card, built)
-        try:
-            yield file.absolute()
-        finally:
-            file.unlink(missing_ok=True)
 
     @property
     def work(self) -> AnyPath:

@@ -8,12 +8,11 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -171,23 +170,12 @@ class _Heartbeat:
         get_worker().log_event(self._topic, ("ended", self._key, answer))
 
 
-class _Turn:
-    """A block's turn in this process; the client is told when it comes, not while it waits."""
-
-    def __init__(self, lock: threading.Lock, begin: Callable[[], None]) -> None:
-        self._lock, self._begin = lock, begin
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._begin()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lock.release()
+@contextmanager
+def _turn(lock: AbstractContextManager[Any], begin: Callable[[], None]) -> Iterator[None]:
+    """A task's turn in this process; the client is told when it comes, not while it waits."""
+    with lock:
+        begin()
+        yield
 
 
 _stopped: set[str] = set()
@@ -206,7 +194,7 @@ def stop(names: Sequence[str]) -> None:
 _leave = ExitStack()
 """To go online, as the client of the latest run has it; tasks of one run may overlap."""
 _loading = threading.Lock()
-_forward = threading.Lock()
+_turns = threading.Lock()
 
 
 def run_task(
@@ -223,16 +211,19 @@ def run_task(
         process = _process(run)
     key = worker.get_current_task()
     heartbeat = _Heartbeat(topic_of(run), key, worker.address)
-    if lane == "files":
-        heartbeat.begin()
     here = replace(
         process,
         on_window=heartbeat,
         stopped=lambda: not _stopped.isdisjoint((run.name, key)),
-        forward=_Turn(_forward, heartbeat.begin),
+        forward=_turn(_turns, heartbeat.begin),
     )
+    # Files are made beside what runs on a GPU, else in turn with the blocks: the plan counts the
+    # memory of one task, whatever threads Dask has given a worker.
+    beside = process.predictor.device.type != "cpu" or run.on_gpus
+    files = _turn(nullcontext() if beside else _turns, heartbeat.begin)
     try:
-        result = function(here, *arguments)
+        with files if lane == "files" else nullcontext():
+            result = function(here, *arguments)
         heartbeat.end(result)
         return result, heartbeat.passed
     except KeyboardInterrupt:

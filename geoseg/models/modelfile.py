@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from safetensors.torch import save
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import ModelError, one_line_reason
@@ -39,6 +38,7 @@ from geoseg.models.segmenter import build_segmenter
 from geoseg.models.spec import EXTERNAL, ModelSpec
 from geoseg.models.stated_facts import stated_facts
 from geoseg.models.stored_tensors import CONTENT_KEY, Network, stored_tensors
+from geoseg.models.unfilled import RangesHaveValues, Unfilled
 from geoseg.report import shorten
 
 _CHECKSUM_KEY = "checksum"
@@ -207,7 +207,8 @@ def load_model(path: str | os.PathLike[str], card: str | os.PathLike[str] | None
     digest = read_digest(path)
     if own.spec.system == EXTERNAL:
         return Model(_unpack_external(path, own, tensors), own, digest, path)
-    net = build_segmenter(own.spec)
+    with Unfilled():
+        net = build_segmenter(own.spec)
     net.load_state_dict(tensors)
     # With the defaults of options that are younger than the file.
     whole = own.model_copy(update={"spec": net.spec})
@@ -236,22 +237,11 @@ def _unpack_external(path: Path, card: Card, tensors: Mapping[str, Tensor]) -> E
     return External(network, card.spec, content).eval()
 
 
-class _RangesHaveValues(TorchFunctionMode):
-    """Lets ``torch.linspace`` have values on the meta device: some encoders are built from them."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """The function's own result, on the CPU for ranges."""
-        own = {"device": "cpu"} if func is torch.linspace else {}
-        return func(*args, **{**(kwargs or {}), **own})
-
-
 def _wanted_shapes(path: Path, spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """Shapes of the tensors of a spec's network, by name; nothing is computed or stored."""
     try:
         spec.check_choices()
-        with torch.device("meta"), _RangesHaveValues():
+        with torch.device("meta"), RangesHaveValues():
             net = build_segmenter(spec)
     except ModelError as error:
         raise ModelError(f"{path}: its network cannot be built: {error}") from error

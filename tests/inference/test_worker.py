@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,8 +120,8 @@ def test_the_first_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert fault == f"cannot read {unseen}; give inputs on a path that all workers share"
 
 
-def threads_and_windows(process: Process, counts: list[int]) -> int:
-    with process.forward:
+def threads_and_windows(process: Process, counts: list[int], lane: str) -> int:
+    with process.forward if lane == "forward" else nullcontext():
         for count in counts:
             process.on_window(count)
     return torch.get_num_threads()
@@ -131,7 +134,7 @@ def test_a_task_tells_its_begin_its_windows_once_a_second_and_its_end(
     clock = iter([0.0, 0.4, 0.9, 1.0, 1.9, 2.1])
     monkeypatch.setattr(worker.time, "monotonic", lambda: next(clock))
     counts = [1, 2, 4, 8, 16]
-    assert run_task(replace(run, threads=2), lane, threads_and_windows, (counts,)) == (2, 31)
+    assert run_task(replace(run, threads=2), lane, threads_and_windows, (counts, lane)) == (2, 31)
     begun = [event for event in here.events if event[0] == "begun"]
     assert begun[-1] == ("begun", "a key", "tcp://w:1")
     told = [event for event in here.events if event[0] == "passed"]
@@ -206,10 +209,42 @@ def test_a_worker_without_a_gpu_makes_files_on_its_cpu_whatever_blocks_run_on(
     assert here.events
 
 
+_AT_ONCE = threading.Barrier(2)
+
+
+def meets_another(process: Process, lane: str) -> bool:
+    """Whether another task of this process runs at the same time."""
+    with process.forward if lane == "forward" else nullcontext():
+        try:
+            _AT_ONCE.wait(0.2)
+        except threading.BrokenBarrierError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("on_gpus", "lanes", "met"),
+    [
+        (False, ("forward", "files"), False),
+        (False, ("files", "files"), False),
+        (True, ("files", "files"), True),
+    ],
+)
+def test_files_wait_for_blocks_and_one_another_unless_blocks_run_on_gpus(
+    here: Worker, run: RemoteRun, on_gpus: bool, lanes: tuple[str, str], met: bool
+) -> None:
+    _AT_ONCE.reset()
+    chosen = replace(run, on_gpus=on_gpus)
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [pool.submit(run_task, chosen, lane, meets_another, (lane,)) for lane in lanes]
+        assert [task.result()[0] for task in tasks] == [met, met]
+    assert sum(event[0] == "begun" for event in here.events) == 2
+
+
 def test_a_call_is_its_result_where_it_is_unpickled_and_fails_alone_where_a_name_is_unknown(
     here: Worker, run: RemoteRun
 ) -> None:
-    sent = pickle.dumps(RemoteCall(run, "files", Task(threads_and_windows, ([3],))))
+    sent = pickle.dumps(RemoteCall(run, "files", Task(threads_and_windows, ([3], "files"))))
     assert pickle.loads(sent) == (1, 3)
     assert here.events[-1][0] == "ended"
     with pytest.raises(AttributeError, match="threads_and_windowz"):

@@ -380,3 +380,20 @@ def test_shapes_are_known_before_a_network_is_built(encoder: str, tmp_path: Path
         names = file.keys()
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     assert _wanted_shapes(path, net.spec) == shapes
+
+
+def test_loading_draws_no_random_numbers(tmp_path: Path) -> None:
+    net = create_model("hcnet", encoder="resnet18", classes=2, channels=8, prior_channels=8)
+    path = save_model(
+        net,
+        tmp_path / "m.safetensors",
+        classes=["a", "b"],
+        bands=["red", "green", "blue"],
+        value_range=(0, 255),
+        mean=[0.0] * 3,
+        std=[1.0] * 3,
+    )
+    before = torch.get_rng_state()
+    loaded = load_model(path).net.state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in net.state_dict().items())
