@@ -13,7 +13,7 @@ import rasterio
 from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
 from geoseg.models.external_file import SOURCES
-from geoseg.models.named import model_file
+from geoseg.models.named import is_model_folder, model_file
 from geoseg.raster import describe_grid, open_raster, opened_once
 from geoseg.raster import stack as stack_files
 from geoseg.raster.companions import Patterns, companions, given_patterns
@@ -37,7 +37,7 @@ def run(
 
     Args:
         file: the raster, also on a server or in an archive; a folder of them; or a model: its file,
-            or a name that `geoseg.load_model` takes.
+            its folder, or a name that `geoseg.load_model` takes.
         model: a model; then also the options that the raster needs for it.
         plot: a picture (``.png``) of where the rasters of a folder lie.
         stack: patterns of files with more bands of each raster, such as ``{stem}_dsm.tif``.
@@ -50,10 +50,11 @@ def run(
             folder; or no raster of a folder can be read.
     """
     patterns = given_patterns("--stack", stack)
-    is_model = not os.path.isdir(file) and Path(file).suffix in SOURCES
+    of_model = is_model_folder(file)
+    is_model = of_model or (not os.path.isdir(file) and Path(file).suffix in SOURCES)
     if card is not None and model is None and not is_model:
         raise ConfigError(f"--card {os.fspath(card)}: is of a model; give one with --model")
-    if os.path.isdir(file):
+    if os.path.isdir(file) and not of_model:
         from geoseg.commands.info_folder import describe_folder
 
         chosen = None if model is None else os.fspath(model)

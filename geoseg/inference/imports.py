@@ -14,7 +14,7 @@ from geoseg.models.card import Card
 _OF_ENCODERS = ("geoseg.models.encoder",)
 _OF_POLYGONS = ("pyogrio.raw", "scipy.sparse.csgraph")
 _OF_CLUSTERS = ("geoseg.inference.cluster", "geoseg.inference.cluster_slots")
-_OF_PREVIEWS = ("matplotlib", "PIL.ImageDraw", "PIL.ImageFont", "PIL.PngImagePlugin")
+_OF_PREVIEWS = ("PIL.ImageDraw", "PIL.ImageFont", "PIL.PngImagePlugin")
 
 
 def import_ahead(card: Card, options: PredictOptions) -> None:

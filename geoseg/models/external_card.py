@@ -23,8 +23,6 @@ OUTPUTS = ("logits", "probabilities", "sigmoid", "sigmoid-logits", "labels")
 classes that do not exclude one another, or of one class against its background; or class ids."""
 CARD_KEY, CARD_FILE = "geoseg_card", "geoseg_card.json"
 """Where exported models hold their cards."""
-FOLDER_CARDS = ("card.yaml", "card.yml")
-"""The card of a folder with an ONNX file."""
 NEEDED = ("classes", "bands", "value_range", "mean", "std")
 _EXAMPLES = {
     "classes": "[road, roof]",

@@ -17,7 +17,6 @@ from geoseg.models.card import Card
 from geoseg.models.external_card import (
     CARD_FILE,
     CARD_KEY,
-    FOLDER_CARDS,
     deepness_facts,
     external_card,
     external_spec,
@@ -25,6 +24,7 @@ from geoseg.models.external_card import (
     with_background,
 )
 from geoseg.models.file_content import read_content, reading
+from geoseg.models.named import FOLDER_CARDS
 from geoseg.models.onnx_session import INTEGERS, open_session
 
 if TYPE_CHECKING:

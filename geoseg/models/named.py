@@ -12,6 +12,8 @@ from geoseg.models.hub import HUB_FILE, fetch, is_hub_name
 _DATA = Path(__file__).parents[1] / "data"
 SHIPPED = {name: _DATA / f"{name}.safetensors" for name in ("demo", "buildings-rgb")}
 """The files of the models that come with geoseg, by name."""
+FOLDER_CARDS = ("card.yaml", "card.yml")
+"""The card of a folder with an ONNX file."""
 
 
 def model_file(name: str | os.PathLike[str]) -> Path:
@@ -32,6 +34,14 @@ def model_file(name: str | os.PathLike[str]) -> Path:
     if os.path.isdir(text) and text not in SHIPPED:
         return _file_in(path)
     return SHIPPED[text] if text in SHIPPED and not os.path.isfile(text) else path
+
+
+def is_model_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is the folder of a model: one that is a model's by its name, or with a card.
+
+    An ONNX file alone may lie among rasters.
+    """
+    return any((Path(path) / name).is_file() for name in (HUB_FILE, *FOLDER_CARDS))
 
 
 def _file_in(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,18 @@ def _fitting(text: str, width: float, font: FreeTypeFont) -> str:
 
 def _font(size: int) -> FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib and has the letters of most alphabets."""
-    import matplotlib as mpl
     from PIL import ImageFont
 
-    place = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(str(place), size)  # older versions of Pillow take no Path
+    return ImageFont.truetype(str(_font_file()), size)  # older versions of Pillow take no Path
+
+
+def _font_file() -> Path:
+    name = Path("fonts", "ttf", "DejaVuSans.ttf")
+    # Without an import, which takes longer than to draw some pictures.
+    package = find_spec("matplotlib")
+    for folder in (package and package.submodule_search_locations) or ():
+        if (place := Path(folder, "mpl-data", name)).exists():
+            return place
+    import matplotlib as mpl  # whose distributors may keep its data elsewhere
+
+    return Path(mpl.get_data_path(), name)

@@ -174,9 +174,9 @@ def _decimated(
             strip, strip_valid = reader.read(
                 shown.row + int(some[0]), shown.col, int(some[-1] - some[0]) + 1, shown.width
             )
-            taken = np.ix_(some - some[0], cols)
-            pixels[:, first : first + count] = [band[taken] for band in strip]
-            valid[first : first + count] = strip_valid[taken]
+            # One axis after the other: both at once take six times as long.
+            pixels[:, first : first + count] = strip[:, some - some[0]][:, :, cols]
+            valid[first : first + count] = strip_valid[some - some[0]][:, cols]
     return pixels, valid
 
 

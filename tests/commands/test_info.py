@@ -1,6 +1,7 @@
 """What geoseg makes of a file."""
 
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -44,6 +45,16 @@ def test_a_network_of_another_program_is_described_by_its_card(make_raster, tmp_
         run(tmp_path / "x.pt")
     with pytest.raises(ConfigError, match="is of a model; give one with --model"):
         run(raster, card=card)
+
+
+def test_the_folder_of_a_model_is_that_model(model_file, make_raster, tmp_path):
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    shutil.copy(model_file, folder / "model.safetensors")
+    assert run(folder).data["sha256"] == run(model_file).data["sha256"]
+    make_raster("rasters/a.tif")
+    (tmp_path / "rasters/beside.onnx").touch()
+    assert "1 raster" in run(tmp_path / "rasters").text
 
 
 def test_parameters_that_a_file_does_not_show_are_left_out(tmp_path):

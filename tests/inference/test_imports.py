@@ -17,7 +17,7 @@ from geoseg.inference.options import PredictOptions
     [
         ({"vectors": "none", "preview": False}, set()),
         ({"vectors": "gpkg", "preview": False}, {"pyogrio", "scipy"}),
-        ({"vectors": "none", "preview": True}, {"matplotlib", "PIL"}),
+        ({"vectors": "none", "preview": True}, {"PIL"}),
         ({"vectors": "gpkg", "preview": True, "dry_run": True}, set()),
         ({"vectors": "gpkg", "preview": True, "workers": 2}, {"geoseg"}),
     ],
