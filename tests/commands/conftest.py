@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,15 @@ import torch
 
 import geoseg
 from tests.fixtures.models import save_small
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Bits depend on the number of torch's threads: here as many as each of two workers has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from geoseg.errors import ConfigError, ModelError, OutputError, SourceError
 from geoseg.progress import Progress
 from tests.odd_rasters import only_a_coordinate_system
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Notes(Progress):
     def __init__(self):
@@ -30,15 +32,6 @@ class Notes(Progress):
 
     def note(self, line):
         self.lines.append(line)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bits depend on the number of torch threads, so that is fixed."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def read(path):

@@ -6,11 +6,12 @@ import json
 import os
 
 import pytest
-import torch
 
 import geoseg
 from geoseg.errors import DeviceError, DiskError, OutputError
 from geoseg.raster import find_sources
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 STAGES = {
     "finding": ("geoseg.raster.discovery", "read_fingerprint"),
@@ -29,14 +30,6 @@ NAMES = ("a", "spoilt", "z")
 
 class UnknownError(Exception):
     """A type that nobody expects."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

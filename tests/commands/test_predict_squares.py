@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-import torch
 
 import geoseg
 from geoseg.errors import OutputError
 from geoseg.inference import engine
 from geoseg.raster import find_sources, read_class_names
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 Make = Callable[..., Path]
 HEIGHT, WIDTH, MOST = 700, 1150, 512**2
@@ -28,14 +29,6 @@ OPTIONS: dict[str, Any] = {
     "overlap": 32,
 }
 KINDS = ("classes", "confidence", "probabilities")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 import geoseg
 from tests.chaos.processes import kill_first
 
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As many threads of torch here as two workers of two processors have."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_run_whose_worker_is_killed_while_it_starts_ends_whole_with_the_same_bytes(
-    make_raster: Callable[..., Path],
-    model_file: Path,
-    tmp_path: Path,
-    one_thread: None,
+    make_raster: Callable[..., Path], model_file: Path, tmp_path: Path
 ) -> None:
     scene = make_raster("a.tif", height=128, width=128)
     options = {"vectors": "none", "confidence": True, "precision": "fp32", "block": 64}
