@@ -10,6 +10,7 @@ from typing import Any
 
 from geoseg.errors import ConfigError, shown
 from geoseg.failures import LOG
+from geoseg.lazy import uncollected
 from geoseg.progress import Progress
 from geoseg.report import Report
 from geoseg.terminal import shown_progress
@@ -20,7 +21,9 @@ _COMMANDS = ("compare", "evaluate", "predict", "prepare", "train", "vectorize")
 def __getattr__(name: str) -> Any:  # PEP 562: a command is imported when it is first used
     if name not in _COMMANDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _call(importlib.import_module(f"geoseg.commands.{name}").run, name)
+    with uncollected():
+        module = importlib.import_module(f"geoseg.commands.{name}")
+    return _call(module.run, name)
 
 
 def _call(run: Callable[..., Report], name: str) -> Callable[..., Report]:

@@ -19,6 +19,7 @@ import click
 from geoseg.errors import GeosegError
 from geoseg.failures import EXIT_NOTHING_BEGUN, LOG, exit_code_of, failure_line
 from geoseg.foreign import without_secrets
+from geoseg.lazy import uncollected
 from geoseg.progress import Progress
 from geoseg.report import Report, finite
 from geoseg.stopping import EXIT_CODES, STOPPING
@@ -84,9 +85,9 @@ def call_command(
 def _outcome(command: str, *arguments: Any, **options: Any) -> Report | Exception:
     """What a command returns or raises."""
     try:
-        report: Report = importlib.import_module(f"geoseg.commands.{command}").run(
-            *arguments, **options
-        )
+        with uncollected():
+            module = importlib.import_module(f"geoseg.commands.{command}")
+        report: Report = module.run(*arguments, **options)
     except Exception as error:
         return error
     return report

@@ -36,6 +36,7 @@ from geoseg.inference.outputs import output_folders
 from geoseg.inference.results import PredictReport
 from geoseg.inference.run_report import REPORT, STREAM, RunReport
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.lazy import uncollected
 from geoseg.locks import lock_folder
 from geoseg.models.cardfile import card_of
 from geoseg.places import AnyPath, any_path
@@ -176,9 +177,9 @@ def _load(
     Importing torch and other libraries counts nowhere.
     """
     before = time.perf_counter()
-    from geoseg.inference.run import PredictRun
-    from geoseg.models import load_model
-
+    with uncollected():
+        from geoseg.inference.run import PredictRun
+        from geoseg.models import load_model
     import_ahead(card, options)
     imports = time.perf_counter() - before
     owned = isinstance(model, str | os.PathLike)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import distributed.utils
 from distributed import Client, LocalCluster, Nanny, Status
 
 import geoseg
@@ -88,11 +89,14 @@ def local_cluster(
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "10s",
         "distributed.worker.profile.enabled": False,
+        # By default an idle worker waits a second for what is queued behind another's task.
+        "distributed.scheduler.work-stealing-interval": "200ms",
         # With it, memory of each layer is taken from the system anew: a twentieth of a forward.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
+        stack.enter_context(_own_fork_server())
         with interrupts_blocked():
             cluster = stack.enter_context(
                 LocalCluster(
@@ -108,6 +112,18 @@ def local_cluster(
                 )
             )
         yield stack.enter_context(Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _own_fork_server() -> Iterator[None]:
+    """Keep Dask from choosing what a fork server imports: it imports pandas here to find out."""
+    is_chosen = "_forkserver_preload_set"
+    before = getattr(distributed.utils, is_chosen, False)
+    setattr(distributed.utils, is_chosen, True)
+    try:
+        yield
+    finally:
+        setattr(distributed.utils, is_chosen, before)
 
 
 @contextmanager

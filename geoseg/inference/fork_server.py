@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import psutil
 
+from geoseg.inference import preloaded
 from geoseg.stopping import interrupts_blocked
 
 START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
@@ -42,10 +43,11 @@ def fork_server(modules: Sequence[str]) -> Iterator[None]:
         return
     from multiprocessing import forkserver  # not there on Windows
 
-    multiprocessing.get_context(START_METHOD).set_forkserver_preload(list(modules))
+    multiprocessing.get_context(START_METHOD).set_forkserver_preload([preloaded.__name__])
+    named = {preloaded.MODULES: ",".join(modules)}
     # The path is this process's own: that of `python -c` begins with the working folder.
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
-    with interrupts_blocked(), _environment({**_ENVIRONMENT, **path}):
+    with interrupts_blocked(), _environment({**_ENVIRONMENT, **path, **named}):
         before = _children()
         forkserver.ensure_running()
         started = _children() - before

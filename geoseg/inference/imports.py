@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 
 from geoseg.inference.options import PredictOptions
+from geoseg.lazy import uncollected
 from geoseg.models.card import Card
 
 _OF_ENCODERS = ("geoseg.models.encoder",)
@@ -28,8 +29,9 @@ def import_ahead(card: Card, options: PredictOptions) -> None:
     names = list(_OF_ENCODERS) if card.spec.encoder is not None else []
     names += _of_files(options) if here else []
     names += _OF_CLUSTERS if options.workers and not options.dry_run else []
-    for name in names:
-        importlib.import_module(name)
+    with uncollected():
+        for name in names:
+            importlib.import_module(name)
 
 
 def worker_modules(card: Card, options: PredictOptions) -> list[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
 from geoseg.inference.polygons import polygon_stages
 from geoseg.inference.run import PredictRun
+from geoseg.inference.small_rasters import is_small, tell_apart, tell_together
 from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
 from geoseg.places import folders_in, remove_tree
@@ -138,12 +138,15 @@ def _tell_files(
     needs_cleaning = vectors or any(each.cleaned and each in survey.missing for each in classes)
     cleaning = cleaning_stages(sheet, survey.blocks) if needs_cleaning else []
     polygons, *later = polygon_stages(sheet, survey.blocks, vectors) or [[]]
-    tasks = [*_raster_tasks(survey, sheet, classes), *polygons]
-    stages = [*cleaning, tasks]
+    rasters, previews = list(_raster_tasks(survey, sheet, classes)), _previews(survey, sheet)
+    tasks, together = [*rasters, *polygons], bool(run.processes) and is_small(survey)
+    if together:
+        tasks, previews = [*tasks, *previews], []
+    tell = partial(tell_together, sheet) if together else tell_apart
     took: list[float | None] = []
     try:
         if coming is None:
-            results = yield from _tell_stages(stages, took)
+            results = yield from tell([*cleaning, tasks], took)
         else:
             blocks = list(_block_tasks(survey.blocks, survey.missing_rows, sheet))
             results = (yield coming.stage(blocks, tasks))[len(blocks) :]
@@ -152,7 +155,7 @@ def _tell_files(
         yield from _mend_parts(survey, plain, result)
         if coming is not None:
             coming.forget()
-        results = yield from _tell_stages(stages, took)
+        results = yield from tell([*cleaning, tasks], took)
     finally:
         if coming is not None:
             _count(coming.written, result)
@@ -163,29 +166,12 @@ def _tell_files(
     result.counts = np.sum(counts, axis=0)
     squares = [output for output in survey.missing if output.side]
     yield Stage("files", [Task(engine.make_index, (sheet, output)) for output in squares])
-    took += results[len(tasks) - len(polygons) :]
-    drawn = {output.shown: output for output in classes}
-    previews = [
-        Task(engine.make_preview, (sheet, output, drawn[output.shown]))
-        for output in survey.missing
-        if output.kind == "preview"
-    ]
+    took += results[len(rasters) :]
     result.areas = yield from tell_areas(sheet, counted, counts, run.zones)
     for tasks in [[*previews, *(later[0] if later else [])], *later[1:]]:
         took += yield Stage("files", tasks)
     if vectors:
         result.seconds["polygons"] = sum(seconds for seconds in took if seconds is not None)
-
-
-def _tell_stages(
-    stages: Sequence[Sequence[Task]], took: list[float | None]
-) -> Generator[Stage, list[Any], list[Any]]:
-    """The results of the last stage; those of the others, seconds, go into `took`."""
-    *before, last = stages
-    for tasks in before:
-        took += yield Stage("files", tasks)
-    results = yield Stage("files", last)
-    return results
 
 
 class _Clock:
@@ -255,6 +241,16 @@ def _raster_tasks(survey: Survey, sheet: Sheet, classes: Sequence[Output]) -> It
         if output.kind in RASTERS:
             for area in output.areas(source):
                 yield Task(engine.make_raster, (sheet, output, area))
+
+
+def _previews(survey: Survey, sheet: Sheet) -> list[Task]:
+    """Each draws the class raster that shows the same."""
+    drawn = {output.shown: output for output in survey.outputs if output.kind == "classes"}
+    return [
+        Task(engine.make_preview, (sheet, output, drawn[output.shown]))
+        for output in survey.missing
+        if output.kind == "preview"
+    ]
 
 
 def _begin_parts(run: PredictRun, survey: Survey, progress: Progress) -> None:

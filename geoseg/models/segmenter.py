@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
+from geoseg.lazy import uncollected
 from geoseg.models.context import HEADS, Outputs
 from geoseg.models.context.base import Maps
 from geoseg.models.layers import at_least_float32, resize
@@ -198,8 +199,8 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
         return Segmenter(spec, None, head, stride=1, multiple=1)
     # Where encoders are built, and only there, smp and timm are imported, which takes seconds.
     if spec.system in SMP_SYSTEMS:
-        from geoseg.models.smp_decoders import build_smp_model
-
+        with uncollected():
+            from geoseg.models.smp_decoders import build_smp_model
         smp_model = build_smp_model(
             spec.system,
             spec.encoder,
@@ -210,8 +211,8 @@ def build_segmenter(spec: ModelSpec, encoder_weights: str | None = None) -> Segm
             options=spec.options,
         )
         return Segmenter(spec, *smp_model)
-    from geoseg.models.encoder import build_encoder
-
+    with uncollected():
+        from geoseg.models.encoder import build_encoder
     head_class = HEADS[spec.system]
     options = head_class.choose_options(spec.preset, spec.options)
     encoder = build_encoder(

@@ -10,9 +10,10 @@ import pytest
 from geoseg.errors import SourceError
 from geoseg.inference.engine import make_raster, measure, predict_block
 from geoseg.inference.flight import Flight
+from geoseg.inference.small_rasters import in_turn
 from geoseg.inference.stories import Lane, Task
 
-SHEET = SimpleNamespace(folder=SimpleNamespace(source=SimpleNamespace(path="ortho/a.tif")))
+SHEET: Any = SimpleNamespace(folder=SimpleNamespace(source=SimpleNamespace(path="ortho/a.tif")))
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ SHEET = SimpleNamespace(folder=SimpleNamespace(source=SimpleNamespace(path="orth
     [
         ("forward", Task(predict_block, (SHEET, 7, None, b"")), "ortho/a.tif: block 7"),
         ("files", Task(make_raster, (SHEET, None, None)), "ortho/a.tif: make_raster"),
+        ("files", in_turn(SHEET, [Task(make_raster, (SHEET,))]), "ortho/a.tif: make_files"),
         ("forward", Task(measure, (object(), 512)), "measure"),
         ("files", Task(measure, ()), "measure"),
     ],

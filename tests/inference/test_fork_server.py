@@ -16,11 +16,13 @@ with pathlib.Path({log!r}).open("a") as log:
     log.write(f"{{os.getpid()}} {{len(os.listdir('/proc/self/task'))}}\\n")
 """
 PROGRAM = """
-import multiprocessing, os, psutil, sys
+import gc, multiprocessing, os, psutil, sys
 from geoseg.inference.fork_server import START_METHOD, fork_server
 
 def work(queue):
     import marked
+    assert gc.isenabled() and gc.get_freeze_count() > 1000
+    assert "GEOSEG_FORK_SERVER_MODULES" not in os.environ
     queue.put((os.getpid(), os.getppid()))
 
 if __name__ == "__main__":

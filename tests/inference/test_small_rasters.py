@@ -1,0 +1,116 @@
+"""Where tasks travel, the files of a small raster are one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from geoseg.errors import OutputError
+from geoseg.inference import small_rasters
+from geoseg.inference.run import PredictRun
+from geoseg.inference.sheet import RasterResult, tell_raster
+from geoseg.inference.small_rasters import make_files
+from geoseg.inference.stories import Future, Lane, Slots, Task, tell_stories
+from geoseg.inference.survey import RasterJob, survey_raster
+from geoseg.models import Model
+from geoseg.progress import Progress
+from tests.chaos.outcome import differences, outcome
+
+
+class Listening:
+    """Slots that keep the names of their tasks."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots, self.names = slots, []
+        self.capacity, self.check = slots.capacity, slots.check
+
+    def submit(self, lane: Lane, task: Task) -> Future:
+        self.names.append(task.function.__name__)
+        return self._slots.submit(lane, task)
+
+
+def tell(run: PredictRun, job: RasterJob) -> tuple[list[str], RasterResult]:
+    """The tasks of a raster, told as to workers that `run` may have, but run in this process."""
+    result = RasterResult()
+    with run.open_slots(lambda _: None, workers=False) as slots:
+        listening = Listening(slots)
+        tell_stories([tell_raster(run, survey_raster(run, job), Progress(), result)], listening)
+    return listening.names, result
+
+
+@pytest.mark.parametrize(
+    ("options", "apart"),
+    [
+        ({"confidence": True}, ["make_raster", "make_raster", "make_polygons", "make_preview"]),
+        ({"vectors": "none", "preview": False}, ["make_raster"]),
+        ({"min_area": "4px"}, ["clean_area", "make_raster", "make_polygons", "make_preview"]),
+    ],
+)
+def test_they_are_one_task_and_the_same_files(
+    make_run: Callable[..., PredictRun],
+    make_job: Callable[..., RasterJob],
+    tmp_path: Path,
+    options: dict[str, Any],
+    apart: list[str],
+) -> None:
+    run = make_run(**options)
+    job = make_job(run)
+    names, _ = tell(run, job)
+    assert set(names[1:]) >= set(apart), names
+    together = make_run(workers=2, **options)
+    (tmp_path / "out").rename(tmp_path / "expected")
+    names, _ = tell(together, job)
+    assert names == ["predict_block", "make_files"]
+    assert differences(outcome(tmp_path / "out"), outcome(tmp_path / "expected")) == []
+
+
+def test_counts_and_seconds_are_those_of_each(
+    make_run: Callable[..., PredictRun], make_job: Callable[..., RasterJob]
+) -> None:
+    run = make_run(workers=2)
+    _, result = tell(run, make_job(run, height=40, width=50))
+    assert result.counts.sum() == 40 * 50
+    assert result.seconds["polygons"] > 0
+
+
+@pytest.mark.parametrize("most", [512 * 520, 512 * 520 - 1])
+def test_squares_and_large_rasters_keep_their_tasks(
+    make_run: Callable[..., PredictRun],
+    make_job: Callable[..., RasterJob],
+    make_model: Callable[..., Model],
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+) -> None:
+    cut = 512 * 512 if most == 512 * 520 else 2**30
+    run = make_run(make_model(window=256), workers=2, max_output_pixels=cut, vectors="none")
+    monkeypatch.setattr(small_rasters, "MOST_PIXELS", most)
+    names, _ = tell(run, make_job(run, height=512, width=520))
+    assert "make_files" not in names
+    assert "make_raster" in names
+
+
+def test_the_first_error_ends_them_and_so_does_the_end_of_the_run() -> None:
+    done: list[int] = []
+
+    def work(_: object, number: int) -> int:
+        if number == 2:
+            raise OutputError("the disk is full")
+        done.append(number)
+        return number * 10
+
+    def process(left: int = 9) -> Any:
+        return SimpleNamespace(stopped=lambda: len(done) >= left)
+
+    tasks = [Task(work, (number,)) for number in range(4)]
+    sheet: Any = None
+    assert make_files(process(), sheet, tasks[:2]) == [0, 10]
+    with pytest.raises(OutputError, match="full"):
+        make_files(process(), sheet, tasks)
+    assert done == [0, 1, 0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        make_files(process(left=5), sheet, tasks)
+    assert done == [0, 1, 0, 1, 0]
