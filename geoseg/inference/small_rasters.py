@@ -1,7 +1,7 @@
 """The files of a small raster as one task, where each task travels to another process.
 
-A task takes some 6 ms of the client's processor, and its worker waits as long for the next one: of
-rasters of 1 Mpx, files take 0.1 s in all, and one client keeps a hundred workers busy, not fifty.
+A task takes some 6 ms of the client's processor, and its worker waits as long for the next one; all
+files of a raster of 1 Mpx take 0.1 s.
 """
 
 from __future__ import annotations
