@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -107,7 +107,7 @@ class ClusterSlots(ExitStack):
             lost = {key: each for key, each in self._flights.items() if len(each.begun) > DEATHS}
             for key in lost:
                 del self._flights[key]
-        self._client.cancel([flight.sent for flight in lost.values()], force=True)
+        self._cancel(lost.values())
         for flight in lost.values():
             flight.give_up()
 
@@ -253,9 +253,14 @@ class ClusterSlots(ExitStack):
     def _take_back(self, keys: list[str]) -> None:
         with self._lock:
             taken = [self._flights.pop(key) for key in keys if key in self._flights]
-        self._client.cancel([flight.sent for flight in taken], force=True)
+        self._cancel(taken)
         for flight in taken:
             self._send(flight)
+
+    def _cancel(self, flights: Iterable[Flight]) -> None:
+        sent = [flight.sent for flight in flights]
+        if sent:  # Dask asks the scheduler for nothing too
+            self._client.cancel(sent, force=True)
 
     def _tell_to_stop(self, names: list[str], workers: list[str]) -> None:
         """Let tasks or runs end at their next forward; a dead worker is not awaited for long."""
@@ -274,10 +279,10 @@ class ClusterSlots(ExitStack):
     def _end(self) -> None:
         with self._lock:
             self._closing = True
-            left = [flight.sent for flight in self._flights.values()]
+            left = list(self._flights.values())
         if self._client.status != "running":
             return
         self._client.unsubscribe_topic(topic_of(self._run))
         if left:
-            self._client.cancel(left, force=True)
+            self._cancel(left)
             self._tell_to_stop([self._run.name], self._usable())
