@@ -14,7 +14,7 @@ from geoseg.files import sync_file
 from geoseg.places import AnyPath
 from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer, check_attributes
 from geoseg.vector.geoparquet import GeoParquet
-from geoseg.vector.layer_copies import connect, copy_layer
+from geoseg.vector.layer_copies import connect, copy_layer, enter_triggers
 from geoseg.vector.paths import path_to_read
 from geoseg.vector.sidecar import read_sidecar, write_sidecar
 from geoseg.vector.style import add_styles
@@ -74,12 +74,18 @@ class GeoPackage(VectorFile):
 
     def write_layer(self, layer: Layer, tables: Iterator[FeatureTable]) -> None:
         """Make a layer of tables, with the file open all the while."""
-        self._disconnect()
+        self._end_copies()
         super().write_layer(layer, tables)
 
     def abandon(self) -> None:
         """Stop writing, in whatever state the file is."""
         super().abandon()
+        self._disconnect()
+
+    def _end_copies(self) -> None:
+        """Complete the layers that were copied."""
+        if self._connection is not None:
+            enter_triggers(self._connection)
         self._disconnect()
 
     def _disconnect(self) -> None:
@@ -90,7 +96,7 @@ class GeoPackage(VectorFile):
 
     def complete(self) -> None:
         """Put the styles into the file, and wait until the disk holds it."""
-        self._disconnect()
+        self._end_copies()
         add_styles(self.path, self.styles())
         sync_file(self.path)
 

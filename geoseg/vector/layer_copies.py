@@ -1,8 +1,9 @@
 """Layers of one GeoPackage copied into another, as they are: by SQL, with one connection for all.
 
 GDAL opens a GeoPackage anew for each layer that it adds, with all layers that are there: the time
-for many of them would grow with the square of their number. Tables are those of
-https://www.geopackage.org/spec140/, and what GDAL adds to them.
+for many of them would grow with the square of their number. SQLite in turn looks through its schema
+at each statement that makes something, so the triggers, most of that schema, are all entered last.
+Tables are those of https://www.geopackage.org/spec140/, and what GDAL adds to them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 _INDEX_TABLES = ("rowid", "node", "parent")
 """What SQLite keeps an R-tree in, in tables of its name and these endings."""
+_CACHE_KIB = 16 * 1024
+"""Of pages: the schema of some thousands of layers, which SQLite's usual 2 MiB would not hold."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -21,11 +24,13 @@ def connect(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     file.execute("PRAGMA synchronous = OFF")
     file.execute("PRAGMA journal_mode = OFF")
+    file.execute("PRAGMA writable_schema = ON")  # for `enter_triggers`
+    file.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return file
 
 
 def copy_layer(file: sqlite3.Connection, other: Path, name: str) -> None:
-    """Copy a layer with its spatial index and its metadata.
+    """Copy a layer with its spatial index and its metadata; `enter_triggers` completes it.
 
     Args:
         file: the GeoPackage that gets it, and has none of this name.
@@ -39,7 +44,7 @@ def copy_layer(file: sqlite3.Connection, other: Path, name: str) -> None:
     file.execute("BEGIN")
     index = f"rtree_{name}_geom"
     for table in (name, index):
-        _make(file, "table", "name", table)
+        _make_table(file, table)
     for table in (name, *(f"{index}_{ending}" for ending in _INDEX_TABLES)):
         file.execute(f"DELETE FROM main.{_quoted(table)}")  # the root of an empty index
         file.execute(f"INSERT INTO main.{_quoted(table)} SELECT * FROM other.{_quoted(table)}")
@@ -47,15 +52,30 @@ def copy_layer(file: sqlite3.Connection, other: Path, name: str) -> None:
     for table in ("contents", "geometry_columns", "ogr_contents", "extensions"):
         _copy_rows(file, f"gpkg_{table}", name, known)
     _copy_metadata(file, name)
-    _make(file, "trigger", "tbl_name", name)  # last, for they follow what is inserted
+    triggers = "SELECT * FROM other.sqlite_master WHERE type = 'trigger'"
+    file.execute(f"CREATE TEMP TABLE IF NOT EXISTS triggers AS {triggers} AND 0")
+    file.execute(f"INSERT INTO temp.triggers {triggers} AND tbl_name = ?", (name,))
     file.execute("COMMIT")
     file.execute("DETACH other")
 
 
-def _make(file: sqlite3.Connection, kind: str, column: str, name: str) -> None:
-    """Make the tables or triggers that are called so, or of the table that is."""
+def enter_triggers(file: sqlite3.Connection) -> None:
+    """Give all layers that were copied their triggers; to be called once, after the last of them.
+
+    Raises:
+        sqlite3.Error: it cannot be written.
+    """
+    try:
+        file.execute("INSERT INTO main.sqlite_master SELECT * FROM temp.triggers")
+    except sqlite3.OperationalError:  # an SQLite that defends its schema, as macOS has
+        for (sql,) in file.execute("SELECT sql FROM temp.triggers").fetchall():
+            file.execute(sql)
+
+
+def _make_table(file: sqlite3.Connection, name: str) -> None:
+    """Make an empty table as the other file has it."""
     found = file.execute(
-        f"SELECT sql FROM other.sqlite_master WHERE type = ? AND {column} = ?", (kind, name)
+        "SELECT sql FROM other.sqlite_master WHERE type = 'table' AND name = ?", (name,)
     )
     for (sql,) in found.fetchall():
         file.execute(sql)

@@ -15,7 +15,14 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
-from geoseg.vector import Layer, join_parts, polygonize_part, read_vector_fingerprint, write_layers
+from geoseg.vector import (
+    Layer,
+    join_parts,
+    layer_copies,
+    polygonize_part,
+    read_vector_fingerprint,
+    write_layers,
+)
 from geoseg.vector import features as features_module
 from geoseg.vector import formats as formats_module
 
@@ -112,3 +119,57 @@ def test_large_and_small_layers_may_alternate(
     counts = write_layers(layers(), {path: "f00d"})
     assert copied == ["2", "4"]
     assert [pyogrio.read_info(path, layer=str(number))["features"] for number in range(5)] == counts
+
+
+def test_a_layer_costs_little_more_beside_many_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in steps of SQLite's machine, to the end of the file."""
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 10
+
+    def connect(path: Path) -> sqlite3.Connection:
+        file = layer_copies.connect(path)
+        file.set_progress_handler(step, 10)
+        return file
+
+    monkeypatch.setattr(formats_module, "connect", connect)
+    taken = []
+    for count in (20, 40):
+        steps = 0
+        layers = (small_layer(str(number)) for number in range(count))
+        write_layers(layers, {tmp_path / f"{count}.gpkg": "f00d"})
+        taken.append(steps)
+    for_each_other = (taken[1] - 2 * taken[0]) / 20**2
+    assert for_each_other < 200  # of some 4,000; 640 where each trigger is a statement of its own
+
+
+def test_triggers_are_made_one_by_one_where_the_schema_is_defended(
+    together: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(path: Path) -> sqlite3.Connection:
+        file = layer_copies.connect(path)
+        file.execute("PRAGMA writable_schema = OFF")
+        return file
+
+    monkeypatch.setattr(formats_module, "connect", connect)
+    defended = tmp_path / "defended.gpkg"
+    layers = [layer(name, seed, crs) for seed, (name, crs) in enumerate(GIVEN)]
+    write_layers(layers, {defended: "f00d"})
+    assert triggers(defended) == triggers(together)
+    assert len(triggers(together)) > 5 * len(GIVEN)
+
+
+def small_layer(name: str) -> Layer:
+    labels = np.zeros((2, 2), np.uint8)
+    regions = join_parts([polygonize_part(labels, None, 0, 0)], 2, 2)
+    return Layer(name, regions, 2, 2, PLACE, UTM, CLASSES)
+
+
+def triggers(path: Path) -> set[tuple[str, ...]]:
+    with closing(sqlite3.connect(path)) as file:
+        found = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+        return set(file.execute(found).fetchall())
