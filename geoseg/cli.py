@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,8 @@ def demo(out: Path, **options: Any) -> None:
 def main() -> None:
     """The ``geoseg`` program."""
     STOPPING.listen()
+    # Python would walk over all that torch and others have made, twice, before it ends.
+    atexit.register(gc.freeze)
     cli()
 
 

@@ -209,3 +209,16 @@ def test_who_has_said_whether_tensors_lie_in_huge_pages_is_heard() -> None:
         env={**os.environ, "THP_MEM_ALLOC_ENABLE": "0"},
     )
     assert result.stdout == "0\n"
+
+
+def test_what_is_left_at_the_end_of_the_program_is_not_walked_over() -> None:
+    program = (
+        "import atexit, gc, sys, geoseg.cli\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "sys.argv = ['geoseg', '--version']\n"
+        "geoseg.cli.main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "True"

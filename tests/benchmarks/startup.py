@@ -40,16 +40,23 @@ def startup(folder: Path) -> None:
     """Seconds to refuse, to describe, to the first forward: interleaved, of this environment."""
     image = write_imagery(folder / "2048.tif", 2048)
     model = write_model(folder / "pixel.safetensors", "pixel", None)
-    out = ["--model", str(model), "--out", str(folder / "startup"), "--bands", "1,2,3"]
+    encoded = write_model(folder / "encoded.safetensors", "fcn", "mobilenet_v2")
+    given = ["--out", str(folder / "startup"), "--bands", "1,2,3", "--model"]
+    out, of_encoder = [*given, str(model)], [*given, str(encoded)]
     (folder / "typo.yaml").write_text("data: {}\nmodel: {systm: pixel}\n")
     program = [sys.executable, "-m", "geoseg.cli"]
     commands = {
         "import torch": [sys.executable, "-c", "import torch"],
         "import torch, no exit": [sys.executable, "-c", "import os, torch; os._exit(0)"],
+        "import smp": [sys.executable, "-c", "import segmentation_models_pytorch"],
         "predict, a missing file": [*program, "predict", "missing.tif", *out],
         "info RASTER": [*program, "info", str(image)],
         "train, a typo": [*program, "train", str(folder / "typo.yaml")],
         "first forward of pixel": [sys.executable, "-c", _FIRST_FORWARD, str(image), *out],
+        "first forward, MobileNetV2": [
+            *(sys.executable, "-c", _FIRST_FORWARD, str(image)),
+            *of_encoder,
+        ],
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(REPEATS):
