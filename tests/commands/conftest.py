@@ -24,6 +24,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings make no pictures, which take longer than a few steps."""
+    monkeypatch.setattr("geoseg.training.loop._draw", lambda *_: None)
+
+
+@pytest.fixture
 def hcnet_file(tmp_path: Path) -> Path:
     """A small HCNet on ResNet-18; its alphas are not 0, so its context depends on the window."""
     torch.manual_seed(0)

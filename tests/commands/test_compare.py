@@ -18,6 +18,9 @@ from geoseg.errors import ConfigError, DeviceError, DiskError, OutputError
 from geoseg.failures import exit_code_of
 from geoseg.locks import lock_folder
 from geoseg.progress import Progress
+from tests.fixtures.faults import stages_and_faults
+
+undrawn = pytest.mark.usefixtures("nothing_drawn")
 
 
 class Notes(Progress):
@@ -63,6 +66,7 @@ def test_each_variant_is_trained_once_a_seed_and_its_differences_are_paired(vari
     assert "against slow" in report.text
 
 
+@undrawn
 def test_runs_that_are_done_are_kept_and_another_config_is_refused(variants, tmp_path):
     first = geoseg.compare(variants, out=tmp_path / "out")
     notes = Notes()
@@ -117,6 +121,7 @@ def test_what_the_config_leaves_out_follows_from_the_variant(config, tmp_path):
     assert all(run.compare is None for run in runs.values())
 
 
+@undrawn
 def test_a_run_that_another_process_trains_is_left_to_it(variants, tmp_path):
     with lock_folder(tmp_path / "out/fast/seed5"):
         report = geoseg.compare(variants, out=tmp_path / "out")
@@ -128,6 +133,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(variants, tmp_path):
     assert geoseg.compare(variants, out=tmp_path / "out").exit_code == 0
 
 
+@undrawn
 def test_a_failed_run_is_named_and_the_others_continue(variants, tmp_path):
     variants["compare"]["variants"]["broken"] = {"train.class_weights": [1.0]}
     report = geoseg.compare(variants, out=tmp_path / "out")
@@ -160,15 +166,8 @@ def break_run(monkeypatch, stage, error, number):
     monkeypatch.setattr(module, STAGES[stage][1], broken)
 
 
-@pytest.mark.parametrize(
-    ("stage", "error"),
-    [
-        # Each stage and each kind once; the other pairs only in make test-all.
-        pytest.param(stage, error, marks=[] if i % len(FAULTS) == j else [pytest.mark.slow])
-        for i, stage in enumerate(STAGES)
-        for j, error in enumerate(FAULTS)
-    ],
-)
+@undrawn
+@pytest.mark.parametrize(("stage", "error"), stages_and_faults(STAGES, FAULTS))
 def test_whatever_one_run_raises_at_any_stage_the_others_are_trained(
     variants, tmp_path, monkeypatch, stage, error
 ):
@@ -187,6 +186,7 @@ def test_whatever_one_run_raises_at_any_stage_the_others_are_trained(
     assert again.data["variants"]["slow"]["seeds"] == [3, 5]
 
 
+@undrawn
 @pytest.mark.parametrize(
     ("stage", "error"),
     [
@@ -210,6 +210,7 @@ def test_a_fault_of_the_comparison_stops_it_once_and_lists_the_runs_that_are_lef
     assert geoseg.compare(variants, out=tmp_path / "out").exit_code == 0
 
 
+@undrawn
 def test_runs_whose_rasters_or_folders_cannot_be_used_are_named_too(
     variants, make_raster, tmp_path
 ):
@@ -249,6 +250,7 @@ def test_a_damaged_result_is_named(variants, tmp_path):
         geoseg.compare(variants, out=tmp_path / "out")
 
 
+@undrawn
 def test_one_seed_has_no_spread(variants, tmp_path):
     variants["compare"]["seeds"] = [3]
     report = geoseg.compare(variants, out=tmp_path / "out")
@@ -266,6 +268,7 @@ def test_one_seed_has_no_spread(variants, tmp_path):
     assert document["variants"]["fast"]["mean_iou"]["difference"][1:] == ["-inf", "inf"]
 
 
+@undrawn
 def test_an_unfinished_run_continues(variants, tmp_path):
     class Pulled(Progress):
         left = 3

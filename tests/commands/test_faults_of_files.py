@@ -17,6 +17,7 @@ from geoseg.errors import DiskError, SourceError
 from geoseg.failures import exit_code_of
 from geoseg.inference.class_raster import ClassRaster
 from geoseg.training.patches import Patches
+from tests.fixtures.faults import stages_and_faults
 
 CLASSES = [{"id": 0, "name": "dark"}, {"id": 1, "name": "bright"}]
 NAMES = ("a", "spoilt", "z")
@@ -54,9 +55,12 @@ def the_line_about(report: Any) -> str:
     return str(line)
 
 
-@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize(
-    "place", [("geoseg.evaluation.pairs", "open_pair"), ("geoseg.evaluation.scoring", "score_pair")]
+    ("place", "error"),
+    stages_and_faults(
+        [("geoseg.evaluation.pairs", "open_pair"), ("geoseg.evaluation.scoring", "score_pair")],
+        ERRORS,
+    ),
 )
 def test_evaluate_scores_the_other_pairs(
     folder: Path,
@@ -71,14 +75,16 @@ def test_evaluate_scores_the_other_pairs(
     assert np.sum(report.data["confusion_matrix"]) == 2 * 64 * 80
 
 
-@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize(
-    "place",
-    [
-        ("geoseg.datasets.preparation", "open_raster"),
-        ("geoseg.raster.fingerprint", "_fingerprint"),
-        ("geoseg.datasets.preparation", "prepare_tile"),
-    ],
+    ("place", "error"),
+    stages_and_faults(
+        [
+            ("geoseg.datasets.preparation", "open_raster"),
+            ("geoseg.raster.fingerprint", "_fingerprint"),
+            ("geoseg.datasets.preparation", "prepare_tile"),
+        ],
+        ERRORS,
+    ),
 )
 def test_prepare_prepares_the_other_images(
     folder: Path,
@@ -97,10 +103,15 @@ def test_prepare_prepares_the_other_images(
     assert (again.exit_code, again.data["made"], again.data["kept"]) == (0, 1, 2)
 
 
-@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize(
-    "place",
-    [("geoseg.datasets.preparation", "open_raster"), ("geoseg.raster.fingerprint", "_fingerprint")],
+    ("place", "error"),
+    stages_and_faults(
+        [
+            ("geoseg.datasets.preparation", "open_raster"),
+            ("geoseg.raster.fingerprint", "_fingerprint"),
+        ],
+        ERRORS,
+    ),
 )
 def test_what_was_prepared_stays_while_its_image_cannot_be_read(
     folder: Path,
@@ -237,6 +248,7 @@ def test_a_folder_that_cannot_be_searched_is_never_passed_over(
     assert "labels/more: this link cannot be followed" in report.data["failures"][0]
 
 
+@pytest.mark.usefixtures("nothing_drawn")
 @pytest.mark.parametrize("error", ERRORS)
 def test_train_ends_where_data_cannot_be_read_and_continues_from_there(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception

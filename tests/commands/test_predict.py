@@ -97,15 +97,23 @@ def test_rasterizing_the_polygons_restores_the_classes(make_raster, hcnet_file, 
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("stitch", "options"),
     [
-        pytest.param({"block": 64}, marks=pytest.mark.slow),
-        {"block": 100},
-        pytest.param({"batch": 4}, marks=pytest.mark.slow),
-        {"block": 64, "batch": 3},
+        ("blend", {"block": 64, "batch": 3}),
+        ("crop", {"block": 100}),
+        *(
+            pytest.param(stitch, options, marks=pytest.mark.slow)
+            for stitch, options in [
+                ("blend", {"block": 64}),
+                ("blend", {"block": 100}),
+                ("blend", {"batch": 4}),
+                ("crop", {"block": 64}),
+                ("crop", {"batch": 4}),
+                ("crop", {"block": 64, "batch": 3}),
+            ]
+        ),
     ],
 )
-@pytest.mark.parametrize("stitch", ["blend", "crop"])
 def test_labels_and_confidence_do_not_depend_on_how_they_were_computed(
     make_raster, hcnet_file, tmp_path, options, stitch
 ):

@@ -10,6 +10,7 @@ import pytest
 import geoseg
 from geoseg.errors import DeviceError, DiskError, OutputError
 from geoseg.raster import find_sources
+from tests.fixtures.faults import stages_and_faults
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,9 +59,11 @@ def statuses(report):
 
 
 @pytest.mark.parametrize(
-    "error", [UnknownError("no one\nknows"), TypeError("t"), OSError(errno.EMFILE, "files")]
+    ("stage", "error"),
+    stages_and_faults(
+        STAGES, [UnknownError("no one\nknows"), TypeError("t"), OSError(errno.EMFILE, "files")]
+    ),
 )
-@pytest.mark.parametrize("stage", STAGES)
 def test_whatever_one_input_raises_at_any_stage_the_others_are_done(
     folder, model_file, tmp_path, monkeypatch, stage, error
 ):
@@ -81,9 +84,11 @@ def test_whatever_one_input_raises_at_any_stage_the_others_are_done(
     assert not (tmp_path / "out/.geoseg").exists()
 
 
-@pytest.mark.parametrize("stage", sorted(BEGUN))
 @pytest.mark.parametrize(
-    "error", [DiskError("out: the disk is full"), DeviceError("cuda: is lost")]
+    ("stage", "error"),
+    stages_and_faults(
+        sorted(BEGUN), [DiskError("out: the disk is full"), DeviceError("cuda: is lost")]
+    ),
 )
 def test_a_fault_of_the_run_stops_it_once_and_lists_what_is_not_done(
     folder, model_file, tmp_path, monkeypatch, stage, error
