@@ -75,3 +75,17 @@ def make_raster(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the rasters that are opened, to be read or written, as they come."""
+    names: list[str] = []
+    plain = rasterio.open
+
+    def opening(path: Any, *arguments: Any, **options: Any) -> Any:
+        names.append(Path(path).name)
+        return plain(path, *arguments, **options)
+
+    monkeypatch.setattr(rasterio, "open", opening)
+    return names

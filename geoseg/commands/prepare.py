@@ -25,7 +25,6 @@ from geoseg.datasets.preparation import (
     PrepareOptions,
     TilePlan,
     count_files,
-    keys_of,
     plan_tiles,
     prepare_tiles,
 )
@@ -130,7 +129,7 @@ def run(
         listener = progress or Progress()
         listener.note(_plan_text(plans, division, kept))
         with begun():
-            failures = _prepare_tiles(plans, keys, kept, folder, failures, listener)
+            failures = _prepare_tiles(plans, kept, folder, failures, listener)
             summary = _finish(folder, layout.name, division, plans, scheme, failures)
     return _report(folder, summary, kept, failures, time.perf_counter() - started)
 
@@ -144,11 +143,10 @@ def _plans(
         ConfigError: none can be used.
     """
     plans, refused = plan_tiles(pairs, division.parts, options)
-    keys, unreadable = keys_of(plans)
-    failures = [*failures, *division.failures, *refused, *unreadable]
-    if not keys:
+    failures = [*failures, *division.failures, *refused]
+    if not plans:
         raise nothing_usable(failures)
-    return [plan for plan in plans if plan.tile in keys], keys, failures
+    return plans, {plan.tile: plan.key() for plan in plans}, failures
 
 
 def _finish(
@@ -274,7 +272,6 @@ def _plan_text(plans: Sequence[TilePlan], division: Division, kept: set[str]) ->
 
 def _prepare_tiles(
     plans: Sequence[TilePlan],
-    keys: Mapping[str, str],
     kept: set[str],
     folder: PreparedFolder,
     failures: Sequence[str],
@@ -289,7 +286,7 @@ def _prepare_tiles(
         with (
             naming_the_rest(waiting, failures),
             temporary_folder(folder.path / "staging") as staging,
-            closing(prepare_tiles(missing, keys, staging)) as made,
+            closing(prepare_tiles(missing, staging)) as made,
         ):
             folder.begin()
             for plan in plans:

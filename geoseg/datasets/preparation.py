@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +21,17 @@ from geoseg.datasets.pairing import Pair
 from geoseg.datasets.polygon_labels import PolygonLabels
 from geoseg.datasets.raster_labels import RasterLabels
 from geoseg.datasets.statistics import Statistics
-from geoseg.datasets.tiles import Labels, LabelSource, find_labels, open_labels, see_labels
+from geoseg.datasets.tiles import (
+    Labels,
+    LabelSource,
+    Seen,
+    find_labels,
+    open_labels,
+    see_labels,
+)
 from geoseg.datasets.writer import OutputProfile, write_crop
 from geoseg.errors import ConfigError, SourceError
-from geoseg.failures import LOG, failure_line, per_input
+from geoseg.failures import LOG, failure_line
 from geoseg.prefetch import look_ahead, work_ahead
 from geoseg.raster import (
     GDAL_CACHE_BYTES,
@@ -71,6 +78,8 @@ class TilePlan:
     profile: OutputProfile
     labels: LabelSource
     crops: tuple[Crop, ...]
+    seen: tuple[Seen, ...]
+    """Image and labels as they were when they were planned."""
     nodata: tuple[float, ...] = ()
     """What is given in place of the declared value."""
     drawn: DrawnFeatures | None = None
@@ -79,7 +88,6 @@ class TilePlan:
     def key(self) -> str:
         """A hash that changes with everything that the files of this tile depend on."""
         image = self.profile.image
-        labels = see_labels(self.labels, self.profile.scheme)
         facts = (
             _VERSION,
             image.crs and image.crs.to_wkt(),
@@ -88,8 +96,8 @@ class TilePlan:
             [astuple(crop) for crop in self.crops],
         )
         digest = hashlib.sha256(repr(facts + self.nodata).encode())
-        digest.update(image.see().fingerprint.encode())
-        digest.update(labels.fingerprint.encode())
+        for each in self.seen:
+            digest.update(each.fingerprint.encode())
         return digest.hexdigest()
 
 
@@ -110,7 +118,7 @@ def plan_tiles(
     failures: list[str] = []
 
     def plan_one(tile: str) -> TilePlan:
-        with opened_once(pairs[tile].raster):
+        with opened_once(pairs[tile].raster), opened_once(pairs[tile].labels):
             return _plan_tile(pairs[tile], parts[tile], options)
 
     for tile, plan in zip(parts, look_ahead(plan_one, parts), strict=True):
@@ -125,19 +133,7 @@ def plan_tiles(
     return _with_same_bands(plans, failures), failures
 
 
-def keys_of(plans: Sequence[TilePlan]) -> tuple[dict[str, str], list[str]]:
-    """The key of each plan whose files can be read, by tile, and why others have none."""
-    keys: dict[str, str] = {}
-    failures: list[str] = []
-    for plan, key in zip(plans, look_ahead(TilePlan.key, plans), strict=True):
-        with per_input(plan.profile.image.path, failures.append):
-            keys[plan.tile] = key.result()
-    return keys, failures
-
-
-def prepare_tiles(
-    plans: Iterable[TilePlan], keys: Mapping[str, str], staging: Path
-) -> Generator[Future[PreparedTile]]:
+def prepare_tiles(plans: Iterable[TilePlan], staging: Path) -> Generator[Future[PreparedTile]]:
     """`prepare_tile` of each plan, several at once, in threads; in the order of the plans.
 
     Close it, as by `contextlib.closing`, before the staging folder is removed.
@@ -145,19 +141,18 @@ def prepare_tiles(
 
     def prepare(plan: TilePlan, stopped: Callable[[], bool]) -> PreparedTile:
         with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
-            return prepare_tile(plan, keys[plan.tile], staging, stopped)
+            return prepare_tile(plan, staging, stopped)
 
     return work_ahead(prepare, plans)
 
 
 def prepare_tile(
-    plan: TilePlan, key: str, staging: Path, stopped: Callable[[], bool] = lambda: False
+    plan: TilePlan, staging: Path, stopped: Callable[[], bool] = lambda: False
 ) -> PreparedTile:
     """Write all crops into a staging folder; those without a labelled pixel are left out.
 
     Args:
         plan: of the tile.
-        key: of the plan, as it was when the run began.
         staging: the folder.
         stopped: asked before each strip of a file; True ends the work with KeyboardInterrupt.
 
@@ -173,10 +168,14 @@ def prepare_tile(
             f"{image.path}: {image.height} x {image.width} pixels hold no whole patch; "
             "give a smaller --patch, or --edge pad"
         )
-    lines = check_image(image, None, PREPARE)
     pairs, nothing = [], Statistics((0,) * len(scheme))
     statistics: dict[str, Statistics] = {}
-    with open_labels(plan.labels, image, scheme, "count") as labels, image.open() as reader:
+    with (
+        opened_once(image.path),
+        open_labels(plan.labels, image, scheme, "count") as labels,
+        image.open() as reader,
+    ):
+        lines = check_image(image, None, PREPARE)
         for crop in plan.crops:
             names = [f"{crop.part}/{kind}/{plan.tile}{crop.suffix}.tif" for kind in KINDS]
             files = staging / names[0], staging / names[1]
@@ -197,13 +196,10 @@ def prepare_tile(
             f"{plan.labels.path}: no pixel of {image.path.name} is labelled; give other labels, or "
             "leave it out"
         )
-    if plan.key() != key:
-        raise SourceError(
-            f"{image.path}: it or its labels changed while they were prepared; leave them alone "
-            "and run the command again"
-        )
+    for each in plan.seen:
+        each.refuse_changed("prepared")
     paths, text = (str(image.path), str(plan.labels.path)), "\n".join(lines) or None
-    return PreparedTile(plan.tile, *paths, key, tuple(pairs), statistics, text)
+    return PreparedTile(plan.tile, *paths, plan.key(), tuple(pairs), statistics, text)
 
 
 def _warning(labels: Labels) -> str | None:
@@ -242,11 +238,11 @@ def _plan_tile(pair: Pair, part: str, options: PrepareOptions) -> TilePlan:
         ]
     profile = OutputProfile(image, names, options.scheme)
     of_polygons = (options.attribute, options.layer) if is_vector(pair.labels) else ()
-    plan = TilePlan(
-        pair.tile, profile, find_labels(pair.labels, *of_polygons), tuple(crops), options.nodata
-    )
-    with open_labels(plan.labels, image, options.scheme, "count") as labels:
-        return replace(plan, drawn=labels.drawn if isinstance(labels, PolygonLabels) else None)
+    found = find_labels(pair.labels, *of_polygons)
+    seen = image.see(), see_labels(found, options.scheme)
+    with open_labels(found, image, options.scheme, "count") as labels:
+        drawn = labels.drawn if isinstance(labels, PolygonLabels) else None
+    return TilePlan(pair.tile, profile, found, tuple(crops), seen, options.nodata, drawn)
 
 
 def _open_image(path: Path, options: PrepareOptions) -> tuple[Source, tuple[str, ...]]:

@@ -26,6 +26,7 @@ from geoseg.raster import (
     WarpedReader,
     describe_grid,
     open_raster,
+    opened_once,
     read_class_names,
     same_grid,
 )
@@ -100,7 +101,8 @@ def open_pairs(
         own = None
         if instances is not None:
             own = _find_instances(pair, instances, only_pair=len(pairs) == 1)
-        return open_pair(pair, own, options)
+        with opened_once(pair.raster), opened_once(pair.labels):
+            return open_pair(pair, own, options)
 
     for pair, opened in zip(pairs, look_ahead(look, pairs), strict=True):
         with per_input(pair.raster, failures.append):

@@ -26,7 +26,7 @@ from geoseg.datasets.preparation import (
     prepare_tile,
 )
 from geoseg.errors import ConfigError, SourceError
-from geoseg.raster import open_raster
+from geoseg.raster import fingerprint, open_raster
 
 Make = Callable[..., Path]
 SCHEME = ClassScheme(("background", "road"), ((0, 0, 0), (9, 9, 9)), ((0,), (7,)))
@@ -69,12 +69,12 @@ def test_training_images_alone_are_cut_into_patches(pair: Pair) -> None:
 
 def prepare(pair: Pair, staging: Path, **options: Any) -> PreparedTile:
     planned = plan(pair, **options)
-    return prepare_tile(planned, planned.key(), staging)
+    return prepare_tile(planned, staging)
 
 
 def test_crops_with_a_label_are_written_and_counted(pair: Pair, tmp_path: Path) -> None:
     planned = plan(pair, patches=PatchOptions(32, 32))
-    made = prepare_tile(planned, planned.key(), tmp_path / "staging")
+    made = prepare_tile(planned, tmp_path / "staging")
     names = [entry.images for entry in made.pairs]
     assert "train/images/t_00000_00000.tif" not in names  # no pixel of it is labelled
     assert len(names) == 5
@@ -119,10 +119,25 @@ def test_nothing_to_write_is_refused(pair: Pair, make_raster: Make, tmp_path: Pa
         prepare(blank, tmp_path / "b")
 
 
-def test_a_source_that_changes_meanwhile_is_refused(pair: Pair, tmp_path: Path) -> None:
+def test_a_source_that_changes_meanwhile_is_refused(
+    pair: Pair, make_raster: Make, tmp_path: Path
+) -> None:
     planned = plan(pair)
-    with pytest.raises(SourceError, match=r"scene.tif: it or its labels changed while they were"):
-        prepare_tile(planned, "the key of other files", tmp_path / "a")
+    make_raster("gt.tif", data=np.full((1, 64, 80), 7, np.uint8), crs=None)
+    with pytest.raises(SourceError, match=r"gt.tif: changed while it was prepared; leave it"):
+        prepare_tile(planned, tmp_path / "a")
+
+
+def test_image_and_labels_are_opened_once_to_plan_and_once_to_write(
+    pair: Pair, tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    monkeypatch.setattr(fingerprint, "_SETTLED", 0)  # what was written just now is read again
+    planned = plan(pair)
+    assert sorted(opened) == ["gt.tif", "scene.tif"]
+    prepare_tile(planned, staging)
+    assert sorted(opened) == ["gt.tif", "gt.tif", "scene.tif", "scene.tif", "t.tif", "t.tif"]
 
 
 def test_the_key_changes_with_whatever_the_files_depend_on(

@@ -40,7 +40,7 @@ def plans(make_raster: Callable[..., Path]) -> dict[str, TilePlan]:
     profile = OutputProfile(image, ("red", "nir"), SCHEME)
     labels = Polygons(Path("a.gpkg"))
     return {
-        part: TilePlan(part, profile, labels, (whole_raster(part, 64, 80),))
+        part: TilePlan(part, profile, labels, (whole_raster(part, 64, 80),), ())
         for part in ("train", "val")
     }
 
@@ -115,7 +115,7 @@ def test_warnings_say_what_cannot_be_learned_scored_or_placed(
         name: OutputProfile(open_raster(make_raster(f"{name}.tif", crs=None)), ("x",), SCHEME)
         for name in ("one", "two")
     }
-    unplaced = {name: TilePlan(name, profile, nodata, ()) for name, profile in profiles.items()}
+    unplaced = {name: TilePlan(name, profile, nodata, (), ()) for name, profile in profiles.items()}
     lines = summary(unplaced, some).warnings()
     assert "declares 20 as nodata (and so do 1 more), which is class 'b'" in lines[0]
     assert lines[1].endswith(

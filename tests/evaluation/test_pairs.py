@@ -38,6 +38,14 @@ def test_a_pair_that_fits_is_opened(pair: tuple[Path, Path]) -> None:
     assert (opened.instances, opened.resampled, opened.warnings) == (None, False, ())
 
 
+def test_each_file_is_opened_once_to_check_a_pair(
+    pair: tuple[Path, Path], opened: list[str]
+) -> None:
+    usable, _ = open_pairs([Pair("a", *pair)], None, options())
+    assert len(usable) == 1
+    assert sorted(opened) == sorted(path.name for path in pair)
+
+
 @pytest.mark.parametrize(
     "array", [np.zeros(SHAPE, np.float32), np.zeros((3, *SHAPE), np.uint8)], ids=["float", "rgb"]
 )
