@@ -24,11 +24,7 @@ from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
 from geoseg.files import naming_file, temporary_folder
 from geoseg.foreign import with_allow_remote
 from geoseg.given import given_path, given_paths
-from geoseg.inference.class_raster import (
-    ClassRaster,
-    MadeLayer,
-    layers_at_once,
-)
+from geoseg.inference.class_raster import ClassRaster, MadeLayer, layers_at_once
 from geoseg.inference.merged_layer import merged_raster
 from geoseg.inference.option_values import flag, refuse_unknown, words
 from geoseg.locks import lock_file
@@ -44,7 +40,7 @@ from geoseg.raster import (
 )
 from geoseg.raster.path_list import expand_lists
 from geoseg.remote import source_path
-from geoseg.report import Report, counted
+from geoseg.report import Report, counted, nothing_usable
 from geoseg.vector import (
     Cleaning,
     check_attributes,
@@ -162,13 +158,17 @@ def _write_readable(
 ) -> list[dict[str, Any]]:
     """Write a layer of each raster that can be read to its end; what each layer is.
 
-    Where a raster turns out to be damaged, it is noted and the file is begun again without it:
+    Where rasters turn out to be damaged, they are noted and the file is begun again without them:
     half a layer cannot be taken out of a file.
+
+    Raises:
+        ConfigError: all of several are.
     """
     while True:
         begun_layers: list[str] = []
+        failed: dict[str, Exception] = {}
         try:
-            return _write(jobs, layers, target, begun_layers)
+            return _write(jobs, layers, target, begun_layers, failed)
         except OutputError:  # of the file that all layers go to
             waiting = [str(jobs[name].labels.path) for name in jobs if name not in begun_layers]
             with naming_the_rest(waiting, failures):
@@ -176,15 +176,22 @@ def _write_readable(
         except Exception as error:
             if len(jobs) == 1 or not begun_layers:
                 raise
-            job = jobs.pop(begun_layers[-1])
-            LOG.debug("%s", job.labels.path, exc_info=True)
-            failures.append(failure_line(job.labels.path, error))
+            for name, reason in (failed or {begun_layers[-1]: error}).items():
+                path = jobs.pop(name).labels.path
+                LOG.debug("%s", path, exc_info=reason)
+                failures.append(failure_line(path, reason))
+            if not jobs:
+                raise nothing_usable(failures) from error
 
 
 def _write(
-    jobs: Mapping[str, ClassRaster], layers: Sequence[str], target: Path, begun_layers: list[str]
+    jobs: Mapping[str, ClassRaster],
+    layers: Sequence[str],
+    target: Path,
+    begun_layers: list[str],
+    failed: dict[str, Exception],
 ) -> list[dict[str, Any]]:
-    """Write a layer of each raster, by its name; `begun_layers` gets the names as they come."""
+    """Write a layer of each raster, by its name; the lists get names and errors as they come."""
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE))
         if len(jobs) == 1:  # waits for no other, so it is written as it is made
@@ -192,7 +199,7 @@ def _write(
         else:
             with naming_file(target):
                 folder = stack.enter_context(temporary_folder(target))
-            made = stack.enter_context(closing(layers_at_once(jobs, folder, begun_layers)))
+            made = stack.enter_context(closing(layers_at_once(jobs, folder, begun_layers, failed)))
         counts = write_tables(made, {target: _fingerprint(jobs, layers)})
     return [
         {"raster": str(job.labels.path), "layer": name, "polygons": count}

@@ -15,6 +15,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA, UNCERTAIN, ClassScheme
+from geoseg.errors import OutputError, RunError
 from geoseg.inference.areas import cells_of
 from geoseg.prefetch import work_ahead
 from geoseg.raster import (
@@ -175,16 +176,22 @@ class ClassRaster:
 
 
 def layers_at_once(
-    rasters: Mapping[str, ClassRaster], folder: Path, begun: list[str]
+    rasters: Mapping[str, ClassRaster], folder: Path, begun: list[str], failed: dict[str, Exception]
 ) -> Generator[MadeLayer]:
     """The layers of several rasters, made at once, in threads; in the order of the rasters.
 
+    After one that fails no layer comes, but all are made, so that all that fail are known at once.
     Close it, as by `contextlib.closing`, before the folder is removed.
 
     Args:
         rasters: by the names of their layers.
         folder: for features that wait for their turn.
         begun: gets the names as the layers come.
+        failed: gets the errors of those that cannot be made.
+
+    Raises the first of these errors in the end; and at once:
+        RunError: no layer can be made here.
+        OutputError: nor can features wait in the folder.
     """
     spools = {name: folder / f"{number}.features" for number, name in enumerate(rasters)}
 
@@ -196,5 +203,14 @@ def layers_at_once(
     with closing(work_ahead(make, rasters)) as layers:
         for name, layer in zip(rasters, layers, strict=True):
             begun.append(name)
-            yield layer.result()
+            try:
+                made = layer.result()
+            except (RunError, OutputError):
+                raise
+            except Exception as error:
+                failed[name] = error
+            if not failed:
+                yield made
             spools[name].unlink(missing_ok=True)
+    for reason in failed.values():
+        raise reason

@@ -19,6 +19,7 @@ import shapely
 from affine import Affine
 from rasterio import features
 
+from geoseg.commands import vectorize as vectorize_module
 from geoseg.commands.vectorize import run
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import exit_code_of
@@ -363,6 +364,34 @@ def test_of_several_rasters_one_damaged_inside_is_left_out_and_named(
         run(tmp_path / f"{name}.tif", tmp_path / "one.gpkg", overwrite=True)
         alone = geopandas.read_file(tmp_path / "one.gpkg")
         assert alone.equals(geopandas.read_file(tmp_path / "all.gpkg", layer=name))
+
+
+def test_however_many_are_damaged_inside_the_file_is_begun_again_once(
+    make_classes: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[list[str]] = []
+    write = vectorize_module._write
+    monkeypatch.setattr(
+        vectorize_module,
+        "_write",
+        lambda jobs, *rest: (begun.append([*jobs]), write(jobs, *rest))[1],
+    )
+    noise = np.random.default_rng(0).integers(0, 4, (1, 256, 256)).astype(np.uint8)
+    profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+    rasters = [make_classes(f"{name}.tif", data=noise, **profile) for name in "abcde"]
+    for name in "bd":
+        content = bytearray((tmp_path / f"{name}.tif").read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 2000] = b"\0" * 2000
+        (tmp_path / f"{name}.tif").write_bytes(content)
+    report = run(rasters, tmp_path / "all.gpkg")
+    named = [Path(line.split(": ")[0]).name for line in report.data["failures"]]
+    assert named == ["b.tif", "d.tif"]
+    assert sorted(layers_of(tmp_path / "all.gpkg")) == ["a", "c", "e"]
+    assert begun == [[*"abcde"], [*"ace"]]
+    with pytest.raises(ConfigError, match=r"b.tif: rows .*\n.*d.tif: rows "):
+        run([tmp_path / "b.tif", tmp_path / "d.tif"], tmp_path / "none.gpkg")
+    assert not (tmp_path / "none.gpkg").exists()
 
 
 @pytest.mark.parametrize("virtual", [False, True])
