@@ -29,6 +29,8 @@ from geoseg.progress import Progress
 from geoseg.training import history
 from tests.odd_rasters import declare_scale
 
+undrawn = pytest.mark.usefixtures("nothing_drawn")
+
 
 class Notes(Progress):
     """Remembers what was said."""
@@ -58,6 +60,7 @@ def test_training_gives_a_model_file_and_its_metrics(
     assert notes.lines[1].startswith("step 3 of 6: loss ")
 
 
+@undrawn
 def test_the_card_says_what_the_config_and_the_rasters_say(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -78,12 +81,14 @@ def test_the_card_says_what_the_config_and_the_rasters_say(
     assert set(card.training["validation"]["iou"]) == {"dark", "bright"}
 
 
+@undrawn
 def test_the_resolved_config_trains_again(config: dict[str, Any], tmp_path: Path) -> None:
     first = run(config, out=tmp_path / "run")
     again = run(tmp_path / "run" / "config.yaml", out=tmp_path / "again")
     assert again.data["validation"] == first.data["validation"]
 
 
+@undrawn
 def test_mean_and_deviation_that_are_given_are_kept(config: dict[str, Any], tmp_path: Path) -> None:
     overrides = [
         "data.mean=[1, 2]",
@@ -101,6 +106,7 @@ def test_mean_and_deviation_that_are_given_are_kept(config: dict[str, Any], tmp_
     )
 
 
+@undrawn
 def test_a_file_names_its_run_folder(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +117,7 @@ def test_a_file_names_its_run_folder(
     assert load_config(Path("runs/tiny/config.yaml")).train.steps == 3
 
 
+@undrawn
 def test_another_run_is_not_trained_over(config: dict[str, Any], tmp_path: Path) -> None:
     run(config, out=tmp_path / "run")
     with pytest.raises(
@@ -131,6 +138,7 @@ def test_files_that_are_not_a_trainings_are_not_replaced(
     assert [path.name for path in (tmp_path / "run").iterdir()] == [name]
 
 
+@undrawn
 def test_a_run_that_was_killed_before_its_first_state_may_begin_again(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -140,6 +148,7 @@ def test_a_run_that_was_killed_before_its_first_state_may_begin_again(
     assert run(config, out=tmp_path / "run").data["steps"] == 6
 
 
+@undrawn
 def test_two_trainings_in_one_folder_are_kept_apart(config: dict[str, Any], tmp_path: Path) -> None:
     class Second(Progress):
         tried = False
@@ -166,6 +175,7 @@ def test_a_training_that_cannot_begin_leaves_no_folder(
     assert not (tmp_path / "runs").exists()
 
 
+@undrawn
 def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_path: Path) -> None:
     first = run(config, out=tmp_path / "run", resume=True)
     again = run(config, out=tmp_path / "run", resume=True, overrides=["train.workers=1"])
@@ -181,6 +191,7 @@ def test_a_run_is_resumed_under_its_own_config_only(config: dict[str, Any], tmp_
         run(config, out=tmp_path / "run", resume=True, overrides=["data.value_range=[0, 300]"])
 
 
+@undrawn
 @pytest.mark.parametrize(
     "change",
     [
@@ -202,6 +213,7 @@ def test_a_config_that_was_edited_in_the_run_folder_too_is_noticed(
         run(path, out=tmp_path / "run", resume=True)
 
 
+@undrawn
 def test_data_of_a_resumed_run_may_have_moved_but_not_changed(
     config: dict[str, Any], make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -231,6 +243,7 @@ def test_data_of_a_resumed_run_may_have_moved_but_not_changed(
         run(config, out=tmp_path / "run", resume=True)
 
 
+@undrawn
 def test_a_resumed_run_needs_no_pretrained_weights(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +283,7 @@ def test_configs_that_do_not_fit_the_data_are_refused_before_anything_is_written
     assert not (tmp_path / "run").exists()
 
 
+@undrawn
 def test_a_model_may_begin_with_another_one(config: dict[str, Any], tmp_path: Path) -> None:
     run(config, out=tmp_path / "first")
     start = f"model.start_from={tmp_path / 'first' / 'model.safetensors'}"
@@ -298,6 +312,7 @@ def test_a_model_may_begin_with_another_one(config: dict[str, Any], tmp_path: Pa
     )
 
 
+@undrawn
 def test_rare_classes_may_be_drawn_as_often_as_others(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -355,6 +370,7 @@ def test_what_does_not_depend_on_pixels_is_refused_before_they_are_read(
         run(config, out=tmp_path / "run", overrides=[override])
 
 
+@undrawn
 def test_a_class_that_never_occurs_is_named(config: dict[str, Any], tmp_path: Path) -> None:
     config["data"]["classes"] = [*config["data"]["classes"], {"id": 77, "name": "car"}]
     report = run(config, out=tmp_path / "run")
@@ -370,6 +386,7 @@ def test_a_folder_that_cannot_be_written_is_named(config: dict[str, Any], tmp_pa
         run(config, out=tmp_path / "file" / "run")
 
 
+@undrawn
 def test_class_weights_may_be_given_or_left_out(config: dict[str, Any], tmp_path: Path) -> None:
     texts = []
     for index, weights in enumerate(("median", "none", "[1, 5]")):
@@ -401,6 +418,7 @@ def test_a_killed_training_with_workers_leaves_none_and_is_resumed(
     assert again.returncode == 0, again.stderr
 
 
+@undrawn
 def test_what_metadata_says_about_images_is_named(config: dict[str, Any], tmp_path: Path) -> None:
     for path in tmp_path.glob("images/*.tif"):
         declare_scale(path, 0.5, 1.0)
@@ -413,6 +431,7 @@ def draw(path: Path, layer: str, shapes: list[Any], **columns: Any) -> None:
     frame.to_file(path, layer=layer)
 
 
+@undrawn
 def test_a_layer_of_several_is_named_and_what_it_leaves_out_is_told(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -443,6 +462,7 @@ def test_a_layer_of_several_is_named_and_what_it_leaves_out_is_told(
     assert card.training["class_pixels"] == {"background": 2 * 64 * 40, "bright": 2 * 64 * 40}
 
 
+@undrawn
 def test_polygons_that_miss_their_only_image_are_told(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -488,6 +508,7 @@ class Changing(Progress):
             self.change()
 
 
+@undrawn
 @pytest.mark.parametrize("name", ["images/train_1_ortho.tif", "labels/val_1_gt.tif"])
 def test_data_that_is_replaced_meanwhile_ends_the_training_and_its_last_state_continues(
     config: dict[str, Any], tmp_path: Path, name: str
@@ -522,12 +543,14 @@ def test_labels_in_other_vector_formats_say_what_to_do(
     assert not (tmp_path / "run").exists()
 
 
+@undrawn
 def test_an_empty_list_of_ignored_values_is_none(config: dict[str, Any], tmp_path: Path) -> None:
     expected = run(config, out=tmp_path / "plain").data["validation"]
     config["data"]["ignore"] = []
     assert run(config, out=tmp_path / "run").data["validation"] == expected
 
 
+@undrawn
 def test_labels_may_be_colours(
     config: dict[str, Any], tmp_path: Path, make_raster: Callable[..., Path]
 ) -> None:
@@ -564,6 +587,7 @@ def test_what_a_killed_training_left_in_its_folder_is_swept_by_the_next(
     assert not [path for path in (tmp_path / "run").rglob(".*") if path.name.endswith(".geoseg")]
 
 
+@undrawn
 def test_polygons_that_reach_around_the_world_are_trained_on(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
