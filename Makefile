@@ -7,19 +7,24 @@ PEERS := .venv-peers
 GEODEEP := .venv-geodeep
 AZURITE := .azurite/node_modules/.bin/azurite-blob
 
-.PHONY: demo test test-all test-gis test-geodeep test-azure test-google test-oldest mutants kills chaos fuzz lint bench bench-peers clean
+.PHONY: demo test test-all test-gis test-geodeep test-azure test-google test-oldest mutants kills chaos fuzz lint style types fast-tests all-tests bench bench-peers clean
 
-$(VENV)/.user: pyproject.toml
+$(VENV)/.pip: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("geoseg needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing geoseg into $(VENV): torch alone may take gigabytes and some minutes"
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/.user: $(VENV)/.pip
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.user
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@
+# Users' part is installed with it, as pip takes long to find what fits together. Python compiles
+# what it imports; pip would compile all that is there, one file after another.
+$(VENV)/.dev: $(VENV)/.pip
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	touch $(VENV)/.user $@
 
 $(OLDEST)/.dev: pyproject.toml tests/lower_bounds.py
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
@@ -31,11 +36,19 @@ $(OLDEST)/.dev: pyproject.toml tests/lower_bounds.py
 demo: $(VENV)/.user
 	$(BIN)/geoseg demo --out demo
 
-test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n 2 -m 'not slow'
+# The types are checked beside the tests, which leave the processors idle at times.
+test: $(VENV)/.dev style
+	$(MAKE) --jobs=2 types fast-tests
 
-test-all: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile=explore
+test-all: $(VENV)/.dev style
+	$(MAKE) --jobs=2 types all-tests
+
+# A worker that has done its half takes over from the other: slow tests lie side by side.
+fast-tests: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+all-tests: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=explore
 
 # Real QGIS opens inputs and outputs. Where it is missing, Debian's is installed.
 QGIS_PYTHON ?= /usr/bin/python3
@@ -69,7 +82,7 @@ test-google: $(VENV)/.dev
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev
-	$(OLDEST)/bin/python -m pytest -n 2 -m 'not slow'
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 # Small faults put into copies of the code, to see whether the tests notice them.
 mutants: $(VENV)/.dev
@@ -88,9 +101,13 @@ chaos: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
 
-lint: $(VENV)/.dev
+lint: style types
+
+style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
