@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import logging
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,8 @@ from types import FrameType
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """As shells give them: 128 and the signal's number."""
+_LOGGERS = ("asyncio", "tornado.application")
+"""Of the event loop in which Dask starts workers: they report what nobody waits for any more."""
 _AGAIN = 0.05
 """Seconds from an interrupt that was lost to the next try."""
 _LONGEST = 1.0
@@ -107,6 +110,8 @@ class Stopping:
         self.end()
         # Threads of libraries would report what they miss of workers that end now.
         sys.excepthook = threading.excepthook = report_nothing
+        for name in _LOGGERS:
+            logging.getLogger(name).disabled = True
         raise Interrupted
 
     def _raise_again(self, lost: sys.UnraisableHookArgs) -> None:

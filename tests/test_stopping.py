@@ -26,6 +26,14 @@ THREADS = (
     "\n        sys.excepthook(OSError, OSError('a worker has gone'), None)"
 )
 """What threads of a library say of workers that end."""
+EVENT_LOOP = (
+    "\n    try: time.sleep(60)\n    finally:"
+    "\n        import asyncio, gc"
+    "\n        async def fail(): 1 / 0"
+    "\n        async def forget(): asyncio.create_task(fail()); await asyncio.sleep(0.1)"
+    "\n        asyncio.run(forget()); gc.collect()"
+)
+"""What an event loop says of a worker whose start failed and for which nobody waits."""
 SOURCE_TEXT = "exec('time.sleep(60)')"
 """As dataclasses do; Python remembers a KeyboardInterrupt that leaves it, and ends by a signal."""
 CALLBACK = "import ctypes; ctypes.CFUNCTYPE(None)(lambda: time.sleep(60))(); time.sleep(60)"
@@ -61,7 +69,9 @@ def allow_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("body", [ORDERLY, BROKEN, THREADS, SOURCE_TEXT, CALLBACK, FINALIZER])
+@pytest.mark.parametrize(
+    "body", [ORDERLY, BROKEN, THREADS, EVENT_LOOP, SOURCE_TEXT, CALLBACK, FINALIZER]
+)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_a_command_in_one_line(
     body: str, number: signal.Signals, code: int

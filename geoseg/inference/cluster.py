@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,21 @@ import dask
 import distributed.utils
 from distributed import Client, LocalCluster, Nanny, Status
 
-import geoseg
-from geoseg.errors import ConfigError, OutputError, one_line_reason
+from geoseg.errors import ConfigError, OutputError, RunError, one_line_reason
 from geoseg.files import write_text
 from geoseg.inference.agreement import Cluster, WorkerFacts, agree
 from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.roll_call import answers_of, flaws_of, known_workers, silent_workers
+from geoseg.inference.roll_call import (
+    answers_of,
+    flaws_of,
+    known_workers,
+    refuse_flaws,
+    silent_workers,
+)
 from geoseg.inference.worker import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
-from geoseg.report import shorten
 from geoseg.stopping import interrupts_blocked
 
 CONNECT_SECONDS = 10.0
@@ -80,6 +84,9 @@ def local_cluster(
         workers: number of processes.
         gpus: that they share, as CUDA_VISIBLE_DEVICES names them; none: each sees all.
         start: of the processes, as `multiprocessing` names it.
+
+    Raises:
+        RunError: they do not start.
     """
     settings = {
         "distributed.admin.log-format": "%(message)s",
@@ -97,7 +104,7 @@ def local_cluster(
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
         stack.enter_context(_own_fork_server())
-        with interrupts_blocked():
+        with interrupts_blocked(), _named_start():
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
@@ -112,6 +119,23 @@ def local_cluster(
                 )
             )
         yield stack.enter_context(Client(cluster, set_as_default=False))
+
+
+@contextmanager
+def _named_start() -> Iterator[None]:
+    """Say in a line that workers do not start; what each misses, Python has printed.
+
+    Raises:
+        RunError: they do not.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise RunError(
+            f"worker processes cannot be started ({one_line_reason(error)}); a script needs "
+            "`if __name__ == '__main__':` around what it does, and must be a file; without "
+            "--workers nothing is started"
+        ) from error
 
 
 @contextmanager
@@ -246,23 +270,6 @@ def _fault_of(answer: WorkerFacts | Exception) -> str | None:
     if isinstance(answer, WorkerFacts):
         return answer.fault
     return f"does not say what it is ({one_line_reason(answer)}); its log may say more"
-
-
-def refuse_flaws(flaws: Mapping[str, str | None]) -> None:
-    """Refuse workers whose geoseg is another than this one's, or of no use.
-
-    Args:
-        flaws: by the worker's address; None where there is none.
-
-    Raises:
-        ConfigError: there are some.
-    """
-    wrong = [f"{address} {flaw}" for address, flaw in flaws.items() if flaw]
-    if wrong:
-        raise ConfigError(
-            f"worker {shorten(wrong, 3)}; install geoseg {geoseg.__version__}, which runs here, "
-            "in the environment that workers are started from"
-        )
 
 
 @contextmanager

@@ -156,6 +156,7 @@ class ClusterSlots(ExitStack):
         try:
             if isinstance(error, RefusedWorkerError):
                 self._refuse(error.address, error.reason)
+                flight.begun = [each for each in flight.begun if each != error.address]  # it lives
             elif isinstance(error, CancelledError):  # by a scheduler that was away
                 self._await_scheduler()
                 self._subscribe()

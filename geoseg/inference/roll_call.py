@@ -14,8 +14,9 @@ from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
 import geoseg
-from geoseg.errors import SchedulerLostError, one_line_reason
+from geoseg.errors import ConfigError, SchedulerLostError, one_line_reason
 from geoseg.inference.worker import can_import
+from geoseg.report import shorten
 
 SCHEDULER_GONE = "the scheduler is gone; start it and its workers, and the same command continues"
 SILENT_SECONDS = 60.0
@@ -116,3 +117,20 @@ def answers_of(
         if isinstance(answers[address], CommClosedError) or address not in left:
             del answers[address]  # it has died
     return answers
+
+
+def refuse_flaws(flaws: Mapping[str, str | None]) -> None:
+    """Refuse workers whose geoseg is another than this one's, or of no use.
+
+    Args:
+        flaws: by the worker's address; None where there is none.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    wrong = [f"{address} {flaw}" for address, flaw in flaws.items() if flaw]
+    if wrong:
+        raise ConfigError(
+            f"worker {shorten(wrong, 3)}; install geoseg {geoseg.__version__}, which runs here, "
+            "in the environment that workers are started from"
+        )

@@ -21,7 +21,7 @@ from distributed.protocol import pickle
 
 import geoseg
 from geoseg.copies import local_copy
-from geoseg.errors import ConfigError, GeosegError, StoreError
+from geoseg.errors import ConfigError, GeosegError, StoreError, one_line_reason
 from geoseg.files import sweep, write_text
 from geoseg.foreign import allow_remote
 from geoseg.inference.agreement import GPU, WorkerFacts
@@ -178,6 +178,16 @@ def _turn(lock: AbstractContextManager[Any], begin: Callable[[], None]) -> Itera
         yield
 
 
+@contextmanager
+def _complete(worker: Any) -> Iterator[None]:
+    """A worker that lacks a library is not to run tasks; others may have it."""
+    try:
+        yield
+    except ImportError as error:
+        reason = f"cannot import what a task needs ({one_line_reason(error)}); install geoseg anew"
+        raise RefusedWorkerError(worker.address, reason) from error
+
+
 _stopped: set[str] = set()
 """The runs and tasks that must stop."""
 
@@ -203,11 +213,11 @@ def run_task(
     """A task's result, and how many windows it has passed.
 
     Raises:
-        RefusedWorkerError: this worker must not run it.
+        RefusedWorkerError: this worker must not run it, or lacks a library for it.
     """
     worker = get_worker()
     torch.set_num_threads(run.threads)
-    with _loading:  # else two threads of a worker would both do it
+    with _loading, _complete(worker):  # else two threads of a worker would both do it
         process = _process(run)
     key = worker.get_current_task()
     heartbeat = _Heartbeat(topic_of(run), key, worker.address)
@@ -222,7 +232,7 @@ def run_task(
     beside = process.predictor.device.type != "cpu" or run.on_gpus
     files = _turn(nullcontext() if beside else _turns, heartbeat.begin)
     try:
-        with files if lane == "files" else nullcontext():
+        with _complete(worker), files if lane == "files" else nullcontext():
             result = function(here, *arguments)
         heartbeat.end(result)
         return result, heartbeat.passed

@@ -15,7 +15,8 @@ import psutil
 import pytest
 import torch
 
-from geoseg.errors import SchedulerLostError, SourceError
+from geoseg.errors import RunError, SchedulerLostError, SourceError
+from geoseg.inference import cluster
 from geoseg.inference.cluster import local_cluster
 from geoseg.inference.cluster_slots import ClusterSlots
 from geoseg.inference.engine import Process
@@ -47,6 +48,18 @@ def test_a_worker_that_is_killed_in_its_work_leaves_it_to_the_others() -> None:
         futures = client.map(process_of, range(40), pure=False)
         kill_first(0.0)
         assert len(client.gather(futures)) == 40
+
+
+def test_workers_that_do_not_start_are_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: Any) -> Any:
+        raise RuntimeError("Nanny failed to start")
+
+    monkeypatch.setattr(cluster, "LocalCluster", broken)
+    with (
+        pytest.raises(RunError, match=r"started \(Nanny failed to start\); a script needs"),
+        local_cluster(2),
+    ):
+        pytest.fail("it has begun")
 
 
 @pytest.mark.slow

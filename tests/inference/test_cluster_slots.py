@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from distributed import get_worker
 
-from geoseg.errors import SchedulerLostError, SourceError
+from geoseg.errors import RunError, SchedulerLostError, SourceError
 from geoseg.inference import cluster_slots, roll_call
 from geoseg.inference.cluster_slots import ClusterSlots
 from geoseg.inference.engine import Process
@@ -75,6 +75,32 @@ def test_a_block_that_three_workers_died_of_fails_alone_and_names_them(
 
 
 @pytest.mark.slow
+def lacking(process: Process) -> int:
+    with process.forward:
+        if get_worker().name == "poor":
+            raise ImportError("no such library")
+    return os.getpid()
+
+
+def test_a_worker_that_lacks_a_library_is_said_once_and_is_none_that_died(
+    cluster: ExternalCluster, run: RemoteRun
+) -> None:
+    notes: list[str] = []
+    cluster.start_worker("--name", "poor")
+    cluster.await_workers(1)
+    with (
+        cluster.client() as client,
+        ClusterSlots(client, run, lambda _: None, notes.append) as slots,
+    ):
+        future = slots.submit("forward", Task(lacking, ()))
+        with pytest.raises(RunError, match=r"no worker can take part: .*no such library"):
+            result(slots, future)
+        other = cluster.start_worker()
+        cluster.await_workers(2)
+        assert result(slots, future) == other.number
+        assert [line.endswith("it gets no task") for line in notes] == [True]
+
+
 def test_what_a_frozen_worker_has_is_run_by_another(
     cluster: ExternalCluster, run: RemoteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -195,6 +196,23 @@ def test_a_worker_that_must_not_run_a_task_says_why(
     assert refused.value.reason.startswith(reason)
     again = pickle.loads(pickle.dumps(refused.value))
     assert (again.address, again.reason) == (refused.value.address, refused.value.reason)
+
+
+def lacking(_: Process) -> NoReturn:
+    raise ModuleNotFoundError("No module named 'pyogrio'", name="pyogrio")
+
+
+def test_a_worker_that_lacks_a_library_is_refused_and_others_run_the_task(
+    here: Worker, run: RemoteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = r"^cannot import what a task needs \(No module named 'pyogrio'\); install geoseg anew$"
+    for place in ("its task", "its model"):
+        with pytest.raises(RefusedWorkerError) as refused:
+            run_task(run, "files", lacking, ())
+        assert re.search(reason, refused.value.reason), place
+        assert refused.value.address == here.address
+        worker._process.cache_clear()
+        monkeypatch.setattr(worker, "load_model", lacking)
 
 
 def device_of(process: Process) -> tuple[str, str]:
