@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,27 @@ def imported(code: str) -> set[str]:
 
 def imported_by(*arguments: object) -> tuple[str, set[str]]:
     """What the program says of an error, and the heavy modules that it has imported by then."""
-    end = f"import sys; print([m for m in {sorted(HEAVY)} if m in sys.modules])"
-    program = (
-        "import sys, geoseg.cli\n"
-        f"sys.argv = {['geoseg', *map(str, arguments)]!r}\n"
-        f"try:\n    geoseg.cli.main()\nexcept SystemExit:\n    {end}"
-    )
+    (told,) = imported_by_each([arguments])
+    return told
+
+
+def imported_by_each(calls: Iterable[Iterable[object]]) -> list[tuple[str, set[str]]]:
+    """The same of several calls in one process, whose modules are those of all until then."""
+    lines = json.dumps([[str(argument) for argument in call] for call in calls])
+    program = f"""
+import contextlib, io, json, sys, geoseg.cli
+told = []
+for call in json.loads(sys.argv[1]):
+    sys.argv = ["geoseg", *call]
+    with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.suppress(SystemExit):
+        geoseg.cli.main()
+    told.append((errors.getvalue(), [name for name in {sorted(HEAVY)} if name in sys.modules]))
+print(json.dumps(told))
+"""
     result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, lines], capture_output=True, text=True, check=True
     )
-    return result.stderr, set(json.loads(result.stdout.splitlines()[-1].replace("'", '"')))
+    return [(errors, set(heavy)) for errors, heavy in json.loads(result.stdout.splitlines()[-1])]
 
 
 def test_predict_refuses_files_and_options_before_torch(
@@ -48,7 +59,7 @@ def test_predict_refuses_files_and_options_before_torch(
 ) -> None:
     scene, wrong = make_raster(), make_raster("two.tif", bands=2)
     common = ["--model", model_file, "--out", tmp_path / "out"]
-    for arguments, message in (
+    cases: tuple[tuple[list[object], str], ...] = (
         ([tmp_path / "nowhere.tif", *common], "nowhere.tif: no such file"),
         ([wrong, *common], "two.tif"),
         ([scene, *common, "--device", "tpu"], "device 'tpu' is unknown"),
@@ -58,8 +69,9 @@ def test_predict_refuses_files_and_options_before_torch(
         ([scene, "--model", tmp_path / "no.safetensors", "--out", tmp_path], "no.safetensors"),
         ([scene, "--model", scene, "--out", tmp_path], "not a safetensors file"),
         ([scene, *common[:2], "--out", "az://there/out"], "set AZURE_STORAGE_ACCOUNT_NAME and"),
-    ):
-        errors, heavy = imported_by("predict", *arguments)
+    )
+    told = imported_by_each(["predict", *arguments] for arguments, _ in cases)
+    for (errors, heavy), (_, message) in zip(told, cases, strict=True):
         assert message in errors
         assert heavy == set(), message
 
@@ -68,12 +80,15 @@ def test_import_refuses_files_and_cards_before_torch(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"")
     common = ["--as", "smp", "--out", tmp_path / "a.safetensors", "--classes", "a,b"]
     told = ["--bands", "red", "--value-range", "0,255", "--mean", "1", "--std", "1"]
-    for arguments, message in (
+    cases: tuple[tuple[list[object], str], ...] = (
         (["a.pth", *common], "nothing says the network's bands, value_range, mean, std"),
         (["nowhere.pth", *common, *told], "nowhere.pth: no such file or folder"),
         (["a.pth", *common, *told, "--system", "unet"], "there is no system 'unet'"),
-    ):
-        errors, heavy = imported_by("import", tmp_path / str(arguments[0]), *arguments[1:])
+    )
+    told = imported_by_each(
+        ["import", tmp_path / str(name), *options] for (name, *options), _ in cases
+    )
+    for (errors, heavy), (_, message) in zip(told, cases, strict=True):
         assert message in errors
         assert heavy == set(), message
 
@@ -144,15 +159,15 @@ def test_a_raster_is_described_and_missing_files_are_refused_without_what_comes_
 ) -> None:
     assert imported_by("info", make_raster()) == ("", set())
     nowhere, out = tmp_path / "nowhere.tif", ["--out", tmp_path / "out"]
-    for arguments in (
+    cases: tuple[list[object], ...] = (
         ["info", nowhere],
         ["vectorize", nowhere, "--out", tmp_path / "polygons.gpkg"],
         ["evaluate", nowhere, nowhere, "--classes", "isprs", *out],
         ["prepare", "folder", nowhere, tmp_path / "dst", "--classes", "isprs"],
         ["train", nowhere, *out],
         ["compare", nowhere, *out],
-    ):
-        errors, heavy = imported_by(*arguments)
+    )
+    for (errors, heavy), arguments in zip(imported_by_each(cases), cases, strict=True):
         assert "nowhere.tif" in errors
         assert heavy == set(), arguments[0]
 
