@@ -6,7 +6,8 @@ files of a raster of 1 Mpx take 0.1 s.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import pickle
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from geoseg.inference.engine import Process, Sheet
@@ -15,6 +16,8 @@ from geoseg.inference.survey import Survey
 
 MOST_PIXELS = 2**22
 """Of a small raster: its files take about a second, one after the other."""
+MOST_BYTES = 2000
+"""Of a task that travels."""
 
 
 def is_small(survey: Survey) -> bool:
@@ -38,13 +41,26 @@ def tell_apart(
 def tell_together(
     sheet: Sheet, stages: Sequence[Sequence[Task]], took: list[float | None]
 ) -> Generator[Stage, list[Any], list[Any]]:
-    """As `tell_apart`, by one task."""
+    """As `tell_apart`, by one task, or as few as stay small."""
     tasks = [task for tasks in stages for task in tasks]
-    results: list[Any]
-    (results,) = yield Stage("files", [in_turn(sheet, tasks)])
+    results: list[Any] = []
+    for some in _small(sheet, tasks):
+        results += (yield Stage("files", [in_turn(sheet, some)]))[0]
     last = len(tasks) - len(stages[-1])
     took += results[:last]
     return results[last:]
+
+
+def _small(sheet: Sheet, tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """These, a few at a time: of many formats one task would grow beyond what a task may take."""
+    some: list[Task] = []
+    for task in tasks:
+        if some and len(pickle.dumps(in_turn(sheet, [*some, task]))) > MOST_BYTES:
+            yield some
+            some = []
+        some.append(task)
+    if some:
+        yield some
 
 
 def in_turn(sheet: Sheet, tasks: Sequence[Task]) -> Task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,29 +26,32 @@ class Listening:
     """Slots that keep the names of their tasks."""
 
     def __init__(self, slots: Slots) -> None:
-        self._slots, self.names = slots, []
+        self._slots = slots
+        self.names: list[str] = []
+        self.bytes: list[int] = []
         self.capacity, self.check = slots.capacity, slots.check
 
     def submit(self, lane: Lane, task: Task) -> Future:
         self.names.append(task.function.__name__)
+        self.bytes.append(len(pickle.dumps(task)))
         return self._slots.submit(lane, task)
 
 
-def tell(run: PredictRun, job: RasterJob) -> tuple[list[str], RasterResult]:
+def tell(run: PredictRun, job: RasterJob) -> tuple[Listening, RasterResult]:
     """The tasks of a raster, told as to workers that `run` may have, but run in this process."""
     result = RasterResult()
     with run.open_slots(lambda _: None, workers=False) as slots:
         listening = Listening(slots)
         tell_stories([tell_raster(run, survey_raster(run, job), Progress(), result)], listening)
-    return listening.names, result
+    return listening, result
 
 
 @pytest.mark.parametrize(
-    ("options", "apart"),
+    ("options", "apart", "tasks"),
     [
-        ({"confidence": True}, ["make_raster", "make_raster", "make_polygons", "make_preview"]),
-        ({"vectors": "none", "preview": False}, ["make_raster"]),
-        ({"min_area": "4px"}, ["clean_area", "make_raster", "make_polygons", "make_preview"]),
+        ({}, ["make_raster", "make_polygons", "make_preview"], 1),
+        ({"vectors": "none", "preview": False}, ["make_raster"], 1),
+        ({"min_area": "4px"}, ["clean_area", "make_raster", "make_polygons", "make_preview"], 2),
     ],
 )
 def test_they_are_one_task_and_the_same_files(
@@ -56,15 +60,15 @@ def test_they_are_one_task_and_the_same_files(
     tmp_path: Path,
     options: dict[str, Any],
     apart: list[str],
+    tasks: int,
 ) -> None:
     run = make_run(**options)
     job = make_job(run)
-    names, _ = tell(run, job)
-    assert set(names[1:]) >= set(apart), names
+    assert set(tell(run, job)[0].names) >= set(apart)
     together = make_run(workers=2, **options)
     (tmp_path / "out").rename(tmp_path / "expected")
-    names, _ = tell(together, job)
-    assert names == ["predict_block", "make_files"]
+    listening, _ = tell(together, job)
+    assert listening.names == ["predict_block", *["make_files"] * tasks]
     assert differences(outcome(tmp_path / "out"), outcome(tmp_path / "expected")) == []
 
 
@@ -88,9 +92,31 @@ def test_squares_and_large_rasters_keep_their_tasks(
     cut = 512 * 512 if most == 512 * 520 else 2**30
     run = make_run(make_model(window=256), workers=2, max_output_pixels=cut, vectors="none")
     monkeypatch.setattr(small_rasters, "MOST_PIXELS", most)
-    names, _ = tell(run, make_job(run, height=512, width=520))
-    assert "make_files" not in names
-    assert "make_raster" in names
+    listening, _ = tell(run, make_job(run, height=512, width=520))
+    assert "make_files" not in listening.names
+    assert "make_raster" in listening.names
+
+
+def test_of_many_formats_they_are_as_few_tasks_as_stay_small(
+    make_run: Callable[..., PredictRun], make_job: Callable[..., RasterJob], tmp_path: Path
+) -> None:
+    options = {
+        "vectors": "gpkg,geojson,fgb,shp",
+        "confidence": True,
+        "probabilities": True,
+        "min_area": "4px",
+        "clean_raster": True,
+    }
+    run = make_run(**options)
+    job = make_job(run)
+    _, wanted = tell(run, job)
+    (tmp_path / "out").rename(tmp_path / "expected")
+    listening, found = tell(make_run(workers=2, **options), job)
+    assert max(listening.bytes) <= 2048
+    assert listening.names[0] == "predict_block"
+    assert 2 <= listening.names.count("make_files") == len(listening.names) - 1 <= 4
+    assert found.counts.tolist() == wanted.counts.tolist()
+    assert differences(outcome(tmp_path / "out"), outcome(tmp_path / "expected")) == []
 
 
 def test_the_first_error_ends_them_and_so_does_the_end_of_the_run() -> None:
