@@ -20,10 +20,9 @@ $(VENV)/.user: $(VENV)/.pip
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-# Users' part is installed with it, as pip takes long to find what fits together. Python compiles
-# what it imports; pip would compile all that is there, one file after another.
+# Users' part is installed with it, as pip takes long to find what fits together.
 $(VENV)/.dev: $(VENV)/.pip
-	$(BIN)/python -m pip install --quiet --no-compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(VENV)/.user $@
 
 $(OLDEST)/.dev: pyproject.toml tests/lower_bounds.py
