@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import geoseg
 
 KILLED = 137
@@ -23,7 +25,11 @@ _LATE = ("matplotlib.pyplot", "pyogrio.raw")
 
 
 def preload() -> None:
-    """Import here what commands load late: each copy of this process would take seconds for it."""
+    """Import here what commands load late: each copy of this process would take seconds for it.
+
+    torch gets one thread, as a pool that this process had made would not survive a fork.
+    """
+    torch.set_num_threads(1)
     own = (module.name for module in pkgutil.walk_packages(geoseg.__path__, "geoseg."))
     for name in (*own, *_LATE):
         importlib.import_module(name)
