@@ -42,12 +42,11 @@ test: $(VENV)/.dev style
 test-all: $(VENV)/.dev style
 	$(MAKE) --jobs=2 types all-tests
 
-# A worker that has done its half takes over from the other: slow tests lie side by side.
 fast-tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
 all-tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=explore
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=explore
 
 # Real QGIS opens inputs and outputs. Where it is missing, Debian's is installed.
 QGIS_PYTHON ?= /usr/bin/python3
@@ -81,7 +80,7 @@ test-google: $(VENV)/.dev
 
 # The same tests with the oldest versions that pyproject.toml allows.
 test-oldest: $(OLDEST)/.dev
-	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal -m 'not slow'
+	$(OLDEST)/bin/python -m pytest -n 2 -m 'not slow'
 
 # Small faults put into copies of the code, to see whether the tests notice them.
 mutants: $(VENV)/.dev
