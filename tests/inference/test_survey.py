@@ -201,20 +201,11 @@ def test_bands_that_share_windows_run_them_once(make_run: MakeRun, make_job: Mak
     assert survey.forwards == 3 * len(job.grid.col_starts)  # lattice rows 1, 2 and 3
 
 
-def test_a_survey_opens_nothing(
-    make_run: MakeRun, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_survey_opens_nothing(make_run: MakeRun, make_job: MakeJob, opened: list[str]) -> None:
     run = make_run(block=40)
     job = make_job(run)
     write_parts(survey_raster(run, job), left_out=lambda number, row: (number, row) == (3, 4))
-    opened: list[str] = []
-    really = rasterio.open
-
-    def opening(path: Any, *arguments: Any, **options: Any) -> Any:
-        opened.append(Path(path).name)
-        return really(path, *arguments, **options)
-
-    monkeypatch.setattr(rasterio, "open", opening)
+    opened.clear()
     survey = survey_raster(run, job)
     assert survey.missing_rows == ((), (), (), (4,))
     assert survey.resumed
