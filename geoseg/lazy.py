@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+_FEW = 10_000
+"""Objects over which the collector walks in a millisecond."""
+
 
 @contextmanager
 def uncollected() -> Iterator[None]:
@@ -25,7 +28,9 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():  # else somebody means these to stay frozen
+            # Frozen objects are counted one by one, so not where few are young. Where there are
+            # some, somebody means them to stay so.
+            if gc.get_count()[0] > _FEW and not gc.get_freeze_count():
                 gc.freeze()
                 gc.unfreeze()  # all of it is old now, without a walk
             gc.enable()

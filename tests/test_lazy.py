@@ -26,7 +26,7 @@ def test_what_is_made_without_the_collector_is_old_afterwards_and_it_runs_again(
     def work() -> None:
         with uncollected():
             assert not gc.isenabled()
-            made.extend([] for _ in range(9))
+            made.extend([] for _ in range(20_000))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -48,7 +48,23 @@ def test_a_collector_that_somebody_has_stopped_stays_so_and_what_is_frozen_froze
     gc.freeze()
     try:
         with uncollected():
-            pass
+            made = [[] for _ in range(20_000)]
         assert gc.get_freeze_count() > 0
+        assert len(made) == 20_000
     finally:
         gc.unfreeze()
+
+
+def test_what_is_frozen_is_not_counted_where_little_was_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a forked worker a million objects are frozen, and each lazy name would count them."""
+    counted: list[int] = []
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: counted.append(1) or 0)
+    gc.collect()
+    with uncollected():
+        pass
+    assert not counted
+    with uncollected():
+        made = [[] for _ in range(20_000)]
+    assert counted, len(made)
