@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,7 @@ def _font(size: int) -> FreeTypeFont:
     return ImageFont.truetype(str(_font_file()), size)  # older versions of Pillow take no Path
 
 
+@cache
 def _font_file() -> Path:
     name = Path("fonts", "ttf", "DejaVuSans.ttf")
     # Without an import, which takes longer than to draw some pictures.
