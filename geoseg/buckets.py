@@ -18,6 +18,8 @@ CREDENTIALS = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
 """The schemes, and the environment variables with the credentials."""
+_ADDRESSES = {"s3": " and at AWS_ENDPOINT_URL", "az": " and at AZURE_STORAGE_ENDPOINT"}
+"""Variables that name another server than the cloud's own."""
 _SILENCE = timedelta(seconds=60)
 """After which a request is repeated."""
 _TRIES = 10
@@ -173,8 +175,8 @@ def _in_words(bucket: str, name: str, error: Exception) -> Exception:
         return OutputError(f"{name}: a bucket takes no such name ({words}); give another one")
     if _UNREACHED in words:
         return StoreError(
-            f"{name}: its server cannot be reached ({words[:300]}); the same command continues "
-            "when it can"
+            f"{name}: its server cannot be reached ({words[:300]}); look at the network"
+            f"{_ADDRESSES.get(scheme, '')}; the same command continues when it can be reached"
         )
     return StoreError(
         f"{name}: the server does not do what it is asked ({words[:300]}); "

@@ -77,6 +77,8 @@ class Cluster:
     """Of the run and no other."""
     workers: tuple[WorkerFacts, ...]
     agreement: Agreement
+    warnings: tuple[str, ...] = ()
+    """What the user is told of the cluster besides."""
 
     @property
     def on_gpus(self) -> bool:
@@ -90,10 +92,13 @@ class Cluster:
 
     @property
     def memory(self) -> int:
-        """Bytes that each worker may hold, as the least of them has."""
+        """Bytes that each worker may hold, as the least of them has.
+
+        Limits of one host may come to more than it has: several `dask worker` each take all of it.
+        """
         hosts = Counter(worker.host for worker in self.workers)
         return min(
-            int(LIMIT_SHARE * worker.memory_limit)
+            int(LIMIT_SHARE * min(worker.memory_limit, worker.free_memory // hosts[worker.host]))
             if worker.memory_limit
             else int(FREE_SHARE * worker.free_memory) // hosts[worker.host]
             for worker in self.workers

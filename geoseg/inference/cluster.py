@@ -11,29 +11,22 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 import distributed.utils
 from distributed import Client, LocalCluster, Nanny, Status
+from distributed.versions import VersionMismatchWarning
 
-from geoseg.errors import ConfigError, OutputError, RunError, one_line_reason
-from geoseg.files import write_text
-from geoseg.inference.agreement import Cluster, WorkerFacts, agree
+from geoseg.errors import ConfigError, RunError, one_line_reason
+from geoseg.inference.agreement import Cluster, agree
 from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.roll_call import (
-    answers_of,
-    flaws_of,
-    known_workers,
-    refuse_flaws,
-    silent_workers,
-)
-from geoseg.inference.worker import facts_of_worker
-from geoseg.locks import WORK_FOLDER
+from geoseg.inference.roll_call import ask_workers
 from geoseg.places import AnyPath
 from geoseg.stopping import interrupts_blocked
 
@@ -151,11 +144,12 @@ def _own_fork_server() -> Iterator[None]:
 
 
 @contextmanager
-def remote_cluster(scheduler: str) -> Iterator[Any]:
+def remote_cluster(scheduler: str, warn: Callable[[str], None]) -> Iterator[Any]:
     """A client of a cluster that runs already, and has a worker at least.
 
     Args:
         scheduler: address, or a file that a scheduler has written.
+        warn: called with a line where libraries have other versions there.
 
     Raises:
         ConfigError: it is not there, or has no worker.
@@ -167,7 +161,9 @@ def remote_cluster(scheduler: str) -> Iterator[Any]:
             logging.getLogger(logger).setLevel(logging.CRITICAL)
         client, reason = None, ""
         try:
-            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            with warnings.catch_warnings(record=True) as heard:  # from Dask's own thread
+                warnings.simplefilter("always", VersionMismatchWarning)
+                client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TypeError, ValueError, RuntimeError) as error:
             reason = one_line_reason(error)
         if client is None:
@@ -179,6 +175,9 @@ def remote_cluster(scheduler: str) -> Iterator[Any]:
                 "`dask scheduler` (tls:// needs Dask's own TLS settings), or use --workers N"
             )
         stack.enter_context(client)
+        for each in heard:
+            if isinstance(each.message, VersionMismatchWarning):
+                warn(_one_line(each.message))
         try:
             client.wait_for_workers(1, timeout=WORKERS_SECONDS)
         except TimeoutError:
@@ -187,6 +186,17 @@ def remote_cluster(scheduler: str) -> Iterator[Any]:
                 "where geoseg is installed, and run the command again"
             ) from None
         yield client
+
+
+def _one_line(mismatch: Warning) -> str:
+    """Dask's table of versions that differ, a row a package, as a line."""
+    rows = [line.split("|")[1:-1] for line in str(mismatch).splitlines() if line[:1] == "|"]
+    (_, *places), *packages = [[cell.strip() for cell in row] for row in rows]
+    found = [
+        f"{name}: " + ", ".join(map("{} {}".format, places, versions))
+        for name, *versions in packages
+    ]
+    return f"versions differ in the cluster ({'; '.join(found)}); equal ones are safest"
 
 
 @contextmanager
@@ -206,10 +216,11 @@ def join_cluster(
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     threads = int(asked) if asked.isdigit() else None
-    with remote_cluster(str(options.scheduler)) as client:
+    warned: list[str] = []
+    with remote_cluster(str(options.scheduler), warned.append) as client:
         workers = ask_workers(client, options, out, sources)
         agreement = agree(workers, mixed=options.mixed, threads=threads)
-        yield Cluster(client, uuid.uuid4().hex, tuple(workers), agreement)
+        yield Cluster(client, uuid.uuid4().hex, tuple(workers), agreement, tuple(warned))
 
 
 def _address(scheduler: str) -> str:
@@ -227,73 +238,3 @@ def _address(scheduler: str) -> str:
             f"scheduler {scheduler!r} is no address such as tcp://HOST:8786 and no file that "
             f"`dask scheduler --scheduler-file` has written ({one_line_reason(error)})"
         ) from error
-
-
-def ask_workers(
-    client: Any, options: PredictOptions, out: AnyPath, sources: Sequence[Path]
-) -> list[WorkerFacts]:
-    """The facts of all workers of a cluster that are not frozen.
-
-    Args:
-        client: of the cluster.
-        options: of the run; a dry run writes nothing.
-        out: the output folder, which each must see and write.
-        sources: inputs that each must be able to read.
-
-    Raises:
-        ConfigError: a worker cannot take part; it names the worker and what to do.
-        OutputError: the output folder cannot be written here.
-    """
-    workers = known_workers(client)
-    flaws = flaws_of(client, workers.keys() - silent_workers(workers))
-    refuse_flaws(flaws)
-    with ExitStack() as stack:
-        token = None if options.dry_run else stack.enter_context(_token(out))
-        answers = answers_of(
-            client, flaws, facts_of_worker, options.device, options.precision, token, sources
-        )
-    if not answers:
-        raise ConfigError(
-            f"no worker of scheduler {options.scheduler} answers any more; look at their logs, "
-            "start others, and run the command again"
-        )
-    faults = {address: _fault_of(answer) for address, answer in answers.items()}
-    faulty = [f"worker {address} {fault}" for address, fault in faults.items() if fault]
-    if faulty:
-        more = f" (and {len(faulty) - 1} more workers)" if len(faulty) > 1 else ""
-        raise ConfigError(faulty[0] + more)
-    return list(answers.values())
-
-
-def _fault_of(answer: WorkerFacts | Exception) -> str | None:
-    """What keeps a worker from taking part, by what it has answered."""
-    if isinstance(answer, WorkerFacts):
-        return answer.fault
-    return f"does not say what it is ({one_line_reason(answer)}); its log may say more"
-
-
-@contextmanager
-def _token(out: AnyPath) -> Iterator[AnyPath]:
-    """A file in the output folder by which workers show that they see it; gone at the end."""
-    work = out / WORK_FOLDER
-    # A bucket has no folders.
-    folders = [out / WORK_FOLDER, out, *out.parents] if isinstance(out, Path) else []
-    made = [folder for folder in folders if not folder.exists()]
-    token = work / f"token-{uuid.uuid4().hex}"
-    try:
-        try:
-            if isinstance(work, Path):
-                work.mkdir(parents=True, exist_ok=True)
-            write_text(token, str(os.getpid()))
-        except OSError as error:
-            raise OutputError(
-                f"output folder {out} cannot be written ({one_line_reason(error)}); "
-                "choose another --out"
-            ) from error
-        yield token
-    finally:
-        with suppress(OSError):  # it could not be made
-            token.unlink()
-        for folder in made:
-            with suppress(OSError):  # another run uses it
-                folder.rmdir()

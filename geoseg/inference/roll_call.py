@@ -1,4 +1,4 @@
-"""Which workers of a cluster answer, and which geoseg they have.
+"""Which workers of a cluster answer, which geoseg they have, and what they are.
 
 Whoever asks a frozen worker anything waits until Dask gives it up, after five to ten minutes.
 """
@@ -6,16 +6,25 @@ Whoever asks a frozen worker anything waits until Dask gives it up, after five t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import os
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import wait
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
 import geoseg
-from geoseg.errors import ConfigError, SchedulerLostError, one_line_reason
-from geoseg.inference.worker import can_import
+from geoseg.errors import ConfigError, OutputError, SchedulerLostError, one_line_reason
+from geoseg.files import write_text
+from geoseg.inference.agreement import WorkerFacts
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.worker import can_import, facts_of_worker
+from geoseg.locks import WORK_FOLDER
+from geoseg.places import AnyPath
 from geoseg.report import shorten
 
 SCHEDULER_GONE = "the scheduler is gone; start it and its workers, and the same command continues"
@@ -134,3 +143,73 @@ def refuse_flaws(flaws: Mapping[str, str | None]) -> None:
             f"worker {shorten(wrong, 3)}; install geoseg {geoseg.__version__}, which runs here, "
             "in the environment that workers are started from"
         )
+
+
+def ask_workers(
+    client: Any, options: PredictOptions, out: AnyPath, sources: Sequence[Path]
+) -> list[WorkerFacts]:
+    """The facts of all workers of a cluster that are not frozen.
+
+    Args:
+        client: of the cluster.
+        options: of the run; a dry run writes nothing.
+        out: the output folder, which each must see and write.
+        sources: inputs that each must be able to read.
+
+    Raises:
+        ConfigError: a worker cannot take part; it names the worker and what to do.
+        OutputError: the output folder cannot be written here.
+    """
+    workers = known_workers(client)
+    flaws = flaws_of(client, workers.keys() - silent_workers(workers))
+    refuse_flaws(flaws)
+    with ExitStack() as stack:
+        token = None if options.dry_run else stack.enter_context(_token(out))
+        answers = answers_of(
+            client, flaws, facts_of_worker, options.device, options.precision, token, sources
+        )
+    if not answers:
+        raise ConfigError(
+            f"no worker of scheduler {options.scheduler} answers any more; look at their logs, "
+            "start others, and run the command again"
+        )
+    faults = {address: _fault_of(answer) for address, answer in answers.items()}
+    faulty = [f"worker {address} {fault}" for address, fault in faults.items() if fault]
+    if faulty:
+        more = f" (and {len(faulty) - 1} more workers)" if len(faulty) > 1 else ""
+        raise ConfigError(faulty[0] + more)
+    return list(answers.values())
+
+
+def _fault_of(answer: WorkerFacts | Exception) -> str | None:
+    """What keeps a worker from taking part, by what it has answered."""
+    if isinstance(answer, WorkerFacts):
+        return answer.fault
+    return f"does not say what it is ({one_line_reason(answer)}); its log may say more"
+
+
+@contextmanager
+def _token(out: AnyPath) -> Iterator[AnyPath]:
+    """A file in the output folder by which workers show that they see it; gone at the end."""
+    work = out / WORK_FOLDER
+    # A bucket has no folders.
+    folders = [out / WORK_FOLDER, out, *out.parents] if isinstance(out, Path) else []
+    made = [folder for folder in folders if not folder.exists()]
+    token = work / f"token-{uuid.uuid4().hex}"
+    try:
+        try:
+            if isinstance(work, Path):
+                work.mkdir(parents=True, exist_ok=True)
+            write_text(token, str(os.getpid()))
+        except OSError as error:
+            raise OutputError(
+                f"output folder {out} cannot be written ({one_line_reason(error)}); "
+                "choose another --out"
+            ) from error
+        yield token
+    finally:
+        with suppress(OSError):  # it could not be made
+            token.unlink()
+        for folder in made:
+            with suppress(OSError):  # another run uses it
+                folder.rmdir()

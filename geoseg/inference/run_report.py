@@ -123,6 +123,7 @@ class RunReport:
         if run.gpus:
             self._facts["gpus"] = list(run.gpus)
         if run.cluster is not None:
+            self._of_workers += run.cluster.warnings
             self._facts["workers"] = [asdict(worker) for worker in run.cluster.workers]
 
     @property

@@ -63,7 +63,7 @@ def facts_of_worker(
         effective = str(choose_precision(precision, chosen))
         fault = _blindness(token, sources)
     except ConfigError as error:
-        chosen, effective, fault = torch.device("cpu"), "fp32", str(error)
+        chosen, effective, fault = torch.device("cpu"), "fp32", f"cannot take part: {error}"
     return WorkerFacts(
         dask_worker.address,
         socket.gethostname(),
@@ -84,13 +84,14 @@ def _blindness(token: AnyPath | None, sources: Sequence[Path]) -> str | None:
     if token is not None:
         out = token.parent.parent
         if fault := _unseen(token):
-            return f"{fault}; give --out on a path that all share"
+            return fault
         own = token.with_name(f"{token.name}-{uuid.uuid4().hex}")
         try:
             write_text(own, "")
             own.unlink()
         except (OSError, StoreError) as error:
-            return f"cannot write into the output folder {out} ({error}); let its user do so"
+            reason = getattr(error.__cause__, "strerror", None) or error
+            return f"cannot write into the output folder {out} ({reason}); let its user do so"
     for source in sources:
         if not os.access(source, os.R_OK):
             return f"cannot read {source}; give inputs on a path that all workers share"
@@ -102,9 +103,13 @@ def _unseen(path: AnyPath) -> str | None:
     try:
         if isinstance(path, StorePath):
             path.refuse_unusable()
-        return None if path.exists() else f"does not see the output folder {path.parent.parent}"
+        if path.exists():
+            return None
     except (ConfigError, StoreError) as error:
-        return f"does not see the output folder ({error})"
+        return f"cannot use the output folder {path.parent.parent} ({error})"
+    return (
+        f"does not see the output folder {path.parent.parent}; give --out on a path that all share"
+    )
 
 
 @dataclass(frozen=True, slots=True)

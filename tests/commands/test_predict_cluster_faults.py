@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import dask
 import pytest
 import trustme
+from distributed import versions
+from distributed.versions import VersionMismatchWarning, get_versions
 
 import geoseg
 from geoseg.errors import ConfigError, SchedulerLostError
@@ -161,5 +164,27 @@ def test_a_tls_cluster_is_joined_with_dasks_own_settings_and_refused_without(
             geoseg.predict(make_raster(), model_file, tmp_path / "refused", **predict)
         with dask.config.set({f"distributed.comm.tls.{key}": settings[key] for key in settings}):
             report = geoseg.predict(make_raster(), model_file, tmp_path / "out", **predict)
-    assert report.exit_code == 0
+    assert (report.exit_code, report.data["warnings"]) == (0, [])
     assert report.data["workers"][0]["address"].startswith("tls://")
+
+
+def test_other_versions_in_a_cluster_are_a_warning_in_one_line(
+    cluster: ExternalCluster,
+    make_raster: Make,
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    own = get_versions()
+    own["packages"]["msgpack"] = "0.0.9"
+    cluster.start_worker()
+    cluster.await_workers(1)
+    monkeypatch.setattr(versions, "get_versions", lambda: own)
+    report = geoseg.predict(
+        make_raster(), model_file, tmp_path / "out", scheduler=cluster.address, **RUN
+    )
+    (line,) = report.data["warnings"]
+    found = r"msgpack: Client 0\.0\.9, Scheduler \d[\d.]*, Workers \d[\d.]*"
+    assert re.fullmatch(rf"versions differ in the cluster \({found}\); equal ones are safest", line)
+    assert not [each for each in recwarn if issubclass(each.category, VersionMismatchWarning)]

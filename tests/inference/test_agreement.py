@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from geoseg.errors import ConfigError
-from geoseg.inference.agreement import WorkerFacts, agree, runs_blocks
+from geoseg.inference.agreement import Cluster, WorkerFacts, agree, runs_blocks
 
 CPU = WorkerFacts("tcp://a:1", "a", 8, "2.11", "cpu", "AVX512", "fp32")
 GPU = replace(CPU, address="tcp://g:1", host="g", device="cuda", processor="H200", precision="bf16")
@@ -63,3 +63,21 @@ def test_where_workers_declare_gpus_the_others_do_not_count() -> None:
     assert runs_blocks([CPU, declared]) == [declared]
     agreed = agree([CPU, declared], mixed=False, threads=None)
     assert (agreed.device, agreed.precision) == ("cuda", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("limits", "share"),
+    [
+        ([80, 400], 60),  # three quarters of the least limit
+        ([400, 400], 150),  # of an equal share, where limits come to more than the host has
+        ([None, None], 120),
+        ([None, 80], 60),
+        ([None, 320], 120),
+    ],
+)
+def test_memory_is_that_of_the_worker_with_the_least(limits: list[int | None], share: int) -> None:
+    two = [replace(CPU, memory_limit=limit, free_memory=400) for limit in limits]
+    elsewhere = replace(CPU, host="b", memory_limit=200, free_memory=1000)
+    workers = (*two, elsewhere)
+    cluster = Cluster(None, "a run", workers, agree(workers, mixed=False, threads=None))
+    assert cluster.memory == share

@@ -74,7 +74,6 @@ def test_a_block_that_three_workers_died_of_fails_alone_and_names_them(
         assert all(result(slots, other) for other in others)
 
 
-@pytest.mark.slow
 def lacking(process: Process) -> int:
     with process.forward:
         if get_worker().name == "poor":
@@ -101,6 +100,7 @@ def test_a_worker_that_lacks_a_library_is_said_once_and_is_none_that_died(
         assert [line.endswith("it gets no task") for line in notes] == [True]
 
 
+@pytest.mark.slow
 def test_what_a_frozen_worker_has_is_run_by_another(
     cluster: ExternalCluster, run: RemoteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

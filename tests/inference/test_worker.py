@@ -83,13 +83,13 @@ def test_a_worker_says_what_decides_the_last_bits_and_whether_it_declares_a_gpu(
 
 @pytest.mark.parametrize(
     ("device", "precision", "fault"),
-    [("cuda:99", "fp32", "device 'cuda:99' is not there"), ("cpu", "fp16", "fp16 is for GPUs")],
+    [("cuda:99", "fp32", "device 'cuda:99' is not there"), ("cpu", "fp16", "precision fp16 is")],
 )
 def test_what_the_machine_lacks_is_a_fault_of_the_worker(
     device: str, precision: str, fault: str
 ) -> None:
     facts = facts_of_worker(device, precision, None, (), Worker())
-    assert fault in str(facts.fault)
+    assert str(facts.fault).startswith(f"cannot take part: {fault}")
 
 
 def test_a_worker_tries_to_write_where_it_sees_the_token_and_leaves_nothing(
@@ -110,7 +110,8 @@ def test_a_worker_tries_to_write_where_it_sees_the_token_and_leaves_nothing(
 
     monkeypatch.setattr(os, "replace", denied)
     fault = facts_of_worker("cpu", "fp32", token, (), Worker()).fault
-    assert str(fault).startswith(f"cannot write into the output folder {tmp_path / 'out'} (")
+    folder = f"the output folder {tmp_path / 'out'}"
+    assert fault == f"cannot write into {folder} (Permission denied); let its user do so"
 
 
 def test_the_first_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_the_model_is_loaded_once_for_a_run_with_its_leave_to_go_online(
         ({"geoseg": "0.0.1"}, f"has geoseg {geoseg.__version__}, the client 0.0.1"),
         ({"model": Path("/nowhere/m.safetensors")}, "does not see "),
         ({"kinds": ("another",)}, "is of another kind: torch "),
-        ({"forward": ForwardOptions("cuda:99")}, "device 'cuda:99' is not there"),
+        ({"forward": ForwardOptions("cuda:99")}, "cannot take part: device 'cuda:99' is not"),
     ],
 )
 def test_a_worker_that_must_not_run_a_task_says_why(
