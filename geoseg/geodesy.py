@@ -101,8 +101,8 @@ def extent(
         return None
     steps = np.linspace(0.0, 1.0, _STEPS)
     lines = [
-        np.column_stack(transform * (steps * width, np.full(_STEPS, height / 2))),
-        np.column_stack(transform * (np.full(_STEPS, width / 2), steps * height)),
+        np.column_stack(transform @ (steps * width, np.full(_STEPS, height / 2))),
+        np.column_stack(transform @ (np.full(_STEPS, width / 2), steps * height)),
     ]
     horizontal, _ = _on_ground(wkt_of(crs))
     centre_pixel = _boxes(transform, np.array([width / 2 - 0.5]), np.array([height / 2 - 0.5]))
@@ -131,7 +131,7 @@ def centre(
     _, ellipsoid = _on_ground(wkt_of(crs))
     if ellipsoid is None:
         return None
-    middle = np.array([transform * (width / 2, height / 2)])
+    middle = np.array([transform @ (width / 2, height / 2)])
     longitude, latitude = (float(values[0]) for values in ellipsoid.degrees_of(middle))
     return (longitude, latitude) if math.isfinite(longitude + latitude) else None
 
@@ -231,7 +231,7 @@ def to_longitude_latitude(
     move = pyproj.Transformer.from_crs(horizontal_crs(crs), 4326, always_xy=True)
 
     def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(move.transform(*(transform * points.T)))
+        return np.column_stack(move.transform(*(transform @ points.T)))
 
     moved = shapely.transform(pixels, place)
     return moved if np.isfinite(shapely.get_coordinates(moved)).all() else None

@@ -75,7 +75,7 @@ def pixel_sides(crs: str, transform: Affine, height: int, width: int) -> tuple[f
     geod, sides = geographic.get_geod(), []
     for across, down in ((0.5, 0.0), (0.0, 0.5)):
         ends = [
-            move.transform(*(transform * (width / 2 + sign * across, height / 2 + sign * down)))
+            move.transform(*(transform @ (width / 2 + sign * across, height / 2 + sign * down)))
             for sign in (-1, 1)
         ]
         sides.append(geod.inv(*ends[0], *ends[1])[2])
@@ -107,7 +107,7 @@ def test_areas_in_degrees_and_off_scale_are_those_on_the_ellipsoid(
 def test_other_areas_are_planar_in_square_metres(
     crs: str, longitude: float, latitude: float, metres: float, turned: Affine
 ) -> None:
-    transform = grid(crs, longitude, latitude, 0.5) * turned
+    transform = grid(crs, longitude, latitude, 0.5) @ turned
     found = areas(crs, transform)
     np.testing.assert_allclose(found, COUNTS * 0.25 * metres**2, rtol=1e-12)
     np.testing.assert_allclose(found, geodesic(crs, transform), rtol=5e-3)
@@ -130,7 +130,7 @@ def test_areas_of_a_site_grid_are_planar_in_its_unit() -> None:
 def test_half_a_percent_anywhere_in_the_raster_decides(
     latitude: float, pixel: float, planar: bool
 ) -> None:
-    transform = grid("EPSG:3395", 9.0, latitude, pixel) * Affine.scale(1, -1)
+    transform = grid("EPSG:3395", 9.0, latitude, pixel) @ Affine.scale(1, -1)
     rule = area_rule(transform, CRS.from_epsg(3395), 100, 10)
     squares = to_crs(np.array([shapely.box(0, 0, 1, 1)], object), transform)
     exact = rule.areas(squares, np.ones(1, np.int64))[0] == pixel**2
@@ -141,8 +141,8 @@ def test_half_a_percent_anywhere_in_the_raster_decides(
 def test_each_corner_of_the_raster_is_looked_at(corner: tuple[int, int]) -> None:
     row, col = corner
     # UTM is off by 0.5 % some 4.5 degrees from its meridian, by more beyond it.
-    transform = grid("EPSG:32632", 12.5, 0.5, 20_000.0) * Affine.scale(1 if col else -1, 1)
-    rule = area_rule(transform * Affine.translation(0, -row), CRS.from_epsg(32632), 10, 10)
+    transform = grid("EPSG:32632", 12.5, 0.5, 20_000.0) @ Affine.scale(1 if col else -1, 1)
+    rule = area_rule(transform @ Affine.translation(0, -row), CRS.from_epsg(32632), 10, 10)
     square = to_crs(np.array([shapely.box(0, 0, 1, 1)], object), transform)
     exact = rule.areas(square, np.ones(1, np.int64))[0] == 20_000.0**2
     assert exact == (not col)
@@ -150,7 +150,7 @@ def test_each_corner_of_the_raster_is_looked_at(corner: tuple[int, int]) -> None
 
 def test_grades_are_not_degrees() -> None:
     grades = Affine(1e-6, 0, 2.0, 0, -1e-6, 50.0)
-    degrees = Affine.scale(0.9) * grades
+    degrees = Affine.scale(0.9) @ grades
     np.testing.assert_allclose(
         areas("EPSG:4901", grades)[1], areas("EPSG:4326", degrees)[1], rtol=1e-3
     )
@@ -211,7 +211,7 @@ PLACING = {
     "0.1 mm in UTM": from_origin(5e5, 54e5, 1e-4, 1e-4),
     "1 mm in degrees": from_origin(180.0, 89.0, 1e-8, 1e-8),
     "south up": Affine(1, 0, 5e5, 0, 1, 54e5),
-    "rotated": Affine.translation(5e5, 54e5) * Affine.rotation(30),
+    "rotated": Affine.translation(5e5, 54e5) @ Affine.rotation(30),
     "none": Affine.identity(),
 }
 PLACING_NOTHING = {
@@ -292,14 +292,14 @@ def test_ground_sampling_off_scale_is_measured_along_geodesics_at_the_centre(
     crs: str, longitude: float, latitude: float
 ) -> None:
     pixel = 1e-5 if crs == "EPSG:4326" else 1.0
-    transform = grid(crs, longitude, latitude, pixel) * Affine.scale(1, 3)
+    transform = grid(crs, longitude, latitude, pixel) @ Affine.scale(1, 3)
     sides = pixel_sides(crs, transform, 9000, 4000)
     found = ground_sampling(transform, CRS.from_string(crs), 9000, 4000)
     assert found == pytest.approx(math.sqrt(math.prod(sides)), rel=1e-5)
 
 
 def test_rotated_and_south_up_pixels_keep_their_size() -> None:
-    rotated = Affine.translation(5e5, 54e5) * Affine.rotation(30) * Affine.scale(0.5, 0.5)
+    rotated = Affine.translation(5e5, 54e5) @ Affine.rotation(30) @ Affine.scale(0.5, 0.5)
     assert ground_sampling(rotated, CRS.from_epsg(32632), 10, 10) == pytest.approx(0.5, rel=1e-12)
 
 
@@ -318,7 +318,7 @@ def test_the_extent_is_what_a_geodesic_measures(name: str) -> None:
     left, top = to_plane.transform(x, y)
     transform = from_origin(left, top, 0.5, 0.5)
     rows, cols = 600, 800
-    corners = [transform * place for place in ((0, 300), (800, 300), (400, 0), (400, 600))]
+    corners = [transform @ place for place in ((0, 300), (800, 300), (400, 0), (400, 600))]
     degrees = [to_plane.transform(*corner, direction="INVERSE") for corner in corners]
     geod = known.get_geod()
     lengths = [geod.inv(*degrees[at], *degrees[at + 1])[2] for at in (0, 2)]
@@ -330,7 +330,7 @@ def test_the_extent_of_a_true_plane_is_the_planes_in_metres() -> None:
     assert extent(from_origin(1e6, 2e5, 1, 2), feet, 30, 40) == pytest.approx(
         (40 * US_FOOT, 60 * US_FOOT)
     )
-    turned = from_origin(5e5, 5.4e6, 0.5, 0.5) * Affine.rotation(30)
+    turned = from_origin(5e5, 5.4e6, 0.5, 0.5) @ Affine.rotation(30)
     assert extent(turned, CRS.from_epsg(32632), 30, 40) == pytest.approx((20, 15))
 
 

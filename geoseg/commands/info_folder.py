@@ -135,7 +135,7 @@ def _crs(source: Source) -> str:
 def _outline(source: Source) -> shapely.Polygon:
     """The sheet in coordinates of its CRS."""
     pixels = shapely.box(0, 0, source.width, source.height)
-    return shapely.transform(pixels, lambda xy: np.column_stack(source.transform * xy.T))
+    return shapely.transform(pixels, lambda xy: np.column_stack(source.transform @ xy.T))
 
 
 def _places(sources: Sequence[Source]) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _on_one_grid(sources: Sequence[Source]) -> bool:
     """Whether all pixels lie on those of the first sheet, continued."""
     first = sources[0].transform
     for source in sources[1:]:
-        here = ~first * source.transform
+        here = ~first @ source.transform
         offsets = np.abs(np.array([here.c, here.f]) - np.round([here.c, here.f]))
         same_pixels = np.allclose([here.a, here.b, here.d, here.e], [1, 0, 0, 1], atol=1e-6)
         if not same_pixels or offsets.max() > _OFFSET:

@@ -139,7 +139,7 @@ def _create(path: Path, crop: Crop, image: Source, options: dict[str, Any]) -> I
     """A GeoTIFF open for writing, with its errors in one line."""
     if image.georeferenced:
         shift = Affine.translation(crop.window.col, crop.window.row)
-        options = options | {"transform": image.transform * shift}
+        options = options | {"transform": image.transform @ shift}
     with (
         naming_file(path, (RasterioError, OSError), "DST"),
         hear_warnings(NotGeoreferencedWarning),  # a plain PNG is fine

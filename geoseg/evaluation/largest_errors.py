@@ -113,7 +113,7 @@ def _place(grid: Source, cell: Window) -> str:
     if not grid.georeferenced:
         return ""
     middle = shapely.Point(cell.col + cell.width / 2, cell.row + cell.height / 2)
-    x, y = grid.transform * (middle.x, middle.y)
+    x, y = grid.transform @ (middle.x, middle.y)
     digits = 6 if grid.crs is not None and grid.crs.is_geographic else 2
     text = f"middle at {x:.{digits}f},{y:.{digits}f}"
     if grid.crs is None:

@@ -209,4 +209,4 @@ def _outline(source: Source) -> shapely.Polygon:
         [(shown.col, shown.row), (shown.col_end, shown.row), (shown.col_end, shown.row_end),
          (shown.col, shown.row_end)], float
     )  # fmt: skip
-    return shapely.Polygon(np.column_stack(source.transform * corners.T))
+    return shapely.Polygon(np.column_stack(source.transform @ corners.T))

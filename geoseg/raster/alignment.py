@@ -37,7 +37,7 @@ def same_grid(one: Source, other: Source) -> bool:
         return False
     to_pixels = ~one.transform
     corners = [(0, 0), (one.width, 0), (0, one.height), (one.width, one.height)]
-    moved = [to_pixels * (other.transform * corner) for corner in corners]
+    moved = [to_pixels @ (other.transform @ corner) for corner in corners]
     return bool(np.abs(np.subtract(moved, corners)).max() <= _TOLERANCE)
 
 

@@ -137,7 +137,7 @@ def write_index(
     above = _beside(index, "overviews.tif")
 
     def level(number: int, files: list[Part], level_of_files: int) -> RasterVRT:
-        grown = transform if transform.is_identity else transform * Affine.scale(2**number)
+        grown = transform if transform.is_identity else transform @ Affine.scale(2**number)
         shape = _halved(height, number), _halved(width, number)
         return RasterVRT(layer, files, *shape, grown, crs, {TAG: fingerprint}, level_of_files)
 
@@ -235,7 +235,7 @@ def _write_above(layer: Layer, out: AnyPath, below: RasterVRT) -> None:
             made,
             height=_halved(below.height, 1),
             width=_halved(below.width, 1),
-            transform=place if place.is_identity else place * Affine.scale(2),
+            transform=place if place.is_identity else place @ Affine.scale(2),
             crs=below.crs,
             tags=below.tags,
         )

@@ -128,7 +128,7 @@ def write_cog(
 def place_of(transform: Affine, area: Window) -> Affine:
     """Where a rectangle of a raster lies; without georeferencing it has none either."""
     return (
-        transform if transform.is_identity else transform * Affine.translation(area.col, area.row)
+        transform if transform.is_identity else transform @ Affine.translation(area.col, area.row)
     )
 
 

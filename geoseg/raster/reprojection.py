@@ -49,9 +49,9 @@ class Way:
 
     def __call__(self, cols: Floats, rows: Floats) -> tuple[Floats, Floats]:
         """Columns and rows on the other grid; infinite where it has none."""
-        x, y = self.transform * (cols, rows)
+        x, y = self.transform @ (cols, rows)
         moved = _transformer(self.crs.to_wkt(), self.other_crs.to_wkt()).transform(x, y)
-        found = ~self.other_transform * moved
+        found = ~self.other_transform @ moved
         return found[0], found[1]
 
 
@@ -129,7 +129,7 @@ def reproject(source: Source, grid: Source) -> tuple[ReprojectedSource, int, int
             width=int(np.ceil(across.max())) - left,
             bands=source.bands,
             dtype=source.dtype,
-            transform=grid.transform * Affine.translation(left, top),
+            transform=grid.transform @ Affine.translation(left, top),
             crs=grid.crs,
             file_bands=source.file_bands,
             bands_chosen=source.bands_chosen,

@@ -110,8 +110,8 @@ def _lines(sheets: Sequence[_Sheet], folder: Path) -> Iterator[str]:
     wkt, types, nodata = sheets[0].kind
     across = min(sheet.transform.a for sheet in sheets)
     down = min(-sheet.transform.e for sheet in sheets)
-    corners = np.array([sheet.transform * (0, 0) for sheet in sheets])
-    ends = np.array([sheet.transform * (sheet.width, sheet.height) for sheet in sheets])
+    corners = np.array([sheet.transform @ (0, 0) for sheet in sheets])
+    ends = np.array([sheet.transform @ (sheet.width, sheet.height) for sheet in sheets])
     left, top = float(corners[:, 0].min()), float(corners[:, 1].max())
     width = round((ends[:, 0].max() - left) / across)
     height = round((top - ends[:, 1].min()) / down)
@@ -139,7 +139,7 @@ def _lines(sheets: Sequence[_Sheet], folder: Path) -> Iterator[str]:
 def _source(sheet: _Sheet, folder: Path, grid: Affine, band: str, kind: str) -> Iterator[str]:
     nodata = sheet.kind[2]
     element = "SimpleSource" if nodata is None else "ComplexSource"
-    col, row = ~grid * (sheet.transform.c, sheet.transform.f)
+    col, row = ~grid @ (sheet.transform.c, sheet.transform.f)
     size = f'xSize="{sheet.width}" ySize="{sheet.height}"'
     width = sheet.width * sheet.transform.a / grid.a
     height = sheet.height * sheet.transform.e / grid.e

@@ -123,7 +123,7 @@ def make_mosaic(
         bands=tuple(range(1, len(first.bands) + 1)),
         dtype=first.dtype,
         # Of a sheet that begins there exactly, as rounding leaves traces.
-        transform=first.transform * shift if corner is None else corner.source.transform,
+        transform=first.transform @ shift if corner is None else corner.source.transform,
         crs=first.crs,
         file_bands=tuple(first.file_bands[band - 1] for band in first.bands),
         bands_chosen=first.bands_chosen,
@@ -248,7 +248,7 @@ def place_on(source: Source, reference: Source, *, resample: bool, remedy: str =
 
 def _place(source: Source, reference: Source) -> tuple[int, int]:
     """Row and column of its corner on the grid of the reference."""
-    col, row = ~reference.transform * (source.transform * (0, 0))
+    col, row = ~reference.transform @ (source.transform @ (0, 0))
     return round(row), round(col)
 
 

@@ -138,7 +138,7 @@ class Source(ABC):
             scale=(down, across),
             height=math.ceil(self.height / down - _ROUNDING),
             width=math.ceil(self.width / across - _ROUNDING),
-            transform=self.transform * Affine.scale(across, down),
+            transform=self.transform @ Affine.scale(across, down),
             beside=self.beside,
             read_cost=self.read_cost.beneath(),
             **{name: getattr(self, name) for name in _SHARED},

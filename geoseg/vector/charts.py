@@ -50,7 +50,7 @@ class Grid:
 
     def to_pixels(self, points: Floats) -> Floats:
         """``(n, 2)`` columns and rows of coordinates in the grid's CRS."""
-        return np.column_stack(~self.transform * points.T)
+        return np.column_stack(~self.transform @ points.T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class _Globe:
             )
         self.slope = _slope(self._to_grid, turn) or 0.0
         self.period = period_of(grid.crs)
-        middle = grid.transform * (grid.width / 2, grid.height / 2)
+        middle = grid.transform @ (grid.width / 2, grid.height / 2)
         longitude = self.places[_SAMPLES // 2, _SAMPLES // 2].real
         self.centre = (float(longitude), float(middle[0]))
         self.meridian = _central_meridian(grid.crs, base)
@@ -157,7 +157,7 @@ class _Globe:
         x, y = self._to_grid.transform(self.meridian, latitude)
         if not (np.isfinite(x) and np.isfinite(y)):
             return False
-        column, row = ~self._grid.transform * (x, y)
+        column, row = ~self._grid.transform @ (x, y)
         beside = np.array([self._grid.width, self._grid.height]) / (_SAMPLES - 1)
         width, height = self._grid.width + beside[0], self._grid.height + beside[1]
         return bool(-beside[0] <= column <= width and -beside[1] <= row <= height)
@@ -245,7 +245,7 @@ def _places(grid: Grid, crs: pyproj.CRS) -> NDArray[np.complex128]:
     columns, rows = np.meshgrid(
         np.linspace(0, grid.width, _SAMPLES), np.linspace(0, grid.height, _SAMPLES)
     )
-    x, y = grid.transform * (columns, rows)
+    x, y = grid.transform @ (columns, rows)
     u, v = transformer(grid.crs, crs).transform(x, y)
     sound = np.isfinite(u) & np.isfinite(v)
     places = np.full(u.shape, complex(np.nan, np.nan))

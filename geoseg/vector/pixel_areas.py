@@ -72,7 +72,7 @@ class PixelAreas:
     ) -> NDArray[np.float64]:
         """``(2, rows, columns)`` x and y of pixel corners in the equal-area plane."""
         across, down = np.meshgrid(cols.astype(float), rows.astype(float))
-        points = np.column_stack(self.transform * (across.ravel(), down.ravel()))
+        points = np.column_stack(self.transform @ (across.ravel(), down.ravel()))
         with np.errstate(invalid="ignore"):  # NaN beyond the poles
             x, y = ellipsoid.equal_area(*ellipsoid.degrees_of(points))
         return np.stack([x, y]).reshape(2, *across.shape)

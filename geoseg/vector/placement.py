@@ -107,7 +107,7 @@ def _shifted(features: Features, grid: Grid) -> Placed:
     """Polygons in the raster's own CRS; also a whole turn of the earth to the east or west."""
     corners = np.array([(0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height)])
     west, south, east, north = shapely.total_bounds(
-        shapely.multipoints(np.column_stack(grid.transform * corners.T.astype(float)))
+        shapely.multipoints(np.column_stack(grid.transform @ corners.T.astype(float)))
     )
     turn = period_of(grid.crs) or 0.0
     tree = _tree(features)

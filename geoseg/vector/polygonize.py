@@ -106,6 +106,6 @@ def to_crs(geometry: NDArray[np.object_], transform: Affine) -> NDArray[np.objec
     Vertices that neighbours share stay bit for bit equal.
     """
     moved: NDArray[np.object_] = shapely.transform(
-        geometry, lambda points: np.column_stack(transform * points.T)
+        geometry, lambda points: np.column_stack(transform @ points.T)
     )
     return moved

@@ -55,7 +55,7 @@ class Placed:
     def bounds(self, crs: CRS) -> Bounds | None:
         """What it covers, in a CRS; None where there is no way from its own."""
         corners = [(0, 0), (self.width, 0), (0, self.height), (self.width, self.height)]
-        xs, ys = zip(*(self.transform * corner for corner in corners), strict=True)
+        xs, ys = zip(*(self.transform @ corner for corner in corners), strict=True)
         own = (min(xs), min(ys), max(xs), max(ys))
         if self.crs == crs:
             return own

@@ -70,7 +70,7 @@ class RasterLayer(ABC):
 
     def _fill(self, picture: Picture, place: Affine, index: int) -> None:
         left, bottom, right, top = self._bounds[index]
-        (col, row), (col_end, row_end) = ~place * (left, top), ~place * (right, bottom)
+        (col, row), (col_end, row_end) = ~place @ (left, top), ~place @ (right, bottom)
         col_end, row_end = max(col + _LEAST, col_end), max(row + _LEAST, row_end)
         rows = slice(max(0, round(row)), max(0, round(row_end)))
         picture[rows, max(0, round(col)) : max(0, round(col_end))] = _OUTLINE
@@ -159,7 +159,7 @@ def _warped(file: Any, raster: Placed, pyramid: Pyramid, place: Affine, **option
     return WarpedVRT(
         file,
         src_crs=raster.crs,
-        src_transform=raster.transform * scale,
+        src_transform=raster.transform @ scale,
         crs=pyramid.crs,
         transform=place,
         width=SIDE,

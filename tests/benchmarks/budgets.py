@@ -113,7 +113,7 @@ def _reprojected(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A sheet of another zone, which lies across the grid of the first."""
     _sheet(folder / "a.tif", (560, 9000), Affine.identity())
     way = pyproj.Transformer.from_crs(32632, 32633, always_xy=True)
-    x, y = way.transform(*(_PLACE * (8900, 40)))
+    x, y = way.transform(*(_PLACE @ (8900, 40)))
     moved = ~_PLACE @ from_origin(x, y, 0.2, 0.2)
     _sheet(folder / "b.tif", (560, 9000), moved, "EPSG:32633")
     return {"ground_sampling": 0.2}, ("--mosaic", "one", "--resample")

@@ -65,7 +65,7 @@ def area_of_interest(folder: Path) -> None:
     sparse = {"SPARSE_OK": True, "crs": "EPSG:25832", "transform": _PLACE}
     with rasterio.open(path, "w", **profile, **tiles, **sparse) as file:
         file.write(np.full((3, 64, 64), 9, np.uint8), window=Window(0, 0, 64, 64))
-    corners = [_PLACE * corner for corner in ((7001, 8003), (7001 + inner, 8003 + inner))]
+    corners = [_PLACE @ corner for corner in ((7001, 8003), (7001 + inner, 8003 + inner))]
     box = shapely.box(*np.array(corners).min(axis=0), *np.array(corners).max(axis=0))
     geopandas.GeoDataFrame(geometry=[box], crs="EPSG:25832").to_file(folder / "area.gpkg")
     model = write_model(folder / "area.safetensors", "pixel", None)
@@ -164,7 +164,7 @@ def _write_sheets(folder: Path, count: int) -> Path:
     profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "height": 32, "width": 32}
     pixels = np.random.default_rng(0).integers(1, 255, (3, 32, 32), np.uint8)
     for number in range(count):
-        place = _PLACE * Affine.translation(32 * (number % 100), 32 * (number // 100))
+        place = _PLACE @ Affine.translation(32 * (number % 100), 32 * (number // 100))
         path = folder / f"{number:05d}.tif"
         with rasterio.open(path, "w", **profile, crs="EPSG:25832", transform=place) as file:
             file.write(pixels)

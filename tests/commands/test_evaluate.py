@@ -516,7 +516,7 @@ def test_objects_that_reach_around_the_world_or_beyond_the_image_are_scored(
         profile = file.profile | {"count": 1, "dtype": "int32", "nodata": None}
         cols = np.arange(file.width) + 0.5
         lon, _ = pyproj.Transformer.from_crs(file.crs, "EPSG:4326", always_xy=True).transform(
-            *(file.transform * np.meshgrid(cols, np.arange(file.height) + 0.5))
+            *(file.transform @ np.meshgrid(cols, np.arange(file.height) + 0.5))
         )
     assert (lon < 9.0002).any()
     assert (lon > 9.0002).any()

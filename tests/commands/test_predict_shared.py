@@ -67,7 +67,7 @@ def test_blocks_interruptions_and_areas_change_no_label(scene, hcnet_file, tmp_p
     np.testing.assert_array_equal(labels_of(tmp_path / "cut")[0], labels)
     assert resumed.data["forwards"] > 0
     area = tmp_path / "area.gpkg"
-    box = shapely.box(*transform * (10, 60), *transform * (40, 20))
+    box = shapely.box(*transform @ (10, 60), *transform @ (40, 20))
     geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32632").to_file(area)
     inside = geoseg.predict(scene, hcnet_file, out=tmp_path / "area", aoi=area, **OPTIONS)
     np.testing.assert_array_equal(labels_of(tmp_path / "area")[0], labels[20:60, 10:40])

@@ -917,7 +917,7 @@ def test_polygons_that_reach_around_the_world_or_over_180_degrees_become_labels(
     image = np.random.default_rng(0).integers(1, 255, (3, 48, 64)).astype(np.uint8)
     sample_datasets.write(folder / "sea_image.tif", image, crs="EPSG:32660", transform=place)
     cols, rows = np.meshgrid(np.arange(64), np.arange(48))
-    lon, _ = to_utm.transform(*(place * (cols + 0.5, rows + 0.5)), direction="INVERSE")
+    lon, _ = to_utm.transform(*(place @ (cols + 0.5, rows + 0.5)), direction="INVERSE")
     beyond = 180 + 10 / 111_320
     for name, box, expected in (
         ("world", shapely.box(-180, -85, 180, 85), np.ones((48, 64), bool)),

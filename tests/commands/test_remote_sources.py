@@ -106,7 +106,7 @@ def test_sheets_elsewhere_and_here_are_one_mosaic(
     whole = make_raster("whole.tif", data=data)
     right = rasterio.Affine.translation(40, 0)  # 80 pixels of half a metre
     with rasterio.open(whole) as file:
-        transform = right * file.transform
+        transform = right @ file.transform
     sheets = [make_raster("w.tif", data=data[..., :80])]
     sheets.append(make_raster("e.tif", data=data[..., 80:], transform=transform))
     options = {"precision": "fp32", "vectors": "none", "preview": False}

@@ -151,7 +151,7 @@ def test_objects_that_do_not_fit_are_refused(
 def test_polygons_lie_where_a_turned_reference_has_them(make: Make, tmp_path: Path) -> None:
     turned = Affine.translation(500_000, 5_400_000) @ Affine.rotation(30) @ Affine.scale(0.5, -0.5)
     reference = open_raster(make("t.tif", np.zeros(SHAPE, np.uint8), transform=turned))
-    corners = [turned * corner for corner in ((8, 5), (28, 5), (28, 15), (8, 15))]
+    corners = [turned @ corner for corner in ((8, 5), (28, 5), (28, 15), (8, 15))]
     frame = geopandas.GeoDataFrame(geometry=[shapely.Polygon(corners)], crs="EPSG:32632")
     frame.to_file(tmp_path / "box.gpkg")
     with open_instances(tmp_path / "box.gpkg", reference, ISPRS) as objects:

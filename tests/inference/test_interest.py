@@ -45,7 +45,7 @@ def scene(make_raster: Make) -> Path:
 
 
 def write_area(path: Path, shapes: list[Any], crs: str = UTM, to: str | None = None) -> Path:
-    moved = shapely.transform(shapes, lambda points: np.column_stack(GRID * points.T))
+    moved = shapely.transform(shapes, lambda points: np.column_stack(GRID @ points.T))
     frame = geopandas.GeoDataFrame(geometry=moved, crs=crs)
     (frame if to is None else frame.to_crs(to)).to_file(path)
     return path
@@ -85,7 +85,7 @@ def test_inside_all_is_as_in_the_whole_run_and_outside_nothing(
         found, found_mask, place = read(tmp_path / f"out/scene_{kind}.tif")
         np.testing.assert_array_equal(found, np.where(mask, whole, fill)[:, *shown])
         np.testing.assert_array_equal(found_mask, np.where(mask, whole_mask, 0)[*shown])
-        assert place == GRID * rasterio.Affine.translation(shown[1].start, shown[0].start)
+        assert place == GRID @ rasterio.Affine.translation(shown[1].start, shown[0].start)
     windows = TileGrid(HEIGHT, WIDTH, 16, 4, stitch)  # type: ignore[arg-type]
     valid = mask & (read(tmp_path / "whole/scene_classes.tif")[1] != 0)
     touching = sum(
@@ -157,7 +157,7 @@ def test_inputs_outside_are_left_out_and_what_has_no_place_is_refused(
     scene: Path, make_raster: Make, make_model: Callable[..., Model], tmp_path: Path
 ) -> None:
     aoi = write_area(tmp_path / "aoi.gpkg", SHAPES)
-    away = make_raster("away.tif", transform=GRID * rasterio.Affine.translation(5000, 0))
+    away = make_raster("away.tif", transform=GRID @ rasterio.Affine.translation(5000, 0))
     report = geoseg.predict([scene, away], make_model(), out=tmp_path / "out", aoi=aoi)
     assert report.exit_code == 0
     assert report.data["left_out"] == [f"{away}: lies outside of {aoi}"]

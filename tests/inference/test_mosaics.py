@@ -46,7 +46,7 @@ def cut(make: Make, data: np.ndarray, folder: str = "sheets", **profile: Any) ->
             make(
                 f"{folder}/{name}.tif",
                 data=data[:, row:end, col:right],
-                transform=GRID * Affine.translation(col, row),
+                transform=GRID @ Affine.translation(col, row),
                 nodata=0,
                 **profile,
             )
@@ -92,7 +92,7 @@ def test_the_mosaic_of_a_cut_raster_gives_the_bits_of_the_whole(
         for name, place in places.items():
             np.testing.assert_array_equal(read(out / f"{name}_{kind}.tif"), pixels[:, *place])
             with rasterio.open(out / f"{name}_{kind}.tif") as file:
-                assert file.transform == GRID * Affine.translation(place[1].start, place[0].start)
+                assert file.transform == GRID @ Affine.translation(place[1].start, place[0].start)
     again = geoseg.predict(tmp_path / "sheets", model, out=out, mosaic=mosaic, **OPTIONS)
     assert [entry["status"] for entry in again.data["inputs"]] == ["kept"]
     assert not list((out / ".geoseg").glob("source-*"))
@@ -197,7 +197,7 @@ def test_an_area_on_a_mosaic_is_that_of_the_whole_run(
     import shapely
 
     places = cut(make_raster, data)
-    corners = [GRID * corner for corner in ((30, 10), (70, 15), (50, 60))]
+    corners = [GRID @ corner for corner in ((30, 10), (70, 15), (50, 60))]
     aoi = geopandas.GeoDataFrame(geometry=[shapely.Polygon(corners)], crs="EPSG:32632")
     aoi.to_file(tmp_path / "aoi.gpkg")
     for name, options in (("all", {}), ("part", {"aoi": tmp_path / "aoi.gpkg", "crop": False})):

@@ -44,7 +44,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def write_pair(make: Make, name: str, rows: slice, cols: slice) -> None:
-    place = {"transform": GRID * Affine.translation(cols.start, rows.start)}
+    place = {"transform": GRID @ Affine.translation(cols.start, rows.start)}
     make(f"{name}.tif", data=RGB[:, rows, cols], photometric="rgb", **place)
     make(f"{name}_dsm.tif", data=HEIGHTS[:, rows, cols], nodata=-9999, **place)
 

@@ -47,7 +47,7 @@ def test_a_zone_has_what_its_polygon_cuts_out_of_the_polygons_of_each_class(
         shapely.box(550, 600, 900, 900),  # reaches beyond the raster
         shapely.box(1000, 1000, 1100, 1100),  # lies beside it
     ]
-    zones = shapely.transform(np.array(shapes), lambda p: np.column_stack(pixels * p.T))
+    zones = shapely.transform(np.array(shapes), lambda p: np.column_stack(pixels @ p.T))
     file = tmp_path / "zones.gpkg"
     geopandas.GeoDataFrame(geometry=zones, crs=crs).to_file(file)
     out, run = tmp_path / "out", {"preview": False, "max_output_pixels": 2**18}
@@ -66,7 +66,7 @@ def test_a_zone_has_what_its_polygon_cuts_out_of_the_polygons_of_each_class(
     assert {zone for zone, _ in found} == {"1", "2"}
     polygons = pyogrio.read_dataframe(out / "a_polygons.gpkg")
     in_pixels = shapely.transform(
-        polygons.geometry.to_numpy(), lambda p: np.column_stack(~pixels * p.T)
+        polygons.geometry.to_numpy(), lambda p: np.column_stack(~pixels @ p.T)
     )
     for number in (1, 2):
         inside = shapely.area(shapely.intersection(in_pixels, shapes[number - 1]))

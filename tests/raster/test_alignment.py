@@ -19,15 +19,15 @@ PLACE = from_origin(500_000.0, 5_400_000.0, 0.5, 0.5)
     ("other", "same"),
     [
         ({}, True),
-        ({"transform": PLACE * Affine.translation(0.01, 0)}, True),
-        ({"transform": PLACE * Affine.translation(0.09, 0)}, True),
-        ({"transform": PLACE * Affine.translation(0.11, 0)}, False),
-        ({"transform": PLACE * Affine.translation(0, -0.11)}, False),
-        ({"transform": PLACE * Affine.translation(0.5, 0)}, False),
-        ({"transform": PLACE * Affine.scale(1, 1.002)}, False),
-        ({"transform": PLACE * Affine.scale(1.001, 1)}, True),
-        ({"transform": PLACE * Affine.scale(1.01)}, False),
-        ({"transform": PLACE * Affine.scale(1, -1)}, False),
+        ({"transform": PLACE @ Affine.translation(0.01, 0)}, True),
+        ({"transform": PLACE @ Affine.translation(0.09, 0)}, True),
+        ({"transform": PLACE @ Affine.translation(0.11, 0)}, False),
+        ({"transform": PLACE @ Affine.translation(0, -0.11)}, False),
+        ({"transform": PLACE @ Affine.translation(0.5, 0)}, False),
+        ({"transform": PLACE @ Affine.scale(1, 1.002)}, False),
+        ({"transform": PLACE @ Affine.scale(1.001, 1)}, True),
+        ({"transform": PLACE @ Affine.scale(1.01)}, False),
+        ({"transform": PLACE @ Affine.scale(1, -1)}, False),
         ({"crs": "EPSG:32633"}, False),
         ({"crs": "EPSG:32632+5773"}, True),
         ({"crs": None}, True),
@@ -60,13 +60,13 @@ def test_grids_are_described(make_raster: Make) -> None:
     )
     high = make_raster("h.tif", crs="EPSG:25832+7837")
     assert describe_grid(open_raster(high)).endswith(" in ETRS89 / UTM zone 32N + DHHN2016 height")
-    oblong = make_raster("b.tif", crs=None, transform=PLACE * Affine.scale(1, 2))
+    oblong = make_raster("b.tif", crs=None, transform=PLACE @ Affine.scale(1, 2))
     assert (
         describe_grid(open_raster(oblong))
         == "64 x 80 pixels of 0.5 x 1 from (500000, 5400000) without CRS"
     )
     for scale, pixels in (((-1, 1), "0.5"), ((-1, -2), "0.5 x 1")):
-        mirrored = make_raster("d.tif", transform=PLACE * Affine.scale(*scale))
+        mirrored = make_raster("d.tif", transform=PLACE @ Affine.scale(*scale))
         assert f"pixels of {pixels} from" in describe_grid(open_raster(mirrored))
     bare = make_raster("c.tif", crs=None, transform=None)
     assert describe_grid(open_raster(bare)) == "64 x 80 pixels without georeferencing"
@@ -75,7 +75,7 @@ def test_grids_are_described(make_raster: Make) -> None:
 def test_resampling_takes_the_nearest_pixel_and_255_beyond(make_raster: Make) -> None:
     labels = np.arange(64, dtype=np.uint8).reshape(1, 8, 8)
     source = open_raster(make_raster("a.tif", data=labels))
-    shifted = PLACE * Affine.translation(-2.3, 3.4)
+    shifted = PLACE @ Affine.translation(-2.3, 3.4)
     grid = open_raster(make_raster("b.tif", height=10, width=9, transform=shifted))
     with WarpedReader(source, grid) as reader:
         pixels, valid = reader.read(0, 0, 10, 9)

@@ -58,7 +58,7 @@ def test_bands_are_those_of_the_files_and_pixels_valid_in_all_of_them(
 
 
 def test_a_window_holds_the_pixels_of_the_whole(pair: tuple[Path, Path], make_raster: Make) -> None:
-    coarse = make_raster("c.tif", data=HEIGHTS[:, ::2, ::2], transform=GRID * Affine.scale(2))
+    coarse = make_raster("c.tif", data=HEIGHTS[:, ::2, ::2], transform=GRID @ Affine.scale(2))
     source = geoseg.stack([*pair, coarse])
     whole, every = read(source)
     with source.open() as reader:
@@ -82,7 +82,7 @@ def test_a_file_on_another_grid_is_interpolated_between_its_pixels(
     # Its pixels' centres on the rows and columns of the orthophoto; heights are those of the row
     # plus those of the column, so that both are interpolated by themselves.
     own = [(np.arange(count / factor + 8) - 1.5) * factor + shift for count in (64, 80)]
-    place = GRID * Affine.translation(shift - 2 * factor, shift - 2 * factor) * Affine.scale(factor)
+    place = GRID @ Affine.translation(shift - 2 * factor, shift - 2 * factor) @ Affine.scale(factor)
     data = np.add.outer(height(0, own[0]), height(1, own[1]))[None].astype(np.float32)
     ortho = make_raster("a.tif", data=RGB, **COLORS)
     source = geoseg.stack([ortho, make_raster("a_dsm.tif", data=data, transform=place)])
@@ -136,7 +136,7 @@ def test_bands_are_chosen_across_files_by_name_and_number(make_raster: Make) -> 
 def test_where_a_file_does_not_reach_there_is_no_data_and_it_is_said(make_raster: Make) -> None:
     ortho = make_raster("a.tif", data=RGB, **COLORS)
     beside = make_raster(
-        "a_dsm.tif", data=HEIGHTS[:, 16:], transform=GRID * Affine.translation(20, 16)
+        "a_dsm.tif", data=HEIGHTS[:, 16:], transform=GRID @ Affine.translation(20, 16)
     )
     source = geoseg.stack([ortho, beside])
     pixels, valid = read(source)
@@ -146,7 +146,7 @@ def test_where_a_file_does_not_reach_there_is_no_data_and_it_is_said(make_raster
     assert source.warnings == (
         f"{ortho}: dsm: a file that covers 56.250% of it; there is no data elsewhere",
     )
-    far = make_raster("b_dsm.tif", data=HEIGHTS, transform=GRID * Affine.translation(500, 0))
+    far = make_raster("b_dsm.tif", data=HEIGHTS, transform=GRID @ Affine.translation(500, 0))
     with pytest.raises(SourceError, match=r"b_dsm\.tif: .* lies nowhere on a\.tif"):
         geoseg.stack([ortho, far])
 

@@ -214,7 +214,7 @@ def test_bytes_do_not_depend_on_how_many_threads_make_them(labels, cut, tmp_path
     "grid",
     [
         Affine(0.5, 0, 500_000, 0, 0.5, 5_400_000),
-        Affine.translation(500_000, 5_400_000) * Affine.rotation(20) * Affine.scale(0.5, -0.5),
+        Affine.translation(500_000, 5_400_000) @ Affine.rotation(20) @ Affine.scale(0.5, -0.5),
     ],
 )
 def test_south_up_and_rotated_grids_survive(cut, out, grid):

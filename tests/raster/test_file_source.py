@@ -62,7 +62,7 @@ def test_bigtiff_opens(make_raster):
     [
         GRID,
         Affine(0.5, 0, 500_000, 0, 0.5, 5_400_000),
-        Affine.translation(500_000, 5_400_000) * Affine.rotation(20) * Affine.scale(0.5, -0.5),
+        Affine.translation(500_000, 5_400_000) @ Affine.rotation(20) @ Affine.scale(0.5, -0.5),
     ],
 )
 def test_transforms_are_kept_north_up_south_up_and_rotated(make_raster, grid):

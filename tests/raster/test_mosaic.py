@@ -32,7 +32,7 @@ def cut(
         make(
             f"sheets/{row}_{col}.tif",
             data=data[:, row : end + overlap, col : right + overlap],
-            transform=GRID * Affine.translation(col, row),
+            transform=GRID @ Affine.translation(col, row),
             **profile,
         )
         for row, end in itertools.pairwise(rows)
@@ -197,7 +197,7 @@ def test_a_sheet_that_lies_far_from_the_others_is_named_once_the_mosaic_is_nearl
     places = {"a": (0, 0), "b": (0, 83), "c": (61, 0), "z": (-90_000, 100)}
     near, far = [], []
     for name, (row, col) in places.items():
-        place = GRID * Affine.translation(col, row)
+        place = GRID @ Affine.translation(col, row)
         (far if name == "z" else near).append(
             make_raster(f"{name}.tif", data=data, transform=place)
         )
@@ -217,7 +217,7 @@ def test_the_grid_is_that_of_most_sheets_and_a_turned_or_south_up_one_is_called_
     turned = make_raster("a.tif", data=data, transform=GRID @ Affine.rotation(30))
     upside = make_raster("b.tif", data=data, transform=Affine(0.5, 0, 5e5, 0, 0.5, 5.4e6))
     most = [
-        make_raster(f"{name}.tif", data=data, transform=GRID * Affine.translation(83 * number, 0))
+        make_raster(f"{name}.tif", data=data, transform=GRID @ Affine.translation(83 * number, 0))
         for number, name in enumerate("cd")
     ]
     mosaic, misfits = make_mosaic(Path("m"), map(open_raster, [turned, upside, *most]))

@@ -193,7 +193,7 @@ def test_files_say_where_they_are_and_what_they_hold(tmp_path: Path) -> None:
         assert image.crs.to_epsg() == 32632
         assert image.transform == labels.transform
         assert image.res == (0.2, 0.2)
-        west, north = image.transform * (-200, -100)
+        west, north = image.transform @ (-200, -100)
         assert (west % 10_000, north % 10_000) == pytest.approx((0, 0), abs=1e-6)
         assert rasterio.enums.ColorInterp.alpha not in image.colorinterp
         assert labels.colormap(1)[1][:3] == CLASSES.colors[1]

@@ -50,7 +50,7 @@ def drawn(placed: Placed, grid: Grid) -> np.ndarray:
 def expected(found: Features, grid: Grid, off: tuple[float, float] = (0, 0)) -> np.ndarray:
     """The last feature that holds each pixel's centre, moved by a part of a pixel; 0 for none."""
     cols, rows = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    x, y = grid.transform * (cols + off[0], rows + off[1])
+    x, y = grid.transform @ (cols + off[0], rows + off[1])
     move = pyproj.Transformer.from_crs(grid.crs, found.crs, always_xy=True)
     x, y = move.transform(x, y)
     turn = 360.0 if found.crs.is_geographic else 2 * 20_037_508.342789244
@@ -207,7 +207,7 @@ def test_random_polygons_of_any_system_are_drawn_exactly(
 ) -> None:
     grid = grid_at(*raster)
     own = pyproj.CRS.from_user_input(labels)
-    middle = grid.transform * (SIDE / 2, SIDE / 2)
+    middle = grid.transform @ (SIDE / 2, SIDE / 2)
     move = pyproj.Transformer.from_crs(grid.crs, own, always_xy=True)
     centre = move.transform(*middle)
     beside = move.transform(middle[0], middle[1] + raster[3] * SIDE)

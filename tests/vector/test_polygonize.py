@@ -19,7 +19,7 @@ PIXELS = Affine.identity()
 TRANSFORMS = {
     "north-up": Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0),
     "south-up": Affine(0.5, 0.0, 500_000.0, 0.0, 0.5, 5_400_000.0),
-    "rotated": Affine.translation(1000.0, 2000.0) * Affine.rotation(30.0) * Affine.scale(2.0, -2.0),
+    "rotated": Affine.translation(1000.0, 2000.0) @ Affine.rotation(30.0) @ Affine.scale(2.0, -2.0),
     "oblong pixels": Affine(3.0, 0.0, 10.0, 0.0, -0.25, 20.0),
 }
 

@@ -27,7 +27,7 @@ def layer(name: str, *class_ids: int, legend: tuple[int, ...] = ()) -> Layer:
     count = len(class_ids)
     boxes = shapely.box(2 * np.arange(count), 0, 2 * np.arange(count) + 1, 1)
     regions = Regions(boxes, np.array(class_ids, np.uint8), np.ones(count, np.int64), None)
-    grid = Affine.translation(500_000, 5_400_000) * Affine.scale(0.5, -0.5)
+    grid = Affine.translation(500_000, 5_400_000) @ Affine.scale(0.5, -0.5)
     return Layer(name, [regions], 4, 40, grid, CRS.from_epsg(32632), CLASSES, legend)
 
 

@@ -135,9 +135,9 @@ def test_sheets_in_other_coordinate_systems_lie_where_they_are(
     with shown(out) as page:
         pyramid = page.pyramid
         for row in (10, 50):
-            lon, lat = place * (30.5, row + 0.5)
+            lon, lat = place @ (30.5, row + 0.5)
             (x,), (y,) = rasterio.warp.transform("EPSG:4326", pyramid.crs, [lon], [lat])
-            col, line = ~pyramid.transform(pyramid.last, 0, 0) * (x, y)
+            col, line = ~pyramid.transform(pyramid.last, 0, 0) @ (x, y)
             tile = page.tile("classes", pyramid.last, int(col) // 256, int(line) // 256)
             assert tuple(tile[int(line) % 256, int(col) % 256]) == palette[labels[row, 30]]
             (feature,) = json.loads(page.get(f"polygons?bbox={x},{y},{x},{y}")[1])["features"]
