@@ -57,12 +57,15 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         overwrite: whether an existing file is replaced; a folder never is.
 
     Raises:
-        OutputError: something is there.
+        OutputError: something is there, or its folder is a file.
     """
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a file")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; --overwrite replaces it")
+    standing = next((folder for folder in path.parents if folder.exists()), None)
+    if standing is not None and not standing.is_dir():
+        raise OutputError(f"{path}: {standing} is a file, not a folder; choose another --out")
 
 
 def _is_path(given: Any) -> bool:

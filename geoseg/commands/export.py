@@ -80,6 +80,8 @@ def run(
     from geoseg.models import load_model
 
     loaded = load_model(file)
+    compared = to in ("onnx", "torch")
+    chosen = _tiles(tiles, loaded.card, loaded.net.multiple, reader) if compared else []
     with begun():
         if to == "mlm":
             from geoseg.export.mlm import write_item
@@ -91,7 +93,6 @@ def run(
 
             write_folder(loaded, path)
             return _report(path, to)
-        chosen = _tiles(tiles, loaded.card, loaded.net.multiple, reader)
         if to == "torch":
             from geoseg.export.torch_program import write_program
 

@@ -25,6 +25,8 @@ from geoseg.report import Report, counted, nothing_usable
 
 _SHOWN = 8
 """Kinds, and what a model makes of them, that are printed; the JSON has all."""
+_DRAWN = 2000
+"""Sheets that are drawn in a picture at most."""
 _OFFSET = 0.1
 """Of a pixel: sheets whose pixels lie closer to one another's share a grid."""
 
@@ -84,9 +86,12 @@ def describe_folder(
         first = list(fits.items())[:_SHOWN]
         lines += [("model", f"{len(paths):,} {what}") for what, paths in first]
     if plot is not None:
-        write_bytes(plot, _picture(sources))
-        data["plot"] = str(plot)
-        lines.append(("plot", str(plot)))
+        placed = [each for each in sources if each.georeferenced]
+        step = max(1, -(-len(placed) // _DRAWN))
+        write_bytes(plot, _picture(placed, step, len(sources)))
+        data |= {"plot": str(plot), "plot_step": step}
+        few = f": one of every {step} sheets is drawn, {_DRAWN:,} at most"
+        lines.append(("plot", str(plot) + (few if step > 1 else "")))
     width = max(len(name) for name, _ in lines)
     text = "\n".join([str(folder), *(f"{name:<{width}}  {value}" for name, value in lines)])
     return Report(text, data, 1 if failures else 0)
@@ -207,20 +212,27 @@ def _fits(
     return dict(sorted(found.items(), key=lambda each: -len(each[1])))
 
 
-def _picture(sources: Sequence[Source]) -> bytes:
-    """Where sheets lie, in the most frequent coordinate system, as a PNG."""
-    from matplotlib.figure import Figure  # takes half a second to import
+def _picture(placed: Sequence[Source], step: int, sheets: int) -> bytes:
+    """Where every `step`-th sheet lies, in the most frequent coordinate system, as a PNG."""
+    from matplotlib.collections import PolyCollection  # matplotlib takes half a second to import
+    from matplotlib.figure import Figure
 
-    placed = [each for each in sources if each.georeferenced]
     name = Counter(map(_crs, placed)).most_common(1)[0][0] if placed else "none has a place"
+    crs = next((each.crs for each in placed if _crs(each) == name), None)
+    drawn = list(_outlines_in(name, crs, placed[::step]))
+    colors = ["#4c72b0" if _crs(source) == name else "#dd8452" for source, _ in drawn]
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot(aspect="equal")
-    drawn = list(_outlines_in(name, placed))
+    outlines = PolyCollection(
+        [outline for _, outline in drawn],
+        facecolors=[f"{color}40" for color in colors],
+        edgecolors=colors,
+        linewidths=0.8,
+    )
+    axes.add_collection(outlines)
+    axes.autoscale_view()
     others = sum(_crs(source) != name for source, _ in drawn)
-    for source, outline in drawn:
-        color = "#4c72b0" if _crs(source) == name else "#dd8452"
-        axes.fill(*outline.T, facecolor=f"{color}40", edgecolor=color, linewidth=0.8)
-    title = f"{len(drawn):,} of {counted(len(sources), 'sheet')}, {name}"
+    title = f"{len(drawn):,} of {counted(sheets, 'sheet')}, {name}"
     axes.set_title(f"{title}; orange: {others:,} in another one" if others else title)
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.tick_params(labelsize=7)
@@ -229,9 +241,10 @@ def _picture(sources: Sequence[Source]) -> bytes:
     return buffer.getvalue()
 
 
-def _outlines_in(name: str, placed: Sequence[Source]) -> Iterator[tuple[Source, NDArray[Any]]]:
+def _outlines_in(
+    name: str, crs: Any, placed: Sequence[Source]
+) -> Iterator[tuple[Source, NDArray[Any]]]:
     """Sheets and their corners in one coordinate system; without those that have no place there."""
-    crs = next((each.crs for each in placed if _crs(each) == name), None)
     for source in placed:
         outline = shapely.get_coordinates(_outline(source))
         if _crs(source) != name:

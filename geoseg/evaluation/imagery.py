@@ -59,7 +59,7 @@ class Imagery:
             side: of the picture at most, in pixels.
         """
         try:
-            image = self._find(pair)
+            image = self.find(pair)
             return None if image is None else _drawn(image, pair.reference, cell, side)
         except GeosegError as error:
             self._note(f"no imagery is shown: {error}")
@@ -69,7 +69,8 @@ class Imagery:
         if line not in self.notes:
             self.notes.append(line)
 
-    def _find(self, pair: RasterPair) -> Path | None:
+    def find(self, pair: RasterPair) -> Path | None:
+        """The imagery of a pair; None where none is known, which is noted."""
         path = pair.predicted.path
         if self._images is None:
             image = self._reported(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -18,7 +19,7 @@ from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions
 from geoseg.evaluation.scoring import CELL, PairScore
 from geoseg.geodesy import to_longitude_latitude
 from geoseg.metrics import erode
-from geoseg.raster import Source
+from geoseg.raster import Source, opened_once
 from geoseg.tiling import Window
 
 _SHOWN = 6
@@ -67,10 +68,16 @@ def draw_largest_errors(
         for row, col in np.argwhere(score.errors).tolist():
             cells.append((-int(score.errors[row, col]), index, row, col))
     largest = sorted(cells)[:_SHOWN]
-    return [
-        _draw(scores[index].pair, options, imagery, row * CELL, col * CELL, -minus_wrong)
-        for minus_wrong, index, row, col in largest
-    ]
+    shown = [scores[index].pair for index in {index for _, index, _, _ in largest}]
+    with ExitStack() as files:
+        for pair in shown:  # a file of which several squares are shown is opened once
+            for path in (pair.predicted.path, pair.labels.path, imagery.find(pair)):
+                if path is not None:
+                    files.enter_context(opened_once(path))
+        return [
+            _draw(scores[index].pair, options, imagery, row * CELL, col * CELL, -minus_wrong)
+            for minus_wrong, index, row, col in largest
+        ]
 
 
 def _draw(

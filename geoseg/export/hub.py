@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from geoseg.errors import ModelError, OutputError
+from geoseg.errors import ModelError
 from geoseg.files import naming_file, write_bytes, write_text
 from geoseg.models import Card, Model, write_model
 from geoseg.models.file_content import read_content, reading
@@ -28,12 +28,10 @@ def write_folder(model: Model, folder: Path) -> None:
 
     Raises:
         ModelError: the model was never written to a file.
-        OutputError: the folder cannot be written, or is a file.
+        OutputError: the folder cannot be written.
     """
     if model.path is None:
         raise ModelError("the model is in no file yet; save it first, then export it")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; give the name of a folder")
     with naming_file(folder):
         folder.mkdir(parents=True, exist_ok=True)
     config = {"library_name": "geoseg", **json.loads(model.card.to_json())}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from geoseg.classes import ISPRS, NODATA, ClassScheme
@@ -162,7 +162,7 @@ def write_scene(
     west, north = west + origin[1] * ground_sampling, north - origin[0] * ground_sampling
     shared = {
         "facts": facts,
-        "transform": from_origin(west, north, ground_sampling, ground_sampling),
+        "transform": Affine(ground_sampling, 0, west, 0, -ground_sampling, north),
         "height": shape[0],
         "width": shape[1],
     }

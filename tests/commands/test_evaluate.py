@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,32 @@ from geoseg.commands.evaluate import run
 from geoseg.errors import ConfigError, GeosegError, OutputError
 from geoseg.evaluation import scoring
 from geoseg.metrics import erode
+from geoseg.raster import fingerprint
 from tests.odd_rasters import add_page
 
 Make = Callable[..., Path]
 
 SHAPE = (64, 80)
 NAMES = ISPRS.names
+
+
+def test_each_file_is_opened_four_times_at_most_however_many_squares_are_shown(
+    make_raster: Make, opened: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "_SETTLED", 0)  # as if the files were a minute old
+    rng = np.random.default_rng(5)
+    shape = 1, 1000, 600  # four squares
+    predicted, labels, image = (
+        make_raster(f"in/a_{kind}.tif", data=rng.integers(0, 6, shape, np.uint8), nodata=255)
+        for kind in ("classes", "label", "image")
+    )
+    opened.clear()
+    run(predicted, labels, "isprs", tmp_path / "out", errors=True, images=image)
+    page = (tmp_path / "out/report.html").read_text()
+    assert page.count("rows 0 to 511") + page.count("rows 512 to 999") == 4
+    # To check each pair, to score it, to draw its errors, and to show the largest.
+    counts = Counter(opened)
+    assert [counts[path.name] for path in (predicted, labels, image)] == [4, 4, 1]
 
 
 def test_metrics_equal_a_plain_loop_and_scikit_learn(

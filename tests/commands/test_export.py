@@ -11,6 +11,7 @@ import pytest
 from geoseg.commands import export
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.export.agreement import Agreement
+from geoseg.failures import EXIT_NOTHING_BEGUN, exit_code_of
 from geoseg.models import load_card
 
 
@@ -40,8 +41,9 @@ def test_tiles_are_rasters_and_no_folder_of_them(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = make_raster("tiles/a.tif").parent
-    with pytest.raises(SourceError, match="tiles: is a folder; name rasters in it, each with --t"):
+    with pytest.raises(SourceError, match="tiles: is a folder; name rasters in it, each with") as at:
         export.run("demo", "onnx", tmp_path / "m.onnx", tiles=[folder])
+    assert exit_code_of(at.value) == EXIT_NOTHING_BEGUN
 
 
 def test_what_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:
@@ -63,6 +65,16 @@ def test_a_folder_for_a_hub_is_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"README.md exists; --overwrite replaces it"):
         export.run("demo", "hf", tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(("to", "below"), [("hf", "."), ("hf", "demo"), ("mlm", "demo.json")])
+def test_a_file_in_the_place_of_a_folder_is_refused_before_anything_begins(
+    tmp_path: Path, to: str, below: str
+) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(OutputError, match="mine is a file, not a folder; choose another --o") as at:
+        export.run("demo", to, tmp_path / "mine" / below, overwrite=True)
+    assert exit_code_of(at.value) == EXIT_NOTHING_BEGUN
 
 
 @pytest.mark.parametrize(("labels", "words"), [(0.995, None), (0.8, "int8 changes 20.0 % of the")])

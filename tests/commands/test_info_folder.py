@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.image import imread
 from rasterio import Affine
 
+from geoseg.commands import info_folder
 from geoseg.commands.info import run
 from geoseg.errors import ConfigError
 from geoseg.models import create_model, save_model
@@ -36,6 +38,28 @@ def test_sheets_are_counted_by_kind_and_place(make_raster: Make, tmp_path: Path)
     assert second["crs"] == "EPSG:3035"
     assert imread(tmp_path / "map.png").std() > 0
     assert "4 sheets on one grid, in 1 piece with 0 holes; 12.5 %" in report.text
+
+
+def test_of_many_sheets_a_bounded_number_is_drawn_and_a_line_says_so(
+    make_raster: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        moved = GRID @ Affine.translation(64 * number, 0)
+        make_raster(f"in/{number}.tif", height=64, width=64, transform=moved)
+    drawn = []
+
+    class Drawn(PolyCollection):
+        def __init__(self, outlines: list[np.ndarray], **options: object) -> None:
+            drawn.append(len(outlines))
+            super().__init__(outlines, **options)
+
+    monkeypatch.setattr("matplotlib.collections.PolyCollection", Drawn)
+    assert "map.png: " not in run(tmp_path / "in", plot=tmp_path / "map.png").text
+    monkeypatch.setattr(info_folder, "_DRAWN", 3)
+    report = run(tmp_path / "in", plot=tmp_path / "map.png")
+    assert drawn == [7, 3]
+    assert report.data["plot_step"] == 3
+    assert "map.png: one of every 3 sheets is drawn, 3 at most" in report.text
 
 
 def test_sheets_between_pixels_are_on_several_grids(make_raster: Make, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+import distributed.utils
 import psutil
 import pytest
 import torch
@@ -83,10 +85,43 @@ def test_ctrl_c_never_reaches_a_worker_while_it_starts_or_later() -> None:
         assert client.submit(blocked).result(timeout=60)[0]
 
 
+class Imports:
+    """`importlib` as Dask uses it, and what that imports by it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def import_module(self, name: str) -> Any:
+        self.names.append(name)
+        return importlib.import_module(name)
+
+
 @pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+def looked_up() -> Iterator[list[str]]:
+    imports = Imports()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed.utils, "_forkserver_preload_set", False)
+        patch.setattr(distributed.utils, "importlib", imports)
+        yield imports.names
+
+
+@pytest.fixture(scope="module")
+def client(looked_up: list[str]) -> Iterator[Any]:
     with local_cluster(2, ["7", "GPU-8"]) as client:
         yield client
+
+
+def test_dask_does_not_import_pandas_here_to_find_out_what_a_fork_server_could(
+    client: Any, looked_up: list[str]
+) -> None:
+    assert "pandas" not in looked_up
+
+
+def test_an_idle_worker_takes_what_waits_for_another_within_200_ms(client: Any) -> None:
+    def milliseconds(dask_scheduler: Any) -> float:
+        return float(dask_scheduler.periodic_callbacks["stealing"].callback_time)
+
+    assert client.run_on_scheduler(milliseconds) == 200.0
 
 
 def test_each_worker_sees_its_own_gpu_alone(client: Any) -> None:
