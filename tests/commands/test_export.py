@@ -41,7 +41,9 @@ def test_tiles_are_rasters_and_no_folder_of_them(
     make_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = make_raster("tiles/a.tif").parent
-    with pytest.raises(SourceError, match="tiles: is a folder; name rasters in it, each with") as at:
+    with pytest.raises(
+        SourceError, match="tiles: is a folder; name rasters in it, each with"
+    ) as at:
         export.run("demo", "onnx", tmp_path / "m.onnx", tiles=[folder])
     assert exit_code_of(at.value) == EXIT_NOTHING_BEGUN
 
