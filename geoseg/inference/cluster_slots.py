@@ -121,7 +121,7 @@ class ClusterSlots(ExitStack):
         flight.only = self._usable() if self._refused or self._frozen else []
         on_gpu = flight.lane == "forward" and self._run.on_gpus
         with self._lock:
-            flight.answer = None
+            flight.answer, flight.before = None, len(flight.begun)
             self._flights[key] = flight
             flight.sent = self._client.submit(
                 pickle.loads,
@@ -130,7 +130,6 @@ class ClusterSlots(ExitStack):
                 workers=flight.only or None,
                 resources={GPU: 1} if on_gpu else None,
                 priority=0 if flight.lane == "forward" else 1,
-                pure=False,
             )
         flight.sent.add_done_callback(lambda sent: self._ended(flight, sent))
 
@@ -164,7 +163,8 @@ class ClusterSlots(ExitStack):
             elif isinstance(error, TimeoutError):  # who has the result does not answer
                 pass
             elif isinstance(error, KilledWorker):
-                flight.begun = flight.begun or [error.last_worker.address]
+                if len(flight.begun) == flight.before:  # it died before it could tell
+                    flight.begun.append(error.last_worker.address)
             # What a worker cannot unpickle says so in many ways.
             elif isinstance(error, GeosegError) or not self._refuse_by_geoseg():
                 raise error

@@ -26,6 +26,8 @@ class Flight:
     """Addresses of the workers that may run it; none: all."""
     begun: list[str] = field(default_factory=list)
     """Addresses of the workers that began it."""
+    before: int = 0
+    """How many had begun it before the latest try."""
     answer: bytes | None = None
     """Pickled, the result and the windows passed, where the latest try has told of its end."""
     passed: int = 0

@@ -114,7 +114,7 @@ class _Telling:
             self.results[number] = future.result()
         except Exception as error:
             self.error = self.error or error
-            self.tasks, self.waiting = iter(()), deque()
+            self.waiting.clear()
 
     def _look(self) -> None:
         self.waiting.extend(itertools.islice(self.tasks, 1))

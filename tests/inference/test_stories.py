@@ -8,12 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoseg.errors import RunError
+from geoseg.inference import stories
 from geoseg.inference.stories import Lane, Stage, Story, Task, tell_stories
 
 
@@ -196,7 +199,7 @@ class Threads:
 
 def test_a_story_that_raises_ends_all_and_closes_those_that_are_told() -> None:
     slots = RandomSlots({"forward": 4, "files": 1}, 0)
-    begun, closed = [], []
+    begun, closed, ended = [], [], []
 
     def story(number: int) -> Story:
         begun.append(number)
@@ -207,11 +210,12 @@ def test_a_story_that_raises_ends_all_and_closes_those_that_are_told() -> None:
             raise
         if number == 0:
             raise OSError("the disk is full")
+        ended.append(number)
 
     with pytest.raises(OSError, match="the disk is full"):
         tell_stories(map(story, range(50)), slots)
     slots.close()
-    assert 0 not in closed
+    assert sorted([0, *closed, *ended]) == begun
     assert len(begun) < 50
 
 
@@ -228,3 +232,55 @@ def test_what_is_no_failure_of_a_task_ends_all(stop: type[BaseException]) -> Non
     with pytest.raises(stop):
         tell_stories(iter([story()]), slots)
     slots.close()
+
+
+@pytest.mark.parametrize("lost", ["the cluster", "the lock"])
+def test_who_waits_long_looks_whether_cluster_and_lock_are_there(
+    monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(stories, "_WAIT_SECONDS", 0.001)
+
+    def look(name: str) -> None:
+        if name == lost:
+            raise RunError(f"{name} is gone")
+
+    slots: Any = SimpleNamespace(
+        capacity=lambda _: 1, submit=lambda *_: Future(), check=lambda: look("the cluster")
+    )
+    story = (Stage("forward", [each]) for each in [Task(lambda _: None, ())])
+    with pytest.raises(RunError, match=f"{lost} is gone"):
+        tell_stories([story], slots, lambda: look("the lock"))
+
+
+def test_of_the_errors_of_a_stage_its_story_hears_the_first() -> None:
+    def failed(_: Lane, task: Task) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(OSError(*task.arguments))
+        return future
+
+    heard: list[str] = []
+
+    def story() -> Story:
+        with pytest.raises(OSError, match="^first$"):
+            yield Stage("files", [Task(failed, (text,)) for text in ("first", "second", "third")])
+        heard.append("the first")
+
+    slots: Any = SimpleNamespace(capacity=lambda _: 2, submit=failed, check=None)
+    tell_stories([story()], slots)
+    assert heard == ["the first"]
+
+
+def test_a_task_queues_where_it_says_else_where_its_stage_does() -> None:
+    lanes: list[Lane] = []
+
+    def submit(lane: Lane, _: Task) -> Future[Any]:
+        lanes.append(lane)
+        future: Future[Any] = Future()
+        future.set_result(None)
+        return future
+
+    def story() -> Story:
+        yield Stage("files", [Task(print, (), "forward"), Task(print, ())])
+
+    tell_stories([story()], SimpleNamespace(capacity=lambda _: 1, submit=submit, check=print))
+    assert lanes == ["forward", "files"]
