@@ -261,7 +261,7 @@ def test_of_the_errors_of_a_stage_its_story_hears_the_first() -> None:
     heard: list[str] = []
 
     def story() -> Story:
-        with pytest.raises(OSError, match="^first$"):
+        with pytest.raises(OSError, match=r"^first$"):
             yield Stage("files", [Task(failed, (text,)) for text in ("first", "second", "third")])
         heard.append("the first")
 
