@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,8 +23,14 @@ _ADDRESSES = {"s3": " and at AWS_ENDPOINT_URL", "az": " and at AZURE_STORAGE_END
 """Variables that name another server than the cloud's own."""
 _SILENCE = timedelta(seconds=60)
 """After which a request is repeated."""
-_TRIES = 10
-"""Repetitions of a request, in three minutes at most, as obstore itself has it."""
+PATIENCE = timedelta(seconds=90)
+"""For which a request is repeated while its server does not answer; shorter than any lease."""
+_MOST_WAIT = timedelta(seconds=5)
+"""From one repetition to the next; shorter ones come first."""
+_MANY = 1_000
+"""Repetitions, more than fit into that time: a server that is away refuses them at once."""
+FEW = 2
+"""Repetitions where something else waits, or nothing is gained by it."""
 _NO_CREDENTIALS = (
     *("latest/api/token", "latest/meta-data", "computeMetadata/v1", "metadata/identity"),
     *("metadata.google.internal", "Account must be specified"),
@@ -71,9 +78,36 @@ def library() -> Any:
     return obstore
 
 
+_away: set[str] = set()
+"""Buckets whose server was waited for in vain: until it answers, it is not waited for again."""
+
+
+def client(bucket: str, tries: int | None = None) -> Any:
+    """The client of a bucket, which any thread may use.
+
+    Args:
+        bucket: with its scheme.
+        tries: repetitions of a request; None: it is repeated for as long as `PATIENCE`.
+    """
+    if tries is None:
+        tries = FEW if bucket in _away else _MANY
+    return _client(bucket, tries)
+
+
+def note_silence(bucket: str, seconds: float) -> None:
+    """Note for how long a server has not answered: whoever ends a run is not to wait for it too."""
+    if seconds > 0.9 * PATIENCE.total_seconds():
+        _away.add(bucket)
+
+
+def forget_clients() -> None:
+    """Make new clients from now on, as the environment has changed."""
+    _client.cache_clear()
+    _away.clear()
+
+
 @lru_cache(maxsize=8)
-def client(bucket: str, tries: int = _TRIES) -> Any:
-    """The client of a bucket, which any thread may use."""
+def _client(bucket: str, tries: int) -> Any:
     library()
     from obstore import store
 
@@ -88,7 +122,11 @@ def client(bucket: str, tries: int = _TRIES) -> Any:
             "read_timeout": _SILENCE,
             "allow_http": True,
         },
-        retry_config={"max_retries": tries},
+        retry_config={
+            "max_retries": tries,
+            "retry_timeout": PATIENCE,
+            "backoff": {"max_backoff": _MOST_WAIT, "base": 3},
+        },
     )
 
 
@@ -130,7 +168,7 @@ def _is_set(name: str) -> bool:
 
 @contextmanager
 def asking(bucket: str, name: str) -> Iterator[None]:
-    """Put what obstore raises into geoseg's words.
+    """Put what obstore raises into geoseg's words, and note whose server does not answer.
 
     Args:
         bucket: with its scheme.
@@ -144,12 +182,17 @@ def asking(bucket: str, name: str) -> Iterator[None]:
     library()
     from obstore import exceptions
 
+    started = time.monotonic()
     try:
         yield
+        _away.discard(bucket)
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
         raise ConflictError(name) from error
     except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
-        raise _in_words(bucket, name, error) from error
+        told = _in_words(bucket, name, error)
+        if isinstance(told, StoreError):
+            note_silence(bucket, time.monotonic() - started)
+        raise told from error
 
 
 def _in_words(bucket: str, name: str, error: Exception) -> Exception:

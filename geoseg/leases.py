@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from geoseg.buckets import ConflictError
+from geoseg.buckets import ConflictError, note_silence
 from geoseg.errors import FolderInUseError, StoreError
 from geoseg.stores import StorePath, Version
 
@@ -93,6 +93,7 @@ class _Lease:
                 self._lost = True
             except StoreError:  # it is tried again; how long, `refuse_lost` says
                 wait = RENEWAL_SECONDS / 10
+                note_silence(self._path.bucket, time.monotonic() - self._renewed)
             else:
                 self._renewed, wait = started, RENEWAL_SECONDS
 

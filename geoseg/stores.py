@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
-from geoseg.buckets import asking, client, library
+from geoseg.buckets import FEW, asking, client, library
 
 FINGERPRINT = "fingerprint"
 """The fact what an object was made from."""
@@ -162,7 +162,7 @@ class StorePath:
             )
 
     def put_if(self, content: bytes, version: Version | None) -> Version:
-        """Make the object, or replace one version of it.
+        """Make the object, or replace one version of it; a server that is away is not waited for.
 
         Args:
             content: all of it, small.
@@ -177,7 +177,11 @@ class StorePath:
             mode = {name: value for name, value in named if value is not None}
         with asking(self.bucket, str(self)):
             made = library().put(
-                client(self.bucket), str(self.key), content, mode=mode, use_multipart=False
+                client(self.bucket, tries=FEW),
+                str(self.key),
+                content,
+                mode=mode,
+                use_multipart=False,
             )
         return Version(made["e_tag"], made["version"])
 
@@ -214,7 +218,7 @@ class StorePath:
             StoreError: there is no such bucket, or the server denies access or does not answer.
         """
         with asking(self.bucket, str(self)):
-            store = client(self.bucket, tries=2)  # it is waited for later, not here
+            store = client(self.bucket, tries=FEW)  # it is waited for later, not here
             next(iter(library().list(store, self._prefix, chunk_size=1)), None)
 
     @property

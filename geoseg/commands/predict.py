@@ -143,9 +143,10 @@ def _run_all(
         except RunError as error:
             report.stop(error)
         finally:
-            if predict_run.processes:  # those that died or froze have left unfinished files
-                _sweep(jobs, {path.name for survey in surveys for path in survey.files()})
-            remove_sources(work)
+            with report.noting_failures():  # not in the place of what was wrong before
+                if predict_run.processes:  # those that died or froze have left unfinished files
+                    _sweep(jobs, {path.name for survey in surveys for path in survey.files()})
+                remove_sources(work)
             with begun():
                 refuse_lost()  # else it would be another run's report
                 write_further(predict_run, report, progress.note)

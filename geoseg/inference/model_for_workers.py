@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from geoseg.files import replace_file
+from geoseg.errors import StoreError
+from geoseg.files import naming_file, replace_file
 from geoseg.models import Model, write_model
 from geoseg.places import AnyPath
 from geoseg.stopping import interrupts_blocked
@@ -24,6 +25,9 @@ def model_for_workers(model: Model, file: AnyPath) -> Iterator[Callable[[], None
 
     Yields:
         What waits until the file is there, and raises what writing it raised.
+
+    Raises:
+        OutputError: it cannot be removed.
     """
 
     def write() -> None:
@@ -35,5 +39,9 @@ def model_for_workers(model: Model, file: AnyPath) -> Iterator[Callable[[], None
             with interrupts_blocked():  # as in the threads that start workers
                 written = thread.submit(write)
             yield written.result
-    finally:
+    except BaseException:
+        with suppress(OSError, StoreError):  # what was wrong before counts; the next run removes it
+            file.unlink(missing_ok=True)
+        raise
+    with naming_file(file):
         file.unlink(missing_ok=True)

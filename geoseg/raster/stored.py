@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from affine import Affine
 
 from geoseg.errors import SourceError
-from geoseg.files import write_bytes
+from geoseg.files import naming_file, write_bytes
 from geoseg.places import AnyPath, files_in
 
 _START, _END = "source-", ".pickle"
@@ -56,11 +56,12 @@ def remove_sources(folder: AnyPath) -> None:
     """Remove what was written into a folder.
 
     Raises:
-        OSError: a file cannot be removed.
+        OutputError: a file cannot be removed.
     """
     for path in files_in(folder):
         if path.name.startswith(_START) and path.suffix == _END:
-            path.unlink(missing_ok=True)
+            with naming_file(path):
+                path.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=4)

@@ -141,6 +141,40 @@ def test_what_was_made_from_something_else_is_replaced_when_that_is_wanted(
         assert set(np.unique(file.read())) <= {0, 1, 2, 3, 254}
 
 
+def test_a_server_that_goes_away_ends_the_run_in_a_line_with_what_is_left_to_do(
+    make_raster: Callable[..., Path],
+    model_file: Path,
+    bucket: StorePath,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("a.tif", "b.tif"):
+        make_raster(f"in/{name}", height=80)
+    call: dict[str, Any] = {"sources": tmp_path / "in", "model": model_file, **OPTIONS}
+    geoseg.predict(**call, out=tmp_path / "out")
+    put = StorePath.put
+
+    def gone(*_: object, **__: object) -> None:
+        raise StoreError("the server is gone")
+
+    with monkeypatch.context() as patched:
+
+        def put_first(self: StorePath, *arguments: Any) -> None:
+            put(self, *arguments)
+            if self.suffix == ".tif":
+                for method in ("put", "listed", "unlink", "_get"):
+                    patched.setattr(StorePath, method, gone)
+
+        patched.setattr(StorePath, "put", put_first)
+        report = geoseg.predict(**call, out=str(bucket))
+    assert report.exit_code == 1
+    assert report.data["failures"][0] == "the server is gone"
+    assert "not done: " in "".join(report.data["failures"])
+    (bucket / ".geoseg/lock").unlink(missing_ok=True)  # which could not be given back
+    assert geoseg.predict(**call, out=str(bucket)).exit_code == 0
+    assert_same(tmp_path / "out", bucket)
+
+
 def test_of_two_runs_into_one_place_the_second_is_refused(
     make_raster: Callable[..., Path], model_file: Path, bucket: StorePath
 ) -> None:
