@@ -61,7 +61,8 @@ class _File:
             self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with naming_file(self._path):  # it tries again what could not be written
+            self._file.close()
 
 
 class _Objects:
