@@ -24,6 +24,7 @@ from geoseg.inference.flight import DEATHS, Flight
 from geoseg.inference.roll_call import SCHEDULER_GONE, flaws_of, known_workers, silent_workers
 from geoseg.inference.stories import Lane, Task
 from geoseg.inference.worker import RefusedWorkerError, RemoteCall, RemoteRun, stop, topic_of
+from geoseg.inference.worker_facts import hidden_file
 
 WORKERLESS_SECONDS = 300.0
 """After which a cluster without a worker counts as lost."""
@@ -154,6 +155,8 @@ class ClusterSlots(ExitStack):
         """Try again what was not the task's own fault."""
         try:
             if isinstance(error, RefusedWorkerError):
+                if error.unread is not None and hidden_file(error.unread[:1]):
+                    raise error.unread[1]  # nobody can read it any more
                 self._refuse(error.address, error.reason)
                 flight.begun = [each for each in flight.begun if each != error.address]  # it lives
             elif isinstance(error, CancelledError):  # by a scheduler that was away

@@ -36,20 +36,22 @@ class Flight:
     @property
     def subject(self) -> str:
         """What it works on, for messages."""
-        sheet, *rest = self.task.arguments or (None,)
-        folder = getattr(sheet, "folder", None)
-        source = getattr(folder, "source", None)
-        if source is None:
-            return self.task.function.__name__
-        number = f"block {rest[0]}" if self.lane == "forward" else self.task.function.__name__
-        return f"{source.path}: {number}"
+        first, *rest = self.task.arguments or (None,)
+        source = getattr(getattr(first, "folder", None), "source", None)
+        name = self.task.function.__name__
+        if source is not None:
+            part = f"block {rest[0]}" if self.lane == "forward" else f"its files ({name})"
+            return f"{source.path}: {part}"
+        path = getattr(first, "path", None)
+        return name if path is None else f"{path}: its first window"
 
     def give_up(self) -> None:
         """Fail: too many workers died while they ran it."""
+        smaller = "a smaller --window, --batch or " if self.lane == "forward" else ""
         self.done.set_exception(
             SourceError(
                 f"{self.subject}: {DEATHS} workers died while they ran it "
                 f"({', '.join(self.begun[:DEATHS])}); their logs say why: often it is memory, "
-                "which a smaller --window, --batch or fewer processes save"
+                f"which {smaller}fewer processes save; the same command continues"
             )
         )

@@ -22,7 +22,8 @@ from geoseg.errors import ConfigError, OutputError, SchedulerLostError, one_line
 from geoseg.files import write_text
 from geoseg.inference.agreement import WorkerFacts
 from geoseg.inference.options import PredictOptions
-from geoseg.inference.worker import can_import, facts_of_worker
+from geoseg.inference.worker import can_import
+from geoseg.inference.worker_facts import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
 from geoseg.report import shorten

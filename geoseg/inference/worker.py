@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import threading
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from distributed import get_worker
-from distributed.protocol import pickle
 
 import geoseg
 from geoseg.copies import local_copy
-from geoseg.errors import ConfigError, GeosegError, StoreError, one_line_reason
-from geoseg.files import sweep, write_text
-from geoseg.foreign import allow_remote
-from geoseg.inference.agreement import GPU, WorkerFacts
+from geoseg.errors import GeosegError, SourceError, one_line_reason
+from geoseg.files import sweep
+from geoseg.foreign import allow_remote, remote_allowed
+from geoseg.inference.agreement import GPU
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
-from geoseg.inference.predictor import Predictor, choose_device, choose_precision, processor_of
+from geoseg.inference.heartbeat import Heartbeat
+from geoseg.inference.latest import Latest
+from geoseg.inference.predictor import Predictor
 from geoseg.inference.stories import Lane, Task
-from geoseg.memory import free_memory, held_memory, trim_heap
+from geoseg.inference.worker_facts import blindness_of_worker, facts_of_worker, hidden_file
+from geoseg.memory import trim_heap
 from geoseg.models import load_model
 from geoseg.places import SITE, AnyPath, building_site
 from geoseg.stores import StorePath
 
-_HEARTBEAT_SECONDS = 1.0
+_MOST_HELD = 2**28
 
 
 def dask_setup(_: Any) -> None:
@@ -44,72 +41,6 @@ def dask_setup(_: Any) -> None:
 
 def can_import() -> None:
     """Do nothing: a worker that is asked to has imported all that a task needs."""
-
-
-def facts_of_worker(
-    device: str, precision: str, token: AnyPath | None, sources: Sequence[Path], dask_worker: Any
-) -> WorkerFacts:
-    """What this worker is, and what keeps it from taking part.
-
-    Args:
-        device: as the user asks for it.
-        precision: likewise.
-        token: a file of the client in the output folder; None: nothing is to be written.
-        sources: some that it must be able to read.
-        dask_worker: Dask's worker; `Client.run` gives it by this name.
-    """
-    try:
-        chosen = choose_device(device)
-        effective = str(choose_precision(precision, chosen))
-        fault = _blindness(token, sources)
-    except ConfigError as error:
-        chosen, effective, fault = torch.device("cpu"), "fp32", f"cannot take part: {error}"
-    return WorkerFacts(
-        dask_worker.address,
-        socket.gethostname(),
-        os.cpu_count() or 1,
-        torch.__version__,
-        chosen.type,
-        processor_of(chosen),
-        effective,
-        fault,
-        GPU in dask_worker.state.total_resources,
-        dask_worker.memory_manager.memory_limit,
-        free_memory() + held_memory(),
-    )
-
-
-def _blindness(token: AnyPath | None, sources: Sequence[Path]) -> str | None:
-    """What this worker cannot see that it must, and what to do."""
-    if token is not None:
-        out = token.parent.parent
-        if fault := _unseen(token):
-            return fault
-        own = token.with_name(f"{token.name}-{uuid.uuid4().hex}")
-        try:
-            write_text(own, "")
-            own.unlink()
-        except (OSError, StoreError) as error:
-            reason = getattr(error.__cause__, "strerror", None) or error
-            return f"cannot write into the output folder {out} ({reason}); let its user do so"
-    for source in sources:
-        if not os.access(source, os.R_OK):
-            return f"cannot read {source}; give inputs on a path that all workers share"
-    return None
-
-
-def _unseen(path: AnyPath) -> str | None:
-    """Why this worker does not see a file of the output folder."""
-    try:
-        if isinstance(path, StorePath):
-            path.refuse_unusable()
-        if path.exists():
-            return None
-    except (ConfigError, StoreError) as error:
-        return f"cannot use the output folder {path.parent.parent} ({error})"
-    return (
-        f"does not see the output folder {path.parent.parent}; give --out on a path that all share"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,35 +75,15 @@ class RefusedWorkerError(Exception):
     Args:
         address: of the worker.
         reason: what it is or lacks.
+        unread: a source that it cannot read, and the error of the task that tried: the worker's
+            fault only where others can.
     """
 
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address, self.reason = address, reason
-
-
-class _Heartbeat:
-    """Tells the client that a task has begun here, and how far it is at most once a second."""
-
-    def __init__(self, topic: str, key: str, address: str) -> None:
-        self.passed = 0
-        self._topic, self._key, self._address = topic, key, address
-        self._told = time.monotonic()
-
-    def begin(self) -> None:
-        get_worker().log_event(self._topic, ("begun", self._key, self._address))
-
-    def __call__(self, count: int) -> None:
-        self.passed += count
-        now = time.monotonic()
-        if now - self._told >= _HEARTBEAT_SECONDS:
-            self._told = now
-            get_worker().log_event(self._topic, ("passed", self._key, self.passed))
-
-    def end(self, result: Any) -> None:
-        """Tell the result too: who fetches it from a worker that has just frozen waits minutes."""
-        answer = pickle.dumps((result, self.passed))
-        get_worker().log_event(self._topic, ("ended", self._key, answer))
+    def __init__(
+        self, address: str, reason: str, unread: tuple[Path, SourceError] | None = None
+    ) -> None:
+        super().__init__(address, reason, unread)
+        self.address, self.reason, self.unread = address, reason, unread
 
 
 @contextmanager
@@ -207,7 +118,7 @@ def stop(names: Sequence[str]) -> None:
 
 
 _leave = ExitStack()
-"""To go online, as the client of the latest run has it; tasks of one run may overlap."""
+"""To go online, as the client of the latest task has it."""
 _loading = threading.Lock()
 _turns = threading.Lock()
 
@@ -221,21 +132,30 @@ def run_task(
         RefusedWorkerError: this worker must not run it, or lacks a library for it.
     """
     worker = get_worker()
-    torch.set_num_threads(run.threads)
     with _loading, _complete(worker):  # else two threads of a worker would both do it
-        process = _process(run)
+        process = processes(run)
+        if remote_allowed() != run.allow_remote:
+            _leave.close()
+            _leave.enter_context(allow_remote(run.allow_remote))
     key = worker.get_current_task()
-    heartbeat = _Heartbeat(topic_of(run), key, worker.address)
+    heartbeat = Heartbeat(worker, topic_of(run), key)
+
+    def begin() -> None:
+        # In its turn: libraries count their threads for the whole process, in which another
+        # client's task may have run meanwhile.
+        torch.set_num_threads(run.threads)
+        heartbeat.begin()
+
     here = replace(
         process,
         on_window=heartbeat,
         stopped=lambda: not _stopped.isdisjoint((run.name, key)),
-        forward=_turn(_turns, heartbeat.begin),
+        forward=_turn(_turns, begin),
     )
     # Files are made beside what runs on a GPU, else in turn with the blocks: the plan counts the
     # memory of one task, whatever threads Dask has given a worker.
     beside = process.predictor.device.type != "cpu" or run.on_gpus
-    files = _turn(nullcontext() if beside else _turns, heartbeat.begin)
+    files = _turn(nullcontext() if beside else _turns, begin)
     try:
         with _complete(worker), files if lane == "files" else nullcontext():
             result = function(here, *arguments)
@@ -246,9 +166,25 @@ def run_task(
         return None, heartbeat.passed
     except GeosegError as error:
         error.args = (f"{error} (on worker {worker.address})", *error.args[1:])
+        if isinstance(error, SourceError):
+            _refuse_blind(worker.address, arguments, error)
         raise
     finally:
         trim_heap()
+
+
+def _refuse_blind(address: str, arguments: tuple[Any, ...], error: SourceError) -> None:
+    """A worker that cannot read the source of a task would fail one raster after the other.
+
+    Raises:
+        RefusedWorkerError: it cannot.
+    """
+    first = arguments[0] if arguments else None
+    source = getattr(getattr(first, "folder", None), "source", first)
+    hidden = hidden_file(getattr(source, "files", ()))
+    if hidden is not None:
+        reason = f"cannot read {hidden}; give inputs on a path that all workers share"
+        raise RefusedWorkerError(address, reason, (hidden, error)) from error
 
 
 class RemoteCall:
@@ -270,12 +206,12 @@ def topic_of(run: RemoteRun) -> str:
     return f"geoseg-{run.name}"
 
 
-@lru_cache(maxsize=1)
-def _process(run: RemoteRun) -> Process:
-    """What this process holds for a run; a worker that joined late is looked at first.
+def _process(run: RemoteRun) -> tuple[Process, int]:
+    """What this process holds for a run, and bytes; a worker that joined late is looked at first.
 
     Raises:
-        RefusedWorkerError: it does not see the output folder, or is not as the others are.
+        RefusedWorkerError: it does not see the output folder, or cannot write there, or is not as
+            the others are.
     """
     forward, worker = run.forward, get_worker()
     if run.on_gpus and GPU not in worker.state.total_resources:
@@ -288,18 +224,26 @@ def _process(run: RemoteRun) -> Process:
     if run.geoseg != geoseg.__version__:
         fault = f"has geoseg {geoseg.__version__}, the client {run.geoseg}"
     else:
-        fault = fault or _unseen(run.model)
+        fault = fault or blindness_of_worker(run.model, ())
     if fault:
         raise RefusedWorkerError(worker.address, fault)
-    _leave.close()
-    _leave.enter_context(allow_remote(run.allow_remote))
     if isinstance(run.model, StorePath):  # one that died may have left what it was building
         sweep(building_site(run.model).parent, beginning=SITE)
     with local_copy(run.model) as file:
-        model = load_model(file)
-    return Process(
-        Predictor(model, forward, run.batch, run.gpu_memory, owned=True),
-        model.card.classes,
-        threads=run.parts,
-        on_window=lambda _: None,
-    )
+        model, size = load_model(file), file.stat().st_size
+    predictor = Predictor(model, forward, run.batch, run.gpu_memory, owned=True)
+    process = Process(predictor, model.card.classes, run.parts, on_window=lambda _: None)
+    return process, size
+
+
+def _most_held() -> int:
+    """Bytes of the models of runs that take turns here, beside that of the latest task.
+
+    A plan leaves a quarter of a worker's limit free, of which Dask wants four fifths.
+    """
+    limit = get_worker().memory_manager.memory_limit
+    return min(_MOST_HELD, limit // 24) if limit else _MOST_HELD
+
+
+processes = Latest(_process, _most_held)
+"""What this process holds for the latest runs."""

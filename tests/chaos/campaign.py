@@ -17,7 +17,13 @@ from tests.chaos.processes import ExternalCluster, Program, wait_until
 from tests.kills.jobs import write_inputs
 
 WORKERS = 2
-_OPTIONS = {"device": "cpu", "precision": "fp32", "block": 40, "vectors": "gpkg"}
+_OPTIONS = {
+    "device": "cpu",
+    "precision": "fp32",
+    "block": 40,
+    "encode": "window",  # else each raster is one window, and one block
+    "vectors": "gpkg",
+}
 _CLUSTER, _SLOTS = "geoseg.inference.cluster", "geoseg.inference.cluster_slots"
 _SILENT = {"geoseg.inference.roll_call:SILENT_SECONDS": 4}
 """Seconds after which the client takes a worker for frozen; a minute, if it is not hurried."""

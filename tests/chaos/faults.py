@@ -23,7 +23,7 @@ def _older(packages: Iterable[str]) -> dict[str, str | None]:
     return {name: "0.0.9" if name == "geoseg" else version for name, version in known.items()}
 
 
-OTHER_KIND: dict[str, Any] = {"geoseg.inference.worker:processor_of": str}
+OTHER_KIND: dict[str, Any] = {"geoseg.inference.worker_facts:processor_of": str}
 OTHER_VERSION: dict[str, Any] = {
     "geoseg:__version__": "0.0.9",
     "distributed.versions:get_package_info": _older,

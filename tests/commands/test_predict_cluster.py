@@ -25,7 +25,7 @@ from tests.chaos.processes import ExternalCluster
 from tests.fixtures.bucket import assert_same
 
 Make = Callable[..., Path]
-RUN = {"confidence": True, "precision": "fp32", "device": "cpu", "block": 40}
+RUN = {"confidence": True, "precision": "fp32", "device": "cpu", "block": 40, "encode": "window"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def loads() -> int:
     """How often this worker has loaded a model."""
     from geoseg.inference import worker
 
-    return worker._process.cache_info().misses
+    return worker.processes.made
 
 
 def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
@@ -113,7 +113,7 @@ def test_workers_write_the_same_bytes_into_a_bucket_with_their_own_credentials(
         with pytest.raises(ConfigError, match=rf"^worker tcp://\S+ {unreached}"):
             geoseg.predict(**call)
         client.run(os.environ.update, own)
-        client.run(buckets.client.cache_clear)
+        client.run(buckets.forget_clients)
     report = geoseg.predict(**call)
     assert (report.exit_code, report.data["failures"]) == (0, [])
     assert_same(tmp_path / "out", bucket)

@@ -23,7 +23,7 @@ from tests.chaos.outcome import differences, outcome
 from tests.chaos.processes import ExternalCluster, wait_until
 
 Make = Callable[..., Path]
-RUN: dict[str, Any] = {"precision": "fp32", "device": "cpu", "block": 40}
+RUN: dict[str, Any] = {"precision": "fp32", "device": "cpu", "block": 40, "encode": "window"}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.stories import Lane, Task
 from geoseg.inference.worker import RemoteRun
-from tests.chaos.faults import OTHER_KIND, OTHER_VERSION
+from tests.chaos.faults import BLIND, OTHER_KIND, OTHER_VERSION
 from tests.chaos.processes import ExternalCluster, wait_until
 
 
@@ -179,8 +180,32 @@ def test_a_late_worker_of_another_kind_or_geoseg_is_said_and_gets_no_task(
     assert re.fullmatch(rf"worker tcp://\S+ {reason}.*; it gets no task", lines[0])
 
 
+def reading(_: Process, source: Any) -> int:
+    if not os.access(source.path, os.R_OK):
+        raise SourceError(f"{source.path}: is not there")
+    return os.getpid()
+
+
+def test_a_late_worker_that_cannot_read_gets_no_task_and_a_source_that_is_gone_fails_alone(
+    cluster: ExternalCluster, run: RemoteRun, tmp_path: Path
+) -> None:
+    good = cluster.start_worker()
+    cluster.start_worker(changed=BLIND)
+    cluster.await_workers(2)
+    there, gone = (SimpleNamespace(path=p, files=(p,)) for p in (run.model, tmp_path / "gone.tif"))
+    lines: list[str] = []
+    with cluster.client() as client, ClusterSlots(client, run, lambda _: None, lines.append) as s:
+        tasks = [s.submit("files", Task(reading, (there,))) for _ in range(8)]
+        assert {result(s, task) for task in tasks} == {good.pid}
+        with pytest.raises(SourceError, match=r"gone\.tif: is not there \(on worker tcp://"):
+            result(s, s.submit("files", Task(reading, (gone,))))
+        assert result(s, s.submit("files", Task(reading, (there,)))) == good.pid
+    assert len(lines) == 1
+    assert f" cannot read {run.model}; give inputs on a path that all workers share" in lines[0]
+
+
 def kind_of_this_worker() -> str:
-    from geoseg.inference.worker import facts_of_worker
+    from geoseg.inference.worker_facts import facts_of_worker
 
     return facts_of_worker("cpu", "fp32", None, (), get_worker()).kind
 

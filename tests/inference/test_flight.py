@@ -20,8 +20,17 @@ SHEET: Any = SimpleNamespace(folder=SimpleNamespace(source=SimpleNamespace(path=
     ("lane", "task", "subject"),
     [
         ("forward", Task(predict_block, (SHEET, 7, None, b"")), "ortho/a.tif: block 7"),
-        ("files", Task(make_raster, (SHEET, None, None)), "ortho/a.tif: make_raster"),
-        ("files", in_turn(SHEET, [Task(make_raster, (SHEET,))]), "ortho/a.tif: make_files"),
+        ("files", Task(make_raster, (SHEET, None, None)), "ortho/a.tif: its files (make_raster)"),
+        (
+            "files",
+            in_turn(SHEET, [Task(make_raster, (SHEET,))]),
+            "ortho/a.tif: its files (make_files)",
+        ),
+        (
+            "forward",
+            Task(measure, (SHEET.folder.source, None)),
+            "ortho/a.tif: its first window",
+        ),
         ("forward", Task(measure, (object(), 512)), "measure"),
         ("files", Task(measure, ()), "measure"),
     ],
@@ -41,6 +50,10 @@ def test_what_workers_died_of_fails_with_the_first_three_and_what_to_do() -> Non
     assert "tcp://w:2)" in line
     assert "tcp://w:3" not in line
     assert "a smaller --window, --batch or fewer processes" in line
+    files = Flight("files", Task(make_raster, (SHEET, None, None)), begun=workers)
+    files.give_up()
+    with pytest.raises(SourceError, match=r"its files .*, which fewer processes save; the same co"):
+        files.done.result(timeout=0)
 
 
 def test_flights_share_nothing() -> None:

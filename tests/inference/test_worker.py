@@ -20,7 +20,7 @@ import torch
 import geoseg
 from geoseg.errors import SourceError
 from geoseg.foreign import remote_allowed
-from geoseg.inference import worker
+from geoseg.inference import heartbeat, worker
 from geoseg.inference.engine import Process
 from geoseg.inference.forward_options import ForwardOptions
 from geoseg.inference.stories import Task
@@ -28,7 +28,6 @@ from geoseg.inference.worker import (
     RefusedWorkerError,
     RemoteCall,
     RemoteRun,
-    facts_of_worker,
     run_task,
     stop,
     topic_of,
@@ -59,9 +58,9 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     here = Worker()
     monkeypatch.setattr(worker, "get_worker", lambda: here)
     threads = torch.get_num_threads()
-    worker._process.cache_clear()
+    worker.processes.clear()
     yield here
-    worker._process.cache_clear()
+    worker.processes.clear()
     worker._leave.close()
     worker._stopped.clear()
     torch.set_num_threads(threads)
@@ -70,56 +69,6 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 @pytest.fixture
 def run(model_file: Path) -> RemoteRun:
     return RemoteRun("a run", model_file, ForwardOptions(), 1, threads=1)
-
-
-def test_a_worker_says_what_decides_the_last_bits_and_whether_it_declares_a_gpu() -> None:
-    facts = facts_of_worker("cpu", "fp32", None, (), Worker(GPU=1))
-    assert (facts.address, facts.device, facts.precision) == ("tcp://w:1", "cpu", "fp32")
-    assert (facts.torch, facts.cores) == (torch.__version__, os.cpu_count())
-    assert facts.processor == torch.backends.cpu.get_cpu_capability()
-    assert (facts.declares_gpu, facts.fault) == (True, None)
-    assert not facts_of_worker("cpu", "fp32", None, (), Worker(memory=1)).declares_gpu
-
-
-@pytest.mark.parametrize(
-    ("device", "precision", "fault"),
-    [("cuda:99", "fp32", "device 'cuda:99' is not there"), ("cpu", "fp16", "precision fp16 is")],
-)
-def test_what_the_machine_lacks_is_a_fault_of_the_worker(
-    device: str, precision: str, fault: str
-) -> None:
-    facts = facts_of_worker(device, precision, None, (), Worker())
-    assert str(facts.fault).startswith(f"cannot take part: {fault}")
-
-
-def test_a_worker_tries_to_write_where_it_sees_the_token_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = tmp_path / "out/.geoseg/token-1"
-    blind = facts_of_worker("cpu", "fp32", token, (), Worker()).fault
-    assert blind == (
-        f"does not see the output folder {tmp_path / 'out'}; give --out on a path that all share"
-    )
-    token.parent.mkdir(parents=True)
-    token.touch()
-    assert facts_of_worker("cpu", "fp32", token, (), Worker()).fault is None
-    assert list(token.parent.iterdir()) == [token]
-
-    def denied(*_: object) -> NoReturn:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(os, "replace", denied)
-    fault = facts_of_worker("cpu", "fp32", token, (), Worker()).fault
-    folder = f"the output folder {tmp_path / 'out'}"
-    assert fault == f"cannot write into {folder} (Permission denied); let its user do so"
-
-
-def test_the_first_source_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    seen, unseen = tmp_path / "a.tif", tmp_path / "b.tif"
-    seen.touch()
-    assert facts_of_worker("cpu", "fp32", None, [seen], Worker()).fault is None
-    fault = facts_of_worker("cpu", "fp32", None, [seen, unseen], Worker()).fault
-    assert fault == f"cannot read {unseen}; give inputs on a path that all workers share"
 
 
 def threads_and_windows(process: Process, counts: list[int], lane: str) -> int:
@@ -134,7 +83,7 @@ def test_a_task_tells_its_begin_its_windows_once_a_second_and_its_end(
     here: Worker, run: RemoteRun, monkeypatch: pytest.MonkeyPatch, lane: str
 ) -> None:
     clock = iter([0.0, 0.4, 0.9, 1.0, 1.9, 2.1])
-    monkeypatch.setattr(worker.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: next(clock))
     counts = [1, 2, 4, 8, 16]
     assert run_task(replace(run, threads=2), lane, threads_and_windows, (counts, lane)) == (2, 31)
     begun = [event for event in here.events if event[0] == "begun"]
@@ -145,13 +94,36 @@ def test_a_task_tells_its_begin_its_windows_once_a_second_and_its_end(
     assert (kind, key, pickle.loads(answer)) == ("ended", "a key", (2, 31))
 
 
-def fail(_: Process) -> NoReturn:
+def fail(_: Process, *__: object) -> NoReturn:
     raise SourceError("a.tif: cannot be read")
 
 
 def until_stopped(process: Process) -> NoReturn:
     assert process.stopped()
     raise KeyboardInterrupt
+
+
+def test_a_worker_that_cannot_read_a_source_is_refused_with_the_error_of_its_task(
+    here: Worker, run: RemoteRun, tmp_path: Path
+) -> None:
+    """Else it would fail one raster after the other, faster than others run them."""
+    seen, unseen = tmp_path / "a.tif", tmp_path / "b.tif"
+    seen.touch()
+
+    def task_on(*files: Path) -> Any:
+        source = SimpleNamespace(files=files)
+        return SimpleNamespace(folder=SimpleNamespace(source=source))
+
+    with pytest.raises(SourceError, match="cannot be read"):
+        run_task(run, "files", fail, (task_on(seen),))
+    with pytest.raises(RefusedWorkerError) as refused:
+        run_task(run, "files", fail, (task_on(seen, unseen),))
+    error = pickle.loads(pickle.dumps(refused.value))
+    assert error.reason == (f"cannot read {unseen}; give inputs on a path that all workers share")
+    assert (error.unread[0], str(error.unread[1])) == (
+        unseen,
+        "a.tif: cannot be read (on worker tcp://w:1)",
+    )
 
 
 def test_an_error_names_the_worker_and_a_task_that_is_stopped_ends_without_one(
@@ -170,13 +142,37 @@ def processes(process: Process) -> int:
     return id(process.predictor)
 
 
+def state(process: Process) -> tuple[int, bool, int]:
+    with process.forward:
+        return process.predictor.batch, remote_allowed(), torch.get_num_threads()
+
+
 def test_the_model_is_loaded_once_for_a_run_with_its_leave_to_go_online(
     here: Worker, run: RemoteRun
 ) -> None:
+    made = worker.processes.made
     loaded = {run_task(run, "files", processes, ())[0] for _ in range(3)}
     assert (len(loaded), remote_allowed()) == (1, False)
     run_task(replace(run, name="a run", allow_remote=True, batch=2), "files", processes, ())
-    assert (worker._process.cache_info().misses, remote_allowed()) == (2, True)
+    assert (worker.processes.made - made, remote_allowed()) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("limit", "loads"),
+    [(None, 2), (24 * 2**28, 2), (1024, 6)],
+)
+def test_clients_that_take_turns_have_their_models_kept_as_far_as_the_workers_limit_goes(
+    here: Worker, run: RemoteRun, limit: int | None, loads: int
+) -> None:
+    """Each with its own leave to go online, and its own number of torch's threads."""
+    here.memory_manager.memory_limit = limit
+    other = replace(run, batch=2, allow_remote=True, threads=2)
+    made = worker.processes.made
+    for _ in range(3):
+        for each in (run, other):
+            found, _ = run_task(each, "forward", state, ())
+            assert found == (each.batch, each.allow_remote, each.threads)
+    assert worker.processes.made - made == loads
 
 
 @pytest.mark.parametrize(
@@ -199,6 +195,19 @@ def test_a_worker_that_must_not_run_a_task_says_why(
     assert (again.address, again.reason) == (refused.value.address, refused.value.reason)
 
 
+def test_a_worker_that_joins_late_and_cannot_write_is_refused(
+    here: Worker, run: RemoteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", denied)
+    with pytest.raises(
+        RefusedWorkerError, match=r"cannot write into the output folder .*; let its"
+    ):
+        run_task(run, "files", processes, ())
+
+
 def lacking(_: Process) -> NoReturn:
     raise ModuleNotFoundError("No module named 'pyogrio'", name="pyogrio")
 
@@ -212,7 +221,7 @@ def test_a_worker_that_lacks_a_library_is_refused_and_others_run_the_task(
             run_task(run, "files", lacking, ())
         assert re.search(reason, refused.value.reason), place
         assert refused.value.address == here.address
-        worker._process.cache_clear()
+        worker.processes.clear()
         monkeypatch.setattr(worker, "load_model", lacking)
 
 

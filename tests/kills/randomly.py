@@ -26,7 +26,7 @@ def kill_randomly(folder: Path, kills: int, seed: int) -> Iterator[Verdict]:
     os.environ["OGR_CURRENT_DATE"] = "2020-01-01T00:00:00Z"
     preload()
     write_inputs(folder / "inputs", 200)
-    with_workers = predict(folder / "inputs", workers=2, block=64, vectors="gpkg")
+    with_workers = predict(folder / "inputs", workers=2, block=64, encode="window", vectors="gpkg")
     jobs = [*all_jobs(folder / "inputs"), *[Job("predict with workers", with_workers)] * 3]
     chance = random.Random(seed)
     shares = [len(range(index, kills, len(jobs))) for index in range(len(jobs))]
