@@ -61,8 +61,12 @@ def test_a_mixture_is_refused_with_a_worker_or_said(
 def test_where_workers_declare_gpus_the_others_do_not_count() -> None:
     declared = replace(GPU, declares_gpu=True)
     assert runs_blocks([CPU, declared]) == [declared]
-    agreed = agree([CPU, declared], mixed=False, threads=None)
-    assert (agreed.device, agreed.precision) == ("cuda", "bf16")
+    small = replace(CPU, cores=1)  # it makes files with as many threads
+    agreed = agree([small, declared], mixed=False, threads=None)
+    assert (agreed.device, agreed.precision, agreed.threads) == ("cuda", "bf16", 1)
+    cluster = Cluster(None, "a run", (CPU, declared), agreed)
+    assert (cluster.on_gpus, cluster.processes) == (True, 1)
+    assert not Cluster(None, "a run", (CPU, GPU), agreed).on_gpus
 
 
 @pytest.mark.parametrize(

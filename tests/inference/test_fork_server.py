@@ -12,6 +12,8 @@ from geoseg.inference import fork_server as module
 
 MARKER = """
 import os, pathlib
+assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ["OMP_NUM_THREADS"] == "1"
+assert "background_thread:false" in os.environ["JE_ARROW_MALLOC_CONF"]
 with pathlib.Path({log!r}).open("a") as log:
     log.write(f"{{os.getpid()}} {{len(os.listdir('/proc/self/task'))}}\\n")
 """
@@ -26,7 +28,6 @@ def work(queue):
     queue.put((os.getpid(), os.getppid()))
 
 if __name__ == "__main__":
-    sys.path.insert(0, sys.argv[1])
     environment = dict(os.environ)
     with fork_server(["marked", "not_there"]):
         assert environment == dict(os.environ)
@@ -51,14 +52,14 @@ if __name__ == "__main__":
 def test_a_module_is_imported_once_for_all_workers_of_a_call_in_a_process_of_one_thread(
     tmp_path: Path,
 ) -> None:
-    log, program = tmp_path / "log", tmp_path / "program.py"
-    (tmp_path / "hidden").mkdir()
+    log, program = tmp_path / "log", tmp_path / "hidden/program.py"
+    program.parent.mkdir()
     (tmp_path / "hidden/marked.py").write_text(MARKER.format(log=str(log)))
     # The working folder is not on this process's path, and so not on the server's.
     (tmp_path / "marked.py").write_text("raise SystemExit('the wrong one')")
     program.write_text(PROGRAM)
     done = subprocess.run(
-        [sys.executable, "-P", program, tmp_path / "hidden"],
+        [sys.executable, program],
         capture_output=True,
         text=True,
         timeout=120,

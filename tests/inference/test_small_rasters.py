@@ -14,7 +14,7 @@ from geoseg.errors import OutputError
 from geoseg.inference import small_rasters
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
-from geoseg.inference.small_rasters import make_files
+from geoseg.inference.small_rasters import make_files, tell_apart, tell_together
 from geoseg.inference.stories import Future, Lane, Slots, Task, tell_stories
 from geoseg.inference.survey import RasterJob, survey_raster
 from geoseg.models import Model
@@ -73,10 +73,14 @@ def test_they_are_one_task_and_the_same_files(
 
 
 def test_counts_and_seconds_are_those_of_each(
-    make_run: Callable[..., PredictRun], make_job: Callable[..., RasterJob]
+    make_run: Callable[..., PredictRun],
+    make_job: Callable[..., RasterJob],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(small_rasters, "MOST_PIXELS", 40 * 50)
     run = make_run(workers=2)
-    _, result = tell(run, make_job(run, height=40, width=50))
+    listening, result = tell(run, make_job(run, height=40, width=50))
+    assert "make_files" in listening.names
     assert result.counts.sum() == 40 * 50
     assert result.seconds["polygons"] > 0
 
@@ -140,3 +144,30 @@ def test_the_first_error_ends_them_and_so_does_the_end_of_the_run() -> None:
     with pytest.raises(KeyboardInterrupt):
         make_files(process(left=5), sheet, tasks)
     assert done == [0, 1, 0, 1, 0]
+
+
+def seconds(_: object, number: float) -> float:
+    return number
+
+
+def told(story: Any) -> Any:
+    """What a story returns whose tasks are run here."""
+    process = SimpleNamespace(stopped=lambda: False)
+    results = None
+    try:
+        while True:
+            stage = story.send(results)
+            results = [task.function(process, *task.arguments) for task in stage.tasks]
+    except StopIteration as end:
+        return end.value
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_results_are_those_of_the_last_stage_and_seconds_those_of_all_before(
+    together: bool,
+) -> None:
+    stages = [[Task(seconds, (float(n),)) for n in numbers] for numbers in ((1, 2), (3,), (4, 5))]
+    sheet: Any = None
+    took: list[float | None] = []
+    story = tell_together(sheet, stages, took) if together else tell_apart(stages, took)
+    assert (told(story), took) == ([4.0, 5.0], [1.0, 2.0, 3.0])

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -127,8 +128,10 @@ def test_a_worker_that_cannot_read_a_source_is_refused_with_the_error_of_its_tas
 
 
 def test_an_error_names_the_worker_and_a_task_that_is_stopped_ends_without_one(
-    here: Worker, run: RemoteRun
+    here: Worker, run: RemoteRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    trimmed: list[None] = []
+    monkeypatch.setattr(worker, "trim_heap", lambda: trimmed.append(None))
     with pytest.raises(SourceError, match=r"^a\.tif: cannot be read \(on worker tcp://w:1\)$"):
         run_task(run, "files", fail, ())
     for name in ("a run", "a key"):
@@ -136,6 +139,7 @@ def test_an_error_names_the_worker_and_a_task_that_is_stopped_ends_without_one(
         assert run_task(run, "files", until_stopped, ()) == (None, 0)
         worker._stopped.clear()
     assert {event[0] for event in here.events} == {"begun"}
+    assert len(trimmed) == 3, "memory goes back to the system after each"
 
 
 def processes(process: Process) -> int:
@@ -267,6 +271,23 @@ def test_files_wait_for_blocks_and_one_another_unless_blocks_run_on_gpus(
         tasks = [pool.submit(run_task, chosen, lane, meets_another, (lane,)) for lane in lanes]
         assert [task.result()[0] for task in tasks] == [met, met]
     assert sum(event[0] == "begun" for event in here.events) == 2
+
+
+def test_two_threads_of_a_worker_load_one_model(
+    here: Worker, run: RemoteRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, loaded = worker.load_model, list[Path]()
+
+    def slowly(file: Path) -> Any:
+        loaded.append(file)
+        time.sleep(0.05)
+        return load(file)
+
+    monkeypatch.setattr(worker, "load_model", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [pool.submit(run_task, run, "files", processes, ()) for _ in range(2)]
+        assert len({task.result()[0] for task in tasks}) == len(loaded) == 1
+    assert len(here.events) == 4
 
 
 def test_a_call_is_its_result_where_it_is_unpickled_and_fails_alone_where_a_name_is_unknown(
