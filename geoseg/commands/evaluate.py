@@ -34,12 +34,12 @@ from geoseg.evaluation.largest_errors import draw_largest_errors
 from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
 from geoseg.evaluation.results import describe, summarize_scores, warn_of_empty_results
-from geoseg.evaluation.scoring import score_pairs
+from geoseg.evaluation.scoring import PairScore, score_pairs
 from geoseg.failures import begun, naming_the_rest
 from geoseg.foreign import with_allow_remote
 from geoseg.given import given_path, path_text
 from geoseg.locks import lock_folder
-from geoseg.metrics import find_protocol
+from geoseg.metrics import Protocol, find_protocol
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, Source, shared_notes
 from geoseg.report import Report, nothing_usable
@@ -105,8 +105,7 @@ def run(
         attribute=attribute,
         layer=layer,
     )
-    names = options.scheme.names
-    rules.check(names)
+    rules.check(options.scheme.names)
     named = given_images(images)
     pairs, failures = _open_all(predicted, reference, instances, options)
     folder, progress = Path(given_path("out", out)), progress or Progress()
@@ -118,17 +117,7 @@ def run(
         failures += failed
         if not scores:
             raise nothing_usable(failures)
-        data = summarize_scores(scores, options, rules)
-        references = [score.drawn for score in scores if score.drawn is not None]
-        objects = [score.objects for score in scores if score.objects is not None]
-        data["label_files"] = feature_counts([*references, *objects])
-        data["warnings"] = [
-            *_input_warnings([score.pair for score in scores], options.scheme),
-            *feature_warnings(references),
-            *dict.fromkeys(line for one in objects for line in one.warnings),
-            *warn_of_empty_results(scores, rules, names),
-        ]
-        data["failures"] = failures
+        data = _summary(scores, options, rules) | {"failures": failures}
         with begun(), naming_the_rest((), failures):
             if errors:
                 data["errors"] = write_errors(scores, rasters, folder, options, progress)
@@ -140,6 +129,25 @@ def run(
             remove_former_errors(folder, rasters)
             write_outputs(folder, data, cells, options.scheme)
     return Report(describe(data, folder), data, int(bool(failures)))
+
+
+def _summary(
+    scores: Sequence[PairScore], options: ScoringOptions, rules: Protocol
+) -> dict[str, Any]:
+    """The metrics of all pairs together, what was read of label files, and the warnings."""
+    references = [score.drawn for score in scores if score.drawn is not None]
+    objects = [score.objects for score in scores if score.objects is not None]
+    warnings = [
+        *_input_warnings([score.pair for score in scores], options.scheme),
+        *feature_warnings(references),
+        *dict.fromkeys(line for one in objects for line in one.warnings),
+        *warn_of_empty_results(scores, rules, options.scheme.names),
+    ]
+    return {
+        **summarize_scores(scores, options, rules),
+        "label_files": feature_counts([*references, *objects]),
+        "warnings": warnings,
+    }
 
 
 def _input_warnings(pairs: Sequence[RasterPair], scheme: ClassScheme) -> list[str]:

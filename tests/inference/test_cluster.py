@@ -144,10 +144,11 @@ def test_workers_are_processes_of_one_task_each_that_leave_ctrl_c_to_this_one(cl
 
 def windows_told(process: Process, counts: list[int], seconds: float) -> tuple[int, int]:
     """A task of the engine: tells of windows, and says where it ran with how many threads."""
-    for count in counts:
-        time.sleep(seconds)
-        process.on_window(count)
-    return os.getpid(), torch.get_num_threads()
+    with process.forward:
+        for count in counts:
+            time.sleep(seconds)
+            process.on_window(count)
+        return os.getpid(), torch.get_num_threads()
 
 
 def identity_of_the_net(process: Process) -> tuple[int, int]:

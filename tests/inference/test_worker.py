@@ -255,16 +255,27 @@ def meets_another(process: Process, lane: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("on_gpus", "lanes", "met"),
+    ("device", "on_gpus", "lanes", "met"),
     [
-        (False, ("forward", "files"), False),
-        (False, ("files", "files"), False),
-        (True, ("files", "files"), True),
+        ("cpu", False, ("forward", "files"), False),
+        ("cpu", False, ("files", "files"), False),
+        ("cpu", True, ("files", "files"), True),
+        ("cuda", False, ("forward", "files"), True),
     ],
 )
 def test_files_wait_for_blocks_and_one_another_unless_blocks_run_on_gpus(
-    here: Worker, run: RemoteRun, on_gpus: bool, lanes: tuple[str, str], met: bool
+    here: Worker,
+    run: RemoteRun,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    on_gpus: bool,
+    lanes: tuple[str, str],
+    met: bool,
 ) -> None:
+    predictor: Any = SimpleNamespace(device=torch.device(device))
+    classes: Any = None
+    process = Process(predictor, classes, 1, lambda _: None)
+    monkeypatch.setattr(worker.processes, "_make", lambda _: (process, 0))
     _AT_ONCE.reset()
     chosen = replace(run, on_gpus=on_gpus)
     with ThreadPoolExecutor(2) as pool:
