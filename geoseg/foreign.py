@@ -162,7 +162,7 @@ def read_head(path: Path, size: int = 4096) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=0) as stream:
         return stream.read(size)
 
 

@@ -186,11 +186,13 @@ def _ways(
     narrowest = widest
     if run.options.block == "auto":
         narrowest = min(widest, max(survey.job.grid.window for survey in surveys))
+    planned, cut, total = first, surveys, whole
     for choice in first.tighter(widest, narrowest):
-        cut = [survey.cut(choice, probe, run.options.block, windows) for survey in surveys]
-        plan = RasterPlan.total([survey.plan(choice, cleaning) for survey in cut])
-        if merged:
-            plan = plan_merged(plan, merged, run.options)
+        if replace(choice, begun=planned.begun) != planned:  # when files begin changes no plan
+            cut = [survey.cut(choice, probe, run.options.block, windows) for survey in surveys]
+            total = RasterPlan.total([survey.plan(choice, cleaning) for survey in cut])
+            planned = choice
+        plan = plan_merged(total, merged, run.options) if merged else total
         memory = peak_of(plan, probe, choice, len(surveys))
         joined = run.cluster is not None
         seconds = seconds_of(plan, probe, choice, len(surveys), joined=joined)

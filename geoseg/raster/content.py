@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -83,11 +82,11 @@ def tiff_metadata(path: Path) -> bytes:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        for entry in _first_directory(stream):
-            if entry.tag == _METADATA_TAG:
-                stream.seek(min(entry.offset, path.stat().st_size))
-                return stream.read(min(entry.length, MOST_XML + 1)).split(b"\0", 1)[0]
-    return b""
+        entry = _entry(stream, _METADATA_TAG)
+        if entry is None:
+            return b""
+        stream.seek(min(entry.offset, path.stat().st_size))
+        return stream.read(min(entry.length, MOST_XML + 1)).split(b"\0", 1)[0]
 
 
 def tiff_photometric(path: Path) -> int | None:
@@ -97,13 +96,12 @@ def tiff_photometric(path: Path) -> int | None:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        entries = _first_directory(stream)
-        return next((entry.short for entry in entries if entry.tag == _PHOTOMETRIC_TAG), None)
+        entry = _entry(stream, _PHOTOMETRIC_TAG)
+    return None if entry is None else entry.short
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    tag: int
     length: int
     offset: int
     """Of the values in the file, where they do not fit here."""
@@ -111,8 +109,8 @@ class _Entry:
     """The value, where it is a single number of 16 bits."""
 
 
-def _first_directory(stream: BinaryIO) -> Iterator[_Entry]:
-    """The entries of a TIFF's first directory; none where the file ends before."""
+def _entry(stream: BinaryIO, wanted: int) -> _Entry | None:
+    """The entry of a tag in a TIFF's first directory; None also where the file ends before."""
     start = stream.read(16)
     order, big = _TIFF[start[:4]], start[2:3] in (b"+", b"\0") and b"+" in start[2:4]
     count_format, entry_format = ("Q", "HHQ8s") if big else ("H", "HHI4s")
@@ -121,12 +119,14 @@ def _first_directory(stream: BinaryIO) -> Iterator[_Entry]:
     stream.seek(min(at[0], os.fstat(stream.fileno()).st_size))
     counted = stream.read(struct.calcsize(order + count_format))
     if len(counted) < struct.calcsize(order + count_format):
-        return  # no directory: GDAL says so
+        return None  # no directory: GDAL says so
     entries = min(struct.unpack(order + count_format, counted)[0], 65_535)
     size = struct.calcsize(order + entry_format)
     table = stream.read(entries * size)
     table = table[: len(table) // size * size]
     for tag, _, length, value in struct.iter_unpack(order + entry_format, table):
-        (offset,) = struct.unpack(order + offset_format, value)
-        (short,) = struct.unpack_from(order + "H", value)
-        yield _Entry(tag, length, offset, short)
+        if tag == wanted:
+            (offset,) = struct.unpack(order + offset_format, value)
+            (short,) = struct.unpack_from(order + "H", value)
+            return _Entry(length, offset, short)
+    return None

@@ -86,7 +86,10 @@ class _KeptOpen:
         self.file = file
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
+        value = getattr(self.file, name)
+        # rasterio makes most of them anew, and they are asked for eighty times a file.
+        setattr(self, name, value)
+        return value
 
     def __enter__(self) -> _KeptOpen:
         return self
