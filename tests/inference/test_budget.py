@@ -133,13 +133,16 @@ def worker(host: str, limit: int | None, free: int) -> WorkerFacts:
 def test_of_a_cluster_the_least_worker_decides(make_run: Any) -> None:
     """Dask pauses a worker at 80 % of its limit; those without one share what their host has."""
     agreement = Agreement("cpu", "fp32", 1, ("kind",))
-    workers = (worker("a", 4000, 9), worker("b", None, 9000), worker("b", None, 9000))
+    workers = (worker("a", 4000, 9000), worker("b", None, 9000), worker("b", None, 9000))
     run: PredictRun = make_run()
     of = Budget.of(replace(run, cluster=Cluster(None, "run", workers, agreement)))
     assert (of.bytes, of.workers, of.of_all) == (2700, 3, 8100)
-    with_less = (worker("a", 1000, 9), *workers[1:])
+    with_less = (worker("a", 1000, 9000), *workers[1:])
     of = Budget.of(replace(run, cluster=Cluster(None, "run", with_less, agreement)))
     assert of.bytes == 750
+    sharing = (worker("a", 4000, 4000), worker("a", 4000, 4000))  # limits beyond what is there
+    of_sharing = Budget.of(replace(run, cluster=Cluster(None, "run", sharing, agreement)))
+    assert of_sharing.bytes == 1500
     assert "start workers with --memory-limit 14MiB" in str(of.refusal(10 * MIB, choosable=True))
 
 

@@ -12,6 +12,7 @@ from geoseg.inference.block_memory import device_bytes, mapped_pixels
 from geoseg.inference.choice import Choice
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
+from geoseg.inference.survey import survey_raster
 from geoseg.raster import Source, assembly, open_raster
 from geoseg.tiling import Block, Cells, TileGrid, Window
 
@@ -259,3 +260,11 @@ def test_the_printed_plan_has_two_lines() -> None:
 def test_times_have_the_unit_that_suits_them(seconds: float, text: str) -> None:
     plan = RasterPlan(1, 1, 1, 1, 1, 1, 1)
     assert f"about {text}, " in plan.lines(PROBE, seconds, 3 * 2**29, 2**32, 1)[1]
+
+
+def test_when_files_begin_changes_no_plan(make_run: Any, make_job: Any) -> None:
+    """So `fit_memory` plans each raster once for both."""
+    run = make_run()
+    survey = survey_raster(run, make_job(run))
+    early, late = (survey.plan(Choice(begun=begun)) for begun in (True, False))
+    assert early == late
