@@ -26,7 +26,7 @@ from geoseg.inference.worker import can_import
 from geoseg.inference.worker_facts import facts_of_worker
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
-from geoseg.report import shorten
+from geoseg.report import counted, shorten
 
 SCHEDULER_GONE = "the scheduler is gone; start it and its workers, and the same command continues"
 SILENT_SECONDS = 60.0
@@ -149,7 +149,7 @@ def refuse_flaws(flaws: Mapping[str, str | None]) -> None:
 def ask_workers(
     client: Any, options: PredictOptions, out: AnyPath, sources: Sequence[Path]
 ) -> list[WorkerFacts]:
-    """The facts of all workers of a cluster that are not frozen.
+    """The facts of all workers of a cluster that are not frozen, by address.
 
     Args:
         client: of the cluster.
@@ -162,7 +162,7 @@ def ask_workers(
         OutputError: the output folder cannot be written here.
     """
     workers = known_workers(client)
-    flaws = flaws_of(client, workers.keys() - silent_workers(workers))
+    flaws = flaws_of(client, sorted(workers.keys() - silent_workers(workers)))
     refuse_flaws(flaws)
     with ExitStack() as stack:
         token = None if options.dry_run else stack.enter_context(_token(out))
@@ -177,7 +177,8 @@ def ask_workers(
     faults = {address: _fault_of(answer) for address, answer in answers.items()}
     faulty = [f"worker {address} {fault}" for address, fault in faults.items() if fault]
     if faulty:
-        more = f" (and {len(faulty) - 1} more workers)" if len(faulty) > 1 else ""
+        others = counted(len(faulty) - 1, "more worker")
+        more = f" (and {others})" if len(faulty) > 1 else ""
         raise ConfigError(faulty[0] + more)
     return list(answers.values())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -12,8 +14,16 @@ from distributed.comm import CommClosedError
 from distributed.versions import get_versions
 
 import geoseg
-from geoseg.errors import SchedulerLostError
-from geoseg.inference.roll_call import answers_of, flaws_of, known_workers, silent_workers
+from geoseg.errors import ConfigError, SchedulerLostError
+from geoseg.inference.agreement import WorkerFacts
+from geoseg.inference.options import PredictOptions
+from geoseg.inference.roll_call import (
+    answers_of,
+    ask_workers,
+    flaws_of,
+    known_workers,
+    silent_workers,
+)
 
 
 def test_silence_is_counted_from_the_worker_that_was_heard_last_whatever_this_clock_says() -> None:
@@ -85,3 +95,51 @@ def test_a_scheduler_that_dies_while_workers_are_asked_is_lost() -> None:
     client.run = mock.AsyncMock(side_effect=CommClosedError("closed"))
     with pytest.raises(SchedulerLostError, match="the same command continues"):
         answers_of(client, "a", int)
+
+
+FACTS = WorkerFacts("a", "host", 8, "2.11", "cpu", "AVX512", "fp32")
+OPTIONS = PredictOptions.from_keywords(scheduler="tcp://s:1", device="cpu")
+
+
+def roll_call(out: Path, *, dry_run: bool = False, **facts: Any) -> list[tuple[Any, ...]]:
+    """What workers that give these facts were asked for them."""
+    right = _version(geoseg.__version__)
+    client = Cluster({each: [right, None, answer] for each, answer in facts.items()})
+    options = replace(OPTIONS, dry_run=dry_run)
+    answers = ask_workers(client, options, out, [Path("a.tif")])
+    assert answers == list(facts.values()), "frozen ones are not asked"
+    return client.asked[2 * len(facts) :]
+
+
+def test_workers_are_asked_by_a_token_of_which_nothing_is_left(tmp_path: Path) -> None:
+    out = tmp_path / "new/out"
+    asked = roll_call(out, a=FACTS, b=replace(FACTS, address="b"))
+    for _, device, precision, token, sources, address, options in asked:
+        assert (device, precision, sources, options) == ("cpu", "auto", [Path("a.tif")], {})
+        assert token.parent == out / ".geoseg"
+        assert address in "ab"
+    assert list(tmp_path.iterdir()) == []
+    (out / ".geoseg").mkdir(parents=True)
+    roll_call(out, a=FACTS)
+    assert list(out.iterdir()) == [out / ".geoseg"], "what was there stays"
+    assert list((out / ".geoseg").iterdir()) == []
+
+
+def test_a_dry_run_asks_for_no_token(tmp_path: Path) -> None:
+    ((_, _, _, token, *_),) = roll_call(tmp_path / "out", dry_run=True, a=FACTS)
+    assert token is None
+
+
+def test_the_first_worker_that_cannot_take_part_is_named_and_others_are_counted(
+    tmp_path: Path,
+) -> None:
+    blind = replace(FACTS, fault="cannot read a.tif; give")
+    with pytest.raises(ConfigError, match=r"^worker b cannot read a\.tif; give$"):
+        roll_call(tmp_path, a=FACTS, b=blind)
+    with pytest.raises(ConfigError, match=r"^worker a cannot read .* \(and 1 more worker\)$"):
+        roll_call(tmp_path, a=blind, b=blind)
+    silent = r"^worker a does not say what it is \(no room\); .* \(and 2 more workers\)$"
+    with pytest.raises(ConfigError, match=silent):
+        roll_call(tmp_path, a=MemoryError("no room"), b=blind, c=blind)
+    with pytest.raises(ConfigError, match=r"no worker of scheduler tcp://s:1 answers any more"):
+        roll_call(tmp_path, a=CommClosedError("closed"))
