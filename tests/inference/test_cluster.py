@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import distributed.utils
 import psutil
@@ -19,11 +20,13 @@ import torch
 
 from geoseg.errors import RunError, SchedulerLostError, SourceError
 from geoseg.inference import cluster
+from geoseg.inference.agreement import WorkerFacts
 from geoseg.inference.cluster import local_cluster
 from geoseg.inference.cluster_slots import ClusterSlots
 from geoseg.inference.engine import Process
 from geoseg.inference.fork_server import START_METHOD
 from geoseg.inference.forward_options import ForwardOptions
+from geoseg.inference.options import PredictOptions
 from geoseg.inference.stories import Task
 from geoseg.inference.worker import RemoteRun
 from tests.chaos.processes import kill_first, workers
@@ -209,6 +212,31 @@ def test_leaving_stops_the_tasks_that_run(client: Any, run: RemoteRun, tmp_path:
     while started.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not started.exists()
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("", 8), ("3,1", 8)])
+def test_a_cluster_that_runs_is_joined_by_a_name_of_its_own_with_the_threads_that_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: str, threads: int
+) -> None:
+    client = mock.MagicMock()
+    connect = mock.Mock(return_value=client)
+    facts = WorkerFacts("tcp://w:1", "w", 8, "2.11", "cpu", "AVX512", "fp32")
+    monkeypatch.setattr(cluster, "Client", connect)
+    monkeypatch.setattr(cluster, "ask_workers", lambda *_: [facts])
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    options = PredictOptions.from_keywords(scheduler="tcp://s:1")
+    names = set()
+    for _ in range(2):
+        with cluster.join_cluster(options, tmp_path, []) as joined:
+            client.__exit__.assert_not_called()
+            assert joined.agreement.threads == threads
+            assert (joined.client, joined.workers, joined.warnings) == (client, (facts,), ())
+            names.add(joined.name)
+        client.__exit__.assert_called_once()
+        client.__exit__.reset_mock()
+    assert len(names) == 2, "the end of one run must not stop another's tasks"
+    connect.assert_called_with("tcp://s:1", timeout=cluster.CONNECT_SECONDS, set_as_default=False)
+    client.wait_for_workers.assert_called_with(1, timeout=cluster.WORKERS_SECONDS)
 
 
 def test_a_scheduler_that_is_gone_is_said(run: RemoteRun) -> None:

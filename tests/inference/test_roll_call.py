@@ -22,6 +22,7 @@ from geoseg.inference.roll_call import (
     ask_workers,
     flaws_of,
     known_workers,
+    refuse_flaws,
     silent_workers,
 )
 
@@ -143,3 +144,11 @@ def test_the_first_worker_that_cannot_take_part_is_named_and_others_are_counted(
         roll_call(tmp_path, a=MemoryError("no room"), b=blind, c=blind)
     with pytest.raises(ConfigError, match=r"no worker of scheduler tcp://s:1 answers any more"):
         roll_call(tmp_path, a=CommClosedError("closed"))
+
+
+def test_workers_whose_geoseg_is_another_are_refused_together() -> None:
+    refuse_flaws({"a": None})
+    flaws = {each: f"has geoseg {each}" for each in "bcde"}
+    three = "worker b has geoseg b, c has geoseg c, d has geoseg d and 1 more; install geoseg "
+    with pytest.raises(ConfigError, match=f"^{three}{geoseg.__version__}"):
+        refuse_flaws({"a": None, **flaws})
