@@ -40,6 +40,8 @@ _CLOCKS = 60.0
 _MOVES = ".moves.json"
 """In a folder of complete files: a checksum, and what is to be removed and moved, in order."""
 _IS_FULL = "the disk is full"
+_FULL_OF_SQLITE = ("database or disk is full", "cannot rollback - no transaction is active")
+"""The second is of what wants to undo what SQLite has undone by itself, as a full disk makes it."""
 _FAULTS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV)
 _FULL_DISK = 1_000_000
 """Bytes. GDAL leaves no more than this of a disk that it has found full."""
@@ -295,4 +297,4 @@ def _reason(error: Exception, path: Path) -> str:
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror
     # SQLite, which rolls back and so leaves room, has its own words.
-    return _IS_FULL if "database or disk is full" in words else " ".join(words.split())
+    return _IS_FULL if any(said in words for said in _FULL_OF_SQLITE) else " ".join(words.split())

@@ -149,8 +149,14 @@ def test_a_fault_of_the_disk_is_told_from_one_of_a_file(tmp_path, fault):
         raise RuntimeError(f"write failed: {os.strerror(fault)}")
 
 
-def test_a_full_disk_is_known_by_the_words_of_sqlite_too(tmp_path):
-    words = "Could not add feature (failed to execute insert : database or disk is full)"
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Could not add feature (failed to execute insert : database or disk is full)",
+        "sqlite3_exec(ROLLBACK) failed: cannot rollback - no transaction is active",
+    ],
+)
+def test_a_full_disk_is_known_by_the_words_of_sqlite_too(tmp_path, words):
     with (
         pytest.raises(DiskError, match=r"cannot be written \(the disk is full\); free the disk"),
         naming_file(tmp_path / "a.gpkg", (RuntimeError,)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -34,6 +33,7 @@ from geoseg.vector import FORMATS, read_vector_fingerprint
 from geoseg.vector.formats import GPKG_OPTIONS
 from geoseg.vector.style import add_styles, qml_of, sld_of
 from geoseg.vector.vector_file import FINGERPRINT
+from geoseg.vector.write import WRITING_ERRORS
 
 REGIONS = "errors.gpkg"
 _OWN = "errors of an evaluation"
@@ -154,7 +154,7 @@ def _write_regions(
     places = dict.fromkeys(systems)
     names = np.array([_name(each, folder).removesuffix("_errors.tif") for each in errors], object)
     styles = []
-    with replace_file(path, companions=_GPKG.companions, errors=(OSError, sqlite3.Error)) as made:
+    with replace_file(path, companions=_GPKG.companions, errors=WRITING_ERRORS) as made:
         for number, system in enumerate(places, start=1):
             layer = Path(REGIONS).stem + (f"_{number}" if number > 1 else "")
             here = np.array([systems[sheet] == system for sheet in sheets.tolist()], np.bool_)

@@ -25,6 +25,7 @@ from geoseg.raster import (
     chunk_path,
     class_layer,
     confidence_layer,
+    describes_classes,
     has_fingerprint,
     index_files,
     is_index,
@@ -41,6 +42,7 @@ from geoseg.raster import (
 from geoseg.raster.part import BLOCK
 from geoseg.raster.pieces import Pieces
 from geoseg.stores import FINGERPRINT, StorePath
+from geoseg.styles import own_styles
 from geoseg.tiling import Block, Window
 from geoseg.vector import (
     FeatureTable,
@@ -111,6 +113,14 @@ class Output:
         kind = raster_companions if self._is_raster else format_of(self.path).companions
         own = [] if self.side else existing_files(self.path, kind)
         return own + self._stale()
+
+    def in_the_way(self) -> list[AnyPath]:
+        """Of these, what may be somebody's: not what geoseg wrote beside a file that is gone."""
+        found = self.existing()
+        if self.path in found:
+            return found
+        own = own_styles(self.path)
+        return [path for path in found if path not in own and not describes_classes(path)]
 
     def remove_stale(self) -> None:
         """Remove what exists in its place and would not be replaced by it.

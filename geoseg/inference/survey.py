@@ -244,7 +244,7 @@ def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, .
     missing = tuple(output for output in outputs if not output.is_current())
     # Polygon files of one stem share their styles: those of a file that is kept are geoseg's own.
     kept = {path for each in outputs if each not in missing for path in each.existing()}
-    in_the_way = [path for each in missing for path in each.existing() if path not in kept]
+    in_the_way = [path for each in missing for path in each.in_the_way() if path not in kept]
     if in_the_way and not overwrite:
         raise OutputError(
             f"{in_the_way[0]} exists, made from another source, model or options "

@@ -17,7 +17,7 @@ from geoseg.raster.chunks import (
     level_at_hand,
     write_index,
 )
-from geoseg.raster.class_names import every_class, read_class_names
+from geoseg.raster.class_names import describes_classes, every_class, read_class_names
 from geoseg.raster.cog import place_of, write_cog
 from geoseg.raster.compatibility import check_bands, check_source, refuse_palette, shared_notes
 from geoseg.raster.confidence import open_bytes, open_confidence
@@ -90,6 +90,7 @@ __all__ = [
     "common_folder",
     "confidence_layer",
     "describe_grid",
+    "describes_classes",
     "error_layer",
     "every_class",
     "find_sources",

@@ -10,8 +10,11 @@ from rasterio.enums import ColorInterp
 
 from geoseg.classes import MAX_CLASSES, ClassScheme, default_colors
 from geoseg.errors import SourceError
+from geoseg.places import AnyPath
 from geoseg.raster.gdal import open_dataset
 
+_MARKS = ("<Description>class</Description>", "<CategoryNames>")
+"""Of the band of a class raster of geoseg's, as GDAL writes it down."""
 CLASSES_TAG = "GEOSEG_CLASSES"
 """The metadata item with the class names, a JSON list: it remains if the ``.aux.xml`` gets lost."""
 
@@ -73,3 +76,17 @@ def _category_names(path: Path) -> list[str]:
     # It has been opened before, which refuses what is malformed, too large or too deep.
     found = ET.parse(described).find(".//CategoryNames")  # noqa: S314
     return [] if found is None else [entry.text or "" for entry in found]
+
+
+def describes_classes(path: AnyPath) -> bool:
+    """Whether a file is the ``.aux.xml`` of a class raster of geoseg's, with whatever viewers add.
+
+    Without the raster nothing in it is of use to anybody.
+    """
+    if not isinstance(path, Path) or not path.name.endswith(".aux.xml"):
+        return False
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return text.startswith("<PAMDataset") and all(mark in text for mark in _MARKS)

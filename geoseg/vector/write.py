@@ -22,7 +22,7 @@ from geoseg.vector.paths import path_to_write
 from geoseg.vector.polygonize import Regions
 from geoseg.vector.vector_file import VectorFile
 
-_ERRORS = (OSError, RuntimeError, sqlite3.Error)
+WRITING_ERRORS = (OSError, RuntimeError, sqlite3.Error)
 """What pyogrio and pyarrow raise, and what adding styles does."""
 
 
@@ -89,7 +89,7 @@ def write_tables(
             for table in large_tables(tables):
                 rows += len(table)
                 for path, file in files.items():
-                    with naming_file(path, _ERRORS):
+                    with naming_file(path, WRITING_ERRORS):
                         file.write(layer, table)
             counts.append(rows)
     return counts
@@ -107,7 +107,7 @@ def _replacing(path: AnyPath, fingerprint: str) -> Iterator[VectorFile]:
     ) as built:
         with path_to_write(built) as plain, _abandoned_on_failure(kind(plain, fingerprint)) as file:
             yield file
-            with naming_file(path, _ERRORS):
+            with naming_file(path, WRITING_ERRORS):
                 file.finish()
         leave_foreign(built, path)
 

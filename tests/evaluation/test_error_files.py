@@ -11,11 +11,13 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+from pyogrio.errors import DataSourceError
 from rasterio.features import shapes
 from rio_cogeo import cog_validate
 
+from geoseg import ogr
 from geoseg.commands.evaluate import run
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError, DiskError, OutputError
 from geoseg.evaluation import error_raster
 from geoseg.metrics import erode
 
@@ -149,6 +151,17 @@ def test_files_of_others_are_not_replaced(
     with pytest.raises(OutputError, match=f"{name} exists and was not written by geoseg evaluate"):
         evaluated(pair, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_a_full_disk_is_said_where_pyogrio_meets_it(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise DataSourceError("Failed to commit transaction: database or disk is full")
+
+    monkeypatch.setattr(ogr.raw, "write", full)
+    with pytest.raises(DiskError, match=r"errors\.gpkg: cannot be written \(the disk is full\)"):
+        evaluated(pair, tmp_path / "out")
 
 
 def test_two_predictions_with_one_error_raster_are_refused(

@@ -285,6 +285,22 @@ def test_files_that_geoseg_did_not_write_are_in_the_way_unless_they_may_be_overw
     assert survey.missing == survey.outputs
 
 
+def test_what_geoseg_wrote_beside_a_file_that_was_removed_is_not_in_the_way(
+    make_run: MakeRun, make_job: MakeJob
+) -> None:
+    run = make_run(vectors="fgb")
+    job = make_job(run, "a.tif")
+    finish(run, survey_raster(run, job))
+    (run.out / "a_classes.tif").unlink()
+    (run.out / "a_polygons.fgb").unlink()
+    left = {path.name for path in run.out.iterdir()}
+    assert {"a_classes.tif.aux.xml", "a_classes.qml", "a_polygons.qml"} <= left
+    survey = survey_raster(run, job)
+    assert {output.kind for output in survey.missing} == {"classes", "fgb"}
+    finish(run, survey)
+    assert not survey_raster(run, job).missing
+
+
 @pytest.mark.parametrize("name", ["a_classes.tif.aux.xml", "a_polygons.qix", "a_polygons.gpkg-wal"])
 def test_what_other_programs_put_beside_a_finished_output_is_left_alone(
     make_run: MakeRun, make_job: MakeJob, name: str
