@@ -107,6 +107,28 @@ def test_looks_come_in_order_with_their_errors() -> None:
     assert threads() == []
 
 
+@pytest.mark.parametrize(("in_threads", "alone"), [(0.0015, 0.0015), (0.003, 0.0001)])
+def test_looks_are_made_in_the_quicker_way_and_come_in_order(
+    in_threads: float, alone: float
+) -> None:
+    """Looks that wait are quicker in threads, those that hinder one another one by one."""
+    made_alone: list[bool] = []
+
+    def look(number: int) -> float:
+        is_alone = threading.current_thread() is threading.main_thread()
+        made_alone.append(is_alone)
+        time.sleep(alone if is_alone else in_threads)
+        return 1 / (number % 100)
+
+    looks = list(look_ahead(look, range(700), "geoseg-test"))
+    assert [each.exception() is None for each in looks] == [n % 100 != 0 for n in range(700)]
+    assert all(each.result() == 1 / (n % 100) for n, each in enumerate(looks) if n % 100)
+    first, kept = made_alone[:40], made_alone[40 : 40 + 512]
+    assert first == [False] * 32 + [True] * 8
+    assert all(kept) if alone < in_threads else not any(kept)
+    assert threads() == []
+
+
 def test_few_looks_are_taken_ahead_and_none_after_the_caller_has_left() -> None:
     asked: list[int] = []
     looks = look_ahead(lambda number: number, (asked.append(n) or n for n in range(10**6)))

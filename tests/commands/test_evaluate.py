@@ -42,9 +42,12 @@ def test_each_file_is_opened_four_times_at_most_however_many_squares_are_shown(
 ) -> None:
     monkeypatch.setattr(fingerprint, "_SETTLED", 0)  # as if the files were a minute old
     rng = np.random.default_rng(5)
-    shape = 1, 1000, 600  # four squares
-    predicted, labels, image = (
-        make_raster(f"in/a_{kind}.tif", data=rng.integers(0, 6, shape, np.uint8), nodata=255)
+    predicted, labels, image = (  # of four squares
+        make_raster(
+            f"in/a_{kind}.tif",
+            data=rng.integers(0, 6, (1, 25, 15), np.uint8).repeat(40, 1).repeat(40, 2),
+            nodata=255,
+        )
         for kind in ("classes", "label", "image")
     )
     opened.clear()

@@ -81,7 +81,7 @@ def test_a_worker_that_cannot_read_or_write_is_refused_with_its_address(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_worker_that_is_frozen_before_the_start_is_not_waited_for(
     cluster: ExternalCluster,
     make_raster: Make,

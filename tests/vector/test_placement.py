@@ -184,7 +184,8 @@ def test_a_world_of_polygons_is_drawn_exactly_everywhere(
         ("EPSG:32632", ("EPSG:4326", 10, 50, 0.001)),
         ("EPSG:32632", ("EPSG:3857", 10, 50, 100.0)),
         ("EPSG:32632", ("EPSG:25833", 12, 50, 100.0)),
-        ("EPSG:31467", ("EPSG:25832", 10, 50, 10.0)),
+        # PROJ chooses among operations for each point, which takes long.
+        pytest.param("EPSG:31467", ("EPSG:25832", 10, 50, 10.0), marks=pytest.mark.slow),
         ("EPSG:4807", ("EPSG:2154", 3, 47, 1000.0)),
         ("EPSG:25832+7837", ("EPSG:4258", 10, 50, 0.001)),
         ("EPSG:3995", ("EPSG:3413", 30, 89.8, 3000.0)),
