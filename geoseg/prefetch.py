@@ -27,6 +27,8 @@ _AHEAD_BYTES = 2**25
 _TRIED_IN_THREADS, _TRIED_ONE_BY_ONE = 32, 8
 _UNTIL_THE_NEXT_TRIAL = 512
 """Looks: where they wait for a disk, those one by one take a twentieth of the time of all."""
+_SHORT = 0.02
+"""Seconds a look in threads, beyond which it waits or decodes: threads are quicker then."""
 
 
 def prefetch(
@@ -171,16 +173,18 @@ def _by_the_quicker(
     are computed by Python, and its lock, handed from thread to thread, doubles what they take.
     """
     while True:
-        paces: list[float] = []
+        quicker, least = in_threads, _SHORT
         for way, count in ((in_threads, _TRIED_IN_THREADS), (one_by_one, _TRIED_ONE_BY_ONE)):
             began = time.perf_counter()
             tried = list(way(islice(items, count)))
             wait(tried)
-            paces.append((time.perf_counter() - began) / count)
+            pace = (time.perf_counter() - began) / count
             yield from tried
             if len(tried) < count:
                 return
-        quicker = in_threads if paces[0] < paces[1] else one_by_one
+            if pace > least:
+                break
+            quicker, least = way, pace
         looked = 0
         for future in quicker(islice(items, _UNTIL_THE_NEXT_TRIAL)):
             looked += 1

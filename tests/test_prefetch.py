@@ -129,6 +129,12 @@ def test_looks_are_made_in_the_quicker_way_and_come_in_order(
     assert threads() == []
 
 
+def test_looks_that_take_long_are_never_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geoseg.prefetch._SHORT", 0.0)
+    looks = look_ahead(lambda _: threading.current_thread(), range(700), "geoseg-test")
+    assert threading.main_thread() not in {each.result() for each in looks}
+
+
 def test_few_looks_are_taken_ahead_and_none_after_the_caller_has_left() -> None:
     asked: list[int] = []
     looks = look_ahead(lambda number: number, (asked.append(n) or n for n in range(10**6)))
