@@ -7,7 +7,7 @@ continues at the number where it stopped.
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.tiles import Patch, Tile, TileReader
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, RunError, one_line_reason
+from geoseg.inference.fork_server import START_METHOD, fork_server
 from geoseg.prefetch import prefetch
 from geoseg.stopping import report_nothing
 from geoseg.tiling import Window
@@ -74,7 +75,6 @@ class Patches(Dataset[tuple[Tensor, ...]]):
         needed = sum(tile.bytes for tile in tiles) * max(1, recipe.workers)
         self._cached = needed <= recipe.cache * 2**30
         self._readers: dict[int, TileReader | _CachedTile] = {}
-        self._process = os.getpid()
 
     def __getitem__(self, number: int) -> tuple[Tensor, ...]:
         """One patch: pixels, mask, labels and place, as in a `Batch`."""
@@ -109,9 +109,6 @@ class Patches(Dataset[tuple[Tensor, ...]]):
 
     def _reader(self, position: int) -> TileReader | _CachedTile:
         """One tile, opened (or read whole) when it is first asked for."""
-        if self._process != os.getpid():
-            # A forked worker: it would share the read position of its parent's files.
-            self._readers, self._process = {}, os.getpid()
         if position not in self._readers:
             if not self._cached and len(self._readers) == _OPEN_TILES:
                 self._readers.pop(next(iter(self._readers))).close()
@@ -147,6 +144,10 @@ def batches(
         first_step: counted from 0.
         rank: number of this process.
         processes: how many there are; each takes its part of every batch.
+
+    Raises:
+        SourceError: a tile cannot be read; when its batch comes.
+        RunError: a worker process has died.
     """
     # Step s trains on patches s * batch to (s + 1) * batch - 1; of these, each process takes as
     # many in a row, in the order of their ranks.
@@ -159,25 +160,45 @@ def batches(
         # A separate generator: drawing from the global one would shift a resumed run's dropout.
         generator=torch.Generator(),
         pin_memory=recipe.workers > 0 and torch.cuda.is_available(),
-        worker_init_fn=_leave_reports_to_the_parent,
+        worker_init_fn=_leave_signals_and_reports_to_the_parent,
+        # A fork of this process would for ever wait for what a thread of it holds at that moment:
+        # PROJ locks its database while a thread ends, which Python does not wait for.
+        multiprocessing_context=START_METHOD if recipe.workers else None,
     )
-    made = (Batch(*tensors) for tensors in loader)
     if recipe.workers:
-        return _plain_errors(made)
-    return prefetch(made, _BATCHES_AHEAD, "geoseg-patches")
+        return _from_workers(loader)
+    return prefetch(map(_batch, loader), _BATCHES_AHEAD, "geoseg-patches")
 
 
-def _leave_reports_to_the_parent(_: int) -> None:
+def _leave_signals_and_reports_to_the_parent(_: int) -> None:
     """In a worker, whose errors reach the parent in place of a batch.
 
-    The thread that hands batches over would report only that a parent which was stopped has gone.
+    Ctrl-C reaches all processes of a terminal; the parent ends its workers. The thread that hands
+    batches over would report only that a parent which was stopped has gone.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = report_nothing
 
 
-def _plain_errors(made: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; errors of workers get their message back, without torch's traceback."""
+def _from_workers(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[Batch]:
+    """The batches; errors of workers get their message back, without torch's traceback."""
     try:
-        yield from made
+        with fork_server([__name__]):
+            yield from map(_batch, loader)
     except GeosegError as error:
-        raise type(error)(str(error).strip().splitlines()[-1].partition(": ")[2]) from error
+        line = str(error).strip().splitlines()[-1].partition(": ")[2]
+        # Its traceback and itself hold one another, and the loader: until both were collected, its
+        # workers would wait.
+        raise type(error)(line) from error.with_traceback(None)
+    except (RuntimeError, OSError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        raise RunError(
+            f"a worker process of the training has died ({one_line_reason(error)}): often of "
+            "memory, which fewer train.workers save; a script needs `if __name__ == '__main__':` "
+            "around what it does, and must be a file; with train.workers=0 nothing is started"
+        ) from error
+
+
+def _batch(tensors: tuple[Tensor, ...]) -> Batch:
+    return Batch(*tensors)

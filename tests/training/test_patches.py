@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import functools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from geoseg.classes import ClassScheme
 from geoseg.datasets.tiles import Tile, TileReader, open_tile
-from geoseg.errors import SourceError
+from geoseg.errors import RunError, SourceError
+from geoseg.inference.fork_server import START_METHOD, fork_server
 from geoseg.tiling import Window
 from geoseg.training import patches as module
 from geoseg.training.patches import Batch, Patches, batches
@@ -28,6 +27,13 @@ SCHEME = ClassScheme.from_names([f"class {index}" for index in range(200)])
 STILL = Augment(flip=False, turn=False)
 RECIPE = Recipe(steps=6, batch=3, crop=16, seed=5)
 RANGE = (0.0, 255.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_fork_server() -> Iterator[None]:
+    """For all workers, as each would take seconds to import torch."""
+    with fork_server([module.__name__]):
+        yield
 
 
 def coded_tile(
@@ -86,7 +92,10 @@ def test_a_patch_is_a_function_of_seed_and_number(make_tile: MakeTile) -> None:
     assert not np.array_equal(one[0][0], one[1][0])
 
 
-@pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "fork"), (1, "spawn")])
+@pytest.mark.parametrize(
+    ("workers", "start"),
+    [(0, None), (2, START_METHOD), pytest.param(1, "spawn", marks=pytest.mark.slow)],
+)
 def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
     make_tile: MakeTile, monkeypatch: pytest.MonkeyPatch, workers: int, start: str | None
 ) -> None:
@@ -102,9 +111,7 @@ def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
     started: list[str] = []
     if start is not None:
         context = multiprocessing.get_context(start)
-        monkeypatch.setattr(
-            module, "DataLoader", functools.partial(DataLoader, multiprocessing_context=context)
-        )
+        monkeypatch.setattr(module, "START_METHOD", start)
         real = context.Process.start
         monkeypatch.setattr(
             context.Process, "start", lambda process: (started.append(start), real(process))
@@ -114,6 +121,11 @@ def test_batches_do_not_depend_on_workers_or_on_a_stop_in_between(
     assert len(rest) == 4
     assert all(map(equal, expected[2:], rest))
     assert started == [start] * workers
+
+
+def test_no_worker_is_forked_from_a_process_with_threads() -> None:
+    """Else it may wait for ever for a lock that a thread of its parent held at that moment."""
+    assert START_METHOD != "fork"
 
 
 def test_processes_share_the_batches_out_between_them(make_tile: MakeTile) -> None:
@@ -227,6 +239,19 @@ def test_a_file_that_breaks_while_training_is_named_in_one_line(
     made = batches(Patches([tile], SCHEME, recipe, RANGE), recipe)
     tile.image.path.write_bytes(b"torn")
     with pytest.raises(SourceError, match=r"^[^\n]*a\.tif[^\n]*$"):
+        list(made)
+    assert not multiprocessing.active_children()  # also before the collector of cycles has run
+
+
+def test_a_worker_that_dies_is_told_in_one_line_with_what_to_do(
+    make_tile: MakeTile,
+) -> None:
+    recipe = replace(RECIPE, workers=1, cache=0, steps=2000)
+    made = batches(Patches([coded_tile(make_tile)], SCHEME, recipe, RANGE), recipe)
+    next(made)
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    with pytest.raises(RunError, match=r"^[^\n]*worker process[^\n]*memory[^\n]*workers=0[^\n]*$"):
         list(made)
 
 
