@@ -8,7 +8,6 @@ among this machine's temporary files, and sent.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -18,7 +17,9 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
+from geoseg.disks import is_of_the_disk, what_helps, why_unwritable
 from geoseg.errors import DiskError, GeosegError, OutputError
 from geoseg.places import (
     AnyPath,
@@ -39,12 +40,6 @@ _CLOCKS = 60.0
 """Seconds by which a file system's clock may differ from this machine's."""
 _MOVES = ".moves.json"
 """In a folder of complete files: a checksum, and what is to be removed and moved, in order."""
-_IS_FULL = "the disk is full"
-_FULL_OF_SQLITE = ("database or disk is full", "cannot rollback - no transaction is active")
-"""The second is of what wants to undo what SQLite has undone by itself, as a full disk makes it."""
-_FAULTS_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV)
-_FULL_DISK = 1_000_000
-"""Bytes. GDAL leaves no more than this of a disk that it has found full."""
 
 
 @contextmanager
@@ -175,12 +170,27 @@ def naming_file(
     except GeosegError:
         raise
     except errors as error:
-        reason = _reason(error, building_site(path))
-        kind = DiskError if _is_of_the_disk(reason, building_site(path)) else OutputError
-        raise kind(
-            f"{path}: cannot be written ({reason}); free the disk or choose another "
-            f"{building_option(path, option)}"
-        ) from error
+        site = building_site(path)
+        reason = why_unwritable(error, site)
+        kind = DiskError if is_of_the_disk(reason, site) else OutputError
+        advice = what_helps(reason, error, site, building_option(path, option))
+        raise kind(f"{path}: cannot be written ({reason}); {advice}") from error
+
+
+def refuse_unwritable(path: Path, option: str = "--out") -> None:
+    """Refuse a file that cannot be written, before what it is to hold is made; nothing is left.
+
+    Args:
+        path: of the file; its folder may be missing.
+        option: what the user calls it, for the message.
+
+    Raises:
+        DiskError: nothing can be written there.
+        OutputError: a file is in the place of its folder, or this cannot be made.
+    """
+    nearest = next(each for each in path.absolute().parents if os.path.lexists(each))
+    with naming_file(path, option=option), TemporaryFile(dir=nearest):
+        pass
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -192,7 +202,9 @@ def write_text(path: AnyPath, text: str) -> None:
     write_bytes(path, text.encode(), sync=True)
 
 
-def write_bytes(path: AnyPath, data: bytes | memoryview, *, sync: bool = False) -> None:
+def write_bytes(
+    path: AnyPath, data: bytes | memoryview, *, sync: bool = False, option: str = "--out"
+) -> None:
     """Replace a file by these bytes.
 
     A temporary file is enough here, without a folder around it: this saves several milliseconds on
@@ -202,6 +214,7 @@ def write_bytes(path: AnyPath, data: bytes | memoryview, *, sync: bool = False) 
         path: of the file; its folder is made where it is missing.
         data: all of its bytes.
         sync: wait until the disk holds them, before the file takes its name.
+        option: what the user calls the file's place, for the message.
 
     Raises:
         OutputError: it cannot be written.
@@ -209,7 +222,7 @@ def write_bytes(path: AnyPath, data: bytes | memoryview, *, sync: bool = False) 
     if isinstance(path, StorePath):
         path.put(data)
         return
-    with naming_file(path), _temporary_path(path) as built:
+    with naming_file(path, option=option), _temporary_path(path) as built:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             built.write_bytes(data)
@@ -279,22 +292,3 @@ def _is_used(entry: os.DirEntry[str], process: int, is_abandoned: bool) -> bool:
         return False
     except psutil.AccessDenied:
         return True
-
-
-def _is_of_the_disk(reason: str, path: Path) -> bool:
-    """Whether other files there would meet the same."""
-    if reason == _IS_FULL or any(os.strerror(fault) in reason for fault in _FAULTS_OF_DISKS):
-        return True
-    return path.parent.is_dir() and not os.access(path.parent, os.W_OK)
-
-
-def _reason(error: Exception, path: Path) -> str:
-    """What went wrong, in a few words: GDAL names tags and directories where the disk is full."""
-    with suppress(OSError):
-        if shutil.disk_usage(path.parent).free < _FULL_DISK:
-            return _IS_FULL
-    words = str(error.__cause__ or error)  # rasterio has GDAL's words in the cause
-    if isinstance(error, OSError) and error.strerror:
-        words = error.strerror
-    # SQLite, which rolls back and so leaves room, has its own words.
-    return _IS_FULL if any(said in words for said in _FULL_OF_SQLITE) else " ".join(words.split())

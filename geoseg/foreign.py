@@ -73,7 +73,7 @@ _NO_PATHS = ("crs", "scheduler")
 """Options that may look like a server's address and are no file to read."""
 _RASTERS = ("sources", "file", "rasters", "confidence", "stack")
 """Options that name rasters, which may lie on servers: the user has named these alone."""
-_OUTPUTS = ("out", "dst")
+_OUTPUTS = ("out", "dst", "plot")
 _HUB = "hf://"
 """How names of models of a hub begin: the user has named these alone, too."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from geoseg.errors import ConfigError, OutputError, shown
+from geoseg.files import refuse_unwritable
+from geoseg.foreign import output_elsewhere
 
 AnyName: TypeAlias = str | os.PathLike[str]
 """What names a file or a folder."""
@@ -50,22 +52,23 @@ def given_paths(name: str, given: Any) -> list[AnyName]:
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write a file where something is already.
+    """Refuse to write a file where something is already, or where none can be written.
 
     Args:
         path: of the file.
         overwrite: whether an existing file is replaced; a folder never is.
 
     Raises:
-        OutputError: something is there, or its folder is a file.
+        ConfigError: it is a path on a server.
+        OutputError: something is there, or the file's folder cannot be made or written.
     """
+    if line := output_elsewhere(path):
+        raise ConfigError(line)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a file")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; --overwrite replaces it")
-    standing = next((folder for folder in path.parents if folder.exists()), None)
-    if standing is not None and not standing.is_dir():
-        raise OutputError(f"{path}: {standing} is a file, not a folder; choose another --out")
+    refuse_unwritable(path)
 
 
 def _is_path(given: Any) -> bool:

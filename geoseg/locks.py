@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from geoseg.disks import in_the_way
 from geoseg.errors import FolderInUseError, OutputError
 from geoseg.files import sweep
 from geoseg.leases import lease
@@ -74,8 +75,9 @@ def _locked(
     except Timeout:
         raise FolderInUseError(refusal) from None
     except OSError as error:
+        reason = in_the_way(folder) or error.strerror
         raise OutputError(
-            f"output folder {folder} cannot be written ({error.strerror}); choose another {option}"
+            f"output folder {folder} cannot be written ({reason}); choose another {option}"
         ) from error
     try:
         sweep(folder)

@@ -93,5 +93,5 @@ def test_what_is_in_the_place_of_a_file_is_replaced_where_it_is_one(tmp_path: Pa
     for overwrite in (False, True):
         with pytest.raises(OutputError, match="is a folder; give the name of a file"):
             refuse_existing(tmp_path, overwrite=overwrite)
-    with pytest.raises(OutputError, match=r"old is a file, not a folder; choose another --out"):
+    with pytest.raises(OutputError, match=r"old is a file, not a folder\); choose another --out"):
         refuse_existing(tmp_path / "old/below/new", overwrite=True)

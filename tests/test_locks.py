@@ -52,7 +52,7 @@ def test_a_lock_left_by_a_killed_run_is_not_an_obstacle(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    message = f"output folder {tmp_path / 'file/out'} cannot be written (Not a directory)"
+    message = f"output folder {tmp_path / 'file/out'} cannot be written ({tmp_path / 'file'} is a "
     with (
         pytest.raises(OutputError, match=re.escape(message)),
         lock_folder(tmp_path / "file/out", "DST"),

@@ -11,6 +11,7 @@ import rasterio
 
 from geoseg.commands import predict
 from geoseg.errors import ConfigError, GeosegError, ModelError
+from geoseg.files import refuse_unwritable
 from geoseg.foreign import output_elsewhere
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model, load_model
@@ -55,6 +56,7 @@ def run(
     listener = progress or Progress()
     loaded = _model(model)
     folder = Path(out)
+    refuse_unwritable(folder / "images")
     listener.note(f"drawing two adjoining scenes of {size} x {size} pixels in {folder}")
     scenes = write_folder(folder, scenes=2, size=size, seed=seed)
     bands = [BANDS.index(band) + 1 for band in loaded.card.bands]

@@ -16,17 +16,21 @@ from numpy.typing import NDArray
 from rasterio.warp import transform
 
 from geoseg.coordinate_systems import crs_name
+from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import per_input
-from geoseg.files import write_bytes
+from geoseg.files import refuse_unwritable, write_bytes
 from geoseg.prefetch import look_ahead
 from geoseg.raster import GDAL_CACHE_BYTES, Source, find_sources, open_raster
 from geoseg.raster.companions import companions, without_companions
+from geoseg.raster.fingerprint import TAG, read_fingerprint
 from geoseg.report import Report, counted, nothing_usable
 
 _SHOWN = 8
 """Kinds, and what a model makes of them, that are printed; the JSON has all."""
 _DRAWN = 2000
 """Sheets that are drawn in a picture at most."""
+_PICTURE = "sheets of a folder"
+"""In the picture's metadata: it may be replaced, and is no sheet of the folder that it lies in."""
 _OFFSET = 0.1
 """Of a pixel: sheets whose pixels lie closer to one another's share a grid."""
 
@@ -51,9 +55,11 @@ def describe_folder(
         Sheets, pixels, bytes, kinds, coverage; exit code 1 where some cannot be read.
 
     Raises:
-        ConfigError: none can be read.
-        OutputError: the picture cannot be written.
+        ConfigError: none can be read, or `plot` is no name of a picture.
+        OutputError: the picture cannot be written, or another file is in its place.
     """
+    if plot is not None:
+        _refuse_plot(plot)
     sources, beside, failures = _open_all(folder, patterns)
     kinds = Counter(map(_kind, sources))
     places = _places(sources)
@@ -88,13 +94,30 @@ def describe_folder(
     if plot is not None:
         placed = [each for each in sources if each.georeferenced]
         step = max(1, -(-len(placed) // _DRAWN))
-        write_bytes(plot, _picture(placed, step, len(sources)))
+        write_bytes(plot, _picture(placed, step, len(sources)), option="--plot")
         data |= {"plot": str(plot), "plot_step": step}
         few = f": one of every {step} sheets is drawn, {_DRAWN:,} at most"
         lines.append(("plot", str(plot) + (few if step > 1 else "")))
     width = max(len(name) for name, _ in lines)
     text = "\n".join([str(folder), *(f"{name:<{width}}  {value}" for name, value in lines)])
     return Report(text, data, 1 if failures else 0)
+
+
+def _refuse_plot(plot: Path) -> None:
+    """Refuse a picture that cannot be written, before a folder of many rasters is read.
+
+    Raises:
+        ConfigError: it has another ending than a picture's.
+        OutputError: its folder cannot be written, or another file is in its place.
+    """
+    if plot.suffix.lower() != ".png":
+        raise ConfigError(f"--plot {plot}: the picture is a PNG; give a name that ends in .png")
+    if plot.exists() and read_fingerprint(plot) != _PICTURE:
+        raise OutputError(
+            f"{plot} exists and was not written by geoseg info; move it away, or choose another "
+            "--plot"
+        )
+    refuse_unwritable(plot, "--plot")
 
 
 def _open_all(folder: Path, patterns: Sequence[str]) -> tuple[list[Source], list[str], list[str]]:
@@ -237,7 +260,7 @@ def _picture(placed: Sequence[Source], step: int, sheets: int) -> bytes:
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.tick_params(labelsize=7)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    figure.savefig(buffer, format="png", dpi=150, metadata={TAG: _PICTURE})
     return buffer.getvalue()
 
 

@@ -11,7 +11,7 @@ import rasterio
 
 from geoseg.classes import ClassScheme
 from geoseg.commands import demo, predict
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, OutputError
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import create_model, load_model, save_model
 from geoseg.scenes import CLASSES
@@ -120,3 +120,10 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
         match="the model was trained for road, rest; the demo needs one for impervious surfaces",
     ):
         demo.run(tmp_path / "demo", size=64, model=roads)
+
+
+def test_a_file_in_the_place_of_its_folder_is_refused_before_it_draws(
+    model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match=r"model\.safetensors is a file, not a folder"):
+        demo.run(model, model=model)

@@ -13,8 +13,10 @@ from rasterio import Affine
 
 from geoseg.commands import info_folder
 from geoseg.commands.info import run
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, OutputError
+from geoseg.failures import EXIT_NOTHING_BEGUN, exit_code_of
 from geoseg.models import create_model, save_model
+from geoseg.raster import find_sources
 from tests.conftest import GRID
 
 Make = Callable[..., Path]
@@ -37,6 +39,8 @@ def test_sheets_are_counted_by_kind_and_place(make_raster: Make, tmp_path: Path)
     assert first["overlap"] == pytest.approx(32 / 256)  # half a sheet of four lies on another
     assert second["crs"] == "EPSG:3035"
     assert imread(tmp_path / "map.png").std() > 0
+    info_folder._refuse_plot(tmp_path / "map.png")  # it is geoseg's own, and no sheet
+    assert find_sources([tmp_path / "map.png", tmp_path / "in/far.tif"]).own
     assert "4 sheets on one grid, in 1 piece with 0 holes; 12.5 %" in report.text
 
 
@@ -115,3 +119,26 @@ def test_files_beside_rasters_are_described_with_them_and_are_no_sheets(
     assert "b_dsm.tif is not there, which the pattern" in lacking.data["failures"][0]
     with pytest.raises(ConfigError, match=r"goes with rasters, and .* is a model"):
         run(model, stack=pattern)
+
+
+@pytest.mark.parametrize(
+    ("plot", "said"),
+    [
+        ("map.txt", r"--plot .*map\.txt: the picture is a PNG; give a name that ends in \.png"),
+        ("map", "give a name that ends in"),
+        ("in/a.tif", "give a name that ends in"),
+        ("mine.png", "mine.png exists and was not written by geoseg info; move it away, or"),
+        ("in/a.tif/map.png", r"\(.*a\.tif is a file, not a folder\); choose another --plot"),
+    ],
+)
+def test_a_picture_that_cannot_be_one_is_refused_before_the_folder_is_read(
+    plot: str, said: str, make_raster: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_raster("in/a.tif", height=16, width=16)
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    monkeypatch.setattr(info_folder, "_open_all", None)
+    with pytest.raises((ConfigError, OutputError), match=said) as refused:
+        run(tmp_path / "in", plot=tmp_path / plot)
+    assert exit_code_of(refused.value) == EXIT_NOTHING_BEGUN
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "mine.png"]
+    assert (tmp_path / "mine.png").read_bytes() == b"mine"

@@ -184,9 +184,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, text: str) ->
 
 
 def test_a_file_that_cannot_be_moved_is_one_line(folder: PreparedFolder, tmp_path: Path) -> None:
-    with pytest.raises(
-        OutputError, match=r"out: cannot be written \(.*\); free the disk or choose another DST$"
-    ):
+    with pytest.raises(OutputError, match=r"out: cannot be written \(.*\); choose another DST$"):
         folder.add(tile("c"), tmp_path / "nothing")
     assert "c" not in folder.tiles
 

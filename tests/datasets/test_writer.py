@@ -174,9 +174,7 @@ def test_errors_name_what_they_are_of(
     make_raster: Make, tmp_path: Path, values: np.ndarray
 ) -> None:
     image = open_raster(make_raster())
-    with pytest.raises(
-        OutputError, match=r"no/image.tif: cannot be written \(.*\); free the disk or"
-    ):
+    with pytest.raises(OutputError, match=r"no/image.tif: cannot be written \(.*\); "):
         write(image, make_raster("l.tif", data=values), tmp_path / "no")
     unknown = make_raster("unknown.tif", data=values + 1)
     with pytest.raises(SourceError, match=r"unknown.tif: rows .* hold value"):

@@ -19,7 +19,7 @@ EXAMPLES = ["01_make_a_scene", "02_predict_a_scene", "04_on_a_cluster"]
         (["FOLDER", "large"], "size: invalid int value: 'large'"),
         (["FOLDER", "64", "7"], "unrecognized arguments: 7"),
         (["FOLDER", "0"], "0 x 0 pixels holds nothing; give at least 1 x 1"),
-        (["FOLDER/file", "64"], "Not a directory"),
+        (["FOLDER/file", "64"], "file is a file, not a folder"),
     ],
 )
 def test_wrong_arguments_of_examples_are_named(

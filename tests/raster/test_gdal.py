@@ -177,7 +177,8 @@ def test_a_failure_leaves_the_older_file_and_is_one_line(tmp_path, error):
 
 
 def test_a_full_disk_is_named_whatever_gdal_reports(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 4096}))
+    usage = type("Usage", (), {"total": 8192, "free": 4096})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with (
         pytest.raises(OutputError, match=r"cannot be written \(the disk is full\)"),
         replace_raster(tmp_path / "a.tif"),
@@ -193,7 +194,7 @@ def test_other_errors_pass_and_leave_nothing(tmp_path):
 
 def test_a_file_where_the_folder_should_be_is_reported(tmp_path):
     (tmp_path / "out").write_text("")
-    said = r"cannot be written \(.*\); free the disk or choose another --out"
+    said = r"cannot be written \(.*out is a file, not a folder\); choose another --out"
     with pytest.raises(OutputError, match=said), replace_raster(tmp_path / "out" / "a.tif"):
         pass
 

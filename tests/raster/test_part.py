@@ -93,7 +93,7 @@ def test_data_of_another_shape_is_a_mistake(tmp_path, data):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, data):
     (tmp_path / "none").touch()
-    said = r"a\.tif: cannot be written .*; free the disk or choose another --out"
+    said = r"a\.tif: cannot be written .*none is a file, not a folder\); choose another --out"
     with pytest.raises(OutputError, match=said):
         write_part(Part(tmp_path / "none" / "a.tif", 0, 0, 600, 700), data)
 

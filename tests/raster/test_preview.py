@@ -225,7 +225,8 @@ def test_three_named_bands_give_true_colour_in_any_order(make_raster, names):
 def test_a_folder_that_cannot_be_written_is_reported(labels, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
-        OutputError, match=r"p\.png: cannot be written .*; free the disk or choose another --out"
+        OutputError,
+        match=r"p\.png: cannot be .*file is a file, not a folder\); choose another --out",
     ):
         write_preview(labels, tmp_path / "file" / "p.png", classes=CLASSES, fingerprint="k")
 

@@ -223,7 +223,7 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(suffix: str, tmp_pa
     path = tmp_path / "file" / f"town.{suffix}"
     with pytest.raises(
         OutputError,
-        match=r"town.*: cannot be written \(.+\); free the disk or choose another --out",
+        match=r"town.*: cannot be written \(.+file is a file, not a folder\); choose another --out",
     ) as caught:
         write(path, np.zeros((4, 4), np.uint8))
     assert "\n" not in str(caught.value)
