@@ -11,7 +11,7 @@ import geoseg
 
 ROOT = Path(geoseg.__file__).parent
 FLOORS = [
-    {"errors", "classes", "failures", "files", "locks", "geodesy", "listing"}
+    {"errors", "classes", "failures", "disks", "files", "locks", "geodesy", "listing"}
     | {"coordinate_systems"}
     | {
         "styles",
