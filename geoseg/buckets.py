@@ -211,7 +211,8 @@ def _in_words(bucket: str, name: str, error: Exception) -> Exception:
     if any(words in text for words in _DENIED):
         return StoreError(
             f"{name}: the server denies access to whom {CREDENTIALS[scheme]} name; let them read, "
-            "write, list and delete there"
+            "write, list and delete there",
+            cause=f"{bucket} denies access",
         )
     words = " ".join(text.split())
     if isinstance(error, ValueError):
@@ -219,9 +220,11 @@ def _in_words(bucket: str, name: str, error: Exception) -> Exception:
     if _UNREACHED in words:
         return StoreError(
             f"{name}: its server cannot be reached ({words[:300]}); look at the network"
-            f"{_ADDRESSES.get(scheme, '')}; the same command continues when it can be reached"
+            f"{_ADDRESSES.get(scheme, '')}; the same command continues when it can be reached",
+            cause=f"{bucket} is away",
         )
     return StoreError(
         f"{name}: the server does not do what it is asked ({words[:300]}); "
-        "the same command continues when it does"
+        "the same command continues when it does",
+        cause=f"{bucket} is away",
     )

@@ -108,7 +108,17 @@ class VectorError(GeosegError, ValueError):
 
 
 class RunError(GeosegError):
-    """A fault of the run itself: every further input would meet it."""
+    """A fault of the run itself: every further input would meet it.
+
+    Args:
+        message: as of all errors.
+        cause: what is wrong, apart from the file that met it: of several errors of one cause, one
+            is told. By default the message.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause or message
 
 
 class DiskError(RunError, OutputError):

@@ -172,9 +172,11 @@ def naming_file(
     except errors as error:
         site = building_site(path)
         reason = why_unwritable(error, site)
-        kind = DiskError if is_of_the_disk(reason, site) else OutputError
         advice = what_helps(reason, error, site, building_option(path, option))
-        raise kind(f"{path}: cannot be written ({reason}); {advice}") from error
+        line = f"{path}: cannot be written ({reason}); {advice}"
+        if is_of_the_disk(reason, site):
+            raise DiskError(line, cause=f"{reason}; {advice}") from error
+        raise OutputError(line) from error
 
 
 def refuse_unwritable(path: Path, option: str = "--out") -> None:

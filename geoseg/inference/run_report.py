@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import geoseg
 from geoseg.classes import NODATA, UNCERTAIN
 from geoseg.errors import GeosegError, RunError
-from geoseg.failures import failure_line, not_done
+from geoseg.failures import not_done
 from geoseg.files import replace_file
 from geoseg.foreign import name_of
 from geoseg.inference.area_table import ClassAreas, areas_of_sheets, areas_of_zones
@@ -24,6 +24,7 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import by_kind
 from geoseg.inference.probe import peak_memory
 from geoseg.inference.results import PredictReport
+from geoseg.inference.run_faults import RunFaults
 from geoseg.inference.survey import RasterJob, Survey
 from geoseg.locks import WORK_FOLDER
 from geoseg.places import AnyPath
@@ -63,7 +64,7 @@ class RunReport:
         self._repeated: list[str] = []
         self._own: list[str] = []
         self._passed_over: list[str] = []
-        self._of_the_run: list[str] = []
+        self._faults = RunFaults()
         self._zones: dict[str, Any] = {}
         self._of_files: list[str] = []
         self._stream: LineStream | None = None
@@ -135,7 +136,7 @@ class RunReport:
     def failures(self) -> list[str]:
         """One line for each input that was refused or failed, and for what stopped the run."""
         of_inputs = [entry["error"] for entry in self._inputs.values() if "error" in entry]
-        return of_inputs + self._of_the_run
+        return of_inputs + self._faults.lines
 
     def leave_out(self, found: FoundSources) -> None:
         """Note all that was found and is no input, with the reasons."""
@@ -169,14 +170,13 @@ class RunReport:
 
     def stop(self, error: RunError) -> None:
         """Note a fault of the run itself that has stopped it, and what it has not done."""
-        if failure_line("", error) not in self.failures:  # beside the input that met it
-            self._of_the_run.append(str(error))
+        self._faults.note(error, self.failures)
         waiting = [
             entry["path"]
             for entry in self._inputs.values()
             if entry["status"] in ("interrupted", "not begun")
         ]
-        self._of_the_run += not_done(waiting)
+        self._faults.lines += not_done(waiting)
 
     def interrupt(self, job: RasterJob) -> None:
         """Note an input that was begun when the run was stopped."""
@@ -269,7 +269,7 @@ class RunReport:
         try:
             yield
         except GeosegError as error:
-            self._of_the_run.append(str(error))
+            self._faults.note(error)
 
     def to_report(self) -> PredictReport:
         """What the command returns."""
