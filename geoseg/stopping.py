@@ -47,6 +47,8 @@ class Stopping:
     def __init__(self) -> None:
         self.exit_code = 0
         """Of the first signal that a command was told of; 0 before it."""
+        self.listens = False
+        """Whether this is the program ``geoseg``, not a script that imports the package."""
         self._again = 0
         """Interrupts that were lost, and raised again."""
         self._saying = threading.RLock()
@@ -87,6 +89,7 @@ class Stopping:
 
         A signal that the program was started to ignore (as by ``nohup``) stays ignored.
         """
+        self.listens = True
         read, write = socket.socketpair()
         write.setblocking(False)
         signal.set_wakeup_fd(write.detach(), warn_on_full_buffer=False)

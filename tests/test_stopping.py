@@ -150,7 +150,10 @@ def test_what_was_ignored_from_the_start_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.getsignal(signal.SIGTERM)
     wakeup, options = signal.set_wakeup_fd(-1), [*sys.warnoptions]
     try:
-        Stopping().listen()
+        stopping = Stopping()
+        assert not stopping.listens
+        stopping.listen()
+        assert stopping.listens
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         assert signal.getsignal(signal.SIGTERM) is not before[1]
     finally:

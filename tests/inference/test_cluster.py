@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -55,15 +57,39 @@ def test_a_worker_that_is_killed_in_its_work_leaves_it_to_the_others() -> None:
         assert len(client.gather(futures)) == 40
 
 
-def test_workers_that_do_not_start_are_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+GUARDED = "def main(): ...\nif __name__ == '__main__':\n    main()\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "of_geoseg", "advice"),
+    [
+        ("bare.py", False, r"bare\.py needs `if __name__ == '__main__':`"),
+        ("<stdin>", False, r"<stdin> needs .*, and must be a file"),
+        ("guarded.py", False, "run it again, as one may have been killed"),
+        (None, False, "run it again"),
+        ("bare.py", True, "run it again"),
+    ],
+)
+def test_workers_that_do_not_start_are_said_in_a_line(
+    script: str | None,
+    of_geoseg: bool,
+    advice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(**_: Any) -> Any:
         raise RuntimeError("Nanny failed to start")
 
+    (tmp_path / "bare.py").write_text("print('no guard')")
+    (tmp_path / "guarded.py").write_text(GUARDED)
+    main = ModuleType("__main__")
+    if script is not None:
+        main.__file__ = str(tmp_path / script)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(cluster.STOPPING, "listens", of_geoseg)
     monkeypatch.setattr(cluster, "LocalCluster", broken)
-    with (
-        pytest.raises(RunError, match=r"started \(Nanny failed to start\); a script needs"),
-        local_cluster(2),
-    ):
+    said = rf"started \(Nanny failed to start\); .*{advice}"
+    with pytest.raises(RunError, match=said), local_cluster(2):
         pytest.fail("it has begun")
 
 
