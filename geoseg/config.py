@@ -21,6 +21,7 @@ from pydantic import (
 from geoseg.config_data import Data, Section
 from geoseg.errors import ConfigError, shown
 from geoseg.models.spec import check_system
+from geoseg.report import shorten
 from geoseg.training.recipe import Recipe
 from geoseg.training.summary import metric_names
 from geoseg.yaml_files import expand, first_error, override, read_yaml
@@ -108,7 +109,7 @@ class Comparison(Section):
                     f'variant {shown(name)} cannot name a folder; leave out / \\ : * ? " < > |'
                 )
         if self.baseline is not None and self.baseline not in names:
-            raise ValueError(f"baseline {self.baseline!r} is not one of {', '.join(names)}")
+            raise ValueError(f"baseline {self.baseline!r} is not one of {shorten(names, 20)}")
         return self
 
     def changes(self, own: str) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from geoseg.foreign import output_elsewhere
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
-from geoseg.report import Report
+from geoseg.report import Report, shorten
 from geoseg.scenes import BANDS, CLASSES, Scene, write_folder
 
 SEED = 900_015
@@ -93,7 +93,7 @@ def _model(given: str | Path | Model | None) -> Model:
         )
     if model.card.classes.names != CLASSES.names:
         raise ModelError(
-            f"the model was trained for {', '.join(model.card.classes.names)}; "
+            f"the model was trained for {shorten(model.card.classes.names, 20)}; "
             f"the demo needs one for {', '.join(CLASSES.names)}"
         )
     return model

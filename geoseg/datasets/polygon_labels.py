@@ -20,6 +20,7 @@ from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.drawn_features import DrawnFeatures
 from geoseg.errors import ConfigError, VectorError
 from geoseg.raster import ChangedSourceError, Source
+from geoseg.report import shorten
 from geoseg.tiling import Window
 from geoseg.vector import Features, Grid, Placed, place, read_features
 
@@ -178,9 +179,9 @@ def _only_class(scheme: ClassScheme) -> int:
     candidates = [index for index, name in enumerate(scheme.names) if name.casefold() != BACKGROUND]
     if len(candidates) != 1:
         raise ConfigError(
-            f"{len(candidates)} classes ({', '.join(scheme.names)}) and polygons of one kind; name "
-            "the attribute that holds the class (geoseg prepare --attribute NAME, attribute: NAME "
-            "in a config)"
+            f"{len(candidates)} classes ({shorten(scheme.names, 20)}) and polygons of one kind; "
+            "name the attribute that holds the class (--attribute NAME, or attribute: NAME in a "
+            "config)"
         )
     return candidates[0]
 
@@ -215,7 +216,7 @@ def _read_classed(
         most = (f"{value!r} ({count} polygons)" for value, count in unknown.most_common(_SHOWN))
         raise VectorError(
             f"{path}: attribute {attribute!r} holds {', '.join(most)}, which is not a class; the "
-            f"classes are {', '.join(scheme.names)}: add it to the classes, or to ignore"
+            f"classes are {shorten(scheme.names, 20)}: add it to the classes, or to ignore"
         )
     ids[drawn] = np.array([classes[value] for value in values], np.uint8)
     return features, ids

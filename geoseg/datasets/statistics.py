@@ -15,6 +15,7 @@ from geoseg.datasets.tiles import Patch, Tile, TileReader
 from geoseg.errors import SourceError
 from geoseg.progress import Progress
 from geoseg.raster import TRAIN, refuse_impossible
+from geoseg.report import shorten
 from geoseg.tiling import Window
 from geoseg.value_ranges import ValueRange
 
@@ -221,7 +222,7 @@ def absent_class_warnings(statistics: Statistics, names: Sequence[str]) -> list[
     if not absent:
         return []
     return [
-        f"no training pixel shows {', '.join(absent)}: the model cannot learn it; check "
+        f"no training pixel shows {shorten(absent, 20)}: the model cannot learn it; check "
         "data.classes and the labels of data.train"
     ]
 

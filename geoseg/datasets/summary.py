@@ -26,7 +26,7 @@ from geoseg.datasets.raster_labels import nodata_warnings
 from geoseg.datasets.splits import Division
 from geoseg.datasets.statistics import Statistics
 from geoseg.raster import shared_notes
-from geoseg.report import counted
+from geoseg.report import counted, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class Summary:
                 what = "class" if len(absent) == 1 else "classes"
                 occurs = "never occurs" if len(absent) == 1 else "never occur"
                 lines.append(
-                    f"{part}: {what} {', '.join(absent)} {occurs}, and cannot be learned or scored "
-                    "there"
+                    f"{part}: {what} {shorten(absent, 20)} {occurs}, and cannot be learned or "
+                    "scored there"
                 )
         if self.division.split == "folders" and "val" not in self.division.parts.values():
             lines.append(

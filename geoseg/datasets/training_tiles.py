@@ -11,6 +11,7 @@ from geoseg.datasets.tiles import Tile, open_tile
 from geoseg.errors import ConfigError, SourceError
 from geoseg.raster import TRAIN, Source, check_image, stack
 from geoseg.raster.bands import descriptions_contradict, order_by_name
+from geoseg.report import shorten
 from geoseg.value_ranges import Range, ValueRange, shortest
 
 
@@ -34,7 +35,7 @@ class Bands:
             wanted = dict(zip(self.names, self.numbers, strict=True))
             raise ConfigError(
                 f"data.bands: {wanted} asks for band {max(self.numbers)}, but {source.path} has "
-                f"{len(known)} ({', '.join(known)}); choose among 1..{len(known)}"
+                f"{len(known)} ({shorten(known, 20)}); choose among 1..{len(known)}"
             )
 
 
@@ -75,8 +76,8 @@ def choose_bands(given: Sequence[int | str] | Mapping[str, int] | None, source: 
         numbered = zip(names, source.bands, strict=True)
         as_numbers = ", ".join(f"{name}: {band}" for name, band in numbered)
         raise ConfigError(
-            f"data.bands: {', '.join(names)}, but {source.path} names its bands "
-            f"{', '.join(band_names(source))}; take its names, "
+            f"data.bands: {shorten(names, 20)}, but {source.path} names its bands "
+            f"{shorten(band_names(source), 20)}; take its names, "
             f"or say which is which, as {{{as_numbers}}}"
         )
     return _checked(source.bands if order is None else order, names, source)
@@ -97,8 +98,8 @@ def refuse_other_bands(first: Source, other: Source) -> None:
         or descriptions_contradict(descriptions, other.file_bands)
     ):
         raise SourceError(
-            f"{other.path}: has bands {', '.join(found)}, but {first.path} has "
-            f"{', '.join(expected)}; bands are taken by number, so all images need the same ones "
+            f"{other.path}: has bands {shorten(found, 20)}, but {first.path} has "
+            f"{shorten(expected, 20)}; bands are taken by number, so all images need the same ones "
             "in the same order"
         )
 
@@ -206,7 +207,7 @@ def choose_value_range(
     for name, pair in named.items():
         if name not in bands:
             raise ConfigError(
-                f"data.value_range: there is no band {name!r}; the bands are {', '.join(bands)}"
+                f"data.value_range: there is no band {name!r}; the bands are {shorten(bands, 20)}"
             )
         if pair is not None and not pair[0] < pair[1]:
             raise ConfigError(

@@ -30,6 +30,7 @@ from geoseg.raster import (
     read_class_names,
     same_grid,
 )
+from geoseg.report import shorten
 from geoseg.tiling import Window
 
 _ERODED_NAME = re.compile("no_?boundary|eroded", re.IGNORECASE)
@@ -228,8 +229,8 @@ def _check_class_names(predicted: Path, scheme: ClassScheme) -> list[str]:
     if names is None or own == given:
         return []
     difference = (
-        f"{predicted}: was made with {len(names)} classes ({', '.join(names)}), "
-        f"{len(scheme)} are given ({', '.join(scheme.names)})"
+        f"{predicted}: was made with {len(names)} classes ({shorten(names, 20)}), "
+        f"{len(scheme)} are given ({shorten(scheme.names, 20)})"
     )
     if len(own) != len(given):
         raise SourceError(f"{difference}; give the --classes that it was made with")

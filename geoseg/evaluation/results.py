@@ -14,7 +14,7 @@ from geoseg.evaluation.pairs import ScoringOptions
 from geoseg.evaluation.scoring import PairScore
 from geoseg.metrics import SCALE_BINS, InstanceIoU, Protocol, by_class, summarize
 from geoseg.metrics.protocol import nan_to_none
-from geoseg.report import counted
+from geoseg.report import counted, shorten
 
 _FILE_METRICS = ("pixels", "overall_accuracy", "mean_iou", "mean_f1", "absent_classes")
 
@@ -82,7 +82,7 @@ def describe(data: dict[str, Any], folder: Path) -> str:
         f"{len(data['classes'])} classes; overall accuracy {accuracy}",
     ]
     if data["absent_classes"]:
-        lines.append(f"not in the reference, so in no mean: {', '.join(data['absent_classes'])}")
+        lines.append(f"not in the reference, so in no mean: {shorten(data['absent_classes'], 20)}")
     if "scale_iou" in data:
         scales = data["scale_iou"]
         bins = ", ".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geoseg.errors import ModelError
 from geoseg.models.card import Card
+from geoseg.report import shorten
 from geoseg.value_ranges import ranges_words
 
 ANY, GEODEEP = READERS = ("any", "geodeep")
@@ -25,7 +26,7 @@ def refuse_unreadable(card: Card, reader: str) -> None:
     if len(card.bands) != _BANDS:
         raise ModelError(
             f"GeoDeep runs models of {_BANDS} bands, this one has {len(card.bands)} "
-            f"({', '.join(card.bands)}); leave out --reader geodeep and use it in Deepness"
+            f"({shorten(card.bands, 20)}); leave out --reader geodeep and use it in Deepness"
         )
     if any(each != (0.0, WHITE) for each in card.ranges):
         raise ModelError(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from geoseg.classes import CITYSCAPES
 from geoseg.errors import ConfigError
 from geoseg.metrics.confusion import ConfusionMatrix, Floats
+from geoseg.report import shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Protocol:
         Raises:
             ConfigError: the classes are others.
         """
-        given = f"protocol {self.name}: {len(names)} classes ({', '.join(names)})"
+        given = f"protocol {self.name}: {len(names)} classes ({shorten(names, 20)})"
         remedy = "give such classes, or use --protocol plain"
         for required in self.required:
             if not _matches((required,), names).any():

@@ -16,6 +16,7 @@ from geoseg.errors import ConfigError, ModelError, one_line_reason, shown
 from geoseg.models.card import Card
 from geoseg.models.spec import EXTERNAL, ModelSpec
 from geoseg.models.stated_facts import facts_of_bands
+from geoseg.report import shorten
 from geoseg.yaml_files import read_yaml
 
 OUTPUTS = ("logits", "probabilities", "sigmoid", "sigmoid-logits", "labels")
@@ -257,7 +258,7 @@ def _class_names(path: Path, values: Mapping[str, Any]) -> list[str] | None:
         numbered = {str(number): str(name) for number, name in given.items()}
         if set(numbered) != set(map(str, range(len(numbered)))):
             raise ModelError(
-                f"{path}: its classes are numbered {', '.join(numbered)}; "
+                f"{path}: its classes are numbered {shorten(numbered, 20)}; "
                 "give --card FILE with classes: [...], one for each channel"
             )
         return [numbered[str(number)] for number in range(len(numbered))]

@@ -26,6 +26,7 @@ from geoseg.models.external_card import (
 from geoseg.models.file_content import read_content, reading
 from geoseg.models.named import FOLDER_CARDS
 from geoseg.models.onnx_session import INTEGERS, open_session
+from geoseg.report import shorten
 
 if TYPE_CHECKING:
     from torch import nn
@@ -196,7 +197,7 @@ def _onnx_card(path: Path, own: Mapping[str, Any], *, whole: bool) -> Card:
     if bands is not None and bands != len(card.bands):
         raise ModelError(
             f"{path}: takes {bands} bands, its card names {len(card.bands)} "
-            f"({', '.join(card.bands)}); give --card FILE with the right bands"
+            f"({shorten(card.bands, 20)}); give --card FILE with the right bands"
         )
     if inputs[0].type in INTEGERS and (any(card.mean) or set(card.std) != {1.0}):
         raise ModelError(

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from geoseg.report import shorten
+
 _SYNONYMS = {
     "r": "red",
     "g": "green",
@@ -74,7 +76,7 @@ def same_name(name: str) -> str:
 
 def names_of(bands: Sequence[FileBand]) -> str:
     """The bands' names for a message: ``red, green, blue, alpha``."""
-    return ", ".join(band.name for band in bands)
+    return shorten((band.name for band in bands), 20)
 
 
 def order_by_name(wanted: Sequence[str], bands: Sequence[FileBand]) -> tuple[int, ...] | None:

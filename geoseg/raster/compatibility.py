@@ -24,6 +24,7 @@ from geoseg.raster.below import shows_palettes
 from geoseg.raster.nodata import ranges_text
 from geoseg.raster.source import Source
 from geoseg.raster.value_checks import check_values
+from geoseg.report import shorten
 from geoseg.value_ranges import ValueRange, per_band
 
 _SAMPLING_RATIOS = (0.8, 1.25)
@@ -120,8 +121,8 @@ def check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
     Raises:
         SourceError: it has more or fewer bands, or their descriptions are others.
     """
-    refuse_palette(source, f"the model takes {', '.join(wanted)}")
-    needs = f"the model takes {len(wanted)} ({', '.join(wanted)})"
+    refuse_palette(source, f"the model takes {shorten(wanted, 20)}")
+    needs = f"the model takes {len(wanted)} ({shorten(wanted, 20)})"
     if len(source.bands) != len(wanted):
         have = f"{len(source.bands)} chosen" if source.bands_chosen else str(len(source.file_bands))
         plural = "" if have == "1" else "s"
@@ -146,10 +147,10 @@ def check_bands(source: Source, wanted: Sequence[str]) -> list[str]:
         )
     if names_contradict(wanted, used):
         # No more than a warning: false-colour imagery is marked as red, green, blue as well.
-        marked = ", ".join(band.color for band in used)
+        marked = shorten((band.color for band in used), 20)
         return [
             f"{source.path}: its bands are marked as {marked}, the model takes "
-            f"{', '.join(wanted)}; expect a poor result, "
+            f"{shorten(wanted, 20)}; expect a poor result, "
             f"or say {bands_option(source.bands)} if they are the model's all the same"
         ]
     return []

@@ -16,6 +16,7 @@ from geoseg.errors import ConfigError, one_line_reason
 from geoseg.foreign import read_head
 from geoseg.raster.path_list import SUFFIXES
 from geoseg.remote import path_beside
+from geoseg.report import shorten
 
 _LARGEST = 512 * 2**20
 """Bytes of JSON; 100,000 items."""
@@ -86,7 +87,7 @@ def _image(path: Path, item: str, assets: Mapping[str, Any]) -> str:
     data = {name: each for name, each in images.items() if "data" in (each.get("roles") or ())}
     chosen = data or images
     if len(chosen) != 1:
-        names = ", ".join(chosen) or "none"
+        names = shorten(chosen, 20) or "none"
         raise ConfigError(
             f"{path}: item {item} has not one image among its assets ({names}); write the paths "
             "of those that you mean into a text file"

@@ -23,7 +23,7 @@ from geoseg.raster.fills import (
 from geoseg.raster.nodata import number_text, ranges_text
 from geoseg.raster.sampling import Sample, sample_extremes, sample_windows
 from geoseg.raster.source import Source
-from geoseg.report import counted
+from geoseg.report import counted, shorten
 from geoseg.value_ranges import Range, ValueRange, per_band
 
 _CALC = 'gdal_calc.py -A FILE --allBands=A --type=Float32 --calc="{}" --outfile=COPY.tif'
@@ -99,7 +99,8 @@ class Look:
         """How many pixels have which value, and in which bands where not in all."""
         texts = []
         for fill in fills:
-            bands = ", ".join(str(self.source.bands[self.positions[each]]) for each in fill.bands)
+            places = [str(self.source.bands[self.positions[each]]) for each in fill.bands]
+            bands = shorten(places, 20)
             where = f" (not everywhere in all bands, but in {bands})" if fill.partly else ""
             verb = "is" if fill.pixels == 1 else "are"
             texts.append(f"{fill.pixels:,} {verb} {self._text(fill.value)}{where}")

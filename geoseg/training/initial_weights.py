@@ -12,6 +12,7 @@ from torch import Tensor
 
 from geoseg.errors import ConfigError
 from geoseg.models import ModelSpec, Segmenter, build_segmenter, load_model
+from geoseg.report import shorten
 
 
 def start_from(
@@ -51,13 +52,14 @@ def start_from(
     if card.classes.names != tuple(classes):
         fresh = _names_with_axis(net.spec, classes=net.spec.classes + 1)
         parts.append(
-            f"classifiers left fresh ({', '.join(classes)} instead of "
-            f"{', '.join(card.classes.names)})"
+            f"classifiers left fresh ({shorten(classes, 20)} instead of "
+            f"{shorten(card.classes.names, 20)})"
         )
     if card.bands != tuple(bands):
         fitted = _names_with_axis(net.spec, in_channels=net.spec.in_channels + 1)
         parts.append(
-            f"first convolution fitted to bands {', '.join(bands)} (from {', '.join(card.bands)})"
+            f"first convolution fitted to bands {shorten(bands, 20)} "
+            f"(from {shorten(card.bands, 20)})"
         )
     own, theirs = net.state_dict(), model.net.state_dict()
     for name in sorted((own.keys() | theirs.keys()) - fresh):

@@ -12,7 +12,7 @@ from geoseg.datasets.drawn_features import DrawnFeatures, feature_counts, featur
 from geoseg.datasets.statistics import Statistics
 from geoseg.errors import ConfigError
 from geoseg.models import Card, ModelSpec
-from geoseg.report import Report
+from geoseg.report import Report, shorten
 from geoseg.value_ranges import ValueRange, per_band
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _refuse_other_values(
         low, high = statistics.low[those].min(), statistics.high[those].max()
         if not pair[0] <= low <= high <= pair[1]:
             in_bands = (
-                "" if len(those) == len(bands) else f" in {', '.join(bands[i] for i in those)}"
+                "" if len(those) == len(bands) else f" in {shorten((bands[i] for i in those), 20)}"
             )
             raise ConfigError(
                 f"data.value_range: {list(pair)}, but the training rasters hold {low:g} to "

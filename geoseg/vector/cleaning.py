@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, SourceError, shown
 from geoseg.geodesy import extent
+from geoseg.report import shorten
 from geoseg.tiling import Window
 from geoseg.vector.cells import CELL, Drawing
 from geoseg.vector.pixel_areas import PixelAreas
@@ -162,7 +163,7 @@ class Cleaning:
         for option in ("keep", "regularize"):
             for name in getattr(self, option):
                 if name not in names:
-                    known = ", ".join(names)
+                    known = shorten(names, 20)
                     raise ConfigError(f"{option} {name!r} is no class; the classes are {known}")
 
     def refuse_unmeasurable(self, path: Any, crs: Any | None) -> None:

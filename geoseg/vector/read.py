@@ -117,7 +117,7 @@ def read_features(path: Path, layer: str | None = None, attribute: str | None = 
         ) from error
     encoded = np.zeros(0, object) if encoded is None else encoded
     if columns and len(encoded) and attribute not in known:
-        names = " ".join(", ".join(known).split()) or "none: it has no attributes"
+        names = " ".join(shorten(known, 20).split()) or "none: it has no attributes"
         raise VectorError(f"{path}: has no attribute {attribute!r}; choose one of {names}")
     polygons, feature, dropped = _polygons(path, encoded)
     lines = list(dict.fromkeys(f"{path}: {' '.join(text.split())}" for text in caught))
@@ -151,7 +151,7 @@ def _choose_layer(path: Path, name: str, layer: str | None) -> str:
         return layer
     if not names:
         raise VectorError(f"{path}: holds no layer of geometries; give polygons")
-    listed = shorten(names, shown=20)
+    listed = shorten(names, 20)
     if layer is None:
         raise VectorError(
             f"{path}: holds {len(names)} layers ({listed}); name one (--layer NAME, --aoi-layer "

@@ -181,7 +181,7 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
         ConfigError,
         match=r"2 classes \(grass, road\) and polygons of one kind; name the attribute that holds "
         r"the "
-        r"class \(geoseg prepare --attribute NAME, attribute: NAME in a config\)",
+        r"class \(--attribute NAME, or attribute: NAME in a config\)",
     ):
         PolygonLabels(Polygons(path), image, LAND)
     placeless = save(tmp_path / "b.shp", boxes())
