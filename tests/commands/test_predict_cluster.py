@@ -25,6 +25,9 @@ from tests.chaos.processes import ExternalCluster
 from tests.fixtures.bucket import assert_same
 
 Make = Callable[..., Path]
+# Bits depend on the number of torch threads; the client's number is the workers' too.
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 RUN = {"confidence": True, "precision": "fp32", "device": "cpu", "block": 40, "encode": "window"}
 
 
@@ -36,12 +39,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExternalCluste
         cluster.start_worker(threads=4)
         cluster.await_workers(2)
         yield cluster
-
-
-@pytest.fixture(autouse=True)
-def threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bits depend on the number of torch threads; the client's number is the workers' too."""
-    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
 
 
 class Deleting(Progress):
@@ -91,7 +88,7 @@ def test_workers_started_elsewhere_give_the_same_bytes_with_one_load_each(
     assert differences(outcome(tmp_path / "there"), outcome(tmp_path / "here")) == []
     assert [after[each] - before[each] for each in after] == [1, 1]
     assert {worker["address"] for worker in report.data["workers"]} == set(after)
-    assert report.data["threads"] == torch.get_num_threads()
+    assert report.data["threads"] == torch.get_num_threads() == 2
 
 
 def test_workers_write_the_same_bytes_into_a_bucket_with_their_own_credentials(

@@ -20,6 +20,8 @@ from geoseg.inference import options, sheet
 from geoseg.progress import Progress
 from geoseg.raster import fingerprint
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 
 class Notes(Progress):
     def __init__(self) -> None:

@@ -23,6 +23,8 @@ from geoseg.places import folders_in
 from geoseg.stores import StorePath
 from tests.fixtures.bucket import assert_same, files
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 OPTIONS = {"precision": "fp32", "block": 64, "probabilities": True, "preview": True}
 
 

@@ -17,6 +17,8 @@ from geoseg.inference.predictor import Predictor
 from geoseg.models import Model, create_model
 from tests.inference.forwards import probabilities_of
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 
 def windows(count: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.random.default_rng(0).integers(0, 256, (count, 3, side, side)).astype(np.uint8)

@@ -121,6 +121,7 @@ def test_windows_without_a_valid_pixel_are_not_run_and_the_others_do_not_change(
     assert forwards == 3 * len(TileGrid(64, 64, 16, 4).col_starts)
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("batch", [2, 3, 4])
 def test_empty_windows_fall_out_of_their_batch_wherever_they_are_in_it(
     make_raster, make_model, batch
