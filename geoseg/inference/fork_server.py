@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -48,20 +48,26 @@ def fork_server(modules: Sequence[str]) -> Iterator[None]:
     # The path is this process's own: that of `python -c` begins with the working folder.
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
     with interrupts_blocked(), _environment({**_ENVIRONMENT, **path, **named}):
-        before = _children()
+        before = _servers()
         forkserver.ensure_running()
-        started = _children() - before
     try:
         yield
     finally:
-        for process in started:
-            process.kill()
-            # Python itself reaps it, when it starts the next one: it must have ended by then.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        for process in _servers() - before:  # or the one that Python started where that was killed
+            with suppress(psutil.NoSuchProcess, ChildProcessError):  # killed just now
+                process.kill()
+                # Python itself reaps it, when it starts the next one: it must have ended by then.
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
-def _children() -> set[psutil.Process]:
-    return set(psutil.Process().children())
+def _servers() -> set[psutil.Process]:
+    """Fork servers of this process, also of the caller's own."""
+    found = set()
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # one that has ended is a zombie, or gone
+            if any("multiprocessing.forkserver" in word for word in child.cmdline()):
+                found.add(child)
+    return found
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 
 from geoseg.inference import fork_server as module
@@ -74,8 +77,44 @@ def test_a_module_is_imported_once_for_all_workers_of_a_call_in_a_process_of_one
     assert second.endswith(" 1"), "the next call has a server of its own"
 
 
+class Server(SimpleNamespace):
+    """What psutil says of a child, and whether it is there still."""
+
+    def cmdline(self) -> list[str]:
+        return ["python", "-c", f"from {self.module} import main; main(3, 4)"]
+
+    def kill(self) -> None:
+        self.killed.append(self.pid)
+        if self.gone:
+            raise psutil.NoSuchProcess(self.pid)
+
+    def __hash__(self) -> int:
+        return self.pid
+
+
+def test_a_server_that_is_killed_meanwhile_is_no_error_and_none_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    killed: list[int] = []
+
+    def server(pid: int, module: str = "multiprocessing.forkserver", *, gone: bool = False) -> Any:
+        return Server(pid=pid, module=module, gone=gone, killed=killed)
+
+    callers, tracker = server(1), server(2, "multiprocessing.resource_tracker")
+    children = [callers, tracker]
+    monkeypatch.setattr(module, "START_METHOD", "forkserver")
+    monkeypatch.setattr("multiprocessing.forkserver.ensure_running", lambda: None)
+    monkeypatch.setattr(
+        module.psutil, "Process", lambda: SimpleNamespace(children=lambda: list(children))
+    )
+    monkeypatch.setattr(module.os, "waitid", lambda *_: pytest.fail("it was gone"))
+    with module.fork_server(["a"]):
+        children.append(server(3, gone=True))
+    assert killed == [3]
+
+
 def test_where_workers_are_spawned_no_server_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "START_METHOD", "spawn")
-    monkeypatch.setattr(module, "_children", None)
+    monkeypatch.setattr(module, "_servers", None)
     with module.fork_server(["anything"]):
         pass
