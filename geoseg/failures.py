@@ -18,6 +18,12 @@ from geoseg.report import shorten
 
 LOG = logging.getLogger("geoseg")
 """Gets the tracebacks of failed inputs, as debugging messages."""
+_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
+"""What torch says of a processor, of a GPU, and of Windows."""
+_LESS_AT_ONCE = (
+    "take less at once (predict: --window, --batch; train: train.crop, train.batch), or a machine "
+    "with more"
+)
 EXIT_FAILED = 1
 """Something was begun, and some of it failed."""
 EXIT_NOTHING_BEGUN = 2
@@ -68,11 +74,13 @@ def not_done(waiting: Sequence[str]) -> list[str]:
 
 
 def failure_line(subject: str | Path, error: Exception) -> str:
-    """One line about an error: geoseg's own words, or what was not expected and where."""
+    """One line about an error: in geoseg's own words, or as what lacks, or was not expected."""
     words = without_secrets(" ".join(str(error).split()))
     if isinstance(error, GeosegError):
         return words
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    if isinstance(error, MemoryError) or any(said in words for said in _OF_MEMORY):
+        return f"{subject}: memory does not suffice ({what}); {_LESS_AT_ONCE}"
     return f"{subject}: an error that geoseg does not know ({what}); --debug shows where it arose"
 
 

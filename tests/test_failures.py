@@ -22,7 +22,7 @@ class UnknownError(Exception):
 
 @pytest.mark.parametrize(
     "error",
-    [UnknownError("a\nb"), UnknownError(), TypeError("a b"), MemoryError(), RecursionError("deep")],
+    [UnknownError("a\nb"), UnknownError(), TypeError("a b"), RecursionError("deep")],
 )
 def test_whatever_one_input_raises_is_one_line_that_names_it(error):
     lines = []
@@ -34,6 +34,21 @@ def test_whatever_one_input_raises_is_one_line_that_names_it(error):
     assert line.endswith("--debug shows where it arose")
     assert "\n" not in line
     assert " ".join(str(error).split()) in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+def test_where_memory_lacks_the_line_says_so_and_what_takes_less(error):
+    line = failure_line("a.tif", error)
+    assert line.startswith(f"a.tif: memory does not suffice ({type(error).__name__}")
+    assert "train.crop" in line
+    assert "--window" in line
 
 
 def test_geosegs_own_errors_are_in_their_own_words():
