@@ -18,8 +18,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from geoseg.errors import SourceError
 from geoseg.files import replace_file
 from geoseg.foreign import named_elsewhere, without_secrets
+from geoseg.listing import list_folder
 from geoseg.places import AnyPath
 from geoseg.raster.content import raster_driver
+from geoseg.raster.path_list import SUFFIXES
 from geoseg.raster.references import follow_references, is_in_large_folder
 from geoseg.raster.remote import INPUTS, reaching, refuse_leading_on
 from geoseg.remote import RemotePath
@@ -180,11 +182,25 @@ def _refuse_unopenable(path: Path) -> None:
         what = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
         raise SourceError(f"{path}: {what}; check the path") from error
     if path.is_dir():
-        raise SourceError(
-            f"{path}: this folder holds no raster to read; put {FORMATS} files in it, or name files"
-        )
+        _refuse_folder(path)
     if size == 0:
         raise SourceError(f"{path}: the file is empty (0 bytes); copy or export it again")
+
+
+def _refuse_folder(path: Path) -> None:
+    """Refuse a folder in the place of a raster, whether it holds some or not.
+
+    Raises:
+        SourceError: always.
+    """
+    rasters = [each for each in list_folder(path).files if each.suffix.lower() in SUFFIXES]
+    if rasters:
+        raise SourceError(
+            f"{path}: is a folder, and a raster is needed; name those in it, such as {rasters[0]}"
+        )
+    raise SourceError(
+        f"{path}: this folder holds no raster to read; put {FORMATS} files in it, or name files"
+    )
 
 
 def _is_text(path: Path) -> bool:

@@ -104,6 +104,7 @@ def test_a_picture_without_georeferencing_gives_no_warning(make_raster):
     [
         ("none.tif", "no such file or folder; check the path"),
         ("folder", "this folder holds no raster to read; put GeoTIFF"),
+        ("full", r"full: is a folder, and a raster is needed; name those in it, such as .*full/a"),
         ("empty.tif", r"the file is empty \(0 bytes\); copy or export it again"),
         ("text.tif", r"not an image that can be read \(.*\); give GeoTIFF"),
         ("text.tif/a.tif", "Not a directory; check the path"),
@@ -111,6 +112,8 @@ def test_a_picture_without_georeferencing_gives_no_warning(make_raster):
 )
 def test_what_cannot_be_opened_is_refused_in_one_line(tmp_path, name, said):
     (tmp_path / "folder").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/a.TIF").touch()
     (tmp_path / "empty.tif").touch()
     (tmp_path / "text.tif").write_text("x")
     with pytest.raises(SourceError, match=said) as caught:
