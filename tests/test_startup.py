@@ -92,20 +92,15 @@ def test_import_refuses_files_and_cards_before_torch(tmp_path: Path) -> None:
         assert heavy == set(), message
 
 
-@pytest.mark.parametrize(
-    ("command", "key", "message"),
-    [
+def test_a_config_is_refused_before_torch(tmp_path: Path) -> None:
+    cases = (
         ("train", "train.lerning_rate=1", "did you mean learning_rate?"),
         ("compare", "train.lerning_rate=1", "did you mean learning_rate?"),
         ("train", "model.system=hcnt", "there is no system 'hcnt'"),
         ("compare", "model.system=hcnt", "there is no system 'hcnt'"),
         ("train", "train.best_by=iou_nothing", "there is no metric 'iou_nothing'"),
         ("train", "data.train={images: nowhere/*.tif, labels: nowhere/*.png}", "nowhere"),
-    ],
-)
-def test_a_config_is_refused_before_torch(
-    tmp_path: Path, command: str, key: str, message: str
-) -> None:
+    )
     rasters = {"images": "images/*.tif", "labels": "labels/*.tif"}
     document: dict[str, Any] = {
         "data": {"train": rasters, "val": rasters, "classes": ["a", "b"]},
@@ -114,9 +109,12 @@ def test_a_config_is_refused_before_torch(
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(document))
     out = ["--out", tmp_path / "out"]
-    errors, heavy = imported_by(command, tmp_path / "config.yaml", "--set", key, *out)
-    assert message in errors
-    assert heavy == set()
+    told = imported_by_each(
+        [command, tmp_path / "config.yaml", "--set", key, *out] for command, key, _ in cases
+    )
+    for (errors, heavy), (command, key, message) in zip(told, cases, strict=True):
+        assert message in errors, (command, key)
+        assert heavy == set(), (command, key)
 
 
 def test_a_variants_typo_is_refused_before_any_network_is_looked_up(tmp_path: Path) -> None:
@@ -137,15 +135,15 @@ def test_commands_without_a_network_never_import_torch_nor_cause_a_warning_of_py
 ) -> None:
     labels = make_raster("labels.tif", bands=1, nodata=255)
     (tmp_path / "classes.yaml").write_text("classes: [a, b]\nignor: 255\n")
-    for arguments in (
+    cases: tuple[list[object], ...] = (
         ["info", make_raster()],
         ["vectorize", labels, "--out", tmp_path / "polygons.gpkg"],
         ["evaluate", labels, labels, "--classes", "isprs", "--out", tmp_path / "scores"],
         ["prepare", "folder", tmp_path, tmp_path / "dst", "--classes", tmp_path / "classes.yaml"],
-    ):
-        errors, heavy = imported_by(*arguments)
+    )
+    for (errors, heavy), arguments in zip(imported_by_each(cases), cases, strict=True):
         assert heavy & {*NETWORKS, "distributed"} == set(), arguments[0]
-        assert "Warning" not in errors
+        assert "Warning" not in errors, arguments[0]
 
 
 def test_options_for_a_model_are_found_without_torch(
@@ -189,11 +187,9 @@ def test_smp_and_timm_are_imported_only_where_an_encoder_of_theirs_is_built(
     assert not imported(head) & {"segmentation_models_pytorch", "timm"}
 
 
-@pytest.mark.parametrize(
-    "command", ["predict", "vectorize", "train", "evaluate", "compare", "prepare", "info"]
-)
-def test_importing_a_command_imports_nothing_that_takes_long(command: str) -> None:
-    assert imported(f"import geoseg.commands.{command}") == set()
+def test_importing_commands_imports_nothing_that_takes_long() -> None:
+    names = ("predict", "vectorize", "train", "evaluate", "compare", "prepare", "info")
+    assert imported("import " + ", ".join(f"geoseg.commands.{name}" for name in names)) == set()
 
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -42,6 +42,18 @@ FINALIZER = "class Slow:\n        def __del__(self): time.sleep(60)\n    Slow();
 BROKEN = "\n    try: time.sleep(60)\n    finally: raise RuntimeError('a worker was killed')"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+BOTH = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+"""Signals and the codes of programs that they end."""
+
+
+def crossed(bodies: list[str], signals: list[Any]) -> list[Any]:
+    """Each body with each signal; all but one of a body, in turns, are for `make test-all`."""
+    return [
+        pytest.param(body, signal, marks=[] if gated else pytest.mark.slow)
+        for row, body in enumerate(bodies)
+        for column, signal in enumerate(signals)
+        for gated in [(row + column) % len(signals) == 0]
+    ]
 
 
 def start(body: str, place: str = "command.run", **options: Any) -> subprocess.Popen[str]:
@@ -70,19 +82,20 @@ def allow_interrupts() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [ORDERLY, BROKEN, THREADS, EVENT_LOOP, SOURCE_TEXT, CALLBACK, FINALIZER]
+    ("body", "sent"),
+    crossed([ORDERLY, BROKEN, THREADS, EVENT_LOOP, SOURCE_TEXT, CALLBACK, FINALIZER], BOTH),
 )
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_ends_a_command_in_one_line(
-    body: str, number: signal.Signals, code: int
+    body: str, sent: tuple[signal.Signals, int]
 ) -> None:
+    number, code = sent
     process = start(body)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (code, LINE)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), BOTH)
 def test_a_signal_before_the_command_begins_ends_the_program(
     number: signal.Signals, code: int
 ) -> None:
@@ -92,8 +105,10 @@ def test_a_signal_before_the_command_begins_ends_the_program(
     assert (process.returncode, errors) == (code, "geoseg: interrupted\n")
 
 
-@pytest.mark.parametrize("moment", ["atexit.register(last)", "builtins.end = End()"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    crossed(["atexit.register(last)", "builtins.end = End()"], [signal.SIGINT, signal.SIGTERM]),
+)
 def test_a_signal_after_the_commands_end_changes_nothing(
     moment: str, number: signal.Signals
 ) -> None:
@@ -110,11 +125,11 @@ def test_a_signal_after_the_commands_end_changes_nothing(
     assert (process.returncode, errors) == (0, "")
 
 
-@pytest.mark.parametrize("body", [SLOW_TO_END, DEAF])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("body", "sent"), crossed([SLOW_TO_END, DEAF], BOTH))
 def test_the_second_signal_ends_the_program_at_once_whatever_it_does(
-    body: str, number: signal.Signals, code: int
+    body: str, sent: tuple[signal.Signals, int]
 ) -> None:
+    number, code = sent
     process = start(body)
     process.send_signal(number)
     time.sleep(0.3)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import geoseg
-from tests.fixtures.models import save_small
+from tests.fixtures.models import context_network, save_small
 
 
 @pytest.fixture
@@ -31,16 +30,8 @@ def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hcnet_file(tmp_path: Path) -> Path:
-    """A small HCNet on ResNet-18; its alphas are not 0, so its context depends on the window."""
-    torch.manual_seed(0)
-    net = geoseg.create_model(
-        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
-    )
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.endswith("alpha"):
-                parameter.fill_(0.7)
-    return save_small(net, tmp_path / "hcnet.safetensors")
+    """A small HCNet, whose answer depends on the window."""
+    return save_small(context_network("hcnet", prior_channels=8), tmp_path / "hcnet.safetensors")
 
 
 @pytest.fixture

@@ -93,6 +93,7 @@ def test_rasterizing_the_polygons_restores_the_classes(make_raster, hcnet_file, 
             shapes, out_shape=file.shape, transform=file.transform, fill=255, dtype="uint8"
         )
     assert polygons.is_valid.all()
+    assert np.unique(labels).size > 2
     np.testing.assert_array_equal(back, labels)
 
 
@@ -630,7 +631,7 @@ def start_and_stop(command, out, stop, **options):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp_path):
-    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
+    scene, out = smooth(make_raster, height=1000, width=1000), tmp_path / "out"
     process, errors = start_and_stop(
         predict_command(scene, hcnet_file, out, "--workers", "2", "--quiet"),
         out,
@@ -652,7 +653,7 @@ def test_ctrl_c_ends_a_run_with_workers_in_one_line(make_raster, hcnet_file, tmp
 def test_a_second_signal_ends_a_run_and_its_workers_at_once_and_it_is_resumed(
     make_raster, hcnet_file, tmp_path, workers, number
 ):
-    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
+    scene, out = smooth(make_raster, height=1000, width=1000), tmp_path / "out"
     started = []
 
     def twice(process):
@@ -679,7 +680,7 @@ def test_a_second_signal_ends_a_run_and_its_workers_at_once_and_it_is_resumed(
     [signal.SIGKILL, signal.SIGINT, signal.SIGTERM],
 )
 def test_a_killed_program_continues_where_it_stopped(make_raster, hcnet_file, tmp_path, how):
-    scene, out = smooth(make_raster, height=400, width=400), tmp_path / "out"
+    scene, out = smooth(make_raster, height=600, width=600), tmp_path / "out"
     command = predict_command(scene, hcnet_file, out)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process, errors = start_and_stop(

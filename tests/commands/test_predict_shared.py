@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-import torch
 
 import geoseg
 from geoseg.errors import ConfigError
-from geoseg.models import create_model, save_model
+from geoseg.models import save_model
 from geoseg.progress import Progress
+from tests.fixtures.models import context_network
 
 OPTIONS = {"encode": "shared", "cell": 64, "vectors": "none", "preview": False, "precision": "fp32"}
 
@@ -29,14 +29,7 @@ class StopAfter(Progress):
 
 @pytest.fixture
 def hcnet_file(tmp_path):
-    torch.manual_seed(0)
-    net = create_model(
-        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
-    )
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.endswith("alpha"):
-                parameter.fill_(0.7)
+    net = context_network("hcnet", prior_channels=8)
     facts = {"classes": list("abcd"), "bands": list("rgb"), "value_range": (0, 255)}
     facts |= {"mean": [120.0] * 3, "std": [60.0] * 3, "window": 48, "overlap": 16}
     return save_model(net, tmp_path / "hcnet.safetensors", **facts)

@@ -19,7 +19,7 @@ from geoseg.raster import find_sources, read_class_names
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 Make = Callable[..., Path]
-HEIGHT, WIDTH, MOST = 700, 1150, 512**2
+HEIGHT, WIDTH, MOST = 540, 1050, 512**2
 OPTIONS: dict[str, Any] = {
     "confidence": True,
     "probabilities": True,

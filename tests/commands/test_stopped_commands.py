@@ -17,6 +17,12 @@ import pytest
 
 Make = Callable[..., Path]
 COMMANDS = ("prepare", "evaluate", "vectorize")
+GATED = (
+    ("prepare", [signal.SIGTERM]),
+    ("evaluate", [signal.SIGINT] * 2),
+    ("vectorize", [signal.SIGINT]),
+)
+"""Each command and each way of stopping it once; the rest are for `make test-all`."""
 AGAIN = {
     "prepare": "the same command continues where this run stopped",
     "evaluate": "nothing was written; run it again",
@@ -58,14 +64,15 @@ def allow_interrupts() -> None:
 
 
 @pytest.mark.parametrize(
-    "signals",
+    ("command", "signals"),
     [
-        [signal.SIGTERM],
-        pytest.param([signal.SIGINT], marks=pytest.mark.slow),
-        [signal.SIGINT] * 2,
+        pytest.param(
+            command, signals, marks=[] if (command, signals) in GATED else pytest.mark.slow
+        )
+        for command in COMMANDS
+        for signals in ([signal.SIGTERM], [signal.SIGINT], [signal.SIGINT] * 2)
     ],
 )
-@pytest.mark.parametrize("command", COMMANDS)
 def test_a_stopped_command_says_one_line_leaves_nothing_torn_and_can_be_run_again(
     make_raster: Make, command: str, signals: list[signal.Signals]
 ) -> None:

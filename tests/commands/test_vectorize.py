@@ -347,12 +347,12 @@ def test_a_raster_damaged_inside_is_named_and_nothing_is_written(
 def test_of_several_rasters_one_damaged_inside_is_left_out_and_named(
     make_classes: Make, tmp_path: Path
 ) -> None:
-    noise = np.random.default_rng(0).integers(0, 4, (1, 256, 256)).astype(np.uint8)
-    profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+    noise = np.random.default_rng(0).integers(0, 4, (1, 128, 128)).astype(np.uint8)
+    profile = {"tiled": True, "blockxsize": 32, "blockysize": 32, "compress": "deflate"}
     rasters = [make_classes(f"{name}.tif", data=noise, **profile) for name in ("a", "b", "c")]
     content = bytearray(rasters[1].read_bytes())
     middle = len(content) // 2
-    content[middle : middle + 2000] = b"\0" * 2000
+    content[middle : middle + 500] = b"\0" * 500
     rasters[1].write_bytes(content)
     report = run(rasters, tmp_path / "all.gpkg")
     assert report.exit_code == 1
@@ -376,13 +376,13 @@ def test_however_many_are_damaged_inside_the_file_is_begun_again_once(
         "_write",
         lambda jobs, *rest: (begun.append([*jobs]), write(jobs, *rest))[1],
     )
-    noise = np.random.default_rng(0).integers(0, 4, (1, 256, 256)).astype(np.uint8)
-    profile = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+    noise = np.random.default_rng(0).integers(0, 4, (1, 128, 128)).astype(np.uint8)
+    profile = {"tiled": True, "blockxsize": 32, "blockysize": 32, "compress": "deflate"}
     rasters = [make_classes(f"{name}.tif", data=noise, **profile) for name in "abcde"]
     for name in "bd":
         content = bytearray((tmp_path / f"{name}.tif").read_bytes())
         middle = len(content) // 2
-        content[middle : middle + 2000] = b"\0" * 2000
+        content[middle : middle + 500] = b"\0" * 500
         (tmp_path / f"{name}.tif").write_bytes(content)
     report = run(rasters, tmp_path / "all.gpkg")
     named = [Path(line.split(": ")[0]).name for line in report.data["failures"]]

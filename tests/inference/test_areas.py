@@ -39,7 +39,7 @@ def is_inside(part: Window, area: Window) -> bool:
     return area.intersect(part) == part
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(plans(), st.integers(1, 4000))
 def test_each_level_holds_the_one_below_and_the_last_is_the_raster(
     blocks: list[Block], pixels: int

@@ -19,6 +19,7 @@ from geoseg.inference.stream import predict_bands, stream_block
 from geoseg.models import create_model
 from geoseg.raster import Reader, open_raster
 from geoseg.tiling import TileGrid
+from tests.fixtures.models import context_network
 from tests.inference.forwards import probabilities_of
 
 
@@ -61,16 +62,8 @@ def test_labels_do_not_depend_on_blocks_or_batches(
 
 @pytest.fixture(scope="module")
 def hcnet():
-    """A real HCNet whose alphas are not 0, so that its context depends on the window."""
-    torch.manual_seed(0)
-    net = create_model(
-        "hcnet", encoder="resnet18", classes=4, in_channels=3, channels=16, prior_channels=8
-    )
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.endswith("alpha"):
-                parameter.fill_(0.7)
-    return net
+    """A real HCNet, whose context depends on the window."""
+    return context_network("hcnet", prior_channels=8)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)

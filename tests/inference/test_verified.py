@@ -17,6 +17,7 @@ TEXT = st.text()
 VALUES = st.recursive(
     st.none() | st.integers() | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=20,
 )
 
 

@@ -22,6 +22,7 @@ from geoseg.models import create_model
 from geoseg.models.sharing import Sharing
 from geoseg.raster import Reader, open_raster
 from geoseg.tiling import Cells, TileGrid
+from tests.fixtures.models import context_network
 
 
 class Shared(torch.nn.Module):
@@ -142,15 +143,8 @@ def test_one_window_in_one_cell_has_the_bits_of_the_window_run_by_itself(
     ],
 )
 def net(request):
-    """A real network whose gates are not 0, so that its context depends on the window."""
-    torch.manual_seed(0)
-    options = {"channels": 16}
-    net = create_model(request.param, encoder="resnet18", classes=4, in_channels=3, **options)
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.endswith("alpha"):
-                parameter.fill_(0.7)
-    return net.eval()
+    """A real network, whose context depends on the window."""
+    return context_network(request.param)
 
 
 def test_a_real_network_shares_with_the_same_bits_in_any_blocks_and_those_of_one_window(

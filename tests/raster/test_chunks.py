@@ -73,9 +73,10 @@ def check_same(whole: Path, index: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "height", "width", "side"),
     [
-        ("classes", 2500, 2900, 512),
-        ("classes", 2500, 2900, 1024),
-        ("classes", 2500, 2900, 2048),
+        # Squares in both directions, and levels above those of the squares.
+        ("classes", 1100, 2100, 512),
+        ("classes", 2500, 1100, 1024),
+        ("classes", 600, 2900, 2048),
         ("classes", 2049, 1, 1024),
         ("classes", 1025, 4097, 1024),
         ("confidence", 1300, 1500, 512),
@@ -88,15 +89,16 @@ def test_every_level_is_that_of_one_file(
     tmp_path: Path, kind: str, height: int, width: int, side: int
 ) -> None:
     random = np.random.default_rng(0)
-    labels = random.choice([0, 1, 2, 254, 255], (height, width)).astype(np.uint8)
-    codes = np.where(labels == 255, 0, random.integers(1, 256, (3, height, width)))
+    ids = np.array([0, 1, 2, 254, 255], np.uint8)
+    labels = ids[random.integers(0, 5, (height, width), np.uint8)]
+    codes = np.where(labels == 255, 0, random.integers(1, 256, (3, height, width), np.uint8))
     valid: list[Part] = []
     if kind == "classes":
         layer, parts = class_layer(CLASSES), cut(tmp_path, "l", labels)
     elif kind == "confidence":
-        layer, parts = confidence_layer(), cut(tmp_path, "c", codes[0].astype(np.uint8))
+        layer, parts = confidence_layer(), cut(tmp_path, "c", codes[0])
     else:
-        layer, parts = probability_layer(CLASSES), cut(tmp_path, "p", codes.astype(np.uint8))
+        layer, parts = probability_layer(CLASSES), cut(tmp_path, "p", codes)
         valid = cut(tmp_path, "v", labels)
     whole, index = make_both(
         tmp_path, layer, parts, valid, side, height=height, width=width, **PLACE

@@ -100,7 +100,7 @@ def test_parts_give_the_polygons_of_the_whole_bit_for_bit(
     assert joined(parts_of(labels, confidence, cuts), labels.shape) == whole(labels, confidence)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.data())
 def test_areas_joined_as_a_tree_of_any_shape_give_the_same(data: st.DataObject) -> None:
     shapes = array_shapes(min_dims=2, max_dims=2, max_side=12)

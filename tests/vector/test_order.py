@@ -48,7 +48,7 @@ def rows_of(labels: np.ndarray, cuts: list[Cut]) -> list[tuple[bytes, int, int]]
     ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(two_cuts())
 def test_the_order_does_not_depend_on_the_parts(
     case: tuple[np.ndarray, list[Cut], list[Cut]],

@@ -194,7 +194,7 @@ def test_a_world_of_polygons_is_drawn_exactly_everywhere(
         ("EPSG:32760", ("EPSG:4326", 179.9, -40, 0.02)),
         ("EPSG:3832", ("EPSG:32601", -179.9, 40, 1000.0)),
         ("EPSG:2193", ("EPSG:3832", 178, -38, 500.0)),
-        ("EPSG:3035", ("EPSG:2154", 3, 47, 1000.0)),
+        pytest.param("EPSG:3035", ("EPSG:2154", 3, 47, 1000.0), marks=pytest.mark.slow),
         ("EPSG:2263", ("EPSG:26918", -74, 40.7, 5.0)),
         (
             "+proj=tmerc +lon_0=9 +k=1 +x_0=3500000 +ellps=bessel +towgs84=598,73,418,0,0,0,0",
