@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from geoseg.classes import ISPRS, NODATA, ClassScheme
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, OutputError
 from geoseg.raster.gdal import replace_raster
 from geoseg.scenes.grounds import Site, lawn
 from geoseg.scenes.quarters import sites_within
@@ -140,7 +140,7 @@ def write_scene(
 
     Raises:
         ConfigError: size, seed, side or ground sampling are out of range.
-        OutputError: a file cannot be written.
+        OutputError: a file cannot be written, or another one is in its place.
     """
     shape = (size, size) if isinstance(size, int) else size
     sides = (SIDES if nodata_edge else ()) if isinstance(nodata_edge, bool) else tuple(nodata_edge)
@@ -155,7 +155,7 @@ def write_scene(
         f"1; seed {seed}; {shape[0]} x {shape[1]} from {tuple(origin)}; {ground_sampling} m; "
         f"edge {', '.join(sides)}"
     )
-    if all(_shows(file, facts) for file in scene if file is not None):
+    if {_facts_in(file) for file in scene if file is not None} == {facts}:
         return scene
     # Each of the first 1600 seeds has its own square of 10 km.
     west, north = 300_000.0 + seed % 40 * 10_000, 5_300_000.0 + seed // 40 % 40 * 10_000
@@ -236,13 +236,14 @@ def _pieces(
             yield window, image, ids
 
 
-def _shows(path: Path, facts: str) -> bool:
-    """Whether a file exists that has these facts; files get their names when they are complete."""
-    try:
-        with rasterio.open(path) as file:
-            return bool(file.tags().get(_TAG) == facts)
-    except rasterio.errors.RasterioError:
-        return False
+def _facts_in(path: Path) -> str | None:
+    """The facts of a scene that exists; files get their names when they are complete."""
+    facts = None
+    with suppress(rasterio.errors.RasterioError), rasterio.open(path) as file:
+        facts = file.tags().get(_TAG)
+    if facts is None and path.exists():
+        raise OutputError(f"{path} exists and is no scene of geoseg; move it away")
+    return facts
 
 
 @contextmanager

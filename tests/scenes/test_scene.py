@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.transform import from_origin
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from geoseg.errors import ConfigError, OutputError
@@ -232,6 +233,21 @@ def test_a_scene_that_exists_is_not_made_again(tmp_path: Path) -> None:
     assert files.image.stat().st_mtime_ns == before
     write_scene(tmp_path / "x.tif", 40, 4)
     assert files.image.stat().st_mtime_ns != before
+
+
+@pytest.mark.parametrize("content", [b"notes", None])
+def test_what_is_no_scene_is_not_replaced(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    if content is None:
+        profile = {"driver": "GTiff", "width": 8, "height": 8, "count": 1, "dtype": "uint8"}
+        with rasterio.open(path, "w", **profile, transform=from_origin(0, 8, 1, 1)):
+            pass
+        content = path.read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match=r"x\.tif exists and is no scene of geoseg; move it away"):
+        write_scene(tmp_path / "new.tif", 8, 3, labels=path)
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["x.tif"]
 
 
 def test_a_failed_scene_leaves_nothing_behind(
