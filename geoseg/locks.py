@@ -75,6 +75,7 @@ def _locked(
     except Timeout:
         raise FolderInUseError(refusal) from None
     except OSError as error:
+        _remove_empty(work, *made)
         reason = in_the_way(folder) or error.strerror
         raise OutputError(
             f"output folder {folder} cannot be written ({reason}); choose another {option}"
@@ -88,9 +89,13 @@ def _locked(
         with suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()
-        for parent in (work, *made):
-            with suppress(OSError):  # it is not empty
-                parent.rmdir()
+        _remove_empty(work, *made)
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it is not empty, or was never made
+            folder.rmdir()
 
 
 def _acquire(lock: FileLock, work: Path) -> None:

@@ -50,6 +50,16 @@ def test_a_lock_left_by_a_killed_run_is_not_an_obstacle(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_lock_that_cannot_be_made_leaves_no_folders(tmp_path: Path) -> None:
+    said = rf"{tmp_path}/new cannot be written \(File name too long\); choose another --out"
+    with (
+        pytest.raises(OutputError, match=said),
+        lock_file(tmp_path / f"new/{'a' * 250}.gpkg"),  # with the lock's ending it is too long
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     message = f"output folder {tmp_path / 'file/out'} cannot be written ({tmp_path / 'file'} is a "
