@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
+from geoseg.foreign import read_head
 from geoseg.models.file_content import unreadable_error
 
 IMAGENET = "imagenet"
@@ -22,6 +23,8 @@ IMAGENET = "imagenet"
 _PACKAGE_PREFIX = "package:"
 _POSITIONS_PREFIX = "positions:"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+_BEGINNINGS = (b"PK", b"\x80")
+"""Of what torch writes: an archive, or a pickle."""
 _WRAPPERS = frozenset({"module", "model", "encoder", "backbone"})
 """Leading parts of a tensor's name that name what its network was wrapped in."""
 _NESTED = ("state_dict", "model_state_dict", "model", "net")
@@ -115,6 +118,10 @@ def read_tensors(path: Path) -> Mapping[str, object]:
     except OSError as error:
         raise unreadable_error(path, error, "give a file of weights that can be read") from error
     except pickle.UnpicklingError as error:
+        if not read_head(path).startswith(_BEGINNINGS):
+            raise ModelError(
+                f"{path}: is no weights file; give a state dict (.pth, .pt, .bin) or .safetensors"
+            ) from error
         raise ModelError(
             f"{path}: holds more than tensors, and geoseg runs no code from weights files; "
             "convert it to safetensors"

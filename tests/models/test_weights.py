@@ -161,7 +161,7 @@ class OtherObject:
         ),
         ("a.pth", pickle.dumps({"x": 1}, 2)[:-3], "a.pth: "),
         ("a.pth", [1, 2], "holds no tensors by name; save a state_dict"),
-        ("a.pth", b"nonsense", "a.pth: "),
+        ("a.pth", b"nonsense", r"a\.pth: is no weights file; give a state dict"),
         ("a.safetensors", b"nonsense", r"not a readable weights file \(.*\); download it again"),
         (
             "a.pth",
