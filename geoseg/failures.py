@@ -7,6 +7,7 @@ whatever one input raises fails that input, in one line that names it, and the o
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ from geoseg.report import shorten
 
 LOG = logging.getLogger("geoseg")
 """Gets the tracebacks of failed inputs, as debugging messages."""
+_OF_PATHS = (
+    *(errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOENT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+)
+"""What is wrong with a path that is asked about, before anything is read or written there."""
 _OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 """What torch says of a processor, of a GPU, and of Windows."""
 _LESS_AT_ONCE = (
@@ -79,6 +85,9 @@ def failure_line(subject: str | Path, error: Exception) -> str:
     if isinstance(error, GeosegError):
         return words
     what = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    if isinstance(error, OSError) and error.filename and error.errno in _OF_PATHS:
+        where = "check the path (--debug shows where it arose)"
+        return f"{subject}: {error.strerror} ({error.filename}); {where}"
     if isinstance(error, MemoryError) or any(said in words for said in _OF_MEMORY):
         return f"{subject}: memory does not suffice ({what}); {_LESS_AT_ONCE}"
     return f"{subject}: an error that geoseg does not know ({what}); --debug shows where it arose"

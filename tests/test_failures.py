@@ -1,6 +1,8 @@
 """What a failure ends, and what the user is told of it."""
 
+import errno
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,14 @@ def test_where_memory_lacks_the_line_says_so_and_what_takes_less(error):
     assert line.startswith(f"a.tif: memory does not suffice ({type(error).__name__}")
     assert "train.crop" in line
     assert "--window" in line
+
+
+def test_a_path_that_cannot_be_asked_about_is_named_with_the_reason():
+    with pytest.raises(OSError, match="too long") as caught:
+        Path("a" * 300).is_dir()
+    line = failure_line("train", caught.value)
+    assert line.startswith(f"train: File name too long ({'a' * 300}); check the path")
+    assert "does not know" in failure_line("train", OSError(errno.EIO, "fault", "a"))
 
 
 def test_geosegs_own_errors_are_in_their_own_words():

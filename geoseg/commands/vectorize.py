@@ -48,6 +48,7 @@ from geoseg.vector import (
     format_of,
     no_crs,
     read_vector_fingerprint,
+    refuse_folder,
     write_tables,
 )
 
@@ -228,6 +229,7 @@ def _check_options(
     if not paths:
         raise ConfigError("no raster given; name at least one class raster")
     kind = format_of(target)
+    refuse_folder(target)
     if len(paths) == 1:
         return
     if not kind.several_layers and not merge:

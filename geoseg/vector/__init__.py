@@ -38,7 +38,7 @@ from geoseg.vector.spool import (
 )
 from geoseg.vector.style import polygon_style
 from geoseg.vector.vector_file import no_crs
-from geoseg.vector.write import write_layers, write_polygons, write_tables
+from geoseg.vector.write import refuse_folder, write_layers, write_polygons, write_tables
 
 __all__ = [
     "CELL",
@@ -82,6 +82,7 @@ __all__ = [
     "read_features",
     "read_pieces",
     "read_vector_fingerprint",
+    "refuse_folder",
     "simplified_part",
     "write_arrays",
     "write_features",

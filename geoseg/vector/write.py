@@ -95,12 +95,21 @@ def write_tables(
     return counts
 
 
+def refuse_folder(path: AnyPath) -> None:
+    """Refuse a folder in the place of a polygon file, which nothing replaces.
+
+    Raises:
+        OutputError: it is one.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a polygon file")
+
+
 @contextmanager
 def _replacing(path: AnyPath, fingerprint: str) -> Iterator[VectorFile]:
     """A file that is built beside its place, and moved there when the block succeeds."""
     kind = format_of(path)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a polygon file")
+    refuse_folder(path)
     # Errors of the regions that arrive in the meantime are not errors of this file.
     with replace_file(
         path, companions=kind.companions, errors=(), facts={FINGERPRINT: fingerprint}

@@ -22,7 +22,7 @@ from rasterio import features
 from geoseg.commands import vectorize as vectorize_module
 from geoseg.commands.vectorize import run
 from geoseg.errors import ConfigError, OutputError, SourceError
-from geoseg.failures import exit_code_of
+from geoseg.failures import EXIT_NOTHING_BEGUN, exit_code_of
 from geoseg.inference import class_raster
 from geoseg.locks import lock_file
 from geoseg.vector import FIELDS, polygonize
@@ -558,3 +558,13 @@ def test_simplified_borders_do_not_depend_on_the_parts_and_cover_what_they_cover
     assert found[0].area_m2.sum() == pytest.approx((labels < 254).sum() / 4, rel=1e-9)
     with pytest.raises(ConfigError, match=r"simplify '0': give metres above 0"):
         run(raster, tmp_path / "a.gpkg", simplify="0")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_in_the_place_of_the_file_is_refused_before_anything_is_read(
+    overwrite: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "o.gpkg").mkdir()
+    with pytest.raises(OutputError, match="is a folder; give the name of a polygon") as caught:
+        run("none.tif", tmp_path / "o.gpkg", overwrite=overwrite)
+    assert exit_code_of(caught.value) == EXIT_NOTHING_BEGUN
