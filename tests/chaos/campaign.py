@@ -47,6 +47,7 @@ class Campaign:
         side: of the rasters, pixels.
         worker_deaths: workers to kill or freeze.
         scheduler_deaths: schedulers to kill.
+        pause: the longest between two disturbances, seconds; short where the rasters are small.
         seed: of the moments and victims.
     """
 
@@ -54,6 +55,7 @@ class Campaign:
     side: int
     worker_deaths: int
     scheduler_deaths: int
+    pause: float = 1.0
     seed: int = 0
     faults: list[str] = field(default_factory=list)
     runs: int = 0
@@ -110,7 +112,7 @@ class Campaign:
         process = self._start(_IMPATIENT if loses_it else _PATIENT, out)
         parts = out / ".geoseg"
         wait_until(lambda: not process.is_alive() or _any_part(parts), "a first part")
-        time.sleep(self._chance.random())
+        time.sleep(self.pause * self._chance.random())
         deadline = time.monotonic() + _LONGEST_CALL
         while process.is_alive():
             if time.monotonic() > deadline:
@@ -121,7 +123,7 @@ class Campaign:
             elif self.worker_deaths and disturbances:
                 self._disturb_worker()
                 disturbances -= 1
-            time.sleep(0.1 + self._chance.random())
+            time.sleep(0.1 + self.pause * self._chance.random())
         self._revive()
         expected = {0, 1}
         if schedulers > self.scheduler_deaths:  # 2: it died as the client joined it
