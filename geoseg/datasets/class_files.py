@@ -49,8 +49,10 @@ def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; a text that no file can be named is none."""
+    """Whether there may be such a file; a text that no file can be named is none."""
     try:
         return path.is_file()
+    except PermissionError:  # who reads it says so
+        return True
     except (OSError, ValueError):  # too long, or with surrogates
         return False

@@ -208,9 +208,8 @@ def _refuse_empty(given: str, found: Files, what: str) -> None:
             refuse_other_vectors(path)
         exists = count_stars(given) or os.path.exists(given)
         missing = f"no {what} there" if exists else "no such file or folder"
-        raise ConfigError(
-            f"{given}: {missing}; give a file, a folder, or a pattern such as 'DIR/*_label.tif'"
-        )
+        remedy = "give a file, a folder, or a pattern such as 'DIR/*_label.tif'"
+        raise ConfigError(f"{given}: {missing}; {next(iter(unseen(given)), remedy)}")
 
 
 def _match(rasters: Files, labels: Files, skip: Callable[[Path], bool]) -> Pairing:

@@ -41,7 +41,7 @@ def is_model_folder(path: str | os.PathLike[str]) -> bool:
 
     An ONNX file alone may lie among rasters.
     """
-    return any((Path(path) / name).is_file() for name in (HUB_FILE, *FOLDER_CARDS))
+    return any(os.path.isfile(Path(path) / name) for name in (HUB_FILE, *FOLDER_CARDS))
 
 
 def _file_in(folder: Path) -> Path:

@@ -81,7 +81,9 @@ def _report(folder: Path) -> Mapping[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         what = "holds no report.json" if folder.is_dir() else "no such folder"
         raise ConfigError(f"{folder}: {what}; give the --out of a geoseg predict") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
+    except ValueError as error:
         raise ConfigError(f"{path}: cannot be read ({error}); run geoseg predict again") from error
     if not isinstance(report, dict) or not {"geoseg", "inputs"} <= report.keys():
         raise ConfigError(f"{path}: is no report of geoseg predict; give the --out of one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,15 @@ def test_a_damaged_model_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"classes: [a, b]")
     with pytest.raises(ModelError, match=f"{path}: not a safetensors file; give a model file"):
         read_classes(str(path))
+
+
+def test_a_file_that_may_not_be_asked_about_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.yaml").write_text("classes: [road, roof]")
+
+    def denied(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    assert read_classes(str(tmp_path / "c.yaml")).names == ("road", "roof")

@@ -242,6 +242,16 @@ def test_nothing_there_is_refused(tmp_path: Path, rasters: str, labels: str, mes
         paired(tmp_path, rasters, labels)
 
 
+@pytest.mark.parametrize("given", ["out", "out/*.tif"])
+def test_where_nothing_is_seen_since_it_cannot_be_followed_that_is_said(
+    tmp_path: Path, given: str
+) -> None:
+    touch(tmp_path, "gt/1.tif", "out/readme.txt")
+    (tmp_path / "out/1.tif").symlink_to("nothing")
+    with pytest.raises(ConfigError, match=r"no rasters there; .*1\.tif: this link cannot be follo"):
+        paired(tmp_path, given, "gt")
+
+
 # What train alone does: names before tiles, and nothing may be left over.
 
 

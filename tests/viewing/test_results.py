@@ -77,6 +77,9 @@ def test_a_file_outside_the_folder_is_none_of_the_runs(predict: Predict, tmp_pat
     ],
 )
 def test_folders_without_results_are_refused(tmp_path: Path, text: str | None, said: str) -> None:
+    (tmp_path / "odd/report.json").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"odd/report\.json: cannot be read \(Is a dir.*\); make"):
+        read_results(tmp_path / "odd")
     if text is not None:
         (tmp_path / "report.json").write_text(text)
     with pytest.raises(ConfigError, match=said):
