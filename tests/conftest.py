@@ -95,6 +95,12 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings make no pictures, which take longer than a few steps."""
+    monkeypatch.setattr("geoseg.training.loop._draw", lambda *_: None)
+
+
+@pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the rasters that are opened, to be read or written, as they come."""
     names: list[str] = []

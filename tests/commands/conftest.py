@@ -23,12 +23,6 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings make no pictures, which take longer than a few steps."""
-    monkeypatch.setattr("geoseg.training.loop._draw", lambda *_: None)
-
-
-@pytest.fixture
 def hcnet_file(tmp_path: Path) -> Path:
     """A small HCNet, whose answer depends on the window."""
     return save_small(context_network("hcnet", prior_channels=8), tmp_path / "hcnet.safetensors")

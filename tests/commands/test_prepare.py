@@ -190,6 +190,7 @@ def test_statistics_of_the_manifest_are_those_that_training_measures(folder: Pat
     assert report.data["parts"]["val"]["tiles"] == 1
 
 
+@pytest.mark.usefixtures("nothing_drawn")
 def test_what_is_written_trains_as_it_is(folder: Path) -> None:
     prepare(folder, patch=32, stride=16)
     out = folder.parent / "out"

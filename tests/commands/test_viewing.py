@@ -100,6 +100,7 @@ def test_an_unfinished_predict_continues_after_a_look_at_its_source(
     assert made[0] == made[1]
 
 
+@pytest.mark.usefixtures("nothing_drawn")
 def test_an_unfinished_training_continues_after_a_look_at_its_images(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from geoseg.training.recipe import Recipe
 from geoseg.training.sampling import choose_sampler
 
 MakeTile = Callable[..., Tile]
+undrawn = pytest.mark.usefixtures("nothing_drawn")
 SCHEME = ClassScheme.from_names(["dark", "bright"])
 RECIPE = Recipe(
     steps=8,
@@ -117,6 +118,7 @@ def losses(folder: Path) -> list[str]:
     return [row["loss"] for row in read_rows(folder / "metrics.csv")]
 
 
+@undrawn
 def test_the_loss_falls_and_the_classes_are_learned(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_folder_holds_model_state_metrics_and_curves(
     assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["2", "4", "6", "8"]
 
 
+@undrawn
 def test_the_same_seed_gives_the_same_losses(train: Callable[..., Outcome], tmp_path: Path) -> None:
     train(tmp_path / "one")
     train(tmp_path / "two")
@@ -153,6 +156,7 @@ def test_the_same_seed_gives_the_same_losses(train: Callable[..., Outcome], tmp_
     assert losses(tmp_path / "one") != losses(tmp_path / "three")
 
 
+@undrawn
 @pytest.mark.parametrize(
     ("system", "options"),
     [
@@ -178,6 +182,7 @@ def test_a_stopped_run_continues_bit_for_bit(
         assert torch.equal(one, other)
 
 
+@undrawn
 def test_states_are_saved_between_validations_where_asked_for(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -190,6 +195,7 @@ def test_states_are_saved_between_validations_where_asked_for(
     assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
 
 
+@undrawn
 def test_the_moving_average_is_validated_and_saved(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -215,6 +221,7 @@ def test_a_run_is_resumed_on_the_same_data_only(
         train(tmp_path, recipe, system="pixel", resume=True, mean=120.01)
 
 
+@undrawn
 def test_a_finished_run_has_nothing_left_to_do(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -223,6 +230,7 @@ def test_a_finished_run_has_nothing_left_to_do(
     assert (again.step, again.best) == (outcome.step, outcome.best)
 
 
+@undrawn
 def test_the_best_network_is_kept_not_the_last(
     train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +247,7 @@ def test_the_best_network_is_kept_not_the_last(
     assert load_model(tmp_path / "model.safetensors").card.training["step"] == 4
 
 
+@undrawn
 @pytest.mark.parametrize(
     ("name", "first", "second"),
     [
@@ -268,6 +277,7 @@ def test_any_metric_may_decide_which_network_is_best(
         )
 
 
+@undrawn
 def test_a_run_that_gets_no_better_stops_and_stays_stopped(
     train: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +288,7 @@ def test_a_run_that_gets_no_better_stops_and_stays_stopped(
     assert train(tmp_path, recipe, resume=True).step == 8
 
 
+@undrawn
 def test_a_batch_in_parts_trains_like_the_whole(
     train: Callable[..., Outcome], tmp_path: Path
 ) -> None:
