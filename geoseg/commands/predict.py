@@ -256,17 +256,21 @@ def _make(
     Raises:
         RunError: the fault would meet every raster.
     """
+    from geoseg.inference.bundles import stories_of
     from geoseg.inference.stories import tell_stories
 
     left = sum(survey.forwards for survey in surveys)
     if left:
         progress.begin(counted(len(surveys), "raster"), left)
+    # Of several, files of one are made beside the next: they need all threads for files.
+    beside = run.begins_files and sum(bool(survey.missing) for survey in surveys) == 1
+    alone = partial(_story, run=run, report=report, progress=progress, beside=beside)
     try:
         with run.open_slots(progress.advance, workers=left > 0, note=progress.note) as slots:
-            # Of several, files of one are made beside the next: they need all threads for files.
-            alone = run.begins_files and sum(bool(survey.missing) for survey in surveys) == 1
-            stories = (_story(each, run, report, progress, beside=alone) for each in surveys)
-            tell_stories(stories, slots, refuse_lost)
+            told = (
+                stories_of(surveys, run, report, progress, alone) if left else map(alone, surveys)
+            )
+            tell_stories(told, slots, refuse_lost)
     finally:
         if left:
             progress.end()
@@ -287,7 +291,7 @@ def _story(
         with per_input(job.source.path, partial(report.fail, job)):
             while True:
                 try:
-                    yield from tell_raster(run, survey, progress, result, beside=beside)
+                    yield from tell_raster(run.facts, survey, progress, result, beside=beside)
                     break
                 except SheetError as error:
                     survey = survey_without(survey, run, error, report)

@@ -206,6 +206,10 @@ def unpack_rows(packed: bytes, block: Block) -> list[int]:
 
 def _write_bands(folder: PartFolder, number: int, bands: Iterator[tuple[int, Band]]) -> None:
     """Write each band in a thread while the next one is predicted."""
+    if folder.held is not None:
+        for lattice_row, band in bands:
+            folder.write(number, lattice_row, band)
+        return
 
     def write(lattice_row: int, band: Band) -> None:
         folder.refuse_ended()

@@ -42,7 +42,7 @@ def worker_modules(card: Card, options: PredictOptions) -> list[str]:
         options: of the run.
     """
     encoders = _OF_ENCODERS if card.spec.encoder is not None else ()
-    return ["geoseg.inference.worker", *encoders, *_of_files(options)]
+    return ["geoseg.inference.worker", "geoseg.inference.bundles", *encoders, *_of_files(options)]
 
 
 def _of_files(options: PredictOptions) -> list[str]:

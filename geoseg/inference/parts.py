@@ -20,6 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geoseg.errors import SourceError
 from geoseg.files import naming_file
 from geoseg.inference.band import Band
@@ -49,6 +52,9 @@ class PartFolder:
     """Parts also hold the probabilities of all classes."""
     coming: Coming | None = None
     """Which parts are yet to come, for tasks of this process that wait for them."""
+    held: dict[str, NDArray[np.uint8]] | None = None
+    """By kind, the pixels of a small raster's only band, for tasks of this process: there is
+    nothing of it that could be resumed. None: parts are files."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -60,7 +66,8 @@ class PartFolder:
         """The part of one band of block `number`."""
         path = self.path / f"{number:04d}-{lattice_row:05d}-{kind}.tif"
         wait = None if self.coming is None else partial(self.coming.wait, band)
-        return Part(path, band.row, band.col, band.height, band.width, self.key, wait)
+        held = None if self.held is None else self.held.get(kind)
+        return Part(path, band.row, band.col, band.height, band.width, self.key, wait, held)
 
     def parts(self, blocks: Sequence[Block], kind: str, area: Window | None = None) -> list[Part]:
         """The parts of one kind, in the order of blocks and bands.
@@ -112,6 +119,11 @@ class PartFolder:
         Raises:
             OutputError: the disk is full or the folder cannot be written.
         """
+        if self.held is not None:
+            for kind in self.kinds:
+                planes = band.labels if kind == "classes" else getattr(band, kind)
+                self.held[kind] = planes.reshape(-1, *band.labels.shape)
+            return
         parts = [self.part(number, lattice_row, band.area, kind) for kind in self.kinds]
         sizes = [
             write_part(part, band.labels if kind == "classes" else getattr(band, kind))
@@ -162,6 +174,8 @@ class PartFolder:
 
         None where none did, or where the file is damaged or another run's: a new plan is made.
         """
+        if self.held is not None:
+            return [Block(grid, self.source.extent)], None
         document = read_verified(self._plan_path, self.key)
         if document is None:
             return None
@@ -179,7 +193,7 @@ class PartFolder:
         Raises:
             SourceError: the plan is gone.
         """
-        if not self._plan_path.exists():
+        if self.held is None and not self._plan_path.exists():
             raise SourceError(
                 f"{self.path}: the plan of this raster is gone, as its run has ended; "
                 "run the command again, which makes what is missing"
@@ -191,6 +205,8 @@ class PartFolder:
         Raises:
             OutputError: the folder cannot be written.
         """
+        if self.held is not None:
+            return
         document = {
             "key": self.key,
             "source": str(self.source.path.absolute()),

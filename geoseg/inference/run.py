@@ -27,6 +27,7 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.predictor import Predictor, choose_device, choose_precision
 from geoseg.inference.probe import Probe, peak_memory
 from geoseg.inference.rates import KeptRate, facts_of_rate
+from geoseg.inference.run_facts import RunFacts
 from geoseg.inference.slots import ThreadSlots
 from geoseg.inference.stories import Slots, Stage, Story, Task, tell_stories
 from geoseg.inference.zones import Zones, shared_zones
@@ -143,6 +144,12 @@ class PredictRun:
             given = int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
         shared = 1 if self.cluster is not None else len(self.gpus) or 1
         return given // max(1, -(-self.processes // shared) if self.cluster is None else 1)
+
+    @property
+    def facts(self) -> RunFacts:
+        """What the story of each raster needs to know."""
+        precision = self.forward.precision
+        return RunFacts(self.options, precision, self.choice, self.zones, self.processes)
 
     @property
     def processes(self) -> int:

@@ -20,7 +20,7 @@ from geoseg.inference.coming import Coming
 from geoseg.inference.engine import BlockResult, Sheet
 from geoseg.inference.outputs import RASTERS, Output
 from geoseg.inference.polygons import polygon_stages
-from geoseg.inference.run import PredictRun
+from geoseg.inference.run_facts import RunFacts
 from geoseg.inference.small_rasters import is_small, tell_apart, tell_together
 from geoseg.inference.stories import Stage, Story, Task
 from geoseg.inference.survey import Survey
@@ -51,7 +51,7 @@ class RasterResult:
 
 
 def tell_raster(
-    run: PredictRun,
+    run: RunFacts,
     survey: Survey,
     progress: Progress,
     result: RasterResult,
@@ -75,6 +75,8 @@ def tell_raster(
     """
     clock = _Clock(result.seconds)
     options = run.options
+    if not run.processes and survey.can_be_held(options.cleaning):
+        survey = replace(survey, folder=replace(survey.folder, held={}))
     sheet = Sheet(
         *(survey.folder, survey.job.grid, options.min_confidence, survey.batch),
         *(options.cleaning, options.attributes),
@@ -122,7 +124,7 @@ def _before_files(survey: Survey) -> None:
 
 
 def _tell_files(
-    run: PredictRun,
+    run: RunFacts,
     survey: Survey,
     plain: Sheet,
     progress: Progress,
@@ -253,14 +255,14 @@ def _previews(survey: Survey, sheet: Sheet) -> list[Task]:
     ]
 
 
-def _begin_parts(run: PredictRun, survey: Survey, progress: Progress) -> None:
+def _begin_parts(run: RunFacts, survey: Survey, progress: Progress) -> None:
     if survey.resumed:
         progress.note(_resuming(survey))
     else:
-        survey.folder.write_plan(survey.blocks, survey.batch, run.forward.precision)
+        survey.folder.write_plan(survey.blocks, survey.batch, run.precision)
 
 
-def _clear_stale(run: PredictRun, survey: Survey, progress: Progress) -> None:
+def _clear_stale(run: RunFacts, survey: Survey, progress: Progress) -> None:
     """Name the parts of runs with other options; ``--overwrite`` removes them."""
     own = survey.folder.path
     stale = re.compile(rf"{re.escape(survey.job.target.name)}-[0-9a-f]{{16}}")

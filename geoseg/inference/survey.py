@@ -52,6 +52,8 @@ INDEXED_BYTES = 100
 """Of each polygon of a raster, while a FlatGeobuf file is closed."""
 CLEANED_BYTES = 400
 """Of each region of a raster, while it is decided which vanish."""
+HELD_BYTES = 2**21
+"""Of the parts of a small raster, at most; a few rasters are under way at once."""
 BLOCK_SECONDS = 120.0
 """That a block should take of a worker at most: what is lost when that dies."""
 
@@ -90,6 +92,17 @@ class Survey:
         cut = any(output.side for output in self.outputs) or self.job.sheets
         whole = not cut and self.job.source.onto is None and cleaning == Cleaning()
         return whole and sum(map(len, self.missing_rows)) > 1
+
+    def can_be_held(self, cleaning: Cleaning) -> bool:
+        """Whether its parts need no files, where those of the outputs are made in one process.
+
+        They are few bytes, and of a single band, so that a killed run would leave none of use.
+        """
+        shown, folder = self.job.source.extent, self.folder
+        planes = 1 + folder.confidence + folder.classes * folder.probabilities
+        small = planes * shown.height * shown.width <= HELD_BYTES
+        single = len(self.blocks) == 1 and len(self.blocks[0].band_rows) == 1
+        return small and single and not self.resumed and cleaning == Cleaning()
 
     def files(self) -> Iterator[AnyPath]:
         """All files of the outputs: also an index, and the squares that it is over."""

@@ -196,7 +196,9 @@ def _refuse_full_disk(parts: Sequence[Part], made: Path, out: AnyPath) -> None:
     While it is made, there are all pixels compressed as in the parts, their overviews, and the COG,
     which is never less than half as large.
     """
-    needed = sum(size or 0 for size in file_sizes([part.path for part in parts])) * 7 // 4
+    written = file_sizes([part.path for part in parts if part.held is None])
+    held = sum(part.held.nbytes for part in parts if part.held is not None)
+    needed = (held + sum(size or 0 for size in written)) * 7 // 4
     free = shutil.disk_usage(made.parent).free
     if free < needed:
         raise DiskError(

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
 from geoseg.errors import SourceError
-from geoseg.raster.gdal import open_dataset
 from geoseg.remote import RemotePath
 from geoseg.remote_look import last_look
+from geoseg.warned import hear_warnings
 
 
 def refuse_cut_short(path: Path, file: Any) -> None:
@@ -52,9 +55,13 @@ def is_whole_cog(path: Path, block: int) -> bool:
     if sidecar.exists() and not sidecar.read_text(encoding="utf-8").rstrip().endswith(">"):
         return False
     try:
-        with open_dataset(path) as file:
+        # Where it lies is not asked: to find out takes GDAL four times as long as all else.
+        with (
+            hear_warnings(NotGeoreferencedWarning),
+            rasterio.open(path, driver="GTiff", GEOREF_SOURCES="NONE") as file,
+        ):
             return all(0 < end <= size for end in _tile_ends(file, block))
-    except SourceError:
+    except RasterioError:
         return False
 
 

@@ -63,6 +63,8 @@ class Part:
     """Of the run that it belongs to."""
     await_file: Callable[[], None] | None = field(default=None, compare=False)
     """Returns once its file is written, or raises why it never will be; None: it is by now."""
+    held: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
+    """``(bands, height, width)``: what `read_part` gives, where there is no file of it."""
 
     def wait(self) -> None:
         """Wait until its file is written, if it is yet to come."""
@@ -127,6 +129,8 @@ def read_part(part: Part) -> NDArray[np.uint8]:
         PartError: the part is missing or damaged, or the file is another part.
     """
     part.wait()
+    if part.held is not None:
+        return part.held
     with _open_part(part) as file:
         data: NDArray[np.uint8] = file.read()
         if file.tags().get(_CHECKSUM) != _checksum(data):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -78,7 +79,7 @@ class RasterVRT:
             if layer.scale is not None:
                 yield f"<Offset>0</Offset><Scale>{layer.scale!r}</Scale>"
             if layer.classes is not None:
-                yield from _palette(layer.meanings)
+                yield _palette(tuple(layer.meanings.items()))
             yield from _overviews(overviews, number)
             for file in self.files:
                 yield _source(file, number, self.level)
@@ -101,8 +102,13 @@ def _overviews(paths: Sequence[Path], band: int) -> Iterator[str]:
         yield f"<Overview>{_file(path)}<SourceBand>{band}</SourceBand></Overview>"
 
 
-def _palette(meanings: Mapping[int, Meaning]) -> Iterator[str]:
+@lru_cache(maxsize=4)
+def _palette(meanings: tuple[tuple[int, Meaning], ...]) -> str:
     """Colours and names of all 256 values, and an attribute table of those that mean something."""
+    return "\n".join(_palette_lines(dict(meanings)))
+
+
+def _palette_lines(meanings: Mapping[int, Meaning]) -> Iterator[str]:
     all_values = [meanings.get(value, ("", (0, 0, 0), 255)) for value in range(256)]
     yield "<ColorInterp>Palette</ColorInterp><CategoryNames>"
     yield from (f"<Category>{escape(name)}</Category>" for name, *_ in all_values)

@@ -144,7 +144,9 @@ def _survey(folder: Path, name: str, side: int, sheets: int, **options: Any) -> 
     planned, planned_cpu = time.perf_counter() - started, time.process_time() - cpu
     slots = _NoSlots()
     started = time.perf_counter()
-    tell_stories((tell_raster(run, each, Progress(), RasterResult()) for each in surveys), slots)
+    tell_stories(
+        (tell_raster(run.facts, each, Progress(), RasterResult()) for each in surveys), slots
+    )
     return {
         "plan": plan,
         "checked": checked,

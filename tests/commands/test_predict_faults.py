@@ -52,6 +52,8 @@ def break_stage(monkeypatch, stage, error, name="spoilt"):
         return healthy(*arguments, **options)
 
     monkeypatch.setattr(module, function, broken)
+    if stage == "writing parts":  # those of rasters as small as these are held in memory
+        monkeypatch.setattr("geoseg.inference.survey.HELD_BYTES", 0)
 
 
 def statuses(report):

@@ -57,7 +57,7 @@ def tell(
     survey = survey_raster(run, job)
     with run.open_slots(progress.advance, workers=False) as slots:
         assert isinstance(slots, ThreadSlots)
-        tell_stories([tell_raster(run, survey, progress, result, beside=beside)], slots)
+        tell_stories([tell_raster(run.facts, survey, progress, result, beside=beside)], slots)
     return result
 
 

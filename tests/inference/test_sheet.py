@@ -19,12 +19,16 @@ import geoseg
 from geoseg.errors import PartError, SourceError
 from geoseg.inference import areas, engine
 from geoseg.inference import parts as parts_module
+from geoseg.inference import survey as survey_module
 from geoseg.inference.run import PredictRun
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import tell_stories
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
+from geoseg.models import Model
 from geoseg.progress import Progress
-from geoseg.raster import SeenSource
+from geoseg.raster import Part, SeenSource
+from geoseg.vector import Cleaning
+from tests.chaos.outcome import differences, outcome
 
 MakeRun = Callable[..., PredictRun]
 MakeJob = Callable[..., RasterJob]
@@ -65,7 +69,7 @@ def make(
     listener, result = listener or Progress(), RasterResult()
     with run.open_slots(listener.advance, workers=workers) as slots:
         beside = beside and run.begins_files
-        tell_stories([tell_raster(run, survey, listener, result, beside=beside)], slots)
+        tell_stories([tell_raster(run.facts, survey, listener, result, beside=beside)], slots)
     return result
 
 
@@ -89,6 +93,49 @@ def begin(run: PredictRun, job: RasterJob, windows: int) -> None:
 def labels_of(run: PredictRun, stem: str = "scene") -> np.ndarray:
     with rasterio.open(run.out / f"{stem}_classes.tif") as file:
         return file.read(1)
+
+
+@pytest.mark.parametrize("options", [{}, {"probabilities": True, "min_confidence": 0.4}])
+def test_parts_of_a_small_raster_are_held_and_its_files_are_those_of_files(
+    make_run: MakeRun,
+    make_job: MakeJob,
+    make_model: Callable[..., Model],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+) -> None:
+    written: list[str] = []
+    write_part = parts_module.write_part
+
+    def writing(part: Part, data: Any) -> int:
+        written.append(part.path.name)
+        return write_part(part, data)
+
+    monkeypatch.setattr(parts_module, "write_part", writing)
+    run = make_run(make_model(window=64), confidence=True, **options)
+    job = make_job(run, height=60, width=50)
+    planes = 2 + 4 * bool(options)
+    monkeypatch.setattr(survey_module, "HELD_BYTES", planes * 60 * 50 - 1)
+    run_job(run, job)
+    assert len(written) == 2 + bool(options)
+    run.work.rmdir()
+    (tmp_path / "out").rename(tmp_path / "expected")
+    monkeypatch.setattr(survey_module, "HELD_BYTES", planes * 60 * 50)
+    run_job(run, job)
+    assert len(written) == 2 + bool(options)
+    assert differences(outcome(tmp_path / "out"), outcome(tmp_path / "expected")) == []
+
+
+def test_parts_are_held_where_nothing_of_them_could_be_resumed(
+    make_run: MakeRun, make_job: MakeJob, make_model: Callable[..., Model]
+) -> None:
+    run = make_run(make_model(window=64))
+    small = survey_raster(run, make_job(run, height=60, width=50))
+    assert small.can_be_held(Cleaning())
+    assert not small.can_be_held(Cleaning(min_area="4px"))
+    assert not replace(small, resumed=True).can_be_held(Cleaning())
+    of_two_bands = survey_raster(run, make_job(run, height=130, width=50))
+    assert not of_two_bands.can_be_held(Cleaning())
 
 
 def test_what_a_raster_took(

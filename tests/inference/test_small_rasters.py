@@ -42,7 +42,9 @@ def tell(run: PredictRun, job: RasterJob) -> tuple[Listening, RasterResult]:
     result = RasterResult()
     with run.open_slots(lambda _: None, workers=False) as slots:
         listening = Listening(slots)
-        tell_stories([tell_raster(run, survey_raster(run, job), Progress(), result)], listening)
+        tell_stories(
+            [tell_raster(run.facts, survey_raster(run, job), Progress(), result)], listening
+        )
     return listening, result
 
 

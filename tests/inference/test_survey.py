@@ -29,7 +29,7 @@ MakeJob = Callable[..., RasterJob]
 
 def finish(run: PredictRun, survey: Survey) -> None:
     with run.open_slots(lambda _: None, workers=False) as slots:
-        tell_stories([tell_raster(run, survey, Progress(), RasterResult())], slots)
+        tell_stories([tell_raster(run.facts, survey, Progress(), RasterResult())], slots)
 
 
 def write_parts(survey: Survey, left_out: Callable[[int, int], bool]) -> None:
