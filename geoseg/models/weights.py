@@ -112,6 +112,7 @@ def read_tensors(path: Path) -> Mapping[str, object]:
         ModelError: it is damaged, holds more than tensors and plain values, or no names.
     """
     try:
+        path.open("rb").close()  # safetensors calls what may not be opened missing
         if path.suffix == ".safetensors":
             return dict(sorted(load_file(path).items()))
         content = torch.load(path, map_location="cpu", weights_only=True)

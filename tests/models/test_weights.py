@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from geoseg.errors import ModelError
 from geoseg.models import create_model, save_model
 from geoseg.models.encoder import build_encoder
-from geoseg.models.weights import load_weights, pretrained_argument
+from geoseg.models.weights import load_weights, pretrained_argument, read_tensors
 
 NAME = "tu-tf_efficientnet_lite0"
 
@@ -282,3 +282,9 @@ def test_imagenet_weights_that_do_not_exist_are_refused(name: str) -> None:
         match=f"there are no imagenet weights of {name}; give a file, package:NAME or null",
     ):
         build_encoder(name, weights="imagenet")
+
+
+def test_a_file_that_may_not_be_read_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").mkdir()  # what no user may open as a file
+    with pytest.raises(ModelError, match=r"cannot be read \(Is a directory\); give a file of wei"):
+        read_tensors(tmp_path / "a.safetensors")
