@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasterio.crs import CRS
 
-from geoseg.errors import GeosegError, RunError
+from geoseg.errors import RunError
 from geoseg.inference.engine import Process
 from geoseg.inference.run_facts import RunFacts
 from geoseg.inference.sheet import RasterResult, tell_raster
@@ -144,7 +144,7 @@ def _tell(
             results = _unpack(answer)
         except RunError:
             raise
-        except GeosegError:  # its workers died, of which raster nobody knows
+        except Exception:  # such as deaths of workers, by which raster nobody knows
             results = [None] * len(surveys)
         for result in results:
             survey = waiting.popleft()
@@ -186,7 +186,7 @@ def _make(
     slots = _InTurn(replace(process, on_window=passed.append))
     try:
         tell_stories([tell_raster(facts, survey, notes, result)], slots)
-    except GeosegError:
+    except Exception:  # whatever one raster raises, the others are made
         return None  # the client tells it again, and what is wrong with it
     process.on_window(sum(passed))
     return result, notes.lines

@@ -61,7 +61,7 @@ def find_jobs(
                     continue
                 report.accept(job, warnings)
                 jobs.append(job)
-                trim_heap()  # of the pixels that were looked at
+    trim_heap()  # of the pixels that were looked at
     return _usable(jobs, options, report)
 
 

@@ -14,6 +14,7 @@ from geoseg.errors import DiskError, SchedulerLostError, SourceError
 from geoseg.inference import bundles
 from geoseg.inference.bundles import make_rasters, stories_of
 from geoseg.inference.run import PredictRun
+from geoseg.inference.run_facts import RunFacts
 from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.stories import Future, Lane, Slots, Stage, Story, Task, tell_stories
 from geoseg.inference.survey import RasterJob, Survey, survey_raster
@@ -152,6 +153,25 @@ def test_what_fails_is_told_alone_and_the_others_are_done(
     assert sum(passed) == COUNT - 1
 
 
+def test_whatever_one_raises_in_a_worker_is_tried_again_alone(
+    make_run: MakeRun,
+    make_surveys: Callable[..., list[Survey]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = bundles.tell_raster
+
+    def telling(facts: RunFacts, survey: Survey, *rest: Any) -> Story:
+        if survey.job.source.path.stem == "05":
+            raise TypeError("nobody expects it")
+        return plain(facts, survey, *rest)
+
+    monkeypatch.setattr(bundles, "tell_raster", telling)
+    run = make_run(workers=2, vectors="none", preview=False)
+    _, told, passed = predict(run, make_surveys(run))
+    assert (told.alone, told.failed, len(told.done)) == (["05"], {}, COUNT)
+    assert sum(passed) == sum(result.forwards for result in told.done.values())
+
+
 def test_lines_of_workers_are_noted(
     make_run: MakeRun, make_surveys: Callable[..., list[Survey]]
 ) -> None:
@@ -169,13 +189,14 @@ def first_stage(stories: Any) -> tuple[Story, Stage]:
     return story, next(story)
 
 
+@pytest.mark.parametrize("error", [SourceError("3 workers died"), TypeError("unknown")])
 def test_rasters_whose_workers_died_together_are_told_alone(
-    make_run: MakeRun, make_surveys: Callable[..., list[Survey]]
+    make_run: MakeRun, make_surveys: Callable[..., list[Survey]], error: Exception
 ) -> None:
     run = make_run(workers=2)
     told = Told(run)
     story, _ = first_stage(told.stories(make_surveys(run)))
-    stage = story.throw(SourceError("3 workers died while they ran it"))
+    stage = story.throw(error)
     assert [task.function.__name__ for task in stage.tasks] == ["predict_block"]
     story.close()
     assert (told.alone, told.interrupted) == (["00"], ["01"])
