@@ -10,7 +10,6 @@ import gc
 import json
 import logging
 import os
-import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,11 +24,11 @@ from distributed.versions import VersionMismatchWarning
 
 from geoseg.errors import ConfigError, RunError, one_line_reason
 from geoseg.inference.agreement import Cluster, agree
-from geoseg.inference.fork_server import START_METHOD
+from geoseg.inference.fork_server import START_METHOD, unguarded_script
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.roll_call import ask_workers
 from geoseg.places import AnyPath
-from geoseg.stopping import STOPPING, interrupts_blocked
+from geoseg.stopping import interrupts_blocked
 
 CONNECT_SECONDS = 10.0
 """To reach a scheduler, also one that was lost."""
@@ -126,27 +125,10 @@ def _named_start() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise RunError(
-            f"worker processes cannot be started ({one_line_reason(error)}); {_what_helps()}"
+            f"worker processes cannot be started ({one_line_reason(error)}); "
+            f"{unguarded_script() or 'run it again, as one may have been killed'}; "
+            "without --workers nothing is started"
         ) from error
-
-
-def _what_helps() -> str:
-    """What helps where workers do not start: of what the user runs, they import a script alone."""
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script is None or STOPPING.listens or _is_guarded(Path(script)):
-        return "run it again, as one may have been killed; without --workers nothing is started"
-    return (
-        f"{script} needs `if __name__ == '__main__':` around what it does, and must be a file; "
-        "without --workers nothing is started"
-    )
-
-
-def _is_guarded(script: Path) -> bool:
-    """Whether a script asks if it is imported; one from a terminal or a pipe is no file."""
-    try:
-        return "__name__" in script.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
 
 
 @contextmanager

@@ -12,11 +12,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
 from geoseg.inference import preloaded
-from geoseg.stopping import interrupts_blocked
+from geoseg.stopping import STOPPING, interrupts_blocked
 
 START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
 """How workers start; libraries of macOS do not survive a fork, and Windows has none."""
@@ -68,6 +69,22 @@ def _servers() -> set[psutil.Process]:
             if any("multiprocessing.forkserver" in word for word in child.cmdline()):
                 found.add(child)
     return found
+
+
+def unguarded_script() -> str | None:
+    """What the script needs that processes import as they start, where it may keep them from it."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is None or STOPPING.listens or _is_guarded(Path(script)):
+        return None
+    return f"{script} needs `if __name__ == '__main__':` around what it does, and must be a file"
+
+
+def _is_guarded(script: Path) -> bool:
+    """Whether a script asks if it is imported; one from a terminal or a pipe is no file."""
+    try:
+        return "__name__" in script.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 @contextmanager

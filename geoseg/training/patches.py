@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.tiles import Patch, Tile, TileReader
 from geoseg.errors import GeosegError, RunError, one_line_reason
-from geoseg.inference.fork_server import START_METHOD, fork_server
+from geoseg.inference.fork_server import START_METHOD, fork_server, unguarded_script
 from geoseg.prefetch import prefetch
 from geoseg.stopping import report_nothing
 from geoseg.tiling import Window
@@ -193,10 +193,10 @@ def _from_workers(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[Batch]:
     except (RuntimeError, OSError, EOFError) as error:
         if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
+        helps = unguarded_script() or "often memory lacks, which fewer train.workers save"
         raise RunError(
-            f"a worker process of the training has died ({one_line_reason(error)}): often of "
-            "memory, which fewer train.workers save; a script needs `if __name__ == '__main__':` "
-            "around what it does, and must be a file; with train.workers=0 nothing is started"
+            f"a worker process of the training has died ({one_line_reason(error)}); {helps}; "
+            "with train.workers=0 nothing is started"
         ) from error
 
 

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from geoseg.errors import RunError, SchedulerLostError, SourceError
-from geoseg.inference import cluster
+from geoseg.inference import cluster, fork_server
 from geoseg.inference.agreement import WorkerFacts
 from geoseg.inference.cluster import local_cluster
 from geoseg.inference.cluster_slots import ClusterSlots
@@ -86,7 +86,7 @@ def test_workers_that_do_not_start_are_said_in_a_line(
     if script is not None:
         main.__file__ = str(tmp_path / script)
     monkeypatch.setitem(sys.modules, "__main__", main)
-    monkeypatch.setattr(cluster.STOPPING, "listens", of_geoseg)
+    monkeypatch.setattr(fork_server.STOPPING, "listens", of_geoseg)
     monkeypatch.setattr(cluster, "LocalCluster", broken)
     said = rf"started \(Nanny failed to start\); .*{advice}"
     with pytest.raises(RunError, match=said), local_cluster(2):
