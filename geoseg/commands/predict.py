@@ -108,7 +108,8 @@ def run(
     with ExitStack() as stack:
         if chosen.workers and not chosen.dry_run and chosen.device in ("auto", "cpu"):
             stack.enter_context(fork_server(worker_modules(card, chosen)))
-        jobs = find_jobs(_paths(sources), card, chosen, place, report)
+        with uncollected():  # all that is found stays, and no cycle is left
+            jobs = find_jobs(_paths(sources), card, chosen, place, report)
         if chosen.merge:
             refuse_unmergeable(jobs, chosen, place)
         # What can be refused without torch, which takes seconds to import, is refused by now.
@@ -202,9 +203,11 @@ def _load(
 def _survey_all(jobs: Sequence[RasterJob], run: PredictRun, report: RunReport) -> list[Survey]:
     """The progress of each raster; one that cannot be surveyed is noted as failed."""
     surveys = []
-    for job, survey in zip(jobs, look_ahead(partial(survey_raster, run), jobs), strict=True):
-        with per_input(job.source.path, partial(report.fail, job)):
-            surveys.append(survey.result())
+    looks = look_ahead(partial(survey_raster, run), jobs)
+    with uncollected():
+        for job, survey in zip(jobs, looks, strict=True):
+            with per_input(job.source.path, partial(report.fail, job)):
+                surveys.append(survey.result())
     return surveys
 
 

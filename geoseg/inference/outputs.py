@@ -31,6 +31,7 @@ from geoseg.raster import (
     is_index,
     level_at_hand,
     open_raster,
+    opened_once,
     place_of,
     probability_layer,
     raster_companions,
@@ -289,11 +290,10 @@ def count_classes(labels: AnyPath) -> NDArray[np.int64]:
     Raises:
         SourceError: it cannot be read.
     """
-    told = read_counts(labels) if isinstance(labels, StorePath) else None
-    if told is not None:
+    if isinstance(labels, StorePath) and (told := read_counts(labels)) is not None:
         return told
     counts = np.zeros(256, np.int64)
-    with local_copy(labels) as file, open_raster(file).open() as reader:
+    with local_copy(labels) as file, opened_once(file), open_raster(file).open() as reader:
         for piece in _PIECES.cut(Window(0, 0, reader.height, reader.width)):
             pixels, _ = reader.read(*astuple(piece))
             counts += np.bincount(pixels.ravel(), minlength=256)
