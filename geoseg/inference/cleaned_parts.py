@@ -66,9 +66,9 @@ def graph_area(process: Process, sheet: Sheet, index: int) -> float:
         place = (window.row, window.col)
         graphs.append(find_graph(labels, limit.weights(window), *place, limit)[1])
     graph, numbers = join_graphs(graphs, sheet.on_extent(area), (shown.height, shown.width), limit)
-    sheet.folder.refuse_ended()
-    write_arrays(sheet.area_file(0, index, "graph"), [graph_arrays(graph)])
-    write_arrays(sheet.area_file(0, index, "regions"), ([each] for each in numbers))
+    with sheet.folder.writing():
+        write_arrays(sheet.area_file(0, index, "graph"), [graph_arrays(graph)])
+        write_arrays(sheet.area_file(0, index, "regions"), ([each] for each in numbers))
     return time.perf_counter() - started
 
 
@@ -89,9 +89,9 @@ def absorb_regions(process: Process, sheet: Sheet) -> float:
     ]
     shape = (shown.height, shown.width)
     classes = absorb_areas(graphs, shape, sheet.limit(process.classes))
-    sheet.folder.refuse_ended()
-    for index, class_id in zip(areas, classes, strict=True):
-        write_arrays(sheet.area_file(0, index, "classes"), [[class_id]])
+    with sheet.folder.writing():
+        for index, class_id in zip(areas, classes, strict=True):
+            write_arrays(sheet.area_file(0, index, "classes"), [[class_id]])
     return time.perf_counter() - started
 
 
@@ -109,8 +109,8 @@ def clean_area(process: Process, sheet: Sheet, index: int) -> float:
     parts, cleaned = (_area(sheet, index, kind)[1] for kind in ("classes", "cleaned"))
     for part, out, (number,) in zip(parts, cleaned, numbers, strict=True):
         labels = clean_labels(_read(process, part), number, class_id)
-        sheet.folder.refuse_ended()
-        write_part(out, labels)
+        with sheet.folder.writing():
+            write_part(out, labels)
     return time.perf_counter() - started
 
 

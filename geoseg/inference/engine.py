@@ -212,8 +212,7 @@ def _write_bands(folder: PartFolder, number: int, bands: Iterator[tuple[int, Ban
         return
 
     def write(lattice_row: int, band: Band) -> None:
-        folder.refuse_ended()
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
+        with folder.writing(), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):
             folder.write(number, lattice_row, band)
 
     before: Future[None] | None = None

@@ -14,7 +14,9 @@ is made anew. A list or a plan that does not verify counts as none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,8 @@ from geoseg.stores import StorePath
 from geoseg.tiling import Block, TileGrid, Window
 
 PLAN = "plan.json"
+_LONG = 1.0
+"""Seconds: a worker that is frozen no longer is not given up, so its run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +189,31 @@ class PartFolder:
         )
         return (blocks, document["batch"]) if begun else None
 
-    def refuse_ended(self) -> None:
-        """Refuse to write into the folder of a run that has ended, or was never begun.
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write into the folder, unless its run has ended, or was never begun.
 
-        Others may have finished what a worker held that was frozen: it is to leave nothing behind.
+        Others may have finished what a worker held that was frozen: it is to leave nothing behind,
+        also where it was frozen in the middle of this.
 
         Raises:
             SourceError: the plan is gone.
         """
-        if self.held is None and not self._plan_path.exists():
+        if self._has_ended():
             raise SourceError(
                 f"{self.path}: the plan of this raster is gone, as its run has ended; "
                 "run the command again, which makes what is missing"
             )
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            # Not after each: in a bucket, a look takes a trip to the server.
+            if time.monotonic() - began > _LONG and self._has_ended():
+                self.remove()
+
+    def _has_ended(self) -> bool:
+        return self.held is None and not self._plan_path.exists()
 
     def write_plan(self, blocks: Sequence[Block], batch: int | None, precision: str) -> None:
         """Start a run: record what a later one must keep (precision is only informative).

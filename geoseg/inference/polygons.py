@@ -161,11 +161,11 @@ def _join(
     def regions() -> Iterator[Regions]:
         height, width = source.extent.height, source.extent.width
         rest = yield from join_area(parts, area, height, width)
-        sheet.folder.refuse_ended()
         write_pieces(sheet.area_file(*place, "pieces"), rest)
 
     layer = _layer(process, sheet, source.path.stem, regions())
-    write_features(sheet.area_file(*place, "features"), feature_tables(layer))
+    with sheet.folder.writing():
+        write_features(sheet.area_file(*place, "features"), feature_tables(layer))
 
 
 def write_joined(process: Process, sheet: Sheet, output: Output) -> float:

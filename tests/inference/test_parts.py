@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, SourceError
 from geoseg.inference import parts as parts_module
 from geoseg.inference.band import Band
 from geoseg.inference.parts import PartFolder
@@ -308,6 +308,27 @@ def test_a_folder_that_cannot_be_written_is_named(make_folder: Make, tmp_path: P
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(OutputError, match=r"plan\.json: cannot be written"):
         make_folder().write_plan(BLOCKS, 1, "fp32")
+
+
+def test_who_was_frozen_while_it_wrote_leaves_nothing_of_a_run_that_has_ended(
+    make_folder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder()
+    folder.write_plan(BLOCKS, 3, "fp32")
+    band = next(iter(BLOCKS[0].bands()))[1]
+    frozen = 0.0
+    monkeypatch.setattr(parts_module.time, "monotonic", lambda: frozen)
+    with folder.writing():  # as long as the run goes on, what is late stays
+        frozen += 60
+        folder.write(0, 0, band_at(band))
+    assert folder.part(0, 0, band, "classes").path.exists()
+    with folder.writing():
+        folder.remove()
+        frozen += 60
+        folder.write(0, 0, band_at(band))
+    assert not folder.path.exists()
+    with pytest.raises(SourceError, match="has ended"), folder.writing():
+        pytest.fail("nothing is written")
 
 
 def test_removing_takes_empty_folders_along_up_to_the_work_folder(make_folder: Make) -> None:
