@@ -67,7 +67,10 @@ def stories_of(
         return
     yield from (alone(each) for each in surveys if not _fits(each))
     for some, packed in _bundles(few, replace(run.facts, processes=0), most):
-        yield _tell(some, packed, report, progress, alone)
+        if len(packed) > MOST_BYTES:  # a single one, of a long path or coordinate system
+            yield from map(alone, some)
+        else:
+            yield _tell(some, packed, report, progress, alone)
 
 
 def _fits(survey: Survey) -> bool:

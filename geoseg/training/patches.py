@@ -191,7 +191,8 @@ def _from_workers(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[Batch]:
         # workers would wait.
         raise type(error)(line) from error.with_traceback(None)
     except (RuntimeError, OSError, EOFError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+        is_of_torch = not isinstance(error, RuntimeError) or "DataLoader worker" in str(error)
+        if not is_of_torch or str(error).startswith("Caught "):  # what a worker raised, and lives
             raise
         helps = unguarded_script() or "often memory lacks, which fewer train.workers save"
         raise RunError(

@@ -266,6 +266,14 @@ def test_rasters_of_several_blocks_and_workers_beside_gpus_are_told_alone(
     assert "make_rasters" not in names_of(Told(run).stories(surveys))
 
 
+def test_what_no_small_task_can_name_is_told_alone(
+    make_run: MakeRun, make_surveys: Callable[..., list[Survey]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(workers=2, vectors="none")
+    monkeypatch.setattr(bundles, "MOST_BYTES", 100)
+    assert names_of(Told(run).stories(make_surveys(run))) == ["predict_block"] * COUNT
+
+
 def test_a_task_grows_no_larger_than_it_may(
     make_run: MakeRun, make_surveys: Callable[..., list[Survey]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

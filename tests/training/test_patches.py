@@ -255,6 +255,18 @@ def test_a_worker_that_dies_is_told_in_one_line_with_what_to_do(
         list(made)
 
 
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_what_a_worker_raises_is_no_death_of_it(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def broken(_: object) -> None:
+        raise error("Caught it in DataLoader worker process 0.\nOriginal Traceback ...")
+
+    monkeypatch.setattr(module, "_batch", broken)
+    with pytest.raises(error, match=r"^Caught it"):
+        list(module._from_workers([()]))  # type: ignore[arg-type]
+
+
 def test_the_thread_ends_when_the_caller_leaves_early(make_tile: MakeTile) -> None:
     made = batches(Patches([coded_tile(make_tile)], SCHEME, RECIPE, RANGE), RECIPE)
     next(made)
