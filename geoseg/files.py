@@ -89,8 +89,8 @@ def replace_file(
             from an older one.
         errors: what the block may raise by writing; each becomes an `OutputError`. Give none where
             the block does other work too, and put `naming_file` round what writes.
-        facts: about the file, as they are when the block ends; told with an object of a bucket, so
-            that nobody has to open it.
+        facts: about the file, as they are when the block ends; told with each object of a bucket,
+            so that nobody has to open it, and companions are known where the file is not.
 
     Raises:
         OutputError: the disk is full, or the folder or the file cannot be written.
@@ -118,7 +118,7 @@ def _send(
     for name in old:
         path.with_name(name).unlink(missing_ok=True)
     for name in made:
-        path.with_name(name).put(built.with_name(name))
+        path.with_name(name).put(built.with_name(name), facts)
     path.put(built, facts)
 
 

@@ -121,7 +121,7 @@ class Output:
         if self.path in found:
             return found
         own = own_styles(self.path)
-        return [path for path in found if path not in own and not describes_classes(path)]
+        return [path for path in found if path not in own and not _is_own_companion(path)]
 
     def remove_stale(self) -> None:
         """Remove what exists in its place and would not be replaced by it.
@@ -146,6 +146,13 @@ class Output:
     @property
     def _is_raster(self) -> bool:
         return self.kind in (*RASTERS, "preview")
+
+
+def _is_own_companion(path: AnyPath) -> bool:
+    """Whether geoseg has written a file beside another one."""
+    if isinstance(path, StorePath):  # put before its file, by a run that may have died in between
+        return path.fact(FINGERPRINT) is not None
+    return describes_classes(path)
 
 
 def output_path(target: AnyPath, kind: str) -> AnyPath:

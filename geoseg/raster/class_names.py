@@ -10,7 +10,6 @@ from rasterio.enums import ColorInterp
 
 from geoseg.classes import MAX_CLASSES, ClassScheme, default_colors
 from geoseg.errors import SourceError
-from geoseg.places import AnyPath
 from geoseg.raster.gdal import open_dataset
 
 _MARKS = ("<Description>class</Description>", "<CategoryNames>")
@@ -78,12 +77,12 @@ def _category_names(path: Path) -> list[str]:
     return [] if found is None else [entry.text or "" for entry in found]
 
 
-def describes_classes(path: AnyPath) -> bool:
+def describes_classes(path: Path) -> bool:
     """Whether a file is the ``.aux.xml`` of a class raster of geoseg's, with whatever viewers add.
 
     Without the raster nothing in it is of use to anybody.
     """
-    if not isinstance(path, Path) or not path.name.endswith(".aux.xml"):
+    if not path.name.endswith(".aux.xml"):
         return False
     try:
         text = path.read_text(encoding="utf-8", errors="replace")

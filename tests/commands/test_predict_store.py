@@ -180,6 +180,57 @@ def test_a_server_that_goes_away_ends_the_run_in_a_line_with_what_is_left_to_do(
     assert_same(tmp_path / "out", bucket)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        "a_classes.tif.aux.xml",
+        "a_polygons.dbf",
+        pytest.param(None, marks=pytest.mark.slow, id="any"),
+    ],
+)
+def test_a_run_that_dies_after_any_object_of_its_outputs_is_continued(
+    make_raster: Callable[..., Path],
+    model_file: Path,
+    bucket: StorePath,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    last: str | None,
+) -> None:
+    call: dict[str, Any] = {"sources": make_raster("a.tif"), "model": model_file, **OPTIONS}
+    call |= {"vectors": "gpkg,shp,parquet"}
+    geoseg.predict(**call, out=tmp_path / "out")
+    names = [path.name for path in sorted((tmp_path / "out").iterdir()) if path.is_file()]
+    for name in [last] if last is not None else names:
+        with monkeypatch.context() as patched:
+            _die_after(patched, name)
+            with pytest.raises(KeyboardInterrupt):
+                geoseg.predict(**call, out=str(bucket))
+        assert (bucket / name).exists()
+        (bucket / ".geoseg/lock").unlink(missing_ok=True)  # as if it had grown old
+        report = geoseg.predict(**call, out=str(bucket))
+        assert report.data["failures"] == []
+        assert_same(tmp_path / "out", bucket)
+        bucket.remove_tree()
+
+
+def _die_after(patched: pytest.MonkeyPatch, name: str) -> None:
+    """Let a run end, without a chance to tidy up, when it has put an object of this name."""
+    put = StorePath.put
+
+    def dying(self: StorePath, *arguments: Any) -> None:
+        put(self, *arguments)
+        if self.name == name:
+            for method in ("put", "unlink"):
+                patched.setattr(StorePath, method, _dead)
+            raise KeyboardInterrupt
+
+    patched.setattr(StorePath, "put", dying)
+
+
+def _dead(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_of_two_runs_into_one_place_the_second_is_refused(
     make_raster: Callable[..., Path], model_file: Path, bucket: StorePath
 ) -> None:
