@@ -128,7 +128,8 @@ def _put_in_place(built: Path, path: Path, made: list[str], old: list[str]) -> N
         return
     stale = [name for name in old if name not in made]
     moves = json.dumps({"remove": [path.name, *stale], "move": [*made, path.name]})
-    write_text(built.with_name(_MOVES), f"{zlib.crc32(moves.encode()):08x} {moves}")
+    # Not waited for: if power fails, a list that is lost costs no more than the files themselves.
+    write_bytes(built.with_name(_MOVES), f"{zlib.crc32(moves.encode()):08x} {moves}".encode())
     with _temporary_path(path) as own:
         os.rename(built.parent, own)  # of this and of a sweep that takes it away, one succeeds
         _finish_moves(own)

@@ -27,6 +27,8 @@ _AHEAD_BYTES = 2**25
 _TRIED_IN_THREADS, _TRIED_ONE_BY_ONE = 32, 8
 _UNTIL_THE_NEXT_TRIAL = 512
 """Looks: where they wait for a disk, those one by one take a twentieth of the time of all."""
+_FEW = 512
+"""Looks that are made before help has started."""
 _SHORT = 0.02
 """Seconds a look in threads, beyond which it waits or decodes: threads are quicker then."""
 
@@ -111,6 +113,7 @@ def look_ahead(
     name: str = "geoseg-look",
     threads: int | None = None,
     depth: int | None = None,
+    beside: _Beside[Item, Result] | None = None,
 ) -> Generator[Future[Result]]:
     """A look at each item; the looks in the order of the items, done or not.
 
@@ -124,6 +127,7 @@ def look_ahead(
         name: of the threads.
         threads: how many, always; by default two more than processors, 8 at most, if at all.
         depth: how many items are taken ahead; by default four a thread.
+        beside: in place of one by one, where that is quicker than threads and many are left.
     """
     chosen = threads or min(8, (os.cpu_count() or 1) + 2)
     with ThreadPoolExecutor(chosen, name) as pool:
@@ -131,11 +135,24 @@ def look_ahead(
         if threads:
             yield from in_threads(items)
         else:
-            yield from _by_the_quicker(in_threads, partial(_one_by_one, look), iter(items))
+            one_by_one = partial(map, partial(look_now, look))
+            yield from _by_the_quicker(in_threads, one_by_one, beside, iter(items))
 
 
 _Way = Callable[[Iterable[Item]], Iterator[Future[Result]]]
-"""To look at some items."""
+"""To look at some items; the looks in their order."""
+_Beside = Callable[[Sequence[Item]], Iterator[Future[Result]]]
+"""Likewise, with help of others."""
+
+
+def look_now(look: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """A look that is done; an error is its future's."""
+    future: Future[Result] = Future()
+    try:
+        future.set_result(look(item))
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 def _in_threads(
@@ -154,18 +171,11 @@ def _in_threads(
             future.cancel()
 
 
-def _one_by_one(look: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Future[Result]]:
-    for item in items:
-        future: Future[Result] = Future()
-        try:
-            future.set_result(look(item))
-        except Exception as error:
-            future.set_exception(error)
-        yield future
-
-
 def _by_the_quicker(
-    in_threads: _Way[Item, Result], one_by_one: _Way[Item, Result], items: Iterator[Item]
+    in_threads: _Way[Item, Result],
+    one_by_one: _Way[Item, Result],
+    beside: _Beside[Item, Result] | None,
+    items: Iterator[Item],
 ) -> Generator[Future[Result]]:
     """Both ways are tried now and then.
 
@@ -185,6 +195,10 @@ def _by_the_quicker(
             if pace > least:
                 break
             quicker, least = way, pace
+        if beside is not None and quicker is one_by_one:
+            left = list(items)
+            yield from beside(left) if len(left) > _FEW else one_by_one(left)
+            return
         looked = 0
         for future in quicker(islice(items, _UNTIL_THE_NEXT_TRIAL)):
             looked += 1

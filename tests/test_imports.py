@@ -34,6 +34,8 @@ FLOORS = [
         "report",
         "progress",
         "prefetch",
+        "look_processes",
+        "pickles",
         "stopping",
         "foreign",
         "given",

@@ -4,11 +4,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
-from geoseg.prefetch import look_ahead, prefetch, shared_out, work_ahead
+from geoseg.prefetch import look_ahead, look_now, prefetch, shared_out, work_ahead
 
 
 def threads() -> list[str]:
@@ -127,6 +129,29 @@ def test_looks_are_made_in_the_quicker_way_and_come_in_order(
     assert first == [False] * 32 + [True] * 8
     assert all(kept) if alone < in_threads else not any(kept)
     assert threads() == []
+
+
+@pytest.mark.parametrize(
+    ("in_threads", "alone", "count", "helped"),
+    [(0.02, 0.0, 600, 560), (0.02, 0.0, 500, 0), (0.0, 0.004, 600, 0)],
+)
+def test_help_is_called_for_many_looks_that_are_quicker_one_by_one(
+    in_threads: float, alone: float, count: int, helped: int
+) -> None:
+    asked: list[int] = []
+
+    def look(number: int) -> int:
+        is_alone = threading.current_thread() is threading.main_thread()
+        time.sleep(alone if is_alone else in_threads)
+        return number
+
+    def beside(items: Sequence[int]) -> Iterator[Future[int]]:
+        asked.extend(items)
+        return map(partial(look_now, look), items)
+
+    looks = look_ahead(look, range(count), "geoseg-test", beside=beside)
+    assert [each.result() for each in looks] == list(range(count))
+    assert len(asked) == helped
 
 
 def test_looks_that_take_long_are_never_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,17 +9,13 @@ there is told again by the client, by tasks of their own: that way it is mended 
 from __future__ import annotations
 
 import io
-import pickle
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-from rasterio.crs import CRS
 
 from geoseg.errors import RunError
 from geoseg.inference.engine import Process
@@ -28,6 +24,7 @@ from geoseg.inference.sheet import RasterResult, tell_raster
 from geoseg.inference.small_rasters import MOST_BYTES, is_small
 from geoseg.inference.stories import Lane, Stage, Story, Task, tell_stories
 from geoseg.inference.survey import Survey
+from geoseg.pickles import Pickler, Unpickler
 from geoseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -105,31 +102,12 @@ def _pixels(survey: Survey) -> int:
 def _pack(value: Any) -> bytes:
     """Surveys of one run are much alike: compressed, a further one takes some 150 bytes."""
     packed = io.BytesIO()
-    _Pickler(packed).dump(value)
+    Pickler(packed).dump(value)
     return zlib.compress(packed.getbuffer())
 
 
 def _unpack(packed: bytes) -> Any:
-    return _Unpickler(io.BytesIO(zlib.decompress(packed))).load()
-
-
-class _Pickler(pickle.Pickler):
-    """Gives coordinate systems as text, which `_Unpickler` reads once."""
-
-    def persistent_id(self, value: Any) -> str | None:
-        return value.to_wkt() if isinstance(value, CRS) else None
-
-
-class _Unpickler(pickle.Unpickler):  # of what came with a task, or of one
-    """To read a coordinate system takes a thirtieth of what a small raster takes in all."""
-
-    def persistent_load(self, wkt: str) -> CRS:
-        return _crs(wkt)
-
-
-@lru_cache(maxsize=16)
-def _crs(wkt: str) -> CRS:
-    return CRS.from_wkt(wkt)
+    return Unpickler(io.BytesIO(zlib.decompress(packed))).load()  # of what came with a task
 
 
 def _tell(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from geoseg.inference.mosaics import mosaic_jobs
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.run_report import RunReport
 from geoseg.inference.survey import RasterJob
+from geoseg.look_processes import look_beside
 from geoseg.memory import trim_heap
 from geoseg.models import Card
 from geoseg.places import AnyPath
@@ -28,7 +31,11 @@ from geoseg.raster import (
     opened_once,
 )
 from geoseg.raster.companions import without_companions
+from geoseg.remote import RemotePath
 from geoseg.report import nothing_usable
+
+_Checked = tuple[RasterJob, list[str]]
+_Look = Callable[[FoundSource], _Checked]
 
 
 def find_jobs(
@@ -50,7 +57,7 @@ def find_jobs(
         jobs = _mosaic_jobs(paths, inputs, card, options, out, area, report)
         return _usable(jobs, options, report)
     look = partial(_check, card=card, options=options, out=out, area=area)
-    checks = look_ahead(look, inputs)
+    checks = look_ahead(look, inputs, beside=_with_helpers(look, inputs, options))
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):  # else a twentieth of the machine's memory
         for each, check in zip(inputs, checks, strict=True):
             with per_input(each.path, partial(report.refuse, each.path)):
@@ -95,13 +102,25 @@ def _mosaic_jobs(
     return jobs
 
 
+def _with_helpers(
+    look: _Look, inputs: Sequence[FoundSource], options: PredictOptions
+) -> Callable[[Sequence[FoundSource]], Iterator[Future[_Checked]]] | None:
+    """The same look by as many processes as the run has workers, where it has several."""
+    helpers = min(options.workers, os.cpu_count() or 1) - 1
+    elsewhere = any(isinstance(each.path, RemotePath) for each in inputs)
+    if helpers < 1 or options.aoi is not None or elsewhere:
+        return None
+    environment = {"GDAL_CACHEMAX": str(GDAL_CACHE_BYTES)}
+    return partial(look_beside, look, helpers=helpers, environment=environment)
+
+
 def _check(
     found: FoundSource,
     card: Card,
     options: PredictOptions,
     out: AnyPath,
     area: AreaOfInterest | None,
-) -> tuple[RasterJob, list[str]]:
+) -> _Checked:
     """A raster opened and checked against the model's card, with its warnings."""
     with opened_once(found.path):
         source, grid, warnings = open_fitting(found.path, card, options, area)

@@ -22,7 +22,7 @@ import torch, geoseg.inference.run, geoseg.inference.sheet
 sources, model, out, options = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
 of_workers, over = {}, threading.Event()
 def watch():
-    while not over.wait(1.0):
+    while not over.wait(0.2):
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 of_workers[process.pid] = sum(process.cpu_times()[:2])
@@ -36,7 +36,7 @@ over.set()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({"cpu": cpu, "wall": wall, "peak": peak, "inputs": len(data["inputs"])}))
 """
-"""Processes of workers are asked each second, as nobody adds up what they took once they ended."""
+"""Other processes are asked time and again, as nobody adds up what they took once they ended."""
 
 
 def sheets(folder: Path) -> None:
