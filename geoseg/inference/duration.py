@@ -8,10 +8,12 @@ from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 
 # CPU times, which the probe's `slowness` brings to this machine and its load.
-START_SECONDS = 0.5
+START_SECONDS = 0.75
 """For the libraries that are loaded later."""
-RASTER_SECONDS = 0.3
-"""For a raster of any size: its files and its preview."""
+RASTER_SECONDS = 0.025
+"""For a raster of any size: its class raster and its preview."""
+POLYGONS_SECONDS = 0.015
+"""Likewise, for its polygons."""
 CLUSTER_SECONDS = 1.5
 """For worker processes of this machine, once: to connect and to end them. What they are forked from
 imports its libraries before, beside this process: 2.5 to 4 seconds."""
@@ -67,5 +69,5 @@ def _file_seconds(plan: RasterPlan, probe: Probe, rasters: int) -> float:
     files = RASTER_SECONDS * rasters + plan.pixels * plan.planes * plane
     if plan.polygonized:
         polygons = probe.polygon_cost(REGION_SECONDS, CORNER_SECONDS)
-        files += plan.pixels * (PART_SECONDS_PER_PIXEL + polygons)
+        files += POLYGONS_SECONDS * rasters + plan.pixels * (PART_SECONDS_PER_PIXEL + polygons)
     return files * probe.slowness

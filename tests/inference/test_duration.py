@@ -15,7 +15,8 @@ from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 
 ALONE = Choice()
-FILES = 0.5 + 0.3 + 0.016
+START = 0.75
+FILES = START + 0.025 + 0.016
 """Seconds for libraries, for one raster, and for one plane of a million pixels."""
 
 
@@ -42,9 +43,10 @@ def test_workers_of_a_cluster_that_was_joined_need_no_start() -> None:
 def test_the_time_counts_planes_previews_and_polygons() -> None:
     probe = Probe(0.0, 10_000, regions_per_pixel=0.5, corners_per_pixel=2.0)
     assert seconds_of(plan(planes=8), probe, ALONE) == pytest.approx(FILES + 7 * 0.016)
-    assert seconds_of(plan(), probe, ALONE, rasters=3) == pytest.approx(FILES + 2 * 0.3)
-    assert seconds_of(plan(), probe, Choice(2), rasters=3) == pytest.approx(0.5 + (0.9 + 0.016) / 2)
-    polygons = 0.01 + 500_000 * 5e-6 + 2_000_000 * 1.6e-6
+    assert seconds_of(plan(), probe, ALONE, rasters=3) == pytest.approx(FILES + 2 * 0.025)
+    shared = (3 * 0.025 + 0.016) / 2
+    assert seconds_of(plan(), probe, Choice(2), rasters=3) == pytest.approx(START + shared)
+    polygons = 0.015 + 0.01 + 500_000 * 5e-6 + 2_000_000 * 1.6e-6
     assert seconds_of(plan(polygonized=1), probe, ALONE) == pytest.approx(FILES + polygons)
     deflated = Probe(0.0, 10_000, deflate_seconds=1e-6)
     assert seconds_of(plan(), deflated, ALONE) == pytest.approx(FILES + 0.65)
@@ -57,7 +59,7 @@ def test_a_slow_or_busy_machine_takes_longer_for_files_too() -> None:
 
 
 def test_files_are_begun_early_where_they_take_more_than_a_fiftieth_of_the_network() -> None:
-    least = (FILES - 0.5) * 50 / 12
+    least = (FILES - START) * 50 / 12
     assert gains_by_files_begun(plan(), Probe(least - 0.01, 10_000))
     assert not gains_by_files_begun(plan(), Probe(least + 0.01, 10_000))
     busy = Probe(least + 0.01, 10_000, slowness=1.1)
