@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ def test_with_helpers_the_same_is_found_and_refused_in_the_same_order(
         options = PredictOptions.from_keywords(vectors="none", workers=workers)
         report = RunReport(options, time.perf_counter())
         jobs = find_jobs([tmp_path / "in"], card, options, tmp_path / "out", report)
+        # Whether times tell of a change depends on when they are looked at.
+        jobs = [replace(job, seen=replace(job.seen, state=None)) for job in jobs]
         found.append((jobs, report.failures, report.to_report().data["warnings"]))
         assert (sum(helped) > 0) == (workers == 2)
     assert found[0] == found[1]
