@@ -19,7 +19,7 @@ from typing import Any
 
 from geoseg.buckets import ConflictError, note_silence
 from geoseg.errors import FolderInUseError, StoreError
-from geoseg.stores import StorePath, Version
+from geoseg.stores import StorePath, Version, guarded
 
 RENEWAL_SECONDS = 30.0
 LEASE_SECONDS = 120.0
@@ -38,7 +38,8 @@ def lease(path: StorePath, refusal: str) -> Iterator[Callable[[], None]]:
         refusal: what is said while another one holds it, before what to do.
 
     Yields:
-        What raises a StoreError once the lock is lost; to be called now and then.
+        What raises a StoreError once the lock is lost; to be called now and then. So does
+        whatever would change something in the folder of the lock's folder.
 
     Raises:
         FolderInUseError: another one holds it.
@@ -47,7 +48,8 @@ def lease(path: StorePath, refusal: str) -> Iterator[Callable[[], None]]:
     thread = threading.Thread(target=held.keep, name="geoseg-lease", daemon=True)
     thread.start()
     try:
-        yield held.refuse_lost
+        with guarded(path.parent.parent, held.refuse_lost):
+            yield held.refuse_lost
     finally:
         held.ended.set()
         thread.join()
@@ -63,7 +65,7 @@ class _Lease:
         self._owner = {"host": socket.gethostname(), "process": os.getpid(), "id": uuid.uuid4().hex}
         self._renewals = 0
         self._lost = False
-        self._renewed = time.monotonic()
+        self._renewed = _now()
         self._version = self._acquire(refusal)
 
     def refuse_lost(self) -> None:
@@ -72,7 +74,7 @@ class _Lease:
         Raises:
             StoreError: another one has taken it over, or may do so by now.
         """
-        silent = time.monotonic() - self._renewed
+        silent = _now() - self._renewed
         if self._lost or silent > LEASE_SECONDS:
             reason = "another run has taken it over"
             if not self._lost:
@@ -86,14 +88,14 @@ class _Lease:
         """Renew the lock until it is released or lost."""
         wait = RENEWAL_SECONDS
         while not self.ended.wait(wait) and not self._lost:
-            started = time.monotonic()
+            started = _now()
             try:
                 self._version = self._write(self._version)
             except ConflictError:
                 self._lost = True
             except StoreError:  # it is tried again; how long, `refuse_lost` says
                 wait = RENEWAL_SECONDS / 10
-                note_silence(self._path.bucket, time.monotonic() - self._renewed)
+                note_silence(self._path.bucket, _now() - self._renewed)
             else:
                 self._renewed, wait = started, RENEWAL_SECONDS
 
@@ -158,6 +160,12 @@ class _Lease:
             return dict(json.loads(content))
         except (TypeError, ValueError):
             return {}
+
+
+def _now() -> float:
+    """Seconds; of a clock that on Linux goes on while the machine is suspended."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def _server_time(lock: StorePath) -> float:

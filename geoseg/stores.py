@@ -7,7 +7,8 @@ object has its name when it is whole, for a PUT is one step, also where it is se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
@@ -23,6 +24,28 @@ _PIECE = 8 * 2**20
 """Bytes that a large file is sent and fetched in at a time; four pieces are sent at once."""
 _MOST_PIECES = 9_000
 """Servers take 10,000."""
+
+
+_guards: dict[StorePath, Callable[[], None]] = {}
+"""Of folders whose lock this process holds: what raises once it is lost."""
+
+
+@contextmanager
+def guarded(folder: StorePath, refuse_lost: Callable[[], None]) -> Iterator[None]:
+    """Ask, before each change below a folder, whether its lock is still this process's.
+
+    A process that was frozen wakes in the middle of something, and would undo what those have done
+    who took the lock over: what it was about to put or remove, and what it tidies up as it ends.
+
+    Args:
+        folder: no other one of this process lies in it, or around it.
+        refuse_lost: raises where the lock is lost.
+    """
+    _guards[folder] = refuse_lost
+    try:
+        yield
+    finally:
+        del _guards[folder]
 
 
 class Version(NamedTuple):
@@ -150,6 +173,7 @@ class StorePath:
             content: all of it, or a file of this machine that has it.
             facts: about it, so that nobody has to open it; 2 kB at most.
         """
+        self._refuse_lost()
         size = content.stat().st_size if isinstance(content, Path) else len(content)
         with asking(self.bucket, str(self)):
             library().put(
@@ -187,6 +211,7 @@ class StorePath:
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object; most servers do not say whether there was one."""
+        self._refuse_lost()
         try:
             with asking(self.bucket, str(self)):
                 library().delete(client(self.bucket), str(self.key))
@@ -208,6 +233,7 @@ class StorePath:
         """Remove all that lies below this folder."""
         with asking(self.bucket, str(self)):
             for found in library().list(client(self.bucket), self._prefix):
+                self._refuse_lost()
                 library().delete(client(self.bucket), [each["path"] for each in found])
 
     def refuse_unusable(self) -> None:
@@ -220,6 +246,12 @@ class StorePath:
         with asking(self.bucket, str(self)):
             store = client(self.bucket, tries=FEW)  # it is waited for later, not here
             next(iter(library().list(store, self._prefix, chunk_size=1)), None)
+
+    def _refuse_lost(self) -> None:
+        """Refuse to change what lies in a folder whose lock this process has lost."""
+        for folder, refuse_lost in list(_guards.items()):
+            if folder.bucket == self.bucket and self.key.is_relative_to(folder.key):
+                refuse_lost()
 
     @property
     def _prefix(self) -> str | None:

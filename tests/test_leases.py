@@ -89,6 +89,22 @@ def test_who_has_lost_a_lock_is_told_and_leaves_it(
     assert lock.exists() == (other is not None)
 
 
+@pytest.mark.parametrize("change", ["put", "unlink", "remove_tree"])
+def test_who_wakes_when_the_lock_is_anothers_changes_nothing_any_more(
+    bucket: StorePath, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path, content = bucket / ".geoseg/model-1.safetensors", [b"mine"] * (change == "put")
+    with lock_folder(bucket):
+        path.put(b"mine")
+        before = leases._now()
+        monkeypatch.setattr(leases, "_now", lambda: before + leases.LEASE_SECONDS + 1)  # frozen
+        with pytest.raises(StoreError, match=r"the lock of this run is lost \(for 12. s the serv"):
+            getattr(path if content or change == "unlink" else bucket, change)(*content)
+        (bucket.with_name("elsewhere") / "a").put(b"")
+        assert path.read_bytes() == b"mine"
+    path.unlink()  # a later run of this process
+
+
 def test_who_cannot_tell_the_server_goes_on_for_no_longer_than_the_lock_lasts(
     bucket: StorePath, busy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
