@@ -23,6 +23,7 @@ from geoseg.foreign import with_buckets
 from geoseg.given import given_path, given_paths
 from geoseg.inference.budget import Budget, fit_memory
 from geoseg.inference.choice import Choice
+from geoseg.inference.duration import quicker_by_workers
 from geoseg.inference.external_options import bound_options
 from geoseg.inference.fork_server import fork_server
 from geoseg.inference.further_files import refuse_further, write_further
@@ -235,7 +236,10 @@ def _announce_plan(
     choice, first, cut, total, memory, seconds = fit_memory(left, run, probe, budget, merged)
     report.plan = total.to_json(probe, seconds, memory) | budget.to_json(choice)
     of_plan = total.lines(probe, seconds, memory, budget.of_all, len(left))
-    for line in (*of_plan, *run.forward.lines, *choice.lines(budget.of_all, first)):
+    advice = (
+        quicker_by_workers(total, probe, choice, len(left)) if run.forward.device == "cpu" else []
+    )
+    for line in (*of_plan, *run.forward.lines, *choice.lines(budget.of_all, first), *advice):
         progress.note(line)
     total.refuse_full_disk(run.out)
     fitted = {survey.job.source.path: survey for survey in cut}

@@ -28,6 +28,9 @@ PART_SECONDS_PER_PIXEL = 1e-8
 """For finding polygons, and for each of them and each of their corners."""
 REGION_SECONDS = 5e-6
 CORNER_SECONDS = 1.6e-6
+LOCKED_SECONDS = 20.0
+"""Of work on small files, beyond which worker processes are quicker than threads, start included:
+threads wait for one another, as Python has one lock."""
 NOTICED_SHARE = 0.02
 """Of the network's time: files that take less are made after it, in less memory."""
 
@@ -57,6 +60,16 @@ def seconds_of(
 def gains_by_files_begun(plan: RasterPlan, probe: Probe) -> bool:
     """Whether files that are begun beside the network save time that anyone would notice."""
     return _file_seconds(plan, probe, 1) > NOTICED_SHARE * _network_seconds(plan, probe)
+
+
+def quicker_by_workers(plan: RasterPlan, probe: Probe, choice: Choice, rasters: int) -> list[str]:
+    """What `seconds_of` is given, where processes would gain more than threads do: a line."""
+    locked = RASTER_SECONDS * rasters * probe.slowness
+    if choice.workers or choice.threads < 2 or locked < LOCKED_SECONDS:
+        return []
+    if _network_seconds(plan, probe) > locked / 2:
+        return []
+    return [f"      so many small rasters are made in less time with --workers {choice.threads}"]
 
 
 def _network_seconds(plan: RasterPlan, probe: Probe) -> float:

@@ -9,6 +9,7 @@ from geoseg.inference.duration import (
     CLUSTER_SECONDS,
     WORKER_SECONDS,
     gains_by_files_begun,
+    quicker_by_workers,
     seconds_of,
 )
 from geoseg.inference.plan import RasterPlan
@@ -65,3 +66,14 @@ def test_files_are_begun_early_where_they_take_more_than_a_fiftieth_of_the_netwo
     busy = Probe(least + 0.01, 10_000, slowness=1.1)
     assert gains_by_files_begun(plan(), busy)
     assert not gains_by_files_begun(plan(cells=3), Probe(0.0, 10_000, cell_seconds=6.0))
+
+
+def test_workers_are_advised_for_many_small_rasters_that_threads_would_make() -> None:
+    probe, threads = Probe(0.001, 10_000), Choice(2)
+    small = plan(forwards=1000)
+    (line,) = quicker_by_workers(small, probe, threads, 900)
+    assert line == "      so many small rasters are made in less time with --workers 2"
+    assert quicker_by_workers(small, probe, threads, 700) == []
+    assert quicker_by_workers(small, Probe(0.1, 10_000), threads, 900) == []  # the network's time
+    assert quicker_by_workers(small, probe, Choice(2, workers=2), 900) == []
+    assert quicker_by_workers(small, probe, ALONE, 900) == []
