@@ -13,9 +13,8 @@ from typing import Any
 import click
 from click import option
 
+from geoseg.given import EMPTY
 from geoseg.remote import source_path
-
-_EMPTY = "an empty text is no path; a variable of the shell may not be set"
 
 
 class PathType(click.ParamType):  # type: ignore[type-arg]
@@ -25,7 +24,7 @@ class PathType(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: Any, context: Any) -> Path:
         """The path."""
-        return Path(value or self.fail(_EMPTY, param, context))
+        return Path(value or self.fail(EMPTY, param, context))
 
 
 class RasterType(PathType):
@@ -33,7 +32,7 @@ class RasterType(PathType):
 
     def convert(self, value: Any, param: Any, context: Any) -> Path:
         """The path."""
-        return source_path(value or self.fail(_EMPTY, param, context))
+        return source_path(value or self.fail(EMPTY, param, context))
 
 
 PATH = PathType()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from geoseg.config_data import Data, Section
+from geoseg.config_data import Data, PathText, Section
 from geoseg.errors import ConfigError, shown
 from geoseg.models.spec import check_system
 from geoseg.report import shorten
@@ -42,9 +43,9 @@ class Network(Section):
     preset: str = "geoseg"
     encoder: str | None = None
     """smp's name, or timm's after ``tu-``; left out, resnet50 (none where none is needed)."""
-    encoder_weights: str | None = None
+    encoder_weights: PathText | None = None
     """``imagenet``, a file, ``positions:FILE`` or ``package:NAME``."""
-    start_from: str | None = None
+    start_from: PathText | None = None
     """A geoseg model file of the same architecture to start from; classes and bands may differ."""
     output_stride: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
@@ -180,13 +181,35 @@ def load_config(
     document = source if isinstance(source, Mapping) else read_yaml(source)
     if not isinstance(document, Mapping):
         raise ConfigError(f"{source}: holds a list; give the keys data, model, train and predict")
-    for assignment in overrides:
+    assignments = list(overrides)
+    for assignment in assignments:
         document = override(document, assignment)
-    document = expand(document)
     try:
+        document = expand(document)
         return TrainConfig.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(first_error(error, document, TrainConfig)) from None
+        line = first_error(error, document, TrainConfig)
+    except ConfigError as error:  # of a variable
+        line = str(error)
+    raise ConfigError(_naming_file(line, source, assignments))
+
+
+def _naming_file(line: str, source: Any, assignments: Iterable[str]) -> str:
+    """What is wrong with a config, and in which file, unless an override may have brought it in.
+
+    Args:
+        line: begins with the key.
+        source: a path, or the mapping of a caller, which has no name.
+        assignments: ``key.path=value`` each.
+    """
+    key = re.sub(r"\[(\d+)\]", r".\1", line.partition(":")[0])
+    set_keys = [assignment.partition("=")[0].strip() for assignment in assignments]
+    overridden = any(_is_within(key, each) or _is_within(each, key) for each in set_keys)
+    return line if overridden or isinstance(source, Mapping) else f"{source}: {line}"
+
+
+def _is_within(key: str, section: str) -> bool:
+    return f"{key}.".startswith(f"{section}.")
 
 
 def require_same_config(began: TrainConfig, now: TrainConfig, folder: Path) -> None:

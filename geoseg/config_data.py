@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,10 +18,21 @@ from pydantic import (
 
 from geoseg.classes import NODATA, ClassScheme
 from geoseg.datasets.class_files import read_classes
+from geoseg.given import EMPTY
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError(EMPTY)
+    return text
+
+
+PathText = Annotated[str, AfterValidator(_not_empty)]
+"""A path or a pattern, which empty text is not."""
 
 
 class Section(BaseModel):
@@ -39,7 +51,8 @@ _Ranges = Annotated[
 
 
 _Images = Annotated[
-    Annotated[str, Tag("one")] | Annotated[tuple[str, ...], Field(min_length=1), Tag("several")],
+    Annotated[PathText, Tag("one")]
+    | Annotated[tuple[PathText, ...], Field(min_length=1), Tag("several")],
     Discriminator(lambda given: "several" if isinstance(given, list | tuple) else "one"),
 ]
 
@@ -50,7 +63,7 @@ class Rasters(Section):
     images: _Images
     """A file, a folder, or a pattern whose stars are the key; so are the labels. Further ones hold
     more bands of each image; see `geoseg.datasets.pairing.with_companions`."""
-    labels: str
+    labels: PathText
     """Rasters of class values or colours, or polygons."""
     attribute: str | None = None
     """Of polygons, that holds the class's name or value."""

@@ -13,6 +13,8 @@ from geoseg.foreign import output_elsewhere
 
 AnyName: TypeAlias = str | os.PathLike[str]
 """What names a file or a folder."""
+EMPTY = "an empty text is no path; a variable of the shell may not be set"
+"""What is wrong with a path that is given as no text."""
 
 
 def given_path(name: str, given: Any) -> AnyName:
@@ -25,6 +27,7 @@ def given_path(name: str, given: Any) -> AnyName:
     Raises:
         ConfigError: it is no path.
     """
+    _refuse_empty(name, given)
     if not _is_path(given):
         raise ConfigError(f"{name} {shown(given)}: give a path, as text or as pathlib.Path")
     return given  # type: ignore[no-any-return]
@@ -46,6 +49,8 @@ def given_paths(name: str, given: Any) -> list[AnyName]:
         ConfigError: it is neither a path nor a list of paths.
     """
     several = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    for each in several:
+        _refuse_empty(name, each)
     if not all(_is_path(each) for each in several):
         raise ConfigError(f"{name} {shown(given)}: give a path, or a list of paths")
     return several
@@ -72,5 +77,10 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
 
 
 def _is_path(given: Any) -> bool:
-    """Whether it is a path. Empty text is none: a variable of a shell that is not set."""
-    return isinstance(given, os.PathLike) or (isinstance(given, str) and given != "")
+    return isinstance(given, str | os.PathLike)
+
+
+def _refuse_empty(name: str, given: Any) -> None:
+    """Refuse empty text, which `Path` takes for the current folder."""
+    if isinstance(given, str) and not given:
+        raise ConfigError(f"{name}: {EMPTY}")

@@ -162,6 +162,8 @@ def test_configs_are_frozen() -> None:
             "data.classes=isprs2",
             r"^data: isprs2: no such classes file, and no scheme; known schemes are isprs",
         ),
+        ("data.train.images=''", r"^data\.train\.images: an empty text is no path"),
+        ("model.start_from=''", r"^model\.start_from: an empty text is no path"),
         ("predict.overlap=600", r"^predict: overlap 600 does not fit window 512"),
         ("predict.window=wide", r"^predict\.window: 'wide' is not a whole number$"),
         ("predict=3", r"^predict: 3 is not a mapping of keys to values$"),
@@ -333,3 +335,29 @@ def test_what_names_no_file_is_no_config(given: Any) -> None:
         with pytest.raises(ConfigError, match=r": names no file; give a YAML file$") as caught:
             read(given)
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_in_a_file_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    file = tmp_path / "mine.yaml"
+    wrong = {
+        "train: {stepz: 3}": "train.stepz: unknown key; did you mean steps?",
+        "train: {steps: 3, warmup: 4}": "train: warmup of 4 steps leaves nothing of 3",
+        "extra: ${NOT_SET}": "extra: ${NOT_SET} is not set; set it",
+    }
+    for text, line in wrong.items():
+        file.write_text(f"{yaml.safe_dump(document())}\n{text}\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match=f"^{re.escape(f'{file}: {line}')}"):
+            load_config(file)
+
+
+def test_what_an_override_brings_in_is_not_said_to_be_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(document()), encoding="utf-8")
+    for override in ("train.stepz=3", "train={stepz: 3}"):
+        with pytest.raises(ConfigError, match=r"^train\.stepz: unknown key"):
+            load_config(file, [override])
+    with pytest.raises(ConfigError, match=r"^train: warmup of 4 steps leaves nothing of 3"):
+        load_config(file, ["train.steps=3", "train.warmup=4"])
+    with pytest.raises(ConfigError, match=r"^data\.train\[0\]\.imgs: unknown key"):
+        load_config(file, ["data.train=[{images: a, labels: b}]", "data.train.0.imgs=c"])

@@ -24,8 +24,15 @@ WRONG: dict[str, tuple[Callable[..., Any], str]] = {
     "module": (lambda: geoseg.predict("a.tif", MODULE), r"model Sequential: .*geoseg.wrap\(mod"),
     "model": (lambda: geoseg.predict_array(np.zeros((3, 9, 9)), 5), "model int: give the path"),
     "no sources": (lambda: geoseg.predict([], "demo"), "no input is given; name files or folders"),
-    "empty": (lambda: geoseg.predict("", "demo"), "sources '': give a path, or a list of paths"),
-    "empty out": (lambda: geoseg.predict("a.tif", "demo", out=""), "out '': give a path"),
+    "empty": (lambda: geoseg.predict("", "demo"), "sources: an empty text is no path; a variable"),
+    "empty of several": (lambda: geoseg.predict(["a.tif", ""], "demo"), "sources: an empty text"),
+    "empty out": (lambda: geoseg.predict("a.tif", "demo", out=""), "out: an empty text is no"),
+    "empty model": (lambda: geoseg.predict("a.tif", ""), "model: an empty text is no path"),
+    "empty classes": (lambda: geoseg.evaluate("a", "b", "", "out"), "classes: an empty text is no"),
+    "empty images": (
+        lambda: geoseg.evaluate("a", "b", "isprs", "out", images=""),
+        "images: an empty text is no path",
+    ),
     "progress": (
         lambda: geoseg.predict("a.tif", "demo", progress=5),
         "progress 5: give a geoseg.progress.Progress",

@@ -90,8 +90,9 @@ def run(
     folder = Path(given_path("out", out))
     base = load_config(config, common)
     if base.compare is None:
+        file = "" if isinstance(config, Mapping) else f"{os.fspath(config)}: "
         raise ConfigError(
-            "compare: is missing; "
+            f"{file}compare: is missing; "
             "give compare: {systems: [hcnet, fcn], seeds: [0, 1, 2], steps: 1000}"
         )
     runs = _runs(base, base.compare, config, common, folder)

@@ -12,6 +12,7 @@ import rasterio
 
 from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
+from geoseg.given import given_path
 from geoseg.models.external_file import SOURCES
 from geoseg.models.named import is_model_folder, model_file
 from geoseg.raster import describe_grid, open_raster, opened_once
@@ -50,6 +51,7 @@ def run(
             folder; or no raster of a folder can be read.
     """
     patterns = given_patterns("--stack", stack)
+    file = given_path("file", file)
     of_model = is_model_folder(file)
     is_model = of_model or (not os.path.isdir(file) and Path(file).suffix in SOURCES)
     if card is not None and model is None and not is_model:

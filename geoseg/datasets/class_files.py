@@ -9,6 +9,7 @@ from typing import Any
 
 from geoseg.classes import SCHEMES, ClassScheme
 from geoseg.errors import ConfigError, shown
+from geoseg.given import path_text
 from geoseg.models import load_card
 from geoseg.models.named import model_file
 from geoseg.yaml_files import read_yaml
@@ -29,6 +30,7 @@ def read_classes(given: Any, ignore: Any = None) -> ClassScheme:
     if not isinstance(given, str):
         document = dict(given) if isinstance(given, Mapping) else {"classes": given}
         return ClassScheme.parse(document if ignore is None else document | {"ignore": ignore})
+    given = path_text("classes", given)
     named = Path(given) if given in SCHEMES else model_file(given)
     if given not in SCHEMES and not _is_file(named):
         known = ", ".join(SCHEMES)

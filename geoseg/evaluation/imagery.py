@@ -14,6 +14,7 @@ from geoseg.datasets.file_keys import tile_key
 from geoseg.datasets.pairing import objects_by_tile
 from geoseg.errors import ConfigError, GeosegError, SourceError
 from geoseg.evaluation.pairs import RasterPair
+from geoseg.given import path_text
 from geoseg.raster import Source, describe_grid, imagery_picture, open_raster, reproject, same_grid
 from geoseg.tiling import Window
 
@@ -30,7 +31,7 @@ def given_images(given: str | os.PathLike[str] | None) -> Images | None:
     """
     if given is None:
         return None
-    found = objects_by_tile(os.fspath(given))
+    found = objects_by_tile(path_text("images", given))
     if not found:
         raise ConfigError(f"images {given}: no such files; give a file, a folder or a pattern")
     return found

@@ -70,7 +70,7 @@ def test_a_file_that_is_missing_is_named_with_its_pattern(
 def test_a_pattern_that_means_nothing_is_refused(wrong: str) -> None:
     with pytest.raises(ConfigError, match=rf"^--stack {re.escape(repr(wrong))}.*\{{stem\}} is the"):
         given_patterns("--stack", wrong)
-    with pytest.raises(ConfigError, match=r"^--stack '': give a path"):
+    with pytest.raises(ConfigError, match=r"^--stack: an empty text is no path"):
         given_patterns("--stack", "")
     assert given_patterns("--stack", "{stem}_dsm.tif") == ("{stem}_dsm.tif",)
 
