@@ -114,6 +114,7 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
 
         require_tensorboard()
     tiles = _open(config.data)
+    config.train.refuse_large_crop(tiles.shapes)
     # What can be refused without torch, which takes seconds to import, is refused by now; what can
     # be without reading pixels comes next: reading takes minutes on large data.
     net = _network(config, tiles.bands, progress, fresh=not resume)
@@ -132,7 +133,7 @@ def _learn(
     sample = PixelSample(len(scheme), seed=recipe.seed)
     seen = see_tiles(train + val, scheme)
     statistics, drawn = _statistics(tiles, config, sample, progress)
-    padding = recipe.padding_warnings(net.multiple)  # said before hours are spent
+    padding = recipe.padding_warnings(net.multiple, tiles.shapes)  # said before hours are spent
     progress.note("\n".join([_summary(scheme.names, statistics, len(train), len(val)), *padding]))
     began = _began(out) if resume else f"{_MARK}\n{dump_config(config)}"
     card = _card(config, _digest(began), net, tiles, statistics)
@@ -204,6 +205,11 @@ class _Tiles:
     train: list[Tile]
     val: list[Tile]
     warnings: list[str]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Height and width of each training tile."""
+        return [(tile.image.height, tile.image.width) for tile in self.train]
 
 
 def _open(data: Data) -> _Tiles:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
+from geoseg.errors import ConfigError
+
+_MOST_TILES = 8
+"""Times that a side of a patch, as it is read, may be as long as that of the nearest tile."""
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Positive = Annotated[float, Field(gt=0)]
@@ -149,14 +154,56 @@ class Recipe:
         """Height and width of the patches."""
         return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
 
-    def padding_warnings(self, multiple: int) -> list[str]:
-        """A warning where crops do not fit a network that takes multiples of so many pixels."""
+    def refuse_large_crop(self, tiles: Iterable[tuple[int, int]]) -> None:
+        """Refuse patches of which nearly nothing would be a tile's: no memory may hold them.
+
+        Args:
+            tiles: height and width of each training tile, in pixels.
+
+        Raises:
+            ConfigError: a side is more than eight times that of the tile nearest in size.
+        """
+        height, width = self._nearest(tiles)
+        zoom = self.augment.scale[0]
+        rows, cols = (round(side / zoom) for side in self.crop_size)
+        if rows <= _MOST_TILES * height and cols <= _MOST_TILES * width:
+            return
+        given = self.crop if isinstance(self.crop, int) else list(self.crop)
+        scaled = "" if zoom == 1 else f" (at the lower end of train.augment.scale, {zoom:g})"
+        narrower = ", or narrow train.augment.scale" if zoom < 1 else ""
+        fitting = max(8, int(min(height, width) * zoom))
+        raise ConfigError(
+            f"train.crop {given}: patches of {rows} x {cols} pixels{scaled} of tiles of {height} x "
+            f"{width} at most; a crop of {fitting} lies inside them: choose that or less{narrower}"
+        )
+
+    def padding_warnings(self, multiple: int, tiles: Iterable[tuple[int, int]]) -> list[str]:
+        """Warnings where crops fit neither the network nor the tiles.
+
+        Args:
+            multiple: of pixels, of which the network takes sides.
+            tiles: height and width of each training tile, in pixels.
+        """
+        warnings = []
+        height, width = self._nearest(tiles)
+        rows, cols = self.crop_size
+        if rows > height or cols > width:
+            warnings.append(
+                f"crops of {rows} x {cols} pixels are larger than all training tiles ({height} x "
+                f"{width} at most): what lies beyond a tile is mirrored, and has no label"
+            )
         for side in self.crop_size:
             below = side // multiple * multiple
             if below != side:
                 fitting = " or ".join(str(each) for each in (below, below + multiple) if each)
-                return [
+                warnings.append(
                     f"crops of {side} pixels are padded to multiples of {multiple}, as the encoder "
                     f"needs them; {fitting} would fit"
-                ]
-        return []
+                )
+                break
+        return warnings
+
+    def _nearest(self, tiles: Iterable[tuple[int, int]]) -> tuple[int, int]:
+        """Height and width of the tile that fills most of a crop's sides."""
+        rows, cols = self.crop_size
+        return max(tiles, key=lambda tile: min(tile[0] / rows, tile[1] / cols))

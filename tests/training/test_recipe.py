@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from geoseg.errors import ConfigError
 from geoseg.training.recipe import Augment, Recipe
 
 
@@ -130,3 +131,37 @@ def test_changes_of_light_are_shares(key: str) -> None:
     for wrong in (-0.1, 1.1):
         with pytest.raises(ValueError, match=key):
             Augment(**{key: wrong})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (Recipe(crop=513), "513 x 513 pixels of tiles of 64 x 80 at most; a crop of 64 lies inside"),
+        (
+            Recipe(crop=64, augment=Augment(scale=(0.1, 1))),
+            r"640 x 640 pixels \(at the lower end of train.augment.scale, 0.1\) of tiles .* of 8 lies",
+        ),
+        (Recipe(crop=(8, 641), augment=Augment(turn=False)), "8 x 641 pixels of tiles"),
+    ],
+)
+def test_patches_far_larger_than_all_tiles_are_refused(recipe: Recipe, words: str) -> None:
+    tiles = [(10, 10), (64, 80), (16, 600)]
+    if recipe.crop_size == (8, 641):
+        tiles.remove((16, 600))
+    with pytest.raises(ConfigError, match=words):
+        recipe.refuse_large_crop(tiles)
+
+
+def test_patches_of_up_to_eight_times_a_tile_are_read_and_warned_of() -> None:
+    Recipe(crop=512).refuse_large_crop([(64, 80), (10, 10)])
+    Recipe(crop=64, augment=Augment(scale=(0.125, 2))).refuse_large_crop([(64, 64)])
+    assert Recipe(crop=64).padding_warnings(8, [(64, 80), (10, 10)]) == []
+    (line,) = Recipe(crop=72).padding_warnings(8, [(64, 80), (10, 10)])
+    assert "72 x 72 pixels are larger than all training tiles (64 x 80 at most)" in line
+    assert len(Recipe(crop=70).padding_warnings(8, [(64, 80)])) == 2
+
+
+def test_the_tile_that_a_patch_is_compared_with_is_one_tile() -> None:
+    sides = [(600, 16), (16, 600)]  # together they would hold it
+    with pytest.raises(ConfigError, match="tiles of 600 x 16 at most"):
+        Recipe(crop=512).refuse_large_crop(sides)
