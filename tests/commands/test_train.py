@@ -606,7 +606,9 @@ def test_a_crop_far_larger_than_the_tiles_is_refused_before_anything_begins(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    with pytest.raises(ConfigError, match=r"train\.crop 20000: .* of tiles of 64 x 80 at most") as refused:
+    with pytest.raises(
+        ConfigError, match=r"train\.crop 20000: .* of tiles of 64 x 80 at most"
+    ) as refused:
         run(config, out=out, overrides=["train.crop=20000"])
     assert exit_code_of(refused.value) == 2
     assert not out.exists()

@@ -136,7 +136,10 @@ def test_changes_of_light_are_shares(key: str) -> None:
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
-        (Recipe(crop=513), "513 x 513 pixels of tiles of 64 x 80 at most; a crop of 64 lies inside"),
+        (
+            Recipe(crop=513),
+            "513 x 513 pixels of tiles of 64 x 80 at most; a crop of 64 lies inside",
+        ),
         (
             Recipe(crop=64, augment=Augment(scale=(0.1, 1))),
             r"640 x 640 pixels \(at the lower end of train.augment.scale, 0.1\) of tiles .* of 8 lies",
