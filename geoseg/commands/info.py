@@ -14,6 +14,7 @@ from geoseg.errors import ConfigError
 from geoseg.foreign import remote_allowed, with_allow_remote
 from geoseg.given import given_path
 from geoseg.models.external_file import SOURCES
+from geoseg.models.file_content import is_of_torch
 from geoseg.models.named import is_model_folder, model_file
 from geoseg.raster import describe_grid, open_raster, opened_once
 from geoseg.raster import stack as stack_files
@@ -66,7 +67,8 @@ def run(
         raise ConfigError(f"--plot {os.fspath(plot)}: draws the sheets of a folder; give a folder")
     named = source_path(file)
     path = named if isinstance(named, RemotePath) else model_file(file)
-    if path.suffix in _MODELS and path is not named:
+    # Of weights that are no model, the model file's reader says what makes one of them.
+    if path is not named and (path.suffix in _MODELS or is_of_torch(path)):
         if model is not None:
             raise ConfigError(f"{path} is a model itself; --model goes with a raster")
         if patterns:

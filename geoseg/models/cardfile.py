@@ -115,7 +115,8 @@ def read_card(path: Path, metadata: Mapping[str, str] | None) -> Card:
     """
     if metadata is None or CARD_KEY not in metadata:
         raise ModelError(
-            f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model"
+            f"{path}: holds tensors but no geoseg card; give a file written by geoseg.save_model, "
+            "or let geoseg import make one of these weights"
         )
     try:
         return Card.from_json(metadata[CARD_KEY])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.foreign import named_elsewhere
 
+ZIP, PICKLE = b"PK", b"\x80"
+"""How files begin that torch writes: archives, and pickles."""
+_PROTOCOLS = [bytes([protocol]) for protocol in range(2, 6)]
 _ADVICE = "give a model file written by geoseg, or a name that geoseg models lists"
 
 
@@ -25,6 +29,22 @@ def unreadable_error(path: Path, error: OSError, advice: str = _ADVICE) -> Model
     """
     reason = error.strerror or one_line_reason(error)  # safetensors' own has a text alone
     return ModelError(named_elsewhere(path) or f"{path}: cannot be read ({reason}); {advice}")
+
+
+def is_of_torch(path: Path) -> bool:
+    """Whether a file is of the kind that ``torch.save`` writes, whatever its name; read or not.
+
+    That is an archive of a pickle and its tensors, or, of old versions, a pickle.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(2)
+            if not head.startswith(ZIP):
+                return head[:1] == PICKLE and head[1:] in _PROTOCOLS
+            with zipfile.ZipFile(file) as archive:
+                return any(name.endswith("data.pkl") for name in archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 @contextmanager

@@ -16,15 +16,13 @@ from torch import Tensor, nn
 
 from geoseg.errors import ModelError, one_line_reason
 from geoseg.foreign import read_head
-from geoseg.models.file_content import unreadable_error
+from geoseg.models.file_content import PICKLE, ZIP, unreadable_error
 
 IMAGENET = "imagenet"
 """Weights that smp or timm fetch themselves when they make the encoder."""
 _PACKAGE_PREFIX = "package:"
 _POSITIONS_PREFIX = "positions:"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-_BEGINNINGS = (b"PK", b"\x80")
-"""Of what torch writes: an archive, or a pickle."""
 _WRAPPERS = frozenset({"module", "model", "encoder", "backbone"})
 """Leading parts of a tensor's name that name what its network was wrapped in."""
 _NESTED = ("state_dict", "model_state_dict", "model", "net")
@@ -119,7 +117,7 @@ def read_tensors(path: Path) -> Mapping[str, object]:
     except OSError as error:
         raise unreadable_error(path, error, "give a file of weights that can be read") from error
     except pickle.UnpicklingError as error:
-        if not read_head(path).startswith(_BEGINNINGS):
+        if not read_head(path).startswith((ZIP, PICKLE)):
             raise ModelError(
                 f"{path}: is no weights file; give a state dict (.pth, .pt, .bin) or .safetensors"
             ) from error

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import rasterio
 import torch
 from click.testing import CliRunner
 from rasterio.transform import from_origin
+from safetensors.torch import save_file
 
 import geoseg
 from geoseg.cli import cli
@@ -157,6 +159,23 @@ def test_what_predict_will_warn_of_is_among_the_warnings(make_raster, model_file
 def test_a_model_takes_no_model(model_file):
     with pytest.raises(ConfigError, match="is a model itself; --model goes with a raster"):
         run(model_file, model_file)
+
+
+def test_weights_of_another_program_lead_to_import(tmp_path):
+    weights = torch.nn.Conv2d(1, 2, 1).state_dict()
+    torch.save(weights, tmp_path / "net.pth")
+    torch.save(weights, tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
+    save_file(weights, tmp_path / "bare.safetensors")
+    for name in ("net.pth", "old.ckpt", "bare.safetensors"):
+        with pytest.raises(ModelError, match=rf"{name}: .*geoseg import"):
+            run(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "rasters.zip", "w") as archive:
+        archive.writestr("a.tif", b"II*\0")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "net.pth").read_bytes()[:100])
+    (tmp_path / "text.pth").write_text("no weights")
+    for name in ("rasters.zip", "cut.pth", "text.pth"):
+        with pytest.raises(SourceError, match=f"{name}: not an image that can be read"):
+            run(tmp_path / name)
 
 
 def test_leave_to_go_online_is_part_of_the_command(make_raster, model_file):

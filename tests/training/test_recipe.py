@@ -142,7 +142,7 @@ def test_changes_of_light_are_shares(key: str) -> None:
         ),
         (
             Recipe(crop=64, augment=Augment(scale=(0.1, 1))),
-            r"640 x 640 pixels \(at the lower end of train.augment.scale, 0.1\) of tiles .* of 8 lies",
+            r"640 x 640 pixels \(at the lower end of train.augment.scale, 0.1\) .* crop of 8 lies",
         ),
         (Recipe(crop=(8, 641), augment=Augment(turn=False)), "8 x 641 pixels of tiles"),
     ],
