@@ -14,7 +14,7 @@ import re
 import shutil
 import uuid
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,6 +27,7 @@ from geoseg.places import (
     building_option,
     building_site,
     existing_files,
+    path_below,
 )
 from geoseg.stores import StorePath
 
@@ -127,11 +128,40 @@ def _put_in_place(built: Path, path: Path, made: list[str], old: list[str]) -> N
         os.replace(built, path)
         return
     stale = [name for name in old if name not in made]
-    moves = json.dumps({"remove": [path.name, *stale], "move": [*made, path.name]})
+    _move(built.parent, path, remove=[path.name, *stale], move=[*made, path.name])
+
+
+def remove_files(paths: Sequence[AnyPath]) -> None:
+    """Remove a file and what belongs to it, in this order.
+
+    A process that is killed in between leaves what `sweep` finishes. In a bucket, where nothing can
+    be renamed, it leaves objects that tell what they were made from.
+
+    Args:
+        paths: none, or the file and then others, on the same disk.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    here = [path for path in paths if isinstance(path, Path)]
+    if len(here) > 1:
+        beside = Path(os.path.commonpath([path.parent for path in here])) / here[0].name
+        names = [path_below(beside.parent, path).as_posix() for path in here]
+        with naming_file(beside), temporary_folder(beside) as folder:
+            _move(folder, beside, remove=names, move=[])
+        return
+    for path in paths:
+        with naming_file(path):
+            path.unlink(missing_ok=True)
+
+
+def _move(folder: Path, path: Path, remove: list[str], move: list[str]) -> None:
+    """Remove files beside `path`, and move those of a temporary folder there, in these orders."""
+    moves = json.dumps({"remove": remove, "move": move})
     # Not waited for: if power fails, a list that is lost costs no more than the files themselves.
-    write_bytes(built.with_name(_MOVES), f"{zlib.crc32(moves.encode()):08x} {moves}".encode())
+    write_bytes(folder / _MOVES, f"{zlib.crc32(moves.encode()):08x} {moves}".encode())
     with _temporary_path(path) as own:
-        os.rename(built.parent, own)  # of this and of a sweep that takes it away, one succeeds
+        os.rename(folder, own)  # of this and of a sweep that takes it away, one succeeds
         _finish_moves(own)
 
 
@@ -142,7 +172,7 @@ def _finish_moves(folder: Path) -> None:
     """
     checksum, _, listed = (folder / _MOVES).read_bytes().partition(b" ")
     moves = json.loads(listed) if checksum == b"%08x" % zlib.crc32(listed) else None
-    if moves and (folder / moves["move"][-1]).exists():
+    if moves and all((folder / name).exists() for name in moves["move"][-1:]):
         for name in moves["remove"]:
             (folder.parent / name).unlink(missing_ok=True)
         for name in moves["move"]:

@@ -109,6 +109,13 @@ def folders_in(folder: AnyPath) -> list[AnyPath]:
     return sorted(folder.listed()[0])
 
 
+def names_in(folder: AnyPath) -> set[str]:
+    """The names of all that is in a folder, likewise; by one request."""
+    if isinstance(folder, Path):
+        return {each.name for each in _entries(folder)}
+    return {each.name for found in folder.listed() for each in found}
+
+
 def _entries(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 

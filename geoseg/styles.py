@@ -25,7 +25,7 @@ RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 
 def own_styles(path: AnyPath) -> list[AnyPath]:
     """The styles of geoseg's that exist beside a file."""
-    places = _places(path)
+    places = styles_of(path)
     return [place for place, own in zip(places, _are_own(places), strict=True) if own]
 
 
@@ -48,7 +48,7 @@ def leave_foreign(built: Path, path: AnyPath) -> None:
         built: a file in a temporary folder.
         path: where it goes.
     """
-    for made, own in zip(_places(built), _are_own(_places(path)), strict=True):
+    for made, own in zip(styles_of(built), _are_own(styles_of(path)), strict=True):
         if own is False:
             made.unlink(missing_ok=True)
 
@@ -69,7 +69,8 @@ def hex_of(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _places(path: AnyPath) -> list[AnyPath]:
+def styles_of(path: AnyPath) -> list[AnyPath]:
+    """Where the styles of a file are, whoever made them."""
     return [path.with_suffix(suffix) for suffix in SUFFIXES]
 
 

@@ -5,13 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from geoseg import files
 from geoseg.errors import DiskError, OutputError
-from geoseg.files import naming_file, replace_file, sweep, write_bytes, write_text
+from geoseg.files import (
+    naming_file,
+    remove_files,
+    replace_file,
+    sweep,
+    write_bytes,
+    write_text,
+)
 
 
 class Killed(BaseException):
@@ -77,6 +85,34 @@ def test_a_set_of_files_is_never_mixed_and_is_finished_after_a_kill(
     sweep(tmp_path)
     assert content_of(tmp_path) in (old, new)
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_files_that_belong_together_go_all_or_the_next_run_removes_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    old = make(tmp_path, "old", [".one", ".two"])
+    (tmp_path / "b.main").write_text("another")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/square").write_text("of the same")
+    going = [*(tmp_path / name for name in old), tmp_path / "below/square"]
+    left = iter(range(step))
+    unlink = Path.unlink
+
+    def dying(path: Path, missing_ok: bool = False) -> None:
+        if next(left, None) is None:
+            raise Killed
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", dying)
+        with pytest.raises(Killed) if step < len(going) else nullcontext():
+            remove_files(going)
+    assert not going[0].exists() or step == 0
+    as_if_killed(tmp_path)
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"b.main", "below"}
+    assert not list((tmp_path / "below").iterdir())
 
 
 def test_companions_of_the_older_file_go(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
 from geoseg.copies import local_copy
-from geoseg.files import naming_file
+from geoseg.files import remove_files
 from geoseg.inference.parts import PartFolder
 from geoseg.places import AnyPath, existing_files
 from geoseg.raster import (
@@ -32,6 +32,7 @@ from geoseg.raster import (
     level_at_hand,
     open_raster,
     opened_once,
+    own_index_files,
     place_of,
     probability_layer,
     raster_companions,
@@ -103,17 +104,40 @@ class Output:
         return read(self.path) if self.path.exists() else None
 
     def outdated(self) -> list[AnyPath]:
-        """What geoseg has made of something else in its place."""
+        """What geoseg has made of something else in its place, and what is left of killed runs.
+
+        Styles are among it, which other polygon files of the raster may share.
+        """
         found = self._fingerprint()
-        if found == self.key:
+        if found == self.key and (self.side or self.kind not in RASTERS):
             return []
-        return self._stale() if found is None else self.existing()
+        files = [] if found == self.key else self._outdated_files(found)
+        return list(dict.fromkeys([*files, *self._outdated_squares(found)]))
+
+    def _outdated_files(self, found: str | None) -> list[AnyPath]:
+        """The file and what belongs to it; where it is gone, what geoseg wrote beside it."""
+        if found is None and self.path.exists():  # somebody's
+            return []
+        files = [] if self.side else self.files()
+        if found is None:
+            files = list(filter(_is_own_companion, files))
+        return [*files, *own_styles(self.path)]
+
+    def _outdated_squares(self, found: str | None) -> list[AnyPath]:
+        """The other kind of raster; squares also where their index is gone, or never was."""
+        if self.kind not in RASTERS:
+            return []
+        orphans = self.side == 0 or found is None
+        return self._stale() + (own_index_files(self.path.with_suffix(".vrt")) if orphans else [])
 
     def existing(self) -> list[AnyPath]:
         """What exists in its place, made from something else; also as the other kind of raster."""
+        return ([] if self.side else self.files()) + self._stale()
+
+    def files(self) -> list[AnyPath]:
+        """What exists of its file and what belongs to that."""
         kind = raster_companions if self._is_raster else format_of(self.path).companions
-        own = [] if self.side else existing_files(self.path, kind)
-        return own + self._stale()
+        return existing_files(self.path, kind)
 
     def in_the_way(self) -> list[AnyPath]:
         """Of these, what may be somebody's: not what geoseg wrote beside a file that is gone."""
@@ -129,9 +153,7 @@ class Output:
         Raises:
             OutputError: a file cannot be removed.
         """
-        for path in self._stale():
-            with naming_file(path):
-                path.unlink(missing_ok=True)
+        remove_files(self._stale())
 
     def _stale(self) -> list[AnyPath]:
         if self.kind not in RASTERS:
@@ -141,7 +163,10 @@ class Output:
             return index_files(index) if is_index(index) else []
         stale = [path for path in index_files(self.path) if not has_fingerprint(path, self.key)]
         whole = self.path.with_suffix(".tif")
-        return stale + (existing_files(whole, raster_companions) if read_fingerprint(whole) else [])
+        files = existing_files(whole, raster_companions)
+        if whole not in files:
+            return stale + list(filter(_is_own_companion, files))
+        return stale + (files if read_fingerprint(whole) else [])
 
     @property
     def _is_raster(self) -> bool:
@@ -151,7 +176,7 @@ class Output:
 def _is_own_companion(path: AnyPath) -> bool:
     """Whether geoseg has written a file beside another one."""
     if isinstance(path, StorePath):  # put before its file, by a run that may have died in between
-        return path.fact(FINGERPRINT) is not None
+        return path.suffix not in (".tif", ".vrt") and path.fact(FINGERPRINT) is not None
     return describes_classes(path)
 
 

@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import ConfigError, OutputError
-from geoseg.files import naming_file
+from geoseg.files import remove_files
 from geoseg.inference.merged_layer import merged_files
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import RASTERS, Output, layer_of
@@ -103,9 +103,8 @@ def write_sheet_project(
     write_project(project_file(folder), layers, shapely.box(*shapely.total_bounds(outlines)))
     shown = {layer.path for layer in layers}
     for path in own_virtual_rasters(folder):  # a larger run before this one had more of them
-        for each in existing_files(path, raster_companions) if path not in shown else ():
-            with naming_file(each):
-                each.unlink(missing_ok=True)
+        if path not in shown:
+            remove_files(existing_files(path, raster_companions))
 
 
 def _few(

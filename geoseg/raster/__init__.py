@@ -15,6 +15,7 @@ from geoseg.raster.chunks import (
     is_index,
     is_of_index,
     level_at_hand,
+    own_index_files,
     write_index,
 )
 from geoseg.raster.class_names import describes_classes, every_class, read_class_names
@@ -107,6 +108,7 @@ __all__ = [
     "open_mosaic",
     "open_raster",
     "opened_once",
+    "own_index_files",
     "parse_crs",
     "part_is_whole",
     "place_of",

@@ -26,6 +26,7 @@ from rasterio.crs import CRS
 from geoseg.copies import local_copy
 from geoseg.files import temporary_folder, write_text
 from geoseg.places import AnyPath, building_site, existing_files, files_in
+from geoseg.raster.class_names import describes_classes
 from geoseg.raster.cog import ENVIRONMENT, refuse_cut_short_cog, write_layer
 from geoseg.raster.fingerprint import TAG, read_fingerprint
 from geoseg.raster.gdal import raster_companions, replace_raster
@@ -34,7 +35,7 @@ from geoseg.raster.overviews import count_overviews, write_overviews
 from geoseg.raster.part import BLOCK, Part
 from geoseg.raster.raster_vrt import RasterVRT
 from geoseg.raster.style import raster_style
-from geoseg.stores import FINGERPRINT
+from geoseg.stores import FINGERPRINT, StorePath
 from geoseg.styles import write_style
 from geoseg.tiling import Window
 
@@ -73,11 +74,32 @@ def is_index(path: AnyPath) -> bool:
 
 def index_files(index: AnyPath) -> list[AnyPath]:
     """What exists of an index and of its folder, the index first."""
+    return [*existing_files(index, raster_companions), *_below_index(index)]
+
+
+def _below_index(index: AnyPath) -> list[AnyPath]:
     folder = index.with_suffix("")
-    return [
-        *existing_files(index, raster_companions),
-        *(path for path in files_in(folder) if _is_named_as_of(folder.name, path.name)),
-    ]
+    return [path for path in files_in(folder) if _is_named_as_of(folder.name, path.name)]
+
+
+def own_index_files(index: AnyPath) -> list[AnyPath]:
+    """The same of an index of geoseg's; of one that is gone, or never was, what it was to be over.
+
+    That is what a run leaves that is killed while it writes or removes them.
+    """
+    if is_index(index):
+        return index_files(index)
+    return [path for path in _below_index(index) if _is_own(path)]
+
+
+def _is_own(path: AnyPath) -> bool:
+    """Whether geoseg has written a file in the folder of an index."""
+    if isinstance(path, StorePath) and path.fact(FINGERPRINT) is not None:
+        return True
+    file = path.with_name(path.name.removesuffix(".aux.xml"))
+    if file != path and not file.exists():
+        return isinstance(path, Path) and describes_classes(path)
+    return is_index(file) if file.suffix == ".vrt" else read_fingerprint(file) is not None
 
 
 def is_of_index(path: Path) -> bool:
@@ -92,14 +114,11 @@ def _is_named_as_of(stem: str, name: str) -> bool:
 
 
 def has_fingerprint(path: AnyPath, fingerprint: str) -> bool:
-    """Whether a file of an index was made from this; ``.aux.xml`` and style go with their file.
-
-    Of a file that is gone, they are replaced with it.
-    """
+    """Whether a file of an index was made from this; ``.aux.xml`` and style go with their file."""
     file = path.with_name(path.name.removesuffix(".aux.xml"))
     file = file.with_suffix(".vrt") if file.suffix == ".qml" else file
     if file != path and not file.exists():
-        return True
+        return False
     if file.suffix == ".vrt":
         return f'"{TAG}">{fingerprint}<' in file.read_text(encoding="utf-8", errors="replace")
     return read_fingerprint(file) == fingerprint

@@ -31,6 +31,7 @@ class GeoPackage(VectorFile):
     suffix = ".gpkg"
     driver = "GPKG"
     several_layers = True
+    styled_inside = True
     file_options = GPKG_OPTIONS
 
     def __init__(self, path: Path, fingerprint: str) -> None:
@@ -39,7 +40,7 @@ class GeoPackage(VectorFile):
         """For copies of layers into the file."""
 
     @staticmethod
-    def companions(path: AnyPath) -> list[AnyPath]:
+    def beside(path: AnyPath) -> list[AnyPath]:
         """SQLite's logs: it would apply one left from another file of this name to the new one."""
         return [path.with_name(path.name + tail) for tail in ("-wal", "-shm", "-journal")]
 
@@ -119,11 +120,10 @@ class Shapefile(VectorFile):
         self._shapes, self._rows = 100, 1000
 
     @staticmethod
-    def companions(path: AnyPath) -> list[AnyPath]:
-        """The shapefile's parts, indexes that others may have added, fingerprint and styles."""
+    def beside(path: AnyPath) -> list[AnyPath]:
+        """The shapefile's parts, indexes that others may have added, and the fingerprint."""
         parts = (".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".idm", ".ind")
-        own = [*(path.with_suffix(part) for part in parts), path.with_suffix(_SIDECAR)]
-        return own + VectorFile.companions(path)
+        return [*(path.with_suffix(part) for part in parts), path.with_suffix(_SIDECAR)]
 
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:
@@ -209,9 +209,9 @@ class GeoJSONSeq(VectorFile):
     needs_crs = True
 
     @staticmethod
-    def companions(path: AnyPath) -> list[AnyPath]:
-        """The fingerprint and the styles."""
-        return [path.with_suffix(_LINES_SIDECAR), *VectorFile.companions(path)]
+    def beside(path: AnyPath) -> list[AnyPath]:
+        """The fingerprint."""
+        return [path.with_suffix(_LINES_SIDECAR)]
 
     @staticmethod
     def read_fingerprint(path: Path) -> str | None:

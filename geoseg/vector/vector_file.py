@@ -38,6 +38,8 @@ class VectorFile(ABC):
     suffix: ClassVar[str]
     driver: ClassVar[str]
     several_layers: ClassVar[bool] = False
+    styled_inside: ClassVar[bool] = False
+    """Whether the file holds its styles: those beside it are another file's."""
     needs_crs: ClassVar[bool] = False
     """Whether its coordinates are always longitude and latitude."""
 
@@ -71,10 +73,15 @@ class VectorFile(ABC):
                 f"pip install 'geoseg[{name}]', or choose another format"
             )
 
-    @staticmethod
-    def companions(path: AnyPath) -> list[AnyPath]:
+    @classmethod
+    def companions(cls, path: AnyPath) -> list[AnyPath]:
         """All other files that belong to the file at `path`, or that readers take as part of it."""
-        return [*own_styles(path)]
+        return [*cls.beside(path), *([] if cls.styled_inside else own_styles(path))]
+
+    @staticmethod
+    def beside(path: AnyPath) -> list[AnyPath]:  # noqa: ARG004 - most formats have none
+        """The same without styles."""
+        return []
 
     @staticmethod
     @abstractmethod

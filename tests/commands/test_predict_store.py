@@ -231,6 +231,24 @@ def _dead(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_what_is_left_of_files_that_a_killed_run_removed_or_began_goes_where_it_is_not_asked_for(
+    make_raster: Callable[..., Path], model_file: Path, bucket: StorePath
+) -> None:
+    call: dict[str, Any] = {"sources": make_raster("a.tif"), "model": model_file}
+    call |= {"precision": "fp32", "preview": False, "out": str(bucket)}
+    assert geoseg.predict(**call, confidence=True, vectors="shp,geojsonl").exit_code == 0
+    for name in ("confidence.tif", "polygons.shp", "polygons.geojsonl"):
+        (bucket / f"a_{name}").unlink()
+    (bucket / "a_probabilities.tif.aux.xml").put(b"another program's")
+    report = geoseg.predict(**call, vectors="none")
+    (line,) = report.data["warnings"]
+    assert line.startswith(f"4 files of earlier runs: {bucket}/a_confidence.qml, ")
+    assert geoseg.predict(**call, vectors="none", overwrite=True).data["warnings"] == []
+    made = {f"a_classes.{ending}" for ending in ("tif", "tif.aux.xml", "qml")}
+    others = {"areas.csv", "report.json", "a_probabilities.tif.aux.xml"}
+    assert set(files(bucket)) == made | others
+
+
 def test_of_two_runs_into_one_place_the_second_is_refused(
     make_raster: Callable[..., Path], model_file: Path, bucket: StorePath
 ) -> None:

@@ -128,6 +128,12 @@ def all_jobs(inputs: Path) -> list[Job]:
         pair = predicted / "tile0.tif", reference / "tile0.tif"
         return lambda out: geoseg.evaluate(*pair, classes, out, errors=errors)
 
+    less: dict[str, Any] = {
+        "confidence": False,
+        "probabilities": False,
+        "vectors": "none",
+        "overwrite": True,
+    }
     formats = [
         job
         for suffix in FORMATS
@@ -143,6 +149,7 @@ def all_jobs(inputs: Path) -> list[Job]:
     return [
         Job("predict", predict(inputs)),
         Job("predict over another", predict(inputs, overwrite=True), predict(inputs, model=1)),
+        Job("predict less over another", predict(inputs, **less), predict(inputs, model=1)),
         *formats,
         Job("prepare", prepare(48, overwrite=False)),
         Job("prepare over another", prepare(48, overwrite=True), prepare(64, overwrite=False)),

@@ -186,6 +186,12 @@ def test_files_of_an_index_are_known_by_name_and_their_fingerprint(tmp_path: Pat
     assert chunks.index_files(index)[0] == index
     assert all(chunks.has_fingerprint(path, "0123abcd") for path in chunks.index_files(index))
     assert not any(chunks.has_fingerprint(path, "0123") for path in chunks.index_files(index))
-    (folder / "scene_classes_r000_c000.tif").unlink()
+    gone = "scene_classes_r000_c000.tif"
+    (folder / gone).unlink()
     assert read_fingerprint(index) is None
     assert chunks.has_fingerprint(index, "0123abcd")
+    (folder / "scene_classes_r009_c000.tif").write_text("mine")
+    assert chunks.own_index_files(index) == chunks.index_files(index)
+    index.unlink()  # as by a run that was killed in between
+    orphans = {path.name for path in chunks.own_index_files(index)}
+    assert orphans == names - {"scene_classes.vrt", "scene_classes.qml", gone}
