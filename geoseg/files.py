@@ -28,6 +28,7 @@ from geoseg.places import (
     building_site,
     existing_files,
     path_below,
+    refuse_folders,
 )
 from geoseg.stores import StorePath
 
@@ -127,6 +128,7 @@ def _put_in_place(built: Path, path: Path, made: list[str], old: list[str]) -> N
     if not made and not old:
         os.replace(built, path)
         return
+    refuse_folders(path.with_name(name) for name in (path.name, *old))
     stale = [name for name in old if name not in made]
     _move(built.parent, path, remove=[path.name, *stale], move=[*made, path.name])
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from geoseg.errors import OutputError
-from geoseg.places import AnyPath, Companions, existing_files
+from geoseg.places import AnyPath, Companions, existing_files, refuse_folders
 
 
 def refuse_foreign_report(
@@ -27,9 +27,10 @@ def refuse_foreign_report(
         way_out: what the message advises besides another ``--out``.
 
     Raises:
-        OutputError: with the first of the files.
+        OutputError: with the first of the files; or one of them is a folder.
     """
     found = existing_files(path, companions)
+    refuse_folders(found)
     if found and not _has_json_keys(path, keys):
         raise OutputError(
             f"{found[0]} exists and was not written by geoseg {command}; "

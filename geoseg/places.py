@@ -12,7 +12,7 @@ from tempfile import gettempdir
 from typing import Any, TypeAlias, TypeVar
 
 from geoseg.buckets import is_store_url
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, OutputError
 from geoseg.foreign import name_of
 from geoseg.remote import RemotePath
 from geoseg.stores import StorePath
@@ -149,6 +149,24 @@ def existing_files(path: AnyPath, companions: Companions = lambda _: ()) -> list
     files = [path, *companions(path)]
     there = asked(_is_there, files, path)
     return [file for file, is_there in zip(files, there, strict=True) if is_there]
+
+
+def refuse_folders(files: Iterable[AnyPath], option: str = "--out") -> None:
+    """Refuse what is to be written where a folder is, which nothing replaces.
+
+    Args:
+        files: that are to be written; in a bucket no folder is in their way.
+        option: what the user calls their folder, for the message.
+
+    Raises:
+        OutputError: one of them is a folder.
+    """
+    for file in files:
+        if isinstance(file, Path) and file.is_dir():
+            raise OutputError(
+                f"{file} is a folder, and a file is to be written there; move it away, or choose "
+                f"another {option}"
+            )
 
 
 def _is_there(path: AnyPath) -> bool:

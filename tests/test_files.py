@@ -279,3 +279,12 @@ def test_a_file_whose_folder_is_swept_as_it_moves_is_refused_and_the_old_one_sta
     with pytest.raises(OutputError, match=r"a\.main: cannot be written"):
         make(tmp_path, "new", [".one"])
     assert content_of(tmp_path) == {"a.main": "old.main", "a.one": "old.one"}
+
+
+def test_a_folder_in_the_place_of_a_companion_leaves_the_old_file(tmp_path: Path) -> None:
+    make(tmp_path, "old", [])
+    (tmp_path / "a.one").mkdir()
+    with pytest.raises(OutputError, match=r"a\.one is a folder, and a file is to be written there"):
+        make(tmp_path, "new", [".one"])
+    assert (tmp_path / "a.main").read_text() == "old.main"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.main", "a.one"}

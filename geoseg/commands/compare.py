@@ -34,6 +34,7 @@ from geoseg.given import given_path
 from geoseg.inference.keys import key_of
 from geoseg.locks import lock_folder
 from geoseg.models.spec import make_spec
+from geoseg.places import refuse_folders
 from geoseg.progress import Progress
 from geoseg.report import Report, nothing_usable
 
@@ -97,6 +98,7 @@ def run(
         )
     runs = _runs(base, base.compare, config, common, folder)
     refuse_foreign_files(folder)
+    refuse_folders(one.folder / RESULT for one in runs)
     for one in runs:
         _result(one)  # refuses a run of another config before any work
     failures: list[str] = []

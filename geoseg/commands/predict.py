@@ -26,11 +26,10 @@ from geoseg.inference.choice import Choice
 from geoseg.inference.duration import quicker_by_workers
 from geoseg.inference.external_options import bound_options
 from geoseg.inference.fork_server import fork_server
-from geoseg.inference.further_files import refuse_further, write_further
+from geoseg.inference.further_files import refuse_further, refuse_of_inputs, write_further
 from geoseg.inference.imports import import_ahead, worker_modules
 from geoseg.inference.jobs import find_jobs
 from geoseg.inference.leftovers import remove_leftovers
-from geoseg.inference.merged_layer import refuse_unmergeable
 from geoseg.inference.mosaics import survey_without
 from geoseg.inference.options import MOST_PREVIEWS, PredictOptions
 from geoseg.inference.outputs import output_folders
@@ -111,8 +110,7 @@ def run(
             stack.enter_context(fork_server(worker_modules(card, chosen)))
         with uncollected():  # all that is found stays, and no cycle is left
             jobs = find_jobs(_paths(sources), card, chosen, place, report)
-        if chosen.merge:
-            refuse_unmergeable(jobs, chosen, place)
+        refuse_of_inputs(jobs, place, chosen)
         # What can be refused without torch, which takes seconds to import, is refused by now.
         filled = chosen.for_inputs(len(jobs))
         if chosen.preview is None and not filled.preview:

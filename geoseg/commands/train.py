@@ -47,17 +47,18 @@ from geoseg.files import sweep, write_text
 from geoseg.foreign import with_allow_remote
 from geoseg.given import given_path
 from geoseg.locks import lock_folder
+from geoseg.places import refuse_folders
 from geoseg.progress import Progress
 from geoseg.raster import Source, shared_notes
 from geoseg.report import Report
 from geoseg.training.outcome import (
     CONFIG,
-    CURVES,
+    CONFIG_MARK,
     MODEL,
     PICTURES,
     STATE,
-    TABLE,
     make_card,
+    refuse_foreign_files,
     training_report,
 )
 from geoseg.training.statefile import read_facts
@@ -65,9 +66,6 @@ from geoseg.value_ranges import ValueRange
 
 if TYPE_CHECKING:
     from geoseg.models import Card, Segmenter
-
-_MARK = "# The config of this run, as geoseg train resolved it."
-"""First line of the config: the other files of the folder are this run's."""
 
 
 @with_allow_remote
@@ -108,7 +106,7 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
     resume = _resumes(folder, config, resume)
     sweep(folder / PICTURES)
     if not resume:
-        _refuse_foreign_files(folder)
+        refuse_foreign_files(folder)
     if config.train.tensorboard:
         from geoseg.training.history import require_tensorboard
 
@@ -135,7 +133,7 @@ def _learn(
     statistics, drawn = _statistics(tiles, config, sample, progress)
     padding = recipe.padding_warnings(net.multiple, tiles.shapes)  # said before hours are spent
     progress.note("\n".join([_summary(scheme.names, statistics, len(train), len(val)), *padding]))
-    began = _began(out) if resume else f"{_MARK}\n{dump_config(config)}"
+    began = _began(out) if resume else f"{CONFIG_MARK}\n{dump_config(config)}"
     card = _card(config, _digest(began), net, tiles, statistics)
     class_weights = choose_class_weights(recipe, np.array(statistics.class_pixels))
     sampler = choose_sampler(recipe, train, sample.places)
@@ -159,6 +157,7 @@ def _is_main() -> bool:
 
 def _resumes(folder: Path, config: TrainConfig, resume: bool) -> bool:
     """Whether there is a run to continue; refuses to train over another one."""
+    refuse_folders([folder / STATE, folder / MODEL])
     has_state = (folder / STATE).exists()
     if not resume and (has_state or (folder / MODEL).exists()):
         raise OutputError(
@@ -181,19 +180,6 @@ def _began(folder: Path) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _refuse_foreign_files(folder: Path) -> None:
-    """Refuse to replace files that are not those of a training that began here."""
-    config = folder / CONFIG
-    if config.is_file() and config.read_bytes().startswith(_MARK.encode()):
-        return
-    for name in (CONFIG, TABLE, CURVES, PICTURES):
-        if (folder / name).exists():
-            raise OutputError(
-                f"{folder / name} exists and was not written by geoseg train; move it away, "
-                "or choose another --out"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from geoseg.inference.class_raster import ClassRaster, MadeLayer, layers_at_once
 from geoseg.inference.merged_layer import merged_raster
 from geoseg.inference.option_values import flag, refuse_unknown, words
 from geoseg.locks import lock_file
-from geoseg.places import existing_files
+from geoseg.places import existing_files, refuse_folders
 from geoseg.prefetch import look_ahead
 from geoseg.raster import (
     OverlapRule,
@@ -117,6 +117,7 @@ def run(
         jobs = {name: usable[path] for name, path in named if path in usable}
     warnings = [line for job in jobs.values() for line in job.labels.warnings]
     facts: dict[str, Any] = {"output": str(target), "failures": failures, "warnings": warnings}
+    refuse_folders(existing_files(target, format_of(target).companions))
     with lock_file(target):
         if not overwrite and _is_made(target, jobs, layers):
             kept = f"{target} exists already, made from the same"

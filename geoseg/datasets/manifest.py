@@ -18,10 +18,11 @@ from typing import Any
 from geoseg.datasets.file_keys import is_raster, is_vector
 from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
+from geoseg.disks import in_the_way
 from geoseg.errors import OutputError
 from geoseg.files import naming_file, write_text
 from geoseg.listing import list_folder
-from geoseg.places import existing_files
+from geoseg.places import existing_files, refuse_folders
 from geoseg.raster import raster_companions
 
 MANIFEST = "manifest.json"
@@ -99,10 +100,11 @@ class PreparedFolder:
         path: exists when something is written.
 
     Raises:
-        OutputError: its manifest cannot be read.
+        OutputError: its manifest cannot be read, or a folder is in the place of a file.
     """
 
     def __init__(self, path: Path) -> None:
+        refuse_folders([path / name for name in (CLASSES, MANIFEST, _JOURNAL)], option="DST")
         self.path = path
         self.tiles = _read_tiles(path)
 
@@ -145,8 +147,11 @@ class PreparedFolder:
         for part in PARTS:
             for kind in KINDS:
                 folder = self.path / part / kind
+                if words := in_the_way(folder):
+                    raise OutputError(f"{words}; move it away, or choose another DST")
                 if not folder.is_dir():
                     continue
+                refuse_folders([each for each in folder.iterdir() if is_raster(each)], option="DST")
                 listing = list_folder(folder, lambda _: False, hidden=True)
                 for line in listing.failures.values():
                     raise OutputError(line)

@@ -25,7 +25,7 @@ from geoseg.evaluation.outputs import METRICS
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions
 from geoseg.evaluation.scoring import PairScore
 from geoseg.files import replace_file, sync_file
-from geoseg.places import existing_files
+from geoseg.places import AnyPath, existing_files, refuse_folders
 from geoseg.prefetch import work_ahead
 from geoseg.progress import Progress
 from geoseg.raster import GDAL_CACHE_BYTES, raster_companions, read_fingerprint
@@ -75,9 +75,10 @@ def refuse_foreign_errors(rasters: Mapping[Path, Path], folder: Path) -> None:
         folder: of the evaluation.
 
     Raises:
-        OutputError: with the first of them.
+        OutputError: with the first of them; or of the folders in their places.
     """
     for path in [*rasters.values(), folder / REGIONS] if rasters else []:
+        refuse_folders(_existing(path))
         if path.exists() and not _is_own(path):
             raise OutputError(
                 f"{path} exists and was not written by geoseg evaluate; move it away, or choose "
@@ -218,12 +219,16 @@ def remove_former_errors(folder: Path, rasters: Mapping[Path, Path]) -> None:
     for path in _listed_errors(folder):
         if path in kept or (path.exists() and not _is_own(path)):
             continue
-        companions = _GPKG.companions if path.suffix == ".gpkg" else raster_companions
         try:
-            for each in existing_files(path, companions):  # a file that is there is whole
+            for each in _existing(path):  # a file that is there is whole
                 each.unlink()
         except OSError as error:
             raise OutputError(f"{path}: cannot be removed ({error.strerror}); remove it") from error
+
+
+def _existing(path: Path) -> list[AnyPath]:
+    """What exists of an error raster, or of the wrong regions."""
+    return existing_files(path, _GPKG.companions if path.suffix == ".gpkg" else raster_companions)
 
 
 def _listed_errors(folder: Path) -> list[Path]:

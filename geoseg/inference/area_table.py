@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import OutputError
 from geoseg.files import write_text
-from geoseg.places import AnyPath, existing_files, path_below
+from geoseg.places import AnyPath, existing_files, path_below, refuse_folders
 
 AREAS, ZONES = "areas.csv", "zones.csv"
 _COLUMNS = ("class", "pixels", "m2", "ha", "share")
@@ -103,10 +103,11 @@ def refuse_foreign_areas(folder: AnyPath, *, overwrite: bool) -> None:
     """Refuse to replace a table of this name that geoseg has not written, unless that is wanted.
 
     Raises:
-        OutputError: there is one.
+        OutputError: there is one; or a folder of its name.
     """
     for name, column in ((AREAS, "sheet"), (ZONES, "zone")):
         path = folder / name
+        refuse_folders([path])
         if not overwrite and existing_files(path) and not is_own_table(path, column):
             raise OutputError(
                 f"{path} exists and was not written by geoseg predict; use --overwrite to replace "

@@ -6,19 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from geoseg.inference.area_table import areas_of_zones, refuse_foreign_areas, write_areas
-from geoseg.inference.merged_layer import write_merged
+from geoseg.inference.merged_layer import refuse_unmergeable, write_merged
 from geoseg.inference.options import PredictOptions
 from geoseg.inference.outdated import remove_outdated
 from geoseg.inference.run_report import REPORT, RunReport
 from geoseg.inference.sheet_layers import refuse_project, write_sheet_project
-from geoseg.inference.stac_files import refuse_stac, write_stac
+from geoseg.inference.stac_files import refuse_items, refuse_stac, write_stac
 from geoseg.inference.zone_file import check_zones
 from geoseg.own_reports import refuse_foreign_report
-from geoseg.places import AnyPath
+from geoseg.places import AnyPath, refuse_folders
 from geoseg.report import counted, shorten
 
 if TYPE_CHECKING:
     from geoseg.inference.run import PredictRun
+    from geoseg.inference.survey import RasterJob
 
 
 def refuse_further(place: AnyPath, options: PredictOptions) -> None:
@@ -28,6 +29,7 @@ def refuse_further(place: AnyPath, options: PredictOptions) -> None:
         ConfigError: zones cannot be used, or a bucket cannot hold what is asked for.
         OutputError: files of others are in the place of these, and are not to be replaced.
     """
+    refuse_folders([place / REPORT])
     if not options.overwrite:
         way_out = "use --overwrite to replace it"
         refuse_foreign_report(place / REPORT, ("geoseg", "inputs"), "predict", way_out=way_out)
@@ -38,6 +40,19 @@ def refuse_further(place: AnyPath, options: PredictOptions) -> None:
         refuse_project(place, overwrite=options.overwrite)
     if options.stac:
         refuse_stac(place, overwrite=options.overwrite)
+
+
+def refuse_of_inputs(jobs: Sequence[RasterJob], place: AnyPath, options: PredictOptions) -> None:
+    """Likewise what depends on the inputs.
+
+    Raises:
+        ConfigError: their polygons cannot become one layer.
+        OutputError: another file, or a folder, is in the place of one.
+    """
+    if options.merge:
+        refuse_unmergeable(jobs, options, place)
+    if options.stac:
+        refuse_items(jobs, place, overwrite=options.overwrite)
 
 
 def _note_zones(report: RunReport, path: str, names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import output_path
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.survey import RasterJob, Survey, region_bytes
-from geoseg.places import AnyPath, existing_files
+from geoseg.places import AnyPath, existing_files, refuse_folders
 from geoseg.raster import (
     GDAL_CACHE_BYTES,
     MosaicSource,
@@ -102,6 +102,7 @@ def refuse_unmergeable(jobs: Sequence[RasterJob], options: PredictOptions, out: 
     _on_top(jobs, options)
     for path in merged_files(jobs, options, out):
         found = existing_files(path, format_of(path).companions)
+        refuse_folders(found)
         own = found and (read_vector_fingerprint(path) or "").startswith(_OWN)
         if found and not own and not options.overwrite:
             raise OutputError(

@@ -19,7 +19,7 @@ from geoseg.inference.options import PredictOptions
 from geoseg.inference.outputs import RASTERS, Output, layer_of
 from geoseg.inference.qgis_project import ProjectLayer, refuse_foreign_project, write_project
 from geoseg.inference.survey import Survey
-from geoseg.places import AnyPath, existing_files
+from geoseg.places import AnyPath, existing_files, refuse_folders
 from geoseg.raster import (
     MosaicSource,
     Source,
@@ -59,11 +59,12 @@ def refuse_project(place: AnyPath, *, overwrite: bool) -> None:
     """
     if not isinstance(place, Path):
         raise ConfigError(f"project: {place} is a bucket; give a folder of this machine with --out")
+    over_all = [_over_all(place, group) for group in _GROUPS[1:]]
+    refuse_folders([project_file(place), *over_all])
     if overwrite:
         return
     refuse_foreign_project(project_file(place))
-    for group in _GROUPS[1:]:
-        path = _over_all(place, group)
+    for path in over_all:
         if path.exists() and read_fingerprint(path) != OWN:
             raise OutputError(
                 f"{path} exists and was not written by geoseg; use --overwrite to replace it, "

@@ -18,8 +18,8 @@ from geoseg.geodesy import to_longitude_latitude
 from geoseg.inference.outputs import RASTERS, Output, layer_of
 from geoseg.inference.run_report import REPORT
 from geoseg.inference.stac import COLLECTION_ID, Asset, Item, collection_of
-from geoseg.inference.survey import Survey
-from geoseg.places import AnyPath, relative_name
+from geoseg.inference.survey import RasterJob, Survey
+from geoseg.places import AnyPath, refuse_folders, relative_name
 from geoseg.raster import place_of
 from geoseg.raster.dates import changed_at
 
@@ -41,8 +41,18 @@ def refuse_stac(place: AnyPath, *, overwrite: bool) -> None:
     """
     if not isinstance(place, Path):
         raise ConfigError(f"stac: {place} is a bucket; give a folder of this machine with --out")
-    if not overwrite:
-        _refuse_foreign(place / COLLECTION)
+    _refuse_in_the_way([place / COLLECTION], overwrite=overwrite)
+
+
+def refuse_items(jobs: Sequence[RasterJob], place: AnyPath, *, overwrite: bool) -> None:
+    """Refuse to replace what is in the places of the items of sheets, unless that is wanted.
+
+    Raises:
+        OutputError: there is such a file; or a folder of its name.
+    """
+    folder = Path(str(place))
+    items = [_item_path(job.target, folder) for job in jobs]
+    _refuse_in_the_way(items, overwrite=overwrite)
 
 
 def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
@@ -54,10 +64,7 @@ def write_stac(run: PredictRun, surveys: Sequence[Survey]) -> None:
     folder, model = Path(str(run.out)), run.settings["model"]
     items = [_item(folder, survey, run) for survey in surveys]
     for item in items:
-        path = folder / item.path
-        if not run.options.overwrite:
-            _refuse_foreign(path)
-        _write(path, item.to_json(model))
+        _write(folder / item.path, item.to_json(model))
     if items:
         _write(folder / COLLECTION, collection_of(items, model))
 
@@ -68,12 +75,14 @@ def own_documents(folder: Path, surveys: Sequence[Survey]) -> list[Path]:
     return [path for path in (folder / COLLECTION, *items) if _is_own(path)]
 
 
-def _refuse_foreign(path: Path) -> None:
-    if path.exists() and not _is_own(path):
-        raise OutputError(
-            f"{path} exists and was not written by geoseg predict; use --overwrite to replace it, "
-            "or choose another --out"
-        )
+def _refuse_in_the_way(documents: Sequence[Path], *, overwrite: bool) -> None:
+    refuse_folders(documents)
+    for path in documents:
+        if not overwrite and path.exists() and not _is_own(path):
+            raise OutputError(
+                f"{path} exists and was not written by geoseg predict; use --overwrite to replace "
+                "it, or choose another --out"
+            )
 
 
 def _is_own(path: Path) -> bool:

@@ -19,8 +19,8 @@ from geoseg.inference.parts import PartFolder
 from geoseg.inference.plan import RasterPlan
 from geoseg.inference.probe import Probe
 from geoseg.inference.rows_left import cells_left, count_forwards
-from geoseg.places import AnyPath, path_below
-from geoseg.raster import Seen, Source, chunk_side
+from geoseg.places import AnyPath, path_below, refuse_folders
+from geoseg.raster import Seen, Source, chunk_side, refuse_other_kinds
 from geoseg.tiling import Block, TileGrid, Window
 from geoseg.vector import FORMATS, Cleaning
 
@@ -178,7 +178,8 @@ def survey_raster(run: PredictRun, job: RasterJob) -> Survey:
     """Look at one raster's outputs and at the lists of its parts; no part is opened.
 
     Raises:
-        OutputError: another file is in the place of an output, and ``--overwrite`` was not given.
+        OutputError: another file is in the place of an output, and ``--overwrite`` was not given;
+            or a folder is.
     """
     facts = raster_facts(run.settings, job.source, job.grid, job.seen.fingerprint)
     outputs = _outputs(run.options, job, facts, _kinds(run.options))
@@ -255,9 +256,13 @@ def _shown(job: RasterJob) -> list[tuple[AnyPath, Window | None]]:
 
 def _missing(outputs: tuple[Output, ...], *, overwrite: bool) -> tuple[Output, ...]:
     missing = tuple(output for output in outputs if not output.is_current())
+    for each in missing:
+        if each.side:
+            refuse_other_kinds(each.path)
     # Polygon files of one stem share their styles: those of a file that is kept are geoseg's own.
     kept = {path for each in outputs if each not in missing for path in each.existing()}
     in_the_way = [path for each in missing for path in each.in_the_way() if path not in kept]
+    refuse_folders(in_the_way)
     if in_the_way and not overwrite:
         raise OutputError(
             f"{in_the_way[0]} exists, made from another source, model or options "

@@ -16,6 +16,7 @@ from geoseg.raster.chunks import (
     is_of_index,
     level_at_hand,
     own_index_files,
+    refuse_other_kinds,
     write_index,
 )
 from geoseg.raster.class_names import describes_classes, every_class, read_class_names
@@ -121,6 +122,7 @@ __all__ = [
     "read_part",
     "read_window",
     "refuse_impossible",
+    "refuse_other_kinds",
     "refuse_palette",
     "reproject",
     "same_grid",

@@ -24,8 +24,17 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from geoseg.copies import local_copy
+from geoseg.disks import in_the_way
+from geoseg.errors import OutputError
 from geoseg.files import temporary_folder, write_text
-from geoseg.places import AnyPath, building_site, existing_files, files_in
+from geoseg.places import (
+    AnyPath,
+    building_site,
+    existing_files,
+    files_in,
+    folders_in,
+    refuse_folders,
+)
 from geoseg.raster.class_names import describes_classes
 from geoseg.raster.cog import ENVIRONMENT, refuse_cut_short_cog, write_layer
 from geoseg.raster.fingerprint import TAG, read_fingerprint
@@ -100,6 +109,20 @@ def _is_own(path: AnyPath) -> bool:
     if file != path and not file.exists():
         return isinstance(path, Path) and describes_classes(path)
     return is_index(file) if file.suffix == ".vrt" else read_fingerprint(file) is not None
+
+
+def refuse_other_kinds(index: AnyPath) -> None:
+    """Refuse a folder where an index or its squares are to be, and a file where their folder is.
+
+    Raises:
+        OutputError: there is one.
+    """
+    if isinstance(index, StorePath):
+        return
+    folder = index.with_suffix("")
+    if words := in_the_way(folder):
+        raise OutputError(f"{words}; move it away, or choose another --out")
+    refuse_folders([index, *(each for each in folders_in(folder) if each.suffix == ".tif")])
 
 
 def is_of_index(path: Path) -> bool:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from geoseg.classes import ClassScheme
 from geoseg.datasets.drawn_features import DrawnFeatures, feature_counts, feature_warnings
 from geoseg.datasets.statistics import Statistics
-from geoseg.errors import ConfigError
+from geoseg.disks import in_the_way
+from geoseg.errors import ConfigError, OutputError
 from geoseg.models import Card, ModelSpec
+from geoseg.places import refuse_folders
 from geoseg.report import Report, shorten
 from geoseg.value_ranges import ValueRange, per_band
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 CONFIG = "config.yaml"
 """The resolved config in the run folder, as the run began: its first file."""
+CONFIG_MARK = "# The config of this run, as geoseg train resolved it."
+"""Its first line: the other files of the folder are this run's."""
 MODEL = "model.safetensors"
 STATE = "last.safetensors"
 """The state that ``--resume`` continues from, in the run folder."""
@@ -27,6 +31,26 @@ TABLE, CURVES = "metrics.csv", "curves.png"
 """Loss and metrics by step, likewise."""
 PICTURES = "pictures"
 """The folder of the pages of validations, likewise."""
+
+
+def refuse_foreign_files(folder: Path) -> None:
+    """Refuse to replace files that are not those of a training that began here.
+
+    Raises:
+        OutputError: with the first of them; or what is in its place is of another kind.
+    """
+    config = folder / CONFIG
+    refuse_folders(folder / name for name in (CONFIG, TABLE, CURVES))
+    if config.is_file() and config.read_bytes().startswith(CONFIG_MARK.encode()):
+        if words := in_the_way(folder / PICTURES):
+            raise OutputError(f"{words}; move it away, or choose another --out")
+        return
+    for name in (CONFIG, TABLE, CURVES, PICTURES):
+        if (folder / name).exists():
+            raise OutputError(
+                f"{folder / name} exists and was not written by geoseg train; move it away, "
+                "or choose another --out"
+            )
 
 
 def make_card(

@@ -549,3 +549,17 @@ def test_objects_that_reach_around_the_world_or_beyond_the_image_are_scored(
     expected = run(*pair, "isprs", tmp_path / "b", instances=tmp_path / "numbers.tif").data
     assert found["scale_iou"] == expected["scale_iou"]
     assert found["label_files"][0]["clipped"] == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["classes.csv", "predicted_errors.tif", "errors.gpkg", "predicted_errors.tif.aux.xml"]
+)
+def test_a_folder_in_the_place_of_an_output_is_refused_before_anything_is_scored(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    stem = pair[0].stem.removesuffix("_classes")
+    blocker = tmp_path / "out" / name.replace("predicted", stem)
+    blocker.mkdir(parents=True)
+    monkeypatch.setattr("geoseg.commands.evaluate.score_pairs", pytest.fail)
+    with pytest.raises(OutputError, match=f"{blocker.name} is a folder, and a file is to be"):
+        run(*pair, "isprs", tmp_path / "out", errors=True)

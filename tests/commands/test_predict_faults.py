@@ -9,7 +9,7 @@ import pytest
 
 import geoseg
 from geoseg.errors import DeviceError, DiskError, OutputError
-from geoseg.raster import find_sources
+from geoseg.raster import LEAST_PIXELS, find_sources
 from tests.fixtures.faults import stages_and_faults
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -159,3 +159,52 @@ def test_a_name_too_long_for_its_outputs_fails_alone_before_it_is_run(
     assert statuses(report)[f"{'n' * 241}.tif"] == "failed"
     assert list(statuses(report).values()).count("done") == 3
     assert "too long" in report.data["failures"][0]
+
+
+EVERYTHING = {
+    "confidence": True,
+    "vectors": "gpkg,shp",
+    "preview": True,
+    "project": True,
+    "stac": True,
+    "overwrite": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("good_classes.tif", {}),
+        ("good_classes.tif.aux.xml", {}),
+        ("good_confidence.tif", {}),
+        ("good_polygons.gpkg", {}),
+        ("good_polygons.dbf", {}),
+        ("good_preview.png", {}),
+        ("good.json", {}),
+        ("collection.json", {}),
+        ("areas.csv", {}),
+        ("report.json", {}),
+        ("out.qgz", {}),
+        ("in_polygons.gpkg", {"merge": True}),
+        ("good_classes.vrt", {"max_output_pixels": LEAST_PIXELS}),
+        ("good_classes/good_classes_r000_c000.tif", {"max_output_pixels": LEAST_PIXELS}),
+    ],
+)
+def test_a_folder_in_the_place_of_an_output_is_refused_before_anything_runs(
+    make_raster, tmp_path, model_file, monkeypatch, name, options
+):
+    make_raster("in/good.tif", width=600, height=600 if "max_output_pixels" in options else 64)
+    monkeypatch.setattr("geoseg.inference.engine.stream_block", pytest.fail)
+    blocker = tmp_path / "out" / name
+    blocker.mkdir(parents=True)
+    words = f"{name} is a folder, and a file is to be written there; move it away"
+    try:
+        options = EVERYTHING | options
+        done = geoseg.predict(tmp_path / "in", model_file, out=tmp_path / "out", **options)
+        (line,) = done.data["failures"]
+    except OutputError as error:  # of what all inputs share
+        line = str(error)
+    assert words in line
+    top = tmp_path / "out" / name.partition("/")[0]
+    assert {*(tmp_path / "out").iterdir()} <= {top, tmp_path / "out" / "report.json"}
+    assert blocker.is_dir()

@@ -558,6 +558,14 @@ def test_files_that_are_not_geosegs_are_never_touched(folder: Path) -> None:
     assert foreign.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "classes.yaml", "train/images/a.tif"])
+def test_a_folder_in_the_place_of_a_file_is_refused(folder: Path, name: str) -> None:
+    (folder.parent / "out" / name).mkdir(parents=True)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=f"{name} is a folder, .* choose another DST"):
+            prepare(folder, overwrite=overwrite)
+
+
 def test_torch_is_not_needed(folder: Path) -> None:
     """It takes more memory than the images do."""
     code = (

@@ -27,6 +27,7 @@ from geoseg.failures import exit_code_of
 from geoseg.models import load_model
 from geoseg.progress import Progress
 from geoseg.training import history
+from geoseg.training.outcome import CONFIG_MARK
 from tests.odd_rasters import declare_scale
 
 undrawn = pytest.mark.usefixtures("nothing_drawn")
@@ -612,3 +613,19 @@ def test_a_crop_far_larger_than_the_tiles_is_refused_before_anything_begins(
         run(config, out=out, overrides=["train.crop=20000"])
     assert exit_code_of(refused.value) == 2
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "curves.png", "model.safetensors", "pictures"])
+def test_what_is_of_another_kind_in_the_place_of_an_output_is_refused_at_once(
+    config: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.yaml").write_text(CONFIG_MARK)  # of a training that ended before its first state
+    if name == "pictures":
+        (out / name).touch()
+    else:
+        (out / name).mkdir()
+    with pytest.raises(OutputError, match=rf"{name} is a (folder|file)"):
+        run(config, out=out)
+    assert {path.name for path in out.iterdir()} == {"config.yaml", name}

@@ -568,3 +568,16 @@ def test_a_folder_in_the_place_of_the_file_is_refused_before_anything_is_read(
     with pytest.raises(OutputError, match="is a folder; give the name of a polygon") as caught:
         run("none.tif", tmp_path / "o.gpkg", overwrite=overwrite)
     assert exit_code_of(caught.value) == EXIT_NOTHING_BEGUN
+
+
+def test_a_folder_in_the_place_of_a_companion_is_refused_and_the_file_stays(
+    make_classes: Make, tmp_path: Path
+) -> None:
+    out = tmp_path / "o.shp"
+    run(make_classes(), out)
+    before = out.read_bytes()
+    (tmp_path / "o.dbf").unlink()
+    (tmp_path / "o.dbf").mkdir()
+    with pytest.raises(OutputError, match=r"o\.dbf is a folder, and a file is to be written"):
+        run(make_classes(), out, simplify="1px", overwrite=True)
+    assert out.read_bytes() == before

@@ -14,6 +14,7 @@ import shapely
 
 import geoseg
 from geoseg.classes import ClassScheme
+from geoseg.errors import OutputError
 from geoseg.inference.stac import classification
 from geoseg.inference.stac_files import refuse_stac
 from geoseg.places import any_path
@@ -156,7 +157,7 @@ def test_no_item_takes_the_place_of_another_file(
     assert report.exit_code == 0
     mine = tmp_path / "out/mine.json"
     mine.write_text('{"notes": 1}')
-    foreign = geoseg.predict(make_raster("mine.tif"), model_file, **run)
-    assert foreign.exit_code == 1
-    assert "mine.json exists and was not written by geoseg" in foreign.data["failures"][0]
+    with pytest.raises(OutputError, match=r"mine\.json exists and was not written by geoseg"):
+        geoseg.predict(make_raster("mine.tif"), model_file, **run)
+    assert not (tmp_path / "out/mine_classes.tif").exists()
     assert mine.read_text() == '{"notes": 1}'
