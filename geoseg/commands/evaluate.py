@@ -29,7 +29,7 @@ from geoseg.evaluation.error_files import (
     remove_former_errors,
     write_errors,
 )
-from geoseg.evaluation.imagery import Imagery, given_images
+from geoseg.evaluation.imagery import Imagery, given_images, refuse_idle_images
 from geoseg.evaluation.largest_errors import draw_largest_errors
 from geoseg.evaluation.outputs import refuse_foreign_files, write_outputs
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pairs
@@ -108,6 +108,7 @@ def run(
     rules.check(options.scheme.names)
     named = given_images(images)
     pairs, failures = _open_all(predicted, reference, instances, options)
+    refuse_idle_images(named, pairs)
     folder, progress = Path(given_path("out", out)), progress or Progress()
     rasters = error_rasters(pairs, os.fspath(predicted), folder) if errors else {}
     with lock_folder(folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_BYTES):

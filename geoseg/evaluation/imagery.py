@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from geoseg.errors import ConfigError, GeosegError, SourceError
 from geoseg.evaluation.pairs import RasterPair
 from geoseg.given import path_text
 from geoseg.raster import Source, describe_grid, imagery_picture, open_raster, reproject, same_grid
+from geoseg.report import shorten
 from geoseg.tiling import Window
 
 _REPORT = "report.json"
@@ -35,6 +37,31 @@ def given_images(given: str | os.PathLike[str] | None) -> Images | None:
     if not found:
         raise ConfigError(f"images {given}: no such files; give a file, a folder or a pattern")
     return found
+
+
+def refuse_idle_images(images: Images | None, pairs: Sequence[RasterPair]) -> None:
+    """Refuse images of which none is that of a pair.
+
+    Raises:
+        ConfigError: with their tiles, and those of the pairs.
+    """
+    only = len(pairs) == 1
+    if images is None or any(len(_named(images, pair, only_pair=only)) == 1 for pair in pairs):
+        return
+    raise ConfigError(
+        f"images: those of {shorten(sorted(images))} are given, and the predictions are of "
+        f"{shorten([pair.tile for pair in pairs])}; give one image a tile, whose name has the tile "
+        "in it, as that of a prediction has"
+    )
+
+
+def _named(images: Images, pair: RasterPair, *, only_pair: bool) -> list[Path]:
+    """The images of a pair, of which there should be one."""
+    every = [each for files in images.values() for each in files]
+    if only_pair and len(every) == 1:
+        return every
+    keys = (pair.tile, tile_key(pair.predicted.path))
+    return next((images[key] for key in keys if key in images), [])
 
 
 class Imagery:
@@ -81,14 +108,11 @@ class Imagery:
                     "names it; name it with --images"
                 )
             return image
-        every = [each for files in self._images.values() for each in files]
-        keys = (pair.tile, tile_key(path))
-        found = next((self._images[key] for key in keys if key in self._images), [])
-        found = every if self._only_pair and len(every) == 1 else found
+        found = _named(self._images, pair, only_pair=self._only_pair)
         if len(found) == 1:
             return found[0]
-        several = "several" if found else "no"
-        self._note(f"{path}: {several} files of imagery for tile {pair.tile}; name one a tile")
+        what = f"{shorten(map(str, found))} are all" if found else "no file is"
+        self._note(f"{path}: {what} imagery of its tile, {pair.tile}; name one by --images")
         return None
 
     def _reported(self, prediction: Path) -> Path | None:
@@ -128,6 +152,12 @@ def _drawn(path: Path, grid: Source, cell: Window, side: int) -> NDArray[np.uint
                 f"({describe_grid(grid)}); give the images of these tiles with --images"
             )
         image, top, left = reproject(image, grid)
+        below, beside = top >= grid.height, left >= grid.width
+        if below or beside or top + image.height <= 0 or left + image.width <= 0:
+            raise SourceError(
+                f"{path}: lies beside {grid.path} altogether; give the images of these tiles with "
+                "--images"
+            )
     picture = np.zeros((cell.height, cell.width, 4), np.uint8)
     row, col = max(cell.row, top), max(cell.col, left)  # the image may begin beyond the grid
     height = min(cell.row_end, top + image.height) - row

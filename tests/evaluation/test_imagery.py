@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 from geoseg.classes import ISPRS
 from geoseg.datasets.pairing import Pair
 from geoseg.errors import ConfigError
-from geoseg.evaluation.imagery import Imagery, given_images
+from geoseg.evaluation.imagery import Imagery, given_images, refuse_idle_images
 from geoseg.evaluation.pairs import RasterPair, ScoringOptions, open_pair
 from geoseg.tiling import Window
 
@@ -76,9 +76,32 @@ def test_named_imagery_goes_by_tile_and_one_image_by_itself(
     np.testing.assert_array_equal(picture[..., :3], pixels(images[1]))
     other = Imagery(given_images(images[1]), only_pair=False)
     assert other.picture(opened, CELL, 99) is None
-    assert "no files of imagery for tile a" in other.notes[0]
+    assert "no file is imagery of its tile, a; name one by --images" in other.notes[0]
     with pytest.raises(ConfigError, match="no such files"):
         given_images(tmp_path / "nothing")
+
+
+def test_images_of_other_tiles_alone_are_refused_with_both_sides(
+    opened: RasterPair, make_raster: Make, tmp_path: Path
+) -> None:
+    for name in ("b.tif", "c_RGB.tif"):
+        make_raster(f"images/{name}")
+    given = given_images(tmp_path / "images")
+    with pytest.raises(
+        ConfigError, match=r"images: those of b, c are given, .* are of a; give one"
+    ):
+        refuse_idle_images(given, [opened])
+    refuse_idle_images(None, [opened])
+    refuse_idle_images(given_images(tmp_path / "images/b.tif"), [opened])  # one image of one pair
+    make_raster("images/a_RGB.tif")
+    refuse_idle_images(given_images(tmp_path / "images"), [opened])
+    make_raster("images/a.tif")
+    with pytest.raises(ConfigError, match="give one image a tile"):
+        refuse_idle_images(given_images(tmp_path / "images"), [opened])
+    imagery = Imagery(given_images(tmp_path / "images"), only_pair=True)
+    assert imagery.find(opened) is None
+    assert "a.tif, " in imagery.notes[0]
+    assert "are all imagery of its tile, a" in imagery.notes[0]
 
 
 def test_imagery_on_another_grid_is_brought_to_the_references_and_clear_beyond_its_edges(
@@ -102,3 +125,14 @@ def test_imagery_that_lies_nowhere_is_noted(opened: RasterPair, make_raster: Mak
     imagery = Imagery(given_images(image), only_pair=True)
     assert imagery.picture(opened, CELL, 100) is None
     assert "do not lie on the grid" in imagery.notes[0]
+
+
+@pytest.mark.parametrize("shift", [(1e4, 0), (-1e4, 0), (0, 1e4), (0, -1e4)])
+def test_imagery_that_lies_elsewhere_is_noted(
+    opened: RasterPair, make_raster: Make, shift: tuple[float, float]
+) -> None:
+    place = from_origin(500_000 + shift[0], 5_400_000 + shift[1], 0.25, 0.25)
+    imagery = Imagery(given_images(make_raster("i.tif", transform=place)), only_pair=True)
+    assert imagery.picture(opened, CELL, 100) is None
+    (note,) = imagery.notes
+    assert "i.tif: lies beside" in note
