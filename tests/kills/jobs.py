@@ -84,11 +84,11 @@ def _write(path: Path, data: np.ndarray, index: int) -> None:
 
 
 def predict(inputs: Path, model: int = 0, **options: Any) -> Callable[[Path], Any]:
-    """``predict`` of an orthophoto, with every file that it can write."""
+    """``predict`` of an orthophoto, or of others, with every file that it can write of one."""
     chosen = {"confidence": True, "probabilities": True, "vectors": ",".join(FORMATS)} | options
     weights = inputs / f"model{model}.safetensors"
-    image = inputs / "images/tile0.tif"
-    return lambda out: geoseg.predict(image, weights, out=out, device="cpu", **chosen)
+    source = chosen.pop("sources", inputs / "images/tile0.tif")
+    return lambda out: geoseg.predict(source, weights, out=out, device="cpu", **chosen)
 
 
 def all_jobs(inputs: Path) -> list[Job]:
@@ -134,6 +134,9 @@ def all_jobs(inputs: Path) -> list[Job]:
         "vectors": "none",
         "overwrite": True,
     }
+    together: dict[str, Any] = {"merge": True, "project": True, "stac": True, "vectors": "gpkg,shp"}
+    together |= {"sources": images}
+    apart: dict[str, Any] = {"sources": images, "vectors": "gpkg", "overwrite": True}
     formats = [
         job
         for suffix in FORMATS
@@ -150,6 +153,9 @@ def all_jobs(inputs: Path) -> list[Job]:
         Job("predict", predict(inputs)),
         Job("predict over another", predict(inputs, overwrite=True), predict(inputs, model=1)),
         Job("predict less over another", predict(inputs, **less), predict(inputs, model=1)),
+        # A merged layer's fingerprint holds the times of its rasters, so that no two are alike.
+        Job("predict for a map", predict(inputs, **together | {"merge": False})),
+        Job("predict apart over merged", predict(inputs, **apart), predict(inputs, **together)),
         *formats,
         Job("prepare", prepare(48, overwrite=False)),
         Job("prepare over another", prepare(48, overwrite=True), prepare(64, overwrite=False)),
