@@ -31,11 +31,10 @@ from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
 from geoseg.inference.band import Band
 from geoseg.inference.decision import Asked
+from geoseg.inference.finished_classes import classes_at_hand, count_classes
 from geoseg.inference.measurement import probe_forward
 from geoseg.inference.outputs import (
     Output,
-    classes_at_hand,
-    count_classes,
     write_raster,
     write_raster_index,
 )

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassScheme
-from geoseg.copies import local_copy
 from geoseg.files import remove_files
 from geoseg.inference.parts import PartFolder
 from geoseg.places import AnyPath, existing_files
 from geoseg.raster import (
-    PANEL_SIDE,
     Layer,
     Source,
     chunk_areas,
@@ -29,20 +25,14 @@ from geoseg.raster import (
     has_fingerprint,
     index_files,
     is_index,
-    level_at_hand,
-    open_raster,
-    opened_once,
     own_index_files,
     place_of,
     probability_layer,
     raster_companions,
-    read_counts,
     read_fingerprint,
     write_cog,
     write_index,
 )
-from geoseg.raster.part import BLOCK
-from geoseg.raster.pieces import Pieces
 from geoseg.stores import FINGERPRINT, StorePath
 from geoseg.styles import own_styles
 from geoseg.tiling import Block, Window
@@ -56,9 +46,6 @@ from geoseg.vector import (
 from geoseg.vector import Layer as VectorLayer
 
 RASTERS = ("classes", "confidence", "probabilities")
-
-_PIECES = Pieces(2**22, BLOCK, down_first=False)
-"""Whole tiles, counted at once: those of a wide raster's row do not fit into GDAL's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,49 +271,9 @@ def write_vectors(
     write_tables([(layer, tables)], {output.path: output.key for output in outputs})
 
 
-@contextmanager
-def classes_at_hand(output: Output, source: Source, classes: ClassScheme) -> Iterator[Path]:
-    """A class raster as a file of this machine: all of it, or the level that a preview shows.
-
-    Raises:
-        FileNotFoundError: a file of the raster is missing in its bucket.
-        OutputError: the disk has no room for a copy.
-    """
-    if isinstance(output.path, Path) or not output.side:
-        with local_copy(output.path) as file:
-            yield file
-        return
-    shown = output.shown or source.shown
-    with level_at_hand(
-        class_layer(classes),
-        output.path,
-        output.side,
-        height=shown.height,
-        width=shown.width,
-        least=PANEL_SIDE,
-    ) as file:
-        yield file
-
-
 def by_kind(outputs: Sequence[Output], texts: Sequence[str]) -> dict[str, str | list[str]]:
     """What is said of each output; a list where there are several of a kind."""
     found: dict[str, list[str]] = {}
     for output, text in zip(outputs, texts, strict=True):
         found.setdefault(output.kind, []).append(text)
     return {kind: each[0] if len(each) == 1 else each for kind, each in found.items()}
-
-
-def count_classes(labels: AnyPath) -> NDArray[np.int64]:
-    """Pixels of each code 0..255 of a class raster.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    if isinstance(labels, StorePath) and (told := read_counts(labels)) is not None:
-        return told
-    counts = np.zeros(256, np.int64)
-    with local_copy(labels) as file, opened_once(file), open_raster(file).open() as reader:
-        for piece in _PIECES.cut(Window(0, 0, reader.height, reader.width)):
-            pixels, _ = reader.read(*astuple(piece))
-            counts += np.bincount(pixels.ravel(), minlength=256)
-    return counts

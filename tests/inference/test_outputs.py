@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import geopandas
 import numpy as np
@@ -14,19 +13,16 @@ import rasterio
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import SourceError
-from geoseg.inference import outputs as outputs_module
 from geoseg.inference.band import Band
 from geoseg.inference.outputs import (
     Output,
-    count_classes,
     output_path,
     vector_layer,
     write_raster,
     write_vectors,
 )
 from geoseg.inference.parts import PartFolder
-from geoseg.raster import Reader, open_raster, read_part, write_part
-from geoseg.raster.pieces import Pieces
+from geoseg.raster import open_raster, read_part, write_part
 from geoseg.tiling import TileGrid, Window
 from geoseg.vector import feature_tables, join_parts, polygonize_part
 
@@ -134,29 +130,3 @@ def test_a_foreign_file_differs(tmp_path: Path) -> None:
         path = output_path(tmp_path / "x", kind)
         path.write_bytes(b"mine")
         assert not Output(kind, path, "key").is_current()
-
-
-@pytest.mark.parametrize(
-    ("pixels", "rows", "heights"),
-    [(40, 1, [1] * 66), (400, 5, [5] * 6 + [3]), (2**22, 512, [33])],
-)
-def test_classes_are_counted_piece_by_piece(
-    make_raster: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
-    pixels: int,
-    rows: int,
-    heights: list[int],
-) -> None:
-    read, found = Reader.read, []
-
-    def noting(self: Reader, row: int, col: int, height: int, width: int) -> Any:
-        found.append(height)
-        return read(self, row, col, height, width)
-
-    monkeypatch.setattr(Reader, "read", noting)
-    monkeypatch.setattr(outputs_module, "_PIECES", Pieces(pixels, rows, down_first=False))
-    labels = np.random.default_rng(0).choice([0, 1, 5, 254, 255], (1, 33, 80)).astype(np.uint8)
-    counts = count_classes(make_raster(data=labels))
-    np.testing.assert_array_equal(counts, np.bincount(labels.ravel(), minlength=256))
-    assert len(counts) == 256
-    assert found == heights

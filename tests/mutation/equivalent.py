@@ -86,7 +86,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "geoseg/inference/options.py": {
         "get_close_matches": "how many names are looked for; the nearest is used",
     },
-    "geoseg/inference/outputs.py": {
+    "geoseg/inference/finished_classes.py": {
         "_PIECES = ": "how many pixels are counted at a time",
     },
     "geoseg/inference/stitching.py": {
