@@ -2,6 +2,7 @@ import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 import rasterio
@@ -284,3 +285,45 @@ def test_statistics_beside_a_source_are_no_change(settled):
     seen = SeenSource.at(settled)
     describe(settled, STATISTICS)
     assert not seen.has_changed()
+
+
+PAM = '<PAMDataset><Metadata><MDI key="GEOSEG_FINGERPRINT">beside</MDI></Metadata></PAMDataset>'
+
+
+@pytest.mark.parametrize(
+    ("tags", "beside", "opens"),
+    [
+        ({fingerprint.TAG: "abc"}, "", 0),
+        ({fingerprint.TAG: "abc", "NOTE": "a < b"}, "<PAMDataset></PAMDataset>", 0),
+        ({"NOTE": "none"}, "<PAMDataset></PAMDataset>", 0),
+        ({}, "", 0),
+        ({fingerprint.TAG: "a < b & c"}, "", 1),
+        ({fingerprint.TAG: "Stra\u00dfe"}, "", 1),
+        ({fingerprint.TAG: "abc"}, PAM, 1),
+        ({}, PAM, 1),
+        ({"NOTE": f'<Item name="{fingerprint.TAG}">abc</Item>'}, "", 1),
+        ({fingerprint.TAG: "abc", "NOTE": fingerprint.TAG}, "", 1),
+    ],
+)
+def test_what_a_tiff_tells_by_itself_is_what_gdal_reads_of_it(
+    make_raster, monkeypatch, tags, beside, opens
+):
+    path = make_raster("a.tif")
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(**tags)
+    if beside:
+        Path(f"{path}.aux.xml").write_text(beside)
+    with rasterio.open(path) as file:
+        expected = file.tags().get(fingerprint.TAG)
+    opened, look = [], fingerprint.open_dataset
+    monkeypatch.setattr(fingerprint, "open_dataset", lambda path: opened.append(path) or look(path))
+    assert read_fingerprint(path) == expected
+    assert len(opened) == opens
+
+
+def test_of_bands_and_domains_no_tag_is_taken(make_raster):
+    path = make_raster("a.tif")
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(1, **{fingerprint.TAG: "of a band"})
+        file.update_tags(ns="MINE", **{fingerprint.TAG: "of a domain"})
+    assert read_fingerprint(path) is None
