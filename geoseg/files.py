@@ -167,13 +167,16 @@ def _move(folder: Path, path: Path, remove: list[str], move: list[str]) -> None:
         _finish_moves(own)
 
 
-def _finish_moves(folder: Path) -> None:
+def _finish_moves(folder: Path, *, late: bool = False) -> None:
     """Do what is left of the moves out of a temporary folder, which then goes.
 
-    Each step may have been done. A list that is damaged counts as none: it could name any file.
+    Each step may have been done. A list that is damaged counts as none: it could name any file. So
+    does one that is found late, where another process has made one of its files since.
     """
     checksum, _, listed = (folder / _MOVES).read_bytes().partition(b" ")
     moves = json.loads(listed) if checksum == b"%08x" % zlib.crc32(listed) else None
+    if moves and late and _made_since(folder, [*moves["remove"], *moves["move"]]):
+        moves = None
     if moves and all((folder / name).exists() for name in moves["move"][-1:]):
         for name in moves["remove"]:
             (folder.parent / name).unlink(missing_ok=True)
@@ -181,6 +184,13 @@ def _finish_moves(folder: Path) -> None:
             with suppress(FileNotFoundError):  # moved already
                 os.replace(folder / name, folder.parent / name)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made_since(folder: Path, names: Sequence[str]) -> bool:
+    """Whether one of these files beside a folder is newer than the folder's list."""
+    listed = (folder / _MOVES).stat().st_mtime_ns
+    there = (folder.parent / name for name in names)
+    return any(each.stat().st_mtime_ns > listed for each in there if each.exists())
 
 
 @contextmanager
@@ -307,7 +317,7 @@ def sweep(folder: AnyPath, abandoned: Collection[str] = (), beginning: str = "")
                 continue
             if (own / _MOVES).exists():
                 with naming_file(folder / match["name"]):
-                    _finish_moves(own)
+                    _finish_moves(own, late=True)
             shutil.rmtree(own, ignore_errors=True)
 
 

@@ -115,6 +115,26 @@ def test_files_that_belong_together_go_all_or_the_next_run_removes_the_rest(
     assert not list((tmp_path / "below").iterdir())
 
 
+@pytest.mark.parametrize("change", ["remove", "replace"])
+def test_a_list_that_is_found_when_others_have_made_its_files_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """As its process lived on, or its number was another one's for a while."""
+    going = [tmp_path / name for name in make(tmp_path, "old", [".one"])]
+    with monkeypatch.context() as killed:
+        killed.setattr(files, "_finish_moves", lambda _: None)
+        if change == "remove":
+            remove_files(going)
+        else:
+            make(tmp_path, "late", [".one"])
+    (left,) = tmp_path.glob(".*")
+    os.utime(left / ".moves.json", ns=(0, time.time_ns() - 10**9))
+    for path in going:
+        path.write_text("another's")
+    sweep(tmp_path)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"another's"}
+
+
 def test_companions_of_the_older_file_go(tmp_path: Path) -> None:
     make(tmp_path, "old", [".one"])
     (tmp_path / "a.three").write_text("an index that somebody added")
