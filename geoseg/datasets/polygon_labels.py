@@ -181,7 +181,7 @@ def _only_class(scheme: ClassScheme) -> int:
         raise ConfigError(
             f"{len(candidates)} classes ({shorten(scheme.names, 20)}) and polygons of one kind; "
             "name the attribute that holds the class (--attribute NAME, or attribute: NAME in a "
-            "config)"
+            f"config), or give one class besides {BACKGROUND!r}, which is what lies between them"
         )
     return candidates[0]
 

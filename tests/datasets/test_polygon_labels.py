@@ -180,8 +180,8 @@ def test_bad_polygons_are_one_clear_line(make_raster: Callable[..., Path], tmp_p
     with pytest.raises(
         ConfigError,
         match=r"2 classes \(grass, road\) and polygons of one kind; name the attribute that holds "
-        r"the "
-        r"class \(--attribute NAME, or attribute: NAME in a config\)",
+        r"the class \(--attribute NAME, or attribute: NAME in a config\), or give one class "
+        r"besides 'background', which is what lies between them",
     ):
         PolygonLabels(Polygons(path), image, LAND)
     placeless = save(tmp_path / "b.shp", boxes())
