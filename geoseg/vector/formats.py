@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +13,7 @@ from geoseg.files import sync_file
 from geoseg.places import AnyPath
 from geoseg.vector.features import EXTRA_FIELDS, FeatureTable, Layer, check_attributes
 from geoseg.vector.geoparquet import GeoParquet
-from geoseg.vector.layer_copies import connect, copy_layer, enter_triggers
+from geoseg.vector.layer_copies import LayerCopies
 from geoseg.vector.paths import path_to_read
 from geoseg.vector.sidecar import read_sidecar, write_sidecar
 from geoseg.vector.style import add_styles
@@ -36,8 +35,7 @@ class GeoPackage(VectorFile):
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         super().__init__(path, fingerprint)
-        self._connection: sqlite3.Connection | None = None
-        """For copies of layers into the file."""
+        self._copies: LayerCopies | None = None
 
     @staticmethod
     def beside(path: AnyPath) -> list[AnyPath]:
@@ -69,8 +67,8 @@ class GeoPackage(VectorFile):
             return
         other = self.path.with_name(f"layer-{self.path.name}")
         self.write_layer_to(other, layer, iter([table]))
-        self._connection = self._connection or connect(self.path)
-        copy_layer(self._connection, other, self.layer_name(layer))
+        self._copies = self._copies or LayerCopies(self.path)
+        self._copies.add(other, self.layer_name(layer))
         other.unlink()
 
     def write_layer(self, layer: Layer, tables: Iterator[FeatureTable]) -> None:
@@ -81,19 +79,14 @@ class GeoPackage(VectorFile):
     def abandon(self) -> None:
         """Stop writing, in whatever state the file is."""
         super().abandon()
-        self._disconnect()
+        if self._copies is not None:
+            self._copies.close()
 
     def _end_copies(self) -> None:
-        """Complete the layers that were copied."""
-        if self._connection is not None:
-            enter_triggers(self._connection)
-        self._disconnect()
-
-    def _disconnect(self) -> None:
-        """Let nobody else have the file open."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Complete the layers that were copied; nobody else may have the file open before."""
+        if self._copies is not None:
+            self._copies.end()
+            self._copies = None
 
     def complete(self) -> None:
         """Put the styles into the file, and wait until the disk holds it."""

@@ -1,9 +1,10 @@
-"""Layers of one GeoPackage copied into another, as they are: by SQL, with one connection for all.
+"""Layers of one GeoPackage copied into another, as they are: by SQL, with one connection for many.
 
 GDAL opens a GeoPackage anew for each layer that it adds, with all layers that are there: the time
-for many of them would grow with the square of their number. SQLite in turn looks through its schema
-at each statement that makes something, so the triggers, most of that schema, are all entered last.
-Tables are those of https://www.geopackage.org/spec140/, and what GDAL adds to them.
+for many of them would grow with the square of their number. So would SQLite's, which looks through
+its schema at each statement that makes something: what is made is taken out of the schema, with the
+triggers of all layers, and entered last. Tables are those of
+https://www.geopackage.org/spec140/, and what GDAL adds to them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ _INDEX_TABLES = ("rowid", "node", "parent")
 """What SQLite keeps an R-tree in, in tables of its name and these endings."""
 _CACHE_KIB = 16 * 1024
 """Of pages: the schema of some thousands of layers, which SQLite's usual 2 MiB would not hold."""
+_AT_ONCE = 500
+"""Layers that a connection copies: it keeps a tenth of a megabyte of each spatial index."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -24,52 +27,103 @@ def connect(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     file.execute("PRAGMA synchronous = OFF")
     file.execute("PRAGMA journal_mode = OFF")
-    file.execute("PRAGMA writable_schema = ON")  # for `enter_triggers`
     file.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return file
 
 
-def copy_layer(file: sqlite3.Connection, other: Path, name: str) -> None:
-    """Copy a layer with its spatial index and its metadata; `enter_triggers` completes it.
+class LayerCopies:
+    """Layers that are copied into a GeoPackage, which nobody else has open; `end` completes it.
 
     Args:
-        file: the GeoPackage that gets it, and has none of this name.
-        other: the one that has it.
-        name: of the layer.
+        path: the GeoPackage.
 
-    Raises:
-        sqlite3.Error: it cannot be written.
+    All methods raise `sqlite3.Error` where the file cannot be written.
     """
-    file.execute("ATTACH ? AS other", (str(other),))
-    file.execute("BEGIN")
-    index = f"rtree_{name}_geom"
-    for table in (name, index):
-        _make_table(file, table)
-    for table in (name, *(f"{index}_{ending}" for ending in _INDEX_TABLES)):
-        file.execute(f"DELETE FROM main.{_quoted(table)}")  # the root of an empty index
-        file.execute(f"INSERT INTO main.{_quoted(table)} SELECT * FROM other.{_quoted(table)}")
-    known = _reference_system(file, name)
-    for table in ("contents", "geometry_columns", "ogr_contents", "extensions"):
-        _copy_rows(file, f"gpkg_{table}", name, known)
-    _copy_metadata(file, name)
-    triggers = "SELECT * FROM other.sqlite_master WHERE type = 'trigger'"
-    file.execute(f"CREATE TEMP TABLE IF NOT EXISTS triggers AS {triggers} AND 0")
-    file.execute(f"INSERT INTO temp.triggers {triggers} AND tbl_name = ?", (name,))
-    file.execute("COMMIT")
-    file.execute("DETACH other")
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._side = path.with_name(f"schema-{path.name}")
+        """Holds what is entered last."""
+        self._copied = 0
+        self._file = self._open()
+        self._can_enter = self._may_be_entered()
+        self._file.execute("CREATE TABLE side.schema AS SELECT * FROM main.sqlite_master WHERE 0")
 
-def enter_triggers(file: sqlite3.Connection) -> None:
-    """Give all layers that were copied their triggers; to be called once, after the last of them.
+    def _open(self) -> sqlite3.Connection:
+        file = connect(self._path)
+        file.execute("ATTACH ? AS side", (str(self._side),))
+        file.execute("PRAGMA side.synchronous = OFF")
+        file.execute("PRAGMA side.journal_mode = OFF")
+        file.execute("PRAGMA writable_schema = ON")
+        return file
 
-    Raises:
-        sqlite3.Error: it cannot be written.
-    """
-    try:
-        file.execute("INSERT INTO main.sqlite_master SELECT * FROM temp.triggers")
-    except sqlite3.OperationalError:  # an SQLite that defends its schema, as macOS has
-        for (sql,) in file.execute("SELECT sql FROM temp.triggers").fetchall():
-            file.execute(sql)
+    def add(self, other: Path, name: str) -> None:
+        """Copy a layer with its spatial index and its metadata.
+
+        Args:
+            other: the GeoPackage that has it.
+            name: of the layer; no other one is called so.
+        """
+        if self._copied == _AT_ONCE:
+            self._file.close()
+            self._file, self._copied = self._open(), 0
+        self._copied += 1
+        self._file.execute("ATTACH ? AS other", (str(other),))
+        self._file.execute("BEGIN")
+        self._copy(name)
+        self._file.execute("COMMIT")
+        self._file.execute("DETACH other")
+
+    def _copy(self, name: str) -> None:
+        file, index = self._file, f"rtree_{name}_geom"
+        of_index = [f"{index}_{ending}" for ending in _INDEX_TABLES]
+        for table in (name, index):
+            _make_table(file, table)
+        for table in (name, *of_index):
+            file.execute(f"DELETE FROM main.{_quoted(table)}")  # the root of an empty index
+            file.execute(f"INSERT INTO main.{_quoted(table)} SELECT * FROM other.{_quoted(table)}")
+        known = _reference_system(file, name)
+        for table in ("contents", "geometry_columns", "ogr_contents", "extensions"):
+            _copy_rows(file, f"gpkg_{table}", name, known)
+        _copy_metadata(file, name)
+        if self._can_enter:
+            self._take_out([name, index, *of_index])
+        file.execute(
+            "INSERT INTO side.schema SELECT * FROM other.sqlite_master "
+            "WHERE type = 'trigger' AND tbl_name = ?",
+            (name,),
+        )
+
+    def _may_be_entered(self) -> bool:
+        """Whether this SQLite does not defend its schema, as that of macOS does."""
+        try:
+            self._file.execute("DELETE FROM main.sqlite_master WHERE 0")
+        except sqlite3.OperationalError:
+            return False
+        # A file that moves its pages about would lose those that are in no schema.
+        vacuum: tuple[int] = self._file.execute("PRAGMA main.auto_vacuum").fetchone()
+        return vacuum == (0,)
+
+    def _take_out(self, tables: list[str]) -> None:
+        """Take tables that are filled out of the schema, and what belongs to them."""
+        made = f"main.sqlite_master WHERE tbl_name IN ({', '.join('?' for _ in tables)})"
+        self._file.execute(f"INSERT INTO side.schema SELECT * FROM {made} ORDER BY rowid", tables)
+        self._file.execute(f"DELETE FROM {made}", tables)
+
+    def end(self) -> None:
+        """Complete the layers that were copied, and close the file."""
+        if self._can_enter:
+            whole = "SELECT * FROM side.schema ORDER BY rowid"
+            self._file.execute(f"INSERT INTO main.sqlite_master {whole}")
+        else:
+            for (sql,) in self._file.execute("SELECT sql FROM side.schema").fetchall():
+                self._file.execute(sql)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, in whatever state it is."""
+        self._file.close()
+        self._side.unlink(missing_ok=True)
 
 
 def _make_table(file: sqlite3.Connection, name: str) -> None:

@@ -24,7 +24,7 @@ from geoseg.vector import (
     write_layers,
 )
 from geoseg.vector import features as features_module
-from geoseg.vector import formats as formats_module
+from geoseg.vector.layer_copies import LayerCopies
 
 PLACE = Affine(0.5, 0.0, 500_000.0, 0.0, -0.5, 5_400_000.0)
 CLASSES = ClassScheme.from_names(["Straße", "roof"])
@@ -54,7 +54,8 @@ GIVEN = [
 
 
 @pytest.fixture
-def together(tmp_path: Path) -> Path:
+def together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(layer_copies, "_AT_ONCE", 3)
     path = tmp_path / "all.gpkg"
     write_layers([layer(name, seed, crs) for seed, (name, crs) in enumerate(GIVEN)], {path: "f00d"})
     return path
@@ -106,10 +107,13 @@ def test_large_and_small_layers_may_alternate(
 ) -> None:
     path, limit = tmp_path / "all.gpkg", features_module._ROWS
     copied: list[str] = []
-    copy = formats_module.copy_layer
-    monkeypatch.setattr(
-        formats_module, "copy_layer", lambda *given: (copied.append(given[2]), copy(*given))
-    )
+    add = LayerCopies.add
+
+    def noting(self: LayerCopies, other: Path, name: str) -> None:
+        copied.append(name)
+        add(self, other, name)
+
+    monkeypatch.setattr(LayerCopies, "add", noting)
 
     def layers() -> Iterator[Layer]:
         for number in range(5):
@@ -131,12 +135,14 @@ def test_a_layer_costs_little_more_beside_many_others(
         nonlocal steps
         steps += 10
 
-    def connect(path: Path) -> sqlite3.Connection:
-        file = layer_copies.connect(path)
+    connect = layer_copies.connect
+
+    def counting(path: Path) -> sqlite3.Connection:
+        file = connect(path)
         file.set_progress_handler(step, 10)
         return file
 
-    monkeypatch.setattr(formats_module, "connect", connect)
+    monkeypatch.setattr(layer_copies, "connect", counting)
     taken = []
     for count in (20, 40):
         steps = 0
@@ -144,18 +150,20 @@ def test_a_layer_costs_little_more_beside_many_others(
         write_layers(layers, {tmp_path / f"{count}.gpkg": "f00d"})
         taken.append(steps)
     for_each_other = (taken[1] - 2 * taken[0]) / 20**2
-    assert for_each_other < 200  # of some 4,000; 640 where each trigger is a statement of its own
+    assert for_each_other < 30  # of some 3,000; 200 where tables stay in the schema
 
 
 def test_triggers_are_made_one_by_one_where_the_schema_is_defended(
     together: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def connect(path: Path) -> sqlite3.Connection:
-        file = layer_copies.connect(path)
+    make = LayerCopies._open
+
+    def defending(self: LayerCopies) -> sqlite3.Connection:
+        file = make(self)
         file.execute("PRAGMA writable_schema = OFF")
         return file
 
-    monkeypatch.setattr(formats_module, "connect", connect)
+    monkeypatch.setattr(LayerCopies, "_open", defending)
     defended = tmp_path / "defended.gpkg"
     layers = [layer(name, seed, crs) for seed, (name, crs) in enumerate(GIVEN)]
     write_layers(layers, {defended: "f00d"})
