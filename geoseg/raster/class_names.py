@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from rasterio.enums import ColorInterp
 
-from geoseg.classes import MAX_CLASSES, ClassScheme, default_colors
+from geoseg.classes import MAX_CLASSES, ClassScheme, Color, default_colors
 from geoseg.errors import SourceError
 from geoseg.raster.gdal import open_dataset
 
@@ -50,21 +51,26 @@ def every_class(path: Path) -> ClassScheme:
         SourceError: the raster or its ``.aux.xml`` cannot be read.
     """
     own = read_class_names(path)
-    known = _category_names(path) if own is None else own
+    known = tuple(_category_names(path)) if own is None else own
+    return _named_and_coloured(known, _palette(path) or default_colors(MAX_CLASSES))
+
+
+@lru_cache(maxsize=64)  # thousands of rasters of one kind take 50 kB each otherwise
+def _named_and_coloured(known: tuple[str, ...], colors: tuple[Color, ...]) -> ClassScheme:
     names: list[str] = []
     for class_id in range(MAX_CLASSES):
         name = known[class_id].strip() if class_id < len(known) else ""
         is_new = name and name not in names
         names.append(name if is_new else f"{name or 'class'} {class_id}")
-    return ClassScheme.from_names(names, _palette(path) or default_colors(MAX_CLASSES))
+    return ClassScheme.from_names(names, colors)
 
 
-def _palette(path: Path) -> list[tuple[int, ...]]:
+def _palette(path: Path) -> tuple[Color, ...]:
     with open_dataset(path) as file:
         if file.colorinterp[0] != ColorInterp.palette:
-            return []
+            return ()
         colors = file.colormap(1)
-    return [colors.get(class_id, (0, 0, 0))[:3] for class_id in range(MAX_CLASSES)]
+    return tuple(colors.get(class_id, (0, 0, 0))[:3] for class_id in range(MAX_CLASSES))
 
 
 def _category_names(path: Path) -> list[str]:

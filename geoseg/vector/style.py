@@ -5,7 +5,7 @@ Classes are told apart by their names, so that files with other classes never sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -136,7 +136,7 @@ def sld_of(name: str, classes: ClassScheme, shown: Sequence[int]) -> str:
     )
 
 
-def add_styles(path: Path, styles: Sequence[tuple[str, str, str]]) -> None:
+def add_styles(path: Path, styles: Iterable[tuple[str, str, str]]) -> None:
     """Put styles into a GeoPackage, where QGIS finds them.
 
     Args:

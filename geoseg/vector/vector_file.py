@@ -179,12 +179,10 @@ class VectorFile(ABC):
             write_style(self.path, ".qml", qml)
             write_style(self.path, ".sld", sld)
 
-    def styles(self) -> list[tuple[str, str, str]]:
+    def styles(self) -> Iterator[tuple[str, str, str]]:
         """Of each layer: its name, QML and SLD."""
-        return [
-            (name, qml_of(classes, sorted(shown)), sld_of(name, classes, sorted(shown)))
-            for name, (classes, shown) in self._shown.items()
-        ]
+        for name, (classes, shown) in self._shown.items():
+            yield name, qml_of(classes, sorted(shown)), sld_of(name, classes, sorted(shown))
 
 
 def no_crs(name: object, suffix: str) -> str:
