@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geoseg.files import naming_file, temporary_folder
+from geoseg.files import temporary_folder
 from geoseg.places import AnyPath, building_site
+from geoseg.unwritable import naming_file
 
 
 @contextmanager

@@ -17,20 +17,17 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from geoseg.disks import is_of_the_disk, what_helps, why_unwritable
-from geoseg.errors import DiskError, GeosegError, OutputError
 from geoseg.places import (
     AnyPath,
     Companions,
-    building_option,
     building_site,
     existing_files,
     path_below,
     refuse_folders,
 )
 from geoseg.stores import StorePath
+from geoseg.unwritable import naming_file
 
 _SUFFIX = ".geoseg"
 """Of temporary files and folders."""
@@ -191,51 +188,6 @@ def _made_since(folder: Path, names: Sequence[str]) -> bool:
     listed = (folder / _MOVES).stat().st_mtime_ns
     there = (folder.parent / name for name in names)
     return any(each.stat().st_mtime_ns > listed for each in there if each.exists())
-
-
-@contextmanager
-def naming_file(
-    path: AnyPath, errors: tuple[type[Exception], ...] = (OSError,), option: str = "--out"
-) -> Iterator[None]:
-    """Turn errors of writing a file into an `OutputError` that names it and says what to do.
-
-    Args:
-        path: of the file.
-        errors: what writing it may raise.
-        option: what the user calls the output folder, for the message.
-
-    Raises:
-        DiskError: one of `errors` was raised in the block, and nothing can be written there.
-        OutputError: another one was; geoseg's own errors pass as they are.
-    """
-    try:
-        yield
-    except GeosegError:
-        raise
-    except errors as error:
-        site = building_site(path)
-        reason = why_unwritable(error, site)
-        advice = what_helps(reason, error, site, building_option(path, option))
-        line = f"{path}: cannot be written ({reason}); {advice}"
-        if is_of_the_disk(reason, site):
-            raise DiskError(line, cause=f"{reason}; {advice}") from error
-        raise OutputError(line) from error
-
-
-def refuse_unwritable(path: Path, option: str = "--out") -> None:
-    """Refuse a file that cannot be written, before what it is to hold is made; nothing is left.
-
-    Args:
-        path: of the file; its folder may be missing.
-        option: what the user calls it, for the message.
-
-    Raises:
-        DiskError: nothing can be written there.
-        OutputError: a file is in the place of its folder, or this cannot be made.
-    """
-    nearest = next(each for each in path.absolute().parents if os.path.lexists(each))
-    with naming_file(path, option=option), TemporaryFile(dir=nearest):
-        pass
 
 
 def write_text(path: AnyPath, text: str) -> None:

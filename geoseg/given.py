@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from geoseg.errors import ConfigError, OutputError, shown
-from geoseg.files import refuse_unwritable
 from geoseg.foreign import output_elsewhere
+from geoseg.unwritable import refuse_unwritable
 
 AnyName: TypeAlias = str | os.PathLike[str]
 """What names a file or a folder."""

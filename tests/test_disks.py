@@ -11,7 +11,7 @@ import pytest
 
 from geoseg.disks import in_the_way, what_helps, why_unwritable
 from geoseg.errors import DiskError, OutputError
-from geoseg.files import naming_file, refuse_unwritable
+from geoseg.unwritable import naming_file, refuse_unwritable
 
 
 def test_what_is_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_cannot_be_written_is_refused_ahead_and_nothing_is_left(
     def read_only(**_: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("geoseg.files.TemporaryFile", read_only)
+    monkeypatch.setattr("geoseg.unwritable.TemporaryFile", read_only)
     with pytest.raises(DiskError, match=r"Read-only file system\); choose another --plot$"):
         refuse_unwritable(tmp_path / "a.png", "--plot")
 

@@ -12,14 +12,8 @@ import pytest
 
 from geoseg import files
 from geoseg.errors import DiskError, OutputError
-from geoseg.files import (
-    naming_file,
-    remove_files,
-    replace_file,
-    sweep,
-    write_bytes,
-    write_text,
-)
+from geoseg.files import remove_files, replace_file, sweep, write_bytes, write_text
+from geoseg.unwritable import naming_file
 
 
 class Killed(BaseException):

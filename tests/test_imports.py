@@ -35,6 +35,7 @@ FLOORS = [
         "progress",
         "prefetch",
         "look_processes",
+        "unwritable",
         "pickles",
         "stopping",
         "foreign",

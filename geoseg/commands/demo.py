@@ -11,13 +11,13 @@ import rasterio
 
 from geoseg.commands import predict
 from geoseg.errors import ConfigError, GeosegError, ModelError
-from geoseg.files import refuse_unwritable
 from geoseg.foreign import output_elsewhere
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Model, load_model
 from geoseg.progress import Progress
 from geoseg.report import Report, shorten
 from geoseg.scenes import BANDS, CLASSES, Scene, write_folder
+from geoseg.unwritable import refuse_unwritable
 
 SEED = 900_015
 """The demo's town. The bundled model was trained and validated on small seeds, not on it."""

@@ -18,12 +18,13 @@ from rasterio.warp import transform
 from geoseg.coordinate_systems import crs_name
 from geoseg.errors import ConfigError, OutputError
 from geoseg.failures import per_input
-from geoseg.files import refuse_unwritable, write_bytes
+from geoseg.files import write_bytes
 from geoseg.prefetch import look_ahead
 from geoseg.raster import GDAL_CACHE_BYTES, Source, find_sources, open_raster
 from geoseg.raster.companions import companions, without_companions
 from geoseg.raster.fingerprint import TAG, read_fingerprint
 from geoseg.report import Report, counted, nothing_usable
+from geoseg.unwritable import refuse_unwritable
 
 _SHOWN = 8
 """Kinds, and what a model makes of them, that are printed; the JSON has all."""

@@ -21,7 +21,7 @@ import rasterio
 
 from geoseg.errors import ConfigError, OutputError, SourceError
 from geoseg.failures import LOG, begun, failure_line, naming_the_rest, per_input
-from geoseg.files import naming_file, temporary_folder
+from geoseg.files import temporary_folder
 from geoseg.foreign import with_allow_remote
 from geoseg.given import given_path, given_paths
 from geoseg.inference.class_raster import ClassRaster, MadeLayer, layers_at_once
@@ -41,6 +41,7 @@ from geoseg.raster import (
 from geoseg.raster.path_list import expand_lists
 from geoseg.remote import source_path
 from geoseg.report import Report, counted, nothing_usable
+from geoseg.unwritable import naming_file
 from geoseg.vector import (
     Cleaning,
     check_attributes,

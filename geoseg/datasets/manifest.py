@@ -20,10 +20,11 @@ from geoseg.datasets.layouts import PARTS
 from geoseg.datasets.statistics import Statistics
 from geoseg.disks import in_the_way
 from geoseg.errors import OutputError
-from geoseg.files import naming_file, write_text
+from geoseg.files import write_text
 from geoseg.listing import list_folder
 from geoseg.places import existing_files, refuse_folders
 from geoseg.raster import raster_companions
+from geoseg.unwritable import naming_file
 
 MANIFEST = "manifest.json"
 CLASSES = "classes.yaml"

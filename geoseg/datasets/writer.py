@@ -20,9 +20,9 @@ from geoseg.datasets.crops import Crop
 from geoseg.datasets.polygon_labels import PolygonLabels
 from geoseg.datasets.statistics import Statistics
 from geoseg.datasets.tiles import Labels
-from geoseg.files import naming_file
 from geoseg.raster import Reader, Source
 from geoseg.tiling import Window
+from geoseg.unwritable import naming_file
 from geoseg.warned import hear_warnings
 
 _ROWS, _COLS = 512, 8192

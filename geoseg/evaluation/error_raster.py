@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from geoseg.datasets.tiles import open_labels, strips
 from geoseg.evaluation.error_kinds import ErrorKinds
 from geoseg.evaluation.pairs import PredictionReader, RasterPair, ScoringOptions
-from geoseg.files import naming_file, temporary_folder
+from geoseg.files import temporary_folder
 from geoseg.geodesy import area_rule
 from geoseg.metrics import erode
 from geoseg.raster import (
@@ -28,6 +28,7 @@ from geoseg.raster import (
     write_part,
 )
 from geoseg.tiling import Window
+from geoseg.unwritable import naming_file
 from geoseg.vector import PartRegions, join_parts, polygonize_part
 from geoseg.vector.polygonize import to_crs
 

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 from geoseg.errors import ModelError
-from geoseg.files import naming_file, write_bytes, write_text
+from geoseg.files import write_bytes, write_text
 from geoseg.models import Card, Model, write_model
 from geoseg.models.file_content import read_content, reading
 from geoseg.models.hub import HUB_FILE
+from geoseg.unwritable import naming_file
 from geoseg.value_ranges import ranges_words
 
 _LICENSES = re.compile(

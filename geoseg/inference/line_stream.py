@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from geoseg.files import naming_file
 from geoseg.places import AnyPath, files_in
 from geoseg.stores import StorePath
+from geoseg.unwritable import naming_file
 
 _SECONDS = 30.0
 """That lines for a bucket wait at most: an object cannot be appended to."""

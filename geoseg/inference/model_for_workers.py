@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 from geoseg.errors import StoreError
-from geoseg.files import naming_file, replace_file
+from geoseg.files import replace_file
 from geoseg.models import Model, write_model
 from geoseg.places import AnyPath
 from geoseg.stopping import interrupts_blocked
+from geoseg.unwritable import naming_file
 
 
 @contextmanager

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import SourceError
-from geoseg.files import naming_file
 from geoseg.inference.band import Band
 from geoseg.inference.coming import Coming
 from geoseg.inference.verified import read_verified, write_verified
@@ -35,6 +34,7 @@ from geoseg.places import AnyPath, asked, file_sizes, remove_tree
 from geoseg.raster import Part, Source, part_is_whole, write_part
 from geoseg.stores import StorePath
 from geoseg.tiling import Block, TileGrid, Window
+from geoseg.unwritable import naming_file
 
 PLAN = "plan.json"
 _LONG = 1.0

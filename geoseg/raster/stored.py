@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from affine import Affine
 
 from geoseg.errors import SourceError
-from geoseg.files import naming_file, write_bytes
+from geoseg.files import write_bytes
 from geoseg.places import AnyPath, files_in
+from geoseg.unwritable import naming_file
 
 _START, _END = "source-", ".pickle"
 """Of the names of such files."""

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from geoseg.datasets.tiles import Seen, Tile
 from geoseg.errors import ConfigError, GeosegError, RunError, SourceError
 from geoseg.failures import per_input
-from geoseg.files import naming_file
 from geoseg.inference.normalize import Normalization
 from geoseg.metrics import ConfusionMatrix
 from geoseg.models import Card, Model, Segmenter, write_model
@@ -29,6 +28,7 @@ from geoseg.training.summary import metric_value, summarize
 from geoseg.training.trainer import Trainer
 from geoseg.training.validation import validate
 from geoseg.training.validation_images import Panel, draw_page, panels_of
+from geoseg.unwritable import naming_file
 from geoseg.value_ranges import as_lists
 
 

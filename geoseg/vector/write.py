@@ -12,10 +12,11 @@ from rasterio.crs import CRS
 
 from geoseg.classes import ClassScheme
 from geoseg.errors import OutputError
-from geoseg.files import naming_file, replace_file
+from geoseg.files import replace_file
 from geoseg.places import AnyPath
 from geoseg.stores import FINGERPRINT
 from geoseg.styles import leave_foreign
+from geoseg.unwritable import naming_file
 from geoseg.vector.features import FeatureTable, Layer, feature_tables, large_tables
 from geoseg.vector.formats import format_of
 from geoseg.vector.paths import path_to_write

@@ -11,8 +11,8 @@ import pytest
 
 from geoseg.buckets import _in_words
 from geoseg.errors import DeviceError, DiskError, OutputError, RunError, StoreError
-from geoseg.files import naming_file
 from geoseg.inference.run_faults import RunFaults
+from geoseg.unwritable import naming_file
 
 AWAY = ["error sending request for url http://s/{}", "Server returned 503 for {}"]
 DENIED = "Server returned 403 Forbidden for {}"
