@@ -59,7 +59,9 @@ def unpicklable(number: int) -> tuple[int, Unpicklable]:
 
 def no_process_and_no_thread_is_left() -> bool:
     of_looks = [each for each in threading.enumerate() if each.name == "geoseg-ask"]
-    served = [each for each in psutil.Process().children() if "serve" in " ".join(each.cmdline())]
+    served = [
+        each for each in psutil.Process().children() if "look_processes" in " ".join(each.cmdline())
+    ]
     return not of_looks and not served
 
 
