@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ def uncollected() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()  # all of it is old now, without a walk
             gc.enable()
+
+
+def import_environment() -> dict[str, str]:
+    """In which another Python finds the modules that this one does, and no others."""
+    path = os.pathsep.join(map(os.path.abspath, sys.path))
+    return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def lazy_names(

@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from geoseg.coordinate_systems import wkt_of
+from geoseg.lazy import import_environment
 from geoseg.pickles import Pickler, Unpickler, crs_of
 from geoseg.prefetch import look_now
 
@@ -101,14 +102,13 @@ def _done(result: Result) -> Future[Result]:
 @contextmanager
 def _helped(chunks: _Chunks[Any, Any], environment: Mapping[str, str]) -> Iterator[None]:
     """While inside, another process looks at chunks too, if one can be started."""
-    path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "PYTHONSAFEPATH": "1"}
     try:
         helper: Any = subprocess.Popen(  # noqa: S603 - our own
             [multiprocessing.spawn.get_executable() or sys.executable, "-c", _SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what goes wrong there, goes wrong here again
-            env={**os.environ, **environment, **path},
+            env={**os.environ, **environment, **import_environment()},
         )
     except OSError:
         yield

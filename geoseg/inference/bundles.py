@@ -107,7 +107,7 @@ def _pack(value: Any) -> bytes:
 
 
 def _unpack(packed: bytes) -> Any:
-    return Unpickler(io.BytesIO(zlib.decompress(packed))).load()  # of what came with a task
+    return Unpickler(io.BytesIO(zlib.decompress(packed))).load()
 
 
 def _tell(

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from geoseg.inference import preloaded
+from geoseg.lazy import import_environment
 from geoseg.stopping import STOPPING, interrupts_blocked
 
 START_METHOD = "forkserver" if sys.platform.startswith("linux") else "spawn"
@@ -46,9 +47,7 @@ def fork_server(modules: Sequence[str]) -> Iterator[None]:
 
     multiprocessing.get_context(START_METHOD).set_forkserver_preload([preloaded.__name__])
     named = {preloaded.MODULES: ",".join(modules)}
-    # The path is this process's own: that of `python -c` begins with the working folder.
-    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
-    with interrupts_blocked(), _environment({**_ENVIRONMENT, **path, **named}):
+    with interrupts_blocked(), _environment({**_ENVIRONMENT, **import_environment(), **named}):
         before = _servers()
         forkserver.ensure_running()
     try:

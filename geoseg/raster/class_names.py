@@ -52,11 +52,11 @@ def every_class(path: Path) -> ClassScheme:
     """
     own = read_class_names(path)
     known = tuple(_category_names(path)) if own is None else own
-    return _named_and_coloured(known, _palette(path) or default_colors(MAX_CLASSES))
+    return _scheme_of(known, _palette(path) or default_colors(MAX_CLASSES))
 
 
 @lru_cache(maxsize=64)  # thousands of rasters of one kind take 50 kB each otherwise
-def _named_and_coloured(known: tuple[str, ...], colors: tuple[Color, ...]) -> ClassScheme:
+def _scheme_of(known: tuple[str, ...], colors: tuple[Color, ...]) -> ClassScheme:
     names: list[str] = []
     for class_id in range(MAX_CLASSES):
         name = known[class_id].strip() if class_id < len(known) else ""
